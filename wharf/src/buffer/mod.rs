@@ -1,0 +1,171 @@
+//! Memory that operations own: [`Buffer`] to receive into, [`Payload`] to send from, [`Pool`] to use memory again.
+
+mod pool;
+
+use std::{
+    fmt,
+    ops::{Deref, DerefMut},
+};
+
+use bytes::Bytes;
+pub use pool::Pool;
+use pool::Lease;
+
+/// Memory to receive into, and what was received.
+///
+/// A buffer has a fixed capacity, and dereferences to the bytes that are in use: after a receive, those that
+/// arrived. A receive always starts at the front and may fill the whole capacity. The memory is on the heap and
+/// stays where it is when the buffer is moved.
+///
+/// ```
+/// let mut buffer = wharf::Buffer::with_capacity(16);
+/// buffer.fill(b"ahoy");
+/// assert_eq!((&buffer[..], buffer.capacity()), (&b"ahoy"[..], 16));
+/// ```
+#[derive(Default)]
+pub struct Buffer {
+    memory: Box<[u8]>,
+    len: usize,
+    /// Takes the memory back to its pool when the buffer goes.
+    lease: Option<Lease>,
+}
+
+impl Buffer {
+    /// A buffer for `capacity` bytes, with none in use. Capacity 0 allocates nothing.
+    pub fn with_capacity(capacity: usize) -> Self {
+        Buffer {
+            memory: vec![0; capacity].into_boxed_slice(),
+            len: 0,
+            lease: None,
+        }
+    }
+
+    fn from_pool(memory: Box<[u8]>, lease: Lease) -> Self {
+        Buffer {
+            memory,
+            len: 0,
+            lease: Some(lease),
+        }
+    }
+
+    /// How many bytes it can hold.
+    pub fn capacity(&self) -> usize {
+        self.memory.len()
+    }
+
+    /// Makes the first `len` bytes of the memory the ones in use. What they are is whatever was written there last.
+    ///
+    /// # Panics
+    /// If `len` is above the capacity.
+    pub fn set_len(&mut self, len: usize) {
+        assert!(
+            len <= self.capacity(),
+            "length {len} is above the capacity {}",
+            self.capacity()
+        );
+        self.len = len;
+    }
+
+    /// Replaces what is in use with a copy of `bytes`.
+    ///
+    /// # Panics
+    /// If there are more bytes than the capacity.
+    pub fn fill(&mut self, bytes: &[u8]) {
+        self.set_len(bytes.len());
+        self.copy_from_slice(bytes);
+    }
+
+    /// The whole memory, in use or not.
+    pub fn memory_mut(&mut self) -> &mut [u8] {
+        &mut self.memory
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            lease.give_back(std::mem::take(&mut self.memory));
+        }
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.memory[..self.len]
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.memory[..self.len]
+    }
+}
+
+impl From<Vec<u8>> for Buffer {
+    /// All of the bytes are in use, and are the capacity.
+    fn from(bytes: Vec<u8>) -> Self {
+        Buffer {
+            len: bytes.len(),
+            memory: bytes.into_boxed_slice(),
+            lease: None,
+        }
+    }
+}
+
+impl fmt::Debug for Buffer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Buffer")
+            .field("len", &self.len)
+            .field("capacity", &self.capacity())
+            .field("pooled", &self.lease.is_some())
+            .finish()
+    }
+}
+
+/// Bytes to send: a [`Buffer`], as it was received, or shared [`Bytes`], to be sent to many without a copy.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Payload {
+    /// The bytes in use in a buffer.
+    Buffer(Buffer),
+    /// Shared bytes.
+    Bytes(Bytes),
+}
+
+impl Deref for Payload {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Payload::Buffer(buffer) => buffer,
+            Payload::Bytes(bytes) => bytes,
+        }
+    }
+}
+
+impl From<Buffer> for Payload {
+    fn from(buffer: Buffer) -> Self {
+        Payload::Buffer(buffer)
+    }
+}
+
+impl From<Vec<u8>> for Payload {
+    fn from(bytes: Vec<u8>) -> Self {
+        Payload::Bytes(bytes.into())
+    }
+}
+
+impl From<Bytes> for Payload {
+    fn from(bytes: Bytes) -> Self {
+        Payload::Bytes(bytes)
+    }
+}
+
+impl From<&'static [u8]> for Payload {
+    fn from(bytes: &'static [u8]) -> Self {
+        Payload::Bytes(Bytes::from_static(bytes))
+    }
+}

@@ -1,0 +1,206 @@
+//! The only rooms that talk to a kernel.
+//!
+//! A driver waits for readiness and carries out transfers; it knows nothing of packets, keys or workers. What a
+//! new driver must provide is the trait [`Driver`], with these promises:
+//!
+//! - [`watch`](Driver::watch): from now on every *change* to ready of the descriptor is reported once, to one of
+//!   the threads that wait. What is ready already is reported too.
+//! - [`wait`](Driver::wait): any number of threads may wait at once; the one that came last is woken first.
+//! - [`wake`](Driver::wake): ends one wait, or the next one if nobody waits; never lost.
+//! - [`transfer`](Driver::transfer): tries each transfer once and never blocks; each gets its outcome.
+//!
+//! | driver | waits with | transfers with |
+//! |---|---|---|
+//! | [`readiness`] | epoll, edge-triggered | a system call each |
+//! | [`uring`] | the same | one `io_uring_enter` for many, on registered descriptors |
+
+mod calls;
+mod readiness;
+mod uring;
+
+pub(crate) use calls::unacknowledged;
+
+use std::{fmt, io, net::SocketAddr, os::fd::OwnedFd, ptr::NonNull, time::Duration};
+
+use rustix::{fd::BorrowedFd, io::Errno};
+
+/// Which driver a port is to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum DriverChoice {
+    /// The best that the kernel allows: `Uring`, else `Readiness`.
+    #[default]
+    Auto,
+    /// Readiness, with transfers batched through io_uring. An error where the kernel does not allow it.
+    Uring,
+    /// Readiness, with a system call for each transfer.
+    Readiness,
+}
+
+/// The driver that a port uses, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DriverInfo {
+    /// `"uring"` or `"readiness"`.
+    pub name: &'static str,
+    /// Where `Auto` had to fall back: what the kernel refused, and what to change.
+    pub fallback: Option<String>,
+}
+
+/// One piece of caller-owned memory. Laid out as the kernel's `iovec`.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct RawBuffer {
+    /// Where it starts. May dangle if `len` is 0.
+    pub start: *mut u8,
+    /// How many bytes it holds.
+    pub len: usize,
+}
+
+impl RawBuffer {
+    /// No memory at all.
+    pub const EMPTY: RawBuffer = RawBuffer {
+        start: NonNull::dangling().as_ptr(),
+        len: 0,
+    };
+}
+
+/// The most buffers that one system call is given, since they are listed on the stack; an operation may have more.
+pub(crate) const BUFFERS_PER_CALL_MAX: usize = 64;
+
+/// What one transfer asks of the kernel.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Call {
+    /// Into one buffer of at least 1 byte.
+    Receive(RawBuffer),
+    /// Into several buffers.
+    Scatter { first: *const RawBuffer, count: usize },
+    /// Whether a receive would find anything, without taking it.
+    Probe,
+    /// From one buffer.
+    Send(RawBuffer),
+    /// From several buffers, less the first `skip` bytes.
+    Gather { first: *const RawBuffer, count: usize, skip: usize },
+    Accept,
+    Connect(SocketAddr),
+    /// Ends the sending side.
+    Shutdown,
+}
+
+/// What a transfer came to.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// Not tried yet.
+    Untried,
+    /// Bytes moved; for a receive, 0 is the end of the stream.
+    Moved(usize),
+    Accepted(OwnedFd, Option<SocketAddr>),
+    /// Not now: the descriptor has to become ready first.
+    NotReady,
+    Failed(Errno),
+}
+
+/// One transfer on its way through a driver.
+#[derive(Debug)]
+pub(crate) struct Transfer {
+    pub descriptor: i32,
+    /// The place of the handle in the port's table; drivers may keep state for it.
+    pub slot: u32,
+    pub call: Call,
+    pub outcome: Outcome,
+}
+
+/// A descriptor changed to ready.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Event {
+    /// The token that it is watched under.
+    pub token: u64,
+    pub readable: bool,
+    pub writable: bool,
+    /// The peer has ended its side, or the connection is gone.
+    pub hangup: bool,
+    /// Urgent data arrived: a short read no longer means that nothing is left.
+    pub urgent: bool,
+}
+
+/// What one wait brought.
+#[derive(Debug, Default)]
+pub(crate) struct Events {
+    pub list: Vec<Event>,
+    /// A [`Driver::wake`] ended the wait.
+    pub woken: bool,
+    /// The timer that [`Driver::arm`] set is due.
+    pub timer: bool,
+}
+
+/// The most events that one wait harvests: enough to fill a batch on each of many processors, few enough that
+/// they are looked at while still warm.
+pub(crate) const EVENTS_MAX: usize = 128;
+
+pub(crate) trait Driver: Send + Sync + fmt::Debug {
+    fn name(&self) -> &'static str;
+
+    /// The most transfers that are worth handing over at once.
+    fn batch_max(&self) -> usize;
+
+    /// Starts watching a descriptor, under a token that is not one of the driver's own ([`TOKEN_MAX`]).
+    fn watch(&self, descriptor: BorrowedFd<'_>, token: u64) -> io::Result<()>;
+
+    /// Waits for events, for `timeout` at most (`None`: for ever), and puts them into `events`, which it clears.
+    fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()>;
+
+    /// Ends one wait.
+    fn wake(&self);
+
+    /// Has a wait report [`Events::timer`] after `delay`; replaces what was set before, `None` takes it back.
+    fn arm(&self, delay: Option<Duration>);
+
+    /// Tries each transfer once, and never blocks. No transfer is left [`Outcome::Untried`].
+    ///
+    /// # Safety
+    /// The descriptors are open, and the memory that the calls name is valid and nobody else's until this returns.
+    unsafe fn transfer(&self, transfers: &mut [Transfer]);
+
+    /// Lets go of whatever is kept for a slot, before its descriptor is closed.
+    fn forget(&self, slot: u32);
+}
+
+/// Tokens above this are the driver's own.
+pub(crate) const TOKEN_MAX: u64 = u64::MAX - 16;
+
+/// Makes the driver that was asked for, or the best that there is. `concurrency`: how many threads will transfer
+/// at once.
+pub(crate) fn open(
+    choice: DriverChoice,
+    concurrency: usize,
+) -> io::Result<(Box<dyn Driver>, DriverInfo)> {
+    let readiness = readiness::Readiness::new()?;
+    let refused = match choice {
+        DriverChoice::Readiness => None,
+        DriverChoice::Auto | DriverChoice::Uring => match uring::Rings::new(concurrency) {
+            Ok(rings) => {
+                let driver = uring::Uring::new(readiness, rings);
+                let info = DriverInfo {
+                    name: driver.name(),
+                    fallback: None,
+                };
+                return Ok((Box::new(driver), info));
+            }
+            Err(refused) if choice == DriverChoice::Uring => return Err(refused.into()),
+            Err(refused) => Some(refused.to_string()),
+        },
+    };
+    let info = DriverInfo {
+        name: readiness.name(),
+        fallback: refused,
+    };
+    Ok((Box::new(readiness), info))
+}
+
+/// Whether io_uring can be used here; if not, why not and what to change.
+///
+/// # Errors
+/// The system's own error inside, with the likely cause and the remedy as its text.
+pub fn uring_available() -> io::Result<()> {
+    uring::Rings::new(1).map(drop).map_err(io::Error::from)
+}

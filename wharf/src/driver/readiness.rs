@@ -1,0 +1,157 @@
+//! Readiness from epoll, edge-triggered, harvested by any thread; transfers by plain system calls.
+//!
+//! One epoll set a port. Every thread that watches sits in `epoll_wait` on it; the kernel gives each event to one
+//! of them, the one that came last first. A wake is an eventfd in the same set, and the next deadline a timerfd,
+//! so that there is one place to wait and nothing that ticks.
+
+use std::{io, mem::MaybeUninit, time::Duration};
+
+use rustix::{
+    event::{
+        Timespec,
+        epoll::{self, CreateFlags, EventData, EventFlags},
+        eventfd, EventfdFlags,
+    },
+    fd::{BorrowedFd, OwnedFd},
+    io::Errno,
+    time::{
+        Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create,
+        timerfd_settime,
+    },
+};
+
+use super::{Driver, EVENTS_MAX, Event, Events, TOKEN_MAX, Transfer, calls};
+
+const WAKE: u64 = TOKEN_MAX + 1;
+const TIMER: u64 = TOKEN_MAX + 2;
+
+/// A timerfd takes any delay, but a date past the end of the kernel's clock is an error; a century is for ever.
+const DELAY_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+#[derive(Debug)]
+pub(super) struct Readiness {
+    epoll: OwnedFd,
+    wake: OwnedFd,
+    timer: OwnedFd,
+}
+
+impl Readiness {
+    pub(super) fn new() -> io::Result<Self> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        let timer = timerfd_create(
+            TimerfdClockId::Monotonic,
+            TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK,
+        )?;
+        // Edge-triggered, so neither is ever read: each write and each expiry is an event of its own.
+        let edge = EventFlags::IN | EventFlags::ET;
+        epoll::add(&epoll, &wake, EventData::new_u64(WAKE), edge)?;
+        epoll::add(&epoll, &timer, EventData::new_u64(TIMER), edge)?;
+        Ok(Readiness { epoll, wake, timer })
+    }
+}
+
+impl Driver for Readiness {
+    fn name(&self) -> &'static str {
+        "readiness"
+    }
+
+    fn batch_max(&self) -> usize {
+        // Nothing is gained by doing several at once, and what one thread does the others can't.
+        1
+    }
+
+    fn watch(&self, descriptor: BorrowedFd<'_>, token: u64) -> io::Result<()> {
+        debug_assert!(token <= TOKEN_MAX);
+        let flags = EventFlags::IN
+            | EventFlags::OUT
+            | EventFlags::RDHUP
+            | EventFlags::PRI
+            | EventFlags::ET;
+        epoll::add(&self.epoll, descriptor, EventData::new_u64(token), flags).map_err(|error| {
+            match error {
+                Errno::NOSPC => io::Error::new(
+                    io::Error::from(error).kind(),
+                    "the limit of epoll registrations is reached; raise sysctl fs.epoll.max_user_watches",
+                ),
+                error => error.into(),
+            }
+        })
+    }
+
+    fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
+        events.list.clear();
+        events.woken = false;
+        events.timer = false;
+        let timeout = timeout.map(round_up);
+        let mut space = [MaybeUninit::uninit(); EVENTS_MAX];
+        let ready = match epoll::wait(&self.epoll, &mut space[..], timeout.as_ref()) {
+            Ok((ready, _)) => ready,
+            // A signal: nothing is ready, and the caller looks at its clock.
+            Err(Errno::INTR) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        for event in ready {
+            // The structure is packed: its fields are copied out.
+            let (data, flags) = (event.data, event.flags);
+            match data.u64() {
+                WAKE => events.woken = true,
+                TIMER => events.timer = true,
+                token => events.list.push(Event {
+                    token,
+                    readable: flags.intersects(
+                        EventFlags::IN | EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR,
+                    ),
+                    writable: flags
+                        .intersects(EventFlags::OUT | EventFlags::HUP | EventFlags::ERR),
+                    hangup: flags
+                        .intersects(EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR),
+                    urgent: flags.contains(EventFlags::PRI),
+                }),
+            }
+        }
+        Ok(())
+    }
+
+    fn wake(&self) {
+        // Fails only when the counter is full, after 2^64 wakes.
+        let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
+    }
+
+    fn arm(&self, delay: Option<Duration>) {
+        // A delay of zero would disarm: a nanosecond is as soon.
+        let value = delay.map_or(Duration::ZERO, |delay| {
+            delay.clamp(Duration::from_nanos(1), DELAY_MAX)
+        });
+        let spec = Itimerspec {
+            it_interval: timespec(Duration::ZERO),
+            it_value: timespec(value),
+        };
+        // Fails only for a bad descriptor or a value out of range (timerfd_settime(2)); neither can be.
+        let _ = timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &spec);
+    }
+
+    unsafe fn transfer(&self, transfers: &mut [Transfer]) {
+        for transfer in transfers {
+            // SAFETY: passed on to the caller.
+            unsafe { calls::perform(transfer) };
+        }
+    }
+
+    fn forget(&self, _slot: u32) {
+        // Closing the descriptor ends its registration: it is never duplicated.
+    }
+}
+
+/// Whole milliseconds, rounded up: all that `epoll_wait` takes, and never shorter than asked.
+fn round_up(timeout: Duration) -> Timespec {
+    let millis = timeout.as_nanos().div_ceil(1_000_000);
+    timespec(Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX)).min(DELAY_MAX))
+}
+
+fn timespec(duration: Duration) -> Timespec {
+    Timespec {
+        tv_sec: duration.as_secs() as i64,
+        tv_nsec: duration.subsec_nanos().into(),
+    }
+}

@@ -1,0 +1,37 @@
+//! Wharf: an I/O completion port.
+//!
+//! A program starts operations (receive, send, accept, connect, ...) and gets on with its work; any free thread of
+//! its pool picks up what completed. At most as many threads run as the port's *concurrency* allows, and the others
+//! wait, the last to have run first in line. Windows has this in its kernel; here it is for Linux.
+//!
+//! - [`CompletionPort`]: make one, associate sockets with it, wait on it.
+//! - [`Socket`] and [`Listener`]: start operations.
+//! - [`Buffer`], [`Payload`], [`Pool`]: memory that operations own while they are under way.
+//! - [`Completion`]: what was done, its result, and everything it owned back.
+//! - [`Workers`]: the threads, if the port is to have a pool of its own.
+//! - [`raw`]: the layer beneath, for other languages and for memory that is not Rust's.
+//!
+//! What C programmers get wrong with completion ports does not compile here, or has one obvious answer: a buffer
+//! can't be freed before its operation has completed, a failed operation can't be mistaken for a time-out, a handle
+//! can't be associated twice, and one that is closed can't reach another socket.
+#![warn(missing_docs, missing_debug_implementations)]
+#![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
+
+mod buffer;
+mod driver;
+mod net;
+mod operation;
+mod port;
+pub mod raw;
+mod scheduler;
+mod sync;
+mod workers;
+
+pub use buffer::{Buffer, Payload, Pool};
+pub use driver::{DriverChoice, DriverInfo, uring_available};
+pub use net::{Associate, Listener, Socket};
+pub use operation::{Completion, Connection, Done, OperationId, Refused, Wait, is_cancelled};
+pub use port::{Builder, CompletionPort};
+pub use raw::Many;
+pub use scheduler::Counts;
+pub use workers::{Workers, panic_message};

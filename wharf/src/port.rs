@@ -1,0 +1,287 @@
+//! The completion port: create, associate, post, wait, close.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, socket_with};
+
+use crate::{
+    Counts, DriverChoice, DriverInfo,
+    net::{Associate, Association, Socket},
+    operation::{Completion, OperationId, Wait},
+    raw::{
+        self, Answer, Kind, Many, Options, Request,
+        record::{Cargo, Memory, Records, Source},
+    },
+};
+
+/// A completion port: operations are started on what is associated with it, and any thread that
+/// [waits](Self::wait) picks up what completed.
+///
+/// `K` is the key: whatever a handler needs to know whose completion it has, often an `Arc` of a client. It is given
+/// when a socket is associated, and a clone comes back with each of its completions.
+///
+/// The port is a handle; clones are the same port. It closes when the last of them is dropped, or with
+/// [`close`](Self::close); sockets and operations do not keep it open.
+///
+/// ```
+/// use std::{io::{Read, Write}, net::{TcpListener, TcpStream}};
+/// use wharf::{Buffer, CompletionPort, Done, Wait};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let port = CompletionPort::<&str>::new(0)?;
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let mut peer = TcpStream::connect(listener.local_addr()?)?;
+/// let socket = port.associate(listener.accept()?.0, "the only client")?;
+///
+/// socket.receive(Buffer::with_capacity(64))?;
+/// peer.write_all(b"ahoy")?;
+/// let Wait::Completed(completion) = port.wait(None)? else { panic!("neither closed nor timed out") };
+/// assert_eq!((completion.key, completion.result?), ("the only client", 4));
+/// let Done::Received { socket, buffer } = completion.done else { panic!("it was a receive") };
+/// assert_eq!(&buffer[..], b"ahoy");
+///
+/// socket.send(buffer)?;
+/// let mut echo = [0; 4];
+/// peer.read_exact(&mut echo)?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct CompletionPort<K>(Arc<Open<K>>);
+
+/// Closes the port when the last handle to it goes. Apart from the records, which sockets hold too.
+#[derive(Debug)]
+struct Open<K> {
+    records: Arc<Records<K>>,
+    close: fn(&Records<K>),
+}
+
+impl<K> Drop for Open<K> {
+    fn drop(&mut self) {
+        (self.close)(&self.records);
+    }
+}
+
+impl<K> Clone for CompletionPort<K> {
+    fn clone(&self) -> Self {
+        CompletionPort(self.0.clone())
+    }
+}
+
+/// Makes a [`CompletionPort`] that is other than the default.
+#[derive(Debug, Clone, Default)]
+#[must_use = "nothing is made before `build`"]
+pub struct Builder(Options);
+
+impl Builder {
+    /// The most threads that run at once: that took a completion and have not come back for the next. 0, the
+    /// default, is as many as the processors that this process may use.
+    pub fn concurrency(mut self, threads: usize) -> Self {
+        self.0.concurrency = threads;
+        self
+    }
+
+    /// Which driver to use; the default is the best that the kernel allows.
+    pub fn driver(mut self, choice: DriverChoice) -> Self {
+        self.0.driver = choice;
+        self
+    }
+
+    /// The most operations, timers and posted packets that may be under way at once; more are refused when they are
+    /// started. The default is 4,194,304.
+    pub fn operations_max(mut self, operations: usize) -> Self {
+        self.0.operations_max = operations;
+        self
+    }
+
+    /// Makes the port.
+    ///
+    /// # Errors
+    /// The system's, if it gives no descriptors or no memory; with [`DriverChoice::Uring`], its refusal of io_uring,
+    /// with the remedy.
+    pub fn build<K: Clone + Send + Sync + 'static>(self) -> io::Result<CompletionPort<K>> {
+        let records = Arc::new(Records::new(raw::Port::new(&self.0)?));
+        let close = |records: &Records<K>| drop(drain(records));
+        Ok(CompletionPort(Arc::new(Open { records, close })))
+    }
+}
+
+fn drain<K: Clone + Send + Sync + 'static>(records: &Records<K>) -> Vec<Completion<K>> {
+    let packets = records.raw().close();
+    packets
+        .into_iter()
+        .map(|packet| Completion::new(records.finish(packet)))
+        .collect()
+}
+
+impl CompletionPort<()> {
+    /// Starts to make a port with other than the default settings.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+}
+
+impl<K> CompletionPort<K> {
+    pub(crate) fn records(&self) -> &Arc<Records<K>> {
+        &self.0.records
+    }
+
+    fn raw(&self) -> &Arc<raw::Port> {
+        self.0.records.raw()
+    }
+
+    /// The most threads that run at once.
+    pub fn concurrency(&self) -> usize {
+        self.raw().concurrency()
+    }
+
+    /// The driver that was chosen, and why.
+    pub fn driver(&self) -> &DriverInfo {
+        self.raw().driver()
+    }
+
+    /// How threads and packets stand: running, parked, queued.
+    pub fn counts(&self) -> Counts {
+        self.raw().counts()
+    }
+
+    /// Whether the port is closed.
+    pub fn is_closed(&self) -> bool {
+        self.raw().is_closed()
+    }
+
+    /// Cancels an operation or a timer. Its completion follows: as [cancelled](Completion::is_cancelled), or with its
+    /// result if that came first.
+    ///
+    /// # Errors
+    /// [`NotFound`](io::ErrorKind::NotFound): it has completed already, and nothing changes.
+    pub fn cancel(&self, operation: OperationId) -> io::Result<()> {
+        self.raw().cancel(operation)
+    }
+}
+
+impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
+    /// Makes a port on which up to `concurrency` threads run at once; 0 is as many as the processors that this
+    /// process may use. [`builder`](CompletionPort::builder) has more to set.
+    ///
+    /// # Errors
+    /// The system's, if it gives no descriptors or no memory.
+    pub fn new(concurrency: usize) -> io::Result<Self> {
+        Builder::default().concurrency(concurrency).build()
+    }
+
+    /// Associates a stream or a listener with the port, under a key that comes back with each of its completions.
+    /// It is made non-blocking.
+    ///
+    /// # Errors
+    /// The port is closed or has as many handles as it takes, or the system can't watch the handle. The handle is
+    /// closed then.
+    pub fn associate<H: Associate>(&self, handle: H, key: K) -> io::Result<H::Associated<K>> {
+        handle.associate_with(self, key)
+    }
+
+    /// Connects a new TCP socket to `address`. The completion brings the socket, under `key`.
+    ///
+    /// # Errors
+    /// The system has no socket to give, or the port is closed. That the address can't be reached is for the
+    /// completion to say.
+    pub fn connect(&self, address: SocketAddr, key: K) -> io::Result<OperationId> {
+        let family = match address {
+            SocketAddr::V4(_) => AddressFamily::INET,
+            SocketAddr::V6(_) => AddressFamily::INET6,
+        };
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let descriptor = socket_with(family, SocketType::STREAM, flags, Some(ipproto::TCP))?;
+        let handle = self.raw().associate(descriptor, 0, Kind::Unconnected)?;
+        let socket = Socket::from_association(Association {
+            records: self.records().clone(),
+            handle,
+            key,
+        });
+        socket.start_request(Request::Connect(address))
+    }
+
+    /// Posts a packet: a completion of the caller's own, with `key` and the number `bytes`, for any thread that waits.
+    /// Packets that one thread posts leave the queue in the order in which they were posted.
+    ///
+    /// # Errors
+    /// The port is closed, or as many operations are under way as it takes; the key comes back.
+    pub fn post(&self, key: K, bytes: usize) -> Result<(), crate::Refused<K>> {
+        let posted = self.records().post(own(key), bytes);
+        posted.map_err(|(error, cargo)| match cargo.source {
+            Source::Own(given) => crate::Refused { error, given },
+            _ => unreachable!("it comes back as it was given"),
+        })
+    }
+
+    /// Has a completion with `key` come once `delay` is over: never earlier, and in the order of the deadlines. A
+    /// delay that no clock reaches is a very long one.
+    ///
+    /// # Errors
+    /// The port is closed, or as many operations are under way as it takes.
+    pub fn timer(&self, delay: Duration, key: K) -> io::Result<OperationId> {
+        self.timer_at(raw::deadline_after(delay), key)
+    }
+
+    /// Has a completion with `key` come at `deadline`; see [`timer`](Self::timer).
+    ///
+    /// # Errors
+    /// The port is closed, or as many operations are under way as it takes.
+    pub fn timer_at(&self, deadline: Instant, key: K) -> io::Result<OperationId> {
+        let started = self.records().start_timer(deadline, own(key));
+        started.map_err(|(error, _)| error)
+    }
+
+    /// Waits for one completion, for `timeout` at most: `None` is for ever, zero only looks. The wait is never shorter
+    /// than asked, and no signal ends it.
+    ///
+    /// The thread counts as running from the completion on until it waits again, on this port or on another, or ends.
+    /// Threads that wait are released last in, first out; at most [`concurrency`](Self::concurrency) run.
+    ///
+    /// # Errors
+    /// The system can't wait. None is known to happen.
+    pub fn wait(&self, timeout: impl Into<Option<Duration>>) -> io::Result<Wait<K>> {
+        Ok(match self.raw().wait(timeout.into())? {
+            Answer::Packet(packet) => Wait::Completed(Completion::new(self.records().finish(packet))),
+            Answer::TimedOut => Wait::TimedOut,
+            Answer::Closed => Wait::Closed,
+        })
+    }
+
+    /// Waits for up to `max` completions, at least one, and appends them to `into`, in queue order. The thread has
+    /// them all to itself: what it has taken and not begun, no other can take.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if `max` is 0.
+    pub fn wait_many(
+        &self,
+        into: &mut Vec<Completion<K>>,
+        max: usize,
+        timeout: impl Into<Option<Duration>>,
+    ) -> io::Result<Many> {
+        self.raw().wait_each(max, timeout.into(), |packet| {
+            into.push(Completion::new(self.records().finish(packet)));
+        })
+    }
+
+    /// Closes the port, and gives back what was under way.
+    ///
+    /// Every thread that waits, or will, is answered [`Wait::Closed`]; all sockets and listeners of the port are
+    /// closed; their operations are cancelled, and returned here with what else was not picked up: each operation
+    /// still completes once. May be called from a handler, and more than once; only the first call returns anything.
+    pub fn close(&self) -> Vec<Completion<K>> {
+        drain(self.records())
+    }
+}
+
+fn own<K>(key: K) -> Cargo<K> {
+    Cargo {
+        source: Source::Own(key),
+        memory: Memory::None,
+    }
+}

@@ -1,0 +1,239 @@
+//! One operation, in memory that the caller owns.
+//!
+//! An [`Overlapped`] is to the raw layer what `OVERLAPPED` is to Windows: the caller keeps it in place from the
+//! start of the operation until its packet is handed out, and its address names the operation. It is also the
+//! slot in which the result waits, so completing needs no memory and can't fail.
+//!
+//! # The life of an operation
+//!
+//! | state | who may touch it | on cancel | on close of the handle |
+//! |---|---|---|---|
+//! | *idle*: not started, or handed out | the caller | not found | nothing |
+//! | *lined up*: in its side's line | the port, under the handle's lock | taken out, completes as cancelled | likewise |
+//! | *in transfer*: head of the line, side busy | the one thread that transfers | marked; completes as cancelled unless the transfer finishes it | likewise |
+//! | *queued*: complete, on the port's queue | nobody | not found | nothing |
+//!
+//! The caller may not free or move it in the last three.
+
+use std::{net::SocketAddr, os::fd::OwnedFd, ptr::NonNull};
+
+use super::{Handle, OperationId, RawBuffer};
+use crate::driver::{BUFFERS_PER_CALL_MAX, Call};
+
+/// Memory for a receive that is found only when there is something to receive.
+///
+/// # Safety
+/// See [`Provider::provide`] and [`Provider::withdraw`]: both are called with an operation that is in transfer, by
+/// the thread that transfers.
+#[derive(Debug)]
+pub struct Provider {
+    /// Finds memory for the operation: valid for writing, and nobody else's until the operation's packet is handed
+    /// out or `withdraw` is called. With `None`, nothing happens until [`Port::resume`](super::Port::resume) is
+    /// called for the handle; a call that comes before this function has returned is not lost.
+    pub provide: unsafe fn(operation: NonNull<Overlapped>) -> Option<RawBuffer>,
+    /// Takes the memory back: there was nothing to receive after all.
+    pub withdraw: unsafe fn(operation: NonNull<Overlapped>),
+}
+
+/// Caller-owned memory for one operation: one buffer, or several.
+#[derive(Debug, Clone, Copy)]
+pub enum Buffers {
+    /// One buffer.
+    One(RawBuffer),
+    /// `count` buffers, listed from `first` on. The list, too, must stay in place.
+    Many {
+        /// The first of them.
+        first: *const RawBuffer,
+        /// How many there are.
+        count: usize,
+    },
+}
+
+/// What an operation does.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Request {
+    /// Receives at least 1 byte, or the end. The memory must be initialised if there are several buffers.
+    Receive(Buffers),
+    /// Receives into memory that is found when there is something to receive.
+    ReceiveProvided(&'static Provider),
+    /// Completes with 0 bytes when there is something to receive, or the end; takes nothing.
+    ReceiveNothing,
+    /// Sends all of the bytes, over as many writes as it needs.
+    Send(Buffers),
+    /// Ends the sending side, after the sends that were started before it.
+    Shutdown,
+    /// Accepts a connection on a listener; see [`Overlapped::take_accepted`].
+    Accept(Option<Accepted>),
+    /// Connects an unconnected socket.
+    Connect(SocketAddr),
+    /// Completes when its time has come; started with [`Port::start_timer`](super::Port::start_timer).
+    Timer,
+    /// Nothing: it completes at once; queued with [`Port::post_overlapped`](super::Port::post_overlapped).
+    Posted,
+}
+
+/// A connection that an [`Request::Accept`] brought: close-on-exec and non-blocking.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The new socket.
+    pub socket: OwnedFd,
+    /// The address of its peer; none if it is not an Internet address.
+    pub peer: Option<SocketAddr>,
+}
+
+/// Which line of its handle an operation stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Direction {
+    Read = 0,
+    Write = 1,
+}
+
+/// How an operation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Status {
+    #[default]
+    Pending,
+    Done,
+    /// The system's own error number.
+    Failed(i32),
+}
+
+/// One operation, in memory that the caller owns. See the [module](self).
+#[derive(Debug)]
+#[repr(C)]
+pub struct Overlapped {
+    /// The caller's own: comes back untouched with the packet.
+    pub token: u64,
+    /// What to do on success in place of queueing a packet: only a failure is then reported. The function gets the
+    /// operation back as a packet would hand it out. It runs on whatever thread finished it and must not panic.
+    pub quiet: Option<unsafe fn(operation: NonNull<Overlapped>)>,
+    pub(super) request: Request,
+    /// The next in the line of its side.
+    pub(super) next: Option<NonNull<Overlapped>>,
+    pub(super) handle: Handle,
+    pub(super) sequence: u64,
+    /// The key of its handle.
+    pub(super) key: usize,
+    pub(super) transferred: usize,
+    pub(super) status: Status,
+    pub(super) cancelled: bool,
+}
+
+impl Overlapped {
+    /// An operation that is ready to be started.
+    pub fn new(token: u64, request: Request) -> Self {
+        Overlapped {
+            token,
+            quiet: None,
+            request,
+            next: None,
+            handle: Handle::NONE,
+            sequence: 0,
+            key: 0,
+            transferred: 0,
+            status: Status::Pending,
+            cancelled: false,
+        }
+    }
+
+    /// The name of the operation, as [`Port::start`](super::Port::start) returned it.
+    pub fn id(&self) -> OperationId {
+        OperationId {
+            handle: self.handle,
+            sequence: self.sequence,
+        }
+    }
+
+    /// Takes the connection that a completed accept brought.
+    pub fn take_accepted(&mut self) -> Option<Accepted> {
+        match &mut self.request {
+            Request::Accept(accepted) => accepted.take(),
+            _ => None,
+        }
+    }
+
+    pub(super) fn direction(&self) -> Direction {
+        match self.request {
+            Request::Send(_) | Request::Shutdown | Request::Connect(_) => Direction::Write,
+            _ => Direction::Read,
+        }
+    }
+
+    /// The bytes that a send has still to move; 0 for anything else.
+    ///
+    /// # Safety
+    /// The list of buffers is in place, as [`Port::start`](super::Port::start) asks.
+    pub(super) unsafe fn unsent(&self) -> usize {
+        match self.request {
+            Request::Send(buffers) => {
+                // SAFETY: passed on to the caller.
+                let total = unsafe { buffers.len(usize::MAX) };
+                total - self.transferred
+            }
+            _ => 0,
+        }
+    }
+
+    /// The next transfer for this operation. None for a receive that asks its [`Provider`].
+    pub(super) fn call(&self) -> Option<Call> {
+        Some(match self.request {
+            Request::Receive(Buffers::One(buffer)) => Call::Receive(buffer),
+            Request::Receive(Buffers::Many { first, count }) => Call::Scatter { first, count },
+            Request::ReceiveNothing => Call::Probe,
+            Request::Send(Buffers::One(buffer)) => Call::Send(RawBuffer {
+                start: buffer.start.wrapping_add(self.transferred),
+                len: buffer.len - self.transferred,
+            }),
+            Request::Send(Buffers::Many { first, count }) => Call::Gather {
+                first,
+                count,
+                skip: self.transferred,
+            },
+            Request::Shutdown => Call::Shutdown,
+            Request::Accept(_) => Call::Accept,
+            Request::Connect(address) => Call::Connect(address),
+            Request::ReceiveProvided(_) | Request::Timer | Request::Posted => return None,
+        })
+    }
+}
+
+impl Buffers {
+    /// The bytes in the first `count_max` buffers.
+    ///
+    /// # Safety
+    /// A list of several is in place.
+    pub(super) unsafe fn len(&self, count_max: usize) -> usize {
+        match *self {
+            Buffers::One(buffer) => buffer.len,
+            Buffers::Many { first, count } => {
+                // SAFETY: the caller promises that the list is in place.
+                let list = unsafe { std::slice::from_raw_parts(first, count.min(count_max)) };
+                list.iter().map(|buffer| buffer.len).sum()
+            }
+        }
+    }
+}
+
+impl Call {
+    /// How many bytes the call offers to move, where that tells whether the descriptor is exhausted.
+    ///
+    /// # Safety
+    /// A list of several buffers is in place.
+    pub(super) unsafe fn offered(&self) -> usize {
+        match *self {
+            Call::Receive(buffer) | Call::Send(buffer) => buffer.len,
+            Call::Scatter { first, count } => {
+                // SAFETY: passed on to the caller.
+                unsafe { Buffers::Many { first, count }.len(BUFFERS_PER_CALL_MAX) }
+            }
+            Call::Gather { first, count, skip } => {
+                // SAFETY: passed on to the caller. The buffers that are wholly skipped free places for others, so
+                // this may be less than what the call takes, never more.
+                let window = unsafe { Buffers::Many { first, count }.len(BUFFERS_PER_CALL_MAX) };
+                window.saturating_sub(skip)
+            }
+            Call::Probe | Call::Accept | Call::Connect(_) | Call::Shutdown => 0,
+        }
+    }
+}

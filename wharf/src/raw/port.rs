@@ -1,0 +1,652 @@
+//! The port: handles, operations, posted packets, timers, and the end of it all.
+
+use std::{
+    io,
+    os::fd::{AsRawFd, OwnedFd},
+    ptr::NonNull,
+    sync::{
+        Arc, Once,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::{fd::BorrowedFd, io::Errno};
+
+use super::{
+    Completed, Direction, Handle, Kind, Overlapped, Packet, Queued, Ready, Request, Status, closed,
+    member,
+    side::Found,
+    table::{Entry, Table},
+    transfer::Pending,
+};
+use crate::{
+    driver::{self, Driver, DriverChoice, DriverInfo, Transfer},
+    scheduler::{Counts, Release, Scheduler, timers::Timers},
+    sync::{Condvar, Mutex, MutexGuard},
+};
+
+/// What a port is made with.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Options {
+    /// The most threads that run at once; 0 for as many as the processors that this process may use.
+    pub concurrency: usize,
+    /// Which driver to use.
+    pub driver: DriverChoice,
+    /// The most operations, timers and posted packets that may be under way at once.
+    pub operations_max: usize,
+}
+
+impl Default for Options {
+    /// One running thread a processor, the best driver there is, and 4,194,304 operations: several for each of as
+    /// many handles as a port takes.
+    fn default() -> Self {
+        Options {
+            concurrency: 0,
+            driver: DriverChoice::Auto,
+            operations_max: 4 << 20,
+        }
+    }
+}
+
+/// Names an operation, for cancelling it. Never names another one of the same port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct OperationId {
+    pub(super) handle: Handle,
+    pub(super) sequence: u64,
+}
+
+/// A completion port. See the [layer](super).
+#[derive(Debug)]
+pub struct Port {
+    pub(super) driver: Box<dyn Driver>,
+    info: DriverInfo,
+    pub(super) scheduler: Scheduler<Queued, Ready>,
+    pub(super) table: Table,
+    timers: Mutex<Timers<Completed>>,
+    operations_max: usize,
+    /// Operations and posted packets that are started and not handed out.
+    outstanding: AtomicUsize,
+    /// For how many of them the queue has room.
+    reserved: AtomicUsize,
+    /// Where the thread that closes the port waits for the last transfers.
+    settling: (Mutex<()>, Condvar),
+}
+
+/// What follows from lining up an operation.
+enum Next {
+    Nothing,
+    Queue(Ready),
+    Transfer(Pending, Transfer),
+}
+
+impl Port {
+    /// Makes a port.
+    ///
+    /// # Errors
+    /// The system's, if it gives no descriptors or no memory; with [`DriverChoice::Uring`], also its refusal of
+    /// io_uring, with the remedy.
+    pub fn new(options: &Options) -> io::Result<Arc<Self>> {
+        let concurrency = match options.concurrency {
+            0 => thread::available_parallelism()?.get(),
+            concurrency => concurrency,
+        };
+        let (driver, info) = driver::open(options.driver, concurrency)?;
+        if let Some(reason) = &info.fallback {
+            static SAID: Once = Once::new();
+            SAID.call_once(|| tracing::warn!("{reason}; falling back to the readiness driver"));
+        }
+        let scheduler = Scheduler::new(concurrency, driver.batch_max());
+        Ok(Arc::new(Port {
+            driver,
+            info,
+            scheduler,
+            table: Table::new(),
+            timers: Mutex::new(Timers::new()),
+            operations_max: options.operations_max,
+            outstanding: AtomicUsize::new(0),
+            reserved: AtomicUsize::new(0),
+            settling: (Mutex::new(()), Condvar::new()),
+        }))
+    }
+
+    /// The most threads that run at once.
+    pub fn concurrency(&self) -> usize {
+        self.scheduler.concurrency()
+    }
+
+    /// The driver that was chosen.
+    pub fn driver(&self) -> &DriverInfo {
+        &self.info
+    }
+
+    /// How threads and packets stand.
+    pub fn counts(&self) -> Counts {
+        self.scheduler.counts()
+    }
+
+    /// Whether the port is closed.
+    pub fn is_closed(&self) -> bool {
+        self.scheduler.is_closed()
+    }
+
+    /// Associates a descriptor, which must be non-blocking, with the port, under a key that comes back with each
+    /// of its packets. The port owns the descriptor from now on.
+    ///
+    /// # Errors
+    /// The port is closed, has as many handles as it takes, or the system can't watch the descriptor. The
+    /// descriptor is closed.
+    pub fn associate(
+        &self,
+        descriptor: OwnedFd,
+        key: usize,
+        kind: Kind,
+    ) -> io::Result<Handle> {
+        let handle = self.table.insert(descriptor, key, kind)?;
+        // Each side of a handle stands on the queue once at most.
+        self.scheduler.reserve(0, 2 * self.table.places_used());
+        if kind != Kind::Unconnected {
+            let watched = self.with_descriptor(handle, |descriptor| {
+                self.driver.watch(descriptor, handle.to_bits())
+            });
+            if let Err(error) = watched {
+                self.close_handle(handle);
+                return Err(error);
+            }
+        }
+        Ok(handle)
+    }
+
+    /// Sets the most bytes that may wait to be sent on a handle. A send that would pass it is refused, unless
+    /// nothing waits. No limit is set at first.
+    ///
+    /// # Errors
+    /// The handle is closed.
+    pub fn set_unsent_max(&self, handle: Handle, bytes: usize) -> io::Result<()> {
+        self.open_entry(handle)?.unsent_max = bytes;
+        Ok(())
+    }
+
+    /// Bytes of started sends that the system has not taken yet. 0 for a handle that is closed.
+    pub fn unsent(&self, handle: Handle) -> usize {
+        self.table.lock(handle).map_or(0, |entry| entry.unsent)
+    }
+
+    /// Bytes received and sent so far. None for a handle that is closed.
+    pub fn traffic(&self, handle: Handle) -> Option<(u64, u64)> {
+        let entry = self.table.lock(handle)?;
+        Some((entry.received, entry.sent))
+    }
+
+    /// Calls `with` with the handle's descriptor, which stays open meanwhile, under no lock.
+    ///
+    /// # Errors
+    /// The handle is closed; or what `with` returns.
+    pub(crate) fn with_descriptor<T>(
+        &self,
+        handle: Handle,
+        with: impl FnOnce(BorrowedFd<'_>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let descriptor = {
+            let mut entry = self.open_entry(handle)?;
+            entry.holds += 1;
+            entry.descriptor.as_ref().ok_or_else(closed)?.as_raw_fd()
+        };
+        // SAFETY: a handle that is held keeps its descriptor open.
+        let result = with(unsafe { BorrowedFd::borrow_raw(descriptor) });
+        if let Some(mut entry) = self.table.lock(handle) {
+            entry.holds -= 1;
+            if entry.closing && !entry.is_busy() {
+                self.free(entry, handle);
+            }
+        }
+        result
+    }
+
+    /// Starts an operation on a handle. One packet follows, whenever it is done, with the result; unless it is
+    /// [quiet](Overlapped::quiet).
+    ///
+    /// # Errors
+    /// Nothing was started and no packet follows: the port or handle is closed, the direction has failed or is
+    /// shut down, the handle is not of the kind that the operation needs, too much waits to be sent
+    /// ([`WouldBlock`](io::ErrorKind::WouldBlock)), too many operations are under way
+    /// ([`QuotaExceeded`](io::ErrorKind::QuotaExceeded)), or the request is not possible
+    /// ([`InvalidInput`](io::ErrorKind::InvalidInput)).
+    ///
+    /// # Safety
+    /// If this succeeds, until the packet is handed out by a wait, by [`close`](Self::close) or to `quiet`, on
+    /// whatever thread that is: the operation, its buffers and their list stay valid and in place; the operation
+    /// and the memory that is received into are neither read nor written; and the memory that is sent from is not
+    /// written. `operation` is not started already.
+    pub unsafe fn start(
+        &self,
+        handle: Handle,
+        operation: NonNull<Overlapped>,
+    ) -> io::Result<OperationId> {
+        self.admit(1)?;
+        // SAFETY: passed on to the caller.
+        let lined_up = unsafe { self.line_up(handle, operation) };
+        let (id, next) = match lined_up {
+            Ok(lined_up) => lined_up,
+            Err(error) => {
+                self.dismiss(1);
+                return Err(error);
+            }
+        };
+        match next {
+            Next::Nothing => {}
+            Next::Queue(ready) => self.release(self.scheduler.ready(ready)),
+            Next::Transfer(pending, transfer) => self.transfer_here(pending, transfer),
+        }
+        Ok(id)
+    }
+
+    /// # Safety
+    /// As for [`start`](Self::start).
+    unsafe fn line_up(
+        &self,
+        handle: Handle,
+        mut pointer: NonNull<Overlapped>,
+    ) -> io::Result<(OperationId, Next)> {
+        let mut entry = self.open_entry(handle)?;
+        // SAFETY: the caller leaves the operation to us from now on.
+        let operation = unsafe { pointer.as_mut() };
+        // SAFETY: the caller promises that the list of buffers is in place.
+        let unsent = unsafe { operation.check(&entry) }?;
+        entry.sequence += 1;
+        entry.unsent += unsent;
+        operation.handle = handle;
+        operation.key = entry.key;
+        operation.sequence = entry.sequence;
+        let id = OperationId {
+            handle,
+            sequence: entry.sequence,
+        };
+        let direction = operation.direction();
+        let side = &mut entry.sides[direction as usize];
+        if matches!(operation.request, Request::Shutdown) {
+            side.failure = Errno::PIPE.raw_os_error();
+        }
+        // SAFETY: the caller promises that it is valid and in no line.
+        unsafe { side.push(pointer) };
+        let ready = Ready { handle, direction };
+        if side.busy || side.queued || !side.ready {
+            return Ok((id, Next::Nothing));
+        }
+        let connects = matches!(operation.request, Request::Connect(_));
+        if direction == Direction::Write && (connects || !self.batches_for_this_thread()) {
+            let begun = Self::begin_locked(entry, ready);
+            let next = begun.map(|(pending, transfer)| Next::Transfer(pending, transfer));
+            return Ok((id, next.unwrap_or(Next::Nothing)));
+        }
+        side.queued = true;
+        Ok((id, Next::Queue(ready)))
+    }
+
+    /// Whether a transfer should be left for the next batch rather than be made at once: if this thread is in a
+    /// handler, more work waits for it, and the driver gains from batches. It then stands on the shared queue,
+    /// where any thread can take it.
+    fn batches_for_this_thread(&self) -> bool {
+        self.driver.batch_max() > 1 && self.scheduler.seems_busy() && member::runs_on(self)
+    }
+
+    fn open_entry(&self, handle: Handle) -> io::Result<MutexGuard<'_, Entry>> {
+        let entry = self.table.lock(handle).ok_or_else(closed)?;
+        if entry.closing { Err(closed()) } else { Ok(entry) }
+    }
+
+    /// Tries again to find memory for what is received on a handle: a [`Provider`](super::Provider) that had none
+    /// has some now.
+    /// Says whether anything on the handle can make use of it.
+    pub fn resume(&self, handle: Handle) -> bool {
+        let Some(mut entry) = self.table.lock(handle) else {
+            return false;
+        };
+        let side = &mut entry.sides[Direction::Read as usize];
+        side.edge();
+        let useful = side.head().is_some();
+        let enqueued = side.enqueue();
+        drop(entry);
+        if enqueued {
+            let direction = Direction::Read;
+            self.release(self.scheduler.ready(Ready { handle, direction }));
+        }
+        useful
+    }
+
+    /// Cancels one operation. Its packet follows, as for any other: with the error
+    /// [`ECANCELED`](crate::is_cancelled), or with its result if that came first.
+    ///
+    /// # Errors
+    /// [`NotFound`](io::ErrorKind::NotFound): it has finished already. Nothing changes.
+    pub fn cancel(&self, id: OperationId) -> io::Result<()> {
+        let not_found = || io::Error::new(io::ErrorKind::NotFound, "the operation has finished");
+        if id.handle == Handle::NONE {
+            let Completed(operation) = self.timers.lock().cancel(id.sequence).ok_or_else(not_found)?;
+            self.complete_timer(operation, Status::Failed(Errno::CANCELED.raw_os_error()));
+            return Ok(());
+        }
+        let entry = self.table.lock(id.handle).ok_or_else(not_found)?;
+        match self.cancel_where(entry, |operation| operation.sequence == id.sequence) {
+            0 => Err(not_found()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Cancels all operations of a handle; says how many there were.
+    pub fn cancel_all(&self, handle: Handle) -> usize {
+        match self.table.lock(handle) {
+            None => 0,
+            Some(entry) => self.cancel_where(entry, |_| true),
+        }
+    }
+
+    /// Cancels the receives, accepts and waits for data of a handle; says how many there were.
+    pub fn cancel_receives(&self, handle: Handle) -> usize {
+        match self.table.lock(handle) {
+            None => 0,
+            Some(entry) => {
+                self.cancel_where(entry, |operation| operation.direction() == Direction::Read)
+            }
+        }
+    }
+
+    fn cancel_where(
+        &self,
+        mut entry: MutexGuard<'_, Entry>,
+        which: impl Fn(&Overlapped) -> bool,
+    ) -> usize {
+        let mut packets = Vec::new();
+        let mut marked = 0;
+        for index in 0..entry.sides.len() {
+            while let Some(found) = entry.sides[index].cancel(&which) {
+                match found {
+                    Found::Marked => marked += 1,
+                    Found::Out(operation) => packets.push(entry.cancelled(operation)),
+                }
+            }
+        }
+        drop(entry);
+        let count = packets.len() + marked;
+        for packet in packets {
+            self.release(self.scheduler.complete(packet));
+        }
+        self.settle();
+        count
+    }
+
+    /// Closes a handle: its operations complete as cancelled, and its descriptor is closed as soon as no thread
+    /// transfers for it. Says whether it was open.
+    pub fn close_handle(&self, handle: Handle) -> bool {
+        let Some(mut entry) = self.table.lock(handle) else {
+            return false;
+        };
+        if std::mem::replace(&mut entry.closing, true) {
+            return false;
+        }
+        self.cancel_where(entry, |_| true);
+        if let Some(entry) = self.table.lock(handle)
+            && !entry.is_busy()
+        {
+            self.free(entry, handle);
+        }
+        true
+    }
+
+    /// Queues a packet of the caller's own: any key, any number, any token.
+    ///
+    /// # Errors
+    /// The port is closed, or too many packets and operations are under way
+    /// ([`QuotaExceeded`](io::ErrorKind::QuotaExceeded)).
+    pub fn post(&self, key: usize, transferred: usize, token: u64) -> io::Result<()> {
+        self.admit(1)?;
+        let packet = Queued::Posted {
+            key,
+            transferred,
+            token,
+        };
+        self.release(self.scheduler.complete(packet));
+        self.settle();
+        Ok(())
+    }
+
+    /// Queues an operation of the kind [`Request::Posted`] as a packet of its own, with the number `transferred`.
+    ///
+    /// # Errors
+    /// As for [`post`](Self::post).
+    ///
+    /// # Safety
+    /// As for [`start`](Self::start).
+    pub unsafe fn post_overlapped(
+        &self,
+        mut operation: NonNull<Overlapped>,
+        transferred: usize,
+    ) -> io::Result<()> {
+        self.admit(1)?;
+        // SAFETY: the caller leaves the operation to us from now on.
+        let overlapped = unsafe { operation.as_mut() };
+        overlapped.status = Status::Done;
+        overlapped.transferred = transferred;
+        let packet = Queued::Operation(Completed(operation));
+        self.release(self.scheduler.complete(packet));
+        self.settle();
+        Ok(())
+    }
+
+    /// Starts a timer: an operation of the kind [`Request::Timer`] that completes at `deadline`, never earlier.
+    ///
+    /// # Errors
+    /// As for [`post`](Self::post).
+    ///
+    /// # Safety
+    /// As for [`start`](Self::start).
+    pub unsafe fn start_timer(
+        &self,
+        deadline: Instant,
+        key: usize,
+        mut operation: NonNull<Overlapped>,
+    ) -> io::Result<OperationId> {
+        self.admit(1)?;
+        let sequence = {
+            let mut timers = self.timers.lock();
+            // SAFETY: the caller leaves the operation to us from now on.
+            let overlapped = unsafe { operation.as_mut() };
+            overlapped.key = key;
+            overlapped.sequence = timers.next_number();
+            timers.set(deadline, Completed(operation))
+        };
+        self.arm();
+        if self.is_closed() {
+            self.cancel_timers();
+        }
+        Ok(OperationId {
+            handle: Handle::NONE,
+            sequence,
+        })
+    }
+
+    /// Has the driver report the earliest deadline. The call is made without the lock, so it is made again if the
+    /// earliest changed meanwhile: whoever calls last looks last.
+    fn arm(&self) {
+        let mut armed = self.timers.lock().earliest();
+        loop {
+            let delay = armed.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            self.driver.arm(delay);
+            let earliest = self.timers.lock().earliest();
+            if earliest == armed {
+                return;
+            }
+            armed = earliest;
+        }
+    }
+
+    /// Completes the timers that are due, into `completed`.
+    pub(super) fn fire_timers(&self, completed: &mut Vec<Queued>) {
+        {
+            let mut timers = self.timers.lock();
+            while let Some(Completed(mut operation)) = timers.take_due(Instant::now()) {
+                // SAFETY: it was among the timers, so it is valid; out of them, it is ours.
+                unsafe { operation.as_mut() }.status = Status::Done;
+                completed.push(Queued::Operation(Completed(operation)));
+            }
+        }
+        self.arm();
+    }
+
+    fn complete_timer(&self, mut operation: NonNull<Overlapped>, status: Status) {
+        // SAFETY: it was among the timers, so it is valid; out of them, it is ours.
+        unsafe { operation.as_mut() }.status = status;
+        let packet = Queued::Operation(Completed(operation));
+        self.release(self.scheduler.complete(packet));
+        self.settle();
+    }
+
+    fn cancel_timers(&self) {
+        loop {
+            let Some(Completed(operation)) = self.timers.lock().take_any() else {
+                return;
+            };
+            self.complete_timer(operation, Status::Failed(Errno::CANCELED.raw_os_error()));
+        }
+    }
+
+    /// Closes the port, and returns the packets that were not handed out.
+    ///
+    /// 1. From now on nothing is started, associated or posted, and every wait answers that the port is closed.
+    /// 2. Timers and operations are cancelled, and handles closed.
+    /// 3. The last transfers end: they never block, so this is soon.
+    /// 4. What is left on the queue is returned.
+    ///
+    /// What is started meanwhile is refused, or cancelled with the rest. A second call, or one from another thread
+    /// meanwhile, returns nothing at once. May be called from a handler.
+    pub fn close(&self) -> Vec<Packet> {
+        let (first, release) = self.scheduler.close();
+        self.release(release);
+        if !first {
+            return Vec::new();
+        }
+        self.cancel_timers();
+        for handle in self.table.close() {
+            self.close_handle(handle);
+        }
+        let mut queued = Vec::new();
+        let mut settling = self.settling.0.lock();
+        loop {
+            let before = queued.len();
+            self.scheduler.drain(&mut queued);
+            let drained = queued.len() - before;
+            if self.outstanding.fetch_sub(drained, Ordering::SeqCst) == drained {
+                break;
+            }
+            settling = self.settling.1.wait(settling, None);
+        }
+        drop(settling);
+        queued.into_iter().map(Queued::into_packet).collect()
+    }
+
+    /// Counts `count` operations as started, and makes room for their packets.
+    fn admit(&self, count: usize) -> io::Result<()> {
+        let outstanding = self.outstanding.fetch_add(count, Ordering::SeqCst) + count;
+        let refused = if self.is_closed() {
+            closed()
+        } else if outstanding > self.operations_max {
+            let max = self.operations_max;
+            io::Error::new(
+                io::ErrorKind::QuotaExceeded,
+                format!("{max} operations are under way, the most this port takes; wait for some, or raise operations_max"),
+            )
+        } else {
+            if outstanding > self.reserved.load(Ordering::Relaxed) {
+                let room = outstanding.next_power_of_two().max(64);
+                self.scheduler.reserve(room, 0);
+                self.reserved.fetch_max(room, Ordering::Relaxed);
+            }
+            return Ok(());
+        };
+        self.dismiss(count);
+        Err(refused)
+    }
+
+    /// Counts operations as handed out, or as never started.
+    pub(super) fn dismiss(&self, count: usize) {
+        self.outstanding.fetch_sub(count, Ordering::SeqCst);
+        self.settle();
+    }
+
+    /// Tells the thread that closes the port that something ended.
+    pub(super) fn settle(&self) {
+        if self.is_closed() {
+            drop(self.settling.0.lock());
+            self.settling.1.notify_one();
+        }
+    }
+
+    /// Carries out a release, under no lock.
+    pub(super) fn release(&self, release: Release) {
+        match release {
+            Release::Nobody => {}
+            Release::Watcher => self.driver.wake(),
+            Release::Parked(parker) => parker.release(),
+        }
+    }
+}
+
+impl Overlapped {
+    /// Whether it can be started on a handle in this state. Returns the bytes that it adds to what waits to be
+    /// sent.
+    ///
+    /// # Safety
+    /// The list of buffers is in place.
+    unsafe fn check(&mut self, entry: &Entry) -> io::Result<usize> {
+        let fits = match self.request {
+            Request::Accept(_) => entry.kind == Kind::Listener,
+            Request::Connect(_) => entry.kind == Kind::Unconnected,
+            Request::Timer | Request::Posted => false,
+            _ => entry.kind == Kind::Stream,
+        };
+        if !fits {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("a handle of kind {:?} does not take this operation", entry.kind),
+            ));
+        }
+        if matches!(self.request, Request::Connect(_)) && entry.sides[Direction::Write as usize].head().is_some() {
+            return Err(Errno::ALREADY.into());
+        }
+        let failure = entry.sides[self.direction() as usize].failure;
+        if failure != 0 {
+            return Err(io::Error::from_raw_os_error(failure));
+        }
+        self.transferred = 0;
+        self.status = Status::Pending;
+        self.cancelled = false;
+        if let Request::Receive(buffers) = self.request {
+            // SAFETY: passed on to the caller.
+            if unsafe { buffers.len(driver::BUFFERS_PER_CALL_MAX) } == 0 {
+                // Into 0 bytes is a question of its own; received as data, it would read as the end.
+                self.request = Request::ReceiveNothing;
+            }
+        }
+        // SAFETY: passed on to the caller.
+        let unsent = unsafe { self.unsent() };
+        if entry.unsent > 0 && unsent > entry.unsent_max.saturating_sub(entry.unsent) {
+            return Err(io::Error::new(
+                io::ErrorKind::WouldBlock,
+                format!(
+                    "{} bytes wait to be sent and the limit is {}; the peer reads too slowly",
+                    entry.unsent, entry.unsent_max
+                ),
+            ));
+        }
+        Ok(unsent)
+    }
+}
+
+/// A delay as a deadline; one that no clock reaches is as good as a century.
+pub(crate) fn deadline_after(delay: Duration) -> Instant {
+    const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+    let now = Instant::now();
+    now.checked_add(delay).unwrap_or_else(|| now + CENTURY)
+}

@@ -1,0 +1,326 @@
+//! Operations that own what they need: where the safe API meets the raw one.
+//!
+//! A [`Record`] is an [`Overlapped`] with its cargo behind it: the socket that it was started on and the memory it
+//! moves. A started record belongs to the port, which hands it out once; the operation starts with the field that
+//! the port hands back, so the one address is the port's token and ours, and no table stands between. Records are
+//! used again: in the steady state an operation allocates nothing.
+
+use std::{io, ptr::NonNull, sync::Arc, time::Instant};
+
+use super::{
+    Buffers, Handle, OperationId, Overlapped, Packet, Port, Provider, RawBuffer, Request,
+};
+use crate::{
+    buffer::{Buffer, Payload, Pool},
+    net::{Listener, Socket},
+    sync::Mutex,
+};
+
+/// As many idle records are kept; the rest go back to the allocator.
+const IDLE_MAX: usize = 4096;
+
+/// The memory that an operation moves.
+#[derive(Debug)]
+pub(crate) enum Memory {
+    None,
+    Receive(Buffer),
+    ReceiveMany(Vec<Buffer>, Vec<RawBuffer>),
+    ReceiveFrom(Pool, Option<Buffer>),
+    Send(Payload),
+    SendMany(Vec<Payload>, Vec<RawBuffer>),
+}
+
+// SAFETY: the raw buffers point into the buffers beside them, which are `Send`; they are lists for the kernel.
+unsafe impl Send for Memory {}
+
+impl Memory {
+    pub(crate) fn receive_many(buffers: Vec<Buffer>) -> Self {
+        let list = Vec::with_capacity(buffers.len());
+        Memory::ReceiveMany(buffers, list)
+    }
+
+    pub(crate) fn send_many(payloads: Vec<Payload>) -> Self {
+        let list = Vec::with_capacity(payloads.len());
+        Memory::SendMany(payloads, list)
+    }
+
+    /// The request that moves it. The addresses are those of the heap, and stay when the memory's owner is moved.
+    fn request(&mut self) -> Request {
+        fn many(list: &[RawBuffer]) -> Buffers {
+            Buffers::Many {
+                first: list.as_ptr(),
+                count: list.len(),
+            }
+        }
+        match self {
+            Memory::None => Request::ReceiveNothing,
+            Memory::Receive(buffer) => Request::Receive(Buffers::One(writable(buffer))),
+            Memory::ReceiveMany(buffers, list) => {
+                list.extend(buffers.iter_mut().map(writable));
+                Request::Receive(many(list))
+            }
+            // One size fits all keys: the provider finds the cargo through the record's own function.
+            Memory::ReceiveFrom(..) => unreachable!("the record has its own request for it"),
+            Memory::Send(payload) => Request::Send(Buffers::One(readable(payload))),
+            Memory::SendMany(payloads, list) => {
+                list.extend(payloads.iter().map(readable));
+                Request::Send(many(list))
+            }
+        }
+    }
+}
+
+fn writable(buffer: &mut Buffer) -> RawBuffer {
+    let memory = buffer.memory_mut();
+    RawBuffer {
+        start: memory.as_mut_ptr(),
+        len: memory.len(),
+    }
+}
+
+fn readable(payload: &Payload) -> RawBuffer {
+    RawBuffer {
+        start: payload.as_ptr().cast_mut(),
+        len: payload.len(),
+    }
+}
+
+/// Where an operation's completion comes from.
+#[derive(Debug)]
+pub(crate) enum Source<K> {
+    Socket(Socket<K>),
+    Listener(Listener<K>),
+    /// A timer or a posted packet, with a key of its own.
+    Own(K),
+}
+
+/// What an operation carries.
+#[derive(Debug)]
+pub(crate) struct Cargo<K> {
+    pub source: Source<K>,
+    pub memory: Memory,
+}
+
+#[derive(Debug)]
+#[repr(C)]
+struct Record<K> {
+    overlapped: Overlapped,
+    /// None while idle.
+    cargo: Option<Cargo<K>>,
+}
+
+// SAFETY: the addresses in the operation are those of memory that the cargo owns, which may be sent; the port uses
+// them from one thread at a time.
+unsafe impl<K: Send + Sync> Send for Record<K> {}
+
+/// A completed record, taken apart.
+#[derive(Debug)]
+pub(crate) struct Finished<K> {
+    pub cargo: Cargo<K>,
+    pub operation: OperationId,
+    pub transferred: usize,
+    pub error: Option<io::Error>,
+    pub request: Request,
+}
+
+/// A raw port on which every operation is a [`Record`].
+#[derive(Debug)]
+pub(crate) struct Records<K> {
+    raw: Arc<Port>,
+    // Boxed, since their addresses are the port's.
+    #[expect(clippy::vec_box)]
+    idle: Mutex<Vec<Box<Record<K>>>>,
+}
+
+impl<K> Records<K> {
+    /// The port beneath.
+    pub(crate) fn raw(&self) -> &Arc<Port> {
+        &self.raw
+    }
+}
+
+impl<K: Clone + Send + Sync + 'static> Records<K> {
+    pub(crate) fn new(raw: Arc<Port>) -> Self {
+        Records {
+            raw,
+            idle: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// Starts an operation that moves memory. `quiet`: only its failure is reported.
+    pub(crate) fn start(
+        &self,
+        handle: Handle,
+        mut cargo: Cargo<K>,
+        quiet: bool,
+    ) -> Result<OperationId, (io::Error, Cargo<K>)> {
+        let request = match &mut cargo.memory {
+            Memory::ReceiveFrom(..) => Request::ReceiveProvided(Record::<K>::PROVIDER),
+            memory => memory.request(),
+        };
+        self.start_request(handle, cargo, request, quiet)
+    }
+
+    /// Starts an operation that moves no memory.
+    pub(crate) fn start_request(
+        &self,
+        handle: Handle,
+        cargo: Cargo<K>,
+        request: Request,
+        quiet: bool,
+    ) -> Result<OperationId, (io::Error, Cargo<K>)> {
+        self.give_up(cargo, request, quiet, |operation| {
+            // SAFETY: the record is on the heap and this is its only address; it is taken apart when its packet is
+            // handed out and not before. The memory of its request belongs to its cargo, which lives as long.
+            unsafe { self.raw.start(handle, operation) }
+        })
+    }
+
+    /// Sets a timer.
+    pub(crate) fn start_timer(
+        &self,
+        deadline: Instant,
+        cargo: Cargo<K>,
+    ) -> Result<OperationId, (io::Error, Cargo<K>)> {
+        self.give_up(cargo, Request::Timer, false, |operation| {
+            // SAFETY: as in `start_request`.
+            unsafe { self.raw.start_timer(deadline, 0, operation) }
+        })
+    }
+
+    /// Posts a packet.
+    pub(crate) fn post(
+        &self,
+        cargo: Cargo<K>,
+        transferred: usize,
+    ) -> Result<(), (io::Error, Cargo<K>)> {
+        self.give_up(cargo, Request::Posted, false, |operation| {
+            // SAFETY: as in `start_request`.
+            unsafe { self.raw.post_overlapped(operation, transferred) }
+        })
+    }
+
+    /// Makes a record and gives it to the port; takes it back if it is refused.
+    fn give_up<T>(
+        &self,
+        cargo: Cargo<K>,
+        request: Request,
+        quiet: bool,
+        start: impl FnOnce(NonNull<Overlapped>) -> io::Result<T>,
+    ) -> Result<T, (io::Error, Cargo<K>)> {
+        let idle = self.idle.lock().pop();
+        let mut overlapped = Overlapped::new(0, request);
+        overlapped.quiet = quiet.then_some(Record::<K>::finish_quietly as _);
+        let record = match idle {
+            Some(mut record) => {
+                record.overlapped = overlapped;
+                record.cargo = Some(cargo);
+                record
+            }
+            None => Box::new(Record {
+                overlapped,
+                cargo: Some(cargo),
+            }),
+        };
+        let record = NonNull::from(Box::leak(record)).cast();
+        start(record).map_err(|error| {
+            // SAFETY: it was refused, so it is still ours alone.
+            let record = unsafe { Record::<K>::own(record) };
+            (error, self.retire(record).cargo)
+        })
+    }
+
+    /// Takes the record of a packet apart.
+    pub(crate) fn finish(&self, packet: Packet) -> Finished<K> {
+        let operation = packet.operation.expect("every packet here has a record");
+        // SAFETY: every operation on this port is a `Record<K>`, started here, and this packet hands it out.
+        let record = unsafe { Record::<K>::own(operation) };
+        Finished {
+            transferred: packet.transferred,
+            error: packet.error,
+            ..self.retire(record)
+        }
+    }
+
+    /// Empties a record and keeps it for the next operation.
+    fn retire(&self, mut record: Box<Record<K>>) -> Finished<K> {
+        let cargo = record.cargo.take().expect("a record in use has cargo");
+        let finished = Finished {
+            cargo,
+            operation: record.overlapped.id(),
+            transferred: 0,
+            error: None,
+            request: std::mem::replace(&mut record.overlapped.request, Request::Posted),
+        };
+        let mut idle = self.idle.lock();
+        if idle.len() < IDLE_MAX {
+            idle.push(record);
+        }
+        finished
+    }
+}
+
+impl<K: Clone + Send + Sync + 'static> Record<K> {
+    const PROVIDER: &'static Provider = &Provider {
+        provide: Self::provide,
+        withdraw: Self::withdraw,
+    };
+
+    /// # Safety
+    /// `operation` is a leaked `Record<K>`, and nobody else's.
+    unsafe fn own(operation: NonNull<Overlapped>) -> Box<Self> {
+        // SAFETY: passed on to the caller. A record starts with its operation (`repr(C)`), so the address is the
+        // record's, and it was leaked from a box.
+        unsafe { Box::from_raw(operation.cast().as_ptr()) }
+    }
+
+    /// # Safety
+    /// `operation` is a `Record<K>` in transfer, by this thread; see [`Provider`].
+    unsafe fn provide(operation: NonNull<Overlapped>) -> Option<RawBuffer> {
+        // SAFETY: passed on to the caller.
+        let record = unsafe { operation.cast::<Self>().as_mut() };
+        let handle = record.overlapped.handle;
+        let Some(Cargo {
+            source: Source::Socket(socket),
+            memory: Memory::ReceiveFrom(pool, buffer),
+        }) = &mut record.cargo
+        else {
+            unreachable!("only receives from a pool have this provider");
+        };
+        *buffer = pool.get_or_wait(socket.records().raw(), handle);
+        buffer.as_mut().map(writable)
+    }
+
+    /// # Safety
+    /// As for [`provide`](Self::provide).
+    unsafe fn withdraw(operation: NonNull<Overlapped>) {
+        // SAFETY: passed on to the caller.
+        let record = unsafe { operation.cast::<Self>().as_mut() };
+        if let Some(Cargo {
+            memory: Memory::ReceiveFrom(_, buffer),
+            ..
+        }) = &mut record.cargo
+        {
+            *buffer = None;
+        }
+    }
+
+    /// What becomes of a quiet operation that succeeded.
+    ///
+    /// # Safety
+    /// `operation` is a leaked `Record<K>`, and nobody else's.
+    unsafe fn finish_quietly(operation: NonNull<Overlapped>) {
+        // SAFETY: passed on to the caller.
+        let record = unsafe { Self::own(operation) };
+        let Some(Cargo {
+            source: Source::Socket(socket),
+            ..
+        }) = &record.cargo
+        else {
+            unreachable!("only sends are quiet");
+        };
+        // The socket may go with the cargo: not before the record is put away.
+        let socket = socket.clone();
+        drop(socket.records().retire(record));
+    }
+}

@@ -1,0 +1,339 @@
+//! From a ready side to a completed operation: one attempt, its outcome, and what follows.
+//!
+//! An attempt has three acts. [`Port::begin`] takes the head of the line, under the handle's lock, and marks the
+//! side as busy; the driver makes the call, under no lock; [`Port::finish`] judges the outcome, under the lock
+//! again. While a side is busy its descriptor stays open and its head is the transferring thread's alone.
+
+use std::{os::fd::AsRawFd, ptr::NonNull};
+
+use rustix::{fd::BorrowedFd, io::Errno};
+
+use super::{
+    Accepted, Completed, Direction, Handle, Overlapped, Port, Queued, Ready, Request, Status,
+    table::Entry,
+};
+use crate::{
+    driver::{Call, Outcome, Transfer},
+    sync::MutexGuard,
+};
+
+/// An attempt between [`Port::begin`] and [`Port::finish`].
+#[derive(Debug)]
+pub(super) struct Pending {
+    ready: Ready,
+    operation: NonNull<Overlapped>,
+    /// The edges seen when it began.
+    tick: u32,
+    call: Option<Call>,
+}
+
+/// What an attempt came to.
+#[must_use]
+pub(super) struct Finished {
+    /// The operation, if it ended and is to be reported.
+    pub packet: Option<Queued>,
+    /// The side, if it is worth another attempt.
+    pub ready: Option<Ready>,
+    /// What stood behind an operation whose failure is that of its whole line.
+    pub failed: Vec<Queued>,
+}
+
+/// An operation that is out of its line, on its way to the queue.
+enum End {
+    Report(NonNull<Overlapped>),
+    /// It succeeded and was asked to be quiet about it.
+    Quietly(NonNull<Overlapped>, unsafe fn(NonNull<Overlapped>)),
+}
+
+impl Port {
+    /// Takes a ready side off the queue: what is to be transferred, if anything still is.
+    pub(super) fn begin(&self, ready: Ready) -> Option<(Pending, Transfer)> {
+        let mut entry = self.table.lock(ready.handle)?;
+        let side = &mut entry.sides[ready.direction as usize];
+        side.queued = false;
+        if side.busy {
+            return None;
+        }
+        Self::begin_locked(entry, ready)
+    }
+
+    /// Begins with the head of a side that is not busy.
+    pub(super) fn begin_locked(
+        mut entry: MutexGuard<'_, Entry>,
+        ready: Ready,
+    ) -> Option<(Pending, Transfer)> {
+        let descriptor = entry.descriptor.as_ref()?.as_raw_fd();
+        let side = &mut entry.sides[ready.direction as usize];
+        let operation = side.head()?;
+        side.busy = true;
+        let tick = side.tick;
+        drop(entry);
+        // SAFETY: the operation is valid by the promise of `Port::start`, and the side is busy: ours.
+        let call = match unsafe { operation.as_ref() } {
+            Overlapped {
+                request: Request::ReceiveProvided(provider),
+                ..
+            } => {
+                // SAFETY: the operation is in transfer, by this thread.
+                unsafe { (provider.provide)(operation) }.map(Call::Receive)
+            }
+            operation => operation.call(),
+        };
+        let transfer = Transfer {
+            descriptor,
+            slot: ready.handle.slot(),
+            // Without memory there is nothing to try; `finish` sees to it.
+            call: call.unwrap_or(Call::Probe),
+            outcome: if call.is_some() {
+                Outcome::Untried
+            } else {
+                Outcome::NotReady
+            },
+        };
+        let pending = Pending {
+            ready,
+            operation,
+            tick,
+            call,
+        };
+        Some((pending, transfer))
+    }
+
+    /// Judges an attempt: completes the operation, or leaves it at the head of its line.
+    pub(super) fn finish(&self, pending: Pending, outcome: Outcome) -> Finished {
+        let Pending {
+            ready,
+            mut operation,
+            tick,
+            call,
+        } = pending;
+        if let (Outcome::NotReady, Some(_), Request::ReceiveProvided(provider)) =
+            // SAFETY: valid, and ours while the side is busy.
+            (&outcome, call, &unsafe { operation.as_ref() }.request)
+        {
+            // SAFETY: the operation is in transfer, by this thread.
+            unsafe { (provider.withdraw)(operation) };
+        }
+
+        let mut entry = self.table.lock(ready.handle).expect("a busy handle stays");
+        // SAFETY: valid; the side is busy, so the operation is ours, and we have the handle's lock.
+        let overlapped = unsafe { operation.as_mut() };
+        let mut ended = entry.judge(overlapped, outcome, call, tick);
+        if !ended && overlapped.cancelled {
+            overlapped.status = Status::Failed(Errno::CANCELED.raw_os_error());
+            ended = true;
+        }
+        entry.sides[ready.direction as usize].busy = false;
+        let end = ended.then(|| {
+            entry.sides[ready.direction as usize].pop();
+            entry.account(operation)
+        });
+        let failed = if ended && side_failed(overlapped) {
+            entry.fail_line(ready.direction)
+        } else {
+            Vec::new()
+        };
+        let again = entry.sides[ready.direction as usize].enqueue();
+        if entry.closing && !entry.is_busy() {
+            self.free(entry, ready.handle);
+        } else {
+            drop(entry);
+        }
+        Finished {
+            packet: end.and_then(|end| self.tell(end)),
+            ready: again.then_some(ready),
+            failed,
+        }
+    }
+
+    /// The packet of an ended operation, or the quiet way.
+    fn tell(&self, end: End) -> Option<Queued> {
+        match end {
+            End::Report(operation) => Some(Queued::Operation(Completed(operation))),
+            End::Quietly(operation, quiet) => {
+                // SAFETY: the operation is out of its line and has ended: it is handed out, in the agreed way.
+                unsafe { quiet(operation) };
+                self.dismiss(1);
+                None
+            }
+        }
+    }
+
+    /// Makes one attempt on the calling thread, outside of any wait.
+    pub(super) fn transfer_here(&self, pending: Pending, mut transfer: Transfer) {
+        if matches!(transfer.outcome, Outcome::Untried) {
+            // SAFETY: the side is busy, so the descriptor stays open; the memory is the operation's, which its
+            // starter left to us.
+            unsafe { self.driver.transfer(std::slice::from_mut(&mut transfer)) };
+        }
+        if matches!((transfer.call, &transfer.outcome), (Call::Connect(_), Outcome::NotReady)) {
+            self.watch_connecting(&pending, &mut transfer);
+        }
+        let finished = self.finish(pending, transfer.outcome);
+        if let Some(packet) = finished.packet {
+            self.release(self.scheduler.complete(packet));
+        }
+        for packet in finished.failed {
+            self.release(self.scheduler.complete(packet));
+        }
+        if let Some(ready) = finished.ready {
+            self.release(self.scheduler.ready(ready));
+        }
+        self.settle();
+    }
+
+    /// A socket is watched once its connection is under way: watched earlier, epoll would report it as hung up.
+    fn watch_connecting(&self, pending: &Pending, transfer: &mut Transfer) {
+        // SAFETY: the side is busy, so the descriptor stays open.
+        let descriptor = unsafe { BorrowedFd::borrow_raw(transfer.descriptor) };
+        if let Err(error) = self.driver.watch(descriptor, pending.ready.handle.to_bits()) {
+            let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
+            // It is watched already where an earlier attempt on the same socket failed.
+            if errno != Errno::EXIST {
+                transfer.outcome = Outcome::Failed(errno);
+            }
+        }
+    }
+
+    /// Frees the place of a handle that is closing and that nobody transfers for.
+    pub(super) fn free(&self, entry: MutexGuard<'_, Entry>, handle: Handle) {
+        let descriptor = self.table.remove(entry);
+        self.driver.forget(handle.slot());
+        drop(descriptor);
+        self.table.release(handle);
+    }
+}
+
+/// Whether the operation's failure is the failure of its whole direction.
+fn side_failed(overlapped: &Overlapped) -> bool {
+    matches!(overlapped.status, Status::Failed(number) if breaks(number))
+        && matches!(
+            overlapped.request,
+            Request::Send(_) | Request::Receive(_) | Request::ReceiveProvided(_) | Request::ReceiveNothing
+        )
+}
+
+/// Whether an error means that the connection is gone, rather than that this attempt failed.
+fn breaks(number: i32) -> bool {
+    !matches!(
+        Errno::from_raw_os_error(number),
+        Errno::CANCELED | Errno::NOBUFS | Errno::NOMEM | Errno::FAULT | Errno::INVAL | Errno::MSGSIZE
+    )
+}
+
+impl Entry {
+    /// Applies an outcome to the operation and to what is known of the handle. Says whether the operation ended.
+    fn judge(
+        &mut self,
+        operation: &mut Overlapped,
+        outcome: Outcome,
+        call: Option<Call>,
+        tick: u32,
+    ) -> bool {
+        let read_on = self.read_on;
+        let side = &mut self.sides[operation.direction() as usize];
+        match outcome {
+            Outcome::Untried => unreachable!("a driver tries every transfer"),
+            Outcome::NotReady => {
+                // Also where there was no memory to receive into: then `Port::resume` makes it ready again.
+                side.exhausted(tick);
+                false
+            }
+            Outcome::Failed(error) => {
+                self.fail(operation, error.raw_os_error());
+                true
+            }
+            Outcome::Accepted(socket, peer) => {
+                operation.request = Request::Accept(Some(Accepted { socket, peer }));
+                operation.status = Status::Done;
+                true
+            }
+            Outcome::Moved(count) => {
+                // SAFETY: the list of buffers is in place, by the promise of `Port::start`.
+                let offered = call.map_or(0, |call| unsafe { call.offered() });
+                match operation.request {
+                    Request::Send(_) => {
+                        if count < offered {
+                            side.exhausted(tick);
+                        }
+                        self.unsent -= count;
+                        self.sent += count as u64;
+                        operation.transferred += count;
+                        // SAFETY: as above.
+                        let rest = unsafe { operation.unsent() };
+                        if rest > 0 {
+                            return false;
+                        }
+                    }
+                    Request::Receive(_) | Request::ReceiveProvided(_) => {
+                        if count == 0 && self.broken != 0 {
+                            // The error itself was reported to a sender; this is no orderly end.
+                            self.fail(operation, self.broken);
+                            return true;
+                        }
+                        // A short read means that nothing is left, unless the end or urgent data stands behind it.
+                        if 0 < count && count < offered && !read_on {
+                            side.exhausted(tick);
+                        }
+                        self.received += count as u64;
+                        operation.transferred = count;
+                    }
+                    Request::Connect(_) => self.kind = super::Kind::Stream,
+                    Request::Shutdown | Request::ReceiveNothing | Request::Accept(_) => {}
+                    Request::Timer | Request::Posted => unreachable!("they are never transferred"),
+                }
+                operation.status = Status::Done;
+                true
+            }
+        }
+    }
+
+    fn fail(&mut self, operation: &mut Overlapped, number: i32) {
+        operation.status = Status::Failed(number);
+        if !side_failed(operation) {
+            return;
+        }
+        self.broken = number;
+        let direction = operation.direction();
+        self.sides[direction as usize].failure = number;
+        if direction == Direction::Read {
+            // What was reset can't be written to either. The other way about there may still be data to read.
+            self.sides[Direction::Write as usize].failure = number;
+        }
+    }
+
+    /// Completes, with the failure of their direction, all operations that stand in its line.
+    fn fail_line(&mut self, direction: Direction) -> Vec<Queued> {
+        let number = self.sides[direction as usize].failure;
+        let mut completed = Vec::new();
+        while let Some(mut operation) = self.sides[direction as usize].pop() {
+            // SAFETY: it was in the line, so it is valid; out of it, it is ours.
+            unsafe { operation.as_mut() }.status = Status::Failed(number);
+            self.account(operation);
+            completed.push(Queued::Operation(Completed(operation)));
+        }
+        completed
+    }
+
+    /// Settles what an ended operation leaves behind, and says how its end is to be told.
+    fn account(&mut self, operation: NonNull<Overlapped>) -> End {
+        // SAFETY: the operation is valid, and out of its line: ours.
+        let overlapped = unsafe { operation.as_ref() };
+        if overlapped.status != Status::Done {
+            // SAFETY: the list of buffers is in place, by the promise of `Port::start`.
+            self.unsent -= unsafe { overlapped.unsent() };
+        }
+        match overlapped.quiet {
+            Some(quiet) if overlapped.status == Status::Done => End::Quietly(operation, quiet),
+            _ => End::Report(operation),
+        }
+    }
+
+    /// Completes an operation that was taken out of its line, as cancelled.
+    pub(super) fn cancelled(&mut self, mut operation: NonNull<Overlapped>) -> Queued {
+        // SAFETY: it was in the line, so it is valid; out of it, it is ours.
+        unsafe { operation.as_mut() }.status = Status::Failed(Errno::CANCELED.raw_os_error());
+        self.account(operation);
+        Queued::Operation(Completed(operation))
+    }
+}

@@ -1,0 +1,273 @@
+//! Who runs what, and when: the queue, the gate and the parked threads of one port.
+//!
+//! No kernel I/O happens in here and no clock is read: a thread asks for its next [`Step`], does it, and comes
+//! back. What it brings back (packets it completed, work it found ready) and what it asks for are one visit under
+//! one lock, which is why a whole echo costs a handful of visits. `README.md` beside this file names the states of
+//! a thread and says why nothing is lost.
+//!
+//! The scheduler is generic: `P` is a completed packet, to be handed to a worker; `R` is ready work, which
+//! becomes packets once somebody has done it. It orders both and looks into neither.
+
+mod gate;
+mod parker;
+mod queue;
+pub(crate) mod timers;
+#[cfg(test)]
+mod tests;
+
+use gate::{Gate, Waiter};
+pub(crate) use parker::Parker;
+use queue::Queue;
+
+use crate::sync::{Arc, AtomicBool, AtomicUsize, Mutex, Ordering};
+
+/// How a thread stands towards the port between two visits to the scheduler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Standing {
+    /// Not counted anywhere: it is not waiting and holds nothing.
+    #[default]
+    Away,
+    /// Counted as running: in a handler, or doing work that the scheduler gave it.
+    Running,
+    /// Waiting in the kernel, where new readiness shows first.
+    Watching,
+    /// Waiting on its [`Parker`].
+    Parked,
+}
+
+/// What a thread is to do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Hand over the packets in [`Visit::delivered`].
+    Deliver,
+    /// Do the work in [`Visit::batch`], then come back with its packets.
+    Work,
+    /// Wait in the kernel, then come back with what is ready.
+    Watch,
+    /// Sleep on the parker, then come back.
+    Park,
+    /// The time of this wait is over.
+    TimedOut,
+    /// The port is closed.
+    Closed,
+}
+
+/// Whom to wake after a visit. A wake is a system call, so it is left to the caller, outside the lock.
+#[derive(Debug)]
+#[must_use = "a release that is not carried out leaves a worker asleep beside work"]
+pub(crate) enum Release {
+    Nobody,
+    /// One of the threads that wait in the kernel.
+    Watcher,
+    /// This thread; it is counted as running already.
+    Parked(Arc<Parker>),
+}
+
+/// What a thread brings to the scheduler and takes away from it. Reused, so that visits allocate nothing.
+#[derive(Debug)]
+pub(crate) struct Visit<P, R> {
+    /// In: packets that this thread completed.
+    pub completed: Vec<P>,
+    /// In: work that this thread found ready.
+    pub ready: Vec<R>,
+    /// In: the kernel's wake was consumed by this thread.
+    pub woken: bool,
+    /// In: the time of this wait is over.
+    pub expired: bool,
+    /// Out, with [`Step::Deliver`].
+    pub delivered: Vec<P>,
+    /// Out, with [`Step::Work`].
+    pub batch: Vec<R>,
+}
+
+impl<P, R> Default for Visit<P, R> {
+    fn default() -> Self {
+        Visit {
+            completed: Vec::new(),
+            ready: Vec::new(),
+            woken: false,
+            expired: false,
+            delivered: Vec::new(),
+            batch: Vec::new(),
+        }
+    }
+}
+
+/// How the threads and packets of a port stand at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Threads that took a packet and have not come back for the next.
+    pub running: usize,
+    /// Threads that wait, in the kernel or asleep.
+    pub parked: usize,
+    /// Packets that wait for a thread, and operations that are ready to be carried out by one.
+    pub queued: usize,
+    /// The most threads that ever ran at once.
+    pub running_max: usize,
+}
+
+#[derive(Debug)]
+struct State<P, R> {
+    queue: Queue<P, R>,
+    gate: Gate,
+    closed: bool,
+}
+
+/// The scheduler of one port.
+#[derive(Debug)]
+pub(crate) struct Scheduler<P, R> {
+    state: Mutex<State<P, R>>,
+    /// Mirrors of the state, to be read without the lock by those who only want a hint.
+    queued: AtomicUsize,
+    closed: AtomicBool,
+    concurrency: usize,
+    batch_max: usize,
+}
+
+impl<P, R> Scheduler<P, R> {
+    /// `concurrency`: the most threads that may run at once. `batch_max`: the most ready work that a thread may
+    /// take at a time. Both at least 1.
+    pub(crate) fn new(concurrency: usize, batch_max: usize) -> Self {
+        debug_assert!(concurrency > 0 && batch_max > 0);
+        Scheduler {
+            state: Mutex::new(State {
+                queue: Queue::new(),
+                gate: Gate::new(concurrency),
+                closed: false,
+            }),
+            queued: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
+            concurrency,
+            batch_max,
+        }
+    }
+
+    pub(crate) fn concurrency(&self) -> usize {
+        self.concurrency
+    }
+
+    /// Whether the port is closed. Once true, true for ever.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Whether anything was queued a moment ago: a hint, read without the lock.
+    pub(crate) fn seems_busy(&self) -> bool {
+        self.queued.load(Ordering::Relaxed) > 0
+    }
+
+    /// Makes room for `packets` and `ready` entries at once, so that queueing them can't fail later.
+    pub(crate) fn reserve(&self, packets: usize, ready: usize) {
+        self.state.lock().queue.reserve(packets, ready);
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        let state = self.state.lock();
+        Counts {
+            running: state.gate.running(),
+            parked: state.gate.waiting(),
+            queued: state.queue.len(),
+            running_max: state.gate.running_max(),
+        }
+    }
+
+    /// A waiting thread's visit: takes in what `visit` brings, and says what the thread does next.
+    ///
+    /// A running thread stops counting first, then takes the head of the queue if the gate lets it; so a thread
+    /// that keeps finding work never parks. `packets_max` bounds what is delivered at once.
+    pub(crate) fn visit(
+        &self,
+        standing: &mut Standing,
+        parker: &Arc<Parker>,
+        visit: &mut Visit<P, R>,
+        packets_max: usize,
+    ) -> (Step, Release) {
+        let mut state = self.state.lock();
+        state.gate.withdraw(*standing, parker, visit.woken);
+        visit.woken = false;
+        state.queue.take_in(&mut visit.completed, &mut visit.ready);
+
+        let step = if state.closed {
+            Step::Closed
+        } else if !state.queue.is_empty() && state.gate.admit() {
+            state.take_work(visit, packets_max, self.batch_max)
+        } else if visit.expired {
+            Step::TimedOut
+        } else {
+            state.gate.wait(parker)
+        };
+        *standing = match step {
+            Step::Deliver | Step::Work => Standing::Running,
+            Step::Watch => Standing::Watching,
+            Step::Park => Standing::Parked,
+            Step::TimedOut | Step::Closed => Standing::Away,
+        };
+        let release = state.release_next();
+        self.queued.store(state.queue.len(), Ordering::Relaxed);
+        (step, release)
+    }
+
+    /// Queues a completed packet from outside a wait.
+    pub(crate) fn complete(&self, packet: P) -> Release {
+        self.queue_with(|queue| queue.push_completed(packet))
+    }
+
+    /// Queues ready work from outside a wait.
+    pub(crate) fn ready(&self, work: R) -> Release {
+        self.queue_with(|queue| queue.push_ready(work))
+    }
+
+    /// A thread that counted as running gives its place back: it exits, or waits elsewhere.
+    pub(crate) fn leave(&self, standing: &mut Standing, parker: &Arc<Parker>) -> Release {
+        let mut state = self.state.lock();
+        state.gate.withdraw(*standing, parker, false);
+        *standing = Standing::Away;
+        state.release_next()
+    }
+
+    /// Closes the port: every waiter is released with [`Step::Closed`]. Says whether it was open.
+    pub(crate) fn close(&self) -> (bool, Release) {
+        let mut state = self.state.lock();
+        let first = !state.closed;
+        state.closed = true;
+        self.closed.store(true, Ordering::Release);
+        (first, state.release_next())
+    }
+
+    /// Takes out every completed packet of a closed port, and drops the ready work, whose operations have been
+    /// cancelled.
+    pub(crate) fn drain(&self, into: &mut Vec<P>) {
+        let mut state = self.state.lock();
+        debug_assert!(state.closed);
+        state.queue.drain(into);
+        self.queued.store(0, Ordering::Relaxed);
+    }
+
+    fn queue_with(&self, push: impl FnOnce(&mut Queue<P, R>)) -> Release {
+        let mut state = self.state.lock();
+        push(&mut state.queue);
+        self.queued.store(state.queue.len(), Ordering::Relaxed);
+        state.release_next()
+    }
+}
+
+impl<P, R> State<P, R> {
+    fn take_work(&mut self, visit: &mut Visit<P, R>, packets_max: usize, batch_max: usize) -> Step {
+        if self.queue.deliver(&mut visit.delivered, packets_max) {
+            return Step::Deliver;
+        }
+        // A fair share: what one thread takes at once, the others can't begin.
+        let share = self.queue.ready_len().div_ceil(self.gate.concurrency());
+        self.queue.take_ready(&mut visit.batch, share.min(batch_max));
+        Step::Work
+    }
+
+    fn release_next(&mut self) -> Release {
+        match self.gate.release(!self.queue.is_empty(), self.closed) {
+            None => Release::Nobody,
+            Some(Waiter::Watching) => Release::Watcher,
+            Some(Waiter::Parked(parker)) => Release::Parked(parker),
+        }
+    }
+}

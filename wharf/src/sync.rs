@@ -1,0 +1,75 @@
+//! The threads and locks that the scheduler is built on, behind one door.
+//!
+//! Everything in [`scheduler`](crate::scheduler) takes its primitives from here, so that a model checker's can
+//! take their place (`RUSTFLAGS="--cfg loom"`, see `ci/model.sh`). Poisoning is left out on purpose: no code of
+//! the user's runs under any of these locks, so a guard is never dropped by a panic that is not ours.
+
+#[cfg(loom)]
+pub(crate) use loom::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+#[cfg(not(loom))]
+pub(crate) use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+
+#[cfg(loom)]
+use loom::sync as primitive;
+#[cfg(not(loom))]
+use std::sync as primitive;
+
+pub(crate) use primitive::MutexGuard;
+
+use std::time::Duration;
+
+/// A mutual exclusion lock that hands out its value whether or not an earlier holder panicked.
+#[derive(Debug, Default)]
+pub(crate) struct Mutex<T>(primitive::Mutex<T>);
+
+impl<T> Mutex<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Mutex(primitive::Mutex::new(value))
+    }
+
+    #[inline]
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        match self.0.lock() {
+            Ok(guard) => guard,
+            Err(poisoned) => poisoned.into_inner(),
+        }
+    }
+}
+
+/// A condition variable for [`Mutex`].
+#[derive(Debug, Default)]
+pub(crate) struct Condvar(primitive::Condvar);
+
+impl Condvar {
+    pub(crate) fn new() -> Self {
+        Condvar(primitive::Condvar::new())
+    }
+
+    pub(crate) fn notify_one(&self) {
+        self.0.notify_one();
+    }
+
+    /// Waits for a notification, for `timeout` at most where one is given. May return for no reason.
+    pub(crate) fn wait<'a, T>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        timeout: Option<Duration>,
+    ) -> MutexGuard<'a, T> {
+        match timeout {
+            None => match self.0.wait(guard) {
+                Ok(guard) => guard,
+                Err(poisoned) => poisoned.into_inner(),
+            },
+            Some(timeout) => match self.0.wait_timeout(guard, timeout) {
+                Ok((guard, _)) => guard,
+                Err(poisoned) => poisoned.into_inner().0,
+            },
+        }
+    }
+}
