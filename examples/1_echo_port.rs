@@ -60,7 +60,8 @@ fn serve(port: &CompletionPort<Key>, buffers: &Pool, done: Completion<Key>) -> i
         Done::Accepted { listener, connection } => {
             listener.accept()?;
             if let Some(connection) = connection {
-                let client = port.associate(connection.stream, Key::Client(connection.peer))?;
+                let peer = connection.peer;
+                let client = port.associate(connection, Key::Client(peer))?;
                 // No buffer is held for a client that says nothing: the pool gives one when data is there.
                 client.receive_from(buffers)?;
             }

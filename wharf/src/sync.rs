@@ -55,6 +55,10 @@ impl Condvar {
         self.0.notify_one();
     }
 
+    pub(crate) fn notify_all(&self) {
+        self.0.notify_all();
+    }
+
     /// Waits for a notification, for `timeout` at most where one is given. May return for no reason.
     pub(crate) fn wait<'a, T>(
         &self,

@@ -5,12 +5,14 @@ use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
-    thread::{self, JoinHandle},
+    thread::{self, Thread, ThreadId},
+    time::{Duration, Instant},
 };
 
 use crate::{
     CompletionPort,
     operation::{Completion, Wait},
+    sync::{Condvar, Mutex},
 };
 
 /// Threads that wait on a port, and call a handler with each completion, until the port is closed.
@@ -36,8 +38,13 @@ use crate::{
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct Workers {
-    threads: Vec<JoinHandle<()>>,
+pub struct Workers(Arc<Crew>);
+
+/// The threads that have not ended.
+#[derive(Debug, Default)]
+struct Crew {
+    alive: Mutex<Vec<Thread>>,
+    ended: Condvar,
 }
 
 impl Workers {
@@ -57,32 +64,58 @@ impl Workers {
                 "a pool of 0 workers would serve nobody; start at least 1",
             ));
         }
+        let crew = Arc::new(Crew::default());
         let handler = Arc::new(handler);
-        let threads: io::Result<Vec<_>> = (0..count)
-            .map(|number| {
-                let (port, handler) = (port.clone(), handler.clone());
-                thread::Builder::new()
-                    .name(format!("wharf-{number}"))
-                    .spawn(move || work(&port, &*handler))
-            })
-            .collect();
-        Ok(Workers { threads: threads? })
+        for number in 0..count {
+            let (port, handler, ending) = (port.clone(), handler.clone(), Ending(crew.clone()));
+            let name = format!("wharf-{number}");
+            // Listed before it can end.
+            let mut alive = crew.alive.lock();
+            let thread = thread::Builder::new().name(name).spawn(move || {
+                let _ending = ending;
+                work(&port, &*handler);
+            })?;
+            alive.push(thread.thread().clone());
+        }
+        Ok(Workers(crew))
     }
 
     /// Waits until all of the threads have ended, which they do once the port is closed and their handlers have
     /// returned. Called from one of them, it does not wait for that one.
     pub fn join(self) {
-        for thread in self.threads {
-            if thread.thread().id() != thread::current().id() {
-                // A worker catches its handlers' panics and has none of its own to report.
-                let _ = thread.join();
-            }
-        }
+        self.join_until(None);
     }
 
-    /// How many threads have not ended yet.
-    pub fn alive(&self) -> usize {
-        self.threads.iter().filter(|thread| !thread.is_finished()).count()
+    /// As [`join`](Self::join), for `timeout` at most. Returns the names of the threads that are still in their
+    /// handlers; they are left alone, and end when their handlers return.
+    pub fn join_timeout(self, timeout: Duration) -> Vec<String> {
+        self.join_until(Some(Instant::now() + timeout))
+    }
+
+    fn join_until(&self, deadline: Option<Instant>) -> Vec<String> {
+        let own = thread::current().id();
+        let mut alive = self.0.alive.lock();
+        loop {
+            let left = |thread: &&Thread| thread.id() != own;
+            let over = deadline.is_some_and(|deadline| deadline <= Instant::now());
+            if over || alive.iter().find(left).is_none() {
+                let name = |thread: &Thread| thread.name().unwrap_or_default().to_owned();
+                return alive.iter().filter(left).map(name).collect();
+            }
+            let remaining = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            alive = self.0.ended.wait(alive, remaining);
+        }
+    }
+}
+
+/// Strikes a thread off the list when it ends, however it ends.
+struct Ending(Arc<Crew>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let own: ThreadId = thread::current().id();
+        self.0.alive.lock().retain(|thread| thread.id() != own);
+        self.0.ended.notify_all();
     }
 }
 

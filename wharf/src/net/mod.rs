@@ -12,8 +12,9 @@ use rustix::fd::BorrowedFd;
 
 use crate::{CompletionPort, raw::Handle};
 
-/// A handle that a port can be associated with: a connected [`TcpStream`](std::net::TcpStream), which becomes a
-/// [`Socket`], or a [`TcpListener`](std::net::TcpListener), which becomes a [`Listener`].
+/// A handle that a port can be associated with: a connected [`TcpStream`](std::net::TcpStream) or an accepted
+/// [`Connection`](crate::Connection), which become a [`Socket`], or a [`TcpListener`](std::net::TcpListener), which
+/// becomes a [`Listener`].
 ///
 /// The association takes the handle, so that it can't be associated twice, nor used behind the port's back.
 pub trait Associate: sealed::Sealed {
@@ -30,6 +31,7 @@ mod sealed {
     pub trait Sealed {}
     impl Sealed for std::net::TcpStream {}
     impl Sealed for std::net::TcpListener {}
+    impl Sealed for crate::Connection {}
 }
 
 /// An association: the handle, and the port and key that it belongs to. The handle is closed with the last of them.

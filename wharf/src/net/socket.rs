@@ -12,7 +12,7 @@ use super::{Associate, Association, internet};
 use crate::{
     CompletionPort,
     buffer::{Buffer, Payload, Pool},
-    operation::{OperationId, Refused},
+    operation::{Connection, OperationId, Refused},
     raw::{
         Kind, Port, Request,
         record::{Cargo, Memory, Records, Source},
@@ -54,16 +54,32 @@ impl Associate for TcpStream {
         K: Clone + Send + Sync + 'static,
     {
         self.set_nonblocking(true)?;
-        let handle = port.records().raw().associate(self.into(), 0, Kind::Stream)?;
-        Ok(Socket(Arc::new(Association {
-            records: port.records().clone(),
-            handle,
-            key,
-        })))
+        Socket::associate(self, port, key)
+    }
+}
+
+impl Associate for Connection {
+    type Associated<K> = Socket<K>;
+
+    fn associate_with<K>(self, port: &CompletionPort<K>, key: K) -> io::Result<Socket<K>>
+    where
+        K: Clone + Send + Sync + 'static,
+    {
+        // It was accepted as non-blocking.
+        Socket::associate(self.stream, port, key)
     }
 }
 
 impl<K> Socket<K> {
+    fn associate(stream: TcpStream, port: &CompletionPort<K>, key: K) -> io::Result<Self> {
+        let handle = port.records().raw().associate(stream.into(), 0, Kind::Stream)?;
+        Ok(Self::from_association(Association {
+            records: port.records().clone(),
+            handle,
+            key,
+        }))
+    }
+
     pub(crate) fn from_association(association: Association<K>) -> Self {
         Socket(Arc::new(association))
     }

@@ -108,7 +108,7 @@ pub enum Done<K> {
 /// A connection that was accepted.
 #[derive(Debug)]
 pub struct Connection {
-    /// The new socket, not yet associated with any port.
+    /// The new socket, non-blocking and not yet associated with any port.
     pub stream: TcpStream,
     /// Who is at the other end.
     pub peer: SocketAddr,

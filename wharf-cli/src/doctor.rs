@@ -1,0 +1,154 @@
+//! `wharf doctor`: what this machine allows, what `serve` would choose here, and what to change.
+
+use std::{
+    fs,
+    io::{self, Write},
+    process::ExitCode,
+    thread,
+};
+
+use rustix::process::{Resource, getrlimit};
+use wharf::CompletionPort;
+use wharf_server::{OpenFiles, Settings};
+
+use crate::exit;
+
+/// Below this many open files, the default number of clients does not fit.
+const OPEN_FILES_SPARE: u64 = 64;
+
+/// What was found, line by line, and what is worth changing.
+#[derive(Default)]
+struct Findings {
+    lines: Vec<(&'static str, String)>,
+    advice: Vec<String>,
+}
+
+/// Looks and tells. Fails only where no server could run.
+pub fn run() -> ExitCode {
+    let mut findings = Findings::default();
+    findings.kernel();
+    findings.processors();
+    findings.uring();
+    findings.open_files();
+    findings.memory();
+    findings.backlog();
+    let served = findings.choice();
+    // Whoever asked may not read on.
+    let _ = findings.print(&mut io::stdout().lock());
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => exit::fail(exit::PORT, &format!("no completion port can be made: {error}")),
+    }
+}
+
+impl Findings {
+    fn note(&mut self, name: &'static str, text: impl Into<String>) {
+        self.lines.push((name, text.into()));
+    }
+
+    fn advise(&mut self, text: impl Into<String>) {
+        self.advice.push(text.into());
+    }
+
+    fn kernel(&mut self) {
+        let name = rustix::system::uname();
+        let (system, release) = (name.sysname().to_string_lossy(), name.release().to_string_lossy());
+        let machine = name.machine().to_string_lossy();
+        self.note("kernel", format!("{system} {release} {machine}"));
+    }
+
+    fn processors(&mut self) {
+        let online = fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_default();
+        let usable = match thread::available_parallelism() {
+            Ok(count) => count.to_string(),
+            Err(error) => format!("unknown ({error})"),
+        };
+        self.note("processors", format!("{usable} for this process (online: {})", online.trim()));
+    }
+
+    fn uring(&mut self) {
+        let switch = fs::read_to_string("/proc/sys/kernel/io_uring_disabled").unwrap_or_default();
+        let switch = match switch.trim() {
+            "" => String::new(),
+            value => format!(" (kernel.io_uring_disabled={value})"),
+        };
+        match wharf::uring_available() {
+            Ok(()) => self.note("io_uring", format!("allowed{switch}")),
+            Err(error) => {
+                self.note("io_uring", format!("not allowed{switch}"));
+                self.advise(format!("{error}; until then transfers are not batched"));
+            }
+        }
+    }
+
+    fn open_files(&mut self) {
+        let limits = OpenFiles::current();
+        let (soft, hard) = (limit_text(limits.soft), limit_text(limits.hard));
+        self.note("open files", format!("{soft}, which serve raises to {hard}"));
+        let clients = Settings::default().clients_max as u64;
+        if limits.hard < clients + OPEN_FILES_SPARE {
+            self.advise(format!(
+                "{hard} open files are too few for the default of {clients} clients: raise the hard limit (ulimit -Hn, \
+                 LimitNOFILE=)"
+            ));
+        }
+    }
+
+    fn memory(&mut self) {
+        let locked = getrlimit(Resource::Memlock).current;
+        self.note("locked memory", match locked {
+            None => "no limit".into(),
+            Some(bytes) => format!("{} KiB", bytes / 1024),
+        });
+        let space = getrlimit(Resource::As).current;
+        let cgroup = fs::read_to_string("/sys/fs/cgroup/memory.max").unwrap_or_default();
+        let cgroup = match cgroup.trim() {
+            "" | "max" => String::new(),
+            bytes => format!(", {bytes} bytes for the control group"),
+        };
+        let space = space.map_or("no limit".into(), |bytes| format!("{} MiB", bytes >> 20));
+        self.note("memory", format!("address space: {space}{cgroup}"));
+    }
+
+    fn backlog(&mut self) {
+        let somaxconn = fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap_or_default();
+        let somaxconn = somaxconn.trim();
+        self.note("backlog", format!("at most {somaxconn} (net.core.somaxconn)"));
+        let wanted = Settings::default().backlog;
+        if somaxconn.parse().is_ok_and(|limit: u32| limit < wanted) {
+            self.advise(format!(
+                "the backlog of {wanted} is cut to {somaxconn}: raise sysctl net.core.somaxconn"
+            ));
+        }
+    }
+
+    fn choice(&mut self) -> io::Result<()> {
+        let port = CompletionPort::<()>::new(0)?;
+        let workers = port.concurrency() + 1;
+        let driver = port.driver().name;
+        let concurrency = port.concurrency();
+        let choice = format!("driver={driver} workers={workers} concurrency={concurrency}");
+        self.note("serve", format!("would choose {choice}"));
+        Ok(())
+    }
+
+    fn print(&self, output: &mut impl Write) -> io::Result<()> {
+        for (name, text) in &self.lines {
+            writeln!(output, "{name:<14} {text}")?;
+        }
+        if self.advice.is_empty() {
+            return writeln!(output, "{:<14} nothing", "to change");
+        }
+        for advice in &self.advice {
+            writeln!(output, "{:<14} {advice}", "to change")?;
+        }
+        Ok(())
+    }
+}
+
+fn limit_text(limit: u64) -> String {
+    match limit {
+        u64::MAX => "no limit".into(),
+        limit => limit.to_string(),
+    }
+}

@@ -1,0 +1,37 @@
+//! How the command ends: one code for each stage of starting a server, as a script would test for.
+
+use std::{io, process::ExitCode};
+
+use wharf_server::StartError;
+
+/// The arguments make no sense; the same as for those that can't be parsed.
+pub const USAGE: u8 = 2;
+/// The completion port can't be made, or its workers can't be started.
+pub const PORT: u8 = 10;
+/// The socket can't be made.
+pub const SOCKET: u8 = 20;
+/// The socket can't be bound.
+pub const BIND: u8 = 30;
+/// The socket can't listen.
+pub const LISTEN: u8 = 40;
+/// Accepting fails for good.
+pub const ACCEPT: u8 = 50;
+
+/// Ends with a message for the user.
+pub fn fail(code: u8, message: &str) -> ExitCode {
+    // Where standard error is gone, the code alone has to say it.
+    let _ = io::Write::write_all(&mut io::stderr(), format!("error: {message}\n").as_bytes());
+    ExitCode::from(code)
+}
+
+/// The code for a server that could not be started.
+pub fn code_of(error: &StartError) -> u8 {
+    match error {
+        StartError::Settings(_) => USAGE,
+        StartError::Socket(_) => SOCKET,
+        StartError::Bind(..) => BIND,
+        StartError::Listen(_) => LISTEN,
+        StartError::Accept(_) => ACCEPT,
+        _ => PORT,
+    }
+}

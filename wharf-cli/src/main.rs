@@ -1,0 +1,64 @@
+//! The command `wharf`: what it takes, and how it ends.
+
+mod doctor;
+mod exit;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use tracing::Level;
+
+/// An I/O completion port for Linux, and the echo server that shows it.
+#[derive(Debug, Parser)]
+#[command(name = "wharf", version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+
+    /// The least level of the messages on standard error
+    #[arg(long, global = true, value_enum, default_value_t = LogLevel::Info)]
+    log: LogLevel,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the echo server until SIGINT or SIGTERM
+    Serve(serve::Arguments),
+    /// Say what this machine allows, what `serve` would choose here, and what to change
+    Doctor,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+impl From<LogLevel> for Level {
+    fn from(level: LogLevel) -> Self {
+        match level {
+            LogLevel::Error => Level::ERROR,
+            LogLevel::Warn => Level::WARN,
+            LogLevel::Info => Level::INFO,
+            LogLevel::Debug => Level::DEBUG,
+            LogLevel::Trace => Level::TRACE,
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(Level::from(arguments.log))
+        .with_target(false)
+        .init();
+    match arguments.command {
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Doctor => doctor::run(),
+    }
+}

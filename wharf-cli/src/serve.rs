@@ -1,0 +1,237 @@
+//! `wharf serve`: the echo server, from its first line to its last.
+
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+    process::{self, ExitCode},
+    sync::{Mutex, PoisonError, mpsc},
+    thread,
+    time::Duration,
+};
+
+use clap::{Args, ValueEnum};
+use signal_hook::{
+    consts::{SIGINT, SIGTERM},
+    iterator::Signals,
+    low_level::signal_name,
+};
+use wharf::{Buffer, DriverChoice};
+use wharf_server::{Client, Ended, Handler, OpenFiles, Report, Server, Settings, raise_open_files};
+
+use crate::exit;
+
+/// What `serve` takes. A default that depends on the machine is worked out by the library.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Address and port to listen on; port 0 is any free one.
+    /// Only this machine can connect until told otherwise: an echo server that all the world can reach is a toy for
+    /// those who forge addresses
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:21000")]
+    listen: SocketAddr,
+
+    /// Threads in the pool [default: one more than --concurrency, so that a handler may block and another go on]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    workers: Option<u32>,
+
+    /// Threads that run at once; 0 is as many as the processors that this process may use, since more would only take
+    /// turns
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1024))]
+    concurrency: u32,
+
+    /// How to talk to the kernel. `auto` is `uring` where the kernel allows it, and says so where it does not
+    #[arg(long, value_enum, default_value_t = Driver::Auto)]
+    driver: Driver,
+
+    /// Bytes in a receive buffer. The classic 15,000: several segments, below what an allocator treats as large.
+    /// A client owns one only while it has data
+    #[arg(long, value_name = "BYTES", default_value_t = 15_000, value_parser = clap::value_parser!(u32).range(1..=64 << 20))]
+    buffer: u32,
+
+    /// Clients at once; others wait in the backlog. 16,384 is what a laptop holds with memory to spare; the limit of
+    /// open files may be lower, and accepting then pauses there
+    #[arg(long, value_name = "N", default_value_t = 16_384, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    max_clients: u32,
+
+    /// Connections that the system holds until they are accepted. 1,024 takes a burst; sysctl net.core.somaxconn
+    /// caps it
+    #[arg(long, value_name = "N", default_value_t = 1_024, value_parser = clap::value_parser!(u32).range(1..=i64::from(i32::MAX)))]
+    backlog: u32,
+
+    /// Cut clients that move no byte for so long, such as 90s or 5m [default: never, since an idle client costs next
+    /// to nothing and TCP's keep-alive finds those that are gone]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    idle_timeout: Option<Duration>,
+
+    /// How long a stop waits for what is in flight before it cuts. 10s is what service managers allow by far, and a
+    /// client that reads needs less
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = humantime::parse_duration)]
+    stop_timeout: Duration,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Driver {
+    /// The best that the kernel allows
+    Auto,
+    /// Readiness, transfers batched through io_uring
+    Uring,
+    /// Readiness, a system call for each transfer
+    Readiness,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if duration.is_zero() {
+        return Err("0 would cut every client; leave the option out for no limit".into());
+    }
+    Ok(duration)
+}
+
+impl Arguments {
+    fn settings(&self) -> Settings {
+        let mut settings = Settings::default();
+        settings.listen = self.listen;
+        settings.workers = self.workers.unwrap_or(0) as usize;
+        settings.concurrency = self.concurrency as usize;
+        settings.driver = match self.driver {
+            Driver::Auto => DriverChoice::Auto,
+            Driver::Uring => DriverChoice::Uring,
+            Driver::Readiness => DriverChoice::Readiness,
+        };
+        settings.buffer_bytes = self.buffer as usize;
+        settings.buffers_bytes_max = settings.buffers_bytes_max.max(4 * settings.buffer_bytes);
+        settings.unsent_bytes_max = settings.unsent_bytes_max.max(4 * settings.buffer_bytes);
+        settings.clients_max = self.max_clients as usize;
+        settings.backlog = self.backlog;
+        settings.idle_timeout = self.idle_timeout;
+        settings
+    }
+}
+
+/// Why the main thread goes on.
+enum Event {
+    Signal(i32),
+    Failed(io::Error),
+}
+
+/// Sends back what it receives.
+struct Echo {
+    events: Mutex<mpsc::Sender<Event>>,
+}
+
+impl Handler for Echo {
+    fn received(&self, client: &Client, bytes: Buffer) {
+        // The server stops reading from a client long before its queue is full, so a refusal means that it is gone.
+        if let Err(refused) = client.send(bytes) {
+            tracing::debug!(client = client.id(), %refused, "an echo was not sent");
+        }
+    }
+
+    fn disconnected(&self, client: &Client, ended: &Ended) {
+        if let Ended::Idle = ended {
+            tracing::info!(client = client.id(), peer = %client.peer(), "cut: idle");
+        }
+    }
+
+    fn failed(&self, error: &io::Error) {
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        // Nobody listens once the server stops, and then it does not matter.
+        let _ = events.send(Event::Failed(copy_of(error)));
+    }
+}
+
+fn copy_of(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(number) => io::Error::from_raw_os_error(number),
+        None => io::Error::new(error.kind(), error.to_string()),
+    }
+}
+
+/// Runs the server until it is told to stop.
+pub fn run(arguments: &Arguments) -> ExitCode {
+    let (events, event) = mpsc::channel();
+    // Before the first line: whoever reads it may send a signal at once.
+    if let Err(error) = watch_signals(events.clone()) {
+        return exit::fail(exit::PORT, &format!("signals can't be watched: {error}"));
+    }
+    prepare_open_files(arguments.max_clients);
+    let handler = Echo {
+        events: Mutex::new(events),
+    };
+    let server = match Server::start(&arguments.settings(), handler) {
+        Ok(server) => server,
+        Err(error) => return exit::fail(exit::code_of(&error), &error.to_string()),
+    };
+    say(&format!(
+        "listening on {} driver={} workers={} concurrency={}",
+        server.local_addr(),
+        server.driver().name,
+        server.workers(),
+        server.concurrency()
+    ));
+
+    let failure = match event.recv() {
+        Ok(Event::Signal(number)) => {
+            let name = signal_name(number).unwrap_or("a signal");
+            tracing::info!("{name}: stopping, for {:?} at most", arguments.stop_timeout);
+            None
+        }
+        Ok(Event::Failed(error)) => Some(error),
+        Err(mpsc::RecvError) => unreachable!("the signals' thread never ends"),
+    };
+    report(&server.stop(arguments.stop_timeout));
+    match failure {
+        None => ExitCode::SUCCESS,
+        Some(error) => exit::fail(exit::ACCEPT, &format!("can't accept any more: {error}")),
+    }
+}
+
+fn report(report: &Report) {
+    if !report.workers_left.is_empty() {
+        let names = report.workers_left.join(", ");
+        tracing::warn!("left in their handlers: {names}");
+    }
+    say(&format!(
+        "stopped clients={} received={} sent={} cut={}",
+        report.clients, report.received, report.sent, report.cut
+    ));
+}
+
+/// Has the first signal stop the server in order, and the second end the process at once.
+fn watch_signals(events: mpsc::Sender<Event>) -> io::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    let watch = move || {
+        for (count, signal) in signals.forever().enumerate() {
+            if count > 0 {
+                tracing::warn!("a second signal: ending at once");
+                // As a shell reports a process that a signal has ended.
+                process::exit(128 + signal);
+            }
+            // It fails if the server has ended by itself.
+            let _ = events.send(Event::Signal(signal));
+        }
+    };
+    thread::Builder::new().name("signals".into()).spawn(watch)?;
+    Ok(())
+}
+
+/// Raises the limit of open files as far as it goes, and says so where it is below what was asked for.
+fn prepare_open_files(max_clients: u32) {
+    let limits = raise_open_files().unwrap_or_else(|error| {
+        tracing::warn!(%error, "the limit of open files can't be raised");
+        OpenFiles::current()
+    });
+    if limits.soft < u64::from(max_clients) {
+        tracing::warn!(
+            "{} files may be open, fewer than the {max_clients} clients that --max-clients allows; raise the hard \
+             limit (ulimit -Hn)",
+            limits.soft
+        );
+    }
+}
+
+/// Prints a line for whoever started us. Logs go elsewhere.
+fn say(line: &str) {
+    let mut output = io::stdout().lock();
+    // Whoever started us may not listen any more; that is no reason to stop serving.
+    let _ = writeln!(output, "{line}").and_then(|()| output.flush());
+}

@@ -1,0 +1,184 @@
+//! A connected client, as its handler and other threads see it.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use wharf::{Payload, Refused, Socket};
+
+use crate::{Clients, server::Key};
+
+/// A client of a [`Server`](crate::Server). Clones are the same client; one that is kept after the client is gone does
+/// no harm.
+#[derive(Debug, Clone)]
+pub struct Client(pub(crate) Socket<Key>);
+
+/// What is known of a client, kept as the key of its socket.
+#[derive(Debug)]
+pub(crate) struct State {
+    id: u64,
+    peer: SocketAddr,
+    since: Instant,
+    clients: Clients,
+    /// No more is to be received: what is in flight finishes, then the client ends.
+    closing: AtomicBool,
+    /// The peer has ended its side.
+    pub(crate) peer_ended: AtomicBool,
+    /// Our side has ended; what still arrives is thrown away.
+    pub(crate) lingering: AtomicBool,
+    /// Its handler is being called.
+    pub(crate) handling: AtomicBool,
+    /// For the watch over idleness: what had been moved when it last looked, and in which round that had changed.
+    pub(crate) moved: AtomicU64,
+    pub(crate) moved_round: AtomicU32,
+    gone: OnceLock<Box<Gone>>,
+}
+
+/// What is left of a client that is gone.
+#[derive(Debug)]
+struct Gone {
+    ended: Ended,
+    traffic: (u64, u64),
+}
+
+/// Why a client is gone.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Ended {
+    /// It closed its side in order, and got everything that was sent before.
+    ByPeer,
+    /// The server closed it in order: [`Client::close`], or [`Server::stop`](crate::Server::stop).
+    ByServer,
+    /// The connection failed.
+    Failed(io::Error),
+    /// It neither sent nor took a byte for the idle time-out.
+    Idle,
+    /// Its handler panicked; the message of the panic.
+    Panicked(String),
+    /// It had not finished at the deadline of an orderly stop, or [`Client::abort`] was called.
+    Cut,
+}
+
+impl State {
+    pub(crate) fn new(id: u64, peer: SocketAddr, clients: Clients, round: u32) -> Self {
+        State {
+            id,
+            peer,
+            since: Instant::now(),
+            clients,
+            closing: AtomicBool::new(false),
+            peer_ended: AtomicBool::new(false),
+            lingering: AtomicBool::new(false),
+            handling: AtomicBool::new(false),
+            moved: AtomicU64::new(0),
+            moved_round: AtomicU32::new(round),
+            gone: OnceLock::new(),
+        }
+    }
+}
+
+impl Client {
+    pub(crate) fn state(&self) -> &Arc<State> {
+        match self.0.key() {
+            Key::Client(state) => state,
+            key => unreachable!("a client's socket has the key {key:?}"),
+        }
+    }
+
+    /// Its number, never used again by the same server.
+    pub fn id(&self) -> u64 {
+        self.state().id
+    }
+
+    /// The address that it connected from.
+    pub fn peer(&self) -> SocketAddr {
+        self.state().peer
+    }
+
+    /// When it was accepted.
+    pub fn since(&self) -> Instant {
+        self.state().since
+    }
+
+    /// Bytes received from it and sent to it.
+    pub fn traffic(&self) -> (u64, u64) {
+        let last = || self.state().gone.get().map(|gone| gone.traffic);
+        self.0.traffic().or_else(last).unwrap_or_default()
+    }
+
+    /// Bytes that wait to be sent to it.
+    pub fn unsent(&self) -> usize {
+        self.0.unsent()
+    }
+
+    /// All clients of the same server.
+    pub fn clients(&self) -> &Clients {
+        &self.state().clients
+    }
+
+    /// Sends to it, from any thread: whole, and after whatever was sent before. Success says that it is on its way.
+    ///
+    /// # Errors
+    /// Nothing was sent, and the payload comes back: too much waits to be sent already
+    /// ([`WouldBlock`](io::ErrorKind::WouldBlock)), since the client does not read; or it is gone, or closing.
+    pub fn send(&self, payload: impl Into<Payload>) -> Result<(), Refused<Payload>> {
+        let payload = payload.into();
+        if payload.is_empty() {
+            return Ok(());
+        }
+        self.0.send_quietly(payload).map(drop)
+    }
+
+    /// Ends the client in order: nothing more is received, what was sent still arrives, and the end after it.
+    pub fn close(&self) {
+        self.state().closing.store(true, Ordering::SeqCst);
+        // If a receive is under way, its completion takes the next step; else a handler or a send that drains is, and
+        // takes it then.
+        self.0.cancel_receives();
+    }
+
+    /// Ends the client at once; what was not sent yet is lost.
+    pub fn abort(&self) {
+        self.end(Ended::Cut);
+    }
+
+    /// Why it is gone, once it is.
+    pub fn ended(&self) -> Option<&Ended> {
+        self.state().gone.get().map(|gone| &gone.ended)
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.state().closing.load(Ordering::SeqCst)
+    }
+
+    /// Ends the client, for a reason; the first reason counts. Says whether this was it.
+    ///
+    /// Whoever has the client's turn sees to the rest: closing the socket completes the operation that has it.
+    pub(crate) fn end(&self, ended: Ended) -> bool {
+        // Read before the socket is closed, and kept for those who ask later.
+        let traffic = self.traffic();
+        let first = self.state().gone.set(Box::new(Gone { ended, traffic })).is_ok();
+        self.0.close();
+        first
+    }
+
+    /// How long it has been connected.
+    pub fn age(&self) -> Duration {
+        self.state().since.elapsed()
+    }
+}
+
+impl PartialEq for Client {
+    /// Whether they are the same client.
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl Eq for Client {}

@@ -1,0 +1,188 @@
+//! One client, from its first byte to its end.
+//!
+//! At every moment exactly one thing has the client's *turn*: an operation that is under way, or the worker that
+//! handles its completion. Whoever has the turn takes the next step, and passes it on or ends the client; nobody else
+//! does. So no lock is needed, no handler is called twice at once, and the end comes once, after all else. Others may
+//! only ask: [`Client::close`] marks the client and cancels its receive, [`Client::abort`] closes its socket; both make
+//! whoever has the turn see it.
+//!
+//! ```text
+//!            data                     much unsent
+//! receive ----------> handler -----------------------> drain
+//!    ^  |                |  ^                            |
+//!    |  +-- end, or      |  +--- all of it is out -------+
+//!    |      closing      |
+//!    +-------------------+
+//!    |
+//!    v            sent and ended              delivered, or the peer ended
+//! shutdown ------------------------> linger ------------------------------> gone
+//! ```
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::atomic::Ordering,
+    time::Duration,
+};
+
+use wharf::{Buffer, Completion, Done, Payload, panic_message};
+
+use crate::{
+    Client, Ended,
+    server::{Key, Shared},
+};
+
+/// How often a client that lingers is looked at.
+const LINGER_LOOK: Duration = Duration::from_millis(50);
+
+/// How long a client lingers at most: its peer takes what was sent, or is no longer there.
+const LINGER_MAX: Duration = Duration::from_secs(10);
+
+impl Shared {
+    /// The first turn: the client has just been accepted.
+    pub(crate) fn welcome(&self, client: &Client) {
+        self.call(client, |handler| handler.connected(client));
+        self.go_on(client);
+    }
+
+    /// Takes the next step: one of the client's operations has completed.
+    pub(crate) fn step(&self, client: &Client, completion: Completion<Key>) {
+        match (completion.done, completion.result) {
+            // Sends have no turn, but for the one that drains, which is empty. This one failed.
+            (Done::Sent { payload, .. }, result) if !payload.is_empty() => {
+                if let Err(error) = result {
+                    client.end(Ended::Failed(error));
+                }
+            }
+            _ if client.ended().is_some() => self.conclude(client),
+            (Done::Received { .. }, Err(error)) if wharf::is_cancelled(&error) && client.is_closing() => {
+                self.end_our_side(client);
+            }
+            (_, Err(error)) => self.give_up(client, Ended::Failed(error)),
+            (Done::Received { .. }, Ok(0)) => self.peer_has_ended(client),
+            (Done::Received { buffer, .. }, Ok(_)) => self.received(client, buffer),
+            (Done::Sent { .. }, Ok(_)) => self.go_on(client),
+            (Done::Shutdown { .. }, Ok(_)) => self.linger(client),
+            (done, _) => unreachable!("a client starts no such operation: {done:?}"),
+        }
+    }
+
+    fn received(&self, client: &Client, buffer: Buffer) {
+        if client.state().lingering.load(Ordering::Relaxed) {
+            drop(buffer);
+            self.receive(client);
+            return;
+        }
+        self.call(client, |handler| handler.received(client, buffer));
+        self.go_on(client);
+    }
+
+    /// Receives the next bytes, unless the client is to end or has too much to take.
+    fn go_on(&self, client: &Client) {
+        if client.ended().is_some() {
+            self.conclude(client);
+        } else if client.is_closing() {
+            self.end_our_side(client);
+        } else if client.unsent() > self.unsent_pause_bytes {
+            // It does not read, so it is not read from: an empty send completes when all before it is out.
+            let drained = client.0.send(Payload::from(&b""[..]));
+            if let Err(refused) = drained {
+                self.give_up(client, Ended::Failed(refused.error));
+            }
+        } else {
+            self.receive(client);
+        }
+    }
+
+    fn receive(&self, client: &Client) {
+        if let Err(error) = client.0.receive_from(&self.buffers) {
+            self.give_up(client, Ended::Failed(error));
+        } else if client.is_closing() && !client.state().lingering.load(Ordering::Relaxed) {
+            // It was asked to close after we had looked, and before there was a receive to cancel.
+            client.0.cancel_receives();
+        }
+    }
+
+    fn peer_has_ended(&self, client: &Client) {
+        if client.state().lingering.load(Ordering::Relaxed) {
+            self.give_up(client, Ended::ByServer);
+        } else {
+            client.state().peer_ended.store(true, Ordering::Relaxed);
+            self.end_our_side(client);
+        }
+    }
+
+    /// Ends our side of the stream, behind all that was sent.
+    fn end_our_side(&self, client: &Client) {
+        if let Err(error) = client.0.shutdown() {
+            self.give_up(client, Ended::Failed(error));
+        }
+    }
+
+    /// Our side has ended. A socket that is closed with data unread resets the peer, which may then lose what it has
+    /// not read yet; so it is closed only once nothing can be lost.
+    fn linger(&self, client: &Client) {
+        if client.state().peer_ended.load(Ordering::Relaxed) {
+            self.give_up(client, Ended::ByPeer);
+            return;
+        }
+        if is_delivered(client) {
+            self.give_up(client, Ended::ByServer);
+            return;
+        }
+        client.state().lingering.store(true, Ordering::Relaxed);
+        // Set before the receive, which passes the turn on. Where it is refused, the port is closing, and all ends.
+        let _ = self.port.timer(LINGER_LOOK, Key::Linger(client.id(), 1));
+        self.receive(client);
+    }
+
+    /// Looks at a client that lingers. Without the turn: closing the socket makes the receive complete, which has it.
+    pub(crate) fn look_at_lingering(&self, id: u64, looks: u32) {
+        let Some(client) = self.clients.get(id) else {
+            return;
+        };
+        if is_delivered(&client) || looks * LINGER_LOOK >= LINGER_MAX {
+            client.end(Ended::ByServer);
+        } else {
+            let _ = self.port.timer(LINGER_LOOK, Key::Linger(id, looks + 1));
+        }
+    }
+
+    fn give_up(&self, client: &Client, ended: Ended) {
+        client.end(ended);
+        self.conclude(client);
+    }
+
+    /// The last turn.
+    pub(crate) fn conclude(&self, client: &Client) {
+        let Some(left) = self.clients.remove(client) else {
+            return;
+        };
+        let (received, sent) = client.traffic();
+        self.received.fetch_add(received, Ordering::Relaxed);
+        self.sent.fetch_add(sent, Ordering::Relaxed);
+        if let Some(ended) = client.ended() {
+            tracing::debug!(client = client.id(), peer = %client.peer(), received, sent, ?ended, "a client is gone");
+            self.call(client, |handler| handler.disconnected(client, ended));
+        }
+        self.make_room(left);
+    }
+
+    /// Calls the handler. If it panics, that is the end of this client.
+    fn call(&self, client: &Client, call: impl FnOnce(&dyn crate::Handler)) {
+        client.state().handling.store(true, Ordering::Relaxed);
+        let called = catch_unwind(AssertUnwindSafe(|| call(&*self.handler)));
+        client.state().handling.store(false, Ordering::Relaxed);
+        if let Err(panic) = called {
+            let message = panic_message(&*panic).to_owned();
+            tracing::error!(client = client.id(), peer = %client.peer(), "a handler panicked: {message}");
+            client.end(Ended::Panicked(message));
+        }
+    }
+}
+
+/// Whether the peer's system has all that was sent, and nothing of the peer's is unread.
+fn is_delivered(client: &Client) -> bool {
+    // The end of the stream counts as one byte until it is acknowledged.
+    let unacknowledged = client.0.unacknowledged().unwrap_or(0);
+    client.0.unread().unwrap_or(0) == 0 && unacknowledged <= 1
+}

@@ -1,0 +1,72 @@
+//! The clients of a server.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use crate::Client;
+
+/// The clients of a server, as they come and go. Clones are the same registry.
+#[derive(Debug, Clone, Default)]
+pub struct Clients(Arc<Registry>);
+
+#[derive(Debug, Default)]
+struct Registry {
+    present: Mutex<HashMap<u64, Client>>,
+    last_id: AtomicU64,
+}
+
+impl Clients {
+    fn present(&self) -> MutexGuard<'_, HashMap<u64, Client>> {
+        // No code of a handler runs under the lock.
+        self.0.present.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.present().len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.present().is_empty()
+    }
+
+    /// The client with this number, if it is still there.
+    pub fn get(&self, id: u64) -> Option<Client> {
+        self.present().get(&id).cloned()
+    }
+
+    /// Those that are there at this moment.
+    pub fn snapshot(&self) -> Vec<Client> {
+        self.present().values().cloned().collect()
+    }
+
+    /// How many there were in all.
+    pub fn seen(&self) -> u64 {
+        self.0.last_id.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn next_id(&self) -> u64 {
+        self.0.last_id.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub(crate) fn insert(&self, client: Client) {
+        let earlier = self.present().insert(client.id(), client);
+        debug_assert!(earlier.is_none(), "numbers are used once");
+    }
+
+    /// Takes a client off the registry; says how many are left, if it was there.
+    pub(crate) fn remove(&self, client: &Client) -> Option<usize> {
+        let mut present = self.present();
+        // Dropped after the lock: it may be the last of its socket.
+        let removed = present.remove(&client.id());
+        let left = present.len();
+        drop(present);
+        removed.map(|_| left)
+    }
+}

@@ -1,0 +1,304 @@
+//! The server: starting it, and stopping it in order.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    sync::{
+        Arc, Condvar, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use socket2::{Domain, Protocol, Socket, Type};
+use wharf::{Completion, CompletionPort, Done, DriverInfo, Pool, Workers};
+
+use crate::{
+    Client, Clients, Ended, Handler, Settings, StartError, client::State, reception::Reception,
+};
+
+/// Whose completion it is.
+#[derive(Debug, Clone)]
+pub(crate) enum Key {
+    Listener,
+    Client(Arc<State>),
+    /// A timer: try to accept again.
+    AcceptAgain,
+    /// A timer: look at the clients for idleness.
+    IdleRound,
+    /// A timer: look at this client, which lingers, for the so-manieth time.
+    Linger(u64, u32),
+}
+
+/// How many buffers may wait to be sent to a client before it is no longer read from.
+const UNSENT_BUFFERS: usize = 2;
+
+/// After the deadline of a stop, workers get so long to end before they are left in their handlers.
+const WORKERS_GRACE: Duration = Duration::from_millis(500);
+
+/// What the workers share.
+pub(crate) struct Shared {
+    pub(crate) port: CompletionPort<Key>,
+    pub(crate) handler: Box<dyn Handler>,
+    pub(crate) reception: Reception,
+    pub(crate) clients: Clients,
+    pub(crate) buffers: Pool,
+    pub(crate) unsent_bytes_max: usize,
+    pub(crate) unsent_pause_bytes: usize,
+    pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) idle_round: AtomicU32,
+    /// A timer for the next round is set.
+    pub(crate) idle_watch: AtomicBool,
+    /// Bytes of clients that are gone.
+    pub(crate) received: AtomicU64,
+    pub(crate) sent: AtomicU64,
+    stopping: AtomicBool,
+    /// Notified when the last client is gone.
+    emptied: (Mutex<()>, Condvar),
+}
+
+/// A server at work. [Stop](Self::stop) it in order; dropped, it ends at once.
+#[must_use = "a server that is dropped ends"]
+pub struct Server {
+    shared: Arc<Shared>,
+    workers: Option<Workers>,
+    workers_count: usize,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Server")
+            .field("local_addr", &self.local_addr())
+            .field("port", &self.shared.port)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a server did until it was stopped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Report {
+    /// Clients that were accepted.
+    pub clients: u64,
+    /// Bytes received from them.
+    pub received: u64,
+    /// Bytes sent to them.
+    pub sent: u64,
+    /// Clients that had not finished at the deadline.
+    pub cut: usize,
+    /// Workers that were still in their handlers, by name. They were left there.
+    pub workers_left: Vec<String>,
+}
+
+impl Server {
+    /// Starts a server. When this returns, clients can connect.
+    ///
+    /// # Errors
+    /// See [`StartError`]. Nothing is left behind.
+    pub fn start(settings: &Settings, handler: impl Handler) -> Result<Server, StartError> {
+        settings.check()?;
+        let port = CompletionPort::builder()
+            .concurrency(settings.concurrency)
+            .driver(settings.driver)
+            .build()
+            .map_err(StartError::Port)?;
+        let listener = listen(settings)?;
+        let listener = port
+            .associate(listener, Key::Listener)
+            .map_err(StartError::Accept)?;
+        let workers_count = match settings.workers {
+            0 => port.concurrency() + 1,
+            workers => workers,
+        };
+        let buffers_max = settings.buffers_bytes_max / settings.buffer_bytes;
+        let shared = Arc::new(Shared {
+            port,
+            handler: Box::new(handler),
+            reception: Reception::new(listener, settings.clients_max),
+            clients: Clients::default(),
+            buffers: Pool::with_limit(settings.buffer_bytes, buffers_max),
+            unsent_bytes_max: settings.unsent_bytes_max,
+            unsent_pause_bytes: UNSENT_BUFFERS * settings.buffer_bytes,
+            idle_timeout: settings.idle_timeout,
+            idle_round: AtomicU32::new(0),
+            idle_watch: AtomicBool::new(false),
+            received: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
+            stopping: AtomicBool::new(false),
+            emptied: (Mutex::new(()), Condvar::new()),
+        });
+        shared.reception.listener().accept().map_err(StartError::Accept)?;
+        let serving = shared.clone();
+        let workers = Workers::start(&shared.port, workers_count, move |_, completion| {
+            serving.serve(completion);
+        });
+        let mut server = Server {
+            shared,
+            workers: None,
+            workers_count,
+        };
+        // Where it fails, dropping the server ends the workers that were started.
+        server.workers = Some(workers.map_err(StartError::Workers)?);
+        Ok(server)
+    }
+
+    /// Where it listens, with the real port.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.shared.reception.listener().local_addr()
+    }
+
+    /// The driver that was chosen, and why.
+    pub fn driver(&self) -> &DriverInfo {
+        self.shared.port.driver()
+    }
+
+    /// How many threads serve.
+    pub fn workers(&self) -> usize {
+        self.workers_count
+    }
+
+    /// How many of them run at once.
+    pub fn concurrency(&self) -> usize {
+        self.shared.port.concurrency()
+    }
+
+    /// How its threads and packets stand.
+    pub fn counts(&self) -> wharf::Counts {
+        self.shared.port.counts()
+    }
+
+    /// Its clients.
+    pub fn clients(&self) -> &Clients {
+        &self.shared.clients
+    }
+
+    /// Stops the server in order, and says what it did.
+    ///
+    /// 1. It stops listening; connections that were not accepted are reset.
+    /// 2. Each client is closed: a handler that is at work finishes, what was sent arrives, the end follows.
+    /// 3. Clients that have not finished after `timeout` are cut.
+    /// 4. The port is closed, and the workers end. One whose handler does not return is left behind, and named.
+    ///
+    /// A client that connects meanwhile is closed like the others. A handler may still send while it finishes.
+    pub fn stop(mut self, timeout: Duration) -> Report {
+        let deadline = Instant::now() + timeout;
+        let shared = &self.shared;
+        shared.stopping.store(true, Ordering::SeqCst);
+        shared.reception.end();
+        for client in shared.clients.snapshot() {
+            client.close();
+        }
+        shared.await_end_of_clients(deadline);
+
+        let left = shared.clients.snapshot();
+        let cut = left.iter().filter(|client| client.end(Ended::Cut)).count();
+        for completion in shared.port.close() {
+            if let Key::Client(_) = completion.key {
+                shared.serve(completion);
+            }
+        }
+        let remaining = deadline.saturating_duration_since(Instant::now());
+        let workers = self.workers.take();
+        let workers_left = workers.map_or(Vec::new(), |workers| {
+            workers.join_timeout(remaining.max(WORKERS_GRACE))
+        });
+
+        // Those whose handlers have not returned are still there.
+        let traffic = shared.clients.snapshot().into_iter().map(|client| client.traffic());
+        let (received, sent) = traffic.fold((0, 0), |sum, client| (sum.0 + client.0, sum.1 + client.1));
+        Report {
+            clients: shared.clients.seen(),
+            received: shared.received.load(Ordering::Relaxed) + received,
+            sent: shared.sent.load(Ordering::Relaxed) + sent,
+            cut,
+            workers_left,
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.shared.stopping.store(true, Ordering::SeqCst);
+        self.shared.port.close();
+    }
+}
+
+impl Shared {
+    /// Called by any worker, for any completion.
+    fn serve(&self, completion: Completion<Key>) {
+        match completion.key {
+            Key::Client(_) => {
+                let Some(client) = client_of(&completion) else {
+                    unreachable!("a client's completion has its socket: {completion:?}");
+                };
+                self.step(&client, completion);
+            }
+            Key::Listener => {
+                if let Done::Accepted { connection, .. } = completion.done {
+                    self.accepted(completion.result, connection);
+                }
+            }
+            Key::AcceptAgain => self.resume_accepting(),
+            Key::IdleRound => self.look_for_idle(),
+            Key::Linger(id, looks) => self.look_at_lingering(id, looks),
+        }
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+
+    /// A client has gone, and so many are left.
+    pub(crate) fn make_room(&self, left: usize) {
+        self.resume_accepting();
+        if left == 0 && self.is_stopping() {
+            drop(self.emptied.0.lock().unwrap_or_else(PoisonError::into_inner));
+            self.emptied.1.notify_all();
+        }
+    }
+
+    fn await_end_of_clients(&self, deadline: Instant) {
+        let mut guard = self.emptied.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while !self.clients.is_empty() {
+            let remaining = deadline.saturating_duration_since(Instant::now());
+            if remaining.is_zero() {
+                return;
+            }
+            let waited = self.emptied.1.wait_timeout(guard, remaining);
+            guard = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+fn client_of(completion: &Completion<Key>) -> Option<Client> {
+    match &completion.done {
+        Done::Received { socket, .. } | Done::Sent { socket, .. } | Done::Shutdown { socket } => {
+            Some(Client(socket.clone()))
+        }
+        _ => None,
+    }
+}
+
+/// Makes the listening socket. What is set here, accepted connections inherit: so it costs no call for each.
+fn listen(settings: &Settings) -> Result<TcpListener, StartError> {
+    let make = || -> io::Result<Socket> {
+        let domain = Domain::for_address(settings.listen);
+        let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+        // A server that is started again need not wait for the connections of the last one to be forgotten.
+        socket.set_reuse_address(true)?;
+        // A reply leaves at once; whoever has more to say says it in one send.
+        socket.set_tcp_nodelay(true)?;
+        // A peer that vanished is noticed in the end, also where there is no idle time-out.
+        socket.set_keepalive(true)?;
+        Ok(socket)
+    };
+    let socket = make().map_err(StartError::Socket)?;
+    socket
+        .bind(&settings.listen.into())
+        .map_err(|error| StartError::Bind(settings.listen, error))?;
+    // `check` has seen to it that it fits.
+    let backlog = i32::try_from(settings.backlog).unwrap_or(i32::MAX);
+    socket.listen(backlog).map_err(StartError::Listen)?;
+    Ok(socket.into())
+}
