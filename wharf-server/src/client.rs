@@ -32,6 +32,8 @@ pub(crate) struct State {
     pub(crate) peer_ended: AtomicBool,
     /// Our side has ended; what still arrives is thrown away.
     pub(crate) lingering: AtomicBool,
+    /// Bytes that were thrown away.
+    pub(crate) discarded: AtomicU64,
     /// Its handler is being called.
     pub(crate) handling: AtomicBool,
     /// For the watch over idleness: what had been moved when it last looked, and in which round that had changed.
@@ -75,6 +77,7 @@ impl State {
             closing: AtomicBool::new(false),
             peer_ended: AtomicBool::new(false),
             lingering: AtomicBool::new(false),
+            discarded: AtomicU64::new(0),
             handling: AtomicBool::new(false),
             moved: AtomicU64::new(0),
             moved_round: AtomicU32::new(round),
@@ -106,10 +109,15 @@ impl Client {
         self.state().since
     }
 
-    /// Bytes received from it and sent to it.
+    /// Bytes received from it and sent to it. What arrives after our side has ended is not counted: no handler sees it.
     pub fn traffic(&self) -> (u64, u64) {
-        let last = || self.state().gone.get().map(|gone| gone.traffic);
-        self.0.traffic().or_else(last).unwrap_or_default()
+        match self.0.traffic() {
+            Some((received, sent)) => {
+                let discarded = self.state().discarded.load(Ordering::Relaxed);
+                (received.saturating_sub(discarded), sent)
+            }
+            None => self.state().gone.get().map(|gone| gone.traffic).unwrap_or_default(),
+        }
     }
 
     /// Bytes that wait to be sent to it.

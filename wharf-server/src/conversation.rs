@@ -68,6 +68,7 @@ impl Shared {
 
     fn received(&self, client: &Client, buffer: Buffer) {
         if client.state().lingering.load(Ordering::Relaxed) {
+            client.state().discarded.fetch_add(buffer.len() as u64, Ordering::Relaxed);
             drop(buffer);
             self.receive(client);
             return;

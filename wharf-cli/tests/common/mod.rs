@@ -1,0 +1,279 @@
+//! A `wharf` process under test, and what can be seen of it from outside.
+
+// Each test file uses its own part of this.
+#![allow(dead_code, missing_docs)]
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpStream},
+    process::{Child, ChildStdout, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// Nothing that is waited for takes as long, unless it is broken.
+pub const GUARD: Duration = Duration::from_secs(60);
+
+pub const WHARF: &str = env!("CARGO_BIN_EXE_wharf");
+
+/// Runs each test once for each driver.
+#[macro_export]
+macro_rules! on_every_driver {
+    ($($(#[$meta:meta])* fn $name:ident($driver:ident) $body:block)*) => {
+        mod readiness {
+            $(#[test] $(#[$meta])* fn $name() { super::$name("readiness"); })*
+        }
+        mod uring {
+            $(#[test] $(#[$meta])* fn $name() {
+                if $crate::common::uring_can_be_tested() {
+                    super::$name("uring");
+                }
+            })*
+        }
+        $(fn $name($driver: &str) $body)*
+    };
+}
+
+/// Whether there is an io_uring to test. A container may forbid it; then the tests on it say so and judge nothing, but
+/// where `WHARF_REQUIRE_URING` is set, as in CI, that is a failure.
+pub fn uring_can_be_tested() -> bool {
+    match wharf::uring_available() {
+        Ok(()) => true,
+        Err(error) if std::env::var_os("WHARF_REQUIRE_URING").is_none() => {
+            eprintln!("NOT JUDGED: {error}");
+            false
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// A running `wharf serve`. Killed when it is dropped.
+pub struct Serve {
+    child: Child,
+    /// None once closed.
+    output: Option<BufReader<ChildStdout>>,
+    log: Arc<Mutex<String>>,
+    pub first_line: String,
+    pub address: SocketAddr,
+}
+
+impl Serve {
+    /// Starts it on a free port, and waits for its first line.
+    pub fn start(driver: &str, arguments: &[&str]) -> Self {
+        let mut command = Command::new(WHARF);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--driver", driver]);
+        command.args(arguments);
+        Self::from_command(command)
+    }
+
+    /// As [`start`](Self::start), with a limit of open files.
+    pub fn start_with_open_files(limit: u32, driver: &str, arguments: &[&str]) -> Self {
+        let mut command = Command::new("sh");
+        let script = format!("ulimit -n {limit} && exec \"$0\" \"$@\"");
+        command.args(["-c", &script, WHARF]);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--driver", driver]);
+        command.args(arguments);
+        Self::from_command(command)
+    }
+
+    pub fn from_command(mut command: Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("wharf starts");
+        let log = Arc::new(Mutex::new(String::new()));
+        let (errors, copy) = (child.stderr.take().expect("piped"), log.clone());
+        thread::spawn(move || {
+            for line in BufReader::new(errors).lines().map_while(Result::ok) {
+                let mut log = copy.lock().unwrap();
+                log.push_str(&line);
+                log.push('\n');
+            }
+        });
+        let mut output = BufReader::new(child.stdout.take().expect("piped"));
+        let mut first_line = String::new();
+        output.read_line(&mut first_line).expect("a first line");
+        let address = first_line
+            .strip_prefix("listening on ")
+            .and_then(|rest| rest.split(' ').next())
+            .and_then(|address| address.parse().ok())
+            .unwrap_or_else(|| panic!("{first_line:?}: {}", log.lock().unwrap()));
+        Serve {
+            child,
+            output: Some(output),
+            log,
+            first_line,
+            address,
+        }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    pub fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address).expect("it can be connected to");
+        stream.set_read_timeout(Some(GUARD)).unwrap();
+        stream.set_write_timeout(Some(GUARD)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, signal).expect("it is running");
+    }
+
+    /// Waits until it ends, and returns its status and what it printed after its first line.
+    pub fn wait(mut self) -> (ExitStatus, String) {
+        let mut rest = String::new();
+        if let Some(output) = &mut self.output {
+            output.read_to_string(&mut rest).unwrap();
+        }
+        (self.child.wait().unwrap(), rest)
+    }
+
+    /// Closes our end of its standard output.
+    pub fn close_output(&mut self) {
+        self.output = None;
+    }
+
+    /// Stops it in order and returns its last line, taken apart.
+    pub fn stop(self) -> Stopped {
+        self.signal(Signal::TERM);
+        let log = self.log.clone();
+        let (status, rest) = self.wait();
+        assert!(status.success(), "{status}: {}", log.lock().unwrap());
+        Stopped::parse(&rest)
+    }
+
+    /// Resident memory, in bytes.
+    pub fn resident(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+        kib * 1024
+    }
+
+    /// How often its threads were given a processor since it started: each sleep that ended counts.
+    pub fn switches(&self) -> u64 {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
+        tasks
+            .map(|task| {
+                let status = fs::read_to_string(task.unwrap().path().join("status")).unwrap();
+                let counts = status.lines().filter(|line| line.contains("ctxt_switches"));
+                let count = |line: &str| line.split_whitespace().nth(1)?.parse::<u64>().ok();
+                counts.filter_map(count).sum::<u64>()
+            })
+            .sum()
+    }
+
+    /// Processor time used so far, in clock ticks (a hundredth of a second).
+    pub fn processor_ticks(&self) -> u64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
+        let after_name = stat.rsplit_once(')').unwrap().1;
+        let fields: Vec<&str> = after_name.split_whitespace().collect();
+        // utime and stime are fields 14 and 15; the name is field 2.
+        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+    }
+
+    /// How many files it has open.
+    pub fn open_files(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap().count()
+    }
+}
+
+impl Drop for Serve {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The last line of a server.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Stopped {
+    pub clients: u64,
+    pub received: u64,
+    pub sent: u64,
+    pub cut: u64,
+}
+
+impl Stopped {
+    pub fn parse(line: &str) -> Self {
+        let rest = line.strip_prefix("stopped ").unwrap_or_else(|| panic!("{line:?}"));
+        let field = |name: &str| {
+            let value = rest.split_whitespace().find_map(|field| field.strip_prefix(name));
+            value.unwrap_or_else(|| panic!("no {name} in {line:?}")).parse().unwrap()
+        };
+        Stopped {
+            clients: field("clients="),
+            received: field("received="),
+            sent: field("sent="),
+            cut: field("cut="),
+        }
+    }
+}
+
+/// Runs `wharf` to its end and returns its exit code, its output and its messages.
+pub fn run(mut command: Command) -> (Option<i32>, String, String) {
+    let output = command.stdin(Stdio::null()).output().expect("wharf starts");
+    (
+        output.status.code(),
+        String::from_utf8(output.stdout).unwrap(),
+        String::from_utf8(output.stderr).unwrap(),
+    )
+}
+
+/// Bytes that repeat only after 251 times 64 KiB, so that a byte that is lost, doubled or moved shows.
+pub fn pattern(seed: usize, len: usize) -> Vec<u8> {
+    (seed..seed + len)
+        .map(|at| (at % 251) as u8 ^ (at >> 16) as u8)
+        .collect()
+}
+
+/// Sends and checks the echo of it, in step.
+pub fn echo(stream: &mut TcpStream, bytes: &[u8]) {
+    stream.write_all(bytes).unwrap();
+    expect(stream, bytes);
+}
+
+/// Sends everything while the echo is read, as a peer must whose messages fill the buffers on the way.
+pub fn echo_in_parallel(stream: &TcpStream, bytes: &[u8]) {
+    let mut receiver = stream.try_clone().unwrap();
+    thread::scope(|scope| {
+        scope.spawn(move || (&*stream).write_all(bytes).unwrap());
+        expect(&mut receiver, bytes);
+    });
+}
+
+pub fn expect(stream: &mut TcpStream, bytes: &[u8]) {
+    let mut received = vec![0; bytes.len()];
+    stream.read_exact(&mut received).unwrap();
+    // Not `assert_eq`: nobody wants to read a mebibyte.
+    assert!(received == bytes, "the echo of {} bytes differs", bytes.len());
+}
+
+pub fn expect_end(stream: &mut TcpStream) {
+    assert_eq!(stream.read(&mut [0; 1]).unwrap(), 0, "the end was expected");
+}
+
+/// Waits until something holds that only shows by looking.
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + GUARD;
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what}: not after {GUARD:?}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}

@@ -1,0 +1,262 @@
+//! `wharf serve` and `wharf doctor` as a stranger meets them: the first line, the last line, signals, exit codes.
+
+mod common;
+
+use std::{
+    net::{TcpListener, TcpStream},
+    process::Command,
+    thread,
+    time::Duration,
+};
+
+use common::{Serve, Stopped, WHARF, echo, eventually, expect_end, run};
+use rustix::process::Signal;
+use seccompiler::{SeccompAction, SeccompFilter, TargetArch};
+
+on_every_driver! {
+    fn the_first_line_says_where_and_how_it_serves(driver) {
+        let serve = Serve::start(driver, &["--workers", "5", "--concurrency", "3"]);
+        let port = serve.address.port();
+        assert_ne!(port, 0);
+        let expected = format!("listening on 127.0.0.1:{port} driver={driver} workers=5 concurrency=3\n");
+        assert_eq!(serve.first_line, expected);
+        // It can be connected to from then on.
+        echo(&mut serve.connect(), b"ahoy");
+    }
+
+    fn a_signal_stops_it_in_order_with_exit_code_0(driver) {
+        for signal in [Signal::INT, Signal::TERM] {
+            let serve = Serve::start(driver, &[]);
+            let mut client = serve.connect();
+            echo(&mut client, b"ahoy");
+            serve.signal(signal);
+            // An idle client is not waited for: the end comes, and then the last line.
+            expect_end(&mut client);
+            let (status, rest) = serve.wait();
+            assert_eq!(status.code(), Some(0));
+            let expected = Stopped { clients: 1, received: 4, sent: 4, cut: 0 };
+            assert_eq!(Stopped::parse(&rest), expected);
+        }
+    }
+
+    fn a_second_signal_ends_it_at_once(driver) {
+        let serve = Serve::start(driver, &["--stop-timeout", "10m"]);
+        let _stuck = client_that_does_not_read(&serve);
+        serve.signal(Signal::TERM);
+        eventually("it stops listening", || TcpStream::connect(serve.address).is_err());
+        serve.signal(Signal::TERM);
+        let (status, rest) = serve.wait();
+        assert_eq!((status.code(), rest.as_str()), (Some(128 + 15), ""));
+    }
+
+    fn what_does_not_finish_by_the_deadline_is_cut_and_counted(driver) {
+        let serve = Serve::start(driver, &["--stop-timeout", "200ms"]);
+        let _stuck = client_that_does_not_read(&serve);
+        let mut other = serve.connect();
+        echo(&mut other, b"ahoy");
+        let stopped = serve.stop();
+        assert_eq!((stopped.clients, stopped.cut), (2, 1));
+        expect_end(&mut other);
+    }
+
+    fn a_port_in_use_is_exit_code_30_with_a_remedy(driver) {
+        let first = Serve::start(driver, &[]);
+        let (code, output, errors) = run(serve_on(&first.address.to_string(), driver));
+        assert_eq!((code, output.as_str()), (Some(30), ""));
+        assert!(errors.contains("another program listens there"), "{errors}");
+        assert!(errors.contains(&first.address.to_string()), "{errors}");
+    }
+}
+
+/// Leaves so much unread that the server holds the rest of it.
+fn client_that_does_not_read(serve: &Serve) -> TcpStream {
+    let client = serve.connect();
+    client.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
+    let block = vec![7; 1 << 20];
+    while std::io::Write::write_all(&mut (&client), &block).is_ok() {}
+    client
+}
+
+fn serve_on(address: &str, driver: &str) -> Command {
+    let mut command = Command::new(WHARF);
+    command.args(["serve", "--listen", address, "--driver", driver]);
+    command
+}
+
+#[test]
+fn by_default_there_is_a_worker_more_than_run_at_once() {
+    let serve = Serve::start("auto", &["--concurrency", "2"]);
+    assert!(serve.first_line.ends_with(" workers=3 concurrency=2\n"), "{}", serve.first_line);
+}
+
+#[test]
+fn an_address_that_is_not_ours_is_exit_code_30_with_a_remedy() {
+    // From the block that is set aside for documentation (RFC 5737).
+    let (code, _, errors) = run(serve_on("203.0.113.1:21000", "auto"));
+    assert_eq!(code, Some(30), "{errors}");
+    assert!(errors.contains("this machine has no such address"), "{errors}");
+}
+
+#[test]
+fn a_port_that_is_not_permitted_is_exit_code_30_with_a_remedy() {
+    let (code, _, errors) = run_filtered(libc::SYS_bind, libc::EACCES, serve_on("127.0.0.1:80", "auto"));
+    assert_eq!(code, Some(30), "{errors}");
+    assert!(errors.contains("ports below 1024 need a privilege"), "{errors}");
+}
+
+#[test]
+fn a_port_that_can_not_be_made_is_exit_code_10() {
+    let (code, _, errors) =
+        run_filtered(libc::SYS_epoll_create1, libc::EMFILE, serve_on("127.0.0.1:0", "auto"));
+    assert_eq!(code, Some(10), "{errors}");
+    assert!(errors.contains("the completion port can't be made"), "{errors}");
+}
+
+#[test]
+fn a_socket_that_can_not_be_made_is_exit_code_20() {
+    let (code, _, errors) = run_filtered(libc::SYS_socket, libc::ENOBUFS, serve_on("127.0.0.1:0", "auto"));
+    assert_eq!(code, Some(20), "{errors}");
+    assert!(errors.contains("no socket can be made"), "{errors}");
+}
+
+#[test]
+fn a_socket_that_can_not_listen_is_exit_code_40() {
+    let (code, _, errors) = run_filtered(libc::SYS_listen, libc::EADDRINUSE, serve_on("127.0.0.1:0", "auto"));
+    assert_eq!(code, Some(40), "{errors}");
+    assert!(errors.contains("can't listen"), "{errors}");
+}
+
+#[test]
+fn an_accept_that_fails_for_good_is_exit_code_50() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    // The first accept comes with the first client.
+    let connects = thread::spawn(move || {
+        let mut client = None;
+        eventually("it listens", || {
+            client = TcpStream::connect(address).ok();
+            client.is_some()
+        });
+        client
+    });
+    let (code, output, errors) =
+        run_filtered(libc::SYS_accept4, libc::EPERM, serve_on(&address.to_string(), "auto"));
+    assert_eq!(code, Some(50), "{errors}");
+    assert!(errors.contains("can't accept any more"), "{errors}");
+    assert!(output.contains("stopped clients=0"), "{output}");
+    connects.join().unwrap();
+}
+
+#[test]
+fn io_uring_that_is_refused_is_done_without_and_said_once() {
+    for errno in [libc::EPERM, libc::ENOSYS, libc::EACCES] {
+        let serve = filtered(libc::SYS_io_uring_setup, errno, || Serve::start("auto", &[]));
+        assert!(serve.first_line.contains(" driver=readiness "), "{}", serve.first_line);
+        echo(&mut serve.connect(), b"ahoy");
+        let log = serve.log();
+        assert_eq!(log.matches("io_uring is refused").count(), 1, "{log}");
+    }
+}
+
+#[test]
+fn io_uring_that_is_refused_although_asked_for_is_exit_code_10_with_a_remedy() {
+    let (code, _, errors) =
+        run_filtered(libc::SYS_io_uring_setup, libc::EPERM, serve_on("127.0.0.1:0", "uring"));
+    assert_eq!(code, Some(10), "{errors}");
+    assert!(errors.contains("kernel.io_uring_disabled"), "{errors}");
+}
+
+#[test]
+fn arguments_that_make_no_sense_are_exit_code_2_and_name_the_value() {
+    for (arguments, value) in [
+        (&["--workers", "0"][..], "0"),
+        (&["--buffer", "0"], "0"),
+        (&["--max-clients", "0"], "0"),
+        (&["--listen", "nowhere"], "nowhere"),
+        (&["--driver", "kqueue"], "kqueue"),
+        (&["--idle-timeout", "0s"], "0s"),
+        (&["--stop-timeout", "soon"], "soon"),
+        (&["--no-such-flag"], "--no-such-flag"),
+    ] {
+        let mut command = Command::new(WHARF);
+        command.arg("serve").args(arguments);
+        let (code, output, errors) = run(command);
+        assert_eq!((code, output.as_str()), (Some(2), ""), "{arguments:?}");
+        assert!(errors.contains(value), "{errors}");
+    }
+}
+
+#[test]
+fn each_default_is_in_the_help_with_its_reason() {
+    let mut command = Command::new(WHARF);
+    command.args(["serve", "--help"]);
+    let (code, output, _) = run(command);
+    assert_eq!(code, Some(0));
+    let flags = [
+        "listen", "workers", "concurrency", "driver", "buffer", "max-clients", "backlog", "idle-timeout", "stop-timeout",
+    ];
+    for flag in flags {
+        let start = output.find(&format!("--{flag}")).unwrap_or_else(|| panic!("--{flag}: {output}"));
+        assert!(output[start..].contains("[default: "), "--{flag}");
+    }
+}
+
+#[test]
+fn the_doctor_says_what_serve_would_choose() {
+    let mut command = Command::new(WHARF);
+    command.arg("doctor");
+    let (code, output, _) = run(command);
+    assert_eq!(code, Some(0));
+    for name in ["kernel", "processors", "io_uring", "open files", "locked memory", "backlog", "to change"] {
+        assert!(output.lines().any(|line| line.starts_with(name)), "{name}: {output}");
+    }
+    // And it is what serve does choose.
+    let serve = Serve::start("auto", &[]);
+    let chosen = serve.first_line.split_once(" driver=").unwrap().1.trim();
+    assert!(output.contains(&format!("would choose driver={chosen}")), "{output}");
+}
+
+#[test]
+fn the_doctor_says_why_io_uring_is_not_allowed_and_what_to_change() {
+    let mut command = Command::new(WHARF);
+    command.arg("doctor");
+    let (code, output, _) = run_filtered(libc::SYS_io_uring_setup, libc::ENOSYS, command);
+    assert_eq!(code, Some(0));
+    assert!(output.contains("not allowed"), "{output}");
+    assert!(output.contains("seccomp"), "{output}");
+    assert!(output.contains("would choose driver=readiness"), "{output}");
+}
+
+/// Runs a command under a kernel that fails one system call.
+fn run_filtered(call: i64, errno: i32, command: Command) -> (Option<i32>, String, String) {
+    filtered(call, errno, || run(command))
+}
+
+/// Has everything that `start` starts fail one system call, as a container's seccomp profile would.
+fn filtered<T: Send>(call: i64, errno: i32, start: impl FnOnce() -> T + Send) -> T {
+    let filter = SeccompFilter::new(
+        [(call, Vec::new())].into(),
+        SeccompAction::Allow,
+        SeccompAction::Errno(errno as u32),
+        TargetArch::try_from(std::env::consts::ARCH).unwrap(),
+    );
+    let program: seccompiler::BpfProgram = filter.unwrap().try_into().unwrap();
+    // A filter holds for the thread that applies it, and for what that thread starts.
+    thread::scope(|scope| {
+        let filtered = scope.spawn(move || {
+            seccompiler::apply_filter(&program).unwrap();
+            start()
+        });
+        filtered.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+#[test]
+fn standard_output_may_be_closed() {
+    let mut serve = Serve::start("auto", &[]);
+    serve.close_output();
+    echo(&mut serve.connect(), b"ahoy");
+    serve.signal(Signal::TERM);
+    assert_eq!(serve.wait().0.code(), Some(0));
+}
