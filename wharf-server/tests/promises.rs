@@ -1,0 +1,446 @@
+//! What the toolkit promises a handler and its clients, each promise on every driver.
+
+use std::{
+    io::{ErrorKind, Read, Write},
+    net::{Shutdown, TcpStream},
+    sync::{
+        Arc, Barrier, Mutex,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use wharf::{Buffer, DriverChoice};
+use wharf_server::{Client, Ended, Handler, Server, Settings, StartError};
+
+/// Nothing that is waited for takes as long, unless it is broken.
+const GUARD: Duration = Duration::from_secs(30);
+
+macro_rules! on_every_driver {
+    ($(fn $name:ident($settings:ident) $body:block)*) => {
+        mod readiness {
+            $(#[test] fn $name() { super::$name(super::settings(super::DriverChoice::Readiness)); })*
+        }
+        mod uring {
+            $(#[test] fn $name() {
+                if super::uring_can_be_tested() {
+                    super::$name(super::settings(super::DriverChoice::Uring));
+                }
+            })*
+        }
+        $(fn $name($settings: Settings) $body)*
+    };
+}
+
+/// A container may forbid io_uring; the tests on it then say so and judge nothing, but in CI that is a failure.
+fn uring_can_be_tested() -> bool {
+    match wharf::uring_available() {
+        Ok(()) => true,
+        Err(error) if std::env::var_os("WHARF_REQUIRE_URING").is_none() => {
+            eprintln!("NOT JUDGED: {error}");
+            false
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn settings(driver: DriverChoice) -> Settings {
+    let mut settings = Settings::default();
+    settings.listen = "127.0.0.1:0".parse().unwrap();
+    settings.driver = driver;
+    settings
+}
+
+fn connect(server: &Server) -> TcpStream {
+    let stream = TcpStream::connect(server.local_addr()).unwrap();
+    stream.set_read_timeout(Some(GUARD)).unwrap();
+    stream.set_write_timeout(Some(GUARD)).unwrap();
+    stream
+}
+
+fn echo(client: &Client, bytes: Buffer) {
+    let _ = client.send(bytes);
+}
+
+fn expect(stream: &mut TcpStream, bytes: &[u8]) {
+    let mut received = vec![0; bytes.len()];
+    stream.read_exact(&mut received).unwrap();
+    assert!(received == bytes, "other bytes than were sent");
+}
+
+fn exchange(stream: &mut TcpStream, bytes: &[u8]) {
+    stream.write_all(bytes).unwrap();
+    expect(stream, bytes);
+}
+
+fn expect_end(stream: &mut TcpStream) {
+    assert_eq!(stream.read(&mut [0; 1]).unwrap(), 0);
+}
+
+/// What a handler was called with, in order.
+#[derive(Debug, PartialEq, Eq)]
+enum Call {
+    Connected(u64),
+    Received(u64, Vec<u8>),
+    Disconnected(u64, &'static str),
+    Failed,
+}
+
+/// Reports its calls; panics when it is told to.
+struct Reporter(Mutex<mpsc::Sender<Call>>);
+
+impl Reporter {
+    fn new() -> (Self, mpsc::Receiver<Call>) {
+        let (sender, receiver) = mpsc::channel();
+        (Reporter(Mutex::new(sender)), receiver)
+    }
+
+    fn report(&self, call: Call) {
+        let _ = self.0.lock().unwrap().send(call);
+    }
+}
+
+impl Handler for Reporter {
+    fn connected(&self, client: &Client) {
+        self.report(Call::Connected(client.id()));
+    }
+
+    fn received(&self, client: &Client, bytes: Buffer) {
+        self.report(Call::Received(client.id(), bytes.to_vec()));
+        match &bytes[..] {
+            b"panic" => panic!("as it was told"),
+            b"close" => client.close(),
+            _ => {}
+        }
+        let _ = client.send(bytes);
+    }
+
+    fn disconnected(&self, client: &Client, ended: &Ended) {
+        let ended = match ended {
+            Ended::ByPeer => "by peer",
+            Ended::ByServer => "by server",
+            Ended::Failed(_) => "failed",
+            Ended::Idle => "idle",
+            Ended::Panicked(message) => {
+                assert_eq!(message, "as it was told");
+                "panicked"
+            }
+            Ended::Cut => "cut",
+            _ => "otherwise",
+        };
+        self.report(Call::Disconnected(client.id(), ended));
+    }
+
+    fn failed(&self, _: &std::io::Error) {
+        self.report(Call::Failed);
+    }
+}
+
+on_every_driver! {
+    fn a_handler_is_told_of_a_client_from_its_first_moment_to_its_last(settings) {
+        let (reporter, calls) = Reporter::new();
+        let server = Server::start(&settings, reporter).unwrap();
+        let mut peer = connect(&server);
+        let next = || calls.recv_timeout(GUARD).unwrap();
+        assert_eq!(next(), Call::Connected(1));
+        exchange(&mut peer, b"ahoy");
+        assert_eq!(next(), Call::Received(1, b"ahoy".to_vec()));
+        drop(peer);
+        assert_eq!(next(), Call::Disconnected(1, "by peer"));
+        server.stop(GUARD);
+        assert_eq!(calls.recv_timeout(GUARD).unwrap_err(), mpsc::RecvTimeoutError::Disconnected);
+    }
+
+    fn a_handler_that_panics_ends_its_own_client_and_nothing_else(settings) {
+        let (reporter, calls) = Reporter::new();
+        let server = Server::start(&settings, reporter).unwrap();
+        let mut bystander = connect(&server);
+        exchange(&mut bystander, b"before");
+        // More often than there are workers: none of them is lost.
+        for _ in 0..=server.workers() {
+            let mut victim = connect(&server);
+            victim.write_all(b"panic").unwrap();
+            expect_end(&mut victim);
+        }
+        exchange(&mut bystander, b"after");
+        drop(bystander);
+        let report = server.stop(GUARD);
+        assert_eq!((report.cut, report.workers_left.len()), (0, 0));
+        let panicked = calls.iter().filter(|call| matches!(call, Call::Disconnected(_, "panicked")));
+        assert_eq!(panicked.count() as u64, report.clients - 1);
+    }
+
+    fn one_worker_at_a_time_handles_a_client(settings) {
+        let mut settings = settings;
+        settings.workers = 8;
+        settings.concurrency = 8;
+        let inside = Arc::new(AtomicUsize::new(0));
+        let counted = inside.clone();
+        let server = Server::start(&settings, move |client: &Client, bytes: Buffer| {
+            assert_eq!(counted.fetch_add(1, Ordering::SeqCst), 0);
+            let _ = client.send(bytes);
+            thread::yield_now();
+            counted.fetch_sub(1, Ordering::SeqCst);
+        }).unwrap();
+        let mut peer = connect(&server);
+        for round in 0..500_u32 {
+            exchange(&mut peer, &round.to_le_bytes());
+        }
+        // A second call at once would have panicked, and ended the client.
+        drop(peer);
+        assert_eq!(server.stop(GUARD).received, 2000);
+        assert_eq!(inside.load(Ordering::SeqCst), 0);
+    }
+
+    fn any_thread_sends_to_any_client_whole_and_in_its_own_order(settings) {
+        const SENDS: u32 = 2_000;
+        let server = Server::start(&settings, echo).unwrap();
+        let mut peer = connect(&server);
+        exchange(&mut peer, b"here");
+        let client = server.clients().snapshot().remove(0);
+        thread::scope(|scope| {
+            for sender in 0..4_u32 {
+                let client = &client;
+                scope.spawn(move || {
+                    for number in 0..SENDS {
+                        let message = [sender.to_le_bytes(), number.to_le_bytes()].concat();
+                        client.send(message).map_err(|refused| refused.error).unwrap();
+                    }
+                });
+            }
+            let mut next = [0; 4];
+            for _ in 0..4 * SENDS {
+                let mut message = [0; 8];
+                peer.read_exact(&mut message).unwrap();
+                let sender = u32::from_le_bytes(message[..4].try_into().unwrap());
+                let number = u32::from_le_bytes(message[4..].try_into().unwrap());
+                assert_eq!(number, next[sender as usize], "of sender {sender}");
+                next[sender as usize] += 1;
+            }
+        });
+    }
+
+    fn what_waits_to_be_sent_to_a_client_is_bounded_and_a_refused_payload_comes_back(settings) {
+        let mut settings = settings;
+        settings.unsent_bytes_max = 100_000;
+        let server = Server::start(&settings, echo).unwrap();
+        let mut peer = connect(&server);
+        exchange(&mut peer, b"here");
+        let client = server.clients().snapshot().remove(0);
+        let message = vec![1; 10_000];
+        let mut taken = 0;
+        let refused = loop {
+            match client.send(message.clone()) {
+                Ok(()) => taken += message.len(),
+                Err(refused) => break refused,
+            }
+        };
+        assert_eq!(refused.error.kind(), ErrorKind::WouldBlock);
+        assert_eq!(&refused.given[..], &message[..]);
+        assert!(client.unsent() <= 100_000);
+        // What was taken still arrives.
+        expect(&mut peer, &vec![1; taken]);
+        client.send(message.clone()).unwrap();
+        expect(&mut peer, &message);
+    }
+
+    fn the_buffers_of_all_clients_together_are_bounded(settings) {
+        let mut settings = settings;
+        settings.buffer_bytes = 1000;
+        settings.buffers_bytes_max = 2000;
+        let server = Server::start(&settings, echo).unwrap();
+        // Many more than there are buffers, all at once: they take turns, and nobody is left out.
+        let mut peers: Vec<TcpStream> = (0..50).map(|_| connect(&server)).collect();
+        for round in 0..20 {
+            for peer in &mut peers {
+                peer.write_all(&[round; 3000]).unwrap();
+            }
+            for peer in &mut peers {
+                expect(peer, &[round; 3000]);
+            }
+        }
+    }
+
+    fn a_client_that_is_closed_gets_all_that_was_sent_before(settings) {
+        let (reporter, calls) = Reporter::new();
+        let server = Server::start(&settings, reporter).unwrap();
+        let mut peer = connect(&server);
+        exchange(&mut peer, b"here");
+        let client = server.clients().snapshot().remove(0);
+        let message = vec![9; 900_000];
+        client.send(message.clone()).unwrap();
+        client.close();
+        // It keeps talking meanwhile, which must not cost it what it has not read.
+        peer.write_all(b"one more thing").unwrap();
+        expect(&mut peer, &message);
+        // What it said is echoed if it was received before the client was closed.
+        let mut rest = Vec::new();
+        peer.read_to_end(&mut rest).unwrap();
+        assert!(rest.is_empty() || rest == b"one more thing", "{rest:?}");
+        drop(peer);
+        let ended = calls.iter().find(|call| matches!(call, Call::Disconnected(..)));
+        assert_eq!(ended, Some(Call::Disconnected(1, "by server")));
+    }
+
+    fn a_handler_may_close_its_own_client(settings) {
+        let (reporter, calls) = Reporter::new();
+        let server = Server::start(&settings, reporter).unwrap();
+        let mut peer = connect(&server);
+        peer.write_all(b"close").unwrap();
+        expect(&mut peer, b"close");
+        expect_end(&mut peer);
+        let ended = calls.iter().find(|call| matches!(call, Call::Disconnected(..)));
+        assert_eq!(ended, Some(Call::Disconnected(1, "by server")));
+    }
+
+    fn an_aborted_client_is_gone_at_once_and_told_so(settings) {
+        let (reporter, calls) = Reporter::new();
+        let server = Server::start(&settings, reporter).unwrap();
+        let mut peer = connect(&server);
+        exchange(&mut peer, b"here");
+        let client = server.clients().snapshot().remove(0);
+        client.abort();
+        let _ = peer.read(&mut [0; 1]);
+        let ended = calls.iter().find(|call| matches!(call, Call::Disconnected(..)));
+        assert_eq!(ended, Some(Call::Disconnected(1, "cut")));
+        assert!(client.send(&b"too late"[..]).is_err());
+        assert_eq!(client.traffic(), (4, 4));
+    }
+
+    fn a_reset_is_a_failure_and_not_an_end(settings) {
+        let (reporter, calls) = Reporter::new();
+        let server = Server::start(&settings, reporter).unwrap();
+        let mut peer = connect(&server);
+        exchange(&mut peer, b"here");
+        socket2::SockRef::from(&peer).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(peer);
+        let ended = calls.iter().find(|call| matches!(call, Call::Disconnected(..)));
+        assert_eq!(ended, Some(Call::Disconnected(1, "failed")));
+    }
+
+    fn a_client_whose_handler_is_at_work_is_not_idle(settings) {
+        let mut settings = settings;
+        settings.idle_timeout = Some(Duration::from_millis(100));
+        let server = Server::start(&settings, |client: &Client, bytes: Buffer| {
+            thread::sleep(Duration::from_millis(500));
+            let _ = client.send(bytes);
+        }).unwrap();
+        let mut peer = connect(&server);
+        exchange(&mut peer, b"slow");
+        // And then it is.
+        let answered = Instant::now();
+        expect_end(&mut peer);
+        assert!(answered.elapsed() >= Duration::from_millis(100));
+    }
+
+    fn a_stop_waits_for_the_handler_that_is_at_work_and_for_its_reply(settings) {
+        let (at_work, go_on) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
+        let handler = (at_work.clone(), go_on.clone());
+        let server = Server::start(&settings, move |client: &Client, bytes: Buffer| {
+            handler.0.wait();
+            handler.1.wait();
+            let _ = client.send(bytes);
+        }).unwrap();
+        let mut peer = connect(&server);
+        peer.write_all(b"ahoy").unwrap();
+        at_work.wait();
+        let address = server.local_addr();
+        let stopping = thread::spawn(move || server.stop(GUARD));
+        while TcpStream::connect(address).is_ok() {
+            thread::yield_now();
+        }
+        go_on.wait();
+        expect(&mut peer, b"ahoy");
+        expect_end(&mut peer);
+        drop(peer);
+        let report = stopping.join().unwrap();
+        assert_eq!((report.received, report.sent, report.cut), (4, 4, 0));
+    }
+
+    fn a_worker_whose_handler_does_not_return_is_left_and_named(settings) {
+        let (at_work, forever) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
+        let handler = (at_work.clone(), forever.clone());
+        let server = Server::start(&settings, move |_: &Client, _: Buffer| {
+            handler.0.wait();
+            handler.1.wait();
+        }).unwrap();
+        let mut peer = connect(&server);
+        peer.write_all(b"ahoy").unwrap();
+        at_work.wait();
+        let report = server.stop(Duration::from_millis(50));
+        assert_eq!((report.clients, report.received, report.cut), (1, 4, 1));
+        assert_eq!(report.workers_left.len(), 1);
+        assert!(report.workers_left[0].starts_with("wharf-"), "{:?}", report.workers_left);
+        forever.wait();
+    }
+
+    fn a_dropped_server_ends_at_once(settings) {
+        let server = Server::start(&settings, echo).unwrap();
+        let mut peer = connect(&server);
+        exchange(&mut peer, b"ahoy");
+        let address = server.local_addr();
+        drop(server);
+        assert!(TcpStream::connect(address).is_err());
+        let end = peer.read(&mut [0; 1]);
+        assert!(matches!(end, Ok(0) | Err(_)), "{end:?}");
+    }
+
+    fn a_peer_that_half_closes_still_gets_what_other_threads_send(settings) {
+        let server = Server::start(&settings, |client: &Client, bytes: Buffer| {
+            // Three replies to one message, the end already behind it.
+            for _ in 0..3 {
+                client.send(bytes.to_vec()).unwrap();
+            }
+        }).unwrap();
+        let mut peer = connect(&server);
+        peer.write_all(b"ahoy").unwrap();
+        peer.shutdown(Shutdown::Write).unwrap();
+        expect(&mut peer, b"ahoyahoyahoy");
+        expect_end(&mut peer);
+    }
+
+    fn clients_are_listed_with_their_address_and_traffic(settings) {
+        let server = Server::start(&settings, echo).unwrap();
+        let mut peer = connect(&server);
+        exchange(&mut peer, b"ahoy");
+        let listed = server.clients().snapshot();
+        assert_eq!(listed.len(), 1);
+        let client = &listed[0];
+        assert_eq!(client.peer(), peer.local_addr().unwrap());
+        assert_eq!(client.traffic(), (4, 4));
+        assert!(client.since() <= Instant::now());
+        assert_eq!(server.clients().get(client.id()).as_ref(), Some(client));
+    }
+}
+
+#[test]
+fn settings_that_can_not_work_are_refused_with_the_value_and_the_remedy() {
+    type Change = fn(&mut Settings);
+    let wrong: [(Change, &str); 5] = [
+        (|settings| settings.buffer_bytes = 0, "buffer_bytes is 0"),
+        (|settings| settings.buffers_bytes_max = 1, "buffers_bytes_max is 1"),
+        (|settings| settings.clients_max = 0, "clients_max is 0"),
+        (|settings| settings.backlog = u32::MAX, "backlog is 4294967295"),
+        (|settings| settings.idle_timeout = Some(Duration::ZERO), "idle_timeout is 0"),
+    ];
+    for (change, message) in wrong {
+        let mut settings = settings(DriverChoice::Auto);
+        change(&mut settings);
+        let Err(StartError::Settings(text)) = Server::start(&settings, echo) else {
+            panic!("{message}: it was taken");
+        };
+        assert!(text.starts_with(message), "{text}");
+    }
+}
+
+#[test]
+fn an_address_in_use_says_so_and_what_to_do() {
+    let first = Server::start(&settings(DriverChoice::Auto), echo).unwrap();
+    let mut second = settings(DriverChoice::Auto);
+    second.listen = first.local_addr();
+    let error = Server::start(&second, echo).unwrap_err();
+    assert!(matches!(&error, StartError::Bind(address, _) if *address == first.local_addr()));
+    assert!(error.to_string().contains("another program listens there"), "{error}");
+}
