@@ -37,7 +37,10 @@ pub fn run() -> ExitCode {
     let _ = findings.print(&mut io::stdout().lock());
     match served {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => exit::fail(exit::PORT, &format!("no completion port can be made: {error}")),
+        Err(error) => exit::fail(
+            exit::PORT,
+            &format!("no completion port can be made: {error}"),
+        ),
     }
 }
 
@@ -52,7 +55,10 @@ impl Findings {
 
     fn kernel(&mut self) {
         let name = rustix::system::uname();
-        let (system, release) = (name.sysname().to_string_lossy(), name.release().to_string_lossy());
+        let (system, release) = (
+            name.sysname().to_string_lossy(),
+            name.release().to_string_lossy(),
+        );
         let machine = name.machine().to_string_lossy();
         self.note("kernel", format!("{system} {release} {machine}"));
     }
@@ -63,7 +69,10 @@ impl Findings {
             Ok(count) => count.to_string(),
             Err(error) => format!("unknown ({error})"),
         };
-        self.note("processors", format!("{usable} for this process (online: {})", online.trim()));
+        self.note(
+            "processors",
+            format!("{usable} for this process (online: {})", online.trim()),
+        );
     }
 
     fn uring(&mut self) {
@@ -84,7 +93,10 @@ impl Findings {
     fn open_files(&mut self) {
         let limits = OpenFiles::current();
         let (soft, hard) = (limit_text(limits.soft), limit_text(limits.hard));
-        self.note("open files", format!("{soft}, which serve raises to {hard}"));
+        self.note(
+            "open files",
+            format!("{soft}, which serve raises to {hard}"),
+        );
         let clients = Settings::default().clients_max as u64;
         if limits.hard < clients + OPEN_FILES_SPARE {
             self.advise(format!(
@@ -96,10 +108,13 @@ impl Findings {
 
     fn memory(&mut self) {
         let locked = getrlimit(Resource::Memlock).current;
-        self.note("locked memory", match locked {
-            None => "no limit".into(),
-            Some(bytes) => format!("{} KiB", bytes / 1024),
-        });
+        self.note(
+            "locked memory",
+            match locked {
+                None => "no limit".into(),
+                Some(bytes) => format!("{} KiB", bytes / 1024),
+            },
+        );
         let space = getrlimit(Resource::As).current;
         let cgroup = fs::read_to_string("/sys/fs/cgroup/memory.max").unwrap_or_default();
         let cgroup = match cgroup.trim() {
@@ -113,7 +128,10 @@ impl Findings {
     fn backlog(&mut self) {
         let somaxconn = fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap_or_default();
         let somaxconn = somaxconn.trim();
-        self.note("backlog", format!("at most {somaxconn} (net.core.somaxconn)"));
+        self.note(
+            "backlog",
+            format!("at most {somaxconn} (net.core.somaxconn)"),
+        );
         let wanted = Settings::default().backlog;
         if somaxconn.parse().is_ok_and(|limit: u32| limit < wanted) {
             self.advise(format!(

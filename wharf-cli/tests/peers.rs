@@ -14,9 +14,7 @@ use std::{
     time::Duration,
 };
 
-use common::{
-    Serve, Stopped, echo, echo_in_parallel, eventually, expect, expect_end, pattern,
-};
+use common::{Serve, Stopped, echo, echo_in_parallel, eventually, expect, expect_end, pattern};
 use rustix::process::Signal;
 use socket2::SockRef;
 
@@ -325,7 +323,9 @@ fn load_until_stopped(client: TcpStream, seed: usize, started: &Barrier) -> u64 
 /// Whether an echo comes within a time that is ample for one.
 fn is_served(mut client: &TcpStream, message: &[u8]) -> bool {
     client.write_all(message).unwrap();
-    client.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+    client
+        .set_read_timeout(Some(Duration::from_secs(1)))
+        .unwrap();
     let mut received = vec![0; message.len()];
     let result = client.read_exact(&mut received);
     client.set_read_timeout(Some(common::GUARD)).unwrap();
@@ -342,7 +342,10 @@ fn unread(client: &TcpStream) -> u64 {
 
 /// A process that connects, sends, and stays.
 fn client_process(serve: &Serve) -> Child {
-    let script = format!("exec 3<>/dev/tcp/127.0.0.1/{}; echo ahoy >&3; read -r line <&3; echo $line; sleep 600", serve.address.port());
+    let script = format!(
+        "exec 3<>/dev/tcp/127.0.0.1/{}; echo ahoy >&3; read -r line <&3; echo $line; sleep 600",
+        serve.address.port()
+    );
     let mut child = Command::new("bash")
         .args(["-c", &script])
         .stdout(Stdio::piped())
@@ -350,7 +353,12 @@ fn client_process(serve: &Serve) -> Child {
         .unwrap();
     // It is connected and served once it prints the echo.
     let mut line = [0; 5];
-    child.stdout.as_mut().unwrap().read_exact(&mut line).unwrap();
+    child
+        .stdout
+        .as_mut()
+        .unwrap()
+        .read_exact(&mut line)
+        .unwrap();
     assert_eq!(&line, b"ahoy\n");
     child
 }

@@ -71,7 +71,9 @@ on_every_driver! {
 /// Leaves so much unread that the server holds the rest of it.
 fn client_that_does_not_read(serve: &Serve) -> TcpStream {
     let client = serve.connect();
-    client.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
+    client
+        .set_write_timeout(Some(Duration::from_millis(500)))
+        .unwrap();
     let block = vec![7; 1 << 20];
     while std::io::Write::write_all(&mut (&client), &block).is_ok() {}
     client
@@ -86,7 +88,11 @@ fn serve_on(address: &str, driver: &str) -> Command {
 #[test]
 fn by_default_there_is_a_worker_more_than_run_at_once() {
     let serve = Serve::start("auto", &["--concurrency", "2"]);
-    assert!(serve.first_line.ends_with(" workers=3 concurrency=2\n"), "{}", serve.first_line);
+    assert!(
+        serve.first_line.ends_with(" workers=3 concurrency=2\n"),
+        "{}",
+        serve.first_line
+    );
 }
 
 #[test]
@@ -94,34 +100,58 @@ fn an_address_that_is_not_ours_is_exit_code_30_with_a_remedy() {
     // From the block that is set aside for documentation (RFC 5737).
     let (code, _, errors) = run(serve_on("203.0.113.1:21000", "auto"));
     assert_eq!(code, Some(30), "{errors}");
-    assert!(errors.contains("this machine has no such address"), "{errors}");
+    assert!(
+        errors.contains("this machine has no such address"),
+        "{errors}"
+    );
 }
 
 #[test]
 fn a_port_that_is_not_permitted_is_exit_code_30_with_a_remedy() {
-    let (code, _, errors) = run_filtered(libc::SYS_bind, libc::EACCES, serve_on("127.0.0.1:80", "auto"));
+    let (code, _, errors) = run_filtered(
+        libc::SYS_bind,
+        libc::EACCES,
+        serve_on("127.0.0.1:80", "auto"),
+    );
     assert_eq!(code, Some(30), "{errors}");
-    assert!(errors.contains("ports below 1024 need a privilege"), "{errors}");
+    assert!(
+        errors.contains("ports below 1024 need a privilege"),
+        "{errors}"
+    );
 }
 
 #[test]
 fn a_port_that_can_not_be_made_is_exit_code_10() {
-    let (code, _, errors) =
-        run_filtered(libc::SYS_epoll_create1, libc::EMFILE, serve_on("127.0.0.1:0", "auto"));
+    let (code, _, errors) = run_filtered(
+        libc::SYS_epoll_create1,
+        libc::EMFILE,
+        serve_on("127.0.0.1:0", "auto"),
+    );
     assert_eq!(code, Some(10), "{errors}");
-    assert!(errors.contains("the completion port can't be made"), "{errors}");
+    assert!(
+        errors.contains("the completion port can't be made"),
+        "{errors}"
+    );
 }
 
 #[test]
 fn a_socket_that_can_not_be_made_is_exit_code_20() {
-    let (code, _, errors) = run_filtered(libc::SYS_socket, libc::ENOBUFS, serve_on("127.0.0.1:0", "auto"));
+    let (code, _, errors) = run_filtered(
+        libc::SYS_socket,
+        libc::ENOBUFS,
+        serve_on("127.0.0.1:0", "auto"),
+    );
     assert_eq!(code, Some(20), "{errors}");
     assert!(errors.contains("no socket can be made"), "{errors}");
 }
 
 #[test]
 fn a_socket_that_can_not_listen_is_exit_code_40() {
-    let (code, _, errors) = run_filtered(libc::SYS_listen, libc::EADDRINUSE, serve_on("127.0.0.1:0", "auto"));
+    let (code, _, errors) = run_filtered(
+        libc::SYS_listen,
+        libc::EADDRINUSE,
+        serve_on("127.0.0.1:0", "auto"),
+    );
     assert_eq!(code, Some(40), "{errors}");
     assert!(errors.contains("can't listen"), "{errors}");
 }
@@ -140,8 +170,11 @@ fn an_accept_that_fails_for_good_is_exit_code_50() {
         });
         client
     });
-    let (code, output, errors) =
-        run_filtered(libc::SYS_accept4, libc::EPERM, serve_on(&address.to_string(), "auto"));
+    let (code, output, errors) = run_filtered(
+        libc::SYS_accept4,
+        libc::EPERM,
+        serve_on(&address.to_string(), "auto"),
+    );
     assert_eq!(code, Some(50), "{errors}");
     assert!(errors.contains("can't accept any more"), "{errors}");
     assert!(output.contains("stopped clients=0"), "{output}");
@@ -151,8 +184,14 @@ fn an_accept_that_fails_for_good_is_exit_code_50() {
 #[test]
 fn io_uring_that_is_refused_is_done_without_and_said_once() {
     for errno in [libc::EPERM, libc::ENOSYS, libc::EACCES] {
-        let serve = filtered(libc::SYS_io_uring_setup, errno, || Serve::start("auto", &[]));
-        assert!(serve.first_line.contains(" driver=readiness "), "{}", serve.first_line);
+        let serve = filtered(libc::SYS_io_uring_setup, errno, || {
+            Serve::start("auto", &[])
+        });
+        assert!(
+            serve.first_line.contains(" driver=readiness "),
+            "{}",
+            serve.first_line
+        );
         echo(&mut serve.connect(), b"ahoy");
         let log = serve.log();
         assert_eq!(log.matches("io_uring is refused").count(), 1, "{log}");
@@ -161,8 +200,11 @@ fn io_uring_that_is_refused_is_done_without_and_said_once() {
 
 #[test]
 fn io_uring_that_is_refused_although_asked_for_is_exit_code_10_with_a_remedy() {
-    let (code, _, errors) =
-        run_filtered(libc::SYS_io_uring_setup, libc::EPERM, serve_on("127.0.0.1:0", "uring"));
+    let (code, _, errors) = run_filtered(
+        libc::SYS_io_uring_setup,
+        libc::EPERM,
+        serve_on("127.0.0.1:0", "uring"),
+    );
     assert_eq!(code, Some(10), "{errors}");
     assert!(errors.contains("kernel.io_uring_disabled"), "{errors}");
 }
@@ -194,10 +236,20 @@ fn each_default_is_in_the_help_with_its_reason() {
     let (code, output, _) = run(command);
     assert_eq!(code, Some(0));
     let flags = [
-        "listen", "workers", "concurrency", "driver", "buffer", "max-clients", "backlog", "idle-timeout", "stop-timeout",
+        "listen",
+        "workers",
+        "concurrency",
+        "driver",
+        "buffer",
+        "max-clients",
+        "backlog",
+        "idle-timeout",
+        "stop-timeout",
     ];
     for flag in flags {
-        let start = output.find(&format!("--{flag}")).unwrap_or_else(|| panic!("--{flag}: {output}"));
+        let start = output
+            .find(&format!("--{flag}"))
+            .unwrap_or_else(|| panic!("--{flag}: {output}"));
         assert!(output[start..].contains("[default: "), "--{flag}");
     }
 }
@@ -208,13 +260,27 @@ fn the_doctor_says_what_serve_would_choose() {
     command.arg("doctor");
     let (code, output, _) = run(command);
     assert_eq!(code, Some(0));
-    for name in ["kernel", "processors", "io_uring", "open files", "locked memory", "backlog", "to change"] {
-        assert!(output.lines().any(|line| line.starts_with(name)), "{name}: {output}");
+    for name in [
+        "kernel",
+        "processors",
+        "io_uring",
+        "open files",
+        "locked memory",
+        "backlog",
+        "to change",
+    ] {
+        assert!(
+            output.lines().any(|line| line.starts_with(name)),
+            "{name}: {output}"
+        );
     }
     // And it is what serve does choose.
     let serve = Serve::start("auto", &[]);
     let chosen = serve.first_line.split_once(" driver=").unwrap().1.trim();
-    assert!(output.contains(&format!("would choose driver={chosen}")), "{output}");
+    assert!(
+        output.contains(&format!("would choose driver={chosen}")),
+        "{output}"
+    );
 }
 
 #[test]
@@ -248,7 +314,9 @@ fn filtered<T: Send>(call: i64, errno: i32, start: impl FnOnce() -> T + Send) ->
             seccompiler::apply_filter(&program).unwrap();
             start()
         });
-        filtered.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        filtered
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
 

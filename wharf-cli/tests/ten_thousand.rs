@@ -83,11 +83,20 @@ fn alone() -> impl Sized {
 fn connect_all(serve: &Serve) -> Vec<TcpStream> {
     let before = serve.open_files();
     let clients = thread::scope(|scope| {
-        let connect = || (0..CLIENTS / THREADS).map(|_| serve.connect()).collect::<Vec<_>>();
+        let connect = || {
+            (0..CLIENTS / THREADS)
+                .map(|_| serve.connect())
+                .collect::<Vec<_>>()
+        };
         let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(connect)).collect();
-        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap())
+            .collect()
     });
-    eventually("all are accepted", || serve.open_files() >= before + CLIENTS);
+    eventually("all are accepted", || {
+        serve.open_files() >= before + CLIENTS
+    });
     clients
 }
 
@@ -109,13 +118,20 @@ fn echo_all(clients: &mut [TcpStream], round: usize) -> usize {
                         let expected = message(thread * share + index);
                         let mut received = vec![0; expected.len()];
                         client.read_exact(&mut received).unwrap();
-                        assert!(received == expected, "client {} got other bytes", thread * share + index);
+                        assert!(
+                            received == expected,
+                            "client {} got other bytes",
+                            thread * share + index
+                        );
                         total += expected.len();
                     }
                     total
                 })
             })
             .collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .sum()
     })
 }

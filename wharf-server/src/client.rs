@@ -63,7 +63,9 @@ pub enum Ended {
     Idle,
     /// Its handler panicked; the message of the panic.
     Panicked(String),
-    /// It had not finished at the deadline of an orderly stop, or [`Client::abort`] was called.
+    /// [`Client::abort`] was called.
+    Aborted,
+    /// It had not finished at the deadline of an orderly stop.
     Cut,
 }
 
@@ -109,14 +111,20 @@ impl Client {
         self.state().since
     }
 
-    /// Bytes received from it and sent to it. What arrives after our side has ended is not counted: no handler sees it.
+    /// Bytes received from it and sent to it. What arrives after our side has ended is not counted, since no handler
+    /// sees it; nor is what a transfer moved in the very moment in which the client was [aborted](Self::abort).
     pub fn traffic(&self) -> (u64, u64) {
         match self.0.traffic() {
             Some((received, sent)) => {
                 let discarded = self.state().discarded.load(Ordering::Relaxed);
                 (received.saturating_sub(discarded), sent)
             }
-            None => self.state().gone.get().map(|gone| gone.traffic).unwrap_or_default(),
+            None => self
+                .state()
+                .gone
+                .get()
+                .map(|gone| gone.traffic)
+                .unwrap_or_default(),
         }
     }
 
@@ -151,9 +159,9 @@ impl Client {
         self.0.cancel_receives();
     }
 
-    /// Ends the client at once; what was not sent yet is lost.
+    /// Ends the client at once, with a reset: what it has not received yet is lost, and it is told so.
     pub fn abort(&self) {
-        self.end(Ended::Cut);
+        self.end(Ended::Aborted);
     }
 
     /// Why it is gone, once it is.
@@ -171,8 +179,15 @@ impl Client {
     pub(crate) fn end(&self, ended: Ended) -> bool {
         // Read before the socket is closed, and kept for those who ask later.
         let traffic = self.traffic();
-        let first = self.state().gone.set(Box::new(Gone { ended, traffic })).is_ok();
-        self.0.close();
+        // Whoever does not get everything must not take what it got for the whole.
+        let reset = matches!(ended, Ended::Aborted) || self.unsent() > 0;
+        let gone = Box::new(Gone { ended, traffic });
+        let first = self.state().gone.set(gone).is_ok();
+        if first && reset {
+            self.0.reset();
+        } else {
+            self.0.close();
+        }
         first
     }
 

@@ -54,7 +54,9 @@ impl Shared {
                 }
             }
             _ if client.ended().is_some() => self.conclude(client),
-            (Done::Received { .. }, Err(error)) if wharf::is_cancelled(&error) && client.is_closing() => {
+            (Done::Received { .. }, Err(error))
+                if wharf::is_cancelled(&error) && client.is_closing() =>
+            {
                 self.end_our_side(client);
             }
             (_, Err(error)) => self.give_up(client, Ended::Failed(error)),
@@ -68,7 +70,10 @@ impl Shared {
 
     fn received(&self, client: &Client, buffer: Buffer) {
         if client.state().lingering.load(Ordering::Relaxed) {
-            client.state().discarded.fetch_add(buffer.len() as u64, Ordering::Relaxed);
+            client
+                .state()
+                .discarded
+                .fetch_add(buffer.len() as u64, Ordering::Relaxed);
             drop(buffer);
             self.receive(client);
             return;

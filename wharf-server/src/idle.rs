@@ -56,7 +56,8 @@ fn idle_rounds(client: &Client, round: u32) -> u32 {
     let (received, sent) = client.traffic();
     let moved = received.wrapping_add(sent);
     // A client whose handler is at work waits for us.
-    if state.moved.swap(moved, Ordering::Relaxed) != moved || state.handling.load(Ordering::Relaxed) {
+    if state.moved.swap(moved, Ordering::Relaxed) != moved || state.handling.load(Ordering::Relaxed)
+    {
         state.moved_round.store(round, Ordering::Relaxed);
     }
     round.wrapping_sub(state.moved_round.load(Ordering::Relaxed))

@@ -122,7 +122,8 @@ impl Shared {
     fn accept_next(&self) {
         if self.clients.len() >= self.reception.clients_max {
             let limit = self.reception.clients_max;
-            self.reception.say(&format!("{limit} clients, the most there may be"));
+            self.reception
+                .say(&format!("{limit} clients, the most there may be"));
             self.reception.set(Accepting::Paused);
             // Clients may have gone between the count and the pause, and have seen nobody to resume.
             if self.clients.len() < self.reception.clients_max {
@@ -134,7 +135,8 @@ impl Shared {
     }
 
     fn pause(&self, error: &io::Error) {
-        self.reception.say(&format!("no room for another client ({error})"));
+        self.reception
+            .say(&format!("no room for another client ({error})"));
         self.reception.set(Accepting::Paused);
         if let Err(error) = self.port.timer(RETRY, Key::AcceptAgain) {
             self.fail(&error);

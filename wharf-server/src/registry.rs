@@ -23,7 +23,10 @@ struct Registry {
 impl Clients {
     fn present(&self) -> MutexGuard<'_, HashMap<u64, Client>> {
         // No code of a handler runs under the lock.
-        self.0.present.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0
+            .present
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many there are.

@@ -128,7 +128,11 @@ impl Server {
             stopping: AtomicBool::new(false),
             emptied: (Mutex::new(()), Condvar::new()),
         });
-        shared.reception.listener().accept().map_err(StartError::Accept)?;
+        shared
+            .reception
+            .listener()
+            .accept()
+            .map_err(StartError::Accept)?;
         let serving = shared.clone();
         let workers = Workers::start(&shared.port, workers_count, move |_, completion| {
             serving.serve(completion);
@@ -205,8 +209,13 @@ impl Server {
         });
 
         // Those whose handlers have not returned are still there.
-        let traffic = shared.clients.snapshot().into_iter().map(|client| client.traffic());
-        let (received, sent) = traffic.fold((0, 0), |sum, client| (sum.0 + client.0, sum.1 + client.1));
+        let traffic = shared
+            .clients
+            .snapshot()
+            .into_iter()
+            .map(|client| client.traffic());
+        let (received, sent) =
+            traffic.fold((0, 0), |sum, client| (sum.0 + client.0, sum.1 + client.1));
         Report {
             clients: shared.clients.seen(),
             received: shared.received.load(Ordering::Relaxed) + received,
@@ -253,13 +262,22 @@ impl Shared {
     pub(crate) fn make_room(&self, left: usize) {
         self.resume_accepting();
         if left == 0 && self.is_stopping() {
-            drop(self.emptied.0.lock().unwrap_or_else(PoisonError::into_inner));
+            drop(
+                self.emptied
+                    .0
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner),
+            );
             self.emptied.1.notify_all();
         }
     }
 
     fn await_end_of_clients(&self, deadline: Instant) {
-        let mut guard = self.emptied.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut guard = self
+            .emptied
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         while !self.clients.is_empty() {
             let remaining = deadline.saturating_duration_since(Instant::now());
             if remaining.is_zero() {

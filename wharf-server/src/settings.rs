@@ -63,7 +63,11 @@ impl Settings {
         } else if self.clients_max == 0 {
             "clients_max is 0, so nobody would be served; allow at least 1".to_owned()
         } else if self.backlog > i32::MAX as u32 {
-            format!("backlog is {}, above the limit of {}", self.backlog, i32::MAX)
+            format!(
+                "backlog is {}, above the limit of {}",
+                self.backlog,
+                i32::MAX
+            )
         } else if self.idle_timeout.is_some_and(|timeout| timeout.is_zero()) {
             "idle_timeout is 0, so every client would be cut; use none for no limit".to_owned()
         } else {
@@ -97,14 +101,22 @@ impl fmt::Display for StartError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StartError::Settings(wrong) => formatter.write_str(wrong),
-            StartError::Port(error) => write!(formatter, "the completion port can't be made: {error}"),
+            StartError::Port(error) => {
+                write!(formatter, "the completion port can't be made: {error}")
+            }
             StartError::Socket(error) => write!(formatter, "no socket can be made: {error}"),
             StartError::Bind(address, error) => {
-                write!(formatter, "can't bind to {address}: {error}; {}", bind_remedy(error))
+                write!(
+                    formatter,
+                    "can't bind to {address}: {error}; {}",
+                    bind_remedy(error)
+                )
             }
             StartError::Listen(error) => write!(formatter, "can't listen: {error}"),
             StartError::Accept(error) => write!(formatter, "can't accept: {error}"),
-            StartError::Workers(error) => write!(formatter, "the workers can't be started: {error}"),
+            StartError::Workers(error) => {
+                write!(formatter, "the workers can't be started: {error}")
+            }
         }
     }
 }

@@ -1,29 +1,21 @@
-//! The completion port: create, associate, post, wait, close.
+//! The completion port: create, associate, wait, close. What is started on it is in the room of the operations.
 
-use std::{
-    io,
-    net::SocketAddr,
-    sync::Arc,
-    time::{Duration, Instant},
-};
-
-use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, socket_with};
+use std::{io, sync::Arc, time::Duration};
 
 use crate::{
     Counts, DriverChoice, DriverInfo,
-    net::{Associate, Association, Socket},
+    net::{Associate, Origin},
     operation::{Completion, OperationId, Wait},
-    raw::{
-        self, Answer, Kind, Many, Options, Request,
-        record::{Cargo, Memory, Records, Source},
-    },
+    raw::{self, Answer, Many, Options, record::Records},
 };
 
 /// A completion port: operations are started on what is associated with it, and any thread that
 /// [waits](Self::wait) picks up what completed.
 ///
 /// `K` is the key: whatever a handler needs to know whose completion it has, often an `Arc` of a client. It is given
-/// when a socket is associated, and a clone comes back with each of its completions.
+/// when a socket is associated, and a clone comes back with each of its completions. A key must not own its socket:
+/// the two would keep each other for ever. The completion brings the socket; for sending at other times, keep the
+/// sockets in a table of their own.
 ///
 /// The port is a handle; clones are the same port. It closes when the last of them is dropped, or with
 /// [`close`](Self::close); sockets and operations do not keep it open.
@@ -57,8 +49,8 @@ pub struct CompletionPort<K>(Arc<Open<K>>);
 /// Closes the port when the last handle to it goes. Apart from the records, which sockets hold too.
 #[derive(Debug)]
 struct Open<K> {
-    records: Arc<Records<K>>,
-    close: fn(&Records<K>),
+    records: Arc<Records<Origin<K>>>,
+    close: fn(&Records<Origin<K>>),
 }
 
 impl<K> Drop for Open<K> {
@@ -106,12 +98,12 @@ impl Builder {
     /// with the remedy.
     pub fn build<K: Clone + Send + Sync + 'static>(self) -> io::Result<CompletionPort<K>> {
         let records = Arc::new(Records::new(raw::Port::new(&self.0)?));
-        let close = |records: &Records<K>| drop(drain(records));
+        let close = |records: &Records<Origin<K>>| drop(drain(records));
         Ok(CompletionPort(Arc::new(Open { records, close })))
     }
 }
 
-fn drain<K: Clone + Send + Sync + 'static>(records: &Records<K>) -> Vec<Completion<K>> {
+fn drain<K: Clone + Send + Sync + 'static>(records: &Records<Origin<K>>) -> Vec<Completion<K>> {
     let packets = records.raw().close();
     packets
         .into_iter()
@@ -127,7 +119,7 @@ impl CompletionPort<()> {
 }
 
 impl<K> CompletionPort<K> {
-    pub(crate) fn records(&self) -> &Arc<Records<K>> {
+    pub(crate) fn records(&self) -> &Arc<Records<Origin<K>>> {
         &self.0.records
     }
 
@@ -185,58 +177,6 @@ impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
         handle.associate_with(self, key)
     }
 
-    /// Connects a new TCP socket to `address`. The completion brings the socket, under `key`.
-    ///
-    /// # Errors
-    /// The system has no socket to give, or the port is closed. That the address can't be reached is for the
-    /// completion to say.
-    pub fn connect(&self, address: SocketAddr, key: K) -> io::Result<OperationId> {
-        let family = match address {
-            SocketAddr::V4(_) => AddressFamily::INET,
-            SocketAddr::V6(_) => AddressFamily::INET6,
-        };
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let descriptor = socket_with(family, SocketType::STREAM, flags, Some(ipproto::TCP))?;
-        let handle = self.raw().associate(descriptor, 0, Kind::Unconnected)?;
-        let socket = Socket::from_association(Association {
-            records: self.records().clone(),
-            handle,
-            key,
-        });
-        socket.start_request(Request::Connect(address))
-    }
-
-    /// Posts a packet: a completion of the caller's own, with `key` and the number `bytes`, for any thread that waits.
-    /// Packets that one thread posts leave the queue in the order in which they were posted.
-    ///
-    /// # Errors
-    /// The port is closed, or as many operations are under way as it takes; the key comes back.
-    pub fn post(&self, key: K, bytes: usize) -> Result<(), crate::Refused<K>> {
-        let posted = self.records().post(own(key), bytes);
-        posted.map_err(|(error, cargo)| match cargo.source {
-            Source::Own(given) => crate::Refused { error, given },
-            _ => unreachable!("it comes back as it was given"),
-        })
-    }
-
-    /// Has a completion with `key` come once `delay` is over: never earlier, and in the order of the deadlines. A
-    /// delay that no clock reaches is a very long one.
-    ///
-    /// # Errors
-    /// The port is closed, or as many operations are under way as it takes.
-    pub fn timer(&self, delay: Duration, key: K) -> io::Result<OperationId> {
-        self.timer_at(raw::deadline_after(delay), key)
-    }
-
-    /// Has a completion with `key` come at `deadline`; see [`timer`](Self::timer).
-    ///
-    /// # Errors
-    /// The port is closed, or as many operations are under way as it takes.
-    pub fn timer_at(&self, deadline: Instant, key: K) -> io::Result<OperationId> {
-        let started = self.records().start_timer(deadline, own(key));
-        started.map_err(|(error, _)| error)
-    }
-
     /// Waits for one completion, for `timeout` at most: `None` is for ever, zero only looks. The wait is never shorter
     /// than asked, and no signal ends it.
     ///
@@ -247,7 +187,9 @@ impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
     /// The system can't wait. None is known to happen.
     pub fn wait(&self, timeout: impl Into<Option<Duration>>) -> io::Result<Wait<K>> {
         Ok(match self.raw().wait(timeout.into())? {
-            Answer::Packet(packet) => Wait::Completed(Completion::new(self.records().finish(packet))),
+            Answer::Packet(packet) => {
+                Wait::Completed(Completion::new(self.records().finish(packet)))
+            }
             Answer::TimedOut => Wait::TimedOut,
             Answer::Closed => Wait::Closed,
         })
@@ -276,12 +218,5 @@ impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
     /// still completes once. May be called from a handler, and more than once; only the first call returns anything.
     pub fn close(&self) -> Vec<Completion<K>> {
         drain(self.records())
-    }
-}
-
-fn own<K>(key: K) -> Cargo<K> {
-    Cargo {
-        source: Source::Own(key),
-        memory: Memory::None,
     }
 }

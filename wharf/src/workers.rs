@@ -102,7 +102,8 @@ impl Workers {
                 let name = |thread: &Thread| thread.name().unwrap_or_default().to_owned();
                 return alive.iter().filter(left).map(name).collect();
             }
-            let remaining = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let remaining =
+                deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             alive = self.0.ended.wait(alive, remaining);
         }
     }

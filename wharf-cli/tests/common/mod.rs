@@ -161,7 +161,10 @@ impl Serve {
     /// Resident memory, in bytes.
     pub fn resident(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS:"))
+            .unwrap();
         let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
         kib * 1024
     }
@@ -190,7 +193,9 @@ impl Serve {
 
     /// How many files it has open.
     pub fn open_files(&self) -> usize {
-        fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap().count()
+        fs::read_dir(format!("/proc/{}/fd", self.pid()))
+            .unwrap()
+            .count()
     }
 }
 
@@ -212,10 +217,17 @@ pub struct Stopped {
 
 impl Stopped {
     pub fn parse(line: &str) -> Self {
-        let rest = line.strip_prefix("stopped ").unwrap_or_else(|| panic!("{line:?}"));
+        let rest = line
+            .strip_prefix("stopped ")
+            .unwrap_or_else(|| panic!("{line:?}"));
         let field = |name: &str| {
-            let value = rest.split_whitespace().find_map(|field| field.strip_prefix(name));
-            value.unwrap_or_else(|| panic!("no {name} in {line:?}")).parse().unwrap()
+            let value = rest
+                .split_whitespace()
+                .find_map(|field| field.strip_prefix(name));
+            value
+                .unwrap_or_else(|| panic!("no {name} in {line:?}"))
+                .parse()
+                .unwrap()
         };
         Stopped {
             clients: field("clients="),
@@ -262,7 +274,11 @@ pub fn expect(stream: &mut TcpStream, bytes: &[u8]) {
     let mut received = vec![0; bytes.len()];
     stream.read_exact(&mut received).unwrap();
     // Not `assert_eq`: nobody wants to read a mebibyte.
-    assert!(received == bytes, "the echo of {} bytes differs", bytes.len());
+    assert!(
+        received == bytes,
+        "the echo of {} bytes differs",
+        bytes.len()
+    );
 }
 
 pub fn expect_end(stream: &mut TcpStream) {

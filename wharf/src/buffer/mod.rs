@@ -8,8 +8,8 @@ use std::{
 };
 
 use bytes::Bytes;
-pub use pool::Pool;
 use pool::Lease;
+pub use pool::Pool;
 
 /// Memory to receive into, and what was received.
 ///

@@ -74,13 +74,20 @@ pub(crate) enum Call {
     /// Into one buffer of at least 1 byte.
     Receive(RawBuffer),
     /// Into several buffers.
-    Scatter { first: *const RawBuffer, count: usize },
+    Scatter {
+        first: *const RawBuffer,
+        count: usize,
+    },
     /// Whether a receive would find anything, without taking it.
     Probe,
     /// From one buffer.
     Send(RawBuffer),
     /// From several buffers, less the first `skip` bytes.
-    Gather { first: *const RawBuffer, count: usize, skip: usize },
+    Gather {
+        first: *const RawBuffer,
+        count: usize,
+        skip: usize,
+    },
     Accept,
     Connect(SocketAddr),
     /// Ends the sending side.

@@ -8,9 +8,9 @@ use std::{io, mem::MaybeUninit, time::Duration};
 
 use rustix::{
     event::{
-        Timespec,
+        EventfdFlags, Timespec,
         epoll::{self, CreateFlags, EventData, EventFlags},
-        eventfd, EventfdFlags,
+        eventfd,
     },
     fd::{BorrowedFd, OwnedFd},
     io::Errno,
@@ -63,11 +63,8 @@ impl Driver for Readiness {
 
     fn watch(&self, descriptor: BorrowedFd<'_>, token: u64) -> io::Result<()> {
         debug_assert!(token <= TOKEN_MAX);
-        let flags = EventFlags::IN
-            | EventFlags::OUT
-            | EventFlags::RDHUP
-            | EventFlags::PRI
-            | EventFlags::ET;
+        let flags =
+            EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::PRI | EventFlags::ET;
         epoll::add(&self.epoll, descriptor, EventData::new_u64(token), flags).map_err(|error| {
             match error {
                 Errno::NOSPC => io::Error::new(
@@ -102,10 +99,8 @@ impl Driver for Readiness {
                     readable: flags.intersects(
                         EventFlags::IN | EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR,
                     ),
-                    writable: flags
-                        .intersects(EventFlags::OUT | EventFlags::HUP | EventFlags::ERR),
-                    hangup: flags
-                        .intersects(EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR),
+                    writable: flags.intersects(EventFlags::OUT | EventFlags::HUP | EventFlags::ERR),
+                    hangup: flags.intersects(EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR),
                     urgent: flags.contains(EventFlags::PRI),
                 }),
             }

@@ -47,7 +47,11 @@ pub(super) struct Refused {
 
 impl fmt::Display for Refused {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "io_uring is refused ({}): {}", self.error, self.remedy)
+        write!(
+            formatter,
+            "io_uring is refused ({}): {}",
+            self.error, self.remedy
+        )
     }
 }
 
@@ -125,10 +129,11 @@ impl Ring {
         unsafe { io.submission().push(&opcode::Nop::new().build()) }
             .map_err(|_| io::Error::from(Errno::NOSPC))?;
         io.submit_and_wait(1)?;
-        drop(io.completion().next());
+        let _ = io.completion().next();
         // The kernel registers no more files than the process may open.
         let open_max = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-        let registered_max = u32::try_from(open_max).map_or(REGISTERED_MAX, |max| max.min(REGISTERED_MAX));
+        let registered_max =
+            u32::try_from(open_max).map_or(REGISTERED_MAX, |max| max.min(REGISTERED_MAX));
         io.submitter().register_files_sparse(registered_max)?;
         Ok(Ring {
             io,
@@ -161,7 +166,13 @@ impl Ring {
                 continue;
             };
             // SAFETY: the queue is this thread's; the memory outlives the call, by the caller's promise.
-            if unsafe { self.io.submission_shared().push(&entry.user_data(index as u64)) }.is_err() {
+            if unsafe {
+                self.io
+                    .submission_shared()
+                    .push(&entry.user_data(index as u64))
+            }
+            .is_err()
+            {
                 break;
             }
             submitted += 1;
@@ -176,13 +187,17 @@ impl Ring {
                 let transfer = &mut transfers[completion.user_data() as usize];
                 transfer.outcome = match usize::try_from(completion.result()) {
                     Ok(moved) => Outcome::Moved(moved),
-                    Err(_) => {
-                        calls::failure(transfer.call, Errno::from_raw_os_error(-completion.result()))
-                    }
+                    Err(_) => calls::failure(
+                        transfer.call,
+                        Errno::from_raw_os_error(-completion.result()),
+                    ),
                 };
             }
             if let Err(error) = result
-                && !matches!(Errno::from_io_error(&error), Some(Errno::INTR | Errno::AGAIN | Errno::BUSY))
+                && !matches!(
+                    Errno::from_io_error(&error),
+                    Some(Errno::INTR | Errno::AGAIN | Errno::BUSY)
+                )
             {
                 // What has no completion was not begun, and never will be on this ring.
                 tracing::error!(%error, "an io_uring failed; its transfers go on as plain calls");
@@ -197,26 +212,34 @@ impl Ring {
         let registered = self.register(transfer);
         let (receive, send) = (calls::RECEIVE.bits() as i32, calls::SEND.bits() as i32);
         let entry = match (transfer.call, registered) {
-            (Call::Receive(memory), true) => {
-                opcode::Recv::new(types::Fixed(transfer.slot), memory.start, length(memory.len))
-                    .flags(receive)
-                    .build()
-            }
-            (Call::Receive(memory), false) => {
-                opcode::Recv::new(types::Fd(transfer.descriptor), memory.start, length(memory.len))
-                    .flags(receive)
-                    .build()
-            }
-            (Call::Send(memory), true) => {
-                opcode::Send::new(types::Fixed(transfer.slot), memory.start, length(memory.len))
-                    .flags(send)
-                    .build()
-            }
-            (Call::Send(memory), false) => {
-                opcode::Send::new(types::Fd(transfer.descriptor), memory.start, length(memory.len))
-                    .flags(send)
-                    .build()
-            }
+            (Call::Receive(memory), true) => opcode::Recv::new(
+                types::Fixed(transfer.slot),
+                memory.start,
+                length(memory.len),
+            )
+            .flags(receive)
+            .build(),
+            (Call::Receive(memory), false) => opcode::Recv::new(
+                types::Fd(transfer.descriptor),
+                memory.start,
+                length(memory.len),
+            )
+            .flags(receive)
+            .build(),
+            (Call::Send(memory), true) => opcode::Send::new(
+                types::Fixed(transfer.slot),
+                memory.start,
+                length(memory.len),
+            )
+            .flags(send)
+            .build(),
+            (Call::Send(memory), false) => opcode::Send::new(
+                types::Fd(transfer.descriptor),
+                memory.start,
+                length(memory.len),
+            )
+            .flags(send)
+            .build(),
             _ => return None,
         };
         Some(entry)
@@ -258,7 +281,9 @@ impl Ring {
 
 /// A length as the ring takes it; what is beyond it goes with the next transfer.
 fn length(bytes: usize) -> u32 {
-    u32::try_from(bytes).unwrap_or(u32::MAX).min(i32::MAX as u32)
+    u32::try_from(bytes)
+        .unwrap_or(u32::MAX)
+        .min(i32::MAX as u32)
 }
 
 /// [`Readiness`], with rings for its transfers.

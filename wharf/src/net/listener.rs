@@ -1,4 +1,4 @@
-//! A listening socket that starts accepts on its port.
+//! A listening socket. How it accepts is in the room of the [operations](crate::operation).
 
 use std::{
     io,
@@ -7,14 +7,7 @@ use std::{
 };
 
 use super::{Associate, Association};
-use crate::{
-    CompletionPort,
-    operation::OperationId,
-    raw::{
-        Kind, Request,
-        record::{Cargo, Memory, Source},
-    },
-};
+use crate::{CompletionPort, raw::Kind};
 
 /// A listening socket, associated with a port. Like a [`Socket`](super::Socket), it lives for as long as somebody
 /// holds it or an accept is under way.
@@ -42,7 +35,10 @@ impl Associate for TcpListener {
     {
         self.set_nonblocking(true)?;
         let local = self.local_addr()?;
-        let handle = port.records().raw().associate(self.into(), 0, Kind::Listener)?;
+        let handle = port
+            .records()
+            .raw()
+            .associate(self.into(), 0, Kind::Listener)?;
         let association = Arc::new(Association {
             records: port.records().clone(),
             handle,
@@ -53,6 +49,10 @@ impl Associate for TcpListener {
 }
 
 impl<K> Listener<K> {
+    pub(crate) fn association(&self) -> &Association<K> {
+        &self.association
+    }
+
     /// The key that it was associated with.
     pub fn key(&self) -> &K {
         &self.association.key
@@ -74,35 +74,18 @@ impl<K> Listener<K> {
 
     /// Cancels all accepts; says how many there were.
     pub fn cancel_all(&self) -> usize {
-        self.association.records.raw().cancel_all(self.association.handle)
+        self.association
+            .records
+            .raw()
+            .cancel_all(self.association.handle)
     }
 
     /// Stops listening: accepts complete as cancelled, and connections that nobody has accepted are reset. Says
     /// whether it was open.
     pub fn close(&self) -> bool {
-        self.association.records.raw().close_handle(self.association.handle)
-    }
-}
-
-impl<K: Clone + Send + Sync + 'static> Listener<K> {
-    /// Accepts one connection. Several accepts may be under way at once.
-    ///
-    /// A peer that vanishes before it is accepted is passed over. Where the process or the system is out of
-    /// descriptors, the accept fails with the system's error (`EMFILE`, `ENFILE`); the connection stays in the
-    /// backlog for the next accept.
-    ///
-    /// # Errors
-    /// The listener or its port is closed, or too many operations are under way.
-    pub fn accept(&self) -> io::Result<OperationId> {
-        let cargo = Cargo {
-            source: Source::Listener(self.clone()),
-            memory: Memory::None,
-        };
-        let Association {
-            records, handle, ..
-        } = &*self.association;
-        records
-            .start_request(*handle, cargo, Request::Accept(None), false)
-            .map_err(|(error, _)| error)
+        self.association
+            .records
+            .raw()
+            .close_handle(self.association.handle)
     }
 }

@@ -3,14 +3,20 @@
 mod listener;
 mod socket;
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, sync::Arc};
 
 pub use listener::Listener;
 pub use socket::Socket;
 
 use rustix::fd::BorrowedFd;
 
-use crate::{CompletionPort, raw::Handle};
+use crate::{
+    CompletionPort,
+    raw::{
+        Handle,
+        record::{Records, Source},
+    },
+};
 
 /// A handle that a port can be associated with: a connected [`TcpStream`](std::net::TcpStream) or an accepted
 /// [`Connection`](crate::Connection), which become a [`Socket`], or a [`TcpListener`](std::net::TcpListener), which
@@ -34,16 +40,35 @@ mod sealed {
     impl Sealed for crate::Connection {}
 }
 
+/// What an operation is started on, and keeps until it completes.
+#[derive(Debug)]
+pub(crate) enum Origin<K> {
+    Socket(Socket<K>),
+    Listener(Listener<K>),
+    /// Nothing: a timer or a posted packet, with a key of its own.
+    Own(K),
+}
+
+impl<K: Clone + Send + Sync + 'static> Source for Origin<K> {
+    fn records(&self) -> &Arc<Records<Self>> {
+        match self {
+            Origin::Socket(socket) => &socket.association().records,
+            Origin::Listener(listener) => &listener.association().records,
+            Origin::Own(_) => unreachable!("a timer or a posted packet moves no memory"),
+        }
+    }
+}
+
 /// An association: the handle, and the port and key that it belongs to. The handle is closed with the last of them.
 #[derive(Debug)]
 pub(crate) struct Association<K> {
-    pub(crate) records: std::sync::Arc<crate::raw::record::Records<K>>,
+    pub(crate) records: Arc<Records<Origin<K>>>,
     pub(crate) handle: Handle,
     pub(crate) key: K,
 }
 
 impl<K> Association<K> {
-    fn with_descriptor<T>(
+    pub(crate) fn with_descriptor<T>(
         &self,
         with: impl FnOnce(BorrowedFd<'_>) -> io::Result<T>,
     ) -> io::Result<T> {

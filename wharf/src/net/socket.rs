@@ -1,9 +1,10 @@
-//! A connected stream socket that starts operations on its port.
+//! A connected stream socket. What it starts is in the room of the [operations](crate::operation).
 
 use std::{
     io,
     net::{SocketAddr, TcpStream},
     sync::Arc,
+    time::Duration,
 };
 
 use rustix::net::sockopt;
@@ -11,12 +12,8 @@ use rustix::net::sockopt;
 use super::{Associate, Association, internet};
 use crate::{
     CompletionPort,
-    buffer::{Buffer, Payload, Pool},
-    operation::{Connection, OperationId, Refused},
-    raw::{
-        Kind, Port, Request,
-        record::{Cargo, Memory, Records, Source},
-    },
+    operation::{Connection, OperationId},
+    raw::{Kind, Port},
 };
 
 /// A connected stream socket, associated with a port.
@@ -72,7 +69,10 @@ impl Associate for Connection {
 
 impl<K> Socket<K> {
     fn associate(stream: TcpStream, port: &CompletionPort<K>, key: K) -> io::Result<Self> {
-        let handle = port.records().raw().associate(stream.into(), 0, Kind::Stream)?;
+        let handle = port
+            .records()
+            .raw()
+            .associate(stream.into(), 0, Kind::Stream)?;
         Ok(Self::from_association(Association {
             records: port.records().clone(),
             handle,
@@ -89,8 +89,8 @@ impl<K> Socket<K> {
         &self.0.key
     }
 
-    pub(crate) fn records(&self) -> &Records<K> {
-        &self.0.records
+    pub(crate) fn association(&self) -> &Association<K> {
+        &self.0
     }
 
     fn raw(&self) -> &Arc<Port> {
@@ -121,7 +121,9 @@ impl<K> Socket<K> {
     /// # Errors
     /// The system's: the socket is closed or not connected any more.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        let address = self.0.with_descriptor(|descriptor| Ok(rustix::net::getpeername(descriptor)?))?;
+        let address = self
+            .0
+            .with_descriptor(|descriptor| Ok(rustix::net::getpeername(descriptor)?))?;
         address.map_or_else(|| Err(io::ErrorKind::NotConnected.into()), internet)
     }
 
@@ -130,7 +132,9 @@ impl<K> Socket<K> {
     /// # Errors
     /// The system's: the socket is closed.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        let address = self.0.with_descriptor(|descriptor| Ok(rustix::net::getsockname(descriptor)?))?;
+        let address = self
+            .0
+            .with_descriptor(|descriptor| Ok(rustix::net::getsockname(descriptor)?))?;
         internet(address)
     }
 
@@ -139,7 +143,8 @@ impl<K> Socket<K> {
     /// # Errors
     /// The system's: the socket is closed.
     pub fn set_nodelay(&self, at_once: bool) -> io::Result<()> {
-        self.0.with_descriptor(|descriptor| Ok(sockopt::set_tcp_nodelay(descriptor, at_once)?))
+        self.0
+            .with_descriptor(|descriptor| Ok(sockopt::set_tcp_nodelay(descriptor, at_once)?))
     }
 
     /// Bytes that have arrived and were not received yet.
@@ -147,7 +152,8 @@ impl<K> Socket<K> {
     /// # Errors
     /// The system's: the socket is closed.
     pub fn unread(&self) -> io::Result<u64> {
-        self.0.with_descriptor(|descriptor| Ok(rustix::io::ioctl_fionread(descriptor)?))
+        self.0
+            .with_descriptor(|descriptor| Ok(rustix::io::ioctl_fionread(descriptor)?))
     }
 
     /// Bytes that the system has taken to send and the peer has not acknowledged yet.
@@ -177,138 +183,24 @@ impl<K> Socket<K> {
         self.raw().cancel_receives(self.0.handle)
     }
 
+    /// Closes the socket as [`close`](Self::close) does, but resets the connection: what the system has taken to send and
+    /// the peer has not received is lost, and the peer is told of a failure instead of an orderly end. Says whether it
+    /// was open.
+    pub fn reset(&self) -> bool {
+        // Lingering for no time at all is how a reset is asked for (socket(7), SO_LINGER). Where it can't be set, the
+        // socket is gone.
+        let _ = self.0.with_descriptor(|descriptor| {
+            Ok(sockopt::set_socket_linger(
+                descriptor,
+                Some(Duration::ZERO),
+            )?)
+        });
+        self.close()
+    }
+
     /// Closes the socket: its operations complete as cancelled, and nothing can be started on it any more. Says
     /// whether it was open. What the system has taken is still sent; with received bytes unread, the peer is reset.
     pub fn close(&self) -> bool {
         self.raw().close_handle(self.0.handle)
-    }
-}
-
-/// # Starting operations
-///
-/// Each gives one [`Completion`](crate::Completion) on the port, whenever it is done; the id that it returns names
-/// it, for cancelling.
-///
-/// # Errors
-/// All of these are refused, with what was given to them, if the socket or its port is closed, if the connection is
-/// known to have failed (a reset, for one), or if too many operations are under way.
-impl<K: Clone + Send + Sync + 'static> Socket<K> {
-    /// Receives at least 1 byte into the buffer, from its front; 0 is the end of the stream. A buffer of capacity 0
-    /// is a question: it completes when there is something to receive, or the end, and takes nothing.
-    ///
-    /// # Errors
-    /// As [above](Self#errors).
-    pub fn receive(&self, buffer: Buffer) -> Result<OperationId, Refused<Buffer>> {
-        self.start(Memory::Receive(buffer), false).map_err(|(error, memory)| match memory {
-            Memory::Receive(given) => Refused { error, given },
-            _ => unreachable!("it comes back as it was given"),
-        })
-    }
-
-    /// Receives into a buffer of the pool, which is taken when there is something to receive. Until then the
-    /// operation owns none.
-    ///
-    /// # Errors
-    /// As [above](Self#errors).
-    pub fn receive_from(&self, pool: &Pool) -> io::Result<OperationId> {
-        let memory = Memory::ReceiveFrom(pool.clone(), None);
-        self.start(memory, false).map_err(|(error, _)| error)
-    }
-
-    /// Receives into several buffers, filled one after the other: one operation.
-    ///
-    /// # Errors
-    /// As [above](Self#errors).
-    pub fn receive_many(
-        &self,
-        buffers: Vec<Buffer>,
-    ) -> Result<OperationId, Refused<Vec<Buffer>>> {
-        let memory = Memory::receive_many(buffers);
-        self.start(memory, false).map_err(|(error, memory)| match memory {
-            Memory::ReceiveMany(given, _) => Refused { error, given },
-            _ => unreachable!("it comes back as it was given"),
-        })
-    }
-
-    /// Completes when there is something to receive, or the end, and takes nothing.
-    ///
-    /// # Errors
-    /// As [above](Self#errors).
-    pub fn readable(&self) -> io::Result<OperationId> {
-        self.start(Memory::None, false).map_err(|(error, _)| error)
-    }
-
-    /// Sends all of the payload. Completes when the system has taken the last byte, over as many writes as that
-    /// needs.
-    ///
-    /// # Errors
-    /// As [above](Self#errors); also if the sending side is shut down, or if too much
-    /// [waits](Self::set_unsent_max) to be sent.
-    pub fn send(&self, payload: impl Into<Payload>) -> Result<OperationId, Refused<Payload>> {
-        self.send_payload(payload.into(), false)
-    }
-
-    /// Sends all of the payload, and completes only if that fails: success has no packet, and costs none. The
-    /// payload is dropped when the system has taken it.
-    ///
-    /// # Errors
-    /// As for [`send`](Self::send).
-    pub fn send_quietly(
-        &self,
-        payload: impl Into<Payload>,
-    ) -> Result<OperationId, Refused<Payload>> {
-        self.send_payload(payload.into(), true)
-    }
-
-    fn send_payload(
-        &self,
-        payload: Payload,
-        quiet: bool,
-    ) -> Result<OperationId, Refused<Payload>> {
-        self.start(Memory::Send(payload), quiet).map_err(|(error, memory)| match memory {
-            Memory::Send(given) => Refused { error, given },
-            _ => unreachable!("it comes back as it was given"),
-        })
-    }
-
-    /// Sends several payloads, one after the other: one operation.
-    ///
-    /// # Errors
-    /// As for [`send`](Self::send).
-    pub fn send_many(
-        &self,
-        payloads: Vec<Payload>,
-    ) -> Result<OperationId, Refused<Vec<Payload>>> {
-        let memory = Memory::send_many(payloads);
-        self.start(memory, false).map_err(|(error, memory)| match memory {
-            Memory::SendMany(given, _) => Refused { error, given },
-            _ => unreachable!("it comes back as it was given"),
-        })
-    }
-
-    /// Ends the sending side, once all sends that were started before are out. Receiving goes on.
-    ///
-    /// # Errors
-    /// As [above](Self#errors); also if the sending side is shut down already.
-    pub fn shutdown(&self) -> io::Result<OperationId> {
-        self.start_request(Request::Shutdown)
-    }
-
-    pub(crate) fn start_request(&self, request: Request) -> io::Result<OperationId> {
-        let cargo = self.cargo(Memory::None);
-        let started = self.0.records.start_request(self.0.handle, cargo, request, false);
-        started.map_err(|(error, _)| error)
-    }
-
-    fn start(&self, memory: Memory, quiet: bool) -> Result<OperationId, (io::Error, Memory)> {
-        let started = self.0.records.start(self.0.handle, self.cargo(memory), quiet);
-        started.map_err(|(error, cargo)| (error, cargo.memory))
-    }
-
-    fn cargo(&self, memory: Memory) -> Cargo<K> {
-        Cargo {
-            source: Source::Socket(self.clone()),
-            memory,
-        }
     }
 }

@@ -1,133 +1,31 @@
-//! What a wait brings: completions, and what each kind of operation gives back.
+//! The operations, one file a kind: how each is started, and what its completion brings.
 //!
-//! An operation is started on a [`Socket`], a [`Listener`] or the port; what it needs it owns until it completes.
-//! Its completion gives everything back, whether it succeeded or failed.
+//! An operation is started on a [`Socket`], a [`Listener`](crate::Listener) or the port. What it needs it owns until it
+//! completes; its [`Completion`] gives everything back, whether it succeeded or failed. How an operation lives in
+//! between is told in [`raw::Overlapped`](crate::raw::Overlapped).
 
-use std::{io, net::SocketAddr, net::TcpStream};
+mod accept;
+mod completion;
+mod connect;
+mod post;
+mod receive;
+mod send;
+mod shutdown;
+mod timer;
 
-use rustix::io::Errno;
+use std::{error::Error, fmt, io};
+
+pub use accept::Connection;
+pub use completion::{Completion, Done, Wait, is_cancelled};
 
 pub use crate::raw::OperationId;
 use crate::{
-    buffer::{Buffer, Payload},
-    net::{Listener, Socket},
+    net::{Origin, Socket},
     raw::{
         Request,
-        record::{Finished, Memory, Source},
+        record::{Cargo, Memory},
     },
 };
-
-/// What a wait for one packet came to.
-#[derive(Debug)]
-pub enum Wait<K> {
-    /// An operation completed, well or not, or a packet was posted.
-    Completed(Completion<K>),
-    /// The time is over and nothing was there.
-    TimedOut,
-    /// The port is closed.
-    Closed,
-}
-
-/// One completed operation, or one posted packet.
-#[derive(Debug)]
-#[must_use = "a completion gives back the buffer and the socket; dropped, the connection may close"]
-pub struct Completion<K> {
-    /// The key of the socket or listener; or the one that a timer or a posted packet carries.
-    pub key: K,
-    /// The bytes that were moved, or why the operation failed: the system's own error. For a receive, 0 is the end
-    /// of the stream.
-    pub result: io::Result<usize>,
-    /// The bytes that were moved, also by an operation that failed: a send may fail half-way.
-    pub transferred: usize,
-    /// The operation, as it was named when it was started.
-    pub operation: OperationId,
-    /// What was done, and what it gives back.
-    pub done: Done<K>,
-}
-
-/// What a completed operation was, and what it gives back.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Done<K> {
-    /// [`Socket::receive`] or [`Socket::receive_from`].
-    Received {
-        /// Where it was started.
-        socket: Socket<K>,
-        /// With what arrived in use. Empty, without memory, where a receive from a pool failed.
-        buffer: Buffer,
-    },
-    /// [`Socket::receive_many`].
-    ReceivedMany {
-        /// Where it was started.
-        socket: Socket<K>,
-        /// Filled one after the other.
-        buffers: Vec<Buffer>,
-    },
-    /// [`Socket::readable`]: there is something to receive, or the end.
-    Readable {
-        /// Where it was started.
-        socket: Socket<K>,
-    },
-    /// [`Socket::send`], or a [`Socket::send_quietly`] that failed.
-    Sent {
-        /// Where it was started.
-        socket: Socket<K>,
-        /// As it was given.
-        payload: Payload,
-    },
-    /// [`Socket::send_many`].
-    SentMany {
-        /// Where it was started.
-        socket: Socket<K>,
-        /// As they were given.
-        payloads: Vec<Payload>,
-    },
-    /// [`Socket::shutdown`]: what was sent before is out, and the end behind it.
-    Shutdown {
-        /// Where it was started.
-        socket: Socket<K>,
-    },
-    /// [`Listener::accept`].
-    Accepted {
-        /// Where it was started.
-        listener: Listener<K>,
-        /// The new connection; none if the accept failed.
-        connection: Option<Connection>,
-    },
-    /// [`CompletionPort::connect`](crate::CompletionPort::connect).
-    Connected {
-        /// The new socket, connected if the operation succeeded. It closes when it is dropped.
-        socket: Socket<K>,
-    },
-    /// A timer: its time has come, or it was cancelled.
-    Timer,
-    /// A posted packet; its number is in `result`.
-    Posted,
-}
-
-/// A connection that was accepted.
-#[derive(Debug)]
-pub struct Connection {
-    /// The new socket, non-blocking and not yet associated with any port.
-    pub stream: TcpStream,
-    /// Who is at the other end.
-    pub peer: SocketAddr,
-    /// Which of our addresses it was made to.
-    pub local: SocketAddr,
-}
-
-impl<K> Completion<K> {
-    /// Whether the operation was cancelled, by [`cancel`](crate::CompletionPort::cancel), by closing its socket, or
-    /// with the port.
-    pub fn is_cancelled(&self) -> bool {
-        self.result.as_ref().is_err_and(is_cancelled)
-    }
-}
-
-/// Whether this is the error of an operation that was cancelled: on Unix, `ECANCELED`.
-pub fn is_cancelled(error: &io::Error) -> bool {
-    Errno::from_io_error(error) == Some(Errno::CANCELED)
-}
 
 /// An operation that was refused when it was started: why, and what it was to own.
 #[derive(Debug)]
@@ -138,14 +36,14 @@ pub struct Refused<T> {
     pub given: T,
 }
 
-impl<T> std::fmt::Display for Refused<T> {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl<T> fmt::Display for Refused<T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.error.fmt(formatter)
     }
 }
 
-impl<T: std::fmt::Debug> std::error::Error for Refused<T> {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+impl<T: fmt::Debug> Error for Refused<T> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(&self.error)
     }
 }
@@ -156,109 +54,46 @@ impl<T> From<Refused<T>> for io::Error {
     }
 }
 
-impl<K: Clone + Send + Sync + 'static> Completion<K> {
-    pub(crate) fn new(finished: Finished<K>) -> Self {
-        let Finished {
-            cargo,
-            operation,
-            transferred,
-            error,
-            request,
-        } = finished;
-        let mut result = error.map_or(Ok(transferred), Err);
-        let (key, done) = match cargo.source {
-            Source::Own(key) => {
-                let done = match request {
-                    Request::Timer => Done::Timer,
-                    _ => Done::Posted,
-                };
-                (key, done)
-            }
-            Source::Listener(listener) => {
-                let connection = accepted(&listener, request, &mut result);
-                let key = listener.key().clone();
-                let done = Done::Accepted {
-                    listener,
-                    connection,
-                };
-                (key, done)
-            }
-            Source::Socket(socket) => {
-                let key = socket.key().clone();
-                let done = Done::on_socket(socket, cargo.memory, &request, transferred);
-                (key, done)
-            }
-        };
-        Completion {
-            key,
-            result,
-            transferred,
-            operation,
-            done,
-        }
-    }
-}
-
-impl<K> Done<K> {
-    fn on_socket(
-        socket: Socket<K>,
+impl<K: Clone + Send + Sync + 'static> Socket<K> {
+    /// Starts an operation that moves memory; `given` finds in it what comes back if it is refused.
+    fn start<T>(
+        &self,
         memory: Memory,
-        request: &Request,
-        transferred: usize,
-    ) -> Self {
-        match memory {
-            Memory::Receive(mut buffer) => {
-                buffer.set_len(transferred);
-                Done::Received { socket, buffer }
-            }
-            Memory::ReceiveFrom(_, buffer) => {
-                let mut buffer = buffer.unwrap_or_default();
-                buffer.set_len(transferred.min(buffer.capacity()));
-                Done::Received { socket, buffer }
-            }
-            Memory::ReceiveMany(mut buffers, _) => {
-                let mut rest = transferred;
-                for buffer in &mut buffers {
-                    let len = rest.min(buffer.capacity());
-                    buffer.set_len(len);
-                    rest -= len;
-                }
-                Done::ReceivedMany { socket, buffers }
-            }
-            Memory::Send(payload) => Done::Sent { socket, payload },
-            Memory::SendMany(payloads, _) => Done::SentMany { socket, payloads },
-            Memory::None => match request {
-                Request::Shutdown => Done::Shutdown { socket },
-                Request::Connect(_) => Done::Connected { socket },
-                _ => Done::Readable { socket },
-            },
+        quiet: bool,
+        given: fn(Memory) -> Option<T>,
+    ) -> Result<OperationId, Refused<T>> {
+        let association = self.association();
+        let started = association
+            .records
+            .start(association.handle, self.cargo(memory), quiet);
+        started.map_err(|(error, cargo)| Refused {
+            error,
+            given: given(cargo.memory).expect("it comes back as it was given"),
+        })
+    }
+
+    /// Starts an operation that moves none.
+    fn start_request(&self, request: Request) -> io::Result<OperationId> {
+        let association = self.association();
+        let cargo = self.cargo(Memory::None);
+        let started = association
+            .records
+            .start_request(association.handle, cargo, request);
+        started.map_err(|(error, _)| error)
+    }
+
+    fn cargo(&self, memory: Memory) -> Cargo<Origin<K>> {
+        Cargo {
+            source: Origin::Socket(self.clone()),
+            memory,
         }
     }
 }
 
-/// The connection that an accept brought. One whose addresses can't be told is gone already: the accept failed.
-fn accepted<K>(
-    listener: &Listener<K>,
-    request: Request,
-    result: &mut io::Result<usize>,
-) -> Option<Connection> {
-    let Request::Accept(Some(accepted)) = request else {
-        return None;
-    };
-    let stream = TcpStream::from(accepted.socket);
-    let addresses = || {
-        let peer = accepted.peer.map_or_else(|| stream.peer_addr(), Ok)?;
-        Ok((peer, listener.local_address_of(&stream)?))
-    };
-    match addresses() {
-        Ok((peer, local)) => Some(Connection {
-            stream,
-            peer,
-            local,
-        }),
-        Err(error) => {
-            *result = Err(error);
-            None
-        }
+/// The cargo of what is started on the port itself: a key.
+fn own<K>(key: K) -> Cargo<Origin<K>> {
+    Cargo {
+        source: Origin::Own(key),
+        memory: Memory::None,
     }
 }

@@ -13,6 +13,7 @@ use super::{Port, Queued, Ready, transfer::Pending};
 use crate::{
     driver::{Events, Transfer},
     scheduler::{Parker, Standing, Visit},
+    sync,
 };
 
 /// One thread's membership of a port. Boxed, so that taking it costs a pointer.
@@ -20,7 +21,7 @@ use crate::{
 pub(super) struct Member {
     port: Weak<Port>,
     pub standing: Standing,
-    pub parker: Arc<Parker>,
+    pub parker: sync::Arc<Parker>,
     pub visit: Visit<Queued, Ready>,
     pub events: Events,
     pub pending: Vec<Pending>,
@@ -76,5 +77,7 @@ impl Drop for Member {
 /// Whether this thread is in a handler: it took a packet of `port` and has not come back for the next.
 pub(super) fn runs_on(port: &Port) -> bool {
     // The thread that is being torn down runs on nothing.
-    RUNNING_ON.try_with(|running| ptr::eq(running.get(), port)).unwrap_or(false)
+    RUNNING_ON
+        .try_with(|running| ptr::eq(running.get(), port))
+        .unwrap_or(false)
 }

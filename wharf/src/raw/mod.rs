@@ -42,12 +42,12 @@ mod wait;
 use std::{io, ptr::NonNull};
 
 pub use crate::driver::RawBuffer;
-use overlapped::{Direction, Status};
 pub use overlapped::{Accepted, Buffers, Overlapped, Provider, Request};
+use overlapped::{Direction, Status};
 pub(crate) use port::deadline_after;
 pub use port::{OperationId, Options, Port};
-pub use wait::Many;
 pub use table::{Handle, Kind};
+pub use wait::Many;
 
 /// One completed operation, or one posted packet.
 #[derive(Debug)]

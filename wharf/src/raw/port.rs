@@ -138,12 +138,7 @@ impl Port {
     /// # Errors
     /// The port is closed, has as many handles as it takes, or the system can't watch the descriptor. The
     /// descriptor is closed.
-    pub fn associate(
-        &self,
-        descriptor: OwnedFd,
-        key: usize,
-        kind: Kind,
-    ) -> io::Result<Handle> {
+    pub fn associate(&self, descriptor: OwnedFd, key: usize, kind: Kind) -> io::Result<Handle> {
         let handle = self.table.insert(descriptor, key, kind)?;
         // Each side of a handle stands on the queue once at most.
         self.scheduler.reserve(0, 2 * self.table.places_used());
@@ -294,7 +289,11 @@ impl Port {
 
     fn open_entry(&self, handle: Handle) -> io::Result<MutexGuard<'_, Entry>> {
         let entry = self.table.lock(handle).ok_or_else(closed)?;
-        if entry.closing { Err(closed()) } else { Ok(entry) }
+        if entry.closing {
+            Err(closed())
+        } else {
+            Ok(entry)
+        }
     }
 
     /// Tries again to find memory for what is received on a handle: a [`Provider`](super::Provider) that had none
@@ -324,7 +323,11 @@ impl Port {
     pub fn cancel(&self, id: OperationId) -> io::Result<()> {
         let not_found = || io::Error::new(io::ErrorKind::NotFound, "the operation has finished");
         if id.handle == Handle::NONE {
-            let Completed(operation) = self.timers.lock().cancel(id.sequence).ok_or_else(not_found)?;
+            let Completed(operation) = self
+                .timers
+                .lock()
+                .cancel(id.sequence)
+                .ok_or_else(not_found)?;
             self.complete_timer(operation, Status::Failed(Errno::CANCELED.raw_os_error()));
             return Ok(());
         }
@@ -555,7 +558,9 @@ impl Port {
             let max = self.operations_max;
             io::Error::new(
                 io::ErrorKind::QuotaExceeded,
-                format!("{max} operations are under way, the most this port takes; wait for some, or raise operations_max"),
+                format!(
+                    "{max} operations are under way, the most this port takes; wait for some, or raise operations_max"
+                ),
             )
         } else {
             if outstanding > self.reserved.load(Ordering::Relaxed) {
@@ -609,10 +614,15 @@ impl Overlapped {
         if !fits {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
-                format!("a handle of kind {:?} does not take this operation", entry.kind),
+                format!(
+                    "a handle of kind {:?} does not take this operation",
+                    entry.kind
+                ),
             ));
         }
-        if matches!(self.request, Request::Connect(_)) && entry.sides[Direction::Write as usize].head().is_some() {
+        if matches!(self.request, Request::Connect(_))
+            && entry.sides[Direction::Write as usize].head().is_some()
+        {
             return Err(Errno::ALREADY.into());
         }
         let failure = entry.sides[self.direction() as usize].failure;

@@ -7,12 +7,9 @@
 
 use std::{io, ptr::NonNull, sync::Arc, time::Instant};
 
-use super::{
-    Buffers, Handle, OperationId, Overlapped, Packet, Port, Provider, RawBuffer, Request,
-};
+use super::{Buffers, Handle, OperationId, Overlapped, Packet, Port, Provider, RawBuffer, Request};
 use crate::{
     buffer::{Buffer, Payload, Pool},
-    net::{Listener, Socket},
     sync::Mutex,
 };
 
@@ -85,38 +82,35 @@ fn readable(payload: &Payload) -> RawBuffer {
     }
 }
 
-/// Where an operation's completion comes from.
-#[derive(Debug)]
-pub(crate) enum Source<K> {
-    Socket(Socket<K>),
-    Listener(Listener<K>),
-    /// A timer or a posted packet, with a key of its own.
-    Own(K),
+/// What an operation was started on, kept by it until it completes.
+pub(crate) trait Source: Send + Sized + 'static {
+    /// The port that it belongs to. Asked only of what operations that move memory were started on.
+    fn records(&self) -> &Arc<Records<Self>>;
 }
 
 /// What an operation carries.
 #[derive(Debug)]
-pub(crate) struct Cargo<K> {
-    pub source: Source<K>,
+pub(crate) struct Cargo<S> {
+    pub source: S,
     pub memory: Memory,
 }
 
 #[derive(Debug)]
 #[repr(C)]
-struct Record<K> {
+struct Record<S> {
     overlapped: Overlapped,
     /// None while idle.
-    cargo: Option<Cargo<K>>,
+    cargo: Option<Cargo<S>>,
 }
 
 // SAFETY: the addresses in the operation are those of memory that the cargo owns, which may be sent; the port uses
 // them from one thread at a time.
-unsafe impl<K: Send + Sync> Send for Record<K> {}
+unsafe impl<S: Send> Send for Record<S> {}
 
 /// A completed record, taken apart.
 #[derive(Debug)]
-pub(crate) struct Finished<K> {
-    pub cargo: Cargo<K>,
+pub(crate) struct Finished<S> {
+    pub cargo: Cargo<S>,
     pub operation: OperationId,
     pub transferred: usize,
     pub error: Option<io::Error>,
@@ -125,21 +119,20 @@ pub(crate) struct Finished<K> {
 
 /// A raw port on which every operation is a [`Record`].
 #[derive(Debug)]
-pub(crate) struct Records<K> {
+pub(crate) struct Records<S> {
     raw: Arc<Port>,
-    // Boxed, since their addresses are the port's.
-    #[expect(clippy::vec_box)]
-    idle: Mutex<Vec<Box<Record<K>>>>,
+    /// Boxed, since their addresses are the port's.
+    idle: Mutex<Vec<Box<Record<S>>>>,
 }
 
-impl<K> Records<K> {
+impl<S> Records<S> {
     /// The port beneath.
     pub(crate) fn raw(&self) -> &Arc<Port> {
         &self.raw
     }
 }
 
-impl<K: Clone + Send + Sync + 'static> Records<K> {
+impl<S: Source> Records<S> {
     pub(crate) fn new(raw: Arc<Port>) -> Self {
         Records {
             raw,
@@ -151,24 +144,33 @@ impl<K: Clone + Send + Sync + 'static> Records<K> {
     pub(crate) fn start(
         &self,
         handle: Handle,
-        mut cargo: Cargo<K>,
+        mut cargo: Cargo<S>,
         quiet: bool,
-    ) -> Result<OperationId, (io::Error, Cargo<K>)> {
+    ) -> Result<OperationId, (io::Error, Cargo<S>)> {
         let request = match &mut cargo.memory {
-            Memory::ReceiveFrom(..) => Request::ReceiveProvided(Record::<K>::PROVIDER),
+            Memory::ReceiveFrom(..) => Request::ReceiveProvided(Record::<S>::PROVIDER),
             memory => memory.request(),
         };
-        self.start_request(handle, cargo, request, quiet)
+        self.start_with(handle, cargo, request, quiet)
     }
 
     /// Starts an operation that moves no memory.
     pub(crate) fn start_request(
         &self,
         handle: Handle,
-        cargo: Cargo<K>,
+        cargo: Cargo<S>,
+        request: Request,
+    ) -> Result<OperationId, (io::Error, Cargo<S>)> {
+        self.start_with(handle, cargo, request, false)
+    }
+
+    fn start_with(
+        &self,
+        handle: Handle,
+        cargo: Cargo<S>,
         request: Request,
         quiet: bool,
-    ) -> Result<OperationId, (io::Error, Cargo<K>)> {
+    ) -> Result<OperationId, (io::Error, Cargo<S>)> {
         self.give_up(cargo, request, quiet, |operation| {
             // SAFETY: the record is on the heap and this is its only address; it is taken apart when its packet is
             // handed out and not before. The memory of its request belongs to its cargo, which lives as long.
@@ -180,10 +182,10 @@ impl<K: Clone + Send + Sync + 'static> Records<K> {
     pub(crate) fn start_timer(
         &self,
         deadline: Instant,
-        cargo: Cargo<K>,
-    ) -> Result<OperationId, (io::Error, Cargo<K>)> {
+        cargo: Cargo<S>,
+    ) -> Result<OperationId, (io::Error, Cargo<S>)> {
         self.give_up(cargo, Request::Timer, false, |operation| {
-            // SAFETY: as in `start_request`.
+            // SAFETY: as in `start_with`.
             unsafe { self.raw.start_timer(deadline, 0, operation) }
         })
     }
@@ -191,11 +193,11 @@ impl<K: Clone + Send + Sync + 'static> Records<K> {
     /// Posts a packet.
     pub(crate) fn post(
         &self,
-        cargo: Cargo<K>,
+        cargo: Cargo<S>,
         transferred: usize,
-    ) -> Result<(), (io::Error, Cargo<K>)> {
+    ) -> Result<(), (io::Error, Cargo<S>)> {
         self.give_up(cargo, Request::Posted, false, |operation| {
-            // SAFETY: as in `start_request`.
+            // SAFETY: as in `start_with`.
             unsafe { self.raw.post_overlapped(operation, transferred) }
         })
     }
@@ -203,14 +205,14 @@ impl<K: Clone + Send + Sync + 'static> Records<K> {
     /// Makes a record and gives it to the port; takes it back if it is refused.
     fn give_up<T>(
         &self,
-        cargo: Cargo<K>,
+        cargo: Cargo<S>,
         request: Request,
         quiet: bool,
         start: impl FnOnce(NonNull<Overlapped>) -> io::Result<T>,
-    ) -> Result<T, (io::Error, Cargo<K>)> {
+    ) -> Result<T, (io::Error, Cargo<S>)> {
         let idle = self.idle.lock().pop();
         let mut overlapped = Overlapped::new(0, request);
-        overlapped.quiet = quiet.then_some(Record::<K>::finish_quietly as _);
+        overlapped.quiet = quiet.then_some(Record::<S>::finish_quietly as _);
         let record = match idle {
             Some(mut record) => {
                 record.overlapped = overlapped;
@@ -225,16 +227,16 @@ impl<K: Clone + Send + Sync + 'static> Records<K> {
         let record = NonNull::from(Box::leak(record)).cast();
         start(record).map_err(|error| {
             // SAFETY: it was refused, so it is still ours alone.
-            let record = unsafe { Record::<K>::own(record) };
+            let record = unsafe { Record::<S>::own(record) };
             (error, self.retire(record).cargo)
         })
     }
 
     /// Takes the record of a packet apart.
-    pub(crate) fn finish(&self, packet: Packet) -> Finished<K> {
+    pub(crate) fn finish(&self, packet: Packet) -> Finished<S> {
         let operation = packet.operation.expect("every packet here has a record");
-        // SAFETY: every operation on this port is a `Record<K>`, started here, and this packet hands it out.
-        let record = unsafe { Record::<K>::own(operation) };
+        // SAFETY: every operation on this port is a `Record<S>`, started here, and this packet hands it out.
+        let record = unsafe { Record::<S>::own(operation) };
         Finished {
             transferred: packet.transferred,
             error: packet.error,
@@ -243,7 +245,7 @@ impl<K: Clone + Send + Sync + 'static> Records<K> {
     }
 
     /// Empties a record and keeps it for the next operation.
-    fn retire(&self, mut record: Box<Record<K>>) -> Finished<K> {
+    fn retire(&self, mut record: Box<Record<S>>) -> Finished<S> {
         let cargo = record.cargo.take().expect("a record in use has cargo");
         let finished = Finished {
             cargo,
@@ -260,14 +262,14 @@ impl<K: Clone + Send + Sync + 'static> Records<K> {
     }
 }
 
-impl<K: Clone + Send + Sync + 'static> Record<K> {
+impl<S: Source> Record<S> {
     const PROVIDER: &'static Provider = &Provider {
         provide: Self::provide,
         withdraw: Self::withdraw,
     };
 
     /// # Safety
-    /// `operation` is a leaked `Record<K>`, and nobody else's.
+    /// `operation` is a leaked `Record<S>`, and nobody else's.
     unsafe fn own(operation: NonNull<Overlapped>) -> Box<Self> {
         // SAFETY: passed on to the caller. A record starts with its operation (`repr(C)`), so the address is the
         // record's, and it was leaked from a box.
@@ -275,19 +277,19 @@ impl<K: Clone + Send + Sync + 'static> Record<K> {
     }
 
     /// # Safety
-    /// `operation` is a `Record<K>` in transfer, by this thread; see [`Provider`].
+    /// `operation` is a `Record<S>` in transfer, by this thread; see [`Provider`].
     unsafe fn provide(operation: NonNull<Overlapped>) -> Option<RawBuffer> {
         // SAFETY: passed on to the caller.
         let record = unsafe { operation.cast::<Self>().as_mut() };
         let handle = record.overlapped.handle;
         let Some(Cargo {
-            source: Source::Socket(socket),
+            source,
             memory: Memory::ReceiveFrom(pool, buffer),
         }) = &mut record.cargo
         else {
             unreachable!("only receives from a pool have this provider");
         };
-        *buffer = pool.get_or_wait(socket.records().raw(), handle);
+        *buffer = pool.get_or_wait(source.records().raw(), handle);
         buffer.as_mut().map(writable)
     }
 
@@ -308,19 +310,13 @@ impl<K: Clone + Send + Sync + 'static> Record<K> {
     /// What becomes of a quiet operation that succeeded.
     ///
     /// # Safety
-    /// `operation` is a leaked `Record<K>`, and nobody else's.
+    /// `operation` is a leaked `Record<S>`, and nobody else's.
     unsafe fn finish_quietly(operation: NonNull<Overlapped>) {
         // SAFETY: passed on to the caller.
         let record = unsafe { Self::own(operation) };
-        let Some(Cargo {
-            source: Source::Socket(socket),
-            ..
-        }) = &record.cargo
-        else {
-            unreachable!("only sends are quiet");
-        };
-        // The socket may go with the cargo: not before the record is put away.
-        let socket = socket.clone();
-        drop(socket.records().retire(record));
+        let cargo = record.cargo.as_ref().expect("a record in use has cargo");
+        // The port may go with the cargo: not before the record is put away.
+        let records = cargo.source.records().clone();
+        drop(records.retire(record));
     }
 }

@@ -141,12 +141,7 @@ impl Table {
     }
 
     /// Gives a descriptor a place.
-    pub(super) fn insert(
-        &self,
-        descriptor: OwnedFd,
-        key: usize,
-        kind: Kind,
-    ) -> io::Result<Handle> {
+    pub(super) fn insert(&self, descriptor: OwnedFd, key: usize, kind: Kind) -> io::Result<Handle> {
         let slot = self.reserve()?;
         let mut entry = self.entry(slot).expect("a reserved place exists").lock();
         let generation = entry.generation;
@@ -174,7 +169,9 @@ impl Table {
         if slot as usize >= HANDLES_MAX {
             return Err(io::Error::new(
                 io::ErrorKind::QuotaExceeded,
-                format!("a port takes {HANDLES_MAX} handles at most; close some, or use a second port"),
+                format!(
+                    "a port takes {HANDLES_MAX} handles at most; close some, or use a second port"
+                ),
             ));
         }
         places.fresh += 1;

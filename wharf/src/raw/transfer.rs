@@ -166,7 +166,10 @@ impl Port {
             // starter left to us.
             unsafe { self.driver.transfer(std::slice::from_mut(&mut transfer)) };
         }
-        if matches!((transfer.call, &transfer.outcome), (Call::Connect(_), Outcome::NotReady)) {
+        if matches!(
+            (transfer.call, &transfer.outcome),
+            (Call::Connect(_), Outcome::NotReady)
+        ) {
             self.watch_connecting(&pending, &mut transfer);
         }
         let finished = self.finish(pending, transfer.outcome);
@@ -186,7 +189,10 @@ impl Port {
     fn watch_connecting(&self, pending: &Pending, transfer: &mut Transfer) {
         // SAFETY: the side is busy, so the descriptor stays open.
         let descriptor = unsafe { BorrowedFd::borrow_raw(transfer.descriptor) };
-        if let Err(error) = self.driver.watch(descriptor, pending.ready.handle.to_bits()) {
+        if let Err(error) = self
+            .driver
+            .watch(descriptor, pending.ready.handle.to_bits())
+        {
             let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
             // It is watched already where an earlier attempt on the same socket failed.
             if errno != Errno::EXIST {
@@ -209,7 +215,10 @@ fn side_failed(overlapped: &Overlapped) -> bool {
     matches!(overlapped.status, Status::Failed(number) if breaks(number))
         && matches!(
             overlapped.request,
-            Request::Send(_) | Request::Receive(_) | Request::ReceiveProvided(_) | Request::ReceiveNothing
+            Request::Send(_)
+                | Request::Receive(_)
+                | Request::ReceiveProvided(_)
+                | Request::ReceiveNothing
         )
 }
 
@@ -217,7 +226,12 @@ fn side_failed(overlapped: &Overlapped) -> bool {
 fn breaks(number: i32) -> bool {
     !matches!(
         Errno::from_raw_os_error(number),
-        Errno::CANCELED | Errno::NOBUFS | Errno::NOMEM | Errno::FAULT | Errno::INVAL | Errno::MSGSIZE
+        Errno::CANCELED
+            | Errno::NOBUFS
+            | Errno::NOMEM
+            | Errno::FAULT
+            | Errno::INVAL
+            | Errno::MSGSIZE
     )
 }
 

@@ -10,7 +10,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Answer, Direction, Handle, Packet, Port, Queued, Ready, member::Member, port::deadline_after};
+use super::{
+    Answer, Direction, Handle, Packet, Port, Queued, Ready, member::Member, port::deadline_after,
+};
 use crate::{
     driver::{Event, Outcome},
     scheduler::Step,
@@ -102,7 +104,8 @@ impl Port {
         }
         loop {
             let (step, release) =
-                self.scheduler.visit(&mut member.standing, &member.parker, &mut member.visit, max);
+                self.scheduler
+                    .visit(&mut member.standing, &member.parker, &mut member.visit, max);
             self.release(release);
             match step {
                 Step::Deliver => {
@@ -201,10 +204,7 @@ pub enum Many {
     Closed,
 }
 
-fn gather(
-    visit: &mut crate::scheduler::Visit<Queued, Ready>,
-    finished: super::transfer::Finished,
-) {
+fn gather(visit: &mut crate::scheduler::Visit<Queued, Ready>, finished: super::transfer::Finished) {
     visit.completed.extend(finished.packet);
     visit.completed.extend(finished.failed);
     visit.ready.extend(finished.ready);

@@ -1,0 +1,38 @@
+//! The echo server on the toolkit: what the first example does by hand, and what it leaves out, is done here by
+//! `wharf-server`.
+//!
+//! The handler is one closure, called by any free worker with whatever has arrived. The server accepts, pauses where
+//! there is no room for more, keeps each client's bytes in order, stops reading from one that does not read, ends one
+//! whose handler panics, and stops in order.
+//!
+//! `cargo run -p wharf-examples --example echo_server`, then `nc 127.0.0.1 21002`. A line on its standard input, or
+//! the end of it, stops it.
+
+use std::{error::Error, io, time::Duration};
+
+use wharf::Buffer;
+use wharf_server::{Client, Server, Settings};
+
+/// How long a stop waits for clients that have not taken what was sent to them.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:21002".into());
+    let mut settings = Settings::default();
+    settings.listen = address.parse()?;
+
+    let server = Server::start(&settings, |client: &Client, bytes: Buffer| {
+        // The buffer goes out as it came in, without a copy. A client is no longer read from long before too much
+        // waits to be sent to it, so a refusal means that it is gone; its end is dealt with elsewhere.
+        let _ = client.send(bytes);
+    })?;
+    println!("listening on {}", server.local_addr());
+
+    let _ = io::stdin().read_line(&mut String::new());
+    let report = server.stop(STOP_TIMEOUT);
+    println!(
+        "stopped: {} clients, {} bytes received, {} sent, {} clients cut",
+        report.clients, report.received, report.sent, report.cut
+    );
+    Ok(())
+}

@@ -1,0 +1,183 @@
+//! A chat on the toolkit: who says a line says it to everybody.
+//!
+//! What a broadcast has to get right: a line may arrive in pieces, or many in one piece; all receivers share one copy
+//! of what they are sent; all see the lines in the same order; and one who does not read holds up nobody, and does
+//! not fill our memory.
+//!
+//! `cargo run -p wharf-examples --example chat`, then `nc 127.0.0.1 21003` in two terminals. A line on its standard
+//! input, or the end of it, stops it.
+
+use std::{
+    collections::HashMap,
+    error::Error,
+    io,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use wharf::Buffer;
+use wharf_server::{Client, Ended, Handler, Server, Settings};
+
+/// The longest line, in bytes with its end. A client that never ends its line would fill our memory.
+const LINE_MAX: usize = 1_000;
+
+/// The longest name, in characters.
+const NAME_MAX: usize = 20;
+
+/// A client is dropped when so much waits to be sent to it, beyond what the system holds on both sides.
+const UNSENT_MAX: usize = 64 << 10;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:21003".into());
+    let mut settings = Settings::default();
+    settings.listen = address.parse()?;
+    settings.unsent_bytes_max = UNSENT_MAX;
+    let server = Server::start(&settings, Chat::default())?;
+    println!("listening on {}", server.local_addr());
+
+    let _ = io::stdin().read_line(&mut String::new());
+    let report = server.stop(Duration::from_secs(10));
+    println!("stopped: {} clients, {} cut", report.clients, report.cut);
+    Ok(())
+}
+
+/// The handler. A worker that has something to tell holds the lock until it has told everybody, which is what gives
+/// all of them the same order. It is not held for long: a send never waits for its receiver.
+#[derive(Default)]
+struct Chat(Mutex<Room>);
+
+impl Chat {
+    fn room(&self) -> MutexGuard<'_, Room> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Handler for Chat {
+    fn connected(&self, client: &Client) {
+        say(client, "* Your name?\n");
+        self.room().enter(client);
+    }
+
+    fn received(&self, client: &Client, bytes: Buffer) {
+        let mut room = self.room();
+        for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
+            room.hear(client, piece);
+        }
+    }
+
+    fn disconnected(&self, client: &Client, ended: &Ended) {
+        let how = match ended {
+            Ended::ByPeer | Ended::ByServer => "has left",
+            Ended::Aborted => "does not read, and was dropped",
+            _ => "is gone",
+        };
+        self.room().leave(client, how);
+    }
+}
+
+/// Those who are connected, by their client's number.
+#[derive(Default)]
+struct Room(HashMap<u64, Member>);
+
+struct Member {
+    client: Client,
+    /// None until it has said it, which is when it joins.
+    name: Option<String>,
+    /// What has arrived of its next line.
+    line: Vec<u8>,
+}
+
+impl Room {
+    fn enter(&mut self, client: &Client) {
+        let member = Member {
+            client: client.clone(),
+            name: None,
+            line: Vec::new(),
+        };
+        self.0.insert(client.id(), member);
+    }
+
+    fn leave(&mut self, client: &Client, how: &str) {
+        let member = self.0.remove(&client.id());
+        if let Some(name) = member.and_then(|member| member.name) {
+            self.tell(client, format!("* {name} {how}.\n"));
+        }
+    }
+
+    /// A line, or a piece of one: the network cuts where it likes.
+    fn hear(&mut self, client: &Client, piece: &[u8]) {
+        // It is not there any more if what it said before this piece was too long.
+        let Some(member) = self.0.get_mut(&client.id()) else {
+            return;
+        };
+        if member.line.len() + piece.len() > LINE_MAX {
+            say(client, &format!("* A line is {LINE_MAX} bytes at most.\n"));
+            // In order: it still gets what was sent before.
+            client.close();
+            self.leave(client, "said too much, and was dropped");
+            return;
+        }
+        member.line.extend_from_slice(piece);
+        if member.line.last() == Some(&b'\n') {
+            let line = text(&member.line);
+            member.line.clear();
+            match &member.name {
+                Some(name) => {
+                    let text = format!("{name}: {line}\n");
+                    self.tell(client, text);
+                }
+                None => self.join(client, line.trim()),
+            }
+        }
+    }
+
+    fn join(&mut self, client: &Client, name: &str) {
+        let mut names = self.0.values().filter_map(|member| member.name.as_deref());
+        if name.is_empty() || name.chars().count() > NAME_MAX {
+            say(
+                client,
+                &format!("* 1 to {NAME_MAX} characters. Your name?\n"),
+            );
+        } else if names.any(|taken| taken == name) {
+            say(client, &format!("* {name} is here already. Your name?\n"));
+        } else if let Some(member) = self.0.get_mut(&client.id()) {
+            member.name = Some(name.into());
+            say(client, &format!("* Welcome, {name}.\n"));
+            self.tell(client, format!("* {name} has joined.\n"));
+        }
+    }
+
+    /// Tells everybody who has joined, except for the one who knows already.
+    fn tell(&self, except: &Client, text: String) {
+        // One piece of memory for all: a clone is a count, and whoever is the last to be sent it frees it.
+        let text = Bytes::from(text);
+        for Member { client, name, .. } in self.0.values() {
+            if name.is_none() || client == except {
+                continue;
+            }
+            if let Err(refused) = client.send(text.clone())
+                && refused.error.kind() == io::ErrorKind::WouldBlock
+            {
+                // Too much waits for it. To leave lines out would be to lie to it, and to keep them would be to let it
+                // decide about our memory. The others hear of it when it is gone.
+                client.abort();
+            }
+            // Any other refusal says that it is going, or gone.
+        }
+    }
+}
+
+/// Says something to one client. What can't be said any more need not be: it is gone.
+fn say(client: &Client, text: &str) {
+    let _ = client.send(text.as_bytes().to_vec());
+}
+
+/// A line as text, without its end, and without the control characters that would let one client write all over
+/// another's terminal.
+fn text(line: &[u8]) -> String {
+    let line = String::from_utf8_lossy(line);
+    line.chars()
+        .filter(|character| !character.is_control())
+        .collect()
+}

@@ -1,0 +1,461 @@
+//! Starts each example as a program of its own, and talks to it over real sockets.
+//!
+//! `cargo test -p wharf-examples` builds the examples and runs this. Nothing here waits for ever: sockets have
+//! time-outs, output is waited for with one, and a program that is still there when its test ends is killed.
+
+use std::{
+    env,
+    io::{self, BufRead, BufReader, Read, Write},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    path::PathBuf,
+    process::{Child, ChildStdin, Command, Stdio},
+    sync::mpsc::{self, Receiver},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// For whatever should come at once, on the slowest machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A moment in which what was sent arrives, so that what follows is received apart from it.
+const MOMENT: Duration = Duration::from_millis(50);
+
+// The programs.
+
+/// A running example.
+struct Example {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: Receiver<String>,
+    errors: Receiver<String>,
+    address: SocketAddr,
+}
+
+impl Example {
+    /// Starts an example on a free port.
+    fn start(name: &str, arguments: &[&str]) -> Example {
+        let mut command = Command::new(program(name));
+        command.arg("127.0.0.1:0").args(arguments);
+        Self::start_command(command)
+    }
+
+    fn start_command(mut command: Command) -> Example {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the example starts");
+        let input = child.stdin.take();
+        let output = lines_of(child.stdout.take().expect("it was piped"));
+        let errors = lines_of(child.stderr.take().expect("it was piped"));
+        let mut example = Example {
+            child,
+            input,
+            output,
+            errors,
+            address: SocketAddr::from(([0; 4], 0)),
+        };
+        let first = next_line(&example.output);
+        let address = first.strip_prefix("listening on ");
+        let address = address.unwrap_or_else(|| panic!("the first line is {first:?}"));
+        example.address = address.parse().expect("an address with the real port");
+        example
+    }
+
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address).expect("it listens");
+        with_timeouts(stream)
+    }
+
+    /// Ends its standard input, and sees it end in order. Returns the last line that it printed.
+    fn stop(mut self) -> String {
+        drop(self.input.take());
+        let deadline = Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("it is our child") {
+                break status;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "it goes on after the end of its input"
+            );
+            thread::sleep(Duration::from_millis(5));
+        };
+        assert!(status.success(), "it ended with {status}");
+        let last = next_line(&self.output);
+        assert!(last.starts_with("stopped"), "the last line is {last:?}");
+        last
+    }
+}
+
+impl Drop for Example {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Where cargo puts an example: beside the directory of the tests.
+fn program(name: &str) -> PathBuf {
+    let test = env::current_exe().expect("a test is a file");
+    let profile = test
+        .ancestors()
+        .nth(2)
+        .expect("a test is in `deps`, in the profile's directory");
+    let program = profile
+        .join("examples")
+        .join(format!("{name}{}", env::consts::EXE_SUFFIX));
+    assert!(
+        program.exists(),
+        "{} is not built: run `cargo build -p wharf-examples --examples`",
+        program.display()
+    );
+    program
+}
+
+/// The lines of a program's output, as they come.
+fn lines_of(output: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+fn next_line(lines: &Receiver<String>) -> String {
+    lines.recv_timeout(PATIENCE).expect("it prints a line")
+}
+
+// Sockets.
+
+fn with_timeouts(stream: TcpStream) -> TcpStream {
+    stream.set_read_timeout(Some(PATIENCE)).expect("not zero");
+    stream.set_write_timeout(Some(PATIENCE)).expect("not zero");
+    stream
+}
+
+/// A listener of the test's own, for the proxy to connect to, and its address.
+fn target() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("it is bound").to_string();
+    (listener, address)
+}
+
+/// Bytes that show when any of them is lost, doubled or moved.
+fn pattern(len: usize) -> Vec<u8> {
+    let words = (0u32..).flat_map(|word| word.wrapping_mul(2_654_435_761).to_le_bytes());
+    words.take(len).collect()
+}
+
+/// Sends `bytes` and the end while it receives, and sees all of it come back with the end behind it.
+fn echo_to_the_end(stream: &TcpStream, bytes: &[u8]) {
+    let mut echo = Vec::new();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut stream = stream;
+            stream.write_all(bytes).expect("it takes all of it");
+            stream.shutdown(Shutdown::Write).expect("it is connected");
+        });
+        let mut stream = stream;
+        stream
+            .read_to_end(&mut echo)
+            .expect("all of it, and the end");
+    });
+    assert!(
+        echo == bytes,
+        "{} bytes of {} came back, or others",
+        echo.len(),
+        bytes.len()
+    );
+}
+
+/// The peer closed the connection, in order or not. Not: it has not done so in time.
+fn assert_closed(mut stream: &TcpStream) {
+    match io::copy(&mut stream, &mut io::sink()) {
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
+        Err(error) => panic!("it is not closed: {error}"),
+    }
+}
+
+// The echo servers.
+
+fn echoes(name: &str) -> String {
+    let example = Example::start(name, &[]);
+    let mut first = example.connect();
+    let mut second = example.connect();
+    let mut echo = [0; 4];
+    for stream in [&mut first, &mut second] {
+        stream.write_all(b"ahoy").expect("it takes it");
+        stream.read_exact(&mut echo).expect("it sends it back");
+        assert_eq!(&echo, b"ahoy");
+    }
+    echo_to_the_end(&first, &pattern(1 << 20));
+    // A client that leaves without what was sent to it, which is a reset, is nobody else's trouble.
+    let mut third = example.connect();
+    third.write_all(b"and gone").expect("it takes it");
+    third.peek(&mut echo).expect("it sends it back");
+    drop(third);
+    second.write_all(b"here").expect("it takes it");
+    second.read_exact(&mut echo).expect("it sends it back");
+    assert_eq!(&echo, b"here");
+    // One client is still there, and a receive under way.
+    let last = example.stop();
+    assert_closed(&second);
+    last
+}
+
+#[test]
+fn echo_port_echoes_and_stops() {
+    echoes("echo_port");
+}
+
+#[test]
+fn echo_server_echoes_and_stops() {
+    let last = echoes("echo_server");
+    assert!(
+        last.starts_with("stopped: 3 clients, ") && last.ends_with(" 0 clients cut"),
+        "{last}"
+    );
+}
+
+/// Out of descriptors, it says so, and the clients that it could not accept are served when others have gone.
+#[test]
+#[cfg(unix)]
+fn echo_port_waits_for_descriptors() {
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "ulimit -n 32 && exec \"$0\" 127.0.0.1:0"])
+        .arg(program("echo_port"));
+    let example = Example::start_command(command);
+    let clients: Vec<TcpStream> = (0..40u8)
+        .map(|number| {
+            let mut client = example.connect();
+            client.write_all(&[number]).expect("the backlog takes it");
+            client
+        })
+        .collect();
+    let said = next_line(&example.errors);
+    assert!(said.starts_with("can't accept: "), "{said}");
+    for (number, mut client) in clients.into_iter().enumerate() {
+        let mut echo = [0];
+        client
+            .read_exact(&mut echo)
+            .expect("it is served in the end");
+        assert_eq!(usize::from(echo[0]), number);
+    }
+    example.stop();
+}
+
+// The chat.
+
+/// Somebody in the chat.
+struct Talker(BufReader<TcpStream>);
+
+impl Talker {
+    /// Connects, without a name.
+    fn connect(chat: &Example) -> Talker {
+        let mut talker = Talker(BufReader::new(chat.connect()));
+        talker.hears("* Your name?");
+        talker
+    }
+
+    /// Connects, and joins.
+    fn join(chat: &Example, name: &str) -> Talker {
+        let mut talker = Self::connect(chat);
+        talker.says(&format!("{name}\n"));
+        talker.hears(&format!("* Welcome, {name}."));
+        talker
+    }
+
+    fn says(&mut self, text: &str) {
+        let sent = self.0.get_mut().write_all(text.as_bytes());
+        sent.expect("the chat takes it");
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.0.read_line(&mut line).expect("there is a line");
+        line
+    }
+
+    fn hears(&mut self, expected: &str) {
+        assert_eq!(self.line(), format!("{expected}\n"));
+    }
+}
+
+#[test]
+fn chat_passes_lines_on() {
+    let chat = Example::start("chat", &[]);
+    let mut anna = Talker::join(&chat, "anna");
+    let mut bert = Talker::join(&chat, "bert");
+    anna.hears("* bert has joined.");
+
+    anna.says("good morning\n");
+    bert.hears("anna: good morning");
+    bert.says("good evening\r\n");
+    anna.hears("bert: good evening");
+    // Cut wherever, and several at once.
+    anna.says("in two ");
+    thread::sleep(MOMENT);
+    anna.says("pieces\nand two\nin one\nand");
+    bert.hears("anna: in two pieces");
+    bert.hears("anna: and two");
+    bert.hears("anna: in one");
+    anna.says(" \x1b[2Jcleared\n");
+    bert.hears("anna: and [2Jcleared");
+
+    // Until somebody has a name, nobody hears it, and it hears nobody.
+    let mut carl = Talker::connect(&chat);
+    carl.says("anna\n");
+    carl.hears("* anna is here already. Your name?");
+    anna.says("unheard\n");
+    bert.hears("anna: unheard");
+    carl.says("carl\n");
+    carl.hears("* Welcome, carl.");
+    anna.hears("* carl has joined.");
+    bert.hears("* carl has joined.");
+
+    drop(carl);
+    anna.hears("* carl has left.");
+    bert.hears("* carl has left.");
+    assert_eq!(chat.stop(), "stopped: 3 clients, 0 cut");
+    assert_closed(anna.0.get_ref());
+}
+
+#[test]
+fn chat_bounds_a_line() {
+    let chat = Example::start("chat", &[]);
+    let mut anna = Talker::join(&chat, "anna");
+    let mut long = Talker::join(&chat, "long");
+    anna.hears("* long has joined.");
+    long.says(&"x".repeat(999));
+    long.says("\n");
+    assert_eq!(anna.line().len(), "long: \n".len() + 999);
+    // In two pieces: what counts is the line.
+    long.says(&"x".repeat(600));
+    thread::sleep(MOMENT);
+    long.says(&"x".repeat(600));
+    long.hears("* A line is 1000 bytes at most.");
+    assert_closed(long.0.get_ref());
+    anna.hears("* long said too much, and was dropped.");
+    chat.stop();
+}
+
+#[test]
+fn chat_drops_who_does_not_read() {
+    let chat = Example::start("chat", &[]);
+    let mut anna = Talker::join(&chat, "anna");
+    let mut bert = Talker::join(&chat, "bert");
+    anna.hears("* bert has joined.");
+    let deaf = Talker::join(&chat, "deaf");
+    anna.hears("* deaf has joined.");
+    bert.hears("* deaf has joined.");
+
+    let dropped = "* deaf does not read, and was dropped.\n";
+    let line = format!("{}\n", "x".repeat(900));
+    let batch = line.repeat(50);
+    let deadline = Instant::now() + 3 * PATIENCE;
+    let mut noticed = false;
+    // Bert keeps up: there is never more than a batch on its way to him.
+    while !noticed {
+        assert!(Instant::now() < deadline, "nobody was dropped");
+        anna.says(&batch);
+        let mut heard = 0;
+        while heard < 50 {
+            match bert.line() {
+                notice if notice == dropped => noticed = true,
+                said => {
+                    assert_eq!(said, format!("anna: {line}"));
+                    heard += 1;
+                }
+            }
+        }
+    }
+    anna.hears(dropped.trim_end());
+    anna.says("still here\n");
+    bert.hears("anna: still here");
+    assert_closed(deaf.0.get_ref());
+    chat.stop();
+}
+
+// The proxy.
+
+#[test]
+fn proxy_carries_both_ways() {
+    let echo = Example::start("echo_port", &[]);
+    let proxy = Example::start("proxy", &[&echo.address.to_string()]);
+    let bytes = pattern(1 << 20);
+    // Two sessions at once, which must not mix.
+    let (first, second) = (proxy.connect(), proxy.connect());
+    thread::scope(|scope| {
+        scope.spawn(|| echo_to_the_end(&first, &bytes));
+        scope.spawn(|| echo_to_the_end(&second, &bytes[1..]));
+    });
+    // And one that is under way when it stops.
+    let mut third = proxy.connect();
+    let mut ahoy = [0; 4];
+    third.write_all(b"ahoy").expect("it takes it");
+    third.read_exact(&mut ahoy).expect("it comes back");
+    proxy.stop();
+    assert_closed(&third);
+    echo.stop();
+}
+
+/// The client has ended its side, and the target, which sees that, still answers.
+#[test]
+fn proxy_passes_a_half_close_on() {
+    let (listener, address) = target();
+    let proxy = Example::start("proxy", &[&address]);
+    let mut client = proxy.connect();
+    let mut server = with_timeouts(listener.accept().expect("the proxy connects").0);
+    client.write_all(b"question").expect("it takes it");
+    client.shutdown(Shutdown::Write).expect("it is connected");
+    let mut question = String::new();
+    server
+        .read_to_string(&mut question)
+        .expect("the question, and the end");
+    assert_eq!(question, "question");
+    server.write_all(b"answer").expect("it takes it");
+    drop(server);
+    let mut answer = String::new();
+    client
+        .read_to_string(&mut answer)
+        .expect("the answer, and the end");
+    assert_eq!(answer, "answer");
+    proxy.stop();
+}
+
+#[test]
+fn proxy_ends_both_sides_on_an_error() {
+    let (listener, address) = target();
+    let proxy = Example::start("proxy", &[&address]);
+    let mut client = proxy.connect();
+    let server = with_timeouts(listener.accept().expect("the proxy connects").0);
+    client.write_all(b"unread").expect("it takes it");
+    server.peek(&mut [0]).expect("it has arrived");
+    // Closed with bytes unread, which is a reset.
+    drop(server);
+    assert_closed(&client);
+    let said = next_line(&proxy.errors);
+    assert!(said.starts_with("session 1: "), "{said}");
+    assert_eq!(proxy.stop(), "stopped, 0 sessions were open");
+}
+
+#[test]
+fn proxy_closes_the_client_where_the_target_refuses() {
+    let (listener, address) = target();
+    drop(listener);
+    let proxy = Example::start("proxy", &[&address]);
+    assert_closed(&proxy.connect());
+    let said = next_line(&proxy.errors);
+    assert!(said.starts_with("session 1: "), "{said}");
+    // It goes on.
+    assert_closed(&proxy.connect());
+    assert_eq!(proxy.stop(), "stopped, 0 sessions were open");
+}

@@ -1,0 +1,191 @@
+//! What a wait brings: completions, and what each kind of operation gives back.
+
+use std::io;
+
+use rustix::io::Errno;
+
+use super::{Connection, OperationId, accept};
+use crate::{
+    buffer::{Buffer, Payload},
+    net::{Listener, Origin, Socket},
+    raw::{
+        Request,
+        record::{Finished, Memory},
+    },
+};
+
+/// What a wait for one packet came to.
+#[derive(Debug)]
+pub enum Wait<K> {
+    /// An operation completed, well or not, or a packet was posted.
+    Completed(Completion<K>),
+    /// The time is over and nothing was there.
+    TimedOut,
+    /// The port is closed.
+    Closed,
+}
+
+/// One completed operation, or one posted packet.
+#[derive(Debug)]
+#[must_use = "a completion gives back the buffer and the socket; dropped, the connection may close"]
+pub struct Completion<K> {
+    /// The key of the socket or listener; or the one that a timer or a posted packet carries.
+    pub key: K,
+    /// The bytes that were moved, or why the operation failed: the system's own error. For a receive, 0 is the end
+    /// of the stream.
+    pub result: io::Result<usize>,
+    /// The bytes that were moved, also by an operation that failed: a send may fail half-way.
+    pub transferred: usize,
+    /// The operation, as it was named when it was started.
+    pub operation: OperationId,
+    /// What was done, and what it gives back.
+    pub done: Done<K>,
+}
+
+/// What a completed operation was, and what it gives back.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Done<K> {
+    /// [`Socket::receive`] or [`Socket::receive_from`].
+    Received {
+        /// Where it was started.
+        socket: Socket<K>,
+        /// With what arrived in use. Empty, without memory, where a receive from a pool failed.
+        buffer: Buffer,
+    },
+    /// [`Socket::receive_many`].
+    ReceivedMany {
+        /// Where it was started.
+        socket: Socket<K>,
+        /// Filled one after the other.
+        buffers: Vec<Buffer>,
+    },
+    /// [`Socket::readable`]: there is something to receive, or the end.
+    Readable {
+        /// Where it was started.
+        socket: Socket<K>,
+    },
+    /// [`Socket::send`], or a [`Socket::send_quietly`] that failed.
+    Sent {
+        /// Where it was started.
+        socket: Socket<K>,
+        /// As it was given.
+        payload: Payload,
+    },
+    /// [`Socket::send_many`].
+    SentMany {
+        /// Where it was started.
+        socket: Socket<K>,
+        /// As they were given.
+        payloads: Vec<Payload>,
+    },
+    /// [`Socket::shutdown`]: what was sent before is out, and the end behind it.
+    Shutdown {
+        /// Where it was started.
+        socket: Socket<K>,
+    },
+    /// [`Listener::accept`].
+    Accepted {
+        /// Where it was started.
+        listener: Listener<K>,
+        /// The new connection; none if the accept failed.
+        connection: Option<Connection>,
+    },
+    /// [`CompletionPort::connect`](crate::CompletionPort::connect).
+    Connected {
+        /// The new socket, connected if the operation succeeded. It closes when it is dropped.
+        socket: Socket<K>,
+    },
+    /// A timer: its time has come, or it was cancelled.
+    Timer,
+    /// A posted packet; its number is in `result`.
+    Posted,
+}
+
+impl<K> Completion<K> {
+    /// Whether the operation was cancelled, by [`cancel`](crate::CompletionPort::cancel), by closing its socket, or
+    /// with the port.
+    pub fn is_cancelled(&self) -> bool {
+        self.result.as_ref().is_err_and(is_cancelled)
+    }
+}
+
+/// Whether this is the error of an operation that was cancelled: on Unix, `ECANCELED`.
+pub fn is_cancelled(error: &io::Error) -> bool {
+    Errno::from_io_error(error) == Some(Errno::CANCELED)
+}
+
+impl<K: Clone + Send + Sync + 'static> Completion<K> {
+    pub(crate) fn new(finished: Finished<Origin<K>>) -> Self {
+        let Finished {
+            cargo,
+            operation,
+            transferred,
+            error,
+            request,
+        } = finished;
+        let mut result = error.map_or(Ok(transferred), Err);
+        let (key, done) = match cargo.source {
+            Origin::Own(key) => {
+                let done = match request {
+                    Request::Timer => Done::Timer,
+                    _ => Done::Posted,
+                };
+                (key, done)
+            }
+            Origin::Listener(listener) => {
+                let connection = accept::accepted(&listener, request, &mut result);
+                let key = listener.key().clone();
+                let done = Done::Accepted {
+                    listener,
+                    connection,
+                };
+                (key, done)
+            }
+            Origin::Socket(socket) => {
+                let key = socket.key().clone();
+                let done = Done::on_socket(socket, cargo.memory, &request, transferred);
+                (key, done)
+            }
+        };
+        Completion {
+            key,
+            result,
+            transferred,
+            operation,
+            done,
+        }
+    }
+}
+
+impl<K> Done<K> {
+    fn on_socket(socket: Socket<K>, memory: Memory, request: &Request, transferred: usize) -> Self {
+        match memory {
+            Memory::Receive(mut buffer) => {
+                buffer.set_len(transferred);
+                Done::Received { socket, buffer }
+            }
+            Memory::ReceiveFrom(_, buffer) => {
+                let mut buffer = buffer.unwrap_or_default();
+                buffer.set_len(transferred.min(buffer.capacity()));
+                Done::Received { socket, buffer }
+            }
+            Memory::ReceiveMany(mut buffers, _) => {
+                let mut rest = transferred;
+                for buffer in &mut buffers {
+                    let len = rest.min(buffer.capacity());
+                    buffer.set_len(len);
+                    rest -= len;
+                }
+                Done::ReceivedMany { socket, buffers }
+            }
+            Memory::Send(payload) => Done::Sent { socket, payload },
+            Memory::SendMany(payloads, _) => Done::SentMany { socket, payloads },
+            Memory::None => match request {
+                Request::Shutdown => Done::Shutdown { socket },
+                Request::Connect(_) => Done::Connected { socket },
+                _ => Done::Readable { socket },
+            },
+        }
+    }
+}

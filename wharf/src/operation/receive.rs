@@ -1,0 +1,63 @@
+//! Receiving: into a buffer, several, one of a pool, or none.
+
+use std::io;
+
+use super::{OperationId, Refused};
+use crate::{
+    buffer::{Buffer, Pool},
+    net::Socket,
+    raw::record::Memory,
+};
+
+/// # Receiving
+///
+/// Each gives one [`Completion`](crate::Completion) on the port, whenever it is done; the id that it returns names it,
+/// for cancelling. Several receives may be under way: they are filled in the order in which they were started.
+///
+/// # Errors
+/// An operation is refused, with what was given to it, if the socket or its port is closed, if the connection is known
+/// to have failed (a reset, for one), or if too many operations are under way.
+impl<K: Clone + Send + Sync + 'static> Socket<K> {
+    /// Receives at least 1 byte into the buffer, from its front; 0 is the end of the stream. A buffer of capacity 0
+    /// is a question: it completes when there is something to receive, or the end, and takes nothing.
+    ///
+    /// # Errors
+    /// As [above](Self#errors).
+    pub fn receive(&self, buffer: Buffer) -> Result<OperationId, Refused<Buffer>> {
+        self.start(Memory::Receive(buffer), false, |memory| match memory {
+            Memory::Receive(given) => Some(given),
+            _ => None,
+        })
+    }
+
+    /// Receives into a buffer of the pool, which is taken when there is something to receive. Until then the
+    /// operation owns none.
+    ///
+    /// # Errors
+    /// As [above](Self#errors).
+    pub fn receive_from(&self, pool: &Pool) -> io::Result<OperationId> {
+        let memory = Memory::ReceiveFrom(pool.clone(), None);
+        Ok(self.start(memory, false, |_| Some(()))?)
+    }
+
+    /// Receives into several buffers, filled one after the other: one operation. With no room in any of them it is a
+    /// question, as for [`receive`](Self::receive).
+    ///
+    /// # Errors
+    /// As [above](Self#errors).
+    pub fn receive_many(&self, buffers: Vec<Buffer>) -> Result<OperationId, Refused<Vec<Buffer>>> {
+        let memory = Memory::receive_many(buffers);
+        self.start(memory, false, |memory| match memory {
+            Memory::ReceiveMany(given, _) => Some(given),
+            _ => None,
+        })
+    }
+
+    /// Completes when there is something to receive, or the end, and takes nothing.
+    ///
+    /// # Errors
+    /// As [above](Self#errors).
+    pub fn readable(&self) -> io::Result<OperationId> {
+        Ok(self.start(Memory::None, false, |_| Some(()))?)
+    }
+}

@@ -1,0 +1,18 @@
+//! Ending the sending side of a stream.
+
+use std::io;
+
+use super::OperationId;
+use crate::{net::Socket, raw::Request};
+
+impl<K: Clone + Send + Sync + 'static> Socket<K> {
+    /// Ends the sending side, once all sends that were started before are out. Receiving goes on; a send that is
+    /// started after it is refused.
+    ///
+    /// # Errors
+    /// The socket or its port is closed, the sending side is shut down already, the connection is known to have
+    /// failed, or too many operations are under way.
+    pub fn shutdown(&self) -> io::Result<OperationId> {
+        self.start_request(Request::Shutdown)
+    }
+}
