@@ -35,3 +35,8 @@ pub use port::{Builder, CompletionPort};
 pub use raw::Many;
 pub use scheduler::Counts;
 pub use workers::{Workers, panic_message};
+
+/// The README's program, so that it is compiled like any other.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

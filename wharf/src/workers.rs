@@ -5,13 +5,14 @@ use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
-    thread::{self, Thread, ThreadId},
+    thread::{self, JoinHandle, Thread, ThreadId},
     time::{Duration, Instant},
 };
 
 use crate::{
     CompletionPort,
     operation::{Completion, Wait},
+    raw::deadline_after,
     sync::{Condvar, Mutex},
 };
 
@@ -38,7 +39,10 @@ use crate::{
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct Workers(Arc<Crew>);
+pub struct Workers {
+    crew: Arc<Crew>,
+    threads: Vec<JoinHandle<()>>,
+}
 
 /// The threads that have not ended.
 #[derive(Debug, Default)]
@@ -65,6 +69,7 @@ impl Workers {
             ));
         }
         let crew = Arc::new(Crew::default());
+        let mut threads = Vec::with_capacity(count);
         let handler = Arc::new(handler);
         for number in 0..count {
             let (port, handler, ending) = (port.clone(), handler.clone(), Ending(crew.clone()));
@@ -72,12 +77,15 @@ impl Workers {
             // Listed before it can end.
             let mut alive = crew.alive.lock();
             let thread = thread::Builder::new().name(name).spawn(move || {
-                let _ending = ending;
                 work(&port, &*handler);
+                // With the last worker goes the handler; it has ended when that is gone too.
+                drop((port, handler));
+                drop(ending);
             })?;
             alive.push(thread.thread().clone());
+            threads.push(thread);
         }
-        Ok(Workers(crew))
+        Ok(Workers { crew, threads })
     }
 
     /// Waits until all of the threads have ended, which they do once the port is closed and their handlers have
@@ -89,23 +97,32 @@ impl Workers {
     /// As [`join`](Self::join), for `timeout` at most. Returns the names of the threads that are still in their
     /// handlers; they are left alone, and end when their handlers return.
     pub fn join_timeout(self, timeout: Duration) -> Vec<String> {
-        self.join_until(Some(Instant::now() + timeout))
+        self.join_until(Some(deadline_after(timeout)))
     }
 
-    fn join_until(&self, deadline: Option<Instant>) -> Vec<String> {
+    fn join_until(self, deadline: Option<Instant>) -> Vec<String> {
         let own = thread::current().id();
-        let mut alive = self.0.alive.lock();
+        let mut alive = self.crew.alive.lock();
         loop {
-            let left = |thread: &&Thread| thread.id() != own;
-            let over = deadline.is_some_and(|deadline| deadline <= Instant::now());
-            if over || alive.iter().find(left).is_none() {
-                let name = |thread: &Thread| thread.name().unwrap_or_default().to_owned();
-                return alive.iter().filter(left).map(name).collect();
-            }
+            alive.retain(|thread| thread.id() != own);
             let remaining =
                 deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            alive = self.0.ended.wait(alive, remaining);
+            if alive.is_empty() || remaining.is_some_and(|remaining| remaining.is_zero()) {
+                break;
+            }
+            alive = self.crew.ended.wait(alive, remaining);
         }
+        let left: Vec<Thread> = alive.clone();
+        drop(alive);
+        for thread in self.threads {
+            let id = thread.thread().id();
+            if id != own && left.iter().all(|left| left.id() != id) {
+                // It has nothing left to do but to end. Its handler's panics were caught.
+                let _ = thread.join();
+            }
+        }
+        let name = |thread: &Thread| thread.name().unwrap_or_default().to_owned();
+        left.iter().map(name).collect()
     }
 }
 

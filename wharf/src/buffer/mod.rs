@@ -9,6 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use pool::Lease;
+pub(crate) use pool::Place;
 pub use pool::Pool;
 
 /// Memory to receive into, and what was received.

@@ -1,7 +1,7 @@
 //! Buffers of one size that are used again, and given out only when there is data for them.
 
 use std::{
-    collections::VecDeque,
+    collections::BTreeMap,
     fmt,
     sync::{Arc, Weak},
 };
@@ -34,8 +34,37 @@ struct Shared {
 struct State {
     free: Vec<Box<[u8]>>,
     given: usize,
-    /// Receives that found no buffer, first come first served. A handle is listed once for each try.
-    waiting: VecDeque<(Weak<Port>, Handle)>,
+    /// Receives that found no buffer, by the number of their place: first come, first served.
+    waiting: BTreeMap<u64, (Weak<Port>, Handle)>,
+    last_place: u64,
+}
+
+/// A receive's place in the line for a buffer.
+///
+/// It is taken off the line to be told that there is a buffer, and put back, in its old place, if somebody else was
+/// faster. If it goes without having taken a buffer, the next in line is told instead.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pool: Pool,
+    number: u64,
+    /// A buffer was taken.
+    served: bool,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let told = self
+            .pool
+            .0
+            .state
+            .lock()
+            .waiting
+            .remove(&self.number)
+            .is_none();
+        if told && !self.served {
+            self.pool.0.tell_next();
+        }
+    }
 }
 
 /// The obligation to give a buffer's memory back.
@@ -76,19 +105,9 @@ impl Pool {
 
     /// Takes a buffer, if the limit allows one more.
     pub fn get(&self) -> Option<Buffer> {
-        self.take(|_| {})
-    }
-
-    /// Takes a buffer; or has [`Port::resume`] called for the handle once there is one.
-    pub(crate) fn get_or_wait(&self, port: &Arc<Port>, handle: Handle) -> Option<Buffer> {
-        self.take(|state| state.waiting.push_back((Arc::downgrade(port), handle)))
-    }
-
-    fn take(&self, otherwise: impl FnOnce(&mut State)) -> Option<Buffer> {
         let used = {
             let mut state = self.0.state.lock();
             if state.given == self.0.buffers_max {
-                otherwise(&mut state);
                 return None;
             }
             state.given += 1;
@@ -97,28 +116,79 @@ impl Pool {
         let memory = used.unwrap_or_else(|| vec![0; self.0.capacity].into_boxed_slice());
         Some(Buffer::from_pool(memory, Lease(self.0.clone())))
     }
+
+    /// Takes a buffer; or a place in line, to have [`Port::resume`] called for the handle once there is one.
+    pub(crate) fn get_or_wait(
+        &self,
+        place: &mut Option<Place>,
+        port: &Arc<Port>,
+        handle: Handle,
+    ) -> Option<Buffer> {
+        if let Some(buffer) = self.get() {
+            if let Some(place) = place {
+                place.served = true;
+            }
+            return Some(buffer);
+        }
+        let mut state = self.0.state.lock();
+        let place = place.get_or_insert_with(|| {
+            state.last_place += 1;
+            Place {
+                pool: self.clone(),
+                number: state.last_place,
+                served: false,
+            }
+        });
+        place.served = false;
+        state
+            .waiting
+            .insert(place.number, (Arc::downgrade(port), handle));
+        let came_back = state.given < self.0.buffers_max;
+        drop(state);
+        // A buffer may have come back before we were in line, and have found nobody to be told.
+        if came_back {
+            self.0.tell_next();
+        }
+        None
+    }
 }
 
 impl Lease {
     pub(super) fn give_back(self, memory: Box<[u8]>) {
-        let (surplus, mut waiting) = {
+        let surplus = {
             let mut state = self.0.state.lock();
             state.given -= 1;
-            let surplus = if state.free.len() < FREE_MAX {
+            if state.free.len() < FREE_MAX {
                 state.free.push(memory);
                 None
             } else {
                 Some(memory)
-            };
-            (surplus, state.waiting.pop_front())
+            }
         };
         drop(surplus);
-        // One of those that wait goes on; whoever no longer waits passes it on.
-        while let Some((port, handle)) = waiting {
-            if port.upgrade().is_some_and(|port| port.resume(handle)) {
-                return;
+        self.0.tell_next();
+    }
+}
+
+impl Shared {
+    /// Tells the first in line that there is a buffer; whoever can make no use of it is passed over.
+    fn tell_next(&self) {
+        loop {
+            let first = {
+                let mut state = self.state.lock();
+                if state.given == self.buffers_max {
+                    return;
+                }
+                state.waiting.pop_first()
+            };
+            match first {
+                None => return,
+                Some((_, (port, handle))) => {
+                    if port.upgrade().is_some_and(|port| port.resume(handle)) {
+                        return;
+                    }
+                }
             }
-            waiting = self.0.state.lock().waiting.pop_front();
         }
     }
 }

@@ -50,7 +50,7 @@ pub enum Done<K> {
     Received {
         /// Where it was started.
         socket: Socket<K>,
-        /// With what arrived in use. Empty, without memory, where a receive from a pool failed.
+        /// With what arrived in use. Empty, without memory, where a receive from a pool failed or found the end.
         buffer: Buffer,
     },
     /// [`Socket::receive_many`].
@@ -165,7 +165,7 @@ impl<K> Done<K> {
                 buffer.set_len(transferred);
                 Done::Received { socket, buffer }
             }
-            Memory::ReceiveFrom(_, buffer) => {
+            Memory::ReceiveFrom(_, buffer, _) => {
                 let mut buffer = buffer.unwrap_or_default();
                 buffer.set_len(transferred.min(buffer.capacity()));
                 Done::Received { socket, buffer }

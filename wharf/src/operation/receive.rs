@@ -36,7 +36,7 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
     /// # Errors
     /// As [above](Self#errors).
     pub fn receive_from(&self, pool: &Pool) -> io::Result<OperationId> {
-        let memory = Memory::ReceiveFrom(pool.clone(), None);
+        let memory = Memory::ReceiveFrom(pool.clone(), None, None);
         Ok(self.start(memory, false, |_| Some(()))?)
     }
 

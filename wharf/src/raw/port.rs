@@ -267,16 +267,16 @@ impl Port {
         // SAFETY: the caller promises that it is valid and in no line.
         unsafe { side.push(pointer) };
         let ready = Ready { handle, direction };
-        if side.busy || side.queued || !side.ready {
+        if !side.enqueue() {
             return Ok((id, Next::Nothing));
         }
         let connects = matches!(operation.request, Request::Connect(_));
         if direction == Direction::Write && (connects || !self.batches_for_this_thread()) {
+            side.queued = false;
             let begun = Self::begin_locked(entry, ready);
             let next = begun.map(|(pending, transfer)| Next::Transfer(pending, transfer));
             return Ok((id, next.unwrap_or(Next::Nothing)));
         }
-        side.queued = true;
         Ok((id, Next::Queue(ready)))
     }
 
@@ -304,7 +304,7 @@ impl Port {
             return false;
         };
         let side = &mut entry.sides[Direction::Read as usize];
-        side.edge();
+        side.feed();
         let useful = side.head().is_some();
         let enqueued = side.enqueue();
         drop(entry);
@@ -332,7 +332,9 @@ impl Port {
             return Ok(());
         }
         let entry = self.table.lock(id.handle).ok_or_else(not_found)?;
-        match self.cancel_where(entry, |operation| operation.sequence == id.sequence) {
+        match self.cancel_where(id.handle, entry, |operation| {
+            operation.sequence == id.sequence
+        }) {
             0 => Err(not_found()),
             _ => Ok(()),
         }
@@ -342,7 +344,7 @@ impl Port {
     pub fn cancel_all(&self, handle: Handle) -> usize {
         match self.table.lock(handle) {
             None => 0,
-            Some(entry) => self.cancel_where(entry, |_| true),
+            Some(entry) => self.cancel_where(handle, entry, |_| true),
         }
     }
 
@@ -350,31 +352,39 @@ impl Port {
     pub fn cancel_receives(&self, handle: Handle) -> usize {
         match self.table.lock(handle) {
             None => 0,
-            Some(entry) => {
-                self.cancel_where(entry, |operation| operation.direction() == Direction::Read)
-            }
+            Some(entry) => self.cancel_where(handle, entry, |operation| {
+                operation.direction() == Direction::Read
+            }),
         }
     }
 
     fn cancel_where(
         &self,
+        handle: Handle,
         mut entry: MutexGuard<'_, Entry>,
         which: impl Fn(&Overlapped) -> bool,
     ) -> usize {
-        let mut packets = Vec::new();
+        let (mut packets, mut ready) = (Vec::new(), Vec::new());
         let mut marked = 0;
-        for index in 0..entry.sides.len() {
-            while let Some(found) = entry.sides[index].cancel(&which) {
+        for direction in [Direction::Read, Direction::Write] {
+            while let Some(found) = entry.sides[direction as usize].cancel(&which) {
                 match found {
                     Found::Marked => marked += 1,
                     Found::Out(operation) => packets.push(entry.cancelled(operation)),
                 }
+            }
+            // What stood behind an operation that waited for memory need not wait for it.
+            if entry.sides[direction as usize].enqueue() {
+                ready.push(Ready { handle, direction });
             }
         }
         drop(entry);
         let count = packets.len() + marked;
         for packet in packets {
             self.release(self.scheduler.complete(packet));
+        }
+        for ready in ready {
+            self.release(self.scheduler.ready(ready));
         }
         self.settle();
         count
@@ -389,7 +399,7 @@ impl Port {
         if std::mem::replace(&mut entry.closing, true) {
             return false;
         }
-        self.cancel_where(entry, |_| true);
+        self.cancel_where(handle, entry, |_| true);
         if let Some(entry) = self.table.lock(handle)
             && !entry.is_busy()
         {

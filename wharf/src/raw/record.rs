@@ -9,7 +9,7 @@ use std::{io, ptr::NonNull, sync::Arc, time::Instant};
 
 use super::{Buffers, Handle, OperationId, Overlapped, Packet, Port, Provider, RawBuffer, Request};
 use crate::{
-    buffer::{Buffer, Payload, Pool},
+    buffer::{Buffer, Payload, Place, Pool},
     sync::Mutex,
 };
 
@@ -22,7 +22,8 @@ pub(crate) enum Memory {
     None,
     Receive(Buffer),
     ReceiveMany(Vec<Buffer>, Vec<RawBuffer>),
-    ReceiveFrom(Pool, Option<Buffer>),
+    /// The buffer comes when there is something to receive; until then there may be a place in the pool's line.
+    ReceiveFrom(Pool, Option<Buffer>, Option<Place>),
     Send(Payload),
     SendMany(Vec<Payload>, Vec<RawBuffer>),
 }
@@ -284,12 +285,12 @@ impl<S: Source> Record<S> {
         let handle = record.overlapped.handle;
         let Some(Cargo {
             source,
-            memory: Memory::ReceiveFrom(pool, buffer),
+            memory: Memory::ReceiveFrom(pool, buffer, place),
         }) = &mut record.cargo
         else {
             unreachable!("only receives from a pool have this provider");
         };
-        *buffer = pool.get_or_wait(source.records().raw(), handle);
+        *buffer = pool.get_or_wait(place, source.records().raw(), handle);
         buffer.as_mut().map(writable)
     }
 
@@ -299,7 +300,7 @@ impl<S: Source> Record<S> {
         // SAFETY: passed on to the caller.
         let record = unsafe { operation.cast::<Self>().as_mut() };
         if let Some(Cargo {
-            memory: Memory::ReceiveFrom(_, buffer),
+            memory: Memory::ReceiveFrom(_, buffer, _),
             ..
         }) = &mut record.cargo
         {

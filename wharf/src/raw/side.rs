@@ -16,6 +16,8 @@ pub(super) struct Side {
     pub tick: u32,
     /// A transfer is worth trying.
     pub ready: bool,
+    /// The head of the line found no memory, and waits to be told that there is some.
+    starved: bool,
     /// A thread is transferring for the head of the line, which it has to itself.
     pub busy: bool,
     /// The side stands on the port's queue.
@@ -31,15 +33,27 @@ unsafe impl Send for Side {}
 impl Side {
     /// Whether the side should be put on the port's queue. Marks it as queued if so.
     pub(super) fn enqueue(&mut self) -> bool {
-        let wanted = self.ready && !self.busy && !self.queued && self.head.is_some();
+        let possible = self.ready && !self.starved && self.head.is_some();
+        let wanted = possible && !self.busy && !self.queued;
         self.queued |= wanted;
         wanted
     }
 
     /// Notes an edge: something changed to ready.
     pub(super) fn edge(&mut self) {
-        self.tick = self.tick.wrapping_add(1);
         self.ready = true;
+        self.feed();
+    }
+
+    /// Notes that there may be memory now for an operation that found none. Nothing is known of the descriptor.
+    pub(super) fn feed(&mut self) {
+        self.tick = self.tick.wrapping_add(1);
+        self.starved = false;
+    }
+
+    /// Notes that a transfer, begun at `tick`, found no memory.
+    pub(super) fn starve(&mut self, tick: u32) {
+        self.starved = self.tick == tick;
     }
 
     /// Notes that a transfer, begun at `tick`, found the descriptor exhausted.
@@ -76,6 +90,7 @@ impl Side {
         if self.head.is_none() {
             self.tail = None;
         }
+        self.starved = false;
         Some(head)
     }
 
@@ -95,7 +110,10 @@ impl Side {
                     return Some(Found::Marked);
                 }
                 match previous {
-                    None => self.head = operation.next,
+                    None => {
+                        self.head = operation.next;
+                        self.starved = false;
+                    }
                     // SAFETY: as above.
                     Some(mut previous) => unsafe { previous.as_mut() }.next = operation.next,
                 }

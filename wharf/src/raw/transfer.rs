@@ -107,9 +107,10 @@ impl Port {
             tick,
             call,
         } = pending;
-        if let (Outcome::NotReady, Some(_), Request::ReceiveProvided(provider)) =
+        if matches!(outcome, Outcome::NotReady | Outcome::Failed(_) | Outcome::Moved(0))
+            && call.is_some()
             // SAFETY: valid, and ours while the side is busy.
-            (&outcome, call, &unsafe { operation.as_ref() }.request)
+            && let Request::ReceiveProvided(provider) = &unsafe { operation.as_ref() }.request
         {
             // SAFETY: the operation is in transfer, by this thread.
             unsafe { (provider.withdraw)(operation) };
@@ -249,8 +250,11 @@ impl Entry {
         match outcome {
             Outcome::Untried => unreachable!("a driver tries every transfer"),
             Outcome::NotReady => {
-                // Also where there was no memory to receive into: then `Port::resume` makes it ready again.
-                side.exhausted(tick);
+                match call {
+                    Some(_) => side.exhausted(tick),
+                    // There was no memory to try with.
+                    None => side.starve(tick),
+                }
                 false
             }
             Outcome::Failed(error) => {
@@ -346,7 +350,12 @@ impl Entry {
     /// Completes an operation that was taken out of its line, as cancelled.
     pub(super) fn cancelled(&mut self, mut operation: NonNull<Overlapped>) -> Queued {
         // SAFETY: it was in the line, so it is valid; out of it, it is ours.
-        unsafe { operation.as_mut() }.status = Status::Failed(Errno::CANCELED.raw_os_error());
+        let overlapped = unsafe { operation.as_mut() };
+        overlapped.status = Status::Failed(Errno::CANCELED.raw_os_error());
+        if matches!(overlapped.request, Request::Shutdown) && self.broken == 0 {
+            // It was refused to sends from when it was started.
+            self.sides[Direction::Write as usize].failure = 0;
+        }
         self.account(operation);
         Queued::Operation(Completed(operation))
     }

@@ -163,7 +163,7 @@ impl Port {
         self.driver.wait(&mut member.events, timeout)?;
         member.visit.woken |= member.events.woken;
         if member.events.timer {
-            self.fire_timers(&mut member.visit.completed);
+            self.fire_timers(&mut member.visit.due);
         }
         for event in &member.events.list {
             self.note(event, &mut member.visit.ready);

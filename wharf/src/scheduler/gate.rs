@@ -85,11 +85,16 @@ impl Gate {
 
     /// Lets the calling thread run, if there is room.
     pub(super) fn admit(&mut self) -> bool {
-        let room = self.running < self.concurrency;
+        let room = self.has_room();
         if room {
-            self.count_running();
+            self.running += 1;
+            self.running_max = self.running_max.max(self.running);
         }
         room
+    }
+
+    fn has_room(&self) -> bool {
+        self.running < self.concurrency
     }
 
     /// Lists the calling thread as a waiter, and says where it is to wait.
@@ -110,7 +115,7 @@ impl Gate {
         if closed {
             return self.release_last();
         }
-        if self.running >= self.concurrency {
+        if !self.has_room() {
             return None;
         }
         if work {
@@ -118,7 +123,8 @@ impl Gate {
         }
         if self.running + self.watching < self.concurrency {
             let index = self.last_index(|waiter| matches!(waiter, Waiter::Parked(_)))?;
-            self.count_running();
+            // Its place, until it comes.
+            self.running += 1;
             return Some(self.waiters.remove(index));
         }
         None
@@ -133,15 +139,11 @@ impl Gate {
                 Some(Waiter::Watching)
             }
             Waiter::Parked(_) => {
-                self.count_running();
+                // Its place, until it comes.
+                self.running += 1;
                 self.waiters.pop()
             }
         }
-    }
-
-    fn count_running(&mut self) {
-        self.running += 1;
-        self.running_max = self.running_max.max(self.running);
     }
 
     fn last_index(&self, which: impl Fn(&Waiter) -> bool) -> Option<usize> {

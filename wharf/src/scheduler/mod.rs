@@ -9,11 +9,13 @@
 //! becomes packets once somebody has done it. It orders both and looks into neither.
 
 mod gate;
+#[cfg(all(test, loom))]
+mod model;
 mod parker;
 mod queue;
-pub(crate) mod timers;
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests;
+pub(crate) mod timers;
 
 use gate::{Gate, Waiter};
 pub(crate) use parker::Parker;
@@ -66,8 +68,10 @@ pub(crate) enum Release {
 /// What a thread brings to the scheduler and takes away from it. Reused, so that visits allocate nothing.
 #[derive(Debug)]
 pub(crate) struct Visit<P, R> {
-    /// In: packets that this thread completed.
+    /// In: packets that came of the work that this thread was given.
     pub completed: Vec<P>,
+    /// In: other packets that it found complete: timers that are due.
+    pub due: Vec<P>,
     /// In: work that this thread found ready.
     pub ready: Vec<R>,
     /// In: the kernel's wake was consumed by this thread.
@@ -84,6 +88,7 @@ impl<P, R> Default for Visit<P, R> {
     fn default() -> Self {
         Visit {
             completed: Vec::new(),
+            due: Vec::new(),
             ready: Vec::new(),
             woken: false,
             expired: false,
@@ -97,7 +102,8 @@ impl<P, R> Default for Visit<P, R> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Counts {
-    /// Threads that took a packet and have not come back for the next.
+    /// Threads that took a packet and have not come back for the next, and those that were released and are on their
+    /// way to one.
     pub running: usize,
     /// Threads that wait, in the kernel or asleep.
     pub parked: usize,
@@ -186,7 +192,15 @@ impl<P, R> Scheduler<P, R> {
         let mut state = self.state.lock();
         state.gate.withdraw(*standing, parker, visit.woken);
         visit.woken = false;
-        state.queue.take_in(&mut visit.completed, &mut visit.ready);
+        state.queue.push_worked(&mut visit.completed);
+        visit
+            .due
+            .drain(..)
+            .for_each(|packet| state.queue.push_packet(packet));
+        visit
+            .ready
+            .drain(..)
+            .for_each(|work| state.queue.push_ready(work));
 
         let step = if state.closed {
             Step::Closed
@@ -210,7 +224,7 @@ impl<P, R> Scheduler<P, R> {
 
     /// Queues a completed packet from outside a wait.
     pub(crate) fn complete(&self, packet: P) -> Release {
-        self.queue_with(|queue| queue.push_completed(packet))
+        self.queue_with(|queue| queue.push_packet(packet))
     }
 
     /// Queues ready work from outside a wait.
@@ -254,12 +268,12 @@ impl<P, R> Scheduler<P, R> {
 
 impl<P, R> State<P, R> {
     fn take_work(&mut self, visit: &mut Visit<P, R>, packets_max: usize, batch_max: usize) -> Step {
-        if self.queue.deliver(&mut visit.delivered, packets_max) {
+        if self.queue.take_packets(&mut visit.delivered, packets_max) {
             return Step::Deliver;
         }
         // A fair share: what one thread takes at once, the others can't begin.
-        let share = self.queue.ready_len().div_ceil(self.gate.concurrency());
-        self.queue.take_ready(&mut visit.batch, share.min(batch_max));
+        self.queue
+            .take_ready(&mut visit.batch, self.gate.concurrency(), batch_max);
         Step::Work
     }
 

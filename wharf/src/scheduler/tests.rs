@@ -1,0 +1,935 @@
+//! The scheduler as a state machine: what each visit answers, and whom it releases. No threads take part: a test
+//! plays all of them, and the kernel.
+
+use std::time::{Duration, Instant};
+
+use Woken::{Nobody, Parked, Watcher};
+
+use super::{Counts, Parker, Release, Scheduler, Standing, Step, Visit, timers::Timers};
+use crate::sync::Arc;
+
+/// A [`Release`] that can be compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Woken {
+    Nobody,
+    Watcher,
+    /// The thread with this number.
+    Parked(usize),
+}
+
+#[derive(Debug, Default)]
+struct Thread {
+    standing: Standing,
+    parker: Arc<Parker>,
+    visit: Visit<u32, u32>,
+}
+
+/// A scheduler, and the threads that visit it.
+struct Pool {
+    scheduler: Scheduler<u32, u32>,
+    threads: Vec<Thread>,
+}
+
+impl Pool {
+    fn new(concurrency: usize, threads: usize) -> Pool {
+        const BATCH_MAX: usize = 16;
+        Pool {
+            scheduler: Scheduler::new(concurrency, BATCH_MAX),
+            threads: (0..threads).map(|_| Thread::default()).collect(),
+        }
+    }
+
+    /// A pool all of whose threads wait, the first of them first.
+    fn waiting(concurrency: usize, threads: usize) -> Pool {
+        let mut pool = Pool::new(concurrency, threads);
+        for thread in 0..threads {
+            let step = if thread < concurrency {
+                Step::Watch
+            } else {
+                Step::Park
+            };
+            assert_eq!(pool.wait(thread), (step, Nobody));
+        }
+        pool
+    }
+
+    fn woken(&self, release: Release) -> Woken {
+        match release {
+            Release::Nobody => Nobody,
+            Release::Watcher => Watcher,
+            Release::Parked(parker) => {
+                let same = |thread: &Thread| Arc::ptr_eq(&thread.parker, &parker);
+                Parked(
+                    self.threads
+                        .iter()
+                        .position(same)
+                        .expect("it is of this pool"),
+                )
+            }
+        }
+    }
+
+    fn post(&self, packet: u32) -> Woken {
+        self.woken(self.scheduler.complete(packet))
+    }
+
+    fn ready(&self, work: u32) -> Woken {
+        self.woken(self.scheduler.ready(work))
+    }
+
+    fn close(&self) -> (bool, Woken) {
+        let (first, release) = self.scheduler.close();
+        (first, self.woken(release))
+    }
+
+    fn wait(&mut self, thread: usize) -> (Step, Woken) {
+        self.wait_many(thread, 1)
+    }
+
+    fn wait_many(&mut self, thread: usize, packets_max: usize) -> (Step, Woken) {
+        let Thread {
+            standing,
+            parker,
+            visit,
+        } = &mut self.threads[thread];
+        visit.delivered.clear();
+        visit.batch.clear();
+        let (step, release) = self.scheduler.visit(standing, parker, visit, packets_max);
+        (step, self.woken(release))
+    }
+
+    /// The thread comes from the kernel, where it took a wake.
+    fn wait_woken(&mut self, thread: usize) -> (Step, Woken) {
+        self.threads[thread].visit.woken = true;
+        self.wait(thread)
+    }
+
+    /// The thread comes from the kernel, where it found `ready`.
+    fn wait_with(&mut self, thread: usize, ready: &[u32]) -> (Step, Woken) {
+        self.threads[thread].visit.ready.extend(ready);
+        self.wait(thread)
+    }
+
+    fn wait_expired(&mut self, thread: usize) -> (Step, Woken) {
+        self.threads[thread].visit.expired = true;
+        let answer = self.wait(thread);
+        self.threads[thread].visit.expired = false;
+        answer
+    }
+
+    /// The thread did the work of its batch, each of which became a packet.
+    fn wait_worked(&mut self, thread: usize) -> (Step, Woken) {
+        let visit = &mut self.threads[thread].visit;
+        visit.completed.append(&mut visit.batch);
+        self.wait(thread)
+    }
+
+    fn leave(&mut self, thread: usize) -> Woken {
+        let Thread {
+            standing, parker, ..
+        } = &mut self.threads[thread];
+        let release = self.scheduler.leave(standing, parker);
+        assert_eq!(self.threads[thread].standing, Standing::Away);
+        self.woken(release)
+    }
+
+    fn delivered(&self, thread: usize) -> &[u32] {
+        &self.threads[thread].visit.delivered
+    }
+
+    fn batch(&self, thread: usize) -> &[u32] {
+        &self.threads[thread].visit.batch
+    }
+
+    /// Running, parked (in either place), queued.
+    fn counts(&self) -> (usize, usize, usize) {
+        let Counts {
+            running,
+            parked,
+            queued,
+            ..
+        } = self.scheduler.counts();
+        (running, parked, queued)
+    }
+
+    fn watching(&self) -> usize {
+        let watches = |thread: &&Thread| thread.standing == Standing::Watching;
+        self.threads.iter().filter(watches).count()
+    }
+}
+
+mod queue {
+    use super::*;
+
+    #[test]
+    fn packets_leave_in_the_order_posted() {
+        let mut pool = Pool::new(1, 1);
+        for packet in 1..=3 {
+            assert_eq!(pool.post(packet), Nobody);
+        }
+        for packet in 1..=3 {
+            assert_eq!(pool.wait(0), (Step::Deliver, Nobody));
+            assert_eq!(pool.delivered(0), [packet]);
+        }
+        assert_eq!(pool.wait(0), (Step::Watch, Nobody));
+    }
+
+    #[test]
+    fn a_wait_for_many_takes_what_is_there_in_order() {
+        let mut pool = Pool::new(1, 1);
+        for packet in 1..=5 {
+            assert_eq!(pool.post(packet), Nobody);
+        }
+        assert_eq!(pool.wait_many(0, 3), (Step::Deliver, Nobody));
+        assert_eq!(pool.delivered(0), [1, 2, 3]);
+        assert_eq!(pool.wait_many(0, 3), (Step::Deliver, Nobody));
+        assert_eq!(pool.delivered(0), [4, 5]);
+    }
+
+    #[test]
+    fn packets_made_of_work_go_before_other_work() {
+        let mut pool = Pool::new(1, 1);
+        assert_eq!(pool.ready(1), Nobody);
+        assert_eq!(pool.wait(0), (Step::Work, Nobody));
+        assert_eq!(pool.ready(2), Nobody);
+        assert_eq!(pool.wait_worked(0), (Step::Deliver, Nobody));
+        assert_eq!(pool.delivered(0), [1]);
+        assert_eq!(pool.wait(0), (Step::Work, Nobody));
+        assert_eq!(pool.batch(0), [2]);
+    }
+
+    #[test]
+    fn packets_that_are_posted_for_ever_do_not_hold_ready_work_back() {
+        const PATIENCE: usize = 1_000;
+        let mut pool = Pool::new(1, 1);
+        assert_eq!(pool.post(1), Nobody);
+        assert_eq!(pool.ready(2), Nobody);
+        let works = (0..PATIENCE).any(|_| {
+            let (step, _) = pool.wait(0);
+            // As a handler that gives itself the next thing to do.
+            assert_eq!(pool.post(1), Nobody);
+            step == Step::Work
+        });
+        assert!(works, "ready work was passed over {PATIENCE} times");
+    }
+
+    #[test]
+    fn work_becomes_packets_in_its_order() {
+        let mut pool = Pool::new(1, 1);
+        assert_eq!(pool.wait_with(0, &[1, 2, 3]), (Step::Work, Nobody));
+        assert_eq!(pool.batch(0), [1, 2, 3]);
+        // It became ready after what is being worked on, so it comes after.
+        assert_eq!(pool.ready(4), Nobody);
+        for packet in 1..=3 {
+            assert_eq!(pool.wait_worked(0), (Step::Deliver, Nobody));
+            assert_eq!(pool.delivered(0), [packet]);
+        }
+        assert_eq!(pool.wait(0), (Step::Work, Nobody));
+        assert_eq!(pool.batch(0), [4]);
+    }
+
+    #[test]
+    fn a_thread_takes_no_more_than_its_share_of_the_work() {
+        let mut pool = Pool::new(2, 3);
+        assert_eq!(pool.wait_with(0, &[1, 2, 3, 4, 5]), (Step::Work, Nobody));
+        assert_eq!(pool.batch(0), [1, 2, 3]);
+        assert_eq!(pool.wait(1), (Step::Work, Nobody));
+        assert_eq!(pool.batch(1), [4]);
+        assert_eq!(pool.counts(), (2, 0, 1));
+    }
+
+    #[test]
+    fn a_thread_takes_no_more_work_than_a_batch() {
+        let mut pool = Pool::new(1, 1);
+        let ready: Vec<u32> = (0..20).collect();
+        assert_eq!(pool.wait_with(0, &ready), (Step::Work, Nobody));
+        assert_eq!(pool.batch(0), &ready[..16]);
+    }
+
+    #[test]
+    fn what_a_thread_made_and_has_not_begun_another_can_take() {
+        let mut pool = Pool::new(2, 2);
+        for work in 1..=4 {
+            assert_eq!(pool.ready(work), Nobody);
+        }
+        assert_eq!(pool.wait(0), (Step::Work, Nobody));
+        assert_eq!(pool.batch(0), [1, 2]);
+        assert_eq!(pool.wait_worked(0), (Step::Deliver, Nobody));
+        assert_eq!(pool.delivered(0), [1]);
+        assert_eq!(pool.wait(1), (Step::Deliver, Nobody));
+        assert_eq!(pool.delivered(1), [2]);
+    }
+
+    #[test]
+    fn room_can_be_made_and_changes_nothing() {
+        let mut pool = Pool::new(1, 1);
+        assert_eq!(pool.post(1), Nobody);
+        pool.scheduler.reserve(100, 100);
+        pool.scheduler.reserve(0, 0);
+        assert_eq!(pool.wait(0), (Step::Deliver, Nobody));
+        assert_eq!(pool.delivered(0), [1]);
+    }
+
+    #[test]
+    fn the_hint_follows_the_queue() {
+        let mut pool = Pool::new(1, 1);
+        assert!(!pool.scheduler.seems_busy());
+        assert_eq!(pool.post(1), Nobody);
+        assert!(pool.scheduler.seems_busy());
+        assert_eq!(pool.wait(0), (Step::Deliver, Nobody));
+        assert!(!pool.scheduler.seems_busy());
+    }
+}
+
+mod gate {
+    use super::*;
+
+    #[test]
+    fn no_more_threads_run_than_the_concurrency() {
+        let mut pool = Pool::new(2, 4);
+        for packet in 1..=4 {
+            assert_eq!(pool.post(packet), Nobody);
+        }
+        assert_eq!(pool.wait(0), (Step::Deliver, Nobody));
+        assert_eq!(pool.wait(1), (Step::Deliver, Nobody));
+        assert_eq!(pool.wait(2), (Step::Park, Nobody));
+        assert_eq!(pool.wait(3), (Step::Park, Nobody));
+        assert_eq!(pool.counts(), (2, 2, 2));
+        assert_eq!(pool.scheduler.counts().running_max, 2);
+    }
+
+    #[test]
+    fn a_packet_stays_queued_while_the_gate_is_full() {
+        let mut pool = Pool::new(1, 2);
+        assert_eq!(pool.post(1), Nobody);
+        assert_eq!(pool.wait(0), (Step::Deliver, Nobody));
+        assert_eq!(pool.wait(1), (Step::Park, Nobody));
+        assert_eq!(pool.post(2), Nobody);
+        assert_eq!(pool.ready(3), Nobody);
+        assert_eq!(pool.counts(), (1, 1, 2));
+    }
+
+    #[test]
+    fn a_running_thread_takes_the_head_without_parking() {
+        let mut pool = Pool::new(1, 2);
+        assert_eq!(pool.post(1), Nobody);
+        assert_eq!(pool.wait(0), (Step::Deliver, Nobody));
+        assert_eq!(pool.wait(1), (Step::Park, Nobody));
+        assert_eq!(pool.post(2), Nobody);
+        // The late one takes it; the parked one is not woken for it.
+        assert_eq!(pool.wait(0), (Step::Deliver, Nobody));
+        assert_eq!(pool.delivered(0), [2]);
+    }
+
+    #[test]
+    fn a_late_thread_may_come_before_the_watcher_that_was_woken() {
+        let mut pool = Pool::new(1, 2);
+        assert_eq!(pool.wait(0), (Step::Watch, Nobody));
+        assert_eq!(pool.post(1), Watcher);
+        assert_eq!(pool.wait(1), (Step::Deliver, Nobody));
+        assert_eq!(pool.wait_woken(0), (Step::Park, Nobody));
+        assert_eq!(pool.counts(), (1, 1, 0));
+    }
+
+    #[test]
+    fn a_released_thread_holds_its_place() {
+        let mut pool = Pool::waiting(1, 2);
+        assert_eq!(pool.post(1), Parked(1));
+        assert_eq!(pool.counts(), (1, 1, 1));
+        assert_eq!(pool.wait(0), (Step::Park, Nobody));
+        assert_eq!(pool.wait(1), (Step::Deliver, Nobody));
+        assert_eq!(pool.counts(), (1, 1, 0));
+    }
+
+    #[test]
+    fn an_event_at_a_full_gate_waits_on_the_queue() {
+        let mut pool = Pool::waiting(1, 2);
+        assert_eq!(pool.post(1), Parked(1));
+        assert_eq!(pool.wait(1), (Step::Deliver, Nobody));
+        // The watcher was there before the other ran; it can't run now, and has no place among the watchers.
+        assert_eq!(pool.wait_with(0, &[2]), (Step::Park, Nobody));
+        assert_eq!(pool.counts(), (1, 1, 1));
+        assert_eq!(pool.wait(1), (Step::Work, Nobody));
+        assert_eq!(pool.batch(1), [2]);
+    }
+}
+
+mod waiters {
+    use super::*;
+
+    #[test]
+    fn parked_threads_are_released_last_in_first_out() {
+        let mut pool = Pool::waiting(4, 4);
+        // Four of them run, then four others park, and the four leave.
+        for packet in 0..4 {
+            pool.post(packet);
+            assert_eq!(pool.wait_woken(packet as usize).0, Step::Deliver);
+        }
+        pool.threads.extend((0..4).map(|_| Thread::default()));
+        for thread in 4..8 {
+            assert_eq!(pool.wait(thread), (Step::Park, Nobody));
+        }
+        for packet in 0..4 {
+            assert_eq!(pool.post(packet), Nobody);
+        }
+        for (leaving, released) in [(0, 7), (1, 6), (2, 5), (3, 4)] {
+            assert_eq!(pool.leave(leaving), Parked(released));
+        }
+    }
+
+    #[test]
+    fn a_thread_that_waits_again_is_the_last_again() {
+        let mut pool = Pool::waiting(1, 3);
+        assert_eq!(pool.post(1), Parked(2));
+        assert_eq!(pool.wait(2), (Step::Deliver, Nobody));
+        assert_eq!(pool.wait(2), (Step::Park, Nobody));
+        assert_eq!(pool.post(2), Parked(2));
+    }
+
+    #[test]
+    fn a_watcher_that_waited_last_is_released_first() {
+        let mut pool = Pool::new(1, 2);
+        assert_eq!(pool.post(1), Nobody);
+        assert_eq!(pool.wait(0), (Step::Deliver, Nobody));
+        assert_eq!(pool.wait(1), (Step::Park, Nobody));
+        assert_eq!(pool.wait(0), (Step::Watch, Nobody));
+        assert_eq!(pool.post(2), Watcher);
+    }
+
+    #[test]
+    fn as_many_watch_as_could_run() {
+        let mut pool = Pool::new(3, 5);
+        assert_eq!(pool.post(1), Nobody);
+        assert_eq!(pool.wait(0), (Step::Deliver, Nobody));
+        assert_eq!(pool.wait(1), (Step::Watch, Nobody));
+        assert_eq!(pool.wait(2), (Step::Watch, Nobody));
+        assert_eq!(pool.wait(3), (Step::Park, Nobody));
+        assert_eq!(pool.wait(4), (Step::Park, Nobody));
+        assert_eq!(pool.wait(0), (Step::Watch, Nobody));
+        assert_eq!(pool.watching(), 3);
+    }
+
+    #[test]
+    fn one_wake_is_on_its_way_at_a_time_and_each_taker_sends_the_next() {
+        let mut pool = Pool::waiting(3, 3);
+        assert_eq!(pool.post(1), Watcher);
+        assert_eq!(pool.post(2), Nobody);
+        assert_eq!(pool.post(3), Nobody);
+        assert_eq!(pool.wait_woken(0), (Step::Deliver, Watcher));
+        assert_eq!(pool.wait_woken(1), (Step::Deliver, Watcher));
+        assert_eq!(pool.wait_woken(2), (Step::Deliver, Nobody));
+        assert_eq!(pool.counts(), (3, 0, 0));
+    }
+
+    #[test]
+    fn whoever_finds_more_than_it_takes_releases_the_next() {
+        let mut pool = Pool::waiting(2, 3);
+        assert_eq!(pool.wait_with(0, &[1, 2, 3, 4]), (Step::Work, Parked(2)));
+        assert_eq!(pool.batch(0), [1, 2]);
+        assert_eq!(pool.wait(2), (Step::Work, Nobody));
+        assert_eq!(pool.batch(2), [3]);
+        assert_eq!(pool.counts(), (2, 1, 1));
+    }
+
+    #[test]
+    fn a_watcher_with_an_event_leaves_the_wake_to_another() {
+        let mut pool = Pool::waiting(2, 2);
+        assert_eq!(pool.post(1), Watcher);
+        // It comes for another reason; the wake is still on its way.
+        assert_eq!(pool.wait_with(0, &[2]), (Step::Deliver, Nobody));
+        assert_eq!(pool.wait_woken(1), (Step::Work, Nobody));
+        assert_eq!(pool.wait(0), (Step::Watch, Nobody));
+        assert_eq!(pool.post(3), Watcher);
+    }
+
+    #[test]
+    fn a_busy_thread_that_took_the_wake_passes_it_on() {
+        let mut pool = Pool::new(2, 2);
+        assert_eq!(pool.post(1), Nobody);
+        assert_eq!(pool.wait(0), (Step::Deliver, Nobody));
+        assert_eq!(pool.wait(1), (Step::Watch, Nobody));
+        assert_eq!(pool.post(2), Watcher);
+        assert_eq!(pool.post(3), Nobody);
+        assert_eq!(pool.wait_woken(0), (Step::Deliver, Watcher));
+    }
+
+    #[test]
+    fn a_thread_that_comes_for_no_reason_waits_on() {
+        let mut pool = Pool::waiting(1, 2);
+        assert_eq!(pool.wait(0), (Step::Watch, Nobody));
+        assert_eq!(pool.wait(1), (Step::Park, Nobody));
+        assert_eq!(pool.counts(), (0, 2, 0));
+    }
+}
+
+mod leaving {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_leaves_gives_its_place_back() {
+        let mut pool = Pool::new(1, 2);
+        assert_eq!(pool.post(1), Nobody);
+        assert_eq!(pool.wait(0), (Step::Deliver, Nobody));
+        assert_eq!(pool.wait(1), (Step::Park, Nobody));
+        assert_eq!(pool.post(2), Nobody);
+        assert_eq!(pool.leave(0), Parked(1));
+        assert_eq!(pool.wait(1), (Step::Deliver, Nobody));
+        assert_eq!(pool.counts(), (1, 0, 0));
+    }
+
+    #[test]
+    fn the_last_to_leave_leaves_nothing() {
+        let mut pool = Pool::new(1, 1);
+        assert_eq!(pool.post(1), Nobody);
+        assert_eq!(pool.wait(0), (Step::Deliver, Nobody));
+        assert_eq!(pool.leave(0), Nobody);
+        assert_eq!(pool.leave(0), Nobody);
+        assert_eq!(pool.counts(), (0, 0, 0));
+    }
+
+    #[test]
+    fn a_free_place_among_the_watchers_is_filled() {
+        let mut pool = Pool::waiting(2, 4);
+        assert_eq!(pool.leave(0), Parked(3));
+        assert_eq!(pool.wait(3), (Step::Watch, Nobody));
+        assert_eq!(pool.wait_expired(1), (Step::TimedOut, Parked(2)));
+        assert_eq!(pool.wait(2), (Step::Watch, Nobody));
+        assert_eq!(pool.watching(), 2);
+    }
+
+    #[test]
+    fn a_wait_that_timed_out_leaves_nothing_behind() {
+        let mut pool = Pool::waiting(1, 2);
+        assert_eq!(pool.wait_expired(1), (Step::TimedOut, Nobody));
+        assert_eq!(pool.counts(), (0, 1, 0));
+        assert_eq!(pool.wait_expired(0), (Step::TimedOut, Nobody));
+        assert_eq!(pool.counts(), (0, 0, 0));
+        assert_eq!(pool.post(1), Nobody);
+    }
+
+    #[test]
+    fn a_time_out_at_a_full_gate_is_a_time_out() {
+        let mut pool = Pool::new(1, 2);
+        assert_eq!(pool.post(1), Nobody);
+        assert_eq!(pool.wait(0), (Step::Deliver, Nobody));
+        assert_eq!(pool.wait(1), (Step::Park, Nobody));
+        assert_eq!(pool.post(2), Nobody);
+        assert_eq!(pool.wait_expired(1), (Step::TimedOut, Nobody));
+        assert_eq!(pool.counts(), (1, 0, 1));
+    }
+
+    #[test]
+    fn a_thread_released_as_its_time_ran_out_takes_the_packet() {
+        let mut pool = Pool::waiting(1, 2);
+        assert_eq!(pool.post(1), Parked(1));
+        assert_eq!(pool.wait_expired(1), (Step::Deliver, Nobody));
+        assert_eq!(pool.counts(), (1, 1, 0));
+    }
+
+    #[test]
+    fn a_thread_released_as_its_time_ran_out_gives_its_grant_back() {
+        let mut pool = Pool::waiting(2, 3);
+        assert_eq!(pool.post(1), Parked(2));
+        // A watcher comes for no reason, and is quicker.
+        assert_eq!(pool.wait(0), (Step::Deliver, Nobody));
+        assert_eq!(pool.counts(), (2, 1, 0));
+        assert_eq!(pool.wait_expired(2), (Step::TimedOut, Nobody));
+        assert_eq!(pool.counts(), (1, 1, 0));
+    }
+
+    #[test]
+    fn a_grant_that_is_given_back_goes_to_the_next() {
+        let mut pool = Pool::waiting(1, 3);
+        assert_eq!(pool.leave(0), Parked(2));
+        assert_eq!(pool.wait_expired(2), (Step::TimedOut, Parked(1)));
+        assert_eq!(pool.wait(1), (Step::Watch, Nobody));
+    }
+
+    #[test]
+    fn a_watcher_may_leave_before_its_wake_and_the_next_one_gets_it() {
+        let mut pool = Pool::waiting(1, 1);
+        assert_eq!(pool.post(1), Watcher);
+        assert_eq!(pool.wait_expired(0), (Step::Deliver, Nobody));
+        assert_eq!(pool.wait(0), (Step::Watch, Nobody));
+        // The kernel still holds the wake for it, so none is sent.
+        assert_eq!(pool.post(2), Nobody);
+        assert_eq!(pool.wait_woken(0), (Step::Deliver, Nobody));
+        assert_eq!(pool.wait(0), (Step::Watch, Nobody));
+        assert_eq!(pool.post(3), Watcher);
+    }
+}
+
+mod closing {
+    use super::*;
+
+    #[test]
+    fn close_releases_every_waiter_one_after_another() {
+        let mut pool = Pool::waiting(2, 4);
+        assert_eq!(pool.close(), (true, Parked(3)));
+        assert_eq!(pool.wait(3), (Step::Closed, Parked(2)));
+        assert_eq!(pool.wait(2), (Step::Closed, Watcher));
+        assert_eq!(pool.wait_woken(1), (Step::Closed, Watcher));
+        assert_eq!(pool.wait_woken(0), (Step::Closed, Nobody));
+        assert_eq!(pool.counts(), (0, 0, 0));
+        assert!(pool.scheduler.is_closed());
+    }
+
+    #[test]
+    fn a_wake_that_was_on_its_way_starts_the_chain() {
+        let mut pool = Pool::waiting(2, 2);
+        assert_eq!(pool.post(1), Watcher);
+        assert_eq!(pool.close(), (true, Nobody));
+        assert_eq!(pool.wait_woken(0), (Step::Closed, Watcher));
+        assert_eq!(pool.wait_woken(1), (Step::Closed, Nobody));
+        assert_eq!(pool.counts(), (0, 0, 1));
+    }
+
+    #[test]
+    fn a_waiter_whose_time_ran_out_passes_the_close_on() {
+        let mut pool = Pool::waiting(1, 3);
+        assert_eq!(pool.close(), (true, Parked(2)));
+        assert_eq!(pool.wait_expired(2), (Step::Closed, Parked(1)));
+        assert_eq!(pool.wait_expired(1), (Step::Closed, Watcher));
+    }
+
+    #[test]
+    fn whoever_comes_later_is_told_too() {
+        let mut pool = Pool::new(1, 2);
+        assert_eq!(pool.post(1), Nobody);
+        assert_eq!(pool.wait(0), (Step::Deliver, Nobody));
+        assert_eq!(pool.close(), (true, Nobody));
+        assert_eq!(pool.close(), (false, Nobody));
+        assert_eq!(pool.wait(0), (Step::Closed, Nobody));
+        assert_eq!(pool.wait(1), (Step::Closed, Nobody));
+        assert_eq!(pool.wait_expired(1), (Step::Closed, Nobody));
+        assert_eq!(pool.counts(), (0, 0, 0));
+    }
+
+    #[test]
+    fn a_full_gate_does_not_hold_a_close_back() {
+        let mut pool = Pool::new(1, 3);
+        assert_eq!(pool.post(1), Nobody);
+        assert_eq!(pool.wait(0), (Step::Deliver, Nobody));
+        assert_eq!(pool.wait(1), (Step::Park, Nobody));
+        assert_eq!(pool.wait(2), (Step::Park, Nobody));
+        assert_eq!(pool.close(), (true, Parked(2)));
+        assert_eq!(pool.wait(2), (Step::Closed, Parked(1)));
+        assert_eq!(pool.wait(1), (Step::Closed, Nobody));
+        assert_eq!(pool.counts(), (1, 0, 0));
+    }
+
+    #[test]
+    fn waiters_that_close_released_never_ran() {
+        let mut pool = Pool::new(1, 3);
+        assert_eq!(pool.post(1), Nobody);
+        assert_eq!(pool.wait(0), (Step::Deliver, Nobody));
+        assert_eq!(pool.wait(1), (Step::Park, Nobody));
+        assert_eq!(pool.close(), (true, Parked(1)));
+        assert_eq!(pool.scheduler.counts().running_max, 1);
+    }
+
+    #[test]
+    fn what_is_left_is_drained() {
+        let mut pool = Pool::new(1, 1);
+        assert_eq!(pool.post(1), Nobody);
+        assert_eq!(pool.ready(9), Nobody);
+        assert_eq!(pool.close(), (true, Nobody));
+        // A thread that was at work brings what it made.
+        pool.threads[0].visit.completed.push(2);
+        assert_eq!(pool.wait_with(0, &[8]), (Step::Closed, Nobody));
+        assert_eq!(pool.post(3), Nobody);
+        let mut drained = Vec::new();
+        pool.scheduler.drain(&mut drained);
+        drained.sort_unstable();
+        assert_eq!(drained, [1, 2, 3]);
+        assert_eq!(pool.counts(), (0, 0, 0));
+        assert!(!pool.scheduler.seems_busy());
+    }
+}
+
+/// Long lives, made of steps chosen at random: what the other tests say one by one, all at once.
+mod lives {
+    use super::*;
+
+    /// Steele, Lea and Flood's SplitMix64: enough of a die, and the same one every time.
+    struct Die(u64);
+
+    impl Die {
+        fn roll(&mut self, sides: usize) -> usize {
+            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut bits = self.0;
+            bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            ((bits ^ (bits >> 31)) % sides as u64) as usize
+        }
+    }
+
+    struct Life {
+        pool: Pool,
+        /// Where each thread is.
+        steps: Vec<Step>,
+        /// The parkers that were released and not slept on since.
+        tokens: Vec<bool>,
+        /// Releases that are chosen and not carried out.
+        releases: Vec<Woken>,
+        wakes: usize,
+        events: Vec<u32>,
+        sent: u32,
+        taken: Vec<u32>,
+    }
+
+    impl Life {
+        fn new(concurrency: usize, threads: usize) -> Life {
+            Life {
+                pool: Pool::new(concurrency, threads),
+                steps: vec![Step::TimedOut; threads],
+                tokens: vec![false; threads],
+                releases: Vec::new(),
+                wakes: 0,
+                events: Vec::new(),
+                sent: 0,
+                taken: Vec::new(),
+            }
+        }
+
+        fn step(&mut self, die: &mut Die) {
+            match die.roll(8) {
+                0 => {
+                    self.sent += 1;
+                    let woken = self.pool.post(self.sent);
+                    self.releases.push(woken);
+                }
+                1 => {
+                    self.sent += 1;
+                    self.events.push(self.sent);
+                }
+                2 => {
+                    let thread = die.roll(self.steps.len());
+                    self.give_up(thread);
+                }
+                3 | 4 => self.carry_out(),
+                _ => {
+                    let thread = die.roll(self.steps.len());
+                    self.go_on(thread);
+                }
+            }
+        }
+
+        fn carry_out(&mut self) {
+            match self.releases.pop() {
+                None | Some(Nobody) => {}
+                Some(Watcher) => self.wakes = 1,
+                Some(Parked(thread)) => self.tokens[thread] = true,
+            }
+        }
+
+        /// The thread comes back if it can; says whether it did.
+        fn go_on(&mut self, thread: usize) -> bool {
+            match self.steps[thread] {
+                Step::Watch if self.wakes == 0 && self.events.is_empty() => return false,
+                Step::Watch => {
+                    let visit = &mut self.pool.threads[thread].visit;
+                    visit.woken = std::mem::take(&mut self.wakes) > 0;
+                    visit.ready.append(&mut self.events);
+                }
+                Step::Park if !std::mem::take(&mut self.tokens[thread]) => return false,
+                Step::Work => {
+                    let visit = &mut self.pool.threads[thread].visit;
+                    visit.completed.append(&mut visit.batch);
+                }
+                Step::Park | Step::Deliver | Step::TimedOut | Step::Closed => {}
+            }
+            let answer = self.pool.wait(thread);
+            self.note(thread, answer);
+            true
+        }
+
+        /// A waiter's time is over, or a running thread exits.
+        fn give_up(&mut self, thread: usize) {
+            match self.steps[thread] {
+                Step::Watch | Step::Park => {
+                    let answer = self.pool.wait_expired(thread);
+                    self.note(thread, answer);
+                }
+                Step::Deliver => {
+                    let woken = self.pool.leave(thread);
+                    self.releases.push(woken);
+                    self.steps[thread] = Step::TimedOut;
+                }
+                Step::Work | Step::TimedOut | Step::Closed => {}
+            }
+        }
+
+        fn note(&mut self, thread: usize, (step, woken): (Step, Woken)) {
+            self.steps[thread] = step;
+            self.releases.push(woken);
+            if step == Step::Deliver {
+                self.taken.extend(self.pool.delivered(thread));
+            }
+            let at_work = |step: &&Step| matches!(step, Step::Deliver | Step::Work);
+            let concurrency = self.pool.scheduler.concurrency();
+            assert!(self.steps.iter().filter(at_work).count() <= concurrency);
+            let counts = self.pool.scheduler.counts();
+            assert!(self.pool.scheduler.is_closed() || counts.running <= concurrency);
+            assert!(self.pool.watching() <= concurrency);
+        }
+
+        /// Lets everybody go on until nobody can.
+        fn rest(&mut self) {
+            loop {
+                while !self.releases.is_empty() {
+                    self.carry_out();
+                }
+                let threads = 0..self.steps.len();
+                let went = threads
+                    .filter(|&thread| self.steps[thread] != Step::Closed && self.go_on(thread));
+                if went.count() == 0 && self.releases.is_empty() {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn live(seed: u64, concurrency: usize, threads: usize) {
+        let mut die = Die(seed);
+        let mut life = Life::new(concurrency, threads);
+        for _ in 0..400 {
+            life.step(&mut die);
+        }
+        life.rest();
+        assert_eq!(life.pool.counts(), (0, threads, 0));
+        assert_eq!(
+            life.pool.watching(),
+            concurrency.min(threads),
+            "who is to see the next event"
+        );
+        life.taken.sort_unstable();
+        assert_eq!(life.taken, (1..=life.sent).collect::<Vec<_>>());
+
+        let (_, woken) = life.pool.close();
+        life.releases.push(woken);
+        life.rest();
+        assert_eq!(life.steps, vec![Step::Closed; threads]);
+        assert_eq!(life.pool.counts(), (0, 0, 0));
+    }
+
+    #[test]
+    fn no_life_loses_a_packet_or_a_thread() {
+        for seed in 0..500 {
+            for (concurrency, threads) in [(1, 1), (1, 2), (1, 4), (2, 2), (2, 5), (3, 4)] {
+                live(seed, concurrency, threads);
+            }
+        }
+    }
+}
+
+mod parker {
+    use super::*;
+
+    #[test]
+    fn a_release_that_comes_first_is_not_lost() {
+        let parker = Parker::default();
+        parker.release();
+        parker.park(None);
+    }
+
+    #[test]
+    fn a_release_ends_one_sleep() {
+        let nap = Duration::from_millis(5);
+        let parker = Parker::default();
+        parker.release();
+        parker.release();
+        parker.park(None);
+        let sleeps = |_| {
+            let start = Instant::now();
+            parker.park(Some(nap));
+            start.elapsed() >= nap
+        };
+        // A sleep may end early for no reason; one that has been released always does.
+        assert!((0..3).any(sleeps));
+    }
+}
+
+mod timers {
+    use super::*;
+
+    fn after(start: Instant, seconds: u64) -> Instant {
+        start + Duration::from_secs(seconds)
+    }
+
+    fn take_all_due<T>(timers: &mut Timers<T>, now: Instant) -> Vec<T> {
+        std::iter::from_fn(|| timers.take_due(now)).collect()
+    }
+
+    #[test]
+    fn timers_come_in_the_order_of_their_deadlines() {
+        let start = Instant::now();
+        let mut timers = Timers::new();
+        for (seconds, value) in [(3, 'c'), (1, 'a'), (2, 'b')] {
+            timers.set(after(start, seconds), value);
+        }
+        assert_eq!(timers.earliest(), Some(after(start, 1)));
+        assert_eq!(take_all_due(&mut timers, after(start, 9)), ['a', 'b', 'c']);
+        assert_eq!(timers.earliest(), None);
+    }
+
+    #[test]
+    fn a_timer_is_taken_when_it_is_due_and_not_before() {
+        let start = Instant::now();
+        let deadline = after(start, 1);
+        let mut timers = Timers::new();
+        timers.set(deadline, 'a');
+        assert_eq!(timers.take_due(start), None);
+        assert_eq!(timers.take_due(deadline - Duration::from_nanos(1)), None);
+        assert_eq!(timers.take_due(deadline), Some('a'));
+        assert_eq!(timers.take_due(deadline), None);
+    }
+
+    #[test]
+    fn a_timer_is_cancelled_once() {
+        let start = Instant::now();
+        let mut timers = Timers::new();
+        let first = timers.set(after(start, 1), 'a');
+        let second = timers.set(after(start, 1), 'b');
+        assert_eq!(timers.cancel(first), Some('a'));
+        assert_eq!(timers.cancel(first), None);
+        assert_eq!(timers.take_due(after(start, 1)), Some('b'));
+        assert_eq!(timers.cancel(second), None, "it was taken");
+        assert_eq!(timers.cancel(second + 1), None, "it was never set");
+    }
+
+    #[test]
+    fn a_number_is_never_used_again() {
+        let start = Instant::now();
+        let mut timers = Timers::new();
+        let expected = timers.next_number();
+        let first = timers.set(start, 'a');
+        assert_eq!(first, expected);
+        assert_eq!(timers.take_due(start), Some('a'));
+        let second = timers.set(start, 'b');
+        assert_ne!(first, second);
+        assert_eq!(timers.cancel(first), None);
+        assert_eq!(timers.cancel(second), Some('b'));
+    }
+
+    #[test]
+    fn ten_thousand_at_one_instant_come_in_the_order_in_which_they_were_set() {
+        let now = Instant::now();
+        let mut timers = Timers::new();
+        for value in 0..10_000 {
+            timers.set(now, value);
+        }
+        let expected: Vec<_> = (0..10_000).collect();
+        assert_eq!(take_all_due(&mut timers, now), expected);
+    }
+
+    #[test]
+    fn what_is_left_can_be_taken_in_any_case() {
+        let start = Instant::now();
+        let mut timers = Timers::new();
+        let number = timers.set(after(start, 1_000_000), 'a');
+        assert_eq!(timers.take_any(), Some('a'));
+        assert_eq!(timers.take_any(), None);
+        assert_eq!(timers.cancel(number), None);
+    }
+}

@@ -44,7 +44,9 @@ impl<T> Timers<T> {
 
     /// The earliest deadline.
     pub(crate) fn earliest(&self) -> Option<Instant> {
-        self.queue.first_key_value().map(|(&(deadline, _), _)| deadline)
+        self.queue
+            .first_key_value()
+            .map(|(&(deadline, _), _)| deadline)
     }
 
     /// Takes the earliest timer if it is due.

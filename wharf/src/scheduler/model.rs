@@ -1,0 +1,538 @@
+//! Model checks of the scheduler: a few threads, in every order in which they can run up to a bound on the number
+//! of pre-emptions. `ci/model.sh` runs them.
+//!
+//! A [`Worker`] does what `Port::run` in `raw/wait.rs` does; the kernel is the model [`Kernel`], which keeps the
+//! promises of a driver and no more. Every check watches for the same four things:
+//!
+//! - A wake that is lost leaves a thread asleep for ever. The checker reports the deadlock.
+//! - A packet that is lost, or handed out twice, shows in [`Port::taken`].
+//! - More threads at work than the gate allows show in [`Port::begin`] as soon as they are.
+//! - A count that is not given back shows in [`check`] at the end.
+//!
+//! Where packets have to be handled *at the same time*, their handlers [meet](Port::meet): neither returns before
+//! both have begun. A thread that was not released beside work is a deadlock then.
+
+use std::sync::atomic::AtomicUsize as Tally;
+
+use loom::thread;
+
+use super::{Parker, Release, Scheduler, Standing, Step, Visit};
+use crate::sync::{Arc, AtomicUsize, Condvar, Mutex, Ordering};
+
+/// What is posted, raised and delivered: an index of [`Port::taken`].
+type Packet = usize;
+
+/// What the threads that watch see: an eventfd and some sockets in an edge-triggered epoll set.
+#[derive(Default)]
+struct Kernel {
+    pending: Mutex<Pending>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Pending {
+    woken: bool,
+    events: Vec<Packet>,
+}
+
+impl Kernel {
+    /// Ends one wait, or the next one. Two wakes may end the same wait.
+    fn wake(&self) {
+        self.pending.lock().woken = true;
+        // Not one of them, although the kernel wakes one: nothing may depend on which of them it is, nor on
+        // another's not coming first.
+        self.changed.notify_all();
+    }
+
+    /// Work becomes ready. One watcher learns of it, once.
+    fn raise(&self, packet: Packet) {
+        self.pending.lock().events.push(packet);
+        self.changed.notify_all();
+    }
+
+    fn wait(&self, visit: &mut Visit<Packet, Packet>) {
+        let mut pending = self.pending.lock();
+        while !pending.woken && pending.events.is_empty() {
+            pending = self.changed.wait(pending, None);
+        }
+        pending.harvest(visit);
+    }
+
+    /// A wait with the time-out 0.
+    fn look(&self, visit: &mut Visit<Packet, Packet>) {
+        self.pending.lock().harvest(visit);
+    }
+}
+
+impl Pending {
+    fn harvest(&mut self, visit: &mut Visit<Packet, Packet>) {
+        visit.woken |= std::mem::take(&mut self.woken);
+        visit.ready.append(&mut self.events);
+    }
+}
+
+struct Port {
+    scheduler: Scheduler<Packet, Packet>,
+    kernel: Kernel,
+    /// Threads in handlers, or at work that the scheduler gave them.
+    active: AtomicUsize,
+    met: (Mutex<usize>, Condvar),
+    /// How often each packet was handed out. Not the checker's atomics: this is the test's own book-keeping, and
+    /// every access of theirs multiplies the orders to try.
+    taken: Vec<Tally>,
+    left: Tally,
+}
+
+impl Port {
+    fn new(concurrency: usize, packets: usize) -> Arc<Port> {
+        const BATCH_MAX: usize = 16;
+        Arc::new(Port {
+            scheduler: Scheduler::new(concurrency, BATCH_MAX),
+            kernel: Kernel::default(),
+            active: AtomicUsize::new(0),
+            met: (Mutex::new(0), Condvar::new()),
+            taken: (0..packets).map(|_| Tally::new(0)).collect(),
+            left: Tally::new(packets),
+        })
+    }
+
+    fn post(&self, packet: Packet) {
+        self.carry_out(self.scheduler.complete(packet));
+    }
+
+    fn close(&self) {
+        let (_, release) = self.scheduler.close();
+        self.carry_out(release);
+    }
+
+    fn carry_out(&self, release: Release) {
+        match release {
+            Release::Nobody => {}
+            Release::Watcher => self.kernel.wake(),
+            Release::Parked(parker) => parker.release(),
+        }
+    }
+
+    fn begin(&self) {
+        let active = self.active.fetch_add(1, Ordering::Relaxed);
+        assert!(
+            active < self.scheduler.concurrency(),
+            "the gate is exceeded"
+        );
+    }
+
+    fn end(&self) {
+        self.active.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Notes that a packet was handed out; says whether it was the last.
+    fn note(&self, packet: Packet) -> bool {
+        let before = self.taken[packet].fetch_add(1, Ordering::Relaxed);
+        assert_eq!(before, 0, "packet {packet} was handed out twice");
+        self.left.fetch_sub(1, Ordering::Relaxed) == 1
+    }
+
+    /// Returns once two handlers have called it.
+    fn meet(&self) {
+        let mut met = self.met.0.lock();
+        *met += 1;
+        self.met.1.notify_all();
+        while *met < 2 {
+            met = self.met.1.wait(met, None);
+        }
+    }
+}
+
+/// How long a wait lasts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    Endless,
+    /// Over as soon as there would be something to wait for: any release comes too late to end it, which is the
+    /// race to look at. A parked thread so leaves its parker released.
+    None,
+}
+
+/// How a wait ended.
+#[derive(Debug, PartialEq, Eq)]
+enum End {
+    Delivered(Packet),
+    TimedOut,
+    Closed,
+}
+
+/// A thread of the pool, and what it keeps between two waits.
+struct Worker {
+    port: Arc<Port>,
+    standing: Standing,
+    parker: Arc<Parker>,
+    visit: Visit<Packet, Packet>,
+}
+
+impl Worker {
+    fn new(port: &Arc<Port>) -> Worker {
+        Worker {
+            port: port.clone(),
+            standing: Standing::Away,
+            parker: Arc::default(),
+            visit: Visit::default(),
+        }
+    }
+
+    fn wait(&mut self, patience: Patience) -> End {
+        self.visit.expired = false;
+        loop {
+            let (step, release) =
+                self.port
+                    .scheduler
+                    .visit(&mut self.standing, &self.parker, &mut self.visit, 1);
+            self.port.carry_out(release);
+            match step {
+                Step::Deliver => {
+                    let packet = self.visit.delivered.pop().expect("a packet was delivered");
+                    assert_eq!(self.visit.delivered, []);
+                    return End::Delivered(packet);
+                }
+                Step::Work => self.work(),
+                Step::Watch if patience == Patience::Endless => {
+                    self.port.kernel.wait(&mut self.visit);
+                }
+                Step::Watch => {
+                    self.port.kernel.look(&mut self.visit);
+                    self.visit.expired = true;
+                }
+                Step::Park if patience == Patience::Endless => self.parker.park(None),
+                Step::Park => self.visit.expired = true,
+                Step::TimedOut => return End::TimedOut,
+                Step::Closed => return End::Closed,
+            }
+        }
+    }
+
+    fn work(&mut self) {
+        self.port.begin();
+        assert_ne!(self.visit.batch, []);
+        self.visit.completed.append(&mut self.visit.batch);
+        self.port.end();
+    }
+
+    /// Handles the packet of a wait, if it brought one; says whether it did.
+    fn handle(&mut self, end: End, handler: impl Fn(&Port, Packet)) -> bool {
+        let End::Delivered(packet) = end else {
+            return false;
+        };
+        self.port.begin();
+        let last = self.port.note(packet);
+        handler(&self.port, packet);
+        if last {
+            self.port.close();
+        }
+        self.port.end();
+        true
+    }
+
+    /// Waits and handles until the port is closed, which whoever takes the last packet does.
+    fn serve(mut self, handler: impl Fn(&Port, Packet)) {
+        loop {
+            let end = self.wait(Patience::Endless);
+            if !self.handle(end, &handler) {
+                return;
+            }
+        }
+    }
+
+    fn wait_and_handle(&mut self, patience: Patience) -> bool {
+        let end = self.wait(patience);
+        self.handle(end, |_, _| {})
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // As `Member::leave`. Were it to visit in any case, it would make up for a close that was not passed on.
+        if self.standing == Standing::Away {
+            return;
+        }
+        let release = self.port.scheduler.leave(&mut self.standing, &self.parker);
+        self.port.carry_out(release);
+    }
+}
+
+/// Runs `scenario` in every order: threads of the pool, and what the caller's thread does meanwhile.
+fn check(
+    concurrency: usize,
+    packets: usize,
+    workers: &[fn(Worker)],
+    meanwhile: impl Fn(&Arc<Port>) + Send + Sync + 'static,
+) {
+    let workers = workers.to_vec();
+    loom::model(move || {
+        let port = Port::new(concurrency, packets);
+        let start = |work: &fn(Worker)| {
+            let (work, worker) = (*work, Worker::new(&port));
+            thread::spawn(move || work(worker))
+        };
+        let threads: Vec<_> = workers.iter().map(start).collect();
+        meanwhile(&port);
+        for thread in threads {
+            thread.join().expect("a worker panicked");
+        }
+        settle(&port);
+    });
+}
+
+/// All workers are gone: every packet was handed out once, or dropped since the port was closed before.
+fn settle(port: &Port) {
+    let queued = port.scheduler.counts().queued;
+    let mut drained = Vec::new();
+    if port.scheduler.is_closed() {
+        port.scheduler.drain(&mut drained);
+    }
+    // The operations of work that is dropped, here or in the kernel, are cancelled elsewhere.
+    let dropped = queued - drained.len() + port.kernel.pending.lock().events.len();
+    for packet in drained {
+        port.note(packet);
+    }
+    assert_eq!(
+        port.left.load(Ordering::Relaxed),
+        dropped,
+        "packets were lost"
+    );
+    let counts = port.scheduler.counts();
+    assert_eq!((counts.running, counts.parked, counts.queued), (0, 0, 0));
+}
+
+fn serve(worker: Worker) {
+    worker.serve(|_, _| {});
+}
+
+fn serve_and_meet(worker: Worker) {
+    worker.serve(|port, _| port.meet());
+}
+
+/// Takes one packet, then exits, as a running thread that gives its place back.
+fn take_one(mut worker: Worker) {
+    assert!(worker.wait_and_handle(Patience::Endless));
+}
+
+/// Gives up at once; exits, whether or not it got a packet.
+fn try_once(mut worker: Worker) {
+    worker.wait_and_handle(Patience::None);
+}
+
+fn try_once_and_meet(mut worker: Worker) {
+    let end = worker.wait(Patience::None);
+    worker.handle(end, |port, _| port.meet());
+}
+
+/// Gives up, then comes back to stay.
+fn try_then_serve(mut worker: Worker) {
+    worker.wait_and_handle(Patience::None);
+    serve(worker);
+}
+
+/// Closes the port in its handler, or is told that it is closed; waits for the other to be as far.
+fn close_and_meet(mut worker: Worker) {
+    let end = worker.wait(Patience::Endless);
+    let handled = worker.handle(end, |port, _| {
+        port.close();
+        port.meet();
+    });
+    if !handled {
+        worker.port.meet();
+    }
+}
+
+/// Takes a look at the kernel before each wait, as a thread does that has been busy for long: it may take the
+/// wake that was meant for a watcher.
+fn look_and_serve(mut worker: Worker) {
+    loop {
+        worker.port.kernel.look(&mut worker.visit);
+        let end = worker.wait(Patience::Endless);
+        if !worker.handle(end, |port, _| port.meet()) {
+            return;
+        }
+    }
+}
+
+#[test]
+fn posts_are_taken_through_a_narrow_gate() {
+    check(1, 2, &[serve, serve], |port| {
+        port.post(0);
+        port.post(1);
+    });
+}
+
+#[test]
+fn posts_of_two_threads_are_taken() {
+    check(
+        1,
+        2,
+        &[serve, |worker| worker.port.clone().post(0)],
+        |port| port.post(1),
+    );
+}
+
+#[test]
+fn two_posts_release_two_threads() {
+    check(2, 2, &[serve_and_meet, serve_and_meet], |port| {
+        port.post(0);
+        port.post(1);
+    });
+}
+
+#[test]
+fn two_posts_release_two_of_three_threads() {
+    check(
+        2,
+        2,
+        &[serve_and_meet, serve_and_meet, serve_and_meet],
+        |port| {
+            port.post(0);
+            port.post(1);
+        },
+    );
+}
+
+#[test]
+fn two_events_release_two_threads() {
+    check(2, 2, &[serve_and_meet, serve_and_meet], |port| {
+        port.kernel.raise(0);
+        port.kernel.raise(1);
+    });
+}
+
+#[test]
+fn an_event_and_a_post_release_two_threads() {
+    check(2, 2, &[serve_and_meet, serve_and_meet], |port| {
+        port.post(0);
+        port.kernel.raise(1);
+    });
+}
+
+#[test]
+fn events_are_taken_through_a_narrow_gate() {
+    check(1, 3, &[serve, serve], |port| {
+        port.kernel.raise(0);
+        port.post(1);
+        port.kernel.raise(2);
+    });
+}
+
+#[test]
+fn a_handler_may_wait_for_what_it_posted() {
+    let serve: fn(Worker) = |worker| {
+        worker.serve(|port, packet| {
+            if packet == 0 {
+                port.post(1);
+            }
+            port.meet();
+        });
+    };
+    check(2, 2, &[serve, serve], |port| port.post(0));
+}
+
+#[test]
+fn a_look_may_take_the_wake_of_a_watcher() {
+    check(2, 2, &[serve_and_meet, look_and_serve], |port| {
+        port.post(0);
+        port.post(1);
+    });
+}
+
+#[test]
+fn a_thread_that_leaves_hands_over() {
+    check(1, 2, &[take_one, take_one], |port| {
+        port.post(0);
+        port.post(1);
+    });
+}
+
+#[test]
+fn a_thread_that_leaves_hands_over_the_watch() {
+    check(1, 2, &[take_one, take_one], |port| {
+        port.post(0);
+        port.kernel.raise(1);
+    });
+}
+
+#[test]
+fn a_time_out_may_race_with_a_release() {
+    check(1, 2, &[serve, try_once], |port| {
+        port.post(0);
+        port.post(1);
+    });
+}
+
+#[test]
+fn a_time_out_hands_over_the_watch() {
+    check(1, 1, &[serve, try_once], |port| port.kernel.raise(0));
+}
+
+#[test]
+fn a_release_that_came_too_late_ends_no_later_wait() {
+    check(1, 2, &[serve, try_then_serve], |port| {
+        port.post(0);
+        port.post(1);
+    });
+}
+
+#[test]
+fn a_parked_thread_that_gives_up_leaves_the_gate_to_others() {
+    check(
+        2,
+        2,
+        &[serve_and_meet, serve_and_meet, try_once_and_meet],
+        |port| {
+            port.post(0);
+            port.post(1);
+        },
+    );
+}
+
+#[test]
+fn close_releases_everybody() {
+    check(1, 0, &[serve, serve, serve], |port| port.close());
+}
+
+#[test]
+fn close_releases_all_watchers() {
+    check(2, 0, &[serve, serve], |port| port.close());
+}
+
+#[test]
+fn close_does_not_wait_for_room_in_the_gate() {
+    check(1, 1, &[close_and_meet, close_and_meet], |port| port.post(0));
+}
+
+#[test]
+fn close_may_race_with_a_post() {
+    check(
+        1,
+        1,
+        &[serve, serve, |worker| worker.port.clone().post(0)],
+        |port| port.close(),
+    );
+}
+
+#[test]
+fn close_may_race_with_an_event() {
+    check(1, 1, &[serve, serve], |port| {
+        port.kernel.raise(0);
+        port.close();
+    });
+}
+
+#[test]
+fn close_may_race_with_close() {
+    check(
+        1,
+        0,
+        &[serve, serve, |worker| worker.port.clone().close()],
+        |port| port.close(),
+    );
+}
+
+#[test]
+fn close_may_race_with_a_time_out() {
+    check(1, 0, &[serve, serve, try_once], |port| port.close());
+}

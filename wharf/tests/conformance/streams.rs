@@ -1,0 +1,1263 @@
+//! Statements 19 to 33: connected streams, accepting and connecting.
+
+use std::{
+    collections::HashSet,
+    io::{ErrorKind, Read, Write},
+    net::{Ipv4Addr, Shutdown, TcpListener, TcpStream},
+    sync::{Arc, Barrier, Mutex, mpsc},
+    thread,
+};
+
+use bytes::Bytes;
+use socket2::{Domain, SockRef, Type};
+use wharf::{
+    Buffer, Completion, CompletionPort, Connection, Done, DriverChoice, Listener, OperationId,
+    Payload, Pool, Socket, Workers,
+};
+
+use crate::harness::*;
+
+pub fn s19_an_orderly_end_is_0_bytes_and_so_is_the_next_receive(driver: DriverChoice) {
+    let port = port(driver, 1);
+    let (socket, mut peer) = pair(&port, ());
+    socket.receive(Buffer::with_capacity(8)).expect("a start");
+    peer.write_all(b"bye").expect("a write");
+    drop(peer);
+    assert_eq!(received(&port)[..], *b"bye");
+    for _ in 0..2 {
+        socket.receive(Buffer::with_capacity(8)).expect("a start");
+        assert!(received(&port).is_empty());
+        socket.receive_from(&Pool::new(8)).expect("a start");
+        assert!(received(&port).is_empty());
+        socket.readable().expect("a start");
+        assert_eq!(next(&port).result.expect("success"), 0);
+    }
+    assert_eq!(socket.traffic(), Some((3, 0)));
+}
+
+pub fn s19_several_receives_under_way_all_see_the_end(driver: DriverChoice) {
+    let port = port(driver, 1);
+    let (socket, peer) = pair(&port, ());
+    for _ in 0..3 {
+        socket.receive(Buffer::with_capacity(8)).expect("a start");
+    }
+    drop(peer);
+    for _ in 0..3 {
+        assert!(received(&port).is_empty());
+    }
+}
+
+pub fn s20_a_reset_fails_the_pending_receive_and_whatever_is_started_after_it(
+    driver: DriverChoice,
+) {
+    let port = port(driver, 1);
+    let (socket, peer) = pair(&port, ());
+    socket.receive(Buffer::with_capacity(8)).expect("a start");
+    socket.receive(Buffer::with_capacity(9)).expect("a start");
+    expect_nothing(&port);
+    reset(peer);
+    for capacity in [8, 9] {
+        let completion = next(&port);
+        assert_eq!(failed(&completion), ErrorKind::ConnectionReset);
+        let Done::Received { buffer, .. } = completion.done else {
+            panic!("it was a receive");
+        };
+        assert_eq!(
+            (buffer.capacity(), buffer.len()),
+            (capacity, 0),
+            "the buffer comes back"
+        );
+    }
+    let refused = socket
+        .receive(Buffer::with_capacity(8))
+        .expect_err("a refusal");
+    assert_eq!(refused.error.kind(), ErrorKind::ConnectionReset);
+    let refused = socket.send(&b"ahoy"[..]).expect_err("a refusal");
+    assert_eq!(refused.error.kind(), ErrorKind::ConnectionReset);
+    socket.shutdown().expect_err("a refusal");
+    expect_nothing(&port);
+}
+
+/// A way to start a receive.
+type Start<'a> = dyn Fn(&Socket<()>) -> OperationId + 'a;
+
+pub fn s20_a_reset_is_no_end_of_file_however_the_receive_is_made(driver: DriverChoice) {
+    let port = port(driver, 1);
+    let pool = Pool::new(8);
+    let starts: [&Start; 5] = [
+        &|socket| socket.receive(Buffer::with_capacity(8)).expect("a start"),
+        &|socket| socket.receive(Buffer::with_capacity(0)).expect("a start"),
+        &|socket| socket.receive_from(&pool).expect("a start"),
+        &|socket| {
+            socket
+                .receive_many(vec![Buffer::with_capacity(8)])
+                .expect("a start")
+        },
+        &|socket| socket.readable().expect("a start"),
+    ];
+    for start in starts {
+        // Started before the reset, and after it.
+        let (socket, peer) = pair(&port, ());
+        start(&socket);
+        reset(peer);
+        assert_eq!(failed(&next(&port)), ErrorKind::ConnectionReset);
+        let (socket, peer) = pair(&port, ());
+        reset(peer);
+        until_reset(&socket);
+        start(&socket);
+        assert_eq!(failed(&next(&port)), ErrorKind::ConnectionReset);
+    }
+    assert_eq!(pool.given(), 0);
+}
+
+pub fn s20_a_reset_fails_pending_sends_beside_a_pending_receive(driver: DriverChoice) {
+    let port = port(driver, 1);
+    let (socket, peer) = narrow_pair(&port, ());
+    let receive = socket.receive(Buffer::with_capacity(8)).expect("a start");
+    socket.send(pattern(BIG)).expect("a start");
+    socket.send(&b"behind it"[..]).expect("a start");
+    socket.shutdown().expect("a start");
+    reset(peer);
+    for _ in 0..4 {
+        let completion = next(&port);
+        let kind = failed(&completion);
+        // Linux tells of the reset once; whoever writes after that is told of a broken pipe.
+        let told_apart = completion.operation == receive || kind != ErrorKind::BrokenPipe;
+        assert!(
+            kind == ErrorKind::ConnectionReset || !told_apart,
+            "{completion:?}"
+        );
+    }
+    expect_nothing(&port);
+    assert_eq!(socket.unsent(), 0);
+}
+
+pub fn s20_a_reset_that_a_send_noticed_first_is_no_end_of_file(driver: DriverChoice) {
+    let port = port(driver, 1);
+    // With the receive under way already, and started afterwards.
+    for before in [true, false] {
+        let (socket, peer) = pair(&port, ());
+        let receive = || socket.receive(Buffer::with_capacity(8)).map(drop);
+        if before {
+            receive().expect("a start");
+        }
+        reset(peer);
+        until_reset(&socket);
+        let send = socket.send(&b"ahoy"[..]).expect("a start");
+        if before {
+            let both = [next(&port), next(&port)];
+            assert!(both.iter().any(|completion| completion.operation == send));
+            assert!(
+                both.iter()
+                    .all(|completion| failed(completion) == ErrorKind::ConnectionReset)
+            );
+        } else {
+            assert_eq!(failed(&next(&port)), ErrorKind::ConnectionReset);
+            match receive() {
+                Ok(()) => assert_eq!(failed(&next(&port)), ErrorKind::ConnectionReset),
+                Err(refused) => assert_eq!(refused.error.kind(), ErrorKind::ConnectionReset),
+            }
+        }
+        let refused = socket
+            .receive(Buffer::with_capacity(8))
+            .expect_err("a refusal");
+        assert_eq!(refused.error.kind(), ErrorKind::ConnectionReset);
+    }
+}
+
+pub fn s21_a_receive_brings_at_least_1_byte_and_at_most_its_buffer(driver: DriverChoice) {
+    let port = port(driver, 1);
+    let (socket, mut peer) = pair(&port, ());
+    peer.write_all(b"0123456789").expect("a write");
+    until_arrived(&socket, 10);
+    for part in [&b"0123"[..], b"4567", b"89"] {
+        socket.receive(Buffer::with_capacity(4)).expect("a start");
+        assert_eq!(received(&port)[..], *part);
+    }
+    socket.receive(Buffer::with_capacity(4)).expect("a start");
+    expect_nothing(&port);
+    peer.write_all(b"!").expect("a write");
+    assert_eq!(received(&port)[..], *b"!");
+    // What a buffer held before is no part of what was received.
+    socket
+        .receive(Buffer::from(b"old bytes".to_vec()))
+        .expect("a start");
+    peer.write_all(b"new").expect("a write");
+    assert_eq!(received(&port)[..], *b"new");
+    assert_eq!(socket.traffic(), Some((14, 0)));
+}
+
+pub fn s22_a_receive_into_0_bytes_waits_for_data_and_takes_none(driver: DriverChoice) {
+    let port = port(driver, 1);
+    let (socket, mut peer) = pair(&port, ());
+    let ask = || {
+        socket.receive(Buffer::with_capacity(0)).expect("a start");
+        socket.readable().expect("a start");
+        socket.receive_many(Vec::new()).expect("a start");
+    };
+    let answered = || {
+        for _ in 0..3 {
+            assert_eq!(next(&port).result.expect("success"), 0);
+        }
+    };
+    ask();
+    expect_nothing(&port);
+    peer.write_all(b"ahoy").expect("a write");
+    answered();
+    // Data is there already.
+    ask();
+    answered();
+    assert_eq!(socket.unread().expect("a number"), 4);
+    socket.receive(Buffer::with_capacity(8)).expect("a start");
+    assert_eq!(received(&port)[..], *b"ahoy");
+    // There is none any more; then there is the end.
+    ask();
+    expect_nothing(&port);
+    drop(peer);
+    answered();
+}
+
+pub fn s22_idle_receives_from_a_pool_own_no_buffer(driver: DriverChoice) {
+    let port = port(driver, 1);
+    let pool = Pool::new(64);
+    let mut pairs: Vec<_> = (0..100).map(|key| pair(&port, key)).collect();
+    for (socket, _) in &pairs {
+        socket.receive_from(&pool).expect("a start");
+    }
+    expect_nothing(&port);
+    assert_eq!(pool.given(), 0);
+
+    pairs[42].1.write_all(b"ahoy").expect("a write");
+    let completion = next(&port);
+    assert_eq!((completion.key, pool.given()), (42, 1));
+    let Done::Received { buffer, .. } = completion.done else {
+        panic!("it was a receive");
+    };
+    assert_eq!(buffer[..], *b"ahoy");
+    drop(buffer);
+    expect_nothing(&port);
+    assert_eq!(pool.given(), 0);
+}
+
+pub fn s22_a_failed_receive_from_a_pool_holds_no_buffer(driver: DriverChoice) {
+    let port = port(driver, 1);
+    let pool = Pool::with_limit(64, 1);
+    let (socket, peer) = pair(&port, ());
+    socket.receive_from(&pool).expect("a start");
+    reset(peer);
+    let completion = next(&port);
+    assert_eq!(failed(&completion), ErrorKind::ConnectionReset);
+    let Done::Received { buffer, .. } = &completion.done else {
+        panic!("it was a receive");
+    };
+    assert_eq!(
+        (buffer.capacity(), pool.given()),
+        (0, 0),
+        "it had no use for one"
+    );
+}
+
+/// A pool of which every buffer is given out, as many sockets whose receives wait for one, and the buffer.
+fn waiting_for_buffers(
+    port: &CompletionPort<u8>,
+    count: u8,
+) -> (Pool, Buffer, Vec<(Socket<u8>, TcpStream)>) {
+    let pool = Pool::with_limit(16, 1);
+    let held = pool.get().expect("the first buffer");
+    assert!(pool.get().is_none(), "there is no second");
+    let mut pairs: Vec<_> = (0..count).map(|key| pair(port, key)).collect();
+    for (socket, peer) in &mut pairs {
+        socket.receive_from(&pool).expect("a start");
+        peer.write_all(&[*socket.key()]).expect("a write");
+        // One after the other, so that their order is known.
+        until_arrived(socket, 1);
+        expect_nothing(port);
+    }
+    (pool, held, pairs)
+}
+
+pub fn s22_receives_wait_for_a_pool_that_is_at_its_limit_and_go_on_in_order(driver: DriverChoice) {
+    let port = port(driver, 1);
+    let (pool, held, pairs) = waiting_for_buffers(&port, 5);
+    let mut held = Some(held);
+    for key in 0..5 {
+        drop(held.take());
+        let completion = next(&port);
+        assert_eq!(completion.key, key);
+        assert_eq!(completion.result.as_ref().expect("none fails for it"), &1);
+        let Done::Received { buffer, .. } = completion.done else {
+            panic!("it was a receive");
+        };
+        assert_eq!(buffer[..], [key]);
+        assert_eq!(pool.given(), 1);
+        expect_nothing(&port);
+        held = Some(buffer);
+    }
+    drop((held, pairs));
+    assert_eq!(pool.given(), 0);
+}
+
+pub fn s22_many_clients_share_few_buffers_and_lose_nothing(driver: DriverChoice) {
+    const CLIENTS: usize = 24;
+    const LEN: usize = 100_000;
+    let port = port(driver, 2);
+    let pool = Pool::with_limit(512, 3);
+    let buffers = pool.clone();
+    let workers = Workers::start(&port, 4, move |_, completion| match completion.done {
+        Done::Received { socket, buffer } if !buffer.is_empty() => drop(socket.send(buffer)),
+        Done::Sent { socket, .. } => drop(socket.receive_from(&buffers)),
+        _ => {}
+    });
+    let clients = (0..CLIENTS).map(|key| {
+        let (socket, peer) = pair(&port, key);
+        socket.receive_from(&pool).expect("a start");
+        thread::spawn(move || {
+            let message: Vec<_> = pattern(LEN).iter().map(|byte| byte ^ key as u8).collect();
+            let reader = read_later(peer.try_clone().expect("a clone"), LEN);
+            for part in message.chunks(1 + 97 * (key + 1)) {
+                (&peer).write_all(part).expect("a write");
+            }
+            assert!(
+                reader.join().expect("an echo").0 == message,
+                "client {key} gets its own bytes back"
+            );
+        })
+    });
+    for client in clients.collect::<Vec<_>>() {
+        client.join().expect("the client is served");
+    }
+    eventually("all buffers are back", || pool.given() == 0);
+    port.close();
+    workers.expect("workers").join();
+}
+
+pub fn s22_a_buffer_goes_to_the_next_when_the_first_in_line_is_cancelled(driver: DriverChoice) {
+    let port = port(driver, 1);
+    let (pool, held, pairs) = waiting_for_buffers(&port, 3);
+    assert_eq!(pairs[0].0.cancel_all(), 1);
+    cancelled(next(&port));
+    assert!(pairs[1].0.close());
+    cancelled(next(&port));
+    drop(held);
+    assert_eq!(next(&port).key, 2);
+    assert_eq!(pool.given(), 0);
+}
+
+pub fn s22_a_buffer_goes_to_the_next_when_its_receive_is_cancelled_meanwhile(driver: DriverChoice) {
+    let port = port(driver, 1);
+    let (_pool, held, pairs) = waiting_for_buffers(&port, 2);
+    // The first is told of the buffer, and cancelled before any thread has come by to take it.
+    drop(held);
+    pairs[0].0.cancel_all();
+    cancelled(next(&port));
+    assert_eq!(next(&port).key, 1);
+}
+
+pub fn s22_a_buffer_goes_to_the_next_when_the_first_in_line_has_its_own_by_now(
+    driver: DriverChoice,
+) {
+    let port = port(driver, 1);
+    let (pool, held, pairs) = waiting_for_buffers(&port, 2);
+    pairs[0].0.cancel_all();
+    cancelled(next(&port));
+    pairs[0]
+        .0
+        .receive(Buffer::with_capacity(16))
+        .expect("a start");
+    drop(held);
+    let mut keys = [next(&port).key, next(&port).key];
+    keys.sort_unstable();
+    assert_eq!(keys, [0, 1]);
+    assert_eq!(pool.given(), 0);
+}
+
+pub fn s22_a_receive_with_its_own_buffer_does_not_wait_for_a_pool(driver: DriverChoice) {
+    let port = port(driver, 1);
+    let (_pool, _held, pairs) = waiting_for_buffers(&port, 1);
+    pairs[0].0.cancel_all();
+    cancelled(next(&port));
+    // The data that the pool had no buffer for is there still.
+    pairs[0]
+        .0
+        .receive(Buffer::with_capacity(16))
+        .expect("a start");
+    assert_eq!(received(&port)[..], [0]);
+}
+
+/// Reads on a thread of its own, so that nothing the port does has to wait for it.
+fn read_later(mut peer: TcpStream, len: usize) -> thread::JoinHandle<(Vec<u8>, TcpStream)> {
+    thread::spawn(move || {
+        let mut all = vec![0; len];
+        peer.read_exact(&mut all).expect("all of it");
+        (all, peer)
+    })
+}
+
+pub fn s23_a_send_completes_when_all_of_its_bytes_are_taken(driver: DriverChoice) {
+    let port = port(driver, 1);
+    let (socket, peer) = narrow_pair(&port, ());
+    let payload = pattern(BIG);
+    socket.send(payload.clone()).expect("a start");
+    expect_nothing(&port);
+    assert!((1..BIG).contains(&socket.unsent()), "{}", socket.unsent());
+    let reader = read_later(peer, BIG);
+    assert_eq!(sent(&port)[..], payload);
+    assert_eq!(
+        (socket.unsent(), socket.traffic()),
+        (0, Some((0, BIG as u64)))
+    );
+    assert!(reader.join().expect("it ends well").0 == payload);
+}
+
+pub fn s23_a_send_of_nothing_completes(driver: DriverChoice) {
+    let port = port(driver, 1);
+    let (socket, mut peer) = pair(&port, ());
+    socket.send(Buffer::with_capacity(8)).expect("a start");
+    assert!(sent(&port).is_empty());
+    socket.send_many(Vec::new()).expect("a start");
+    assert_eq!(next(&port).result.expect("success"), 0);
+    socket.send(&b"ahoy"[..]).expect("a start");
+    assert_eq!(sent(&port)[..], *b"ahoy");
+    peer.read_exact(&mut [0; 4]).expect("the stream goes on");
+}
+
+/// A port on which this thread runs, with `queued` more packets behind the one that it took.
+fn busy_port(driver: DriverChoice, concurrency: usize, queued: u32) -> CompletionPort<u32> {
+    let port = port(driver, concurrency);
+    (0..=queued).for_each(|key| port.post(key, 0).expect("a post"));
+    assert_eq!(next(&port).key, 0);
+    port
+}
+
+pub fn s23_a_send_that_its_starter_leaves_behind_goes_out_through_another_thread(
+    driver: DriverChoice,
+) {
+    // A driver may put a send off that is started while other work waits, to let it go with that.
+    let port = busy_port(driver, 2, 5);
+    let (socket, mut peer) = pair(&port, 100);
+    socket.send(&b"ahoy"[..]).expect("a start");
+    let crew = Crew::new(&port, 1);
+    for key in 1..=5 {
+        crew.wait(0);
+        assert_eq!(crew.released(&key), 0);
+    }
+    crew.wait(0);
+    peer.read_exact(&mut [0; 4]).expect("the bytes leave");
+    assert_eq!(crew.released(&100), 0);
+}
+
+pub fn s23_a_send_leaves_although_its_starter_does_not_come_back(driver: DriverChoice) {
+    if driver == DriverChoice::Uring {
+        // Not promised yet; see `NOT_COVERED`.
+        return;
+    }
+    let port = busy_port(driver, 1, 5);
+    let (socket, mut peer) = pair(&port, 100);
+    socket.send(&b"ahoy"[..]).expect("a start");
+    peer.set_read_timeout(Some(10 * QUIET)).expect("a time-out");
+    peer.read_exact(&mut [0; 4])
+        .expect("the bytes leave while the handler is busy");
+}
+
+pub fn s24_sends_leave_in_call_order_from_any_thread_and_whole(driver: DriverChoice) {
+    const THREADS: usize = 4;
+    const FRAMES: usize = 400;
+    let port = port(driver, 2);
+    let (socket, mut peer) = narrow_pair(&port, ());
+    let (done, completions) = mpsc::channel();
+    let workers = Workers::start(&port, 3, move |_, completion| {
+        let _ = done.send(completion.result.ok());
+    });
+    let number = Arc::new(Mutex::new(0_usize));
+    let starters = [(); THREADS].map(|()| {
+        let (socket, number) = (socket.clone(), number.clone());
+        thread::spawn(move || {
+            loop {
+                let mut number = number.lock().expect("no panic");
+                if *number == FRAMES {
+                    return;
+                }
+                socket.send(frame(*number)).expect("a start");
+                *number += 1;
+            }
+        })
+    });
+    // The peer reads late: nearly all of them wait in line.
+    for starter in starters {
+        starter.join().expect("it ends well");
+    }
+    assert!(socket.unsent() > 0);
+    for number in 0..FRAMES {
+        let expected = frame(number);
+        let mut got = vec![0; expected.len()];
+        peer.read_exact(&mut got).expect("a frame");
+        assert!(got == expected, "frame {number} comes next and whole");
+    }
+    for _ in 0..FRAMES {
+        told(&completions).expect("each send succeeds");
+    }
+    port.close();
+    workers.expect("workers").join();
+}
+
+/// A message that tells its number in each of its bytes; lengths vary a lot.
+fn frame(number: usize) -> Vec<u8> {
+    let len = 1 + (number * 7919) % 20_000;
+    (number as u32)
+        .to_be_bytes()
+        .into_iter()
+        .cycle()
+        .take(len)
+        .collect()
+}
+
+pub fn s24_receives_fill_in_call_order(driver: DriverChoice) {
+    let port = port(driver, 1);
+    let (socket, mut peer) = pair(&port, ());
+    let pool = Pool::new(3);
+    let first = socket.receive(Buffer::with_capacity(3)).expect("a start");
+    let many = vec![Buffer::with_capacity(2), Buffer::with_capacity(1)];
+    let second = socket.receive_many(many).expect("a start");
+    let third = socket.receive_from(&pool).expect("a start");
+    let fourth = socket.receive(Buffer::with_capacity(3)).expect("a start");
+    peer.write_all(b"aaabbbcccddd").expect("a write");
+    let mut got = Vec::new();
+    for operation in [first, second, third, fourth] {
+        let completion = next(&port);
+        assert_eq!(completion.operation, operation);
+        match completion.done {
+            Done::Received { buffer, .. } => got.extend_from_slice(&buffer),
+            Done::ReceivedMany { buffers, .. } => {
+                got.extend(buffers.iter().flat_map(|buffer| buffer.to_vec()))
+            }
+            other => panic!("it was a receive, not {other:?}"),
+        }
+    }
+    assert_eq!(got, b"aaabbbcccddd");
+}
+
+pub fn s25_gathered_payloads_are_one_operation(driver: DriverChoice) {
+    let port = port(driver, 1);
+    let (socket, peer) = narrow_pair(&port, ());
+    let whole = pattern(BIG);
+    // More pieces than one system call takes, of all kinds, empty ones among them.
+    let mut payloads: Vec<Payload> = vec![Bytes::new().into()];
+    for (index, piece) in whole.chunks(BIG / 300).enumerate() {
+        payloads.push(match index % 2 {
+            0 => Bytes::copy_from_slice(piece).into(),
+            _ => Buffer::from(piece.to_vec()).into(),
+        });
+        payloads.push(Buffer::default().into());
+    }
+    let count = payloads.len();
+    let operation = socket.send_many(payloads).expect("a start");
+    expect_nothing(&port);
+    let reader = read_later(peer, BIG);
+    let completion = next(&port);
+    assert_eq!(
+        (completion.operation, completion.transferred),
+        (operation, BIG)
+    );
+    let Done::SentMany { payloads, .. } = completion.done else {
+        panic!("it was a send of many");
+    };
+    assert_eq!(payloads.len(), count);
+    assert!(
+        payloads
+            .iter()
+            .flat_map(|payload| payload.iter())
+            .eq(&whole),
+        "they come back as given"
+    );
+    assert!(reader.join().expect("it ends well").0 == whole);
+    expect_nothing(&port);
+}
+
+pub fn s25_scattered_buffers_are_one_operation(driver: DriverChoice) {
+    let port = port(driver, 1);
+    let (socket, mut peer) = pair(&port, ());
+    peer.write_all(b"012345678").expect("a write");
+    until_arrived(&socket, 9);
+    let buffers = [2, 0, 5, 3, 4].map(Buffer::with_capacity).into();
+    socket.receive_many(buffers).expect("a start");
+    let completion = next(&port);
+    assert_eq!(completion.result.expect("success"), 9);
+    let Done::ReceivedMany { buffers, .. } = completion.done else {
+        panic!("it was a receive of many");
+    };
+    let parts: Vec<_> = buffers.iter().map(|buffer| &buffer[..]).collect();
+    assert_eq!(parts, [&b"01"[..], b"", b"23456", b"78", b""]);
+
+    // More buffers than one system call takes are still filled from the first on, without a gap.
+    peer.write_all(&pattern(200)).expect("a write");
+    until_arrived(&socket, 200);
+    let buffers = (0..300).map(|_| Buffer::with_capacity(1)).collect();
+    socket.receive_many(buffers).expect("a start");
+    let completion = next(&port);
+    let count = completion.result.expect("success");
+    let Done::ReceivedMany { buffers, .. } = completion.done else {
+        panic!("it was a receive of many");
+    };
+    assert!((1..=200).contains(&count), "{count}");
+    assert!(
+        buffers
+            .iter()
+            .flat_map(|buffer| buffer.iter())
+            .eq(&pattern(200)[..count])
+    );
+}
+
+pub fn s26_a_shutdown_follows_the_sends_before_it_and_receives_go_on(driver: DriverChoice) {
+    let port = port(driver, 1);
+    let (socket, peer) = narrow_pair(&port, ());
+    let receive = socket.receive(Buffer::with_capacity(8)).expect("a start");
+    let send = socket.send(pattern(BIG)).expect("a start");
+    let shutdown = socket.shutdown().expect("a start");
+    expect_nothing(&port);
+    socket
+        .send(&b"late"[..])
+        .expect_err("a send after it is refused");
+    socket.shutdown().expect_err("so is another shutdown");
+
+    let reader = thread::spawn(move || {
+        let (mut peer, mut all) = (peer, Vec::new());
+        peer.read_to_end(&mut all).expect("all of it, and the end");
+        (all, peer)
+    });
+    let completion = next(&port);
+    assert_eq!(
+        (completion.operation, completion.result.ok()),
+        (send, Some(BIG))
+    );
+    let completion = next(&port);
+    assert_eq!(
+        (completion.operation, completion.result.ok()),
+        (shutdown, Some(0))
+    );
+    assert!(matches!(completion.done, Done::Shutdown { .. }));
+    let (all, mut peer) = reader.join().expect("it ends well");
+    assert!(all == pattern(BIG));
+
+    expect_nothing(&port);
+    peer.write_all(b"ahoy").expect("a write");
+    let completion = next(&port);
+    assert_eq!(
+        (completion.operation, completion.result.ok()),
+        (receive, Some(4))
+    );
+}
+
+pub fn s27_closing_completes_everything_as_cancelled(driver: DriverChoice) {
+    let port = port(driver, 1);
+    let pool = Pool::with_limit(8, 1);
+    let (socket, mut peer) = narrow_pair(&port, "key");
+    let mut started = HashSet::from([
+        socket.receive(Buffer::with_capacity(8)).expect("a start"),
+        socket.receive_from(&pool).expect("a start"),
+        socket
+            .receive_many(vec![Buffer::with_capacity(8)])
+            .expect("a start"),
+        socket.readable().expect("a start"),
+        socket.send(pattern(BIG)).expect("a start"),
+        socket
+            .send_many(vec![Bytes::from_static(b"more").into()])
+            .expect("a start"),
+        socket.send_quietly(&b"still more"[..]).expect("a start"),
+        socket.shutdown().expect("a start"),
+    ]);
+    assert_eq!(started.len(), 8, "each has a name of its own");
+    assert!(socket.close());
+    assert!(!socket.close(), "it is closed already");
+    while !started.is_empty() {
+        let completion = next(&port);
+        assert!(started.remove(&completion.operation), "once each");
+        assert_eq!(completion.key, "key");
+        if let Done::Sent { payload, .. } = &completion.done {
+            assert!(
+                [BIG, 10].contains(&payload.len()),
+                "payloads come back whole"
+            );
+        }
+        cancelled(completion);
+    }
+    expect_nothing(&port);
+    assert_eq!(
+        (pool.given(), socket.unsent(), socket.traffic()),
+        (0, 0, None)
+    );
+    // The peer sees the end, behind what the system had taken.
+    let taken = peer.read_to_end(&mut Vec::new()).expect("an end");
+    assert!((1..BIG).contains(&taken));
+}
+
+pub fn s27_a_socket_closes_with_the_last_that_holds_it(driver: DriverChoice) {
+    let port = port(driver, 1);
+    let (socket, mut peer) = pair(&port, ());
+    let clone = socket.clone();
+    drop(socket);
+    clone.receive(Buffer::with_capacity(8)).expect("a start");
+    drop(clone);
+    // The operation holds it; then its completion does.
+    peer.write_all(b"ahoy").expect("a write");
+    let completion = next(&port);
+    assert!(completion.result.is_ok());
+    peer.set_nonblocking(true).expect("a mode");
+    let error = peer.read(&mut [0; 8]).expect_err("it is still open");
+    assert_eq!(error.kind(), ErrorKind::WouldBlock);
+    peer.set_nonblocking(false).expect("a mode");
+    drop(completion);
+    assert_eq!(peer.read(&mut [0; 8]).expect("the end"), 0);
+}
+
+pub fn s27_a_busy_socket_is_gone_for_its_peer_once_it_is_closed(driver: DriverChoice) {
+    // Busy enough that a driver keeps it close at hand; closing has to take it out of there, too.
+    let port = port(driver, 1);
+    let mut pairs: Vec<_> = (0..8).map(|key| pair(&port, key)).collect();
+    for _ in 0..100 {
+        for (socket, peer) in &mut pairs {
+            socket.receive(Buffer::with_capacity(8)).expect("a start");
+            peer.write_all(b"ahoy").expect("a write");
+            until_arrived(socket, 4);
+        }
+        for _ in 0..pairs.len() {
+            received(&port);
+        }
+    }
+    for (socket, peer) in &mut pairs {
+        assert!(socket.close());
+        assert_eq!(peer.read(&mut [0; 8]).expect("the end"), 0);
+    }
+    // Its place is used again, by another socket.
+    let (socket, mut peer) = pair(&port, 9);
+    let (_other, mut other_peer) = pair(&port, 10);
+    for _ in 0..100 {
+        socket.send(&b"ahoy"[..]).expect("a start");
+        sent(&port);
+        peer.read_exact(&mut [0; 4])
+            .expect("it arrives where it belongs");
+    }
+    other_peer.set_nonblocking(true).expect("a mode");
+    other_peer.read(&mut [0; 8]).expect_err("and nowhere else");
+}
+
+pub fn s27_the_descriptor_is_not_used_again_under_an_operation(driver: DriverChoice) {
+    const ROUNDS: u8 = 200;
+    let port = port::<u8>(driver, 2);
+    let workers = Workers::start(&port, 3, |_, completion| drop(completion));
+    let (give, take) = mpsc::channel::<Socket<u8>>();
+    // Starts sends on each socket until it is closed, while its descriptor is given to the next.
+    let sender = thread::spawn(move || {
+        for socket in take {
+            let mark = [*socket.key(); 16];
+            while socket.send(mark.to_vec()).is_ok() {}
+        }
+    });
+    let mut peers = Vec::new();
+    for key in 0..ROUNDS {
+        let (socket, mut peer) = pair(&port, key);
+        give.send(socket.clone()).expect("a thread");
+        peer.read_exact(&mut [0; 16]).expect("sends are under way");
+        assert!(socket.close());
+        peers.push((key, peer));
+    }
+    drop(give);
+    sender.join().expect("it ends well");
+    for (key, mut peer) in peers {
+        let mut all = Vec::new();
+        // Closed with nothing unread, so in order.
+        peer.read_to_end(&mut all).expect("an end");
+        assert!(
+            all.iter().all(|&byte| byte == key),
+            "only what was sent on this socket"
+        );
+    }
+    port.close();
+    workers.expect("workers").join();
+}
+
+pub fn s28_a_cancelled_receive_gives_its_buffer_back_and_takes_no_data(driver: DriverChoice) {
+    let port = port(driver, 1);
+    let (socket, mut peer) = pair(&port, ());
+    let operation = socket.receive(Buffer::with_capacity(77)).expect("a start");
+    socket.cancel(operation).expect("it is under way");
+    let error = socket.cancel(operation).expect_err("it is finished");
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    let completion = next(&port);
+    assert!(completion.is_cancelled() && completion.operation == operation);
+    assert!(matches!(completion.done, Done::Received { buffer, .. } if buffer.capacity() == 77));
+
+    peer.write_all(b"ahoy").expect("a write");
+    until_arrived(&socket, 4);
+    expect_nothing(&port);
+    socket.receive(Buffer::with_capacity(8)).expect("a start");
+    assert_eq!(received(&port)[..], *b"ahoy");
+}
+
+pub fn s28_cancelling_one_leaves_the_others_in_their_order(driver: DriverChoice) {
+    // The first in line, one in the middle, the last; each followed by another start.
+    for index in 0..3 {
+        let port = port(driver, 1);
+        let (socket, mut peer) = pair(&port, ());
+        let start = || socket.receive(Buffer::with_capacity(1)).expect("a start");
+        let mut operations = vec![start(), start(), start()];
+        let gone = operations.remove(index);
+        port.cancel(gone).expect("it is under way");
+        let completion = next(&port);
+        assert_eq!(completion.operation, gone);
+        cancelled(completion);
+        operations.push(start());
+        peer.write_all(b"abc").expect("a write");
+        for (operation, byte) in operations.into_iter().zip(b"abc") {
+            let completion = next(&port);
+            assert_eq!(completion.operation, operation);
+            assert!(
+                matches!(completion.done, Done::Received { buffer, .. } if buffer[..] == [*byte])
+            );
+        }
+    }
+}
+
+pub fn s28_cancelling_what_has_finished_says_not_found_and_changes_nothing(driver: DriverChoice) {
+    let port = port(driver, 1);
+    let (socket, _peer) = pair(&port, ());
+    let operation = socket.send(&b"ahoy"[..]).expect("a start");
+    eventually("the send is out", || socket.unsent() == 0);
+    // Its completion waits on the queue, and then it does not.
+    let error = socket.cancel(operation).expect_err("it is finished");
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert_eq!(socket.cancel_all(), 0);
+    assert_eq!(sent(&port)[..], *b"ahoy");
+    let error = port.cancel(operation).expect_err("it is finished");
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+
+    port.post((), 0).expect("a post");
+    let posted = next(&port).operation;
+    assert_eq!(
+        port.cancel(posted).expect_err("it is finished").kind(),
+        ErrorKind::NotFound
+    );
+    socket.close();
+    assert_eq!(
+        port.cancel(operation).expect_err("it is finished").kind(),
+        ErrorKind::NotFound
+    );
+    expect_nothing(&port);
+}
+
+pub fn s28_cancelling_a_handle_covers_all_of_its_operations(driver: DriverChoice) {
+    let port = port(driver, 1);
+    let (socket, mut peer) = narrow_pair(&port, ());
+    let (other, mut other_peer) = pair(&port, ());
+    let untouched = other.receive(Buffer::with_capacity(8)).expect("a start");
+    for _ in 0..3 {
+        socket.receive(Buffer::with_capacity(8)).expect("a start");
+        socket.send(pattern(BIG)).expect("a start");
+    }
+    assert_eq!(socket.cancel_all(), 6);
+    (0..6).for_each(|_| cancelled(next(&port)));
+    assert_eq!(socket.unsent(), 0);
+    // It stays open, as does the other.
+    socket.receive(Buffer::with_capacity(8)).expect("a start");
+    peer.write_all(b"ahoy").expect("a write");
+    assert_eq!(received(&port)[..], *b"ahoy");
+    other_peer.write_all(b"ahoy").expect("a write");
+    assert_eq!(next(&port).operation, untouched);
+}
+
+pub fn s28_cancelling_the_receives_leaves_the_sends(driver: DriverChoice) {
+    let port = port(driver, 1);
+    let (socket, peer) = narrow_pair(&port, ());
+    socket.send(pattern(BIG)).expect("a start");
+    socket.receive(Buffer::with_capacity(8)).expect("a start");
+    socket.readable().expect("a start");
+    assert_eq!(socket.cancel_receives(), 2);
+    cancelled(next(&port));
+    cancelled(next(&port));
+    expect_nothing(&port);
+    let reader = read_later(peer, BIG);
+    assert_eq!(sent(&port).len(), BIG);
+    assert!(reader.join().expect("it ends well").0 == pattern(BIG));
+}
+
+pub fn s28_a_cancelled_send_says_how_much_of_it_is_out(driver: DriverChoice) {
+    let port = port(driver, 1);
+    let (socket, mut peer) = narrow_pair(&port, ());
+    let operation = socket.send(pattern(BIG)).expect("a start");
+    socket.cancel(operation).expect("it is under way");
+    let completion = next(&port);
+    assert!(completion.is_cancelled());
+    let out = completion.transferred;
+    assert!((1..BIG).contains(&out));
+    drop(completion);
+    drop(socket);
+    let mut all = Vec::new();
+    peer.read_to_end(&mut all).expect("an end");
+    assert_eq!(all, pattern(BIG)[..out]);
+}
+
+pub fn s28_a_cancelled_shutdown_leaves_the_sending_side_open(driver: DriverChoice) {
+    let port = port(driver, 1);
+    let (socket, peer) = narrow_pair(&port, ());
+    socket.send(pattern(BIG)).expect("a start");
+    let shutdown = socket.shutdown().expect("a start");
+    socket.cancel(shutdown).expect("it is under way");
+    cancelled(next(&port));
+    socket.send(&b"!"[..]).expect("the side was not shut down");
+    let reader = read_later(peer, BIG + 1);
+    assert_eq!(sent(&port).len(), BIG);
+    assert_eq!(sent(&port)[..], *b"!");
+    drop(reader.join().expect("it ends well"));
+    socket.shutdown().expect("it can be shut down still");
+    assert!(next(&port).result.is_ok());
+}
+
+pub fn s28_cancel_and_data_at_once_give_one_completion_and_lose_nothing(driver: DriverChoice) {
+    const ROUNDS: u8 = 250;
+    let port = port(driver, 2);
+    let (socket, mut peer) = pair(&port, ());
+    let (done, completions) = mpsc::channel();
+    let workers = Workers::start(&port, 2, move |_, completion| {
+        done.send(completion).expect("a test")
+    });
+    let start_line = Arc::new(Barrier::new(2));
+    let writer = thread::spawn({
+        let start_line = start_line.clone();
+        move || {
+            for round in 0..ROUNDS {
+                start_line.wait();
+                peer.write_all(&[round]).expect("a write");
+            }
+            peer
+        }
+    });
+    for round in 0..ROUNDS {
+        let operation = socket.receive(Buffer::with_capacity(8)).expect("a start");
+        start_line.wait();
+        // Either answer is right; which, the completion has to confirm.
+        let found = socket.cancel(operation).is_ok();
+        let mut completion = told(&completions);
+        assert_eq!(completion.operation, operation);
+        if completion.is_cancelled() {
+            assert!(found);
+            // The byte was not taken by it.
+            socket.receive(Buffer::with_capacity(8)).expect("a start");
+            completion = told(&completions);
+        }
+        assert!(matches!(completion.done, Done::Received { buffer, .. } if buffer[..] == [round]));
+    }
+    drop(writer.join().expect("it ends well"));
+    assert!(
+        completions.try_recv().is_err(),
+        "no operation completes twice"
+    );
+    port.close();
+    workers.expect("workers").join();
+}
+
+pub fn s28_an_accept_and_a_connect_can_be_cancelled(driver: DriverChoice) {
+    let port = port(driver, 1);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let listener = port
+        .associate(listener, "listener")
+        .expect("an association");
+    let one = listener.accept().expect("a start");
+    listener.accept().expect("a start");
+    listener.accept().expect("a start");
+    port.cancel(one).expect("it is under way");
+    let completion = next(&port);
+    assert_eq!(completion.operation, one);
+    assert!(matches!(
+        completion.done,
+        Done::Accepted {
+            connection: None,
+            ..
+        }
+    ));
+    assert_eq!(listener.cancel_all(), 2);
+    cancelled(next(&port));
+    cancelled(next(&port));
+
+    let full = FullBacklog::new();
+    let connect = port.connect(full.address, "connect").expect("a start");
+    expect_nothing(&port);
+    port.cancel(connect).expect("it is under way");
+    let completion = next(&port);
+    assert_eq!((completion.key, completion.operation), ("connect", connect));
+    assert!(matches!(completion.done, Done::Connected { .. }));
+    assert!(completion.is_cancelled());
+}
+
+/// A listener that has no room for another connection: who connects to it waits.
+struct FullBacklog {
+    address: std::net::SocketAddr,
+    listener: socket2::Socket,
+    _connections: Vec<TcpStream>,
+}
+
+impl FullBacklog {
+    fn new() -> Self {
+        let listener = socket2::Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        listener
+            .bind(&std::net::SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())
+            .expect("an address");
+        listener.listen(0).expect("a listener");
+        let address = listener
+            .local_addr()
+            .expect("an address")
+            .as_socket()
+            .expect("an address");
+        // A backlog of 0 has room for one.
+        let connections = vec![TcpStream::connect(address).expect("a connection")];
+        FullBacklog {
+            address,
+            listener,
+            _connections: connections,
+        }
+    }
+}
+
+/// A listener on the port with one accept under way.
+fn listening<K: Key>(port: &CompletionPort<K>, key: K) -> Listener<K> {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let listener = port.associate(listener, key).expect("an association");
+    listener.accept().expect("a start");
+    listener
+}
+
+#[track_caller]
+fn accepted<K: Key>(completion: Completion<K>) -> Connection {
+    match completion.done {
+        Done::Accepted { connection, .. } => connection.expect("the accept succeeds"),
+        other => panic!("an accept is due, it was {other:?}"),
+    }
+}
+
+pub fn s29_an_accept_gives_the_new_socket_and_both_addresses(driver: DriverChoice) {
+    for bound_to in [Ipv4Addr::LOCALHOST, Ipv4Addr::UNSPECIFIED] {
+        let port = port(driver, 1);
+        let listener = TcpListener::bind((bound_to, 0)).expect("a listener");
+        let listener = port.associate(listener, ()).expect("an association");
+        let local = (Ipv4Addr::LOCALHOST, listener.local_addr().port()).into();
+        listener.accept().expect("a start");
+        expect_nothing(&port);
+        let mut peer = TcpStream::connect(local).expect("a connection");
+        let connection = accepted(next(&port));
+        assert_eq!(connection.peer, peer.local_addr().expect("an address"));
+        assert_eq!(
+            connection.local, local,
+            "the real one, also where all are listened on"
+        );
+        let socket = port.associate(connection, ()).expect("an association");
+        assert_eq!(
+            socket.peer_addr().expect("an address"),
+            peer.local_addr().expect("an address")
+        );
+        assert_eq!(socket.local_addr().expect("an address"), local);
+        socket.send(&b"ahoy"[..]).expect("a start");
+        sent(&port);
+        peer.read_exact(&mut [0; 4])
+            .expect("it is connected to this peer");
+    }
+}
+
+pub fn s29_several_accepts_and_several_connections_find_each_other(driver: DriverChoice) {
+    const COUNT: usize = 20;
+    let port = port(driver, 1);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let listener = port.associate(listener, ()).expect("an association");
+    let connect = || TcpStream::connect(listener.local_addr()).expect("a connection");
+    let accept = || listener.accept().expect("a start");
+    // Connections first, then accepts; and the other way about.
+    for connections_first in [true, false] {
+        let mut peers = Vec::new();
+        if connections_first {
+            peers.extend((0..COUNT).map(|_| connect()));
+            expect_nothing(&port);
+        }
+        for _ in 0..COUNT {
+            accept();
+        }
+        if !connections_first {
+            peers.extend((0..COUNT).map(|_| connect()));
+        }
+        let address = |peer: &TcpStream| peer.local_addr().expect("an address");
+        let expected: HashSet<_> = peers.iter().map(address).collect();
+        let found: HashSet<_> = (0..COUNT).map(|_| accepted(next(&port)).peer).collect();
+        assert_eq!(found, expected);
+        expect_nothing(&port);
+    }
+}
+
+pub fn s29_a_peer_that_vanishes_in_the_backlog_does_not_stop_the_listener(driver: DriverChoice) {
+    let port = port(driver, 1);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let listener = port.associate(listener, ()).expect("an association");
+    for _ in 0..5 {
+        reset(TcpStream::connect(listener.local_addr()).expect("a connection"));
+    }
+    let peer = TcpStream::connect(listener.local_addr()).expect("a connection");
+    // Systems differ in whether the vanished are accepted; the last is.
+    loop {
+        listener.accept().expect("a start");
+        if accepted(next(&port)).peer == peer.local_addr().expect("an address") {
+            return;
+        }
+    }
+}
+
+pub fn s29_closing_the_listener_cancels_its_accepts(driver: DriverChoice) {
+    let port = port(driver, 1);
+    let listener = listening(&port, "listener");
+    assert!(listener.close());
+    assert!(!listener.close());
+    cancelled(next(&port));
+    let error = TcpStream::connect(listener.local_addr()).expect_err("nobody listens");
+    assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+}
+
+pub fn s30_a_connection_knows_its_addresses_and_carries_bytes(driver: DriverChoice) {
+    let port = port(driver, 1);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let address = listener.local_addr().expect("an address");
+    let operation = port.connect(address, "key").expect("a start");
+    let completion = next(&port);
+    assert_eq!((completion.key, completion.operation), ("key", operation));
+    assert_eq!(completion.result.expect("success"), 0);
+    let Done::Connected { socket } = completion.done else {
+        panic!("it was a connect");
+    };
+    let (mut peer, from) = listener.accept().expect("a connection");
+    assert_eq!(socket.local_addr().expect("an address"), from);
+    assert_eq!(socket.peer_addr().expect("an address"), address);
+
+    socket.send(&b"ahoy"[..]).expect("a start");
+    sent(&port);
+    peer.read_exact(&mut [0; 4]).expect("bytes");
+    socket.receive(Buffer::with_capacity(8)).expect("a start");
+    peer.write_all(b"hello").expect("a write");
+    assert_eq!(received(&port)[..], *b"hello");
+    drop(peer);
+    socket.receive(Buffer::with_capacity(8)).expect("a start");
+    assert!(received(&port).is_empty());
+}
+
+pub fn s30_refused_and_unreachable_are_told_apart(driver: DriverChoice) {
+    let port = port(driver, 1);
+    let nobody = {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+        listener.local_addr().expect("an address")
+    };
+    // No stream goes to a group of hosts: the kernel has no route for it.
+    let unreachable = (Ipv4Addr::new(224, 0, 0, 1), 9).into();
+    for (address, kind) in [
+        (nobody, ErrorKind::ConnectionRefused),
+        (unreachable, ErrorKind::NetworkUnreachable),
+    ] {
+        let operation = port
+            .connect(address, kind)
+            .expect("it is for the completion to say");
+        let completion = next(&port);
+        assert_eq!((completion.key, completion.operation), (kind, operation));
+        assert_eq!(failed(&completion), kind);
+        let Done::Connected { socket } = completion.done else {
+            panic!("it was a connect");
+        };
+        socket
+            .receive(Buffer::with_capacity(8))
+            .expect_err("it is not connected");
+        socket.send(&b"ahoy"[..]).expect_err("it is not connected");
+        expect_nothing(&port);
+    }
+}
+
+pub fn s30_a_connection_on_its_way_completes_when_it_is_made(driver: DriverChoice) {
+    let port = port(driver, 1);
+    let full = FullBacklog::new();
+    port.connect(full.address, ()).expect("a start");
+    expect_nothing(&port);
+    // Room in the backlog: the next attempt of the system's own succeeds, about a second after the first.
+    full.listener
+        .accept()
+        .expect("the connection that was in the way");
+    let completion = next(&port);
+    assert!(completion.result.is_ok(), "{completion:?}");
+    let Done::Connected { socket } = completion.done else {
+        panic!("it was a connect");
+    };
+    let (peer, _) = full.listener.accept().expect("the one that waited");
+    socket.receive(Buffer::with_capacity(8)).expect("a start");
+    TcpStream::from(peer).write_all(b"ahoy").expect("a write");
+    assert_eq!(received(&port)[..], *b"ahoy");
+}
+
+pub fn s33_urgent_data_hides_nothing_of_the_stream(driver: DriverChoice) {
+    let port = port(driver, 1);
+    let (socket, mut peer) = pair(&port, ());
+    // Linux reads up to the urgent mark, and skips the byte there.
+    peer.write_all(b"before").expect("a write");
+    SockRef::from(&peer)
+        .send_out_of_band(b"!")
+        .expect("urgent data");
+    peer.write_all(b"after").expect("a write");
+    let mut got = Vec::new();
+    while got.len() < 11 {
+        socket.receive(Buffer::with_capacity(64)).expect("a start");
+        let buffer = received(&port);
+        assert!(!buffer.is_empty(), "this is no end of the stream");
+        got.extend_from_slice(&buffer);
+    }
+    assert_eq!(got, b"beforeafter");
+}
+
+pub fn s33_a_peer_that_ended_its_side_is_still_sent_to(driver: DriverChoice) {
+    let port = port(driver, 1);
+    let (socket, peer) = narrow_pair(&port, ());
+    peer.shutdown(Shutdown::Write).expect("a shutdown");
+    socket.receive(Buffer::with_capacity(8)).expect("a start");
+    assert!(received(&port).is_empty());
+    socket.send(pattern(BIG)).expect("a start");
+    let reader = read_later(peer, BIG);
+    assert_eq!(sent(&port).len(), BIG);
+    assert!(reader.join().expect("it ends well").0 == pattern(BIG));
+}
+
+pub fn s33_sends_to_a_peer_that_stops_reading_are_bounded(driver: DriverChoice) {
+    let port = port(driver, 1);
+    let (socket, peer) = narrow_pair(&port, ());
+    socket.set_unsent_max(1000).expect("an open socket");
+    // Nothing waits, so even this one is taken.
+    socket.send(pattern(BIG)).expect("a start");
+    assert!(socket.unsent() > 1000);
+    let payload = Bytes::from_static(b"too much");
+    let refused = socket.send(payload.clone()).expect_err("a refusal");
+    assert_eq!(
+        (refused.error.kind(), refused.given.as_ptr()),
+        (ErrorKind::WouldBlock, payload.as_ptr())
+    );
+    socket.send_quietly(payload.clone()).expect_err("a refusal");
+    socket
+        .send_many(vec![payload.into()])
+        .expect_err("a refusal");
+    expect_nothing(&port);
+
+    let reader = read_later(peer, BIG);
+    assert_eq!(sent(&port).len(), BIG);
+    drop(reader);
+    socket.send(&b"in time"[..]).expect("there is room again");
+}
+
+pub fn s33_small_sends_fill_the_limit_exactly(driver: DriverChoice) {
+    let port = port(driver, 1);
+    let (socket, _peer) = narrow_pair(&port, ());
+    socket.send(pattern(BIG)).expect("a start");
+    // While the peer does not read, what waits stays as it is.
+    let waiting = socket.unsent();
+    socket.set_unsent_max(waiting + 10).expect("an open socket");
+    socket.send(&b"0123456"[..]).expect("a start");
+    socket.send(&b"0123"[..]).expect_err("a refusal");
+    socket.send(&b"012"[..]).expect("a start");
+    assert_eq!(socket.unsent(), waiting + 10);
+    socket.send(&b"0"[..]).expect_err("a refusal");
+    assert_eq!(socket.cancel_all(), 3);
+    assert_eq!(socket.unsent(), 0);
+}

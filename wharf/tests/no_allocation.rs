@@ -1,0 +1,198 @@
+//! The steady state allocates nothing: not for a receive, not for a send, not for a wait. A process of its own, since
+//! the allocator is the process's.
+
+#[macro_use]
+#[path = "conformance/harness.rs"]
+#[allow(dead_code, reason = "the chapters use all of it")]
+mod harness;
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
+    io::{Read, Write},
+    net::TcpStream,
+    thread,
+};
+
+use crate as no_allocation;
+use harness::*;
+use wharf::{Buffer, Completion, CompletionPort, Done, DriverChoice, Many, Payload, Pool, Socket};
+
+/// Counts the allocations of each thread for itself.
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+// SAFETY: the system's allocator does all of the work; counting touches no memory of its callers.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+        // SAFETY: passed on to the caller.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: passed on to the caller.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+        // SAFETY: passed on to the caller.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// What this thread allocated so far.
+fn allocations() -> usize {
+    ALLOCATIONS.get()
+}
+
+const WARM_UP: usize = 200;
+const STEADY: usize = 2000;
+
+macro_rules! suite {
+    ($driver:expr) => {
+        tests! {
+            $driver;
+            no_allocation {
+                the_count_counts
+                a_ping_pong_allocates_nothing
+                a_ping_pong_from_a_pool_with_quiet_sends_allocates_nothing
+                many_sockets_at_once_allocate_nothing
+                posts_and_time_outs_allocate_nothing
+            }
+        }
+    };
+}
+
+on_every_driver!(suite);
+
+fn the_count_counts(_: DriverChoice) {
+    let before = allocations();
+    drop(Buffer::with_capacity(64));
+    assert_eq!(allocations(), before + 1);
+}
+
+/// A peer that sends, awaits the echo, and starts over.
+fn ping(mut peer: TcpStream) -> thread::JoinHandle<()> {
+    thread::spawn(move || {
+        let mut echo = [0; 64];
+        for _ in 0..WARM_UP + STEADY {
+            peer.write_all(&[7; 64]).expect("a write");
+            peer.read_exact(&mut echo).expect("an echo");
+        }
+    })
+}
+
+/// Serves so many completions, and says how many allocations that took.
+fn serve<K: Key>(port: &CompletionPort<K>, count: usize, handler: impl Fn(Completion<K>)) -> usize {
+    let before = allocations();
+    for _ in 0..count {
+        handler(next(port));
+    }
+    allocations() - before
+}
+
+fn a_ping_pong_allocates_nothing(driver: DriverChoice) {
+    let port = port(driver, 1);
+    let (socket, peer) = pair(&port, ());
+    socket.receive(Buffer::with_capacity(64)).expect("a start");
+    let peer = ping(peer);
+    // The classic: the buffer that was received is sent, and then received into again.
+    let echo = |completion: Completion<()>| match completion.done {
+        Done::Received { socket, buffer } => drop(socket.send(buffer).expect("a start")),
+        Done::Sent {
+            socket,
+            payload: Payload::Buffer(buffer),
+        } => drop(socket.receive(buffer).expect("a start")),
+        other => panic!("nothing else was started: {other:?}"),
+    };
+    serve(&port, 2 * WARM_UP, echo);
+    assert_eq!(serve(&port, 2 * STEADY, echo), 0);
+    peer.join().expect("it ends well");
+}
+
+fn a_ping_pong_from_a_pool_with_quiet_sends_allocates_nothing(driver: DriverChoice) {
+    let port = port(driver, 1);
+    let pool = Pool::new(64);
+    let (socket, peer) = pair(&port, ());
+    socket.receive_from(&pool).expect("a start");
+    let peer = ping(peer);
+    let echo = |completion: Completion<()>| match completion.done {
+        Done::Received { socket, buffer } => {
+            socket.send_quietly(buffer).expect("a start");
+            socket.receive_from(&pool).expect("a start");
+        }
+        other => panic!("nothing else was started: {other:?}"),
+    };
+    serve(&port, WARM_UP, echo);
+    assert_eq!(serve(&port, STEADY, echo), 0);
+    peer.join().expect("it ends well");
+}
+
+/// One message to and from every peer, all of them ready at once, served as many at a time as there are.
+fn round(
+    port: &CompletionPort<()>,
+    pairs: &mut [(Socket<()>, TcpStream)],
+    pool: &Pool,
+    taken: &mut Vec<Completion<()>>,
+) {
+    for (socket, peer) in &mut *pairs {
+        socket.receive_from(pool).expect("a start");
+        peer.write_all(&[7; 64]).expect("a write");
+    }
+    let mut sent = 0;
+    while sent < pairs.len() {
+        let many = port.wait_many(taken, pairs.len(), GUARD).expect("a wait");
+        assert!(matches!(many, Many::Packets(_)));
+        for completion in taken.drain(..) {
+            match completion.done {
+                Done::Received { socket, buffer } => drop(socket.send(buffer).expect("a start")),
+                Done::Sent { .. } => sent += 1,
+                other => panic!("nothing else was started: {other:?}"),
+            }
+        }
+    }
+    for (_, peer) in pairs {
+        peer.read_exact(&mut [0; 64]).expect("an echo");
+    }
+}
+
+fn many_sockets_at_once_allocate_nothing(driver: DriverChoice) {
+    const SOCKETS: usize = 100;
+    let port = port(driver, 1);
+    let pool = Pool::new(64);
+    let mut pairs: Vec<_> = (0..SOCKETS).map(|_| pair(&port, ())).collect();
+    let mut taken = Vec::with_capacity(2 * SOCKETS);
+    // Long enough for a driver to have got used to each of the sockets.
+    for _ in 0..50 {
+        round(&port, &mut pairs, &pool, &mut taken);
+    }
+    let before = allocations();
+    for _ in 0..100 {
+        round(&port, &mut pairs, &pool, &mut taken);
+    }
+    assert_eq!(allocations() - before, 0);
+}
+
+fn posts_and_time_outs_allocate_nothing(driver: DriverChoice) {
+    let port = port(driver, 1);
+    let rounds = |count| {
+        for _ in 0..count {
+            (0..10).for_each(|_| port.post((), 0).expect("a post"));
+            (0..10).for_each(|_| drop(next(&port)));
+            let answer = port.wait(std::time::Duration::ZERO).expect("a wait");
+            assert!(matches!(answer, wharf::Wait::TimedOut));
+        }
+    };
+    rounds(WARM_UP);
+    let before = allocations();
+    rounds(STEADY);
+    assert_eq!(allocations() - before, 0);
+}
