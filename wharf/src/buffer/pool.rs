@@ -14,7 +14,7 @@ use crate::{
 
 /// As many free buffers are kept for the next receive; more are given back to the allocator, so that a burst does
 /// not hold its memory for ever.
-const FREE_MAX: usize = 1024;
+const FREE_MAX: usize = 256;
 
 /// Buffers of one size, used again.
 ///

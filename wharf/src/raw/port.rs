@@ -79,6 +79,7 @@ pub struct Port {
 enum Next {
     Nothing,
     Queue(Ready),
+    Stage(Ready),
     Transfer(Pending, Transfer),
 }
 
@@ -233,6 +234,7 @@ impl Port {
         match next {
             Next::Nothing => {}
             Next::Queue(ready) => self.release(self.scheduler.ready(ready)),
+            Next::Stage(ready) => self.release(self.scheduler.stage(ready)),
             Next::Transfer(pending, transfer) => self.transfer_here(pending, transfer),
         }
         Ok(id)
@@ -271,13 +273,18 @@ impl Port {
             return Ok((id, Next::Nothing));
         }
         let connects = matches!(operation.request, Request::Connect(_));
-        if direction == Direction::Write && (connects || !self.batches_for_this_thread()) {
+        let next = if direction == Direction::Read {
+            Next::Queue(ready)
+        } else if !connects && self.batches_for_this_thread() {
+            Next::Stage(ready)
+        } else {
             side.queued = false;
             let begun = Self::begin_locked(entry, ready);
-            let next = begun.map(|(pending, transfer)| Next::Transfer(pending, transfer));
-            return Ok((id, next.unwrap_or(Next::Nothing)));
-        }
-        Ok((id, Next::Queue(ready)))
+            begun.map_or(Next::Nothing, |(pending, transfer)| {
+                Next::Transfer(pending, transfer)
+            })
+        };
+        Ok((id, next))
     }
 
     /// Whether a transfer should be left for the next batch rather than be made at once: if this thread is in a

@@ -232,6 +232,11 @@ impl<P, R> Scheduler<P, R> {
         self.queue_with(|queue| queue.push_ready(work))
     }
 
+    /// Queues ready work from outside a wait, for the next batch.
+    pub(crate) fn stage(&self, work: R) -> Release {
+        self.queue_with(|queue| queue.push_staged(work))
+    }
+
     /// A thread that counted as running gives its place back: it exits, or waits elsewhere.
     pub(crate) fn leave(&self, standing: &mut Standing, parker: &Arc<Parker>) -> Release {
         let mut state = self.state.lock();
@@ -268,7 +273,8 @@ impl<P, R> Scheduler<P, R> {
 
 impl<P, R> State<P, R> {
     fn take_work(&mut self, visit: &mut Visit<P, R>, packets_max: usize, batch_max: usize) -> Step {
-        if self.queue.take_packets(&mut visit.delivered, packets_max) {
+        let delivered = &mut visit.delivered;
+        if self.queue.take_packets(delivered, packets_max, batch_max) {
             return Step::Deliver;
         }
         // A fair share: what one thread takes at once, the others can't begin.

@@ -5,6 +5,10 @@
 //! can take them. The second is served first, since what stands there has been at the head of the first already; and
 //! nothing gets there but through the first. So order holds although several transfers are done at once, nothing is
 //! passed over for ever, and nothing that a thread has made and not begun to handle is its own.
+//!
+//! Work that a handler puts off for the next batch is *staged*: it, too, comes of what was at the head of the line, and
+//! goes ahead of it, but takes no more than half of a batch while there is other work. Behind the line it would pile
+//! up: each receive in the line would be done, and its memory held, before the first reply leaves.
 
 use std::collections::VecDeque;
 
@@ -19,6 +23,9 @@ pub(super) struct Queue<P, R> {
     line: VecDeque<Entry<P, R>>,
     /// What came of work from the line.
     worked: VecDeque<P>,
+    staged: VecDeque<R>,
+    /// Packets that were taken from the line while something was staged.
+    passed_over: usize,
     /// For how much there is to be room.
     packets_max: usize,
     ready_max: usize,
@@ -29,17 +36,19 @@ impl<P, R> Queue<P, R> {
         Queue {
             line: VecDeque::new(),
             worked: VecDeque::new(),
+            staged: VecDeque::new(),
+            passed_over: 0,
             packets_max: 0,
             ready_max: 0,
         }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.line.len() + self.worked.len()
+        self.line.len() + self.worked.len() + self.staged.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.line.is_empty() && self.worked.is_empty()
+        self.len() == 0
     }
 
     /// Makes room for so many packets and pieces of work at once.
@@ -48,6 +57,7 @@ impl<P, R> Queue<P, R> {
         self.ready_max = self.ready_max.max(ready);
         reserve(&mut self.line, self.packets_max + self.ready_max);
         reserve(&mut self.worked, self.packets_max);
+        reserve(&mut self.staged, self.ready_max);
     }
 
     pub(super) fn push_packet(&mut self, packet: P) {
@@ -58,28 +68,47 @@ impl<P, R> Queue<P, R> {
         self.line.push_back(Entry::Ready(work));
     }
 
+    pub(super) fn push_staged(&mut self, work: R) {
+        self.staged.push_back(work);
+    }
+
     pub(super) fn push_worked(&mut self, packets: &mut Vec<P>) {
         self.worked.extend(packets.drain(..));
     }
 
-    /// Moves up to `packets_max` packets to `into`, if packets are what stands first; says whether there was any.
-    pub(super) fn take_packets(&mut self, into: &mut Vec<P>, packets_max: usize) -> bool {
+    /// Moves up to `packets_max` packets to `into`, if packets are what stands first; says whether there was any. What
+    /// is staged is passed over by `passed_over_max` packets at most.
+    pub(super) fn take_packets(
+        &mut self,
+        into: &mut Vec<P>,
+        packets_max: usize,
+        passed_over_max: usize,
+    ) -> bool {
         let count = self.worked.len().min(packets_max);
         into.extend(self.worked.drain(..count));
+        if self.staged.is_empty() {
+            self.passed_over = 0;
+        }
         while into.len() < packets_max
+            && self.passed_over < passed_over_max
             && let Some(Entry::Packet(_)) = self.line.front()
         {
             let Some(Entry::Packet(packet)) = self.line.pop_front() else {
                 unreachable!("it was a packet");
             };
+            self.passed_over += usize::from(!self.staged.is_empty());
             into.push(packet);
         }
         !into.is_empty()
     }
 
-    /// Moves work to `into`, up to the next packet: a share of what there is, and `batch_max` at most.
+    /// Moves work to `into`: what is staged, and what stands in the line up to the next packet. It is a share of what
+    /// there is, and `batch_max` at most.
     pub(super) fn take_ready(&mut self, into: &mut Vec<R>, shares: usize, batch_max: usize) {
-        let share = self.line.len().div_ceil(shares).min(batch_max);
+        let there = self.line.len() + self.staged.len();
+        let share = there.div_ceil(shares).min(batch_max);
+        self.passed_over = 0;
+        self.take_staged(into, share.div_ceil(2));
         while into.len() < share
             && let Some(Entry::Ready(_)) = self.line.front()
         {
@@ -88,11 +117,19 @@ impl<P, R> Queue<P, R> {
             };
             into.push(work);
         }
+        self.take_staged(into, share);
+    }
+
+    /// Moves what is staged to `into`, until that holds `len`.
+    fn take_staged(&mut self, into: &mut Vec<R>, len: usize) {
+        let count = self.staged.len().min(len.saturating_sub(into.len()));
+        into.extend(self.staged.drain(..count));
     }
 
     /// Takes all packets, and drops the work.
     pub(super) fn drain(&mut self, into: &mut Vec<P>) {
         into.extend(self.worked.drain(..));
+        self.staged.clear();
         let packet = |entry| match entry {
             Entry::Packet(packet) => Some(packet),
             Entry::Ready(_) => None,

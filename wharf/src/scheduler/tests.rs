@@ -77,6 +77,10 @@ impl Pool {
         self.woken(self.scheduler.ready(work))
     }
 
+    fn stage(&self, work: u32) -> Woken {
+        self.woken(self.scheduler.stage(work))
+    }
+
     fn close(&self) -> (bool, Woken) {
         let (first, release) = self.scheduler.close();
         (first, self.woken(release))
@@ -195,6 +199,47 @@ mod queue {
         assert_eq!(pool.wait_worked(0), (Step::Deliver, Nobody));
         assert_eq!(pool.delivered(0), [1]);
         assert_eq!(pool.wait(0), (Step::Work, Nobody));
+        assert_eq!(pool.batch(0), [2]);
+    }
+
+    #[test]
+    fn what_is_staged_goes_ahead_of_the_line_and_shares_the_batch_with_it() {
+        let mut pool = Pool::new(1, 1);
+        for work in 0..20 {
+            assert_eq!(pool.ready(work), Nobody);
+        }
+        for work in 100..120 {
+            assert_eq!(pool.stage(work), Nobody);
+        }
+        assert_eq!(pool.wait(0), (Step::Work, Nobody));
+        let expected: Vec<u32> = (100..108).chain(0..8).collect();
+        assert_eq!(pool.batch(0), expected);
+    }
+
+    #[test]
+    fn what_is_staged_fills_a_batch_for_which_the_line_has_too_little() {
+        let mut pool = Pool::new(1, 1);
+        assert_eq!(pool.ready(1), Nobody);
+        for work in 100..120 {
+            assert_eq!(pool.stage(work), Nobody);
+        }
+        assert_eq!(pool.wait(0), (Step::Work, Nobody));
+        let expected: Vec<u32> = (100..108).chain([1]).chain(108..115).collect();
+        assert_eq!(pool.batch(0), expected);
+    }
+
+    #[test]
+    fn packets_that_are_posted_for_ever_do_not_hold_what_is_staged_back() {
+        const PATIENCE: usize = 1_000;
+        let mut pool = Pool::new(1, 1);
+        assert_eq!(pool.post(1), Nobody);
+        assert_eq!(pool.stage(2), Nobody);
+        let works = (0..PATIENCE).any(|_| {
+            let (step, _) = pool.wait(0);
+            assert_eq!(pool.post(1), Nobody);
+            step == Step::Work
+        });
+        assert!(works, "staged work was passed over {PATIENCE} times");
         assert_eq!(pool.batch(0), [2]);
     }
 
