@@ -1,19 +1,4 @@
 //! One operation, in memory that the caller owns.
-//!
-//! An [`Overlapped`] is to the raw layer what `OVERLAPPED` is to Windows: the caller keeps it in place from the
-//! start of the operation until its packet is handed out, and its address names the operation. It is also the
-//! slot in which the result waits, so completing needs no memory and can't fail.
-//!
-//! # The life of an operation
-//!
-//! | state | who may touch it | on cancel | on close of the handle |
-//! |---|---|---|---|
-//! | *idle*: not started, or handed out | the caller | not found | nothing |
-//! | *lined up*: in its side's line | the port, under the handle's lock | taken out, completes as cancelled | likewise |
-//! | *in transfer*: head of the line, side busy | the one thread that transfers | marked; completes as cancelled unless the transfer finishes it | likewise |
-//! | *queued*: complete, on the port's queue | nobody | not found | nothing |
-//!
-//! The caller may not free or move it in the last three.
 
 use std::{net::SocketAddr, os::fd::OwnedFd, ptr::NonNull};
 
@@ -99,7 +84,22 @@ pub(super) enum Status {
     Failed(i32),
 }
 
-/// One operation, in memory that the caller owns. See the [module](self).
+/// One operation, in memory that the caller owns.
+///
+/// It is to the raw layer what `OVERLAPPED` is to Windows: the caller keeps it in place from the
+/// start of the operation until its packet is handed out, and its address names the operation. It is also the
+/// slot in which the result waits, so completing needs no memory and can't fail.
+///
+/// # The life of an operation
+///
+/// | state | who may touch it | on cancel | on close of the handle |
+/// |---|---|---|---|
+/// | *idle*: not started, or handed out | the caller | not found | nothing |
+/// | *lined up*: in its side's line | the port, under the handle's lock | taken out, completes as cancelled | likewise |
+/// | *in transfer*: head of the line, side busy | the one thread that transfers | marked; completes as cancelled unless the transfer finishes it | likewise |
+/// | *queued*: complete, on the port's queue | nobody | not found | nothing |
+///
+/// The caller may not free or move it in the last three.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Overlapped {
