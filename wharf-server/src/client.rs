@@ -12,12 +12,25 @@ use std::{
 
 use wharf::{Payload, Refused, Socket};
 
-use crate::{Clients, server::Key};
+use crate::Clients;
 
 /// A client of a [`Server`](crate::Server). Clones are the same client; one that is kept after the client is gone does
 /// no harm.
 #[derive(Debug, Clone)]
 pub struct Client(pub(crate) Socket<Key>);
+
+/// Whose completion it is.
+#[derive(Debug, Clone)]
+pub(crate) enum Key {
+    Listener,
+    Client(Arc<State>),
+    /// A timer: try to accept again.
+    AcceptAgain,
+    /// A timer: look at the clients for idleness.
+    IdleRound,
+    /// A timer: look at this client, which lingers, for the so-manieth time.
+    Linger(u64, u32),
+}
 
 /// What is known of a client, kept as the key of its socket.
 #[derive(Debug)]

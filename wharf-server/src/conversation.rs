@@ -26,10 +26,7 @@ use std::{
 
 use wharf::{Buffer, Completion, Done, Payload, panic_message};
 
-use crate::{
-    Client, Ended,
-    server::{Key, Shared},
-};
+use crate::{Client, Ended, client::Key, server::Shared};
 
 /// How often a client that lingers is looked at.
 const LINGER_LOOK: Duration = Duration::from_millis(50);

@@ -5,10 +5,7 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use crate::{
-    Client, Ended,
-    server::{Key, Shared},
-};
+use crate::{Client, Ended, client::Key, server::Shared};
 
 const ROUNDS_PER_TIMEOUT: u32 = 4;
 /// One more, since the first may be cut short by the client's own beginning.

@@ -15,8 +15,8 @@ use wharf::{Connection, Listener};
 
 use crate::{
     Client,
-    client::State,
-    server::{Key, Shared},
+    client::{Key, State},
+    server::Shared,
 };
 
 /// When the system had no room for another client, and no client of ours goes, this is when it is tried again: others
@@ -75,9 +75,16 @@ impl Reception {
 
     /// Says that there is no room, if that was not said lately.
     fn say(&self, what: &str) {
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        if said.is_none_or(|said| said.elapsed() >= SAY_AGAIN) {
-            *said = Some(Instant::now());
+        let now = Instant::now();
+        let due = {
+            let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+            let due = said.is_none_or(|said| now - said >= SAY_AGAIN);
+            if due {
+                *said = Some(now);
+            }
+            due
+        };
+        if due {
             tracing::warn!("{what}; accepting pauses, and resumes by itself");
         }
     }

@@ -14,21 +14,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 use wharf::{Completion, CompletionPort, Done, DriverInfo, Pool, Workers};
 
 use crate::{
-    Client, Clients, Ended, Handler, Settings, StartError, client::State, reception::Reception,
+    Client, Clients, Ended, Handler, Settings, StartError, client::Key, reception::Reception,
 };
-
-/// Whose completion it is.
-#[derive(Debug, Clone)]
-pub(crate) enum Key {
-    Listener,
-    Client(Arc<State>),
-    /// A timer: try to accept again.
-    AcceptAgain,
-    /// A timer: look at the clients for idleness.
-    IdleRound,
-    /// A timer: look at this client, which lingers, for the so-manieth time.
-    Linger(u64, u32),
-}
 
 /// How many buffers may wait to be sent to a client before it is no longer read from.
 const UNSENT_BUFFERS: usize = 2;

@@ -15,13 +15,19 @@
 //! can't be freed before its operation has completed, a failed operation can't be mistaken for a time-out, a handle
 //! can't be associated twice, and one that is closed can't reach another socket.
 #![warn(missing_docs, missing_debug_implementations)]
-#![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
+#![deny(
+    unsafe_code,
+    unsafe_op_in_unsafe_fn,
+    clippy::undocumented_unsafe_blocks
+)]
 
 mod buffer;
+#[allow(unsafe_code)] // It talks to the kernel.
 mod driver;
 mod net;
 mod operation;
 mod port;
+#[allow(unsafe_code)] // It is the unsafe layer.
 pub mod raw;
 mod scheduler;
 mod sync;

@@ -5,7 +5,7 @@ use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
-    thread::{self, JoinHandle, Thread, ThreadId},
+    thread::{self, JoinHandle, ThreadId},
     time::{Duration, Instant},
 };
 
@@ -44,11 +44,11 @@ pub struct Workers {
     threads: Vec<JoinHandle<()>>,
 }
 
-/// The threads that have not ended.
+/// The threads that have ended.
 #[derive(Debug, Default)]
 struct Crew {
-    alive: Mutex<Vec<Thread>>,
-    ended: Condvar,
+    ended: Mutex<Vec<ThreadId>>,
+    changed: Condvar,
 }
 
 impl Workers {
@@ -74,15 +74,12 @@ impl Workers {
         for number in 0..count {
             let (port, handler, ending) = (port.clone(), handler.clone(), Ending(crew.clone()));
             let name = format!("wharf-{number}");
-            // Listed before it can end.
-            let mut alive = crew.alive.lock();
             let thread = thread::Builder::new().name(name).spawn(move || {
                 work(&port, &*handler);
                 // With the last worker goes the handler; it has ended when that is gone too.
                 drop((port, handler));
                 drop(ending);
             })?;
-            alive.push(thread.thread().clone());
             threads.push(thread);
         }
         Ok(Workers { crew, threads })
@@ -102,38 +99,40 @@ impl Workers {
 
     fn join_until(self, deadline: Option<Instant>) -> Vec<String> {
         let own = thread::current().id();
-        let mut alive = self.crew.alive.lock();
-        loop {
-            alive.retain(|thread| thread.id() != own);
-            let remaining =
-                deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            if alive.is_empty() || remaining.is_some_and(|remaining| remaining.is_zero()) {
-                break;
+        let is_own = |thread: &JoinHandle<()>| thread.thread().id() == own;
+        let (_, others): (Vec<_>, Vec<_>) = self.threads.into_iter().partition(is_own);
+        let others_len = others.len();
+        let ended = {
+            let mut ended = self.crew.ended.lock();
+            loop {
+                let remaining =
+                    deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+                if ended.len() >= others_len || remaining.is_some_and(|time| time.is_zero()) {
+                    break ended.clone();
+                }
+                ended = self.crew.changed.wait(ended, remaining);
             }
-            alive = self.crew.ended.wait(alive, remaining);
-        }
-        let left: Vec<Thread> = alive.clone();
-        drop(alive);
-        for thread in self.threads {
-            let id = thread.thread().id();
-            if id != own && left.iter().all(|left| left.id() != id) {
+        };
+        let mut left = Vec::new();
+        for thread in others {
+            if ended.contains(&thread.thread().id()) {
                 // It has nothing left to do but to end. Its handler's panics were caught.
                 let _ = thread.join();
+            } else {
+                left.push(thread.thread().name().unwrap_or_default().to_owned());
             }
         }
-        let name = |thread: &Thread| thread.name().unwrap_or_default().to_owned();
-        left.iter().map(name).collect()
+        left
     }
 }
 
-/// Strikes a thread off the list when it ends, however it ends.
+/// Puts a thread on the list when it ends, however it ends.
 struct Ending(Arc<Crew>);
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        let own: ThreadId = thread::current().id();
-        self.0.alive.lock().retain(|thread| thread.id() != own);
-        self.0.ended.notify_all();
+        self.0.ended.lock().push(thread::current().id());
+        self.0.changed.notify_all();
     }
 }
 

@@ -115,7 +115,7 @@ fn live_and_close(driver: DriverChoice) {
 #[test]
 fn s38_a_closed_port_leaves_no_descriptor_no_thread_and_no_byte_behind() {
     let threads = Holdings::now().threads;
-    for driver in DRIVERS {
+    for driver in DRIVERS.into_iter().filter(|driver| can_be_tested(*driver)) {
         // What is made once in a process, or once in a thread, is made by now.
         live_and_close(driver);
         // The system lists a thread for a moment after it has been joined.

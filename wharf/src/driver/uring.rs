@@ -21,7 +21,7 @@ use rustix::{
     process::{Resource, getrlimit},
 };
 
-use super::{Call, Driver, Events, Outcome, Transfer, calls, readiness::Readiness};
+use super::{Call, Driver, Events, Outcome, RawBuffer, Transfer, calls, readiness::Readiness};
 
 /// The most transfers in one call. Beyond some dozens nothing more is gained, and the last waits for the first.
 const BATCH_MAX: usize = 32;
@@ -209,64 +209,50 @@ impl Ring {
 
     /// The queue entry for a transfer, or none if plain calls are to do it.
     fn entry(&self, transfer: &Transfer) -> Option<squeue::Entry> {
-        let registered = self.register(transfer);
+        let descriptor = types::Fd(transfer.descriptor);
         let (receive, send) = (calls::RECEIVE.bits() as i32, calls::SEND.bits() as i32);
-        let entry = match (transfer.call, registered) {
-            (Call::Receive(memory), true) => opcode::Recv::new(
-                types::Fixed(transfer.slot),
-                memory.start,
-                length(memory.len),
-            )
-            .flags(receive)
-            .build(),
-            (Call::Receive(memory), false) => opcode::Recv::new(
-                types::Fd(transfer.descriptor),
-                memory.start,
-                length(memory.len),
-            )
-            .flags(receive)
-            .build(),
-            (Call::Send(memory), true) => opcode::Send::new(
-                types::Fixed(transfer.slot),
-                memory.start,
-                length(memory.len),
-            )
-            .flags(send)
-            .build(),
-            (Call::Send(memory), false) => opcode::Send::new(
-                types::Fd(transfer.descriptor),
-                memory.start,
-                length(memory.len),
-            )
-            .flags(send)
-            .build(),
-            _ => return None,
-        };
-        Some(entry)
+        match transfer.call {
+            Call::Receive(RawBuffer { start, len }) => {
+                let entry = match self.register(transfer) {
+                    Some(registered) => opcode::Recv::new(registered, start, length(len)),
+                    None => opcode::Recv::new(descriptor, start, length(len)),
+                };
+                Some(entry.flags(receive).build())
+            }
+            Call::Send(RawBuffer { start, len }) => {
+                let entry = match self.register(transfer) {
+                    Some(registered) => opcode::Send::new(registered, start, length(len)),
+                    None => opcode::Send::new(descriptor, start, length(len)),
+                };
+                Some(entry.flags(send).build())
+            }
+            _ => None,
+        }
     }
 
     /// Counts a transfer for its slot, and registers the descriptor once it has earned it.
-    fn register(&self, transfer: &Transfer) -> bool {
-        let Some(slot) = self.slots.get(transfer.slot as usize) else {
-            return false;
-        };
-        match slot.load(Ordering::Relaxed) {
-            REGISTERED => true,
-            REGISTER_AFTER => {
-                let update = self
-                    .io
-                    .submitter()
-                    .register_files_update(transfer.slot, &[transfer.descriptor]);
-                // Refused, it counts afresh: unregistered works as well.
-                let registered = update.is_ok_and(|updated| updated == 1);
-                slot.store(if registered { REGISTERED } else { 0 }, Ordering::Relaxed);
-                registered
-            }
+    fn register(&self, transfer: &Transfer) -> Option<types::Fixed> {
+        let state = self.slots.get(transfer.slot as usize)?;
+        match state.load(Ordering::Relaxed) {
+            REGISTERED => return Some(types::Fixed(transfer.slot)),
+            REGISTER_AFTER => {}
             count => {
-                slot.store(count + 1, Ordering::Relaxed);
-                false
+                state.store(count + 1, Ordering::Relaxed);
+                return None;
             }
         }
+        let files = [transfer.descriptor];
+        let updated = self
+            .io
+            .submitter()
+            .register_files_update(transfer.slot, &files);
+        if updated.is_ok_and(|count| count == 1) {
+            state.store(REGISTERED, Ordering::Relaxed);
+            return Some(types::Fixed(transfer.slot));
+        }
+        // Refused, it counts afresh: unregistered works as well.
+        state.store(0, Ordering::Relaxed);
+        None
     }
 
     fn forget(&self, slot: u32) {
