@@ -7,9 +7,9 @@ use crate::driver::{BUFFERS_PER_CALL_MAX, Call};
 
 /// Memory for a receive that is found only when there is something to receive.
 ///
-/// # Safety
-/// See [`Provider::provide`] and [`Provider::withdraw`]: both are called with an operation that is in transfer, by
-/// the thread that transfers.
+/// Both functions are called with an operation that is in transfer, by the thread that transfers, under no lock. What
+/// the caller keeps beside the operation is theirs meanwhile; the operation's own fields are not: others may mark it as
+/// cancelled, or line up behind it.
 #[derive(Debug)]
 pub struct Provider {
     /// Finds memory for the operation: valid for writing, and nobody else's until the operation's packet is handed

@@ -280,13 +280,15 @@ impl<S: Source> Record<S> {
     /// # Safety
     /// `operation` is a `Record<S>` in transfer, by this thread; see [`Provider`].
     unsafe fn provide(operation: NonNull<Overlapped>) -> Option<RawBuffer> {
-        // SAFETY: passed on to the caller.
-        let record = unsafe { operation.cast::<Self>().as_mut() };
-        let handle = record.overlapped.handle;
+        let record = operation.cast::<Self>().as_ptr();
+        // SAFETY: the record is valid, and its handle is not written while it is started.
+        let handle = unsafe { (&raw const (*record).overlapped.handle).read() };
+        // SAFETY: the record is valid, and its cargo this thread's while it transfers.
+        let cargo = unsafe { &mut (*record).cargo };
         let Some(Cargo {
             source,
             memory: Memory::ReceiveFrom(pool, buffer, place),
-        }) = &mut record.cargo
+        }) = cargo
         else {
             unreachable!("only receives from a pool have this provider");
         };
@@ -297,12 +299,13 @@ impl<S: Source> Record<S> {
     /// # Safety
     /// As for [`provide`](Self::provide).
     unsafe fn withdraw(operation: NonNull<Overlapped>) {
-        // SAFETY: passed on to the caller.
-        let record = unsafe { operation.cast::<Self>().as_mut() };
+        let record = operation.cast::<Self>().as_ptr();
+        // SAFETY: the record is valid, and its cargo this thread's while it transfers.
+        let cargo = unsafe { &mut (*record).cargo };
         if let Some(Cargo {
             memory: Memory::ReceiveFrom(_, buffer, _),
             ..
-        }) = &mut record.cargo
+        }) = cargo
         {
             *buffer = None;
         }

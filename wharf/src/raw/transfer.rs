@@ -2,15 +2,16 @@
 //!
 //! An attempt has three acts. [`Port::begin`] takes the head of the line, under the handle's lock, and marks the
 //! side as busy; the driver makes the call, under no lock; [`Port::finish`] judges the outcome, under the lock
-//! again. While a side is busy its descriptor stays open and its head is the transferring thread's alone.
+//! again. While a side is busy its descriptor stays open, and the memory of its head is the transferring thread's alone.
+//! The operation itself is looked at under the lock only: others may mark it as cancelled, or line up behind it.
 
 use std::{os::fd::AsRawFd, ptr::NonNull};
 
 use rustix::{fd::BorrowedFd, io::Errno};
 
 use super::{
-    Accepted, Completed, Direction, Handle, Overlapped, Port, Queued, Ready, Request, Status,
-    table::Entry,
+    Accepted, Completed, Direction, Handle, Overlapped, Port, Provider, Queued, Ready, Request,
+    Status, table::Entry,
 };
 use crate::{
     driver::{Call, Outcome, Transfer},
@@ -24,7 +25,9 @@ pub(super) struct Pending {
     operation: NonNull<Overlapped>,
     /// The edges seen when it began.
     tick: u32,
+    /// None if there was no memory to receive into.
     call: Option<Call>,
+    provider: Option<&'static Provider>,
 }
 
 /// What an attempt came to.
@@ -67,18 +70,18 @@ impl Port {
         let operation = side.head()?;
         side.busy = true;
         let tick = side.tick;
-        drop(entry);
-        // SAFETY: the operation is valid by the promise of `Port::start`, and the side is busy: ours.
-        let call = match unsafe { operation.as_ref() } {
-            Overlapped {
-                request: Request::ReceiveProvided(provider),
-                ..
-            } => {
-                // SAFETY: the operation is in transfer, by this thread.
-                unsafe { (provider.provide)(operation) }.map(Call::Receive)
-            }
-            operation => operation.call(),
+        // SAFETY: the operation is valid by the promise of `Port::start`, and we have the handle's lock.
+        let overlapped = unsafe { operation.as_ref() };
+        let mut call = overlapped.call();
+        let provider = match overlapped.request {
+            Request::ReceiveProvided(provider) => Some(provider),
+            _ => None,
         };
+        drop(entry);
+        if let Some(provider) = provider {
+            // SAFETY: the operation is in transfer, by this thread.
+            call = unsafe { (provider.provide)(operation) }.map(Call::Receive);
+        }
         let transfer = Transfer {
             descriptor,
             slot: ready.handle.slot(),
@@ -95,6 +98,7 @@ impl Port {
             operation,
             tick,
             call,
+            provider,
         };
         Some((pending, transfer))
     }
@@ -106,11 +110,13 @@ impl Port {
             mut operation,
             tick,
             call,
+            provider,
         } = pending;
-        if matches!(outcome, Outcome::NotReady | Outcome::Failed(_) | Outcome::Moved(0))
-            && call.is_some()
-            // SAFETY: valid, and ours while the side is busy.
-            && let Request::ReceiveProvided(provider) = &unsafe { operation.as_ref() }.request
+        if matches!(
+            outcome,
+            Outcome::NotReady | Outcome::Failed(_) | Outcome::Moved(0)
+        ) && call.is_some()
+            && let Some(provider) = provider
         {
             // SAFETY: the operation is in transfer, by this thread.
             unsafe { (provider.withdraw)(operation) };
