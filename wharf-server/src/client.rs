@@ -78,7 +78,7 @@ pub enum Ended {
     Panicked(String),
     /// [`Client::abort`] was called.
     Aborted,
-    /// It had not finished at the deadline of an orderly stop.
+    /// It had not finished at the deadline of an orderly stop, or the server was dropped.
     Cut,
 }
 

@@ -44,7 +44,7 @@ pub(crate) struct Shared {
     emptied: (Mutex<()>, Condvar),
 }
 
-/// A server at work. [Stop](Self::stop) it in order; dropped, it ends at once.
+/// A server at work. [Stop](Self::stop) it in order; dropped, it cuts its clients and ends at once.
 #[must_use = "a server that is dropped ends"]
 pub struct Server {
     shared: Arc<Shared>,
@@ -182,13 +182,7 @@ impl Server {
         }
         shared.await_end_of_clients(deadline);
 
-        let left = shared.clients.snapshot();
-        let cut = left.iter().filter(|client| client.end(Ended::Cut)).count();
-        for completion in shared.port.close() {
-            if let Key::Client(_) = completion.key {
-                shared.serve(completion);
-            }
-        }
+        let cut = shared.cut_and_close();
         let remaining = deadline.saturating_duration_since(Instant::now());
         let workers = self.workers.take();
         let workers_left = workers.map_or(Vec::new(), |workers| {
@@ -216,7 +210,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.shared.stopping.store(true, Ordering::SeqCst);
-        self.shared.port.close();
+        self.shared.cut_and_close();
     }
 }
 
@@ -257,6 +251,19 @@ impl Shared {
             );
             self.emptied.1.notify_all();
         }
+    }
+
+    /// Cuts the clients that are left, and closes the port; says how many there were. Afterwards only those are left
+    /// whose handlers have not returned.
+    fn cut_and_close(&self) -> usize {
+        let left = self.clients.snapshot();
+        let cut = left.iter().filter(|client| client.end(Ended::Cut)).count();
+        for completion in self.port.close() {
+            if let Key::Client(_) = completion.key {
+                self.serve(completion);
+            }
+        }
+        cut
     }
 
     fn await_end_of_clients(&self, deadline: Instant) {

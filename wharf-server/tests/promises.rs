@@ -388,12 +388,16 @@ on_every_driver! {
         forever.wait();
     }
 
-    fn a_dropped_server_ends_at_once(settings) {
-        let server = Server::start(&settings, echo).unwrap();
+    fn a_dropped_server_cuts_its_clients_and_ends_at_once(settings) {
+        let (reporter, calls) = Reporter::new();
+        let server = Server::start(&settings, reporter).unwrap();
         let mut peer = connect(&server);
         exchange(&mut peer, b"ahoy");
         let address = server.local_addr();
         drop(server);
+        // The handler goes with the server, and with it this end.
+        let ended = calls.iter().filter(|call| matches!(call, Call::Disconnected(..)));
+        assert!(ended.eq([Call::Disconnected(1, "cut")]));
         assert!(TcpStream::connect(address).is_err());
         let end = peer.read(&mut [0; 1]);
         assert!(matches!(end, Ok(0) | Err(_)), "{end:?}");
