@@ -9,11 +9,12 @@ mod harness;
 use std::{
     fs::File,
     io::{Read, Write},
-    net::{TcpListener, TcpStream},
+    net::{Shutdown, TcpListener},
     os::unix::thread::JoinHandleExt,
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
+        mpsc,
     },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -22,10 +23,15 @@ use std::{
 use crate as process;
 use harness::*;
 use rustix::{
+    buffer::spare_capacity,
+    event::{
+        Timespec,
+        epoll::{self, CreateFlags},
+    },
     io::Errno,
     process::{Resource, Rlimit, getrlimit, setrlimit},
 };
-use wharf::{Buffer, Done, DriverChoice, Socket, Wait};
+use wharf::{Buffer, Done, DriverChoice, Wait};
 
 static ALONE: Mutex<()> = Mutex::new(());
 
@@ -38,6 +44,7 @@ macro_rules! suite {
                 s42_a_fork_between_start_and_completion_leaves_the_parent_whole
                 s44_signals_end_no_wait_and_spoil_no_operation
                 s44_a_broken_connection_raises_no_signal
+                s44_a_port_that_goes_interrupts_nothing_that_its_threads_do_elsewhere
             }
         }
     };
@@ -56,7 +63,7 @@ fn s29_out_of_descriptors_is_an_error_that_does_not_spin(driver: DriverChoice) {
     let port = port(driver, 1);
     let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
     let listener = port.associate(listener, ()).expect("an association");
-    let peer = TcpStream::connect(listener.local_addr()).expect("a connection");
+    let peer = connect(listener.local_addr());
 
     let before = getrlimit(Resource::Nofile);
     let few = Rlimit {
@@ -192,26 +199,72 @@ fn s44_a_broken_connection_raises_no_signal(driver: DriverChoice) {
     handle(libc::SIGPIPE);
     let before = handled(libc::SIGPIPE).load(Ordering::Relaxed);
     let port = port(driver, 1);
-    type Start = dyn Fn(&Socket<()>);
-    let starts: [&Start; 3] = [
-        &|socket| drop(socket.send(pattern(8))),
-        &|socket| drop(socket.send_many(vec![pattern(8).into(), pattern(8).into()])),
-        &|socket| drop(socket.shutdown()),
-    ];
-    for start in starts {
-        // The peer ends and resets: from there on, the system answers EPIPE.
-        let (socket, peer) = pair(&port, ());
-        reset(peer);
-        until_reset(&socket);
+    // More than one, so that a driver that batches does.
+    let pairs: Vec<_> = (0..4).map(|_| narrow_pair(&port, ())).collect();
+    for (number, (socket, _)) in pairs.iter().enumerate() {
         socket.receive(Buffer::with_capacity(8)).expect("a start");
-        start(&socket);
-        while let Wait::Completed(completion) = port.wait(QUIET).expect("a wait") {
-            assert!(completion.result.is_err());
+        if number % 2 == 0 {
+            socket.send(pattern(BIG)).expect("a start");
+        } else {
+            let halves = vec![pattern(BIG / 2).into(), pattern(BIG / 2).into()];
+            socket.send_many(halves).expect("a start");
         }
-        start(&socket);
-        expect_nothing(&port);
+    }
+    let sockets: Vec<_> = pairs
+        .into_iter()
+        .map(|(socket, peer)| {
+            // A peer that has ended before it resets: whoever writes to it is told of a broken pipe at once.
+            peer.shutdown(Shutdown::Write).expect("a shutdown");
+            reset(peer);
+            socket
+        })
+        .collect();
+    sockets.iter().for_each(until_reset);
+    let failures = (0..2 * sockets.len()).filter(|_| next(&port).result.is_err());
+    assert!(failures.count() >= sockets.len(), "every send fails");
+    for socket in &sockets {
+        // Refused or failed, in whatever way.
+        drop(socket.send(pattern(8)));
+        drop(socket.shutdown());
+    }
+    while let Wait::Completed(completion) = port.wait(QUIET).expect("a wait") {
+        assert!(completion.result.is_err());
     }
     assert_eq!(handled(libc::SIGPIPE).load(Ordering::Relaxed), before);
+}
+
+fn s44_a_port_that_goes_interrupts_nothing_that_its_threads_do_elsewhere(driver: DriverChoice) {
+    if driver == DriverChoice::Uring {
+        // Not promised; see `NOT_COVERED` in `conformance/main.rs`.
+        return;
+    }
+    let _alone = ALONE.lock();
+    let (give, take) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        // This thread has made the port and carried out its transfers, many at a time.
+        let port = port(driver, 1);
+        let mut pairs: Vec<_> = (0..8).map(|key| pair(&port, key)).collect();
+        for (socket, peer) in &mut pairs {
+            socket.receive(Buffer::with_capacity(8)).expect("a start");
+            peer.write_all(b"ahoy").expect("a write");
+            until_arrived(socket, 4);
+        }
+        pairs.iter().for_each(|_| drop(received(&port)));
+        give.send((port, pairs)).expect("another thread");
+        // `epoll_wait` is the one call that no kernel starts again by itself.
+        let set = epoll::create(CreateFlags::CLOEXEC).expect("a set of descriptors");
+        let timeout = Timespec {
+            tv_sec: 0,
+            tv_nsec: 300_000_000,
+        };
+        let mut events: Vec<epoll::Event> = Vec::with_capacity(1);
+        epoll::wait(&set, spare_capacity(&mut events), Some(&timeout)).map(drop)
+    });
+    let (port, pairs) = told(&take);
+    // Late enough for it to wait by now, early enough for it to wait still.
+    thread::sleep(QUIET);
+    drop((port, pairs));
+    assert_eq!(thread.join().expect("no panic"), Ok(()));
 }
 
 /// By number, the signals that were handled.

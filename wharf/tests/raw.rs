@@ -421,7 +421,7 @@ fn an_accept_gives_the_socket_and_the_peer(driver: DriverChoice) {
         .associate(listener.into(), 4, Kind::Listener)
         .expect("an association");
     start(&port, listener, 5, Request::Accept(None)).expect("a start");
-    let peer = TcpStream::connect(address).expect("a connection");
+    let peer = connect(address);
     let packet = next(&port);
     assert_eq!((packet.key, packet.token), (4, 5));
     let mut operation = finished(&packet);

@@ -4,7 +4,7 @@
 use std::{
     fmt::Debug,
     fs, io,
-    net::{TcpListener, TcpStream},
+    net::{SocketAddr, TcpListener, TcpStream},
     panic::resume_unwind,
     sync::mpsc::{self, Receiver, RecvTimeoutError, Sender},
     thread::{self, JoinHandle},
@@ -109,12 +109,18 @@ pub fn port<K: Key>(driver: DriverChoice, concurrency: usize) -> CompletionPort<
 /// Two connected streams.
 pub fn streams() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
-    let peer =
-        TcpStream::connect(listener.local_addr().expect("an address")).expect("a connection");
+    let peer = connect(listener.local_addr().expect("an address"));
     let (ours, _) = listener.accept().expect("a connection");
+    (ours, peer)
+}
+
+/// A peer that connects. What it waits for has a guard, too.
+#[track_caller]
+pub fn connect(address: SocketAddr) -> TcpStream {
+    let peer = TcpStream::connect(address).expect("a connection");
     peer.set_read_timeout(Some(GUARD)).expect("a time-out");
     peer.set_write_timeout(Some(GUARD)).expect("a time-out");
-    (ours, peer)
+    peer
 }
 
 /// A socket on the port, and its peer.

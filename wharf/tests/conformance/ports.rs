@@ -2,7 +2,7 @@
 
 use std::{
     io::Write,
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     sync::{
         Arc, Barrier,
         atomic::{AtomicUsize, Ordering},
@@ -66,7 +66,7 @@ pub fn s04_an_accept_has_the_listeners_key_and_the_new_socket_its_own(driver: Dr
         .associate(listener, "listener")
         .expect("an association");
     listener.accept().expect("a start");
-    let mut peer = TcpStream::connect(listener.local_addr()).expect("a connection");
+    let mut peer = connect(listener.local_addr());
 
     let completion = next(&port);
     assert_eq!(completion.key, "listener");

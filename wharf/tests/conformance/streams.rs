@@ -1007,7 +1007,7 @@ impl FullBacklog {
             .as_socket()
             .expect("an address");
         // A backlog of 0 has room for one.
-        let connections = vec![TcpStream::connect(address).expect("a connection")];
+        let connections = vec![connect(address)];
         FullBacklog {
             address,
             listener,
@@ -1040,7 +1040,7 @@ pub fn s29_an_accept_gives_the_new_socket_and_both_addresses(driver: DriverChoic
         let local = (Ipv4Addr::LOCALHOST, listener.local_addr().port()).into();
         listener.accept().expect("a start");
         expect_nothing(&port);
-        let mut peer = TcpStream::connect(local).expect("a connection");
+        let mut peer = connect(local);
         let connection = accepted(next(&port));
         assert_eq!(connection.peer, peer.local_addr().expect("an address"));
         assert_eq!(
@@ -1065,7 +1065,7 @@ pub fn s29_several_accepts_and_several_connections_find_each_other(driver: Drive
     let port = port(driver, 1);
     let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
     let listener = port.associate(listener, ()).expect("an association");
-    let connect = || TcpStream::connect(listener.local_addr()).expect("a connection");
+    let connect = || connect(listener.local_addr());
     let accept = || listener.accept().expect("a start");
     // Connections first, then accepts; and the other way about.
     for connections_first in [true, false] {
@@ -1093,9 +1093,9 @@ pub fn s29_a_peer_that_vanishes_in_the_backlog_does_not_stop_the_listener(driver
     let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
     let listener = port.associate(listener, ()).expect("an association");
     for _ in 0..5 {
-        reset(TcpStream::connect(listener.local_addr()).expect("a connection"));
+        reset(connect(listener.local_addr()));
     }
-    let peer = TcpStream::connect(listener.local_addr()).expect("a connection");
+    let peer = connect(listener.local_addr());
     // Systems differ in whether the vanished are accepted; the last is.
     loop {
         listener.accept().expect("a start");
