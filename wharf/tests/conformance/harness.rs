@@ -6,7 +6,10 @@ use std::{
     fs, io,
     net::{SocketAddr, TcpListener, TcpStream},
     panic::resume_unwind,
-    sync::mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    sync::{
+        OnceLock,
+        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -46,13 +49,15 @@ macro_rules! tests {
 /// Whether a driver is there to be tested. A container may forbid io_uring; then the tests on it say so and judge
 /// nothing, but where `WHARF_REQUIRE_URING` is set, as in CI, that is a failure.
 pub fn can_be_tested(driver: DriverChoice) -> bool {
-    // Another test of the same process may have its descriptors run out at this moment.
-    let forbids = |error: &io::Error| {
-        let kind = error.kind();
-        kind == io::ErrorKind::PermissionDenied || kind == io::ErrorKind::Unsupported
-    };
-    match wharf::uring_available() {
-        Err(error) if driver == DriverChoice::Uring && forbids(&error) => {
+    // Asked once, before any test begins: asking takes a descriptor for a moment, and a test may have them run out.
+    static FORBIDDEN: OnceLock<Option<String>> = OnceLock::new();
+    let forbidden = FORBIDDEN.get_or_init(|| {
+        let error = wharf::uring_available().err()?;
+        let forbids = [io::ErrorKind::PermissionDenied, io::ErrorKind::Unsupported];
+        forbids.contains(&error.kind()).then(|| error.to_string())
+    });
+    match forbidden {
+        Some(error) if driver == DriverChoice::Uring => {
             let required = std::env::var_os("WHARF_REQUIRE_URING").is_some();
             assert!(!required, "{error}");
             eprintln!("NOT JUDGED: {error}");
