@@ -33,7 +33,7 @@ pub enum DriverChoice {
     Auto,
     /// Readiness, with transfers batched through io_uring. An error where the kernel does not allow it.
     ///
-    /// When the port is gone, the kernel takes its rings down and interrupts the threads that transferred for it: a call
+    /// When the port is gone, the kernel takes its rings down and interrupts the threads that made or used them: a call
     /// of theirs that it does not start again by itself, such as `epoll_wait`, may then fail once with `EINTR`.
     Uring,
     /// Readiness, with a system call for each transfer.

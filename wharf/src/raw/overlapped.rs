@@ -96,7 +96,7 @@ pub(super) enum Status {
 /// |---|---|---|---|
 /// | *idle*: not started, or handed out | the caller | not found | nothing |
 /// | *lined up*: in its side's line | the port, under the handle's lock | taken out, completes as cancelled | likewise |
-/// | *in transfer*: head of the line, side busy | the one thread that transfers | marked; completes as cancelled unless the transfer finishes it | likewise |
+/// | *in transfer*: head of the line, side busy | its memory: the one thread that transfers; itself: the port, under the handle's lock | marked; completes as cancelled unless the transfer finishes it | likewise |
 /// | *queued*: complete, on the port's queue | nobody | not found | nothing |
 ///
 /// The caller may not free or move it in the last three.
