@@ -8,7 +8,7 @@ use std::{
 };
 
 use rustix::{
-    fd::BorrowedFd,
+    fd::{AsRawFd, BorrowedFd},
     io::Errno,
     net::{self, RecvFlags, SendFlags, SocketFlags},
 };
@@ -170,4 +170,23 @@ pub(crate) fn unacknowledged(descriptor: BorrowedFd<'_>) -> std::io::Result<u64>
     // SAFETY: the request writes one `int` (tcp(7)), which is what the getter has room for.
     let bytes: i32 = unsafe { ioctl(descriptor, Getter::<SIOCOUTQ, i32>::new()) }?;
     Ok(u64::try_from(bytes).unwrap_or(0))
+}
+
+/// Has a bind to port 0 leave the choice of the port to the connect.
+pub(crate) fn choose_port_late(descriptor: BorrowedFd<'_>) -> std::io::Result<()> {
+    let on: libc::c_int = 1;
+    // SAFETY: the option takes an `int` (ip(7)), which is what the pointer and the length say.
+    let result = unsafe {
+        libc::setsockopt(
+            descriptor.as_raw_fd(),
+            libc::IPPROTO_IP,
+            libc::IP_BIND_ADDRESS_NO_PORT,
+            (&raw const on).cast(),
+            size_of_val(&on) as libc::socklen_t,
+        )
+    };
+    match result {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()),
+    }
 }

@@ -18,7 +18,7 @@ mod calls;
 mod readiness;
 mod uring;
 
-pub(crate) use calls::unacknowledged;
+pub(crate) use calls::{choose_port_late, unacknowledged};
 
 use std::{fmt, io, net::SocketAddr, os::fd::OwnedFd, ptr::NonNull, time::Duration};
 

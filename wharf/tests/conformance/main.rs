@@ -167,6 +167,7 @@ macro_rules! suite {
                 s29_a_peer_that_vanishes_in_the_backlog_does_not_stop_the_listener
                 s29_closing_the_listener_cancels_its_accepts
                 s30_a_connection_knows_its_addresses_and_carries_bytes
+                s30_a_connection_comes_from_the_address_that_was_asked_for
                 s30_refused_and_unreachable_are_told_apart
                 s30_a_connection_on_its_way_completes_when_it_is_made
                 s33_urgent_data_hides_nothing_of_the_stream

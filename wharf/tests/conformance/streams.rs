@@ -1141,6 +1141,30 @@ pub fn s30_a_connection_knows_its_addresses_and_carries_bytes(driver: DriverChoi
     assert!(received(&port).is_empty());
 }
 
+pub fn s30_a_connection_comes_from_the_address_that_was_asked_for(driver: DriverChoice) {
+    let port = port(driver, 1);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let address = listener.local_addr().expect("an address");
+    let local = |host| std::net::SocketAddr::from((Ipv4Addr::new(127, 0, 0, host), 0));
+    for host in [2, 3] {
+        port.connect_from(local(host), address, "connect")
+            .expect("a start");
+        let (_, peer) = listener.accept().expect("a connection");
+        assert_eq!(peer.ip(), local(host).ip());
+        let completion = next(&port);
+        assert_eq!(completion.result.expect("success"), 0);
+        let Done::Connected { socket } = completion.done else {
+            panic!("it was a connect");
+        };
+        assert_eq!(socket.local_addr().expect("an address"), peer);
+    }
+    // An address that belongs to documentation (RFC 5737), hence to no machine.
+    let foreign = std::net::SocketAddr::from((Ipv4Addr::new(192, 0, 2, 1), 0));
+    let refused = port.connect_from(foreign, address, "connect");
+    let error = refused.expect_err("the machine has no such address");
+    assert_eq!(error.kind(), std::io::ErrorKind::AddrNotAvailable);
+}
+
 pub fn s30_refused_and_unreachable_are_told_apart(driver: DriverChoice) {
     let port = port(driver, 1);
     let nobody = {
