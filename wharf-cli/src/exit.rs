@@ -1,4 +1,5 @@
-//! How the command ends: one code for each stage of starting a server, as a script would test for.
+//! How the command ends: a code for each thing that a script would test for. For `serve`, one for each stage of starting
+//! a server; for `bench`, one for each way in which a run can fail.
 
 use std::{io, process::ExitCode};
 
@@ -16,6 +17,13 @@ pub const BIND: u8 = 30;
 pub const LISTEN: u8 = 40;
 /// Accepting fails for good.
 pub const ACCEPT: u8 = 50;
+
+/// A load could not be run, or not as it was asked for.
+pub const COULD_NOT_RUN: u8 = 1;
+/// A figure of a load is out of the bounds that it was given.
+pub const THRESHOLD: u8 = 3;
+/// A server answered with other bytes than it was sent, or did not answer.
+pub const WRONG_BYTES: u8 = 4;
 
 /// Ends with a message for the user.
 pub fn fail(code: u8, message: &str) -> ExitCode {

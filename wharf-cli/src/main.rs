@@ -1,15 +1,18 @@
 //! The command `wharf`: what it takes, and how it ends.
 
+mod bench;
 mod doctor;
 mod exit;
+mod quantity;
 mod serve;
+mod work;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use tracing::Level;
 
-/// An I/O completion port for Linux, and the echo server that shows it.
+/// An I/O completion port for Linux: the server that shows it, and the tools to load it.
 #[derive(Debug, Parser)]
 #[command(name = "wharf", version, max_term_width = 100)]
 struct Arguments {
@@ -23,8 +26,10 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the echo server until SIGINT or SIGTERM
+    /// Run the server until SIGINT or SIGTERM
     Serve(serve::Arguments),
+    /// Load an echo server, check every byte, and say what it took
+    Bench(Box<bench::Arguments>),
     /// Say what this machine allows, what `serve` would choose here, and what to change
     Doctor,
 }
@@ -59,6 +64,7 @@ fn main() -> ExitCode {
         .init();
     match arguments.command {
         Command::Serve(arguments) => serve::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Doctor => doctor::run(),
     }
 }

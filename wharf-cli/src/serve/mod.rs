@@ -1,4 +1,7 @@
-//! `wharf serve`: the echo server, from its first line to its last.
+//! `wharf serve`: the server, from its first line to its last.
+
+mod echo;
+mod work;
 
 use std::{
     io::{self, Write},
@@ -16,8 +19,11 @@ use signal_hook::{
     low_level::signal_name,
 };
 use wharf::{Buffer, DriverChoice};
-use wharf_server::{Client, Ended, Handler, OpenFiles, Report, Server, Settings, raise_open_files};
+use wharf_server::{
+    Client, Ended, Handler, OpenFiles, Report, Server, Settings, StartError, raise_open_files,
+};
 
+use self::{echo::Echo, work::Work};
 use crate::exit;
 
 /// What `serve` takes. A default that depends on the machine is worked out by the library.
@@ -28,6 +34,10 @@ pub struct Arguments {
     /// those who forge addresses
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:21000")]
     listen: SocketAddr,
+
+    /// What to do with what clients send
+    #[arg(long, value_enum, default_value_t = AppChoice::Echo)]
+    app: AppChoice,
 
     /// Threads in the pool [default: one more than --concurrency, so that a handler may block and another go on]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
@@ -66,10 +76,22 @@ pub struct Arguments {
     /// client that reads needs less
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = humantime::parse_duration)]
     stop_timeout: Duration,
+
+    /// Also stop when standard input ends, so that no server outlives the program that started it
+    #[arg(long)]
+    stop_with_stdin: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Driver {
+enum AppChoice {
+    /// Send it back
+    Echo,
+    /// Take it as requests that ask for a service time (see `bench --work`)
+    Work,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Driver {
     /// The best that the kernel allows
     Auto,
     /// Readiness, transfers batched through io_uring
@@ -110,32 +132,56 @@ impl Arguments {
 /// Why the main thread goes on.
 enum Event {
     Signal(i32),
+    StdinEnded,
     Failed(io::Error),
 }
 
-/// Sends back what it receives.
-struct Echo {
+/// What the server does with what its clients send.
+trait App: Send + Sync + 'static {
+    /// As [`Handler::received`].
+    fn received(&self, client: &Client, bytes: Buffer);
+
+    /// The last call for a client.
+    fn disconnected(&self, _client: &Client) {}
+}
+
+/// An app, and what every app needs told.
+struct Served<A> {
+    app: A,
     events: Mutex<mpsc::Sender<Event>>,
 }
 
-impl Handler for Echo {
+impl<A: App> Handler for Served<A> {
     fn received(&self, client: &Client, bytes: Buffer) {
-        // The server stops reading from a client long before its queue is full, so a refusal means that it is gone.
-        if let Err(refused) = client.send(bytes) {
-            tracing::debug!(client = client.id(), %refused, "an echo was not sent");
-        }
+        self.app.received(client, bytes);
     }
 
     fn disconnected(&self, client: &Client, ended: &Ended) {
         if let Ended::Idle = ended {
             tracing::info!(client = client.id(), peer = %client.peer(), "cut: idle");
         }
+        self.app.disconnected(client);
     }
 
     fn failed(&self, error: &io::Error) {
         let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         // Nobody listens once the server stops, and then it does not matter.
         let _ = events.send(Event::Failed(copy_of(error)));
+    }
+}
+
+fn start(
+    app: AppChoice,
+    settings: &Settings,
+    events: mpsc::Sender<Event>,
+) -> Result<Server, StartError> {
+    let events = Mutex::new(events);
+    match app {
+        AppChoice::Echo => Server::start(settings, Served { app: Echo, events }),
+        AppChoice::Work => {
+            let app = Work::default();
+            Server::start(settings, Served { app, events })
+        }
     }
 }
 
@@ -153,11 +199,16 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     if let Err(error) = watch_signals(events.clone()) {
         return exit::fail(exit::PORT, &format!("signals can't be watched: {error}"));
     }
+    if arguments.stop_with_stdin
+        && let Err(error) = watch_stdin(events.clone())
+    {
+        return exit::fail(
+            exit::PORT,
+            &format!("standard input can't be watched: {error}"),
+        );
+    }
     prepare_open_files(arguments.max_clients);
-    let handler = Echo {
-        events: Mutex::new(events),
-    };
-    let server = match Server::start(&arguments.settings(), handler) {
+    let server = match start(arguments.app, &arguments.settings(), events) {
         Ok(server) => server,
         Err(error) => return exit::fail(exit::code_of(&error), &error.to_string()),
     };
@@ -173,6 +224,10 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         Ok(Event::Signal(number)) => {
             let name = signal_name(number).unwrap_or("a signal");
             tracing::info!("{name}: stopping, for {:?} at most", arguments.stop_timeout);
+            None
+        }
+        Ok(Event::StdinEnded) => {
+            tracing::debug!("standard input has ended: stopping");
             None
         }
         Ok(Event::Failed(error)) => Some(error),
@@ -211,6 +266,17 @@ fn watch_signals(events: mpsc::Sender<Event>) -> io::Result<()> {
         }
     };
     thread::Builder::new().name("signals".into()).spawn(watch)?;
+    Ok(())
+}
+
+/// Has the end of standard input stop the server in order.
+fn watch_stdin(events: mpsc::Sender<Event>) -> io::Result<()> {
+    let watch = move || {
+        // What it says does not matter, nor how it ends.
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        let _ = events.send(Event::StdinEnded);
+    };
+    thread::Builder::new().name("stdin".into()).spawn(watch)?;
     Ok(())
 }
 

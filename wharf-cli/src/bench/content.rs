@@ -1,0 +1,186 @@
+//! What is sent, and whether what comes back is the same, byte for byte.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use wharf::Payload;
+
+use super::service::Service;
+use crate::work::{FRAME_BYTES, Frame, Kind};
+
+/// The stream of an echo repeats after so many bytes. A prime, so that it falls in step with no size; small, so that
+/// it stays in the processor's nearest cache.
+const PERIOD: usize = 8_191;
+
+/// Requests that leave together leave in one send, up to so many bytes.
+const SEND_BYTES_MAX: usize = 64 << 10;
+
+/// A request that is under way.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Departure {
+    /// When it left, or should have left.
+    pub(super) due: Instant,
+    /// The time that it asks for; nothing for an echo.
+    pub(super) service: Duration,
+    pub(super) id: u64,
+}
+
+/// What requests are made of.
+#[derive(Debug)]
+pub(super) enum Content {
+    Echo { stream: Bytes, size: usize },
+    Work { service: Service, kind: Kind },
+}
+
+impl Content {
+    /// Requests of `size` bytes, cut from a stream that is random but the same each time.
+    pub(super) fn echo(size: usize) -> Self {
+        let mut random = fastrand::Rng::with_seed(size as u64);
+        let period: Vec<u8> = (0..PERIOD).map(|_| random.u8(..)).collect();
+        let len = PERIOD + size.max(SEND_BYTES_MAX);
+        let stream = period.iter().copied().cycle().take(len).collect();
+        Content::Echo { stream, size }
+    }
+
+    /// The bytes of a request, and of its answer.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Content::Echo { size, .. } => *size,
+            Content::Work { .. } => FRAME_BYTES,
+        }
+    }
+
+    /// How many requests fit into one send.
+    pub(super) fn requests_per_send(&self) -> usize {
+        (SEND_BYTES_MAX / self.size()).max(1)
+    }
+
+    /// A request that is due now, or was.
+    pub(super) fn request(&self, id: u64, due: Instant, random: &mut fastrand::Rng) -> Departure {
+        let service = match self {
+            Content::Echo { .. } => Duration::ZERO,
+            Content::Work { service, .. } => service.draw(random),
+        };
+        Departure { due, service, id }
+    }
+
+    /// The bytes of several requests, which start at `position` in what the connection sends.
+    pub(super) fn payload<'a>(
+        &self,
+        position: u64,
+        requests: impl ExactSizeIterator<Item = &'a Departure>,
+    ) -> Payload {
+        match self {
+            Content::Echo { stream, size } => {
+                let start = offset(position);
+                stream.slice(start..start + size * requests.len()).into()
+            }
+            Content::Work { kind, .. } => {
+                let frames: Vec<u8> = requests
+                    .flat_map(|departure| frame(departure, *kind))
+                    .collect();
+                frames.into()
+            }
+        }
+    }
+
+    /// Whether these are the bytes that must come at `position` in what the connection receives, where `requests` is
+    /// what has been sent and not been answered in full.
+    pub(super) fn is_expected<'a>(
+        &self,
+        mut position: u64,
+        mut bytes: &[u8],
+        requests: impl ExactSizeIterator<Item = &'a Departure>,
+    ) -> bool {
+        let size = self.size() as u64;
+        let expected = requests.len() as u64 * size - position % size;
+        if bytes.len() as u64 > expected {
+            return false;
+        }
+        match self {
+            Content::Echo { stream, .. } => {
+                while !bytes.is_empty() {
+                    let rest = &stream[offset(position)..];
+                    let (run, behind) = bytes.split_at(bytes.len().min(rest.len()));
+                    if run != &rest[..run.len()] {
+                        return false;
+                    }
+                    position += run.len() as u64;
+                    bytes = behind;
+                }
+                true
+            }
+            Content::Work { kind, .. } => requests
+                .flat_map(|departure| frame(departure, *kind))
+                .skip((position % size) as usize)
+                .zip(bytes)
+                .all(|(expected, byte)| expected == *byte),
+        }
+    }
+}
+
+fn offset(position: u64) -> usize {
+    (position % PERIOD as u64) as usize
+}
+
+fn frame(departure: &Departure, kind: Kind) -> [u8; FRAME_BYTES] {
+    let frame = Frame {
+        id: departure.id,
+        service: departure.service,
+        kind,
+    };
+    frame.encode()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn departures(content: &Content, count: u64) -> Vec<Departure> {
+        let mut random = fastrand::Rng::with_seed(1);
+        (0..count)
+            .map(|id| content.request(id, Instant::now(), &mut random))
+            .collect()
+    }
+
+    fn check(content: &Content) {
+        let requests = departures(content, 5);
+        let size = content.size();
+        let position = 3 * size as u64;
+        let payload = content.payload(position, requests.iter());
+        assert_eq!(payload.len(), 5 * size);
+        let is_expected = |at: usize, bytes: &[u8]| {
+            let answered = at / size;
+            content.is_expected(position + at as u64, bytes, requests[answered..].iter())
+        };
+        // In pieces of every length, what was sent is what must come.
+        for cut in 0..payload.len() {
+            assert!(is_expected(0, &payload[..cut]));
+            assert!(is_expected(cut, &payload[cut..]));
+        }
+        // One byte that is other, missing or too many is seen.
+        for at in 0..payload.len() {
+            let mut other = payload.to_vec();
+            other[at] ^= 1;
+            assert!(!is_expected(0, &other), "byte {at} differs");
+        }
+        assert!(!is_expected(0, &payload[1..]));
+        assert!(!is_expected(0, &[&payload[..], &[0]].concat()));
+    }
+
+    #[test]
+    fn every_byte_of_an_echo_is_checked() {
+        check(&Content::echo(64));
+        check(&Content::echo(1));
+        check(&Content::echo(2_000));
+    }
+
+    #[test]
+    fn every_byte_of_a_work_frame_is_checked() {
+        let mean = Duration::from_millis(1);
+        check(&Content::Work {
+            service: Service::Exponential(mean),
+            kind: Kind::Sleep,
+        });
+    }
+}

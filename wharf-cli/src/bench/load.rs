@@ -1,0 +1,302 @@
+//! Runs a plan: starts the threads, tells them when, watches the server's process, and gathers what came of it.
+
+use std::{
+    fmt, io,
+    net::SocketAddr,
+    sync::{
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
+    thread::{self, ScopedJoinHandle},
+    time::{Duration, Instant},
+};
+
+use indicatif::ProgressBar;
+use signal_hook::{
+    consts::{SIGINT, SIGTERM},
+    iterator::Signals,
+};
+use wharf::CompletionPort;
+
+use super::{
+    content::Content,
+    loader::{Key, Loader, Shared, Times},
+    outcome::Outcome,
+    plan::Plan,
+    process::Usage,
+};
+use crate::quantity::{show_count, show_many};
+
+/// How often the progress line is drawn.
+const TICK: Duration = Duration::from_millis(100);
+
+/// What the main thread waits for.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// A thread has its connections.
+    Connected,
+    /// A thread has ended.
+    Done,
+    /// Told to end by a signal.
+    Signal,
+}
+
+/// Why there is no outcome.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// A signal came before anything was measured.
+    Early,
+    /// It could not be run.
+    Failed(String),
+}
+
+impl From<io::Error> for Ended {
+    fn from(error: io::Error) -> Self {
+        Ended::Failed(error.to_string())
+    }
+}
+
+/// What runs have in common: a signal ends the one that is under way.
+#[derive(Debug)]
+pub(super) struct Load {
+    sender: mpsc::Sender<Event>,
+    events: mpsc::Receiver<Event>,
+}
+
+impl Load {
+    pub(super) fn prepare() -> io::Result<Load> {
+        let (sender, events) = mpsc::channel();
+        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        let watching = sender.clone();
+        thread::Builder::new()
+            .name("signals".into())
+            .spawn(move || {
+                for (count, signal) in signals.forever().enumerate() {
+                    if count > 0 {
+                        // As a shell reports a process that a signal has ended.
+                        std::process::exit(128 + signal);
+                    }
+                    let _ = watching.send(Event::Signal);
+                }
+            })?;
+        Ok(Load { sender, events })
+    }
+
+    /// Runs a plan to its end, or to a signal.
+    pub(super) fn run(
+        &self,
+        plan: &Plan,
+        content: &Content,
+        address: SocketAddr,
+        server_pid: Option<u32>,
+        quiet: bool,
+    ) -> Result<Outcome, Ended> {
+        if let Some(pid) = server_pid {
+            // At the start and not half-way.
+            Usage::of(pid).map_err(|error| Ended::Failed(format!("process {pid}: {error}")))?;
+        }
+        let shared = Shared {
+            plan,
+            content,
+            address,
+            budget: plan.requests.map(AtomicU64::new),
+            connected: AtomicU64::new(0),
+            answered: AtomicU64::new(0),
+        };
+        let builder = || CompletionPort::builder().concurrency(1).build();
+        let ports: Vec<CompletionPort<Key>> = (0..plan.threads)
+            .map(|_| builder())
+            .collect::<Result<_, _>>()?;
+        let progress = if quiet {
+            ProgressBar::hidden()
+        } else {
+            // It hides itself where standard error is no terminal.
+            ProgressBar::new_spinner()
+        };
+        let run = Run {
+            load: self,
+            shared: &shared,
+            ports: &ports,
+            progress: &progress,
+            done: 0,
+            interrupted: false,
+        };
+        let outcome = run.conduct(server_pid);
+        progress.finish_and_clear();
+        outcome
+    }
+}
+
+/// A run that is under way.
+struct Run<'a> {
+    load: &'a Load,
+    shared: &'a Shared<'a>,
+    ports: &'a [CompletionPort<Key>],
+    progress: &'a ProgressBar,
+    /// Threads that have ended.
+    done: usize,
+    interrupted: bool,
+}
+
+impl Run<'_> {
+    fn conduct(mut self, server_pid: Option<u32>) -> Result<Outcome, Ended> {
+        thread::scope(|scope| {
+            let (mut starts, mut threads) = (Vec::new(), Vec::new());
+            for (thread, port) in self.ports.iter().enumerate() {
+                let (start, started) = mpsc::channel();
+                let loader = Loader::new(self.shared, port.clone(), thread);
+                let events = self.load.sender.clone();
+                let builder = thread::Builder::new().name(format!("load-{thread}"));
+                threads.push(builder.spawn_scoped(scope, move || {
+                    let done = Done(events.clone());
+                    let outcome = loader.run(&events, &started);
+                    drop(done);
+                    outcome
+                })?);
+                starts.push(start);
+            }
+            let connecting = self.await_connections();
+            let times = self.times();
+            if !self.interrupted && connecting > 0 {
+                for start in &starts {
+                    // A thread that has ended needs no start.
+                    let _ = start.send(times);
+                }
+            }
+            // Those that still wait for their start end now.
+            drop(starts);
+            let usage = self.measure(times, server_pid);
+            let mut outcome = gather(threads)?;
+            outcome.server = usage;
+            outcome.interrupted = self.interrupted;
+            self.judge(outcome)
+        })
+    }
+
+    fn times(&self) -> Times {
+        // All threads see the start before it comes.
+        let start = Instant::now() + Duration::from_millis(1);
+        let measure = start + self.shared.plan.warmup;
+        let end = self.shared.plan.duration.map(|duration| measure + duration);
+        Times {
+            start,
+            measure,
+            end,
+        }
+    }
+
+    /// Waits until every thread has its connections, and says how many there are.
+    fn await_connections(&mut self) -> u64 {
+        let mut connected = 0;
+        while connected < self.ports.len() && !self.interrupted && self.done == 0 {
+            if let Some(Event::Connected) = self.next_event(None) {
+                connected += 1;
+            }
+        }
+        self.shared.connected.load(Ordering::Relaxed)
+    }
+
+    /// Sees the run through, and says what the server used while it was measured.
+    fn measure(&mut self, times: Times, server_pid: Option<u32>) -> Option<Usage> {
+        let usage = || server_pid.and_then(|pid| Usage::of(pid).ok());
+        self.await_end(Some(times.measure));
+        let before = usage();
+        self.await_end(times.end);
+        let after = usage();
+        self.await_end(None);
+        Some(after?.since(&before?))
+    }
+
+    /// Waits until then, or until all threads have ended.
+    fn await_end(&mut self, until: Option<Instant>) {
+        while self.done < self.ports.len() && until.is_none_or(|until| Instant::now() < until) {
+            self.next_event(until);
+        }
+    }
+
+    /// Waits for an event, for a tick at most, and draws the progress.
+    fn next_event(&mut self, until: Option<Instant>) -> Option<Event> {
+        let left = until.map_or(TICK, |until| {
+            until.saturating_duration_since(Instant::now())
+        });
+        let event = self.load.events.recv_timeout(left.min(TICK)).ok();
+        match event {
+            Some(Event::Done) => self.done += 1,
+            Some(Event::Signal) => {
+                self.interrupted = true;
+                for port in self.ports {
+                    // A port that is closed has nobody to tell.
+                    let _ = port.post(Key::Stop, 0);
+                }
+            }
+            Some(Event::Connected) | None => {}
+        }
+        self.draw();
+        event
+    }
+
+    fn draw(&self) {
+        let answered = self.shared.answered.load(Ordering::Relaxed);
+        let elapsed = self.progress.elapsed();
+        self.progress.set_message(if answered == 0 {
+            let connected = self.shared.connected.load(Ordering::Relaxed);
+            let all = self.shared.plan.connections as u64;
+            format!("{} of {} connected", show_count(connected), show_count(all))
+        } else {
+            format!(
+                "{:.1} s: {} answered, {}",
+                elapsed.as_secs_f64(),
+                show_count(answered),
+                show_many(
+                    super::outcome::per(answered as f64, elapsed),
+                    "requests/s on average"
+                )
+            )
+        });
+        self.progress.tick();
+    }
+
+    fn judge(&self, outcome: Outcome) -> Result<Outcome, Ended> {
+        if self.interrupted && outcome.measured.is_zero() {
+            return Err(Ended::Early);
+        }
+        if outcome.connected == 0 {
+            let groups = outcome.errors.groups();
+            let (what, _) = groups.first().unwrap_or(&("no connection was made", 0));
+            return Err(Ended::Failed((*what).to_owned()));
+        }
+        Ok(outcome)
+    }
+}
+
+/// Says that a thread has ended, however it did.
+struct Done(mpsc::Sender<Event>);
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        let _ = self.0.send(Event::Done);
+    }
+}
+
+fn gather(threads: Vec<ScopedJoinHandle<'_, io::Result<Outcome>>>) -> Result<Outcome, Ended> {
+    let mut gathered = Outcome::new();
+    for thread in threads {
+        let outcome = thread.join().map_err(|panic| {
+            Ended::Failed(format!(
+                "a thread panicked: {}",
+                wharf::panic_message(&*panic)
+            ))
+        })??;
+        gathered.merge(outcome);
+    }
+    Ok(gathered)
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Ended::Early => formatter.write_str("ended by a signal before anything was measured"),
+            Ended::Failed(why) => formatter.write_str(why),
+        }
+    }
+}

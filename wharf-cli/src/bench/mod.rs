@@ -1,0 +1,260 @@
+//! `wharf bench`: a load generator for servers that send back what they receive.
+//!
+//! A [`Plan`] says what to do; [`load`] runs it, with a [`loader`] for each thread, itself on a completion port; the
+//! [`Outcome`] is what came of it, and [`report`] tells it.
+
+mod arrivals;
+mod content;
+mod load;
+mod loader;
+mod outcome;
+mod own_server;
+mod plan;
+mod process;
+mod report;
+mod service;
+mod sweep;
+mod sweep_plot;
+mod threshold;
+
+use std::{io::Write, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::Args;
+
+use self::{
+    load::Load,
+    outcome::Outcome,
+    own_server::OwnServer,
+    plan::{Plan, Skew, resolve},
+    report::Report,
+    service::Service,
+    sweep::WorkersRange,
+    threshold::Threshold,
+};
+use crate::{
+    exit,
+    quantity::{parse_count, parse_duration, parse_rate},
+    serve::Driver,
+    work::Kind,
+};
+
+/// How long a run measures unless it is told.
+const DURATION: Duration = Duration::from_secs(5);
+/// How long it warms up before.
+const WARMUP: Duration = Duration::from_millis(500);
+
+/// What `bench` takes.
+///
+/// Counts, sizes and rates take k, M, G, Ki, Mi and Gi; times take ns, us, ms, s, m and h.
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "Exit codes: 0 done; 1 could not run, or not as it was asked to; 2 wrong usage; 3 a --fail-if was met; \
+                  4 wrong or missing bytes."
+)]
+pub struct Arguments {
+    /// The server: ADDRESS:PORT. Without it, one of our own is started on a free port of this machine
+    address: Option<String>,
+
+    /// Connections
+    #[arg(short, long, value_name = "N", default_value = "64", value_parser = within(1, 1 << 20))]
+    connections: u64,
+
+    /// How long to measure [default: 5s, or as long as -n takes]
+    #[arg(short, long, value_name = "TIME", value_parser = some_time)]
+    duration: Option<Duration>,
+
+    /// How many requests to make in all; with -d, whichever ends first
+    #[arg(short = 'n', long, value_name = "N", value_parser = within(1, u64::MAX))]
+    requests: Option<u64>,
+
+    /// Bytes in a request
+    #[arg(long, value_name = "BYTES", default_value = "64", value_parser = within(1, 64 << 20))]
+    size: u64,
+
+    /// Requests under way on a connection at once
+    #[arg(long, value_name = "N", default_value = "1", value_parser = within(1, 65_536))]
+    pipeline: u64,
+
+    /// How long to load before measuring [default: 500ms, or nothing with -n]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    warmup: Option<Duration>,
+
+    /// Threads that make the load [default: as many as processors]
+    #[arg(long, value_name = "N", value_parser = within(1, 1_024))]
+    threads: Option<u64>,
+
+    /// Open loop: so many requests a second in all, at random times (Poisson), each measured from when it should have
+    /// left. A request takes a connection that has room for it at random; if none has, it waits. Without a rate each
+    /// answer sends the next request, and a server that stalls stalls the load, too
+    #[arg(long, value_name = "RATE", value_parser = parse_rate)]
+    rate: Option<f64>,
+
+    /// So many connections make so much of the load, as in 8:90 for 8 of them and 90%
+    #[arg(long, value_name = "N:PERCENT", requires = "rate")]
+    skew: Option<Skew>,
+
+    /// Close each connection after so many requests, and make another. The time to connect counts
+    #[arg(long, value_name = "N", conflicts_with = "rate", value_parser = within(1, u64::MAX))]
+    per_connection: Option<u64>,
+
+    /// Speak the work protocol (`serve --app work`): each request asks for a service time, which is exp:MEAN,
+    /// fixed:TIME or bimodal:MEAN (90% at half of it, 10% at 5.5 times)
+    #[arg(long, value_name = "DISTRIBUTION", conflicts_with = "size")]
+    work: Option<Service>,
+
+    /// How the server is to spend it
+    #[arg(long, value_enum, default_value = "spin", requires = "work")]
+    kind: Kind,
+
+    /// Fail if a figure is out of bounds, as in 'p99>2ms'. Figures are p50, p90, p99, p99.9, mean, max, rate and
+    /// errors; may be given several times
+    #[arg(long, value_name = "CONDITION")]
+    fail_if: Vec<Threshold>,
+
+    /// Print the figures as JSON
+    #[arg(long)]
+    json: bool,
+
+    /// No progress, and no report: only errors, the exit code, and what --json prints
+    #[arg(short, long)]
+    quiet: bool,
+
+    /// How long to wait for the last answers
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
+    drain_timeout: Duration,
+
+    /// Draw the same arrivals and service times as another run with this number
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
+
+    /// Also say what this process uses: the server, if it runs on this machine
+    #[arg(long, value_name = "PID", requires = "address")]
+    server_pid: Option<u32>,
+
+    /// Workers of our own server [default: as `serve`]
+    #[arg(long, value_name = "N", conflicts_with = "address", value_parser = within(1, 4_096))]
+    workers: Option<u64>,
+
+    /// Concurrency of our own server [default: as `serve`]
+    #[arg(long, value_name = "N", conflicts_with = "address", value_parser = within(1, 1_024))]
+    concurrency: Option<u64>,
+
+    /// Driver of our own server [default: as `serve`]
+    #[arg(long, value_enum, conflicts_with = "address")]
+    driver: Option<Driver>,
+
+    /// Measure servers of our own with so many workers, as in 1..64: under much load (-c connections), and under little
+    /// (200 requests a second)
+    #[arg(
+        long,
+        value_name = "FROM..TO",
+        conflicts_with_all = ["address", "workers", "requests", "rate", "work", "per_connection", "fail_if"]
+    )]
+    sweep_workers: Option<WorkersRange>,
+
+    /// Draw the sweep into this file
+    #[arg(long, value_name = "FILE", requires = "sweep_workers")]
+    svg: Option<PathBuf>,
+}
+
+/// A count that is neither below nor above what makes sense.
+fn within(least: u64, most: u64) -> impl Fn(&str) -> Result<u64, String> + Clone + Send + Sync {
+    move |text| match parse_count(text)? {
+        count if count < least => Err(format!("{count} is below the least, {least}")),
+        count if count > most => Err(format!("{count} is above the most, {most}")),
+        count => Ok(count),
+    }
+}
+
+fn some_time(text: &str) -> Result<Duration, String> {
+    match parse_duration(text)? {
+        Duration::ZERO => Err("nothing can be measured in no time; use 1s or more".into()),
+        duration => Ok(duration),
+    }
+}
+
+/// Runs it; the exit codes are those of the help text.
+pub fn run(arguments: &Arguments) -> ExitCode {
+    let load = match Load::prepare() {
+        Ok(load) => load,
+        Err(error) => return exit::fail(exit::COULD_NOT_RUN, &format!("can't begin: {error}")),
+    };
+    if let Some(range) = &arguments.sweep_workers {
+        return sweep::run(arguments, range, &load);
+    }
+    let plan = match Plan::new(arguments) {
+        Ok(plan) => plan,
+        Err(error) => return exit::fail(exit::USAGE, &error),
+    };
+    match run_once(arguments, &plan, &load) {
+        Ok((address, outcome)) => conclude(arguments, &plan, address, &outcome),
+        Err(error) => exit::fail(exit::COULD_NOT_RUN, &error),
+    }
+}
+
+/// One run, against the server that was named or one of our own.
+fn run_once(
+    arguments: &Arguments,
+    plan: &Plan,
+    load: &Load,
+) -> Result<(SocketAddr, Outcome), String> {
+    let own = match &arguments.address {
+        Some(_) => None,
+        None => Some(OwnServer::start(arguments)?),
+    };
+    let (address, pid) = match (&arguments.address, &own) {
+        (_, Some(own)) => (own.address(), Some(own.pid())),
+        (Some(address), None) => (resolve(address)?, arguments.server_pid),
+        (None, None) => unreachable!("there is an address or a server of our own"),
+    };
+    let content = Plan::content(arguments);
+    let outcome = load.run(plan, &content, address, pid, arguments.quiet);
+    let outcome = outcome.map_err(|ended| format!("{address}: {ended}"))?;
+    if let Some(own) = own {
+        own.stop()?;
+    }
+    Ok((address, outcome))
+}
+
+fn conclude(
+    arguments: &Arguments,
+    plan: &Plan,
+    address: SocketAddr,
+    outcome: &Outcome,
+) -> ExitCode {
+    let report = Report {
+        arguments,
+        plan,
+        address,
+        outcome,
+    };
+    let text = match (arguments.json, arguments.quiet) {
+        (true, _) => report.json(),
+        (false, false) => report.text(),
+        (false, true) => String::new(),
+    };
+    // Whoever asked may not read on.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    if outcome.wrong + outcome.missing > 0 {
+        let message = format!(
+            "{} connections brought wrong bytes, {} requests were not answered",
+            outcome.wrong, outcome.missing
+        );
+        return exit::fail(exit::WRONG_BYTES, &message);
+    }
+    let failures: Vec<String> = arguments
+        .fail_if
+        .iter()
+        .filter_map(|threshold| threshold.failure(outcome))
+        .collect();
+    if !failures.is_empty() {
+        return exit::fail(exit::THRESHOLD, &format!("failed: {}", failures.join("; ")));
+    }
+    match outcome.errors.groups().first() {
+        None => ExitCode::SUCCESS,
+        Some((what, count)) => exit::fail(
+            exit::COULD_NOT_RUN,
+            &format!("not as it was asked to: {what} ({count} times)"),
+        ),
+    }
+}

@@ -1,0 +1,119 @@
+//! A server of our own, for a run without an address: this same program, as a process of its own.
+
+use std::{
+    env,
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    process::{Child, ChildStdin, Command, Stdio},
+};
+
+use clap::ValueEnum;
+
+use super::Arguments;
+
+/// A `wharf serve` that ends with us.
+#[derive(Debug)]
+pub(super) struct OwnServer {
+    child: Child,
+    /// Its end is the sign for the server to stop; so it also stops if we are killed.
+    stdin: Option<ChildStdin>,
+    address: SocketAddr,
+}
+
+impl OwnServer {
+    pub(super) fn start(arguments: &Arguments) -> Result<Self, String> {
+        let program =
+            env::current_exe().map_err(|error| format!("can't find ourselves: {error}"))?;
+        let mut command = Command::new(program);
+        command.args([
+            "--log",
+            "warn",
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--stop-with-stdin",
+        ]);
+        command.args([
+            "--max-clients",
+            &arguments.connections.max(16_384).to_string(),
+        ]);
+        if arguments.work.is_some() {
+            command.args(["--app", "work"]);
+        }
+        for (option, value) in [
+            ("--workers", arguments.workers),
+            ("--concurrency", arguments.concurrency),
+        ] {
+            if let Some(value) = value {
+                command.args([option, &value.to_string()]);
+            }
+        }
+        if let Some(value) = arguments
+            .driver
+            .and_then(|driver| driver.to_possible_value())
+        {
+            command.args(["--driver", value.get_name()]);
+        }
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Result<Self, String> {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        apart(&mut command);
+        let mut child = command
+            .spawn()
+            .map_err(|error| format!("can't start a server of our own: {error}"))?;
+        let stdin = child.stdin.take();
+        let mut first_line = String::new();
+        if let Some(output) = child.stdout.take() {
+            // What can't be read is not what we look for.
+            let _ = BufReader::new(output).read_line(&mut first_line);
+        }
+        let address = first_line
+            .strip_prefix("listening on ")
+            .and_then(|rest| rest.split(' ').next()?.parse().ok());
+        let Some(address) = address else {
+            // It has said why on standard error.
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err("the server of our own did not start".into());
+        };
+        Ok(OwnServer {
+            child,
+            stdin,
+            address,
+        })
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Stops it in order.
+    pub(super) fn stop(mut self) -> Result<(), String> {
+        drop(self.stdin.take());
+        match self.child.wait() {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(format!("the server of our own ended with {status}")),
+            Err(error) => Err(format!("the server of our own: {error}")),
+        }
+    }
+}
+
+/// Keeps a Ctrl-C for us: it would stop the server before the load.
+fn apart(command: &mut Command) {
+    use std::os::unix::process::CommandExt;
+    command.process_group(0);
+}
+
+impl Drop for OwnServer {
+    fn drop(&mut self) {
+        // After an orderly stop it is gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

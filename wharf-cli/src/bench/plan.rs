@@ -1,0 +1,178 @@
+//! What a run is to do: the arguments, checked and made definite before anything is started.
+
+use std::{
+    net::{SocketAddr, ToSocketAddrs},
+    thread,
+    time::Duration,
+};
+
+use rustix::process::{Resource, getrlimit};
+
+use super::{Arguments, content::Content};
+
+/// Files that are open beside the connections: ports, rings, standard streams.
+const OTHER_FILES: u64 = 64;
+
+/// What a run is to do.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) connections: usize,
+    pub(super) threads: usize,
+    /// Requests that may be under way on a connection.
+    pub(super) pipeline: usize,
+    pub(super) pace: Pace,
+    pub(super) warmup: Duration,
+    /// How long to measure; without it, until the requests are used up.
+    pub(super) duration: Option<Duration>,
+    /// How many requests to send in all.
+    pub(super) requests: Option<u64>,
+    /// How many requests a connection makes before it is replaced.
+    pub(super) per_connection: Option<u64>,
+    /// How long to wait for answers after the end.
+    pub(super) drain_timeout: Duration,
+    pub(super) seed: u64,
+}
+
+/// When requests leave.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Pace {
+    /// With the answer to the one before.
+    Closed,
+    /// When they are due, whatever the answers do.
+    Open { rate_hz: f64, skew: Option<Skew> },
+}
+
+/// A few connections that carry most of the load.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Skew {
+    /// How many they are.
+    pub connections: usize,
+    /// The share of the requests that they make, above 0 and below 1.
+    pub share: f64,
+}
+
+impl std::str::FromStr for Skew {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || {
+            format!("`{text}` is no skew; use 8:90 for 8 connections that make 90% of the requests")
+        };
+        let (connections, percent) = text.split_once(':').ok_or_else(wrong)?;
+        let connections = connections.parse().map_err(|_| wrong())?;
+        let percent: f64 = percent.trim_end_matches('%').parse().map_err(|_| wrong())?;
+        if connections == 0 || !(percent > 0.0 && percent < 100.0) {
+            return Err(wrong());
+        }
+        Ok(Skew {
+            connections,
+            share: percent / 100.0,
+        })
+    }
+}
+
+impl Plan {
+    /// Works out a plan. The error is one of usage, with the remedy.
+    pub(super) fn new(arguments: &Arguments) -> Result<Plan, String> {
+        let connections = arguments.connections as usize;
+        if let Some(address) = &arguments.address
+            && !address
+                .rsplit(':')
+                .next()
+                .is_some_and(|port| port.parse::<u16>().is_ok())
+        {
+            return Err(format!(
+                "`{address}` names no port; use ADDRESS:PORT, as in 127.0.0.1:21000"
+            ));
+        }
+        if let Some(skew) = arguments.skew
+            && skew.connections >= connections
+        {
+            return Err(format!(
+                "--skew makes {} of {connections} connections hot; leave at least one cold, or open more with -c",
+                skew.connections
+            ));
+        }
+        check_open_files(connections)?;
+        let processors = thread::available_parallelism().map_or(1, |count| count.get());
+        let threads = arguments.threads.map_or(processors, |count| count as usize);
+        Ok(Plan {
+            connections,
+            threads: threads.min(connections),
+            pipeline: arguments.pipeline as usize,
+            pace: match arguments.rate {
+                None => Pace::Closed,
+                Some(rate_hz) => Pace::Open {
+                    rate_hz,
+                    skew: arguments.skew,
+                },
+            },
+            warmup: arguments.warmup.unwrap_or(match arguments.requests {
+                None => super::WARMUP,
+                Some(_) => Duration::ZERO,
+            }),
+            duration: match (arguments.duration, arguments.requests) {
+                (None, None) => Some(super::DURATION),
+                (duration, _) => duration,
+            },
+            requests: arguments.requests,
+            per_connection: arguments.per_connection,
+            drain_timeout: arguments.drain_timeout,
+            seed: arguments.seed.unwrap_or_else(|| fastrand::u64(..)),
+        })
+    }
+
+    /// What its requests are made of.
+    pub(super) fn content(arguments: &Arguments) -> Content {
+        match arguments.work {
+            None => Content::echo(arguments.size as usize),
+            Some(service) => Content::Work {
+                service,
+                kind: arguments.kind,
+            },
+        }
+    }
+
+    /// The connections of a thread: which of the first are hot is told by their number.
+    pub(super) fn share(&self, thread: usize) -> impl Iterator<Item = usize> {
+        (thread..self.connections).step_by(self.threads)
+    }
+}
+
+/// Finds the address of the server.
+pub(super) fn resolve(address: &str) -> Result<SocketAddr, String> {
+    let mut addresses = address
+        .to_socket_addrs()
+        .map_err(|error| format!("can't find `{address}`: {error}"))?;
+    addresses
+        .next()
+        .ok_or_else(|| format!("`{address}` has no address"))
+}
+
+/// Raises the limit of open files, and says so if that is not enough.
+fn check_open_files(connections: usize) -> Result<(), String> {
+    let needed = connections as u64 + OTHER_FILES;
+    // Where it can't be raised, what there is may do.
+    let _ = wharf_server::raise_open_files();
+    match getrlimit(Resource::Nofile).current {
+        Some(limit) if limit < needed => Err(format!(
+            "{connections} connections need {needed} open files, and the limit is {limit}; use fewer with -c, or raise \
+             the hard limit (ulimit -Hn)"
+        )),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_skew_names_connections_and_their_share() {
+        let skew: Skew = "8:90%".parse().expect("a skew");
+        assert_eq!((skew.connections, skew.share), (8, 0.9));
+        for text in ["8", "0:90", "8:0", "8:100", "8:x", "x:90", "8:NaN"] {
+            assert!(text.parse::<Skew>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! What a run came to, for people and for programs.
+
+use std::{fmt::Write, net::SocketAddr};
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+use serde_json::json;
+
+use super::{
+    Arguments,
+    outcome::{BUSY_MAX, Outcome, per},
+    plan::{Pace, Plan},
+};
+use crate::quantity::{show_bytes, show_count, show_duration, show_many, show_ns};
+
+/// The quantiles that are told, by name.
+const QUANTILES: [(&str, f64); 4] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999)];
+
+/// The width of the longest bar.
+const BAR_COLUMNS: u64 = 40;
+
+/// More rows than this are drawn with fewer, wider steps.
+const BARS_MAX: usize = 16;
+
+/// A run and what it came to.
+pub(super) struct Report<'a> {
+    pub(super) arguments: &'a Arguments,
+    pub(super) plan: &'a Plan,
+    pub(super) address: SocketAddr,
+    pub(super) outcome: &'a Outcome,
+}
+
+impl Report<'_> {
+    /// For people.
+    pub(super) fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string can't fail.
+        let _ = self.write_text(&mut text);
+        text
+    }
+
+    fn write_text(&self, text: &mut String) -> std::fmt::Result {
+        let outcome = self.outcome;
+        writeln!(text, "{}", self.headline())?;
+        writeln!(text)?;
+        let cut = if outcome.interrupted {
+            ", ended by a signal"
+        } else {
+            ""
+        };
+        writeln!(
+            text,
+            "requests    {} answered in {}{cut}, every byte checked",
+            show_count(outcome.requests),
+            show_duration(outcome.measured)
+        )?;
+        self.write_failures(text)?;
+        let bytes_hz = outcome.rate_hz() * self.size() as f64;
+        writeln!(
+            text,
+            "throughput  {}, {} each way",
+            show_many(outcome.rate_hz(), "requests/s"),
+            show_bytes(bytes_hz, "B/s")
+        )?;
+        self.write_latency(text)?;
+        self.write_cost(text)
+    }
+
+    fn headline(&self) -> String {
+        let plan = self.plan;
+        let what = match self.arguments.work {
+            None => format!("echo of {}", show_bytes(self.size() as f64, "B")),
+            Some(service) => format!(
+                "work of {} on average ({})",
+                show_duration(service.mean()),
+                service.name()
+            ),
+        };
+        let pace = match plan.pace {
+            Pace::Closed => "closed loop".to_owned(),
+            Pace::Open { rate_hz, skew } => {
+                let skew = skew.map_or(String::new(), |skew| {
+                    format!(", {:.0}% of it on {}", skew.share * 100.0, skew.connections)
+                });
+                format!("open loop at {}{skew}", show_many(rate_hz, "requests/s"))
+            }
+        };
+        format!(
+            "{what}, {} connections to {}, {} under way on each, {pace}, {} threads",
+            show_count(outcome_connected(self.outcome)),
+            self.address,
+            plan.pipeline,
+            plan.threads
+        )
+    }
+
+    fn write_failures(&self, text: &mut String) -> std::fmt::Result {
+        let outcome = self.outcome;
+        let failures = [
+            (
+                "wrong",
+                outcome.wrong,
+                "connections on which other bytes came back",
+            ),
+            ("missing", outcome.missing, "requests without an answer"),
+            (
+                "unsent",
+                outcome.unsent,
+                "requests that were due and found no free connection; their waiting counts below",
+            ),
+        ];
+        for (name, count, what) in failures {
+            if count > 0 {
+                writeln!(text, "{name:<11} {} {what}", show_count(count))?;
+            }
+        }
+        for (what, count) in outcome.errors.groups() {
+            writeln!(text, "{:<11} {} x {what}", "error", show_count(count))?;
+        }
+        Ok(())
+    }
+
+    fn write_latency(&self, text: &mut String) -> std::fmt::Result {
+        let latency = &self.outcome.latency;
+        if latency.is_empty() {
+            return writeln!(
+                text,
+                "latency     nothing was answered in the measured time"
+            );
+        }
+        let note = match self.plan.pace {
+            Pace::Closed => "a closed loop: a server that stalls also stops the load",
+            Pace::Open { .. } => "from when a request should have left",
+        };
+        write!(text, "latency    ")?;
+        for (name, quantile) in QUANTILES {
+            write!(
+                text,
+                " {name} {} ",
+                show_ns(latency.value_at_quantile(quantile) as f64)
+            )?;
+        }
+        writeln!(text, " max {}  ({note})", show_ns(latency.max() as f64))?;
+        for (low, high, count) in bars(latency) {
+            let columns = (count * BAR_COLUMNS).div_ceil(tallest(latency)) as usize;
+            let share = 100.0 * count as f64 / latency.len() as f64;
+            writeln!(
+                text,
+                "  {:>8} to {:>8}  {:<40} {share:.3}%",
+                show_ns(low as f64),
+                show_ns(high as f64),
+                "#".repeat(columns)
+            )?;
+        }
+        Ok(())
+    }
+
+    fn write_cost(&self, text: &mut String) -> std::fmt::Result {
+        let outcome = self.outcome;
+        write!(
+            text,
+            "load        {} of processor time; the busiest thread {:.0}% of a processor",
+            show_duration(outcome.load_total()),
+            outcome.busiest() * 100.0
+        )?;
+        if !outcome.lag.is_empty() {
+            let lag = show_ns(outcome.lag.value_at_quantile(0.99) as f64);
+            write!(text, "; requests left late by {lag} (p99)")?;
+        }
+        writeln!(text)?;
+        if outcome.is_bottleneck() {
+            writeln!(
+                text,
+                "            THE LOAD GENERATOR IS THE BOTTLENECK: above {:.0}% its latencies are its own. Use more \
+                 --threads, a lower --rate, or another machine",
+                BUSY_MAX * 100.0
+            )?;
+        }
+        if let Some(server) = &outcome.server {
+            writeln!(
+                text,
+                "server      {} of processor time, {} for each second of it, {:.3} context switches a request",
+                show_duration(server.processor),
+                show_many(per(outcome.requests as f64, server.processor), "requests"),
+                self.switches_per_request().unwrap_or_default()
+            )?;
+        }
+        Ok(())
+    }
+
+    /// For programs: one object.
+    pub(super) fn json(&self) -> String {
+        let outcome = self.outcome;
+        let (rate_offered_hz, skew) = match self.plan.pace {
+            Pace::Closed => (None, None),
+            Pace::Open { rate_hz, skew } => (Some(rate_hz), skew),
+        };
+        let work = self.arguments.work.map(|service| {
+            json!({
+                "distribution": service.name(),
+                "mean_us": service.mean().as_secs_f64() * 1e6,
+                "kind": format!("{:?}", self.arguments.kind).to_lowercase(),
+            })
+        });
+        let errors = outcome.errors.groups().into_iter();
+        let errors: Vec<_> = errors
+            .map(|(what, count)| json!({"what": what, "count": count}))
+            .collect();
+        let object = json!({
+            "address": self.address.to_string(),
+            "mode": if rate_offered_hz.is_some() { "open" } else { "closed" },
+            "connections": self.plan.connections,
+            "connected": outcome.connected,
+            "pipeline": self.plan.pipeline,
+            "per_connection": self.plan.per_connection,
+            "size_bytes": self.size(),
+            "threads": self.plan.threads,
+            "seed": self.plan.seed,
+            "work": work,
+            "skew": skew.map(|skew| json!({"connections": skew.connections, "share": skew.share})),
+            "warmup_s": self.plan.warmup.as_secs_f64(),
+            "measured_s": outcome.measured.as_secs_f64(),
+            "interrupted": outcome.interrupted,
+            "rate_offered_hz": rate_offered_hz,
+            "requests": outcome.requests,
+            "unsent": outcome.unsent,
+            "missing": outcome.missing,
+            "wrong": outcome.wrong,
+            "rate_hz": outcome.rate_hz(),
+            "latency_ns": Times::of(&outcome.latency),
+            "send_lag_ns": (!outcome.lag.is_empty()).then(|| Times::of(&outcome.lag)),
+            "load": {
+                "cpu_s": outcome.load_total().as_secs_f64(),
+                "busiest_thread": outcome.busiest(),
+                "is_bottleneck": outcome.is_bottleneck(),
+            },
+            "server": outcome.server.map(|server| json!({
+                "pid": server.pid,
+                "cpu_s": server.processor.as_secs_f64(),
+                "requests_per_cpu_s": per(outcome.requests as f64, server.processor),
+                "switches_per_request": self.switches_per_request(),
+            })),
+            "errors": errors,
+        });
+        format!("{object:#}\n")
+    }
+
+    fn size(&self) -> usize {
+        Plan::content(self.arguments).size()
+    }
+
+    fn switches_per_request(&self) -> Option<f64> {
+        let server = self.outcome.server?;
+        let requests = self.outcome.requests;
+        (requests > 0).then(|| server.switches as f64 / requests as f64)
+    }
+}
+
+/// A histogram in numbers, in nanoseconds.
+#[derive(Debug, Serialize)]
+pub(super) struct Times {
+    min: u64,
+    mean: f64,
+    p50: u64,
+    p90: u64,
+    p99: u64,
+    p99_9: u64,
+    max: u64,
+}
+
+impl Times {
+    pub(super) fn of(histogram: &Histogram<u64>) -> Self {
+        Times {
+            min: histogram.min(),
+            mean: histogram.mean(),
+            p50: histogram.value_at_quantile(0.5),
+            p90: histogram.value_at_quantile(0.9),
+            p99: histogram.value_at_quantile(0.99),
+            p99_9: histogram.value_at_quantile(0.999),
+            max: histogram.max(),
+        }
+    }
+}
+
+/// The rows of the drawn histogram: from, to, and how many. Steps of 1, 2 and 5, or of 10 where those are too many.
+fn bars(histogram: &Histogram<u64>) -> Vec<(u64, u64, u64)> {
+    let fine = steps(&[1, 2, 5], histogram);
+    if fine.len() <= BARS_MAX {
+        fine
+    } else {
+        steps(&[1], histogram)
+    }
+}
+
+fn steps(mantissas: &[u64], histogram: &Histogram<u64>) -> Vec<(u64, u64, u64)> {
+    let powers = (0..=18).map(|exponent| 10_u64.pow(exponent));
+    let edges: Vec<u64> = powers
+        .flat_map(|power| mantissas.iter().map(move |mantissa| mantissa * power))
+        .collect();
+    edges
+        .windows(2)
+        .map(|edge| (edge[0], edge[1], count_between(histogram, edge[0], edge[1])))
+        .skip_while(|(.., count)| *count == 0)
+        .take_while(|(low, ..)| *low <= histogram.max())
+        .collect()
+}
+
+fn count_between(histogram: &Histogram<u64>, low: u64, high: u64) -> u64 {
+    histogram
+        .iter_recorded()
+        .map(|recorded| {
+            (
+                recorded.value_iterated_to(),
+                recorded.count_since_last_iteration(),
+            )
+        })
+        .filter(|(value, _)| (low..high).contains(value))
+        .map(|(_, count)| count)
+        .sum()
+}
+
+fn tallest(histogram: &Histogram<u64>) -> u64 {
+    bars(histogram)
+        .into_iter()
+        .map(|(.., count)| count)
+        .max()
+        .unwrap_or(0)
+        .max(1)
+}
+
+fn outcome_connected(outcome: &Outcome) -> u64 {
+    outcome.connected as u64
+}

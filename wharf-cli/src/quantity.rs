@@ -1,0 +1,196 @@
+//! Quantities with units, in and out: `50k`, `16KiB`, `1.5ms`.
+
+use std::time::Duration;
+
+/// Reads a count or a size: a number, perhaps with a fraction, and `k`, `M`, `G` (powers of 1,000) or `Ki`, `Mi`, `Gi`
+/// (powers of 1,024), perhaps with a `B` behind.
+pub fn parse_count(text: &str) -> Result<u64, String> {
+    let count = parse_scaled(text)?;
+    if count.fract() != 0.0 || count > 2_f64.powi(53) {
+        return Err(format!(
+            "`{text}` is not a whole number that can be counted to"
+        ));
+    }
+    Ok(count as u64)
+}
+
+/// Reads a rate, in 1 a second: as [`parse_count`] does, with a fraction if it is one.
+pub fn parse_rate(text: &str) -> Result<f64, String> {
+    let rate = parse_scaled(text.strip_suffix("/s").unwrap_or(text))?;
+    if rate == 0.0 {
+        return Err("a rate of 0 would never do anything; use a higher one".into());
+    }
+    Ok(rate)
+}
+
+fn parse_scaled(text: &str) -> Result<f64, String> {
+    let (number, unit) = split(text)?;
+    let scale = match unit.strip_suffix('B').unwrap_or(unit) {
+        "" => 1.0,
+        "k" | "K" => 1e3,
+        "M" => 1e6,
+        "G" => 1e9,
+        "Ki" => 1_024.0,
+        "Mi" => 1_048_576.0,
+        "Gi" => 1_073_741_824.0,
+        _ => {
+            return Err(format!(
+                "`{unit}` is no unit of a count; use k, M, G, Ki, Mi or Gi"
+            ));
+        }
+    };
+    Ok(number * scale)
+}
+
+/// Reads a time: a number, perhaps with a fraction, and `ns`, `us`, `ms`, `s`, `m` or `h`.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let (number, unit) = split(text)?;
+    let seconds = match unit {
+        "ns" => 1e-9,
+        "us" | "µs" => 1e-6,
+        "ms" => 1e-3,
+        "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3_600.0,
+        _ => {
+            return Err(format!(
+                "`{unit}` is no unit of time; use ns, us, ms, s, m or h, as in 1.5ms"
+            ));
+        }
+    };
+    // Nanoseconds are what a `Duration` holds, so that is where to round.
+    let duration = Duration::try_from_secs_f64(number * seconds);
+    duration.map_err(|_| format!("`{text}` is longer than any clock runs"))
+}
+
+fn split(text: &str) -> Result<(f64, &str), String> {
+    let text = text.trim();
+    let end = text
+        .find(|char: char| !(char.is_ascii_digit() || matches!(char, '.' | '_')))
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    match number.replace('_', "").parse() {
+        Ok(number) => Ok((number, unit.trim_start())),
+        Err(_) => Err(format!(
+            "`{text}` does not begin with a number that is 0 or more"
+        )),
+    }
+}
+
+/// A time in nanoseconds, with three digits that count and its unit.
+pub fn show_ns(nanoseconds: f64) -> String {
+    let steps = [(1e3, "ns", 1.0), (1e6, "us", 1e3), (1e9, "ms", 1e6)];
+    for (below, unit, scale) in steps {
+        // What would be rounded up to 1000 is 1.00 of the next.
+        if nanoseconds < below * 0.9995 {
+            return format!("{} {unit}", digits(nanoseconds / scale));
+        }
+    }
+    format!("{} s", digits(nanoseconds / 1e9))
+}
+
+/// A time, with three digits that count and its unit.
+pub fn show_duration(duration: Duration) -> String {
+    show_ns(duration.as_nanos() as f64)
+}
+
+/// So many bytes, or bytes a second, with three digits that count.
+pub fn show_bytes(bytes: f64, unit: &str) -> String {
+    let (number, prefix) = scale(bytes);
+    format!("{number} {prefix}{unit}")
+}
+
+/// So many of something, with three digits that count.
+pub fn show_many(number: f64, unit: &str) -> String {
+    let (number, prefix) = scale(number);
+    format!("{number}{prefix} {unit}")
+}
+
+fn scale(number: f64) -> (String, &'static str) {
+    let steps = [(1e3, "", 1.0), (1e6, "k", 1e3), (1e9, "M", 1e6)];
+    for (below, prefix, scale) in steps {
+        if number < below * 0.9995 {
+            return (digits(number / scale), prefix);
+        }
+    }
+    (digits(number / 1e9), "G")
+}
+
+fn digits(number: f64) -> String {
+    if number.fract() == 0.0 || number >= 99.95 {
+        format!("{number:.0}")
+    } else if number >= 9.995 {
+        format!("{number:.1}")
+    } else {
+        format!("{number:.2}")
+    }
+}
+
+/// A count, in groups of three digits.
+pub fn show_count(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_and_sizes_take_si_and_binary_prefixes() {
+        for (text, count) in [
+            ("64", 64),
+            ("1k", 1_000),
+            ("1_000", 1_000),
+            ("1.5kB", 1_500),
+            ("16KiB", 16_384),
+            ("1Mi", 1_048_576),
+            ("2 G", 2_000_000_000),
+        ] {
+            assert_eq!(parse_count(text), Ok(count), "{text}");
+        }
+        for text in ["", "k", "-1", "1.5", "1x", "1e300G", "1.2.3"] {
+            assert!(parse_count(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn rates_and_times_take_fractions() {
+        assert_eq!(parse_rate("50k/s"), Ok(50_000.0));
+        assert_eq!(parse_rate("0.5"), Ok(0.5));
+        assert!(parse_rate("0").is_err());
+        assert_eq!(parse_duration("1.5ms"), Ok(Duration::from_micros(1_500)));
+        assert_eq!(parse_duration("2m"), Ok(Duration::from_secs(120)));
+        for text in ["5", "1 year", "ms", "1e3s", "9999999999999999999999h"] {
+            assert!(parse_duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_shown_has_three_digits_and_a_unit() {
+        for (ns, text) in [
+            (0.0, "0 ns"),
+            (999.0, "999 ns"),
+            (999.6, "1.00 us"),
+            (41_230.0, "41.2 us"),
+            (999_960.0, "1.00 ms"),
+            (2e6, "2 ms"),
+            (1_500_000_000.0, "1.50 s"),
+            (120e9, "120 s"),
+        ] {
+            assert_eq!(show_ns(ns), text);
+        }
+        assert_eq!(show_many(61_727.0, "requests/s"), "61.7k requests/s");
+        assert_eq!(show_bytes(2_500_000.0, "B/s"), "2.50 MB/s");
+        assert_eq!(show_bytes(64.0, "B"), "64 B");
+        assert_eq!(show_count(1_234_567), "1,234,567");
+        assert_eq!(show_count(123), "123");
+    }
+}

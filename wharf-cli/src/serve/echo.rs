@@ -1,0 +1,17 @@
+//! `--app echo`: sends back what it receives.
+
+use wharf::Buffer;
+use wharf_server::Client;
+
+use super::App;
+
+pub struct Echo;
+
+impl App for Echo {
+    fn received(&self, client: &Client, bytes: Buffer) {
+        // The server stops reading from a client long before its queue is full, so a refusal means that it is gone.
+        if let Err(refused) = client.send(bytes) {
+            tracing::debug!(client = client.id(), %refused, "an echo was not sent");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! The work protocol: requests that cost the server a time of the client's choice.
+//!
+//! A request is a frame of 16 bytes, little-endian: `id: u64`, `service_us: u32`, `kind: u8` (0 spin, 1 sleep), and 3
+//! bytes that are zero. The server spends `service_us` microseconds in its handler, and sends the same frame back.
+
+use std::{thread, time::Duration};
+
+use clap::ValueEnum;
+use rustix::time::{ClockId, clock_gettime};
+
+/// The bytes of a frame.
+pub const FRAME_BYTES: usize = 16;
+
+/// No request may hold a worker for longer.
+pub const SERVICE_MAX: Duration = Duration::from_secs(10);
+
+/// How a worker spends its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// Computing: on the thread's own processor clock, so that a thread that is not let run does not get done
+    Spin,
+    /// Sleeping, as a handler does that waits for a disk or for a database
+    Sleep,
+}
+
+/// One request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frame {
+    pub id: u64,
+    pub service: Duration,
+    pub kind: Kind,
+}
+
+impl Frame {
+    /// The frame as it travels. Of the service time, whole microseconds do.
+    pub fn encode(&self) -> [u8; FRAME_BYTES] {
+        let service_us = u32::try_from(self.service.as_micros()).unwrap_or(u32::MAX);
+        let mut bytes = [0; FRAME_BYTES];
+        bytes[..8].copy_from_slice(&self.id.to_le_bytes());
+        bytes[8..12].copy_from_slice(&service_us.to_le_bytes());
+        bytes[12] = match self.kind {
+            Kind::Spin => 0,
+            Kind::Sleep => 1,
+        };
+        bytes
+    }
+
+    /// Reads a frame. None if it is not of this protocol: an unknown kind, a longer time than
+    /// [allowed](SERVICE_MAX), or other bytes than zero where they must be.
+    pub fn decode(bytes: &[u8; FRAME_BYTES]) -> Option<Frame> {
+        let (id, rest) = bytes.split_first_chunk()?;
+        let (service_us, rest) = rest.split_first_chunk()?;
+        let service_us = u32::from_le_bytes(*service_us);
+        let service = Duration::from_micros(service_us.into());
+        let kind = match rest {
+            [0, 0, 0, 0] => Kind::Spin,
+            [1, 0, 0, 0] => Kind::Sleep,
+            _ => return None,
+        };
+        (service <= SERVICE_MAX).then_some(Frame {
+            id: u64::from_le_bytes(*id),
+            service,
+            kind,
+        })
+    }
+
+    /// Spends the time that the request asks for.
+    pub fn serve(&self) {
+        match self.kind {
+            Kind::Sleep => thread::sleep(self.service),
+            Kind::Spin => {
+                let end = thread_time() + self.service;
+                while thread_time() < end {
+                    std::hint::spin_loop();
+                }
+            }
+        }
+    }
+}
+
+/// The processor time that the calling thread has used.
+pub fn thread_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    // Neither is ever negative.
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_travels_as_it_is_documented() {
+        let frame = Frame {
+            id: 0x0807_0605_0403_0201,
+            service: Duration::from_micros(0x000C_0B0A),
+            kind: Kind::Sleep,
+        };
+        let bytes = [1, 2, 3, 4, 5, 6, 7, 8, 0x0A, 0x0B, 0x0C, 0, 1, 0, 0, 0];
+        assert_eq!(frame.encode(), bytes);
+        assert_eq!(Frame::decode(&bytes), Some(frame));
+    }
+
+    #[test]
+    fn what_is_not_of_the_protocol_is_refused() {
+        let good = Frame {
+            id: 1,
+            service: SERVICE_MAX,
+            kind: Kind::Spin,
+        };
+        assert_eq!(Frame::decode(&good.encode()), Some(good));
+        let longer = Frame {
+            service: SERVICE_MAX + Duration::from_micros(1),
+            ..good
+        };
+        assert_eq!(Frame::decode(&longer.encode()), None);
+        for (at, value) in [(12, 2), (13, 1), (15, 1)] {
+            let mut bytes = good.encode();
+            bytes[at] = value;
+            assert_eq!(Frame::decode(&bytes), None, "byte {at} is {value}");
+        }
+    }
+
+    #[test]
+    fn spinning_uses_the_processor_for_as_long_as_asked() {
+        let frame = Frame {
+            id: 1,
+            service: Duration::from_millis(3),
+            kind: Kind::Spin,
+        };
+        let before = thread_time();
+        frame.serve();
+        assert!(thread_time() - before >= frame.service);
+    }
+}
