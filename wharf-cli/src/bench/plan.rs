@@ -76,10 +76,10 @@ impl Plan {
     pub(super) fn new(arguments: &Arguments) -> Result<Plan, String> {
         let connections = arguments.connections as usize;
         if let Some(address) = &arguments.address
-            && !address
+            && address
                 .rsplit(':')
                 .next()
-                .is_some_and(|port| port.parse::<u16>().is_ok())
+                .is_none_or(|port| port.parse::<u16>().is_err())
         {
             return Err(format!(
                 "`{address}` names no port; use ADDRESS:PORT, as in 127.0.0.1:21000"
