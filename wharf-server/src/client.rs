@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::SocketAddr,
+    net::{SocketAddr, SocketAddrV4, SocketAddrV6},
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
@@ -29,14 +29,15 @@ pub(crate) enum Key {
     /// A timer: look at the clients for idleness.
     IdleRound,
     /// A timer: look at this client, which lingers, for the so-manieth time.
-    Linger(u64, u32),
+    /// Boxed, for a key that is as small as it can be.
+    Linger(Box<(u64, u32)>),
 }
 
 /// What is known of a client, kept as the key of its socket.
 #[derive(Debug)]
 pub(crate) struct State {
     id: u64,
-    peer: SocketAddr,
+    peer: Peer,
     since: Instant,
     clients: Clients,
     /// No more is to be received: what is in flight finishes, then the client ends.
@@ -53,6 +54,22 @@ pub(crate) struct State {
     pub(crate) moved: AtomicU64,
     pub(crate) moved_round: AtomicU32,
     gone: OnceLock<Box<Gone>>,
+}
+
+/// An address that is small where most are.
+#[derive(Debug)]
+enum Peer {
+    V4(SocketAddrV4),
+    V6(Box<SocketAddrV6>),
+}
+
+impl From<SocketAddr> for Peer {
+    fn from(address: SocketAddr) -> Self {
+        match address {
+            SocketAddr::V4(address) => Peer::V4(address),
+            SocketAddr::V6(address) => Peer::V6(Box::new(address)),
+        }
+    }
 }
 
 /// What is left of a client that is gone.
@@ -86,7 +103,7 @@ impl State {
     pub(crate) fn new(id: u64, peer: SocketAddr, clients: Clients, round: u32) -> Self {
         State {
             id,
-            peer,
+            peer: Peer::from(peer),
             since: Instant::now(),
             clients,
             closing: AtomicBool::new(false),
@@ -116,7 +133,10 @@ impl Client {
 
     /// The address that it connected from.
     pub fn peer(&self) -> SocketAddr {
-        self.state().peer
+        match &self.state().peer {
+            Peer::V4(peer) => SocketAddr::V4(*peer),
+            Peer::V6(peer) => SocketAddr::V6(**peer),
+        }
     }
 
     /// When it was accepted.

@@ -134,7 +134,9 @@ impl Shared {
         }
         client.state().lingering.store(true, Ordering::Relaxed);
         // Set before the receive, which passes the turn on. Where it is refused, the port is closing, and all ends.
-        let _ = self.port.timer(LINGER_LOOK, Key::Linger(client.id(), 1));
+        let _ = self
+            .port
+            .timer(LINGER_LOOK, Key::Linger(Box::new((client.id(), 1))));
         self.receive(client);
     }
 
@@ -146,7 +148,9 @@ impl Shared {
         if is_delivered(&client) || looks * LINGER_LOOK >= LINGER_MAX {
             client.end(Ended::ByServer);
         } else {
-            let _ = self.port.timer(LINGER_LOOK, Key::Linger(id, looks + 1));
+            let _ = self
+                .port
+                .timer(LINGER_LOOK, Key::Linger(Box::new((id, looks + 1))));
         }
     }
 

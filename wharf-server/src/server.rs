@@ -231,7 +231,7 @@ impl Shared {
             }
             Key::AcceptAgain => self.resume_accepting(),
             Key::IdleRound => self.look_for_idle(),
-            Key::Linger(id, looks) => self.look_at_lingering(id, looks),
+            Key::Linger(looked) => self.look_at_lingering(looked.0, looked.1),
         }
     }
 

@@ -398,13 +398,13 @@ fn a_handle_takes_only_the_operations_of_its_kind(driver: DriverChoice) {
         .expect("an association");
     for (handle, request) in [
         (stream, Request::Accept(None)),
-        (stream, Request::Connect(address)),
+        (stream, Request::Connect(Box::new(address))),
         (stream, Request::Timer),
         (stream, Request::Posted),
         (listener, Request::ReceiveNothing),
         (listener, Request::Send(Buffers::One(RawBuffer::EMPTY))),
         (listener, Request::Shutdown),
-        (listener, Request::Connect(address)),
+        (listener, Request::Connect(Box::new(address))),
     ] {
         let error = start(&port, handle, 0, request).expect_err("a refusal");
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
@@ -454,7 +454,7 @@ fn a_connect_makes_a_stream_of_its_handle(driver: DriverChoice) {
         "it is not connected yet"
     );
 
-    start(&port, handle, 1, Request::Connect(address)).expect("a start");
+    start(&port, handle, 1, Request::Connect(Box::new(address))).expect("a start");
     let packet = next(&port);
     assert!(packet.key == 6 && packet.error.is_none(), "{packet:?}");
     finished(&packet);

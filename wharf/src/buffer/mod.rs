@@ -41,6 +41,11 @@ impl Buffer {
         }
     }
 
+    /// The pool that it belongs to.
+    pub(crate) fn pool(&self) -> Option<Pool> {
+        self.lease.as_ref().map(Lease::pool)
+    }
+
     fn from_pool(memory: Box<[u8]>, lease: Lease) -> Self {
         Buffer {
             memory,

@@ -42,7 +42,7 @@ struct State {
 /// A receive's place in the line for a buffer.
 ///
 /// It is taken off the line to be told that there is a buffer, and put back, in its old place, if somebody else was
-/// faster. If it goes without having taken a buffer, the next in line is told instead.
+/// faster. It goes with the buffer that it gets; if it goes without one, the next in line is told instead.
 #[derive(Debug)]
 pub(crate) struct Place {
     pool: Pool,
@@ -120,12 +120,12 @@ impl Pool {
     /// Takes a buffer; or a place in line, to have [`Port::resume`] called for the handle once there is one.
     pub(crate) fn get_or_wait(
         &self,
-        place: &mut Option<Place>,
+        place: &mut Option<Box<Place>>,
         port: &Arc<Port>,
         handle: Handle,
     ) -> Option<Buffer> {
         if let Some(buffer) = self.get() {
-            if let Some(place) = place {
+            if let Some(mut place) = place.take() {
                 place.served = true;
             }
             return Some(buffer);
@@ -133,11 +133,11 @@ impl Pool {
         let mut state = self.0.state.lock();
         let place = place.get_or_insert_with(|| {
             state.last_place += 1;
-            Place {
+            Box::new(Place {
                 pool: self.clone(),
                 number: state.last_place,
                 served: false,
-            }
+            })
         });
         place.served = false;
         state
@@ -154,19 +154,24 @@ impl Pool {
 }
 
 impl Lease {
+    pub(super) fn pool(&self) -> Pool {
+        Pool(self.0.clone())
+    }
+
     pub(super) fn give_back(self, memory: Box<[u8]>) {
-        let surplus = {
-            let mut state = self.0.state.lock();
-            state.given -= 1;
-            if state.free.len() < FREE_MAX {
-                state.free.push(memory);
-                None
-            } else {
-                Some(memory)
-            }
-        };
-        drop(surplus);
-        self.0.tell_next();
+        let mut state = self.0.state.lock();
+        state.given -= 1;
+        let somebody_waits = !state.waiting.is_empty();
+        if state.free.len() < FREE_MAX {
+            state.free.push(memory);
+            drop(state);
+        } else {
+            drop(state);
+            drop(memory);
+        }
+        if somebody_waits {
+            self.0.tell_next();
+        }
     }
 }
 

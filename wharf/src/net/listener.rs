@@ -12,17 +12,17 @@ use crate::{CompletionPort, raw::Kind};
 /// A listening socket, associated with a port. Like a [`Socket`](super::Socket), it lives for as long as somebody
 /// holds it or an accept is under way.
 #[derive(Debug)]
-pub struct Listener<K> {
-    association: Arc<Association<K>>,
+pub struct Listener<K>(Arc<Listening<K>>);
+
+#[derive(Debug)]
+struct Listening<K> {
+    association: Association<K>,
     local: SocketAddr,
 }
 
 impl<K> Clone for Listener<K> {
     fn clone(&self) -> Self {
-        Listener {
-            association: self.association.clone(),
-            local: self.local,
-        }
+        Listener(self.0.clone())
     }
 }
 
@@ -39,53 +39,53 @@ impl Associate for TcpListener {
             .records()
             .raw()
             .associate(self.into(), 0, Kind::Listener)?;
-        let association = Arc::new(Association {
+        let association = Association {
             records: port.records().clone(),
             handle,
             key,
-        });
-        Ok(Listener { association, local })
+        };
+        Ok(Listener(Arc::new(Listening { association, local })))
     }
 }
 
 impl<K> Listener<K> {
     pub(crate) fn association(&self) -> &Association<K> {
-        &self.association
+        &self.0.association
     }
 
     /// The key that it was associated with.
     pub fn key(&self) -> &K {
-        &self.association.key
+        &self.0.association.key
     }
 
     /// The address that it listens on, with the real port if it was bound to port 0.
     pub fn local_addr(&self) -> SocketAddr {
-        self.local
+        self.0.local
     }
 
     /// Which of our addresses an accepted connection was made to. The system is asked only if we listen on all.
     pub(crate) fn local_address_of(&self, stream: &TcpStream) -> io::Result<SocketAddr> {
-        if self.local.ip().is_unspecified() {
+        if self.0.local.ip().is_unspecified() {
             stream.local_addr()
         } else {
-            Ok(self.local)
+            Ok(self.0.local)
         }
     }
 
     /// Cancels all accepts; says how many there were.
     pub fn cancel_all(&self) -> usize {
-        self.association
-            .records
-            .raw()
-            .cancel_all(self.association.handle)
+        let Association {
+            records, handle, ..
+        } = &self.0.association;
+        records.raw().cancel_all(*handle)
     }
 
     /// Stops listening: accepts complete as cancelled, and connections that nobody has accepted are reset. Says
     /// whether it was open.
     pub fn close(&self) -> bool {
-        self.association
-            .records
-            .raw()
-            .close_handle(self.association.handle)
+        let Association {
+            records, handle, ..
+        } = &self.0.association;
+        records.raw().close_handle(*handle)
     }
 }

@@ -161,16 +161,16 @@ impl<K: Clone + Send + Sync + 'static> Completion<K> {
 impl<K> Done<K> {
     fn on_socket(socket: Socket<K>, memory: Memory, request: &Request, transferred: usize) -> Self {
         match memory {
-            Memory::Receive(mut buffer) => {
+            Memory::Receive(mut buffer) | Memory::ReceiveLent(mut buffer) => {
                 buffer.set_len(transferred);
                 Done::Received { socket, buffer }
             }
-            Memory::ReceiveFrom(_, buffer, _) => {
-                let mut buffer = buffer.unwrap_or_default();
-                buffer.set_len(transferred.min(buffer.capacity()));
+            Memory::ReceiveFrom(..) => {
+                let buffer = Buffer::default();
                 Done::Received { socket, buffer }
             }
-            Memory::ReceiveMany(mut buffers, _) => {
+            Memory::ReceiveMany(many) => {
+                let mut buffers = many.buffers;
                 let mut rest = transferred;
                 for buffer in &mut buffers {
                     let len = rest.min(buffer.capacity());
@@ -180,7 +180,10 @@ impl<K> Done<K> {
                 Done::ReceivedMany { socket, buffers }
             }
             Memory::Send(payload) => Done::Sent { socket, payload },
-            Memory::SendMany(payloads, _) => Done::SentMany { socket, payloads },
+            Memory::SendMany(many) => Done::SentMany {
+                socket,
+                payloads: many.buffers,
+            },
             Memory::None => match request {
                 Request::Shutdown => Done::Shutdown { socket },
                 Request::Connect(_) => Done::Connected { socket },

@@ -69,6 +69,6 @@ impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
             handle,
             key,
         });
-        socket.start_request(Request::Connect(address))
+        socket.start_request(Request::Connect(Box::new(address)))
     }
 }

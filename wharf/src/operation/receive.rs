@@ -36,7 +36,7 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
     /// # Errors
     /// As [above](Self#errors).
     pub fn receive_from(&self, pool: &Pool) -> io::Result<OperationId> {
-        let memory = Memory::ReceiveFrom(pool.clone(), None, None);
+        let memory = Memory::ReceiveFrom(pool.clone(), None);
         Ok(self.start(memory, false, |_| Some(()))?)
     }
 
@@ -48,7 +48,7 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
     pub fn receive_many(&self, buffers: Vec<Buffer>) -> Result<OperationId, Refused<Vec<Buffer>>> {
         let memory = Memory::receive_many(buffers);
         self.start(memory, false, |memory| match memory {
-            Memory::ReceiveMany(given, _) => Some(given),
+            Memory::ReceiveMany(given) => Some(given.buffers),
             _ => None,
         })
     }

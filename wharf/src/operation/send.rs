@@ -47,7 +47,7 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
     pub fn send_many(&self, payloads: Vec<Payload>) -> Result<OperationId, Refused<Vec<Payload>>> {
         let memory = Memory::send_many(payloads);
         self.start(memory, false, |memory| match memory {
-            Memory::SendMany(given, _) => Some(given),
+            Memory::SendMany(given) => Some(given.buffers),
             _ => None,
         })
     }

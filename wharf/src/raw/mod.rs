@@ -124,7 +124,7 @@ impl Queued {
                     token: overlapped.token,
                     error: match overlapped.status {
                         Status::Failed(number) => Some(io::Error::from_raw_os_error(number)),
-                        Status::Done | Status::Pending => None,
+                        Status::Done | Status::Pending | Status::Cancelling => None,
                     },
                     operation: Some(operation),
                 }

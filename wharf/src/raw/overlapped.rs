@@ -49,9 +49,9 @@ pub enum Request {
     /// Ends the sending side, after the sends that were started before it.
     Shutdown,
     /// Accepts a connection on a listener; see [`Overlapped::take_accepted`].
-    Accept(Option<Accepted>),
-    /// Connects an unconnected socket.
-    Connect(SocketAddr),
+    Accept(Option<Box<Accepted>>),
+    /// Connects an unconnected socket. Boxed, as is what was accepted, since every operation would be as large.
+    Connect(Box<SocketAddr>),
     /// Completes when its time has come; started with [`Port::start_timer`](super::Port::start_timer).
     Timer,
     /// Nothing: it completes at once; queued with [`Port::post_overlapped`](super::Port::post_overlapped).
@@ -79,6 +79,8 @@ pub(super) enum Direction {
 pub(super) enum Status {
     #[default]
     Pending,
+    /// Cancelled while in transfer: completes as such unless the transfer finishes it.
+    Cancelling,
     Done,
     /// The system's own error number.
     Failed(i32),
@@ -117,7 +119,6 @@ pub struct Overlapped {
     pub(super) key: usize,
     pub(super) transferred: usize,
     pub(super) status: Status,
-    pub(super) cancelled: bool,
 }
 
 impl Overlapped {
@@ -133,7 +134,6 @@ impl Overlapped {
             key: 0,
             transferred: 0,
             status: Status::Pending,
-            cancelled: false,
         }
     }
 
@@ -148,7 +148,7 @@ impl Overlapped {
     /// Takes the connection that a completed accept brought.
     pub fn take_accepted(&mut self) -> Option<Accepted> {
         match &mut self.request {
-            Request::Accept(accepted) => accepted.take(),
+            Request::Accept(accepted) => accepted.take().map(|accepted| *accepted),
             _ => None,
         }
     }
@@ -192,7 +192,7 @@ impl Overlapped {
             },
             Request::Shutdown => Call::Shutdown,
             Request::Accept(_) => Call::Accept,
-            Request::Connect(address) => Call::Connect(address),
+            Request::Connect(ref address) => Call::Connect(**address),
             Request::ReceiveProvided(_) | Request::Timer | Request::Posted => return None,
         })
     }

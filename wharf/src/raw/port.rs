@@ -648,7 +648,6 @@ impl Overlapped {
         }
         self.transferred = 0;
         self.status = Status::Pending;
-        self.cancelled = false;
         if let Request::Receive(buffers) = self.request {
             // SAFETY: passed on to the caller.
             if unsafe { buffers.len(driver::BUFFERS_PER_CALL_MAX) } == 0 {

@@ -21,11 +21,20 @@ const IDLE_MAX: usize = 4096;
 pub(crate) enum Memory {
     None,
     Receive(Buffer),
-    ReceiveMany(Vec<Buffer>, Vec<RawBuffer>),
-    /// The buffer comes when there is something to receive; until then there may be a place in the pool's line.
-    ReceiveFrom(Pool, Option<Buffer>, Option<Place>),
+    ReceiveMany(Box<Many<Buffer>>),
+    /// Until there is something to receive: where the buffer will come from, and perhaps a place in the line for it.
+    ReceiveFrom(Pool, Option<Box<Place>>),
+    /// After that: the buffer.
+    ReceiveLent(Buffer),
     Send(Payload),
-    SendMany(Vec<Payload>, Vec<RawBuffer>),
+    SendMany(Box<Many<Payload>>),
+}
+
+/// Several buffers, and the list of them for the kernel. Boxed, since every operation would be as large.
+#[derive(Debug)]
+pub(crate) struct Many<T> {
+    pub buffers: Vec<T>,
+    list: Vec<RawBuffer>,
 }
 
 // SAFETY: the raw buffers point into the buffers beside them, which are `Send`; they are lists for the kernel.
@@ -33,37 +42,41 @@ unsafe impl Send for Memory {}
 
 impl Memory {
     pub(crate) fn receive_many(buffers: Vec<Buffer>) -> Self {
-        let list = Vec::with_capacity(buffers.len());
-        Memory::ReceiveMany(buffers, list)
+        Memory::ReceiveMany(Many::new(buffers))
     }
 
     pub(crate) fn send_many(payloads: Vec<Payload>) -> Self {
-        let list = Vec::with_capacity(payloads.len());
-        Memory::SendMany(payloads, list)
+        Memory::SendMany(Many::new(payloads))
     }
 
     /// The request that moves it. The addresses are those of the heap, and stay when the memory's owner is moved.
     fn request(&mut self) -> Request {
-        fn many(list: &[RawBuffer]) -> Buffers {
-            Buffers::Many {
-                first: list.as_ptr(),
-                count: list.len(),
-            }
-        }
         match self {
             Memory::None => Request::ReceiveNothing,
             Memory::Receive(buffer) => Request::Receive(Buffers::One(writable(buffer))),
-            Memory::ReceiveMany(buffers, list) => {
-                list.extend(buffers.iter_mut().map(writable));
-                Request::Receive(many(list))
-            }
+            Memory::ReceiveMany(many) => Request::Receive(many.list_with(writable)),
             // One size fits all keys: the provider finds the cargo through the record's own function.
-            Memory::ReceiveFrom(..) => unreachable!("the record has its own request for it"),
-            Memory::Send(payload) => Request::Send(Buffers::One(readable(payload))),
-            Memory::SendMany(payloads, list) => {
-                list.extend(payloads.iter().map(readable));
-                Request::Send(many(list))
+            Memory::ReceiveFrom(..) | Memory::ReceiveLent(_) => {
+                unreachable!("the record has its own request for it")
             }
+            Memory::Send(payload) => Request::Send(Buffers::One(readable(payload))),
+            Memory::SendMany(many) => Request::Send(many.list_with(|payload| readable(payload))),
+        }
+    }
+}
+
+impl<T> Many<T> {
+    fn new(buffers: Vec<T>) -> Box<Self> {
+        let list = Vec::with_capacity(buffers.len());
+        Box::new(Many { buffers, list })
+    }
+
+    /// Lists them, and gives the list.
+    fn list_with(&mut self, raw: impl FnMut(&mut T) -> RawBuffer) -> Buffers {
+        self.list.extend(self.buffers.iter_mut().map(raw));
+        Buffers::Many {
+            first: self.list.as_ptr(),
+            count: self.list.len(),
         }
     }
 }
@@ -285,15 +298,16 @@ impl<S: Source> Record<S> {
         let handle = unsafe { (&raw const (*record).overlapped.handle).read() };
         // SAFETY: the record is valid, and its cargo this thread's while it transfers.
         let cargo = unsafe { &mut (*record).cargo };
-        let Some(Cargo {
-            source,
-            memory: Memory::ReceiveFrom(pool, buffer, place),
-        }) = cargo
-        else {
+        let Some(Cargo { source, memory }) = cargo else {
+            unreachable!("a record in use has cargo");
+        };
+        let Memory::ReceiveFrom(pool, place) = memory else {
             unreachable!("only receives from a pool have this provider");
         };
-        *buffer = pool.get_or_wait(place, source.records().raw(), handle);
-        buffer.as_mut().map(writable)
+        let mut buffer = pool.get_or_wait(place, source.records().raw(), handle)?;
+        let raw = writable(&mut buffer);
+        *memory = Memory::ReceiveLent(buffer);
+        Some(raw)
     }
 
     /// # Safety
@@ -302,12 +316,12 @@ impl<S: Source> Record<S> {
         let record = operation.cast::<Self>().as_ptr();
         // SAFETY: the record is valid, and its cargo this thread's while it transfers.
         let cargo = unsafe { &mut (*record).cargo };
-        if let Some(Cargo {
-            memory: Memory::ReceiveFrom(_, buffer, _),
-            ..
-        }) = cargo
+        if let Some(Cargo { memory, .. }) = cargo
+            && let Memory::ReceiveLent(buffer) = memory
+            && let Some(pool) = buffer.pool()
         {
-            *buffer = None;
+            // The buffer goes back; the next attempt finds another.
+            *memory = Memory::ReceiveFrom(pool, None);
         }
     }
 

@@ -6,11 +6,11 @@
 
 use std::ptr::NonNull;
 
-use super::overlapped::Overlapped;
+use super::overlapped::{Overlapped, Status};
 
 #[derive(Debug, Default)]
 pub(super) struct Side {
-    head: Option<NonNull<Overlapped>>,
+    /// The last of the line, whose next is the first: an empty side costs one pointer.
     tail: Option<NonNull<Overlapped>>,
     /// Counts the edges.
     pub tick: u32,
@@ -33,7 +33,7 @@ unsafe impl Send for Side {}
 impl Side {
     /// Whether the side should be put on the port's queue. Marks it as queued if so.
     pub(super) fn enqueue(&mut self) -> bool {
-        let possible = self.ready && !self.starved && self.head.is_some();
+        let possible = self.ready && !self.starved && self.tail.is_some();
         let wanted = possible && !self.busy && !self.queued;
         self.queued |= wanted;
         wanted
@@ -64,7 +64,8 @@ impl Side {
     }
 
     pub(super) fn head(&self) -> Option<NonNull<Overlapped>> {
-        self.head
+        // SAFETY: what stands in the line is valid, and is touched under the handle's lock only.
+        unsafe { self.tail?.as_ref() }.next
     }
 
     /// Puts an operation at the end of the line.
@@ -72,58 +73,76 @@ impl Side {
     /// # Safety
     /// The operation is valid, in no line, and stays valid until it is taken out.
     pub(super) unsafe fn push(&mut self, mut operation: NonNull<Overlapped>) {
+        let next = match self.tail {
+            None => operation,
+            Some(mut tail) => {
+                // SAFETY: what stands in the line is valid, and is touched under the handle's lock only.
+                let last = unsafe { tail.as_mut() };
+                last.next
+                    .replace(operation)
+                    .expect("in a line, each has a next")
+            }
+        };
         // SAFETY: valid by the caller's promise; in no line, so nobody else looks at it.
-        unsafe { operation.as_mut() }.next = None;
-        match self.tail {
-            None => self.head = Some(operation),
-            // SAFETY: what stands in the line is valid, and is touched under the handle's lock only.
-            Some(mut tail) => unsafe { tail.as_mut() }.next = Some(operation),
-        }
+        unsafe { operation.as_mut() }.next = Some(next);
         self.tail = Some(operation);
     }
 
     /// Takes the head out of the line.
     pub(super) fn pop(&mut self) -> Option<NonNull<Overlapped>> {
-        let head = self.head?;
+        let tail = self.tail?;
+        Some(self.take_behind(tail))
+    }
+
+    /// Takes out what stands behind `previous`, which is in the line; behind the last stands the first.
+    fn take_behind(&mut self, mut previous: NonNull<Overlapped>) -> NonNull<Overlapped> {
         // SAFETY: what stands in the line is valid, and is touched under the handle's lock only.
-        self.head = unsafe { head.as_ref() }.next;
-        if self.head.is_none() {
-            self.tail = None;
+        let taken = unsafe { previous.as_ref() }
+            .next
+            .expect("in a line, each has a next");
+        if self.tail == Some(previous) {
+            // The head goes, and what it waited for with it.
+            self.starved = false;
         }
-        self.starved = false;
-        Some(head)
+        if taken == previous {
+            self.tail = None;
+            return taken;
+        }
+        // SAFETY: as above; it is another than `previous`.
+        let next = unsafe { taken.as_ref() }.next;
+        // SAFETY: as above.
+        unsafe { previous.as_mut() }.next = next;
+        if self.tail == Some(taken) {
+            self.tail = Some(previous);
+        }
+        taken
     }
 
     /// Takes the first operation that `which` accepts out of the line, unless it is in transfer: then it is marked
     /// as cancelled and stays. The two cases are [`Found`].
     pub(super) fn cancel(&mut self, which: impl Fn(&Overlapped) -> bool) -> Option<Found> {
-        let mut previous: Option<NonNull<Overlapped>> = None;
-        let mut current = self.head?;
+        let tail = self.tail?;
+        let mut previous = tail;
         loop {
-            // SAFETY: what stands in the line is valid, and is touched under the handle's lock only; the thread
-            // that transfers for the head reads its buffers and writes none of the fields used here.
-            let operation = unsafe { current.as_mut() };
-            let in_transfer = self.busy && previous.is_none();
-            if which(operation) && !(in_transfer && operation.cancelled) {
-                if in_transfer {
-                    operation.cancelled = true;
+            // SAFETY: what stands in the line is valid, and is touched under the handle's lock only.
+            let mut current = unsafe { previous.as_ref() }.next?;
+            let in_transfer = self.busy && previous == tail;
+            {
+                // SAFETY: as above; the thread that transfers for the head reads its buffers and writes none of the
+                // fields used here.
+                let operation = unsafe { current.as_mut() };
+                if which(operation) && operation.status != Status::Cancelling {
+                    if !in_transfer {
+                        return Some(Found::Out(self.take_behind(previous)));
+                    }
+                    operation.status = Status::Cancelling;
                     return Some(Found::Marked);
                 }
-                match previous {
-                    None => {
-                        self.head = operation.next;
-                        self.starved = false;
-                    }
-                    // SAFETY: as above.
-                    Some(mut previous) => unsafe { previous.as_mut() }.next = operation.next,
-                }
-                if operation.next.is_none() {
-                    self.tail = previous;
-                }
-                return Some(Found::Out(current));
             }
-            previous = Some(current);
-            current = operation.next?;
+            if current == tail {
+                return None;
+            }
+            previous = current;
         }
     }
 }

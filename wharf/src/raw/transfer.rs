@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     driver::{Call, Outcome, Transfer},
+    scheduler::Visit,
     sync::MutexGuard,
 };
 
@@ -30,15 +31,32 @@ pub(super) struct Pending {
     provider: Option<&'static Provider>,
 }
 
-/// What an attempt came to.
-#[must_use]
-pub(super) struct Finished {
-    /// The operation, if it ended and is to be reported.
-    pub packet: Option<Queued>,
-    /// The side, if it is worth another attempt.
-    pub ready: Option<Ready>,
-    /// What stood behind an operation whose failure is that of its whole line.
-    pub failed: Vec<Queued>,
+/// Where the results of attempts go: into the visit of a waiting thread, or straight to the scheduler.
+pub(super) trait Results {
+    /// An operation ended and is to be reported.
+    fn packet(&mut self, packet: Queued);
+    /// A side is worth another attempt.
+    fn ready(&mut self, ready: Ready);
+}
+
+impl Results for Visit<Queued, Ready> {
+    fn packet(&mut self, packet: Queued) {
+        self.completed.push(packet);
+    }
+
+    fn ready(&mut self, ready: Ready) {
+        self.ready.push(ready);
+    }
+}
+
+impl Results for &Port {
+    fn packet(&mut self, packet: Queued) {
+        self.release(self.scheduler.complete(packet));
+    }
+
+    fn ready(&mut self, ready: Ready) {
+        self.release(self.scheduler.ready(ready));
+    }
 }
 
 /// An operation that is out of its line, on its way to the queue.
@@ -103,8 +121,9 @@ impl Port {
         Some((pending, transfer))
     }
 
-    /// Judges an attempt: completes the operation, or leaves it at the head of its line.
-    pub(super) fn finish(&self, pending: Pending, outcome: Outcome) -> Finished {
+    /// Judges an attempt: completes the operation, or leaves it at the head of its line. What comes of it goes to
+    /// `results`, under no lock.
+    pub(super) fn finish(&self, pending: Pending, outcome: Outcome, results: &mut impl Results) {
         let Pending {
             ready,
             mut operation,
@@ -126,7 +145,7 @@ impl Port {
         // SAFETY: valid; the side is busy, so the operation is ours, and we have the handle's lock.
         let overlapped = unsafe { operation.as_mut() };
         let mut ended = entry.judge(overlapped, outcome, call, tick);
-        if !ended && overlapped.cancelled {
+        if !ended && overlapped.status == Status::Cancelling {
             overlapped.status = Status::Failed(Errno::CANCELED.raw_os_error());
             ended = true;
         }
@@ -146,23 +165,20 @@ impl Port {
         } else {
             drop(entry);
         }
-        Finished {
-            packet: end.and_then(|end| self.tell(end)),
-            ready: again.then_some(ready),
-            failed,
-        }
-    }
-
-    /// The packet of an ended operation, or the quiet way.
-    fn tell(&self, end: End) -> Option<Queued> {
         match end {
-            End::Report(operation) => Some(Queued::Operation(Completed(operation))),
-            End::Quietly(operation, quiet) => {
+            None => {}
+            Some(End::Report(operation)) => {
+                results.packet(Queued::Operation(Completed(operation)));
+            }
+            Some(End::Quietly(operation, quiet)) => {
                 // SAFETY: the operation is out of its line and has ended: it is handed out, in the agreed way.
                 unsafe { quiet(operation) };
                 self.dismiss(1);
-                None
             }
+        }
+        failed.into_iter().for_each(|packet| results.packet(packet));
+        if again {
+            results.ready(ready);
         }
     }
 
@@ -179,16 +195,7 @@ impl Port {
         ) {
             self.watch_connecting(&pending, &mut transfer);
         }
-        let finished = self.finish(pending, transfer.outcome);
-        if let Some(packet) = finished.packet {
-            self.release(self.scheduler.complete(packet));
-        }
-        for packet in finished.failed {
-            self.release(self.scheduler.complete(packet));
-        }
-        if let Some(ready) = finished.ready {
-            self.release(self.scheduler.ready(ready));
-        }
+        self.finish(pending, transfer.outcome, &mut &*self);
         self.settle();
     }
 
@@ -268,7 +275,7 @@ impl Entry {
                 true
             }
             Outcome::Accepted(socket, peer) => {
-                operation.request = Request::Accept(Some(Accepted { socket, peer }));
+                operation.request = Request::Accept(Some(Box::new(Accepted { socket, peer })));
                 operation.status = Status::Done;
                 true
             }

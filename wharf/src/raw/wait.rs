@@ -10,9 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{
-    Answer, Direction, Handle, Packet, Port, Queued, Ready, member::Member, port::deadline_after,
-};
+use super::{Answer, Direction, Handle, Packet, Port, Ready, member::Member, port::deadline_after};
 use crate::{
     driver::{Event, Outcome},
     scheduler::Step,
@@ -144,7 +142,7 @@ impl Port {
                     member.pending.push(pending);
                     member.transfers.push(transfer);
                 } else {
-                    gather(&mut member.visit, self.finish(pending, transfer.outcome));
+                    self.finish(pending, transfer.outcome, &mut member.visit);
                 }
             }
         }
@@ -153,7 +151,7 @@ impl Port {
         // their starters left to us.
         unsafe { self.driver.transfer(&mut member.transfers) };
         for (pending, transfer) in member.pending.drain(..).zip(member.transfers.drain(..)) {
-            gather(&mut member.visit, self.finish(pending, transfer.outcome));
+            self.finish(pending, transfer.outcome, &mut member.visit);
         }
     }
 
@@ -202,12 +200,6 @@ pub enum Many {
     TimedOut,
     /// The port is closed.
     Closed,
-}
-
-fn gather(visit: &mut crate::scheduler::Visit<Queued, Ready>, finished: super::transfer::Finished) {
-    visit.completed.extend(finished.packet);
-    visit.completed.extend(finished.failed);
-    visit.ready.extend(finished.ready);
 }
 
 fn remaining(deadline: Option<Instant>) -> Option<Duration> {
