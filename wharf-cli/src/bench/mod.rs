@@ -143,8 +143,8 @@ pub struct Arguments {
     #[arg(long, value_enum, conflicts_with = "address")]
     driver: Option<Driver>,
 
-    /// Measure servers of our own with so many workers, as in 1..64: under much load (-c connections), and under little
-    /// (200 requests a second)
+    /// Measure servers of our own with so many workers, as in 1..64: the powers of 2 and both ends, each under much load
+    /// (-c connections) and under little (200 requests a second), three times for -d [default: 1s]
     #[arg(
         long,
         value_name = "FROM..TO",

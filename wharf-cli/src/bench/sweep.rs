@@ -218,12 +218,20 @@ fn table(points: &[Point]) -> String {
             "{:>7}  {amount:<6}  {:<17}  {:<20}  {:<8}  {:.3}",
             point.workers,
             show_many(point.rate_hz, "requests/s"),
-            show_many(point.requests_per_cpu_s, "requests"),
+            processor_rate(point),
             show_ns(point.p99_ns),
             point.switches_per_request
         );
     }
     text
+}
+
+fn processor_rate(point: &Point) -> String {
+    if point.requests_per_cpu_s == 0.0 {
+        // It used less than the system counts in.
+        return "-".into();
+    }
+    show_many(point.requests_per_cpu_s, "requests")
 }
 
 #[cfg(test)]
