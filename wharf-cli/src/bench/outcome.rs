@@ -63,7 +63,7 @@ pub struct Outcome {
     pub measured: Duration,
     /// Requests that count: answered in full, and in the measured time.
     pub requests: u64,
-    /// Requests that were due in the measured time and never left, since no connection was free.
+    /// Requests that were due before the end and never left, since no connection was free.
     pub unsent: u64,
     /// Requests that were sent and not answered in full.
     pub missing: u64,

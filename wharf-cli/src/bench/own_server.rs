@@ -27,16 +27,15 @@ impl OwnServer {
         let mut command = Command::new(program);
         command.args([
             "--log",
-            "warn",
+            "error",
             "serve",
             "--listen",
             "127.0.0.1:0",
             "--stop-with-stdin",
         ]);
-        command.args([
-            "--max-clients",
-            &arguments.connections.max(16_384).to_string(),
-        ]);
+        // Connections that are replaced are still there for a moment.
+        let clients_max = (2 * arguments.connections).clamp(16_384, 1 << 20);
+        command.args(["--max-clients", &clients_max.to_string()]);
         if arguments.work.is_some() {
             command.args(["--app", "work"]);
         }
