@@ -19,12 +19,13 @@
 //! ```
 
 use std::{
+    io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::atomic::Ordering,
     time::Duration,
 };
 
-use wharf::{Buffer, Completion, Done, Payload, panic_message};
+use wharf::{Buffer, Payload, panic_message};
 
 use crate::{Client, Ended, client::Key, server::Shared};
 
@@ -34,6 +35,13 @@ const LINGER_LOOK: Duration = Duration::from_millis(50);
 /// How long a client lingers at most: its peer takes what was sent, or is no longer there.
 const LINGER_MAX: Duration = Duration::from_secs(10);
 
+/// One of a client's operations, as it completed.
+pub(crate) enum Ending {
+    Receive(Buffer),
+    Send(Payload),
+    Shutdown,
+}
+
 impl Shared {
     /// The first turn: the client has just been accepted.
     pub(crate) fn welcome(&self, client: &Client) {
@@ -42,26 +50,25 @@ impl Shared {
     }
 
     /// Takes the next step: one of the client's operations has completed.
-    pub(crate) fn step(&self, client: &Client, completion: Completion<Key>) {
-        match (completion.done, completion.result) {
+    pub(crate) fn step(&self, client: &Client, ending: Ending, result: io::Result<usize>) {
+        match (ending, result) {
             // Sends have no turn, but for the one that drains, which is empty. This one failed.
-            (Done::Sent { payload, .. }, result) if !payload.is_empty() => {
+            (Ending::Send(payload), result) if !payload.is_empty() => {
                 if let Err(error) = result {
                     client.end(Ended::Failed(error));
                 }
             }
             _ if client.ended().is_some() => self.conclude(client),
-            (Done::Received { .. }, Err(error))
+            (Ending::Receive(_), Err(error))
                 if wharf::is_cancelled(&error) && client.is_closing() =>
             {
                 self.end_our_side(client);
             }
             (_, Err(error)) => self.give_up(client, Ended::Failed(error)),
-            (Done::Received { .. }, Ok(0)) => self.peer_has_ended(client),
-            (Done::Received { buffer, .. }, Ok(_)) => self.received(client, buffer),
-            (Done::Sent { .. }, Ok(_)) => self.go_on(client),
-            (Done::Shutdown { .. }, Ok(_)) => self.linger(client),
-            (done, _) => unreachable!("a client starts no such operation: {done:?}"),
+            (Ending::Receive(_), Ok(0)) => self.peer_has_ended(client),
+            (Ending::Receive(buffer), Ok(_)) => self.received(client, buffer),
+            (Ending::Send(_), Ok(_)) => self.go_on(client),
+            (Ending::Shutdown, Ok(_)) => self.linger(client),
         }
     }
 

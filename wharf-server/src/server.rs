@@ -14,7 +14,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 use wharf::{Completion, CompletionPort, Done, DriverInfo, Pool, Workers};
 
 use crate::{
-    Client, Clients, Ended, Handler, Settings, StartError, client::Key, reception::Reception,
+    Client, Clients, Ended, Handler, Settings, StartError, client::Key, conversation::Ending,
+    reception::Reception,
 };
 
 /// How many buffers may wait to be sent to a client before it is no longer read from.
@@ -217,21 +218,27 @@ impl Drop for Server {
 impl Shared {
     /// Called by any worker, for any completion.
     fn serve(&self, completion: Completion<Key>) {
-        match completion.key {
-            Key::Client(_) => {
-                let Some(client) = client_of(&completion) else {
-                    unreachable!("a client's completion has its socket: {completion:?}");
-                };
-                self.step(&client, completion);
+        let result = completion.result;
+        match completion.done {
+            Done::Received { socket, buffer } => {
+                self.step(&Client(socket), Ending::Receive(buffer), result);
             }
-            Key::Listener => {
-                if let Done::Accepted { connection, .. } = completion.done {
-                    self.accepted(completion.result, connection);
-                }
+            Done::Sent { socket, payload } => {
+                self.step(&Client(socket), Ending::Send(payload), result);
             }
+            Done::Shutdown { socket } => self.step(&Client(socket), Ending::Shutdown, result),
+            Done::Accepted { connection, .. } => self.accepted(result, connection),
+            Done::Timer => self.timer(completion.key),
+            done => unreachable!("a server starts no such operation: {done:?}"),
+        }
+    }
+
+    fn timer(&self, key: Key) {
+        match key {
             Key::AcceptAgain => self.resume_accepting(),
             Key::IdleRound => self.look_for_idle(),
             Key::Linger(looked) => self.look_at_lingering(looked.0, looked.1),
+            Key::Listener | Key::Client(_) => unreachable!("no timer has the key {key:?}"),
         }
     }
 
@@ -280,15 +287,6 @@ impl Shared {
             let waited = self.emptied.1.wait_timeout(guard, remaining);
             guard = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-    }
-}
-
-fn client_of(completion: &Completion<Key>) -> Option<Client> {
-    match &completion.done {
-        Done::Received { socket, .. } | Done::Sent { socket, .. } | Done::Shutdown { socket } => {
-            Some(Client(socket.clone()))
-        }
-        _ => None,
     }
 }
 

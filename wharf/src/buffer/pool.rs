@@ -105,51 +105,59 @@ impl Pool {
 
     /// Takes a buffer, if the limit allows one more.
     pub fn get(&self) -> Option<Buffer> {
+        self.clone().lend().ok()
+    }
+
+    /// Takes a buffer, and gives this handle on the pool with it; gives it back if there is none.
+    fn lend(self) -> Result<Buffer, Self> {
         let used = {
             let mut state = self.0.state.lock();
             if state.given == self.0.buffers_max {
-                return None;
+                drop(state);
+                return Err(self);
             }
             state.given += 1;
             state.free.pop()
         };
         let memory = used.unwrap_or_else(|| vec![0; self.0.capacity].into_boxed_slice());
-        Some(Buffer::from_pool(memory, Lease(self.0.clone())))
+        Ok(Buffer::from_pool(memory, Lease(self.0)))
     }
 
     /// Takes a buffer; or a place in line, to have [`Port::resume`] called for the handle once there is one.
-    pub(crate) fn get_or_wait(
-        &self,
-        place: &mut Option<Box<Place>>,
+    pub(crate) fn lend_or_wait(
+        self,
+        place: Option<Box<Place>>,
         port: &Arc<Port>,
         handle: Handle,
-    ) -> Option<Buffer> {
-        if let Some(buffer) = self.get() {
-            if let Some(mut place) = place.take() {
-                place.served = true;
+    ) -> Result<Buffer, (Self, Box<Place>)> {
+        let pool = match self.lend() {
+            Ok(buffer) => {
+                if let Some(mut place) = place {
+                    place.served = true;
+                }
+                return Ok(buffer);
             }
-            return Some(buffer);
-        }
-        let mut state = self.0.state.lock();
-        let place = place.get_or_insert_with(|| {
+            Err(pool) => pool,
+        };
+        let mut state = pool.0.state.lock();
+        let mut place = place.unwrap_or_else(|| {
             state.last_place += 1;
             Box::new(Place {
-                pool: self.clone(),
+                pool: pool.clone(),
                 number: state.last_place,
                 served: false,
             })
         });
         place.served = false;
-        state
-            .waiting
-            .insert(place.number, (Arc::downgrade(port), handle));
-        let came_back = state.given < self.0.buffers_max;
+        let waiter = (Arc::downgrade(port), handle);
+        state.waiting.insert(place.number, waiter);
+        let came_back = state.given < pool.0.buffers_max;
         drop(state);
         // A buffer may have come back before we were in line, and have found nobody to be told.
         if came_back {
-            self.0.tell_next();
+            pool.0.tell_next();
         }
-        None
+        Err((pool, place))
     }
 }
 

@@ -258,7 +258,7 @@ impl<S: Source> Records<S> {
         }
     }
 
-    /// Empties a record and keeps it for the next operation.
+    /// Empties a record.
     fn retire(&self, mut record: Box<Record<S>>) -> Finished<S> {
         let cargo = record.cargo.take().expect("a record in use has cargo");
         let finished = Finished {
@@ -268,11 +268,16 @@ impl<S: Source> Records<S> {
             error: None,
             request: std::mem::replace(&mut record.overlapped.request, Request::Posted),
         };
+        self.put_away(record);
+        finished
+    }
+
+    /// Keeps an empty record for the next operation.
+    fn put_away(&self, record: Box<Record<S>>) {
         let mut idle = self.idle.lock();
         if idle.len() < IDLE_MAX {
             idle.push(record);
         }
-        finished
     }
 }
 
@@ -301,13 +306,20 @@ impl<S: Source> Record<S> {
         let Some(Cargo { source, memory }) = cargo else {
             unreachable!("a record in use has cargo");
         };
-        let Memory::ReceiveFrom(pool, place) = memory else {
+        let Memory::ReceiveFrom(pool, place) = std::mem::replace(memory, Memory::None) else {
             unreachable!("only receives from a pool have this provider");
         };
-        let mut buffer = pool.get_or_wait(place, source.records().raw(), handle)?;
-        let raw = writable(&mut buffer);
-        *memory = Memory::ReceiveLent(buffer);
-        Some(raw)
+        match pool.lend_or_wait(place, source.records().raw(), handle) {
+            Ok(mut buffer) => {
+                let raw = writable(&mut buffer);
+                *memory = Memory::ReceiveLent(buffer);
+                Some(raw)
+            }
+            Err((pool, place)) => {
+                *memory = Memory::ReceiveFrom(pool, Some(place));
+                None
+            }
+        }
     }
 
     /// # Safety
@@ -331,10 +343,10 @@ impl<S: Source> Record<S> {
     /// `operation` is a leaked `Record<S>`, and nobody else's.
     unsafe fn finish_quietly(operation: NonNull<Overlapped>) {
         // SAFETY: passed on to the caller.
-        let record = unsafe { Self::own(operation) };
-        let cargo = record.cargo.as_ref().expect("a record in use has cargo");
+        let mut record = unsafe { Self::own(operation) };
+        let cargo = record.cargo.take().expect("a record in use has cargo");
         // The port may go with the cargo: not before the record is put away.
-        let records = cargo.source.records().clone();
-        drop(records.retire(record));
+        cargo.source.records().put_away(record);
+        drop(cargo);
     }
 }
