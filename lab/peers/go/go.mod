@@ -1,0 +1,3 @@
+module wharf/lab/peers/go
+
+go 1.19

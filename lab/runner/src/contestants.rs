@@ -1,0 +1,242 @@
+//! Who is measured: one line each.
+
+use std::path::{Path, PathBuf};
+
+/// Where a contestant's program is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Program {
+    /// `wharf serve`.
+    Product,
+    /// A package of the lab's workspace.
+    Rust(&'static str),
+    /// Built from Debian's packages, in a folder of its own.
+    Native(&'static str),
+}
+
+/// A server that is measured.
+#[derive(Debug, Clone)]
+pub struct Contestant {
+    pub name: &'static str,
+    /// What it is, for the report.
+    pub what: &'static str,
+    program: Program,
+    /// What it is started with, beside what all are.
+    arguments: &'static [&'static str],
+    pub role: Role,
+    path: PathBuf,
+}
+
+/// What part it plays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// What is measured against.
+    Floor,
+    Wharf,
+    Peer,
+    /// Only where handlers block: the remedy that a peer's documentation gives.
+    Remedy,
+}
+
+/// The plainest server: what every ratio is to.
+pub const FLOOR: &str = "floor-epoll";
+
+const fn contestant(
+    name: &'static str,
+    what: &'static str,
+    role: Role,
+    program: Program,
+    arguments: &'static [&'static str],
+) -> Contestant {
+    Contestant {
+        name,
+        what,
+        program,
+        arguments,
+        role,
+        path: PathBuf::new(),
+    }
+}
+
+static ALL: [Contestant; 16] = {
+    use Program::{Native, Product, Rust};
+    use Role::{Floor, Peer, Remedy, Wharf};
+    [
+        contestant(
+            FLOOR,
+            "C, epoll, level-triggered, one recv and one send a message",
+            Floor,
+            Native("floor-epoll"),
+            &[],
+        ),
+        contestant(
+            "floor-uring",
+            "C, io_uring, DEFER_TASKRUN, multishot accept",
+            Floor,
+            Native("floor-uring"),
+            &[],
+        ),
+        contestant(
+            "wharf-uring",
+            "Wharf, readiness with transfers batched through io_uring",
+            Wharf,
+            Product,
+            &["--driver", "uring"],
+        ),
+        contestant(
+            "wharf-readiness",
+            "Wharf, readiness with plain system calls",
+            Wharf,
+            Product,
+            &["--driver", "readiness"],
+        ),
+        contestant(
+            "tokio-one",
+            "tokio, current-thread runtime",
+            Peer,
+            Rust("peer-tokio"),
+            &["--flavour", "one"],
+        ),
+        contestant(
+            "tokio-pool",
+            "tokio, multi-thread runtime",
+            Peer,
+            Rust("peer-tokio"),
+            &["--flavour", "pool"],
+        ),
+        contestant(
+            "tokio-spawn-blocking",
+            "tokio, work in spawn_blocking",
+            Remedy,
+            Rust("peer-tokio"),
+            &["--flavour", "spawn-blocking"],
+        ),
+        contestant(
+            "compio",
+            "compio, io_uring, dispatcher",
+            Peer,
+            Rust("peer-compio"),
+            &[],
+        ),
+        contestant(
+            "monoio",
+            "monoio, io_uring, a runtime a thread",
+            Peer,
+            Rust("peer-monoio"),
+            &[],
+        ),
+        contestant(
+            "glommio",
+            "glommio, io_uring, an executor a thread",
+            Peer,
+            Rust("peer-glommio"),
+            &[],
+        ),
+        contestant(
+            "tokio-uring",
+            "tokio-uring, a runtime a thread",
+            Peer,
+            Rust("peer-tokio-uring"),
+            &[],
+        ),
+        contestant(
+            "smol",
+            "smol, one executor run by all threads",
+            Peer,
+            Rust("peer-smol"),
+            &[],
+        ),
+        contestant(
+            "may",
+            "may, a coroutine a connection",
+            Peer,
+            Rust("peer-may"),
+            &[],
+        ),
+        contestant(
+            "libuv",
+            "C, libuv, a loop a thread",
+            Peer,
+            Native("libuv"),
+            &[],
+        ),
+        contestant(
+            "asio",
+            "C++, Boost.Asio, one io_context run by all threads",
+            Peer,
+            Native("asio"),
+            &[],
+        ),
+        contestant(
+            "go",
+            "Go, a goroutine a connection",
+            Peer,
+            Native("go"),
+            &[],
+        ),
+    ]
+};
+
+/// Those that have any of `only` in their names, and the floors; all if `only` is empty. What was not built is in the
+/// report by what the build said.
+pub fn chosen(lab: &Path, only: &[String]) -> Vec<Contestant> {
+    ALL.iter()
+        .filter(|contestant| {
+            let named = only
+                .iter()
+                .any(|part| contestant.name.contains(part.as_str()));
+            only.is_empty() || contestant.role == Role::Floor || named
+        })
+        .map(|contestant| Contestant {
+            path: contestant.program.path(lab),
+            ..contestant.clone()
+        })
+        .filter(|contestant| contestant.path.exists())
+        .collect()
+}
+
+/// All there are, built or not.
+pub fn all() -> &'static [Contestant] {
+    &ALL
+}
+
+impl Program {
+    fn path(self, lab: &Path) -> PathBuf {
+        match self {
+            Program::Product => lab.join("../target/release/wharf"),
+            Program::Rust(package) => lab.join("target/release").join(package),
+            Program::Native(name) => lab.join("target/peers").join(name),
+        }
+    }
+}
+
+impl Contestant {
+    /// The program and its arguments, to serve an app on so many threads.
+    pub fn command(&self, app: &str, threads: u32) -> Vec<String> {
+        self.command_with_workers(app, threads, threads)
+    }
+
+    /// As [`command`](Self::command); of Wharf's workers, `concurrency` run at once.
+    pub fn command_with_workers(&self, app: &str, workers: u32, concurrency: u32) -> Vec<String> {
+        let mut command = vec![self.path.display().to_string()];
+        let mut add = |words: &[&str]| command.extend(words.iter().map(|word| (*word).to_owned()));
+        if self.program == Program::Product {
+            add(&["--log", "error", "serve"]);
+        }
+        add(&["--listen", "127.0.0.1:0", "--app", app]);
+        add(self.arguments);
+        if self.program == Program::Product {
+            // All that the limit of open files allows.
+            add(&["--max-clients", "100000"]);
+            add(&["--workers", &workers.to_string()]);
+            add(&["--concurrency", &concurrency.to_string()]);
+        } else if self.name != "tokio-one" {
+            add(&["--threads", &workers.to_string()]);
+        }
+        command
+    }
+
+    /// Whether it can serve on so many threads.
+    pub fn serves_on(&self, threads: u32) -> bool {
+        threads == 1 || self.name != "tokio-one"
+    }
+}

@@ -1,0 +1,117 @@
+//! The lab: measures the same server on Wharf, on other runtimes and on bare system calls, and writes what came of it.
+//!
+//! Each row of the report is a file in [`rows`]. A row's figures are kept in `results/`, with the machine and the
+//! commands, and the report is made of those files; so one row can be measured again without the others.
+
+mod contestants;
+mod figures;
+mod load;
+mod machine;
+mod plot;
+mod queueing;
+mod report;
+mod results;
+mod rows;
+mod server;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::Parser;
+
+use contestants::Contestant;
+use load::Bench;
+use results::Results;
+
+/// Measures Wharf and its peers.
+#[derive(Debug, Parser)]
+#[command(name = "lab")]
+struct Arguments {
+    /// Measure only this row, 1 to 8; may be given several times
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=8))]
+    row: Vec<u8>,
+
+    /// How often every contestant has its turn [default: what suits the row]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    rounds: Option<u32>,
+
+    /// How long each turn measures, in milliseconds [default: what suits the row]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(100..=600_000))]
+    turn_ms: Option<u32>,
+
+    /// Only contestants with this in their name, and the floors; may be given several times
+    #[arg(long, value_name = "NAME")]
+    only: Vec<String>,
+
+    /// Row 1 at 64 and 512 connections against the plainest server and tokio, as a table here; the report stays
+    #[arg(long)]
+    quick: bool,
+
+    /// See that every contestant that was built starts and answers, every byte and every kind of work
+    #[arg(long)]
+    check: bool,
+
+    /// Measure nothing: make the report of what was measured before
+    #[arg(long)]
+    report_only: bool,
+
+    /// The folder of the lab
+    #[arg(long, value_name = "FOLDER", default_value = ".")]
+    lab: PathBuf,
+}
+
+/// What the rows measure with.
+struct Lab {
+    bench: Bench,
+    contestants: Vec<Contestant>,
+    rounds: Option<u32>,
+    turn_ms: Option<u32>,
+    folder: PathBuf,
+}
+
+impl Lab {
+    fn rounds(&self, suited: u32) -> u32 {
+        self.rounds.unwrap_or(suited)
+    }
+
+    fn turn_ms(&self, suited: u32) -> u32 {
+        self.turn_ms.unwrap_or(suited)
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), String> {
+    machine::raise_open_files();
+    let lab = Lab {
+        bench: Bench::new(&arguments.lab)?,
+        contestants: contestants::chosen(&arguments.lab, &arguments.only),
+        rounds: arguments.rounds,
+        turn_ms: arguments.turn_ms,
+        folder: arguments.lab.clone(),
+    };
+    if arguments.check {
+        return rows::check::run(&lab);
+    }
+    if arguments.quick {
+        return rows::echo::quick(&lab);
+    }
+    let results = Results::in_folder(&arguments.lab);
+    if !arguments.report_only {
+        for row in rows::ROWS {
+            if arguments.row.is_empty() || arguments.row.contains(&row.number) {
+                eprintln!("row {}: {}", row.number, row.title);
+                results.keep(row.number, (row.measure)(&lab)?)?;
+            }
+        }
+    }
+    report::write(&arguments.lab, &results)
+}

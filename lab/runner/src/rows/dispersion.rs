@@ -1,0 +1,178 @@
+//! Row 6: the tail against the load where service times differ, in the shape of ZygOS (SOSP 2017), figure 3.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{BOTH, from_value, to_value};
+use crate::{
+    Lab,
+    figures::{digits, table},
+    plot,
+    queueing::{Queues, Service, load_at, p99},
+    server::Server,
+};
+
+/// Two workers, 1 ms a request.
+const CAPACITY_HZ: f64 = 2_000.0;
+const MEAN_NS: f64 = 1e6;
+
+/// Who is measured: one queue, and queues a thread.
+const NAMES: [&str; 5] = [
+    "wharf-uring",
+    "wharf-readiness",
+    "tokio-pool",
+    "asio",
+    "floor-epoll",
+];
+
+/// The tail that the load is told for.
+const TAIL: f64 = 10.0;
+
+#[derive(Serialize, Deserialize)]
+struct Figures {
+    turn_ms: u32,
+    curves: Vec<Curve>,
+    failures: Vec<String>,
+}
+
+/// The 99th percentile over the mean, against the load.
+#[derive(Serialize, Deserialize)]
+struct Curve {
+    service: String,
+    name: String,
+    points: Vec<(f64, f64)>,
+}
+
+const SERVICES: [(&str, &str, Service); 2] = [
+    ("exponential", "exp:1ms", Service::Exponential),
+    ("bimodal", "bimodal:1ms", Service::Bimodal),
+];
+
+fn loads() -> impl Iterator<Item = f64> {
+    (1..=9).map(|tenth| f64::from(tenth) / 10.0)
+}
+
+pub fn measure(lab: &Lab) -> Result<Value, String> {
+    let turn_ms = lab.turn_ms(4_000);
+    let mut figures = Figures {
+        turn_ms,
+        curves: Vec::new(),
+        failures: Vec::new(),
+    };
+    for (service, work, _) in SERVICES {
+        let contestants = lab
+            .contestants
+            .iter()
+            .filter(|contestant| NAMES.contains(&contestant.name));
+        for contestant in contestants {
+            eprintln!("  {service}, {}", contestant.name);
+            let mut points = Vec::new();
+            for load in loads() {
+                let words = words(work, load, turn_ms);
+                let run = Server::start(BOTH, &contestant.command("work", 2))
+                    .and_then(|server| lab.bench.load(BOTH, &server, &words));
+                match run {
+                    Ok(run) => points.push((load, run.p99_ns / MEAN_NS)),
+                    Err(error) => figures
+                        .failures
+                        .push(format!("{}, {service}, {load}: {error}", contestant.name)),
+                }
+            }
+            figures.curves.push(Curve {
+                service: service.to_owned(),
+                name: contestant.name.to_owned(),
+                points,
+            });
+        }
+    }
+    to_value(figures)
+}
+
+fn words(work: &str, load: f64, turn_ms: u32) -> String {
+    let rate_hz = load * CAPACITY_HZ;
+    format!(
+        "-c 128 --threads 1 --work {work} --kind sleep --rate {rate_hz} -d {turn_ms}ms --warmup 500ms --seed 1"
+    )
+}
+
+pub fn tell(figures: &Value, plots: &Path) -> Result<String, String> {
+    let mut figures: Figures = from_value(figures)?;
+    let mut text = format!(
+        "Two workers, service of 1 ms on average, 128 connections, open loop; the 99th percentile of the latency over the \
+         mean service, against the load. Service is slept, not computed, so that two workers have two servers' worth also \
+         with the load on the same two processors; what a sleep takes longer than asked (some 60 us) is in the figures. \
+         Each point is one run: `wharf bench ADDRESS {}`. The theory is simulated; for exponential service it agrees with \
+         the formulas.\n\n",
+        words("exp:1ms", 0.5, figures.turn_ms)
+    );
+    for (name, _, service) in SERVICES {
+        for (theory, queues) in [
+            ("theory: one queue for both", Queues::One),
+            ("theory: a queue each", Queues::Two),
+        ] {
+            figures.curves.push(Curve {
+                service: name.to_owned(),
+                name: theory.to_owned(),
+                points: loads()
+                    .map(|load| (load, p99(queues, service, load)))
+                    .collect(),
+            });
+        }
+        let curves: Vec<&Curve> = figures
+            .curves
+            .iter()
+            .filter(|curve| curve.service == name)
+            .collect();
+        text += &format!("**{name} service**\n\n{}\n", tell_service(&curves));
+        let file = format!("row-6-{name}.svg");
+        let lines: Vec<plot::Line> = curves
+            .iter()
+            .map(|curve| plot::Line {
+                name: curve.name.clone(),
+                points: curve.points.clone(),
+                dashed: curve.name.starts_with("theory"),
+            })
+            .collect();
+        plot::lines(
+            &plots.join(&file),
+            &format!("99th percentile over mean service, {name} service, two workers"),
+            ("load", "p99 over the mean"),
+            2.0 * TAIL,
+            &lines,
+        )?;
+        text += &format!("![{name} service](plots/{file})\n\n");
+    }
+    text.extend(
+        figures
+            .failures
+            .iter()
+            .map(|failure| format!("- {failure}\n")),
+    );
+    Ok(text)
+}
+
+fn tell_service(curves: &[&Curve]) -> String {
+    let rows: Vec<Vec<String>> = curves
+        .iter()
+        .map(|curve| {
+            let at = |load: f64| {
+                let point = curve.points.iter().find(|point| point.0 == load);
+                point.map_or("-".into(), |point| digits(point.1))
+            };
+            let mut row = vec![curve.name.clone()];
+            row.extend(loads().map(at));
+            row.push(
+                load_at(TAIL, &curve.points)
+                    .map_or("-".into(), |load| format!("{:.0}%", load * 100.0)),
+            );
+            row
+        })
+        .collect();
+    let mut heads = vec!["p99 over mean, at load".to_owned()];
+    heads.extend(loads().map(|load| format!("{load:.1}")));
+    heads.push(format!("load at {TAIL} times"));
+    let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
+    table(&heads, &rows)
+}

@@ -1,0 +1,91 @@
+//! The rows of the report: each measures, keeps its figures as JSON, and tells them as Markdown.
+
+pub mod check;
+pub mod churn;
+pub mod dispersion;
+pub mod echo;
+pub mod idle;
+pub mod posted;
+pub mod skew;
+pub mod sleepers;
+pub mod sweep;
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::Lab;
+
+/// One row.
+pub struct Row {
+    pub number: u8,
+    pub title: &'static str,
+    pub measure: fn(&Lab) -> Result<Value, String>,
+    /// The text, and where plots go.
+    pub tell: fn(&Value, &Path) -> Result<String, String>,
+}
+
+pub const ROWS: [Row; 8] = [
+    Row {
+        number: 1,
+        title: "What an echo costs",
+        measure: echo::measure,
+        tell: echo::tell,
+    },
+    Row {
+        number: 2,
+        title: "Connect, one echo, close",
+        measure: churn::measure,
+        tell: churn::tell,
+    },
+    Row {
+        number: 3,
+        title: "Idle connections",
+        measure: idle::measure,
+        tell: idle::tell,
+    },
+    Row {
+        number: 4,
+        title: "Few connections carry most of the load",
+        measure: skew::measure,
+        tell: skew::tell,
+    },
+    Row {
+        number: 5,
+        title: "Handlers that sleep",
+        measure: sleepers::measure,
+        tell: sleepers::tell,
+    },
+    Row {
+        number: 6,
+        title: "Service times that differ",
+        measure: dispersion::measure,
+        tell: dispersion::tell,
+    },
+    Row {
+        number: 7,
+        title: "Posted packets",
+        measure: posted::measure,
+        tell: posted::tell,
+    },
+    Row {
+        number: 8,
+        title: "How many workers",
+        measure: sweep::measure,
+        tell: sweep::tell,
+    },
+];
+
+/// The server's processor where it has one, and the load's.
+pub const SERVER: &str = "0";
+pub const LOAD: &str = "1";
+/// Where the server has two threads, both share both processors with the load.
+pub const BOTH: &str = "0,1";
+
+fn to_value(figures: impl serde::Serialize) -> Result<Value, String> {
+    serde_json::to_value(figures).map_err(|error| error.to_string())
+}
+
+fn from_value<T: for<'a> serde::Deserialize<'a>>(figures: &Value) -> Result<T, String> {
+    T::deserialize(figures).map_err(|error| format!("the results are of another version: {error}"))
+}

@@ -1,0 +1,94 @@
+//! Row 5: handlers that sleep without telling anybody.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{BOTH, from_value, to_value};
+use crate::{
+    Lab,
+    contestants::Role,
+    figures::{Runs, digits, failures, table, time},
+    server::Server,
+};
+
+const WORDS: &str = "-c 64 --threads 1 --work fixed:10ms --kind sleep --warmup 300ms";
+
+/// 64 clients, each served in 10 ms.
+const IDEAL_HZ: f64 = 6_400.0;
+
+/// As many workers as clients: what has to be set by hand until blocked handlers are found.
+const WORKERS: u32 = 64;
+
+#[derive(Serialize, Deserialize)]
+struct Figures {
+    turn_ms: u32,
+    runs: Vec<Runs>,
+}
+
+pub fn measure(lab: &Lab) -> Result<Value, String> {
+    let (turns, turn_ms) = (lab.rounds(3), lab.turn_ms(2_000));
+    let words = format!("{WORDS} -d {turn_ms}ms");
+    let mut servers = Vec::new();
+    for contestant in lab
+        .contestants
+        .iter()
+        .filter(|contestant| contestant.serves_on(2))
+    {
+        servers.push((contestant.name.to_owned(), contestant.command("work", 2)));
+        if contestant.role == Role::Wharf {
+            let name = format!("{}, {WORKERS} workers, 2 at once", contestant.name);
+            servers.push((name, contestant.command_with_workers("work", WORKERS, 2)));
+            let name = format!("{}, {WORKERS} workers at once", contestant.name);
+            servers.push((
+                name,
+                contestant.command_with_workers("work", WORKERS, WORKERS),
+            ));
+        }
+    }
+    let mut runs: Vec<Runs> = servers.iter().map(|(name, _)| Runs::new(name)).collect();
+    for _ in 0..turns {
+        for ((_, command), runs) in servers.iter().zip(&mut runs) {
+            let run = Server::start(BOTH, command)
+                .and_then(|server| lab.bench.load(BOTH, &server, &words));
+            runs.add(run);
+        }
+    }
+    to_value(Figures { turn_ms, runs })
+}
+
+pub fn tell(figures: &Value, _: &Path) -> Result<String, String> {
+    let figures: Figures = from_value(figures)?;
+    let mut rows: Vec<(f64, Vec<String>)> = Vec::new();
+    for runs in &figures.runs {
+        let (Some(rate_hz), Some(p99)) = (
+            runs.spread(|run| run.rate_hz),
+            runs.spread(|run| run.p99_ns),
+        ) else {
+            continue;
+        };
+        rows.push((
+            rate_hz.median,
+            vec![
+                runs.name.clone(),
+                digits(rate_hz.median),
+                format!("{:.0}%", 100.0 * rate_hz.median / IDEAL_HZ),
+                time(p99.median),
+            ],
+        ));
+    }
+    rows.sort_by(|left, right| right.0.total_cmp(&left.0));
+    let rows: Vec<Vec<String>> = rows.into_iter().map(|(_, row)| row).collect();
+    Ok(format!(
+        "64 clients in a closed loop, each request sleeps for 10 ms in its handler; two threads unless said: \
+         `wharf bench ADDRESS {WORDS} -d {}ms`. The ideal is {IDEAL_HZ} a second. Go's `time.Sleep` blocks no thread, and \
+         `spawn_blocking` is the remedy that tokio's documentation gives.\n\n{}\n{}",
+        figures.turn_ms,
+        table(
+            &["server", "requests a second", "of the ideal", "p99"],
+            &rows
+        ),
+        failures(&figures.runs)
+    ))
+}
