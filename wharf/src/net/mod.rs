@@ -38,6 +38,7 @@ mod sealed {
     impl Sealed for std::net::TcpStream {}
     impl Sealed for std::net::TcpListener {}
     impl Sealed for crate::Connection {}
+    impl Sealed for Box<crate::Connection> {}
 }
 
 /// What an operation is started on, and keeps until it completes.

@@ -88,8 +88,8 @@ pub enum Done<K> {
     Accepted {
         /// Where it was started.
         listener: Listener<K>,
-        /// The new connection; none if the accept failed.
-        connection: Option<Connection>,
+        /// The new connection; none if the accept failed. In a box, or it would make every completion larger.
+        connection: Option<Box<Connection>>,
     },
     /// [`CompletionPort::connect`](crate::CompletionPort::connect).
     Connected {
