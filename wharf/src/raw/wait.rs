@@ -22,9 +22,8 @@ use crate::{
 /// readiness are not put off for as long as the queue is never empty.
 const DELIVERIES_PER_LOOK: u32 = 61;
 
-/// How a wait ended, short of its packets.
-enum End {
-    Delivered,
+/// How a wait ended that brought no packet.
+pub(crate) enum End {
     TimedOut,
     Closed,
 }
@@ -38,19 +37,31 @@ impl Port {
     /// # Errors
     /// The system can't wait. None is known to happen.
     pub fn wait(self: &Arc<Self>, timeout: Option<Duration>) -> io::Result<Answer> {
+        Ok(match self.wait_one(timeout)? {
+            Ok(queued) => Answer::Packet(queued.into_packet()),
+            Err(End::TimedOut) => Answer::TimedOut,
+            Err(End::Closed) => Answer::Closed,
+        })
+    }
+
+    /// As [`wait`](Self::wait).
+    pub(crate) fn wait_one(
+        self: &Arc<Self>,
+        timeout: Option<Duration>,
+    ) -> io::Result<Result<Queued, End>> {
         let mut member = Member::enter(self);
+        if let Some(packet) = self.run_on(&mut member) {
+            member.keep();
+            return Ok(Ok(packet));
+        }
         let end = self.run(&mut member, timeout, 1);
         let packet = member.visit.delivered.pop();
+        let posted = member.visit.posted;
         member.keep();
-        Ok(match end? {
-            End::TimedOut => Answer::TimedOut,
-            End::Closed => Answer::Closed,
-            End::Delivered => {
-                let packet = packet.expect("a packet was delivered");
-                self.dismiss(1);
-                Answer::Packet(packet.into_packet())
-            }
-        })
+        Ok(end?.map(|()| {
+            self.dismiss(1 - posted);
+            packet.expect("a packet was delivered")
+        }))
     }
 
     /// Waits for up to `max` packets, and appends those that are there, at least one, to `into`, in queue order.
@@ -63,7 +74,9 @@ impl Port {
         max: usize,
         timeout: Option<Duration>,
     ) -> io::Result<Many> {
-        self.wait_each(max, timeout, |packet| into.push(packet))
+        self.wait_each(max, timeout, |queued| {
+            into.extend(queued.map(Queued::into_packet))
+        })
     }
 
     /// As [`wait_many`](Self::wait_many), with a function for each packet.
@@ -71,7 +84,7 @@ impl Port {
         self: &Arc<Self>,
         max: usize,
         timeout: Option<Duration>,
-        mut each: impl FnMut(Packet),
+        each: impl FnOnce(std::vec::Drain<'_, Queued>),
     ) -> io::Result<Many> {
         if max == 0 {
             return Err(io::Error::new(
@@ -83,25 +96,48 @@ impl Port {
         let end = self.run(&mut member, timeout, max);
         let mut delivered = std::mem::take(&mut member.visit.delivered);
         let count = delivered.len();
-        for queued in delivered.drain(..) {
-            each(queued.into_packet());
-        }
+        each(delivered.drain(..));
         member.visit.delivered = delivered;
+        let posted = member.visit.posted;
         member.keep();
-        self.dismiss(count);
         Ok(match end? {
-            End::Delivered => Many::Packets(count),
-            End::TimedOut => Many::TimedOut,
-            End::Closed => Many::Closed,
+            Ok(()) => {
+                self.dismiss(count - posted);
+                Many::Packets(count)
+            }
+            Err(End::TimedOut) => Many::TimedOut,
+            Err(End::Closed) => Many::Closed,
         })
     }
 
-    fn run(&self, member: &mut Member, timeout: Option<Duration>, max: usize) -> io::Result<End> {
+    /// The short way from one posted packet to the next.
+    #[inline(always)]
+    fn run_on(&self, member: &mut Member) -> Option<Queued> {
+        if !member.took_posted || self.must_look(member) {
+            return None;
+        }
+        let packet = self.scheduler.take_posted()?;
+        member.delivered = member.delivered.saturating_add(1);
+        Some(packet)
+    }
+
+    /// Whether the kernel is to be looked at even though work may be queued.
+    fn must_look(&self, member: &Member) -> bool {
+        member.delivered >= DELIVERIES_PER_LOOK
+    }
+
+    fn run(
+        &self,
+        member: &mut Member,
+        timeout: Option<Duration>,
+        max: usize,
+    ) -> io::Result<Result<(), End>> {
         let deadline = timeout.map(deadline_after);
         member.visit.expired = false;
-        if member.delivered >= DELIVERIES_PER_LOOK {
+        if self.must_look(member) {
             self.look(member, Some(Duration::ZERO))?;
         }
+        member.took_posted = false;
         loop {
             let (step, release) =
                 self.scheduler
@@ -109,8 +145,10 @@ impl Port {
             self.release(release);
             match step {
                 Step::Deliver => {
-                    member.delivered += member.visit.delivered.len() as u32;
-                    return Ok(End::Delivered);
+                    let delivered = member.visit.delivered.len() as u32;
+                    member.delivered = member.delivered.saturating_add(delivered);
+                    member.took_posted = member.visit.posted > 0;
+                    return Ok(Ok(()));
                 }
                 Step::Work => self.work(member),
                 Step::Watch => {
@@ -126,10 +164,10 @@ impl Port {
                     member.parker.park(remaining(deadline));
                     member.visit.expired = is_over(deadline);
                 }
-                Step::TimedOut => return Ok(End::TimedOut),
+                Step::TimedOut => return Ok(Err(End::TimedOut)),
                 Step::Closed => {
                     self.settle();
-                    return Ok(End::Closed);
+                    return Ok(Err(End::Closed));
                 }
             }
         }
