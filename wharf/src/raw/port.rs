@@ -152,6 +152,7 @@ impl Port {
     /// descriptor is closed.
     pub fn associate(&self, descriptor: OwnedFd, key: usize, kind: Kind) -> io::Result<Handle> {
         let handle = self.table.insert(descriptor, key, kind)?;
+        self.release(self.scheduler.watch());
         // Each side of a handle stands on the queue once at most.
         self.scheduler.reserve(0, 2 * self.table.places_used());
         if kind != Kind::Unconnected {
@@ -491,6 +492,7 @@ impl Port {
         mut operation: NonNull<Overlapped>,
     ) -> io::Result<OperationId> {
         self.admit()?;
+        self.release(self.scheduler.watch());
         let sequence = {
             let mut timers = self.timers.lock();
             // SAFETY: the caller leaves the operation to us from now on.

@@ -123,7 +123,7 @@ impl Port {
 
     /// Whether the kernel is to be looked at even though work may be queued.
     fn must_look(&self, member: &Member) -> bool {
-        member.delivered >= DELIVERIES_PER_LOOK
+        member.delivered >= DELIVERIES_PER_LOOK && self.scheduler.watches()
     }
 
     fn run(

@@ -25,6 +25,8 @@ pub(super) struct Gate {
     /// Oldest first; released from the end.
     waiters: Vec<Waiter>,
     watching: usize,
+    /// There is something to watch the kernel for.
+    watchable: bool,
     /// A wake is on its way to the watchers and none of them has reported it yet.
     wake_pending: bool,
 }
@@ -37,6 +39,7 @@ impl Gate {
             running_max: 0,
             waiters: Vec::new(),
             watching: 0,
+            watchable: false,
             wake_pending: false,
         }
     }
@@ -98,7 +101,12 @@ impl Gate {
     }
 
     fn has_place_to_watch(&self) -> bool {
-        self.running + self.watching < self.concurrency
+        self.watchable && self.running + self.watching < self.concurrency
+    }
+
+    /// From now on there is something to watch the kernel for.
+    pub(super) fn watch(&mut self) {
+        self.watchable = true;
     }
 
     /// Lists the calling thread as a waiter, and says where it is to wait.

@@ -136,6 +136,7 @@ pub(crate) struct Scheduler<P, R> {
     /// Mirrors of the state, to be read without the lock by those who only want a hint.
     queued: AtomicUsize,
     closed: AtomicBool,
+    watches: AtomicBool,
     concurrency: usize,
     batch_max: usize,
 }
@@ -155,6 +156,7 @@ impl<P, R> Scheduler<P, R> {
             porch: Porch::new(),
             queued: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
+            watches: AtomicBool::new(false),
             concurrency,
             batch_max,
         }
@@ -167,6 +169,23 @@ impl<P, R> Scheduler<P, R> {
     /// Whether the port is closed. Once true, true for ever.
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
+    }
+
+    /// Whether there is anything to watch the kernel for. Once true, true for ever.
+    pub(crate) fn watches(&self) -> bool {
+        self.watches.load(Ordering::Acquire)
+    }
+
+    /// From now on there is something to watch the kernel for. Until then all who wait are parked, which is where a
+    /// thread is woken fastest.
+    pub(crate) fn watch(&self) -> Release {
+        if self.watches() {
+            return Release::Nobody;
+        }
+        let mut state = self.state.lock();
+        state.gate.watch();
+        self.watches.store(true, Ordering::Release);
+        self.conclude(&mut state)
     }
 
     /// Whether anything was queued a moment ago: a hint, read without the lock.

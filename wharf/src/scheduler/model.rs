@@ -98,6 +98,10 @@ impl Port {
         })
     }
 
+    fn watch(&self) {
+        self.carry_out(self.scheduler.watch());
+    }
+
     fn post(&self, packet: Packet) {
         // Refused once it is closed, as `raw::Port` does.
         match self.scheduler.post(packet) {
@@ -281,6 +285,26 @@ fn check(
     workers: &[fn(Worker)],
     meanwhile: impl Fn(&Arc<Port>) + Send + Sync + 'static,
 ) {
+    check_with(true, concurrency, packets, workers, meanwhile);
+}
+
+/// As [`check`], on a port that has nothing to watch the kernel for.
+fn check_unwatched(
+    concurrency: usize,
+    packets: usize,
+    workers: &[fn(Worker)],
+    meanwhile: impl Fn(&Arc<Port>) + Send + Sync + 'static,
+) {
+    check_with(false, concurrency, packets, workers, meanwhile);
+}
+
+fn check_with(
+    watches: bool,
+    concurrency: usize,
+    packets: usize,
+    workers: &[fn(Worker)],
+    meanwhile: impl Fn(&Arc<Port>) + Send + Sync + 'static,
+) {
     let workers = workers.to_vec();
     let mut model = loom::model::Builder::new();
     if workers.len() > 2 && concurrency > 1 {
@@ -289,6 +313,9 @@ fn check(
     }
     model.check(move || {
         let port = Port::new(concurrency, packets);
+        if watches {
+            port.watch();
+        }
         let start = |work: &fn(Worker)| {
             let (work, worker) = (*work, Worker::new(&port));
             thread::spawn(move || work(worker))
@@ -573,4 +600,55 @@ fn close_may_race_with_close() {
 #[test]
 fn close_may_race_with_a_time_out() {
     check(1, 0, &[serve, serve, try_once], |port| port.close());
+}
+
+#[test]
+fn posts_are_taken_where_nothing_is_watched() {
+    check_unwatched(1, 2, &[serve, serve], |port| {
+        port.post(0);
+        port.post(1);
+    });
+}
+
+#[test]
+fn two_posts_release_two_threads_where_nothing_is_watched() {
+    check_unwatched(2, 2, &[serve_and_meet, serve_and_meet], |port| {
+        port.post(0);
+        port.post(1);
+    });
+}
+
+#[test]
+fn close_releases_all_where_nothing_is_watched() {
+    check_unwatched(1, 0, &[serve, serve], |port| port.close());
+}
+
+#[test]
+fn an_event_is_seen_once_there_is_something_to_watch() {
+    check_unwatched(1, 1, &[serve, serve], |port| {
+        port.watch();
+        port.kernel.raise(0);
+    });
+}
+
+#[test]
+fn two_events_release_two_threads_once_there_is_something_to_watch() {
+    check_unwatched(2, 2, &[serve_and_meet, serve_and_meet], |port| {
+        port.watch();
+        port.kernel.raise(0);
+        port.kernel.raise(1);
+    });
+}
+
+#[test]
+fn a_post_may_race_with_the_first_watch() {
+    check_unwatched(
+        1,
+        2,
+        &[serve, |worker| worker.port.clone().post(0)],
+        |port| {
+            port.watch();
+            port.kernel.raise(1);
+        },
+    );
 }

@@ -35,6 +35,7 @@ impl Pool {
         const BATCH_MAX: usize = 16;
         const ROOM: usize = 1_000_000;
         let scheduler = Scheduler::new(concurrency, BATCH_MAX);
+        assert!(matches!(scheduler.watch(), Release::Nobody));
         assert_eq!(scheduler.grant(ROOM), Some(ROOM));
         Pool {
             scheduler,
@@ -240,6 +241,39 @@ mod porch {
         let _ = scheduler.close();
         assert_eq!(scheduler.grant(1), None);
         assert!(matches!(scheduler.post(3), Err(Refused::Closed(3))));
+    }
+}
+
+/// A port with nothing to watch the kernel for.
+mod unwatched {
+    use super::*;
+
+    fn pool(concurrency: usize, threads: usize) -> Pool {
+        let mut pool = Pool::new(concurrency, threads);
+        pool.scheduler = Scheduler::new(concurrency, 16);
+        assert_eq!(pool.scheduler.grant(100), Some(100));
+        (0..threads).for_each(|thread| assert_eq!(pool.wait(thread), (Step::Park, Nobody)));
+        pool
+    }
+
+    #[test]
+    fn all_who_wait_are_parked_and_released_last_in_first_out() {
+        let pool = pool(2, 3);
+        assert_eq!(pool.watching(), 0);
+        assert_eq!(pool.post(1), Parked(2));
+        assert_eq!(pool.post(2), Parked(1));
+        assert_eq!(pool.post(3), Nobody);
+        assert_eq!(pool.counts(), (2, 1, 3));
+    }
+
+    #[test]
+    fn the_places_to_watch_are_filled_once_there_is_something_to_watch() {
+        let mut pool = pool(2, 3);
+        assert_eq!(pool.woken(pool.scheduler.watch()), Parked(2));
+        assert_eq!(pool.wait(2), (Step::Watch, Parked(1)));
+        assert_eq!(pool.wait(1), (Step::Watch, Nobody));
+        assert_eq!(pool.woken(pool.scheduler.watch()), Nobody);
+        assert_eq!((pool.watching(), pool.counts()), (2, (0, 3, 0)));
     }
 }
 
