@@ -84,6 +84,8 @@ pub struct Port {
     reserved: AtomicUsize,
     /// Where the thread that closes the port waits for the last transfers.
     settling: (Mutex<()>, Condvar),
+    /// A thread may linger for posted packets: there is another processor for who posts them.
+    pub(super) lingers: bool,
 }
 
 /// What follows from lining up an operation.
@@ -101,8 +103,9 @@ impl Port {
     /// The system's, if it gives no descriptors or no memory; with [`DriverChoice::Uring`], also its refusal of
     /// io_uring, with the remedy.
     pub fn new(options: &Options) -> io::Result<Arc<Self>> {
+        let processors = thread::available_parallelism()?.get();
         let concurrency = match options.concurrency {
-            0 => thread::available_parallelism()?.get(),
+            0 => processors,
             concurrency => concurrency,
         };
         let (driver, info) = driver::open(options.driver, concurrency)?;
@@ -121,6 +124,7 @@ impl Port {
             outstanding: AtomicUsize::new(0),
             reserved: AtomicUsize::new(0),
             settling: (Mutex::new(()), Condvar::new()),
+            lingers: processors > 1,
         }))
     }
 
