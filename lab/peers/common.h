@@ -38,6 +38,8 @@ enum {
 
 // What every peer takes.
 struct arguments {
+    // As it was given.
+    const char *listen;
     struct sockaddr_storage address;
     socklen_t address_bytes;
     bool work;
@@ -106,6 +108,7 @@ static inline struct arguments parse_arguments(int count, char **values) {
         }
         const char *value = values[i + 1];
         if (listen) {
+            arguments.listen = value;
             parse_address(value, &arguments);
         } else if (app) {
             arguments.work = strcmp(value, "work") == 0;
@@ -157,7 +160,8 @@ static inline int *listen_for_each_thread(struct arguments *arguments, int flags
             (arguments->threads > 1 && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0) ||
             bind(fd, address, arguments->address_bytes) < 0 || listen(fd, BACKLOG) < 0 ||
             getsockname(fd, address, &arguments->address_bytes) < 0) {
-            fail("can't listen there", errno);
+            fprintf(stderr, "error: can't listen on %s: %s\n", arguments->listen, strerror(errno));
+            exit(1);
         }
         listeners[i] = fd;
     }

@@ -92,7 +92,7 @@ impl Reception {
 
 impl Shared {
     /// An accept has completed.
-    pub(crate) fn accepted(&self, result: io::Result<usize>, connection: Option<Connection>) {
+    pub(crate) fn accepted(&self, result: io::Result<usize>, connection: Option<Box<Connection>>) {
         match (result, connection) {
             (Ok(_), Some(connection)) => {
                 let client = self.register(connection);
@@ -110,7 +110,7 @@ impl Shared {
         }
     }
 
-    fn register(&self, connection: Connection) -> io::Result<Client> {
+    fn register(&self, connection: Box<Connection>) -> io::Result<Client> {
         let id = self.clients.next_id();
         let round = self.idle_round();
         let state = State::new(id, connection.peer, self.clients.clone(), round);

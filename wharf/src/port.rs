@@ -6,7 +6,7 @@ use crate::{
     Counts, DriverChoice, DriverInfo,
     net::{Associate, Origin},
     operation::{Completion, OperationId, Wait},
-    raw::{self, Answer, Many, Options, record::Records},
+    raw::{self, End, Many, Options, record::Records},
 };
 
 /// A completion port: operations are started on what is associated with it, and any thread that
@@ -104,10 +104,10 @@ impl Builder {
 }
 
 fn drain<K: Clone + Send + Sync + 'static>(records: &Records<Origin<K>>) -> Vec<Completion<K>> {
-    let packets = records.raw().close();
-    packets
+    let queued = records.raw().close_queue();
+    queued
         .into_iter()
-        .map(|packet| Completion::new(records.finish(packet)))
+        .map(|packet| Completion::new(records, packet))
         .collect()
 }
 
@@ -186,13 +186,22 @@ impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
     /// # Errors
     /// The system can't wait. None is known to happen.
     pub fn wait(&self, timeout: impl Into<Option<Duration>>) -> io::Result<Wait<K>> {
-        Ok(match self.raw().wait(timeout.into())? {
-            Answer::Packet(packet) => {
-                Wait::Completed(Completion::new(self.records().finish(packet)))
-            }
-            Answer::TimedOut => Wait::TimedOut,
-            Answer::Closed => Wait::Closed,
-        })
+        self.wait_one(timeout.into())
+    }
+
+    /// Never inlined, and each answer spelled out: so it is written where the caller wants it. Else it is copied there,
+    /// more than once, and it is large.
+    #[inline(never)]
+    fn wait_one(&self, timeout: Option<Duration>) -> io::Result<Wait<K>> {
+        match self.raw().wait_one(timeout)? {
+            Ok(packet) => self.records().take(
+                packet,
+                |finished| Ok(Wait::Completed(Completion::of_operation(finished))),
+                |key, number| Ok(Wait::Completed(Completion::posted(key, number))),
+            ),
+            Err(End::TimedOut) => Ok(Wait::TimedOut),
+            Err(End::Closed) => Ok(Wait::Closed),
+        }
     }
 
     /// Waits for up to `max` completions, at least one, and appends them to `into`, in queue order. The thread has
@@ -206,8 +215,8 @@ impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
         max: usize,
         timeout: impl Into<Option<Duration>>,
     ) -> io::Result<Many> {
-        self.raw().wait_each(max, timeout.into(), |packet| {
-            into.push(Completion::new(self.records().finish(packet)));
+        self.raw().wait_each(max, timeout.into(), |packets| {
+            into.extend(packets.map(|packet| Completion::new(self.records(), packet)));
         })
     }
 

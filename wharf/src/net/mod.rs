@@ -38,6 +38,7 @@ mod sealed {
     impl Sealed for std::net::TcpStream {}
     impl Sealed for std::net::TcpListener {}
     impl Sealed for crate::Connection {}
+    impl Sealed for Box<crate::Connection> {}
 }
 
 /// What an operation is started on, and keeps until it completes.
@@ -45,16 +46,18 @@ mod sealed {
 pub(crate) enum Origin<K> {
     Socket(Socket<K>),
     Listener(Listener<K>),
-    /// Nothing: a timer or a posted packet, with a key of its own.
+    /// Nothing: a timer, with a key of its own.
     Own(K),
 }
 
 impl<K: Clone + Send + Sync + 'static> Source for Origin<K> {
+    type Key = K;
+
     fn records(&self) -> &Arc<Records<Self>> {
         match self {
             Origin::Socket(socket) => &socket.association().records,
             Origin::Listener(listener) => &listener.association().records,
-            Origin::Own(_) => unreachable!("a timer or a posted packet moves no memory"),
+            Origin::Own(_) => unreachable!("a timer moves no memory"),
         }
     }
 }

@@ -55,6 +55,17 @@ impl Associate for TcpStream {
     }
 }
 
+impl Associate for Box<Connection> {
+    type Associated<K> = Socket<K>;
+
+    fn associate_with<K>(self, port: &CompletionPort<K>, key: K) -> io::Result<Socket<K>>
+    where
+        K: Clone + Send + Sync + 'static,
+    {
+        (*self).associate_with(port, key)
+    }
+}
+
 impl Associate for Connection {
     type Associated<K> = Socket<K>;
 

@@ -53,7 +53,7 @@ pub(super) fn accepted<K>(
     listener: &Listener<K>,
     request: Request,
     result: &mut io::Result<usize>,
-) -> Option<Connection> {
+) -> Option<Box<Connection>> {
     let Request::Accept(Some(accepted)) = request else {
         return None;
     };
@@ -63,11 +63,11 @@ pub(super) fn accepted<K>(
         Ok((peer, listener.local_address_of(&stream)?))
     };
     match addresses() {
-        Ok((peer, local)) => Some(Connection {
+        Ok((peer, local)) => Some(Box::new(Connection {
             stream,
             peer,
             local,
-        }),
+        })),
         Err(error) => {
             *result = Err(error);
             None

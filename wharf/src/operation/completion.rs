@@ -9,8 +9,8 @@ use crate::{
     buffer::{Buffer, Payload},
     net::{Listener, Origin, Socket},
     raw::{
-        Request,
-        record::{Finished, Memory},
+        Queued, Request,
+        record::{Finished, Memory, Records},
     },
 };
 
@@ -88,8 +88,8 @@ pub enum Done<K> {
     Accepted {
         /// Where it was started.
         listener: Listener<K>,
-        /// The new connection; none if the accept failed.
-        connection: Option<Connection>,
+        /// The new connection; none if the accept failed. In a box, or it would make every completion larger.
+        connection: Option<Box<Connection>>,
     },
     /// [`CompletionPort::connect`](crate::CompletionPort::connect).
     Connected {
@@ -116,7 +116,24 @@ pub fn is_cancelled(error: &io::Error) -> bool {
 }
 
 impl<K: Clone + Send + Sync + 'static> Completion<K> {
-    pub(crate) fn new(finished: Finished<Origin<K>>) -> Self {
+    /// What a packet brings.
+    #[inline]
+    pub(crate) fn new(records: &Records<Origin<K>>, packet: Queued) -> Self {
+        records.take(packet, Self::of_operation, Self::posted)
+    }
+
+    #[inline]
+    pub(crate) fn posted(key: K, number: usize) -> Self {
+        Completion {
+            key,
+            result: Ok(number),
+            transferred: number,
+            operation: OperationId::NONE,
+            done: Done::Posted,
+        }
+    }
+
+    pub(crate) fn of_operation(finished: Finished<Origin<K>>) -> Self {
         let Finished {
             cargo,
             operation,
@@ -126,13 +143,7 @@ impl<K: Clone + Send + Sync + 'static> Completion<K> {
         } = finished;
         let mut result = error.map_or(Ok(transferred), Err);
         let (key, done) = match cargo.source {
-            Origin::Own(key) => {
-                let done = match request {
-                    Request::Timer => Done::Timer,
-                    _ => Done::Posted,
-                };
-                (key, done)
-            }
+            Origin::Own(key) => (key, Done::Timer),
             Origin::Listener(listener) => {
                 let connection = accept::accepted(&listener, request, &mut result);
                 let key = listener.key().clone();

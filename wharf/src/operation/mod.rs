@@ -89,11 +89,3 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
         }
     }
 }
-
-/// The cargo of what is started on the port itself: a key.
-fn own<K>(key: K) -> Cargo<Origin<K>> {
-    Cargo {
-        source: Origin::Own(key),
-        memory: Memory::None,
-    }
-}

@@ -1,7 +1,7 @@
 //! Posting packets of one's own.
 
-use super::{Refused, own};
-use crate::{CompletionPort, net::Origin};
+use super::Refused;
+use crate::CompletionPort;
 
 impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
     /// Posts a packet: a completion of the caller's own, with `key` and the number `bytes`, for any thread that waits.
@@ -10,10 +10,7 @@ impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
     /// # Errors
     /// The port is closed, or as many operations are under way as it takes; the key comes back.
     pub fn post(&self, key: K, bytes: usize) -> Result<(), Refused<K>> {
-        let posted = self.records().post(own(key), bytes);
-        posted.map_err(|(error, cargo)| match cargo.source {
-            Origin::Own(given) => Refused { error, given },
-            _ => unreachable!("it comes back as it was given"),
-        })
+        let posted = self.records().post(key, bytes);
+        posted.map_err(|(error, given)| Refused { error, given })
     }
 }

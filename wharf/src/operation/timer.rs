@@ -5,8 +5,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{OperationId, own};
-use crate::{CompletionPort, raw::deadline_after};
+use super::OperationId;
+use crate::{
+    CompletionPort,
+    net::Origin,
+    raw::{
+        deadline_after,
+        record::{Cargo, Memory},
+    },
+};
 
 impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
     /// Has a completion with `key` come once `delay` is over: never earlier, and in the order of the deadlines. A
@@ -23,7 +30,11 @@ impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
     /// # Errors
     /// The port is closed, or as many operations are under way as it takes.
     pub fn timer_at(&self, deadline: Instant, key: K) -> io::Result<OperationId> {
-        let started = self.records().start_timer(deadline, own(key));
+        let cargo = Cargo {
+            source: Origin::Own(key),
+            memory: Memory::None,
+        };
+        let started = self.records().start_timer(deadline, cargo);
         started.map_err(|(error, _)| error)
     }
 }

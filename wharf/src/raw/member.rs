@@ -26,6 +26,8 @@ pub(super) struct Member {
     pub events: Events,
     pub pending: Vec<Pending>,
     pub transfers: Vec<Transfer>,
+    /// It runs, and the last packet that it took was a posted one.
+    pub took_posted: bool,
     /// Packets delivered since the kernel was last looked at.
     pub delivered: u32,
 }
@@ -60,6 +62,7 @@ impl Member {
         if self.standing == Standing::Away {
             return;
         }
+        self.took_posted = false;
         if let Some(port) = self.port.upgrade() {
             let release = port.scheduler.leave(&mut self.standing, &self.parker);
             port.release(release);

@@ -31,6 +31,7 @@
 
 mod member;
 mod overlapped;
+mod parcel;
 mod port;
 pub(crate) mod record;
 
@@ -44,9 +45,11 @@ use std::{io, ptr::NonNull};
 pub use crate::driver::RawBuffer;
 pub use overlapped::{Accepted, Buffers, Overlapped, Provider, Request};
 use overlapped::{Direction, Status};
+use parcel::Parcel;
 pub(crate) use port::deadline_after;
 pub use port::{OperationId, Options, Port};
 pub use table::{Handle, Kind};
+pub(crate) use wait::End;
 pub use wait::Many;
 
 /// One completed operation, or one posted packet.
@@ -77,18 +80,22 @@ pub enum Answer {
 
 /// A packet on the port's queue.
 #[derive(Debug)]
-enum Queued {
+pub(crate) enum Queued {
+    /// An operation that completed.
     Operation(Completed),
+    /// What was posted on a raw port.
     Posted {
         key: usize,
         transferred: usize,
         token: u64,
     },
+    /// What was posted through the safe API: the key is of its own type.
+    Carried { key: Parcel, transferred: usize },
 }
 
 /// A completed operation, which nobody touches until its packet is handed out.
 #[derive(Debug)]
-struct Completed(NonNull<Overlapped>);
+pub(crate) struct Completed(NonNull<Overlapped>);
 
 // SAFETY: the caller of `Port::start` gives the operation up until its packet is handed out, on whatever thread; it
 // is told so there. Until then only the port holds the address, in one place at a time.
@@ -115,6 +122,7 @@ impl Queued {
                 error: None,
                 operation: None,
             },
+            Queued::Carried { .. } => unreachable!("it is not posted on a port without records"),
             Queued::Operation(Completed(operation)) => {
                 // SAFETY: a queued operation is valid, and nobody else's until its packet is handed out: now.
                 let overlapped = unsafe { operation.as_ref() };
@@ -122,10 +130,7 @@ impl Queued {
                     key: overlapped.key,
                     transferred: overlapped.transferred,
                     token: overlapped.token,
-                    error: match overlapped.status {
-                        Status::Failed(number) => Some(io::Error::from_raw_os_error(number)),
-                        Status::Done | Status::Pending | Status::Cancelling => None,
-                    },
+                    error: overlapped.error(),
                     operation: Some(operation),
                 }
             }

@@ -1,6 +1,6 @@
 //! One operation, in memory that the caller owns.
 
-use std::{net::SocketAddr, os::fd::OwnedFd, ptr::NonNull};
+use std::{io, net::SocketAddr, os::fd::OwnedFd, ptr::NonNull};
 
 use super::{Handle, OperationId, RawBuffer};
 use crate::driver::{BUFFERS_PER_CALL_MAX, Call};
@@ -150,6 +150,14 @@ impl Overlapped {
         match &mut self.request {
             Request::Accept(accepted) => accepted.take().map(|accepted| *accepted),
             _ => None,
+        }
+    }
+
+    /// Why it failed, if it did: the system's own error.
+    pub(super) fn error(&self) -> Option<io::Error> {
+        match self.status {
+            Status::Failed(number) => Some(io::Error::from_raw_os_error(number)),
+            Status::Done | Status::Pending | Status::Cancelling => None,
         }
     }
 

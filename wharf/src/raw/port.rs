@@ -23,9 +23,12 @@ use super::{
 };
 use crate::{
     driver::{self, Driver, DriverChoice, DriverInfo, Transfer},
-    scheduler::{Counts, Release, Scheduler, timers::Timers},
+    scheduler::{Counts, Refused, Release, Scheduler, timers::Timers},
     sync::{Condvar, Mutex, MutexGuard},
 };
+
+/// So much of the port's operations is granted to posts at once: they need not count one by one.
+const POSTS_PER_GRANT: usize = 1024;
 
 /// What a port is made with.
 #[derive(Debug, Clone)]
@@ -58,6 +61,14 @@ pub struct OperationId {
     pub(super) sequence: u64,
 }
 
+impl OperationId {
+    /// The name of what can't be cancelled: a posted packet.
+    pub(crate) const NONE: OperationId = OperationId {
+        handle: Handle::NONE,
+        sequence: 0,
+    };
+}
+
 /// A completion port. See the [layer](super).
 #[derive(Debug)]
 pub struct Port {
@@ -67,12 +78,14 @@ pub struct Port {
     pub(super) table: Table,
     timers: Mutex<Timers<Completed>>,
     operations_max: usize,
-    /// Operations and posted packets that are started and not handed out.
+    /// Operations that are started and not handed out, and what is granted to posts.
     outstanding: AtomicUsize,
     /// For how many of them the queue has room.
     reserved: AtomicUsize,
     /// Where the thread that closes the port waits for the last transfers.
     settling: (Mutex<()>, Condvar),
+    /// A thread may linger for posted packets: there is another processor for who posts them.
+    pub(super) lingers: bool,
 }
 
 /// What follows from lining up an operation.
@@ -90,8 +103,9 @@ impl Port {
     /// The system's, if it gives no descriptors or no memory; with [`DriverChoice::Uring`], also its refusal of
     /// io_uring, with the remedy.
     pub fn new(options: &Options) -> io::Result<Arc<Self>> {
+        let processors = thread::available_parallelism()?.get();
         let concurrency = match options.concurrency {
-            0 => thread::available_parallelism()?.get(),
+            0 => processors,
             concurrency => concurrency,
         };
         let (driver, info) = driver::open(options.driver, concurrency)?;
@@ -110,6 +124,7 @@ impl Port {
             outstanding: AtomicUsize::new(0),
             reserved: AtomicUsize::new(0),
             settling: (Mutex::new(()), Condvar::new()),
+            lingers: processors > 1,
         }))
     }
 
@@ -141,6 +156,7 @@ impl Port {
     /// descriptor is closed.
     pub fn associate(&self, descriptor: OwnedFd, key: usize, kind: Kind) -> io::Result<Handle> {
         let handle = self.table.insert(descriptor, key, kind)?;
+        self.release(self.scheduler.watch());
         // Each side of a handle stands on the queue once at most.
         self.scheduler.reserve(0, 2 * self.table.places_used());
         if kind != Kind::Unconnected {
@@ -221,7 +237,7 @@ impl Port {
         handle: Handle,
         operation: NonNull<Overlapped>,
     ) -> io::Result<OperationId> {
-        self.admit(1)?;
+        self.admit()?;
         // SAFETY: passed on to the caller.
         let lined_up = unsafe { self.line_up(handle, operation) };
         let (id, next) = match lined_up {
@@ -421,15 +437,29 @@ impl Port {
     /// The port is closed, or too many packets and operations are under way
     /// ([`QuotaExceeded`](io::ErrorKind::QuotaExceeded)).
     pub fn post(&self, key: usize, transferred: usize, token: u64) -> io::Result<()> {
-        self.admit(1)?;
         let packet = Queued::Posted {
             key,
             transferred,
             token,
         };
-        self.release(self.scheduler.complete(packet));
-        self.settle();
-        Ok(())
+        self.post_packet(packet).map_err(|(error, _)| error)
+    }
+
+    /// Queues a packet from outside; gives it back if it is refused.
+    pub(super) fn post_packet(&self, mut packet: Queued) -> Result<(), (io::Error, Queued)> {
+        loop {
+            packet = match self.scheduler.post(packet) {
+                Ok(release) => {
+                    self.release(release);
+                    return Ok(());
+                }
+                Err(Refused::Closed(packet)) => return Err((closed(), packet)),
+                Err(Refused::NoRoom(packet)) => packet,
+            };
+            if let Err(error) = self.make_room() {
+                return Err((error, packet));
+            }
+        }
     }
 
     /// Queues an operation of the kind [`Request::Posted`] as a packet of its own, with the number `transferred`.
@@ -444,15 +474,12 @@ impl Port {
         mut operation: NonNull<Overlapped>,
         transferred: usize,
     ) -> io::Result<()> {
-        self.admit(1)?;
         // SAFETY: the caller leaves the operation to us from now on.
         let overlapped = unsafe { operation.as_mut() };
         overlapped.status = Status::Done;
         overlapped.transferred = transferred;
         let packet = Queued::Operation(Completed(operation));
-        self.release(self.scheduler.complete(packet));
-        self.settle();
-        Ok(())
+        self.post_packet(packet).map_err(|(error, _)| error)
     }
 
     /// Starts a timer: an operation of the kind [`Request::Timer`] that completes at `deadline`, never earlier.
@@ -468,7 +495,8 @@ impl Port {
         key: usize,
         mut operation: NonNull<Overlapped>,
     ) -> io::Result<OperationId> {
-        self.admit(1)?;
+        self.admit()?;
+        self.release(self.scheduler.watch());
         let sequence = {
             let mut timers = self.timers.lock();
             // SAFETY: the caller leaves the operation to us from now on.
@@ -542,6 +570,12 @@ impl Port {
     /// What is started meanwhile is refused, or cancelled with the rest. A second call, or one from another thread
     /// meanwhile, returns nothing at once. May be called from a handler.
     pub fn close(&self) -> Vec<Packet> {
+        let queued = self.close_queue();
+        queued.into_iter().map(Queued::into_packet).collect()
+    }
+
+    /// As [`close`](Self::close).
+    pub(crate) fn close_queue(&self) -> Vec<Queued> {
         let (first, release) = self.scheduler.close();
         self.release(release);
         if !first {
@@ -551,6 +585,9 @@ impl Port {
         for handle in self.table.close() {
             self.close_handle(handle);
         }
+        // What nothing was posted for. No more is granted.
+        let room = self.scheduler.take_room();
+        self.outstanding.fetch_sub(room, Ordering::SeqCst);
         let mut queued = Vec::new();
         let mut settling = self.settling.0.lock();
         loop {
@@ -563,22 +600,20 @@ impl Port {
             settling = self.settling.1.wait(settling, None);
         }
         drop(settling);
-        queued.into_iter().map(Queued::into_packet).collect()
+        queued
     }
 
-    /// Counts `count` operations as started, and makes room for their packets.
-    fn admit(&self, count: usize) -> io::Result<()> {
-        let outstanding = self.outstanding.fetch_add(count, Ordering::SeqCst) + count;
+    /// Counts an operation as started, and makes room for its packet.
+    fn admit(&self) -> io::Result<()> {
+        let mut outstanding = self.outstanding.fetch_add(1, Ordering::SeqCst) + 1;
+        if outstanding > self.operations_max {
+            let room = self.scheduler.take_room();
+            outstanding = self.outstanding.fetch_sub(room, Ordering::SeqCst) - room;
+        }
         let refused = if self.is_closed() {
             closed()
         } else if outstanding > self.operations_max {
-            let max = self.operations_max;
-            io::Error::new(
-                io::ErrorKind::QuotaExceeded,
-                format!(
-                    "{max} operations are under way, the most this port takes; wait for some, or raise operations_max"
-                ),
-            )
+            self.too_many()
         } else {
             if outstanding > self.reserved.load(Ordering::Relaxed) {
                 let room = outstanding.next_power_of_two().max(64);
@@ -587,12 +622,46 @@ impl Port {
             }
             return Ok(());
         };
-        self.dismiss(count);
+        self.dismiss(1);
         Err(refused)
+    }
+
+    /// Makes room for posts, out of the port's operations.
+    fn make_room(&self) -> io::Result<()> {
+        let granted = |outstanding: usize| {
+            let left = self.operations_max.saturating_sub(outstanding);
+            left.min(POSTS_PER_GRANT)
+        };
+        let before = self
+            .outstanding
+            .update(Ordering::SeqCst, Ordering::SeqCst, |outstanding| {
+                outstanding + granted(outstanding)
+            });
+        match self.scheduler.grant(granted(before)) {
+            Some(0) => Err(self.too_many()),
+            Some(_) => Ok(()),
+            None => {
+                self.dismiss(granted(before));
+                Err(closed())
+            }
+        }
+    }
+
+    fn too_many(&self) -> io::Error {
+        let max = self.operations_max;
+        io::Error::new(
+            io::ErrorKind::QuotaExceeded,
+            format!(
+                "{max} operations are under way, the most this port takes; wait for some, or raise operations_max"
+            ),
+        )
     }
 
     /// Counts operations as handed out, or as never started.
     pub(super) fn dismiss(&self, count: usize) {
+        if count == 0 {
+            return;
+        }
         self.outstanding.fetch_sub(count, Ordering::SeqCst);
         self.settle();
     }

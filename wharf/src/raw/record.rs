@@ -7,7 +7,10 @@
 
 use std::{io, ptr::NonNull, sync::Arc, time::Instant};
 
-use super::{Buffers, Handle, OperationId, Overlapped, Packet, Port, Provider, RawBuffer, Request};
+use super::{
+    Buffers, Completed, Handle, OperationId, Overlapped, Parcel, Port, Provider, Queued, RawBuffer,
+    Request,
+};
 use crate::{
     buffer::{Buffer, Payload, Place, Pool},
     sync::Mutex,
@@ -98,6 +101,9 @@ fn readable(payload: &Payload) -> RawBuffer {
 
 /// What an operation was started on, kept by it until it completes.
 pub(crate) trait Source: Send + Sized + 'static {
+    /// What a posted packet carries.
+    type Key: Send;
+
     /// The port that it belongs to. Asked only of what operations that move memory were started on.
     fn records(&self) -> &Arc<Records<Self>>;
 }
@@ -204,15 +210,14 @@ impl<S: Source> Records<S> {
         })
     }
 
-    /// Posts a packet.
-    pub(crate) fn post(
-        &self,
-        cargo: Cargo<S>,
-        transferred: usize,
-    ) -> Result<(), (io::Error, Cargo<S>)> {
-        self.give_up(cargo, Request::Posted, false, |operation| {
-            // SAFETY: as in `start_with`.
-            unsafe { self.raw.post_overlapped(operation, transferred) }
+    /// Posts a packet. It needs no record: the key travels in the packet.
+    pub(crate) fn post(&self, key: S::Key, transferred: usize) -> Result<(), (io::Error, S::Key)> {
+        let key = Parcel::pack(key);
+        let posted = self.raw.post_packet(Queued::Carried { key, transferred });
+        posted.map_err(|(error, packet)| match packet {
+            // SAFETY: it was packed with a key above.
+            Queued::Carried { key, .. } => (error, unsafe { key.unpack() }),
+            _ => unreachable!("it comes back as it was given"),
         })
     }
 
@@ -246,14 +251,35 @@ impl<S: Source> Records<S> {
         })
     }
 
-    /// Takes the record of a packet apart.
-    pub(crate) fn finish(&self, packet: Packet) -> Finished<S> {
-        let operation = packet.operation.expect("every packet here has a record");
-        // SAFETY: every operation on this port is a `Record<S>`, started here, and this packet hands it out.
+    /// Takes a packet of the port apart: a completed operation, or the key and number of a posted one. In functions, not
+    /// one value that may be either: a posted packet is small, and copying what a completed operation is costs more than
+    /// posting it.
+    #[inline]
+    pub(crate) fn take<T>(
+        &self,
+        packet: Queued,
+        completed: impl FnOnce(Finished<S>) -> T,
+        posted: impl FnOnce(S::Key, usize) -> T,
+    ) -> T {
+        match packet {
+            Queued::Operation(Completed(operation)) => completed(self.finish(operation)),
+            Queued::Carried { key, transferred } => {
+                // SAFETY: every packet that is posted on this port is packed with a key, by `post`.
+                posted(unsafe { key.unpack() }, transferred)
+            }
+            Queued::Posted { .. } => unreachable!("the port beneath is not handed out"),
+        }
+    }
+
+    fn finish(&self, operation: NonNull<Overlapped>) -> Finished<S> {
+        // SAFETY: every operation on this port is a `Record<S>`, started here, and its packet was handed out.
         let record = unsafe { Record::<S>::own(operation) };
+        let overlapped = &record.overlapped;
+        let transferred = overlapped.transferred;
+        let error = overlapped.error();
         Finished {
-            transferred: packet.transferred,
-            error: packet.error,
+            transferred,
+            error,
             ..self.retire(record)
         }
     }

@@ -5,12 +5,14 @@
 //! carries the results of the last step and fetches the next.
 
 use std::{
-    io,
+    hint, io,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use super::{Answer, Direction, Handle, Packet, Port, Ready, member::Member, port::deadline_after};
+use super::{
+    Answer, Direction, Handle, Packet, Port, Queued, Ready, member::Member, port::deadline_after,
+};
 use crate::{
     driver::{Event, Outcome},
     scheduler::Step,
@@ -20,9 +22,12 @@ use crate::{
 /// readiness are not put off for as long as the queue is never empty.
 const DELIVERIES_PER_LOOK: u32 = 61;
 
-/// How a wait ended, short of its packets.
-enum End {
-    Delivered,
+/// So often a thread that runs out of posted packets looks for the next before it waits, each time after twice the pause
+/// of the time before. It comes to some microseconds, which is what it costs to be woken.
+const LOOKS: u32 = 8;
+
+/// How a wait ended that brought no packet.
+pub(crate) enum End {
     TimedOut,
     Closed,
 }
@@ -36,19 +41,31 @@ impl Port {
     /// # Errors
     /// The system can't wait. None is known to happen.
     pub fn wait(self: &Arc<Self>, timeout: Option<Duration>) -> io::Result<Answer> {
+        Ok(match self.wait_one(timeout)? {
+            Ok(queued) => Answer::Packet(queued.into_packet()),
+            Err(End::TimedOut) => Answer::TimedOut,
+            Err(End::Closed) => Answer::Closed,
+        })
+    }
+
+    /// As [`wait`](Self::wait).
+    pub(crate) fn wait_one(
+        self: &Arc<Self>,
+        timeout: Option<Duration>,
+    ) -> io::Result<Result<Queued, End>> {
         let mut member = Member::enter(self);
+        if let Some(packet) = self.run_on(&mut member) {
+            member.keep();
+            return Ok(Ok(packet));
+        }
         let end = self.run(&mut member, timeout, 1);
         let packet = member.visit.delivered.pop();
+        let posted = member.visit.posted;
         member.keep();
-        Ok(match end? {
-            End::TimedOut => Answer::TimedOut,
-            End::Closed => Answer::Closed,
-            End::Delivered => {
-                let packet = packet.expect("a packet was delivered");
-                self.dismiss(1);
-                Answer::Packet(packet.into_packet())
-            }
-        })
+        Ok(end?.map(|()| {
+            self.dismiss(1 - posted);
+            packet.expect("a packet was delivered")
+        }))
     }
 
     /// Waits for up to `max` packets, and appends those that are there, at least one, to `into`, in queue order.
@@ -61,7 +78,9 @@ impl Port {
         max: usize,
         timeout: Option<Duration>,
     ) -> io::Result<Many> {
-        self.wait_each(max, timeout, |packet| into.push(packet))
+        self.wait_each(max, timeout, |queued| {
+            into.extend(queued.map(Queued::into_packet))
+        })
     }
 
     /// As [`wait_many`](Self::wait_many), with a function for each packet.
@@ -69,7 +88,7 @@ impl Port {
         self: &Arc<Self>,
         max: usize,
         timeout: Option<Duration>,
-        mut each: impl FnMut(Packet),
+        each: impl FnOnce(std::vec::Drain<'_, Queued>),
     ) -> io::Result<Many> {
         if max == 0 {
             return Err(io::Error::new(
@@ -81,24 +100,52 @@ impl Port {
         let end = self.run(&mut member, timeout, max);
         let mut delivered = std::mem::take(&mut member.visit.delivered);
         let count = delivered.len();
-        for queued in delivered.drain(..) {
-            each(queued.into_packet());
-        }
+        each(delivered.drain(..));
         member.visit.delivered = delivered;
+        let posted = member.visit.posted;
         member.keep();
-        self.dismiss(count);
         Ok(match end? {
-            End::Delivered => Many::Packets(count),
-            End::TimedOut => Many::TimedOut,
-            End::Closed => Many::Closed,
+            Ok(()) => {
+                self.dismiss(count - posted);
+                Many::Packets(count)
+            }
+            Err(End::TimedOut) => Many::TimedOut,
+            Err(End::Closed) => Many::Closed,
         })
     }
 
-    fn run(&self, member: &mut Member, timeout: Option<Duration>, max: usize) -> io::Result<End> {
+    /// The short way from one posted packet to the next.
+    #[inline(always)]
+    fn run_on(&self, member: &mut Member) -> Option<Queued> {
+        if !member.took_posted || self.must_look(member) {
+            return None;
+        }
+        let packet = self.scheduler.take_posted()?;
+        member.delivered = member.delivered.saturating_add(1);
+        Some(packet)
+    }
+
+    /// Whether the kernel is to be looked at even though work may be queued.
+    fn must_look(&self, member: &Member) -> bool {
+        member.delivered >= DELIVERIES_PER_LOOK && self.scheduler.watches()
+    }
+
+    fn run(
+        &self,
+        member: &mut Member,
+        timeout: Option<Duration>,
+        max: usize,
+    ) -> io::Result<Result<(), End>> {
         let deadline = timeout.map(deadline_after);
         member.visit.expired = false;
-        if member.delivered >= DELIVERIES_PER_LOOK {
+        if self.must_look(member) {
             self.look(member, Some(Duration::ZERO))?;
+        }
+        if std::mem::take(&mut member.took_posted)
+            && self.lingers
+            && timeout != Some(Duration::ZERO)
+        {
+            self.linger();
         }
         loop {
             let (step, release) =
@@ -107,8 +154,10 @@ impl Port {
             self.release(release);
             match step {
                 Step::Deliver => {
-                    member.delivered += member.visit.delivered.len() as u32;
-                    return Ok(End::Delivered);
+                    let delivered = member.visit.delivered.len() as u32;
+                    member.delivered = member.delivered.saturating_add(delivered);
+                    member.took_posted = member.visit.posted > 0;
+                    return Ok(Ok(()));
                 }
                 Step::Work => self.work(member),
                 Step::Watch => {
@@ -124,11 +173,25 @@ impl Port {
                     member.parker.park(remaining(deadline));
                     member.visit.expired = is_over(deadline);
                 }
-                Step::TimedOut => return Ok(End::TimedOut),
+                Step::TimedOut => return Ok(Err(End::TimedOut)),
                 Step::Closed => {
                     self.settle();
-                    return Ok(End::Closed);
+                    return Ok(Err(End::Closed));
                 }
+            }
+        }
+    }
+
+    /// Looks out for the next packet for a moment. Where one was posted, another may be about to be: to fall asleep now
+    /// and be woken would cost both threads more than the moment.
+    fn linger(&self) {
+        for look in 0..LOOKS {
+            if self.scheduler.seems_busy() {
+                return;
+            }
+            // Longer each time: what is looked at is what the poster writes, and it is to have time for several.
+            for _ in 0..1 << look {
+                hint::spin_loop();
             }
         }
     }

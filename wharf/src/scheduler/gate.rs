@@ -25,6 +25,8 @@ pub(super) struct Gate {
     /// Oldest first; released from the end.
     waiters: Vec<Waiter>,
     watching: usize,
+    /// There is something to watch the kernel for.
+    watchable: bool,
     /// A wake is on its way to the watchers and none of them has reported it yet.
     wake_pending: bool,
 }
@@ -37,6 +39,7 @@ impl Gate {
             running_max: 0,
             waiters: Vec::new(),
             watching: 0,
+            watchable: false,
             wake_pending: false,
         }
     }
@@ -97,9 +100,18 @@ impl Gate {
         self.running < self.concurrency
     }
 
+    fn has_place_to_watch(&self) -> bool {
+        self.watchable && self.running + self.watching < self.concurrency
+    }
+
+    /// From now on there is something to watch the kernel for.
+    pub(super) fn watch(&mut self) {
+        self.watchable = true;
+    }
+
     /// Lists the calling thread as a waiter, and says where it is to wait.
     pub(super) fn wait(&mut self, parker: &Arc<Parker>) -> Step {
-        if self.running + self.watching < self.concurrency {
+        if self.has_place_to_watch() {
             self.watching += 1;
             self.waiters.push(Waiter::Watching);
             Step::Watch
@@ -111,6 +123,7 @@ impl Gate {
 
     /// Chooses the waiter to release, if one should be: for work that waits, for a free place among the
     /// watchers, or since the port closed.
+    #[inline]
     pub(super) fn release(&mut self, work: bool, closed: bool) -> Option<Waiter> {
         if closed {
             return self.release_last();
@@ -121,13 +134,23 @@ impl Gate {
         if work {
             return self.release_last();
         }
-        if self.running + self.watching < self.concurrency {
+        if self.has_place_to_watch() {
             let index = self.last_index(|waiter| matches!(waiter, Waiter::Parked(_)))?;
             // Its place, until it comes.
             self.running += 1;
             return Some(self.waiters.remove(index));
         }
         None
+    }
+
+    /// Whether somebody would be released, were there work.
+    pub(super) fn would_release(&self) -> bool {
+        self.has_room()
+            && match self.waiters.last() {
+                None => false,
+                Some(Waiter::Watching) => !self.wake_pending,
+                Some(Waiter::Parked(_)) => true,
+            }
     }
 
     fn release_last(&mut self) -> Option<Waiter> {

@@ -12,6 +12,7 @@ mod gate;
 #[cfg(all(test, loom))]
 mod model;
 mod parker;
+mod porch;
 mod queue;
 #[cfg(all(test, not(loom)))]
 mod tests;
@@ -19,6 +20,8 @@ pub(crate) mod timers;
 
 use gate::{Gate, Waiter};
 pub(crate) use parker::Parker;
+use porch::Porch;
+pub(crate) use porch::Refused;
 use queue::Queue;
 
 use crate::sync::{Arc, AtomicBool, AtomicUsize, Mutex, Ordering};
@@ -80,6 +83,8 @@ pub(crate) struct Visit<P, R> {
     pub expired: bool,
     /// Out, with [`Step::Deliver`].
     pub delivered: Vec<P>,
+    /// Out: how many of those were [posted](Scheduler::post).
+    pub posted: usize,
     /// Out, with [`Step::Work`].
     pub batch: Vec<R>,
 }
@@ -93,6 +98,7 @@ impl<P, R> Default for Visit<P, R> {
             woken: false,
             expired: false,
             delivered: Vec::new(),
+            posted: 0,
             batch: Vec::new(),
         }
     }
@@ -117,6 +123,8 @@ pub struct Counts {
 struct State<P, R> {
     queue: Queue<P, R>,
     gate: Gate,
+    /// The porch was told that a packet is wanted, and no post has come in since.
+    wanted: bool,
     closed: bool,
 }
 
@@ -124,9 +132,11 @@ struct State<P, R> {
 #[derive(Debug)]
 pub(crate) struct Scheduler<P, R> {
     state: Mutex<State<P, R>>,
+    porch: Porch<P>,
     /// Mirrors of the state, to be read without the lock by those who only want a hint.
     queued: AtomicUsize,
     closed: AtomicBool,
+    watches: AtomicBool,
     concurrency: usize,
     batch_max: usize,
 }
@@ -140,10 +150,13 @@ impl<P, R> Scheduler<P, R> {
             state: Mutex::new(State {
                 queue: Queue::new(),
                 gate: Gate::new(concurrency),
+                wanted: false,
                 closed: false,
             }),
+            porch: Porch::new(),
             queued: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
+            watches: AtomicBool::new(false),
             concurrency,
             batch_max,
         }
@@ -158,9 +171,26 @@ impl<P, R> Scheduler<P, R> {
         self.closed.load(Ordering::Acquire)
     }
 
+    /// Whether there is anything to watch the kernel for. Once true, true for ever.
+    pub(crate) fn watches(&self) -> bool {
+        self.watches.load(Ordering::Acquire)
+    }
+
+    /// From now on there is something to watch the kernel for. Until then all who wait are parked, which is where a
+    /// thread is woken fastest.
+    pub(crate) fn watch(&self) -> Release {
+        if self.watches() {
+            return Release::Nobody;
+        }
+        let mut state = self.state.lock();
+        state.gate.watch();
+        self.watches.store(true, Ordering::Release);
+        self.conclude(&mut state)
+    }
+
     /// Whether anything was queued a moment ago: a hint, read without the lock.
     pub(crate) fn seems_busy(&self) -> bool {
-        self.queued.load(Ordering::Relaxed) > 0
+        self.queued.load(Ordering::Relaxed) > 0 || self.porch.len() > 0
     }
 
     /// Makes room for `packets` and `ready` entries at once, so that queueing them can't fail later.
@@ -173,9 +203,23 @@ impl<P, R> Scheduler<P, R> {
         Counts {
             running: state.gate.running(),
             parked: state.gate.waiting(),
-            queued: state.queue.len(),
+            queued: state.queue.len() + self.porch.len(),
             running_max: state.gate.running_max(),
         }
+    }
+
+    /// The short visit of a running thread that brings nothing and wants one packet: if a posted one is next, it takes
+    /// that and goes on running. It changes nothing but the queue, so nobody's place is decided anew.
+    #[inline(always)]
+    pub(crate) fn take_posted(&self) -> Option<P> {
+        let mut state = self.state.lock();
+        if state.closed {
+            return None;
+        }
+        let packet = state.queue.take_next_posted()?;
+        self.queued.store(state.queue.len(), Ordering::Relaxed);
+        self.porch.show_taken(state.queue.posted_taken);
+        Some(packet)
     }
 
     /// A waiting thread's visit: takes in what `visit` brings, and says what the thread does next.
@@ -189,6 +233,7 @@ impl<P, R> Scheduler<P, R> {
         visit: &mut Visit<P, R>,
         packets_max: usize,
     ) -> (Step, Release) {
+        visit.posted = 0;
         let mut state = self.state.lock();
         state.gate.withdraw(*standing, parker, visit.woken);
         visit.woken = false;
@@ -202,24 +247,50 @@ impl<P, R> Scheduler<P, R> {
             .drain(..)
             .for_each(|work| state.queue.push_ready(work));
 
+        if state.queue.is_empty() {
+            state.take_in(&self.porch);
+        }
+
         let step = if state.closed {
             Step::Closed
         } else if !state.queue.is_empty() && state.gate.admit() {
-            state.take_work(visit, packets_max, self.batch_max)
+            state.take_work(&self.porch, visit, packets_max, self.batch_max)
         } else if visit.expired {
             Step::TimedOut
         } else {
             state.gate.wait(parker)
         };
+        if visit.posted > 0 {
+            self.porch.show_taken(state.queue.posted_taken);
+        }
         *standing = match step {
             Step::Deliver | Step::Work => Standing::Running,
             Step::Watch => Standing::Watching,
             Step::Park => Standing::Parked,
             Step::TimedOut | Step::Closed => Standing::Away,
         };
-        let release = state.release_next();
-        self.queued.store(state.queue.len(), Ordering::Relaxed);
+        let release = self.conclude(&mut state);
         (step, release)
+    }
+
+    /// Posts a packet: any number of threads may, and seldom meet those that visit. It needs [room](Self::grant).
+    pub(crate) fn post(&self, packet: P) -> Result<Release, Refused<P>> {
+        if !self.porch.push(packet)? {
+            return Ok(Release::Nobody);
+        }
+        let mut state = self.state.lock();
+        state.wanted = false;
+        Ok(self.conclude(&mut state))
+    }
+
+    /// Lets so many more packets be posted; says how many may be now. None: the port is closed and has no use for them.
+    pub(crate) fn grant(&self, room: usize) -> Option<usize> {
+        self.porch.grant(room)
+    }
+
+    /// Takes back the room that no packet uses.
+    pub(crate) fn take_room(&self) -> usize {
+        self.porch.take_room()
     }
 
     /// Queues a completed packet from outside a wait.
@@ -242,7 +313,7 @@ impl<P, R> Scheduler<P, R> {
         let mut state = self.state.lock();
         state.gate.withdraw(*standing, parker, false);
         *standing = Standing::Away;
-        state.release_next()
+        self.conclude(&mut state)
     }
 
     /// Closes the port: every waiter is released with [`Step::Closed`]. Says whether it was open.
@@ -250,8 +321,9 @@ impl<P, R> Scheduler<P, R> {
         let mut state = self.state.lock();
         let first = !state.closed;
         state.closed = true;
+        self.porch.close();
         self.closed.store(true, Ordering::Release);
-        (first, state.release_next())
+        (first, self.conclude(&mut state))
     }
 
     /// Takes out every completed packet of a closed port, and drops the ready work, whose operations have been
@@ -260,22 +332,83 @@ impl<P, R> Scheduler<P, R> {
         let mut state = self.state.lock();
         debug_assert!(state.closed);
         state.queue.drain(into);
+        state.take_in(&self.porch);
+        state.queue.drain(into);
         self.queued.store(0, Ordering::Relaxed);
     }
 
     fn queue_with(&self, push: impl FnOnce(&mut Queue<P, R>)) -> Release {
         let mut state = self.state.lock();
+        // What was posted before stands before.
+        state.take_in(&self.porch);
         push(&mut state.queue);
+        self.conclude(&mut state)
+    }
+
+    /// The end of a visit: chooses whom to release, and whether the next post is to do so.
+    #[inline(always)]
+    fn conclude(&self, state: &mut State<P, R>) -> Release {
+        state.take_in(&self.porch);
+        let mut release = state.release_next();
+        if !state.wanted && state.gate.would_release() {
+            release = self.want(state, release);
+        }
         self.queued.store(state.queue.len(), Ordering::Relaxed);
-        state.release_next()
+        release
+    }
+
+    /// Has the next post see whom to release. A packet that came just before was not wanted yet: if nobody is released
+    /// in any case, somebody is for it.
+    #[cold]
+    fn want(&self, state: &mut State<P, R>, release: Release) -> Release {
+        state.wanted = true;
+        if self.porch.want() && matches!(release, Release::Nobody) {
+            state.take_in(&self.porch);
+            return state.release_next();
+        }
+        release
     }
 }
 
 impl<P, R> State<P, R> {
-    fn take_work(&mut self, visit: &mut Visit<P, R>, packets_max: usize, batch_max: usize) -> Step {
-        let delivered = &mut visit.delivered;
-        if self.queue.take_packets(delivered, packets_max, batch_max) {
-            return Step::Deliver;
+    /// Takes in what was posted, if what was taken in before is served. Says whether anything came.
+    #[inline]
+    fn take_in(&mut self, porch: &Porch<P>) -> bool {
+        // Its length is a hint, which is enough: whoever posts what it misses comes in, or is known to those who wait
+        // (`want`). It is looked at last, since those who post write beside it.
+        if self.queue.has_posted() || porch.len() == 0 {
+            return false;
+        }
+        self.queue.take_in(|posted| porch.take(posted));
+        self.queue.has_posted()
+    }
+
+    /// Moves packets to the visit, if packets are what stands first.
+    fn take_packets(
+        &mut self,
+        visit: &mut Visit<P, R>,
+        packets_max: usize,
+        passed_over_max: usize,
+    ) -> bool {
+        let posted = self.queue.posted_taken;
+        let taken = self
+            .queue
+            .take_packets(&mut visit.delivered, packets_max, passed_over_max);
+        visit.posted += self.queue.posted_taken.wrapping_sub(posted);
+        taken
+    }
+
+    fn take_work(
+        &mut self,
+        porch: &Porch<P>,
+        visit: &mut Visit<P, R>,
+        packets_max: usize,
+        batch_max: usize,
+    ) -> Step {
+        while self.take_packets(visit, packets_max, batch_max) {
+            if visit.delivered.len() == packets_max || !self.take_in(porch) {
+                return Step::Deliver;
+            }
         }
         // A fair share: what one thread takes at once, the others can't begin.
         self.queue
@@ -283,6 +416,7 @@ impl<P, R> State<P, R> {
         Step::Work
     }
 
+    #[inline]
     fn release_next(&mut self) -> Release {
         match self.gate.release(!self.queue.is_empty(), self.closed) {
             None => Release::Nobody,

@@ -16,7 +16,7 @@ use std::sync::atomic::AtomicUsize as Tally;
 
 use loom::thread;
 
-use super::{Parker, Release, Scheduler, Standing, Step, Visit};
+use super::{Parker, Refused, Release, Scheduler, Standing, Step, Visit};
 use crate::sync::{Arc, AtomicUsize, Condvar, Mutex, Ordering};
 
 /// What is posted, raised and delivered: an index of [`Port::taken`].
@@ -86,8 +86,10 @@ struct Port {
 impl Port {
     fn new(concurrency: usize, packets: usize) -> Arc<Port> {
         const BATCH_MAX: usize = 16;
+        let scheduler = Scheduler::new(concurrency, BATCH_MAX);
+        assert_eq!(scheduler.grant(packets), Some(packets));
         Arc::new(Port {
-            scheduler: Scheduler::new(concurrency, BATCH_MAX),
+            scheduler,
             kernel: Kernel::default(),
             active: AtomicUsize::new(0),
             met: (Mutex::new(0), Condvar::new()),
@@ -96,7 +98,21 @@ impl Port {
         })
     }
 
+    fn watch(&self) {
+        self.carry_out(self.scheduler.watch());
+    }
+
     fn post(&self, packet: Packet) {
+        // Refused once it is closed, as `raw::Port` does.
+        match self.scheduler.post(packet) {
+            Ok(release) => self.carry_out(release),
+            Err(Refused::Closed(packet)) => drop(self.note(packet)),
+            Err(Refused::NoRoom(_)) => unreachable!("there is room for all"),
+        }
+    }
+
+    /// A packet that is not posted, but comes of an operation.
+    fn complete(&self, packet: Packet) {
         self.carry_out(self.scheduler.complete(packet));
     }
 
@@ -180,6 +196,11 @@ impl Worker {
 
     fn wait(&mut self, patience: Patience) -> End {
         self.visit.expired = false;
+        if self.standing == Standing::Running
+            && let Some(packet) = self.port.scheduler.take_posted()
+        {
+            return End::Delivered(packet);
+        }
         loop {
             let (step, release) =
                 self.port
@@ -257,16 +278,44 @@ impl Drop for Worker {
     }
 }
 
-/// Runs `scenario` in every order: threads of the pool, and what the caller's thread does meanwhile.
+/// Tries every order of threads of the pool, and what the caller's thread does meanwhile.
 fn check(
     concurrency: usize,
     packets: usize,
     workers: &[fn(Worker)],
     meanwhile: impl Fn(&Arc<Port>) + Send + Sync + 'static,
 ) {
+    check_with(true, concurrency, packets, workers, meanwhile);
+}
+
+/// As [`check`], on a port that has nothing to watch the kernel for.
+fn check_unwatched(
+    concurrency: usize,
+    packets: usize,
+    workers: &[fn(Worker)],
+    meanwhile: impl Fn(&Arc<Port>) + Send + Sync + 'static,
+) {
+    check_with(false, concurrency, packets, workers, meanwhile);
+}
+
+fn check_with(
+    watches: bool,
+    concurrency: usize,
+    packets: usize,
+    workers: &[fn(Worker)],
+    meanwhile: impl Fn(&Arc<Port>) + Send + Sync + 'static,
+) {
     let workers = workers.to_vec();
-    loom::model(move || {
+    let mut model = loom::model::Builder::new();
+    if workers.len() > 2 && concurrency > 1 {
+        // Where four threads run at once, each pre-emption is a hundred times as many orders.
+        model.preemption_bound = model.preemption_bound.map(|bound| bound.min(2));
+    }
+    model.check(move || {
         let port = Port::new(concurrency, packets);
+        if watches {
+            port.watch();
+        }
         let start = |work: &fn(Worker)| {
             let (work, worker) = (*work, Worker::new(&port));
             thread::spawn(move || work(worker))
@@ -381,16 +430,32 @@ fn two_posts_release_two_threads() {
 }
 
 #[test]
-fn two_posts_release_two_of_three_threads() {
+fn two_packets_release_two_of_three_threads() {
     check(
         2,
         2,
         &[serve_and_meet, serve_and_meet, serve_and_meet],
         |port| {
-            port.post(0);
-            port.post(1);
+            port.complete(0);
+            port.complete(1);
         },
     );
+}
+
+#[test]
+fn two_packets_release_two_threads() {
+    check(2, 2, &[serve_and_meet, serve_and_meet], |port| {
+        port.complete(0);
+        port.complete(1);
+    });
+}
+
+#[test]
+fn a_post_and_a_packet_release_two_threads() {
+    check(2, 2, &[serve_and_meet, serve_and_meet], |port| {
+        port.post(0);
+        port.complete(1);
+    });
 }
 
 #[test]
@@ -483,8 +548,8 @@ fn a_parked_thread_that_gives_up_leaves_the_gate_to_others() {
         2,
         &[serve_and_meet, serve_and_meet, try_once_and_meet],
         |port| {
-            port.post(0);
-            port.post(1);
+            port.complete(0);
+            port.complete(1);
         },
     );
 }
@@ -535,4 +600,55 @@ fn close_may_race_with_close() {
 #[test]
 fn close_may_race_with_a_time_out() {
     check(1, 0, &[serve, serve, try_once], |port| port.close());
+}
+
+#[test]
+fn posts_are_taken_where_nothing_is_watched() {
+    check_unwatched(1, 2, &[serve, serve], |port| {
+        port.post(0);
+        port.post(1);
+    });
+}
+
+#[test]
+fn two_posts_release_two_threads_where_nothing_is_watched() {
+    check_unwatched(2, 2, &[serve_and_meet, serve_and_meet], |port| {
+        port.post(0);
+        port.post(1);
+    });
+}
+
+#[test]
+fn close_releases_all_where_nothing_is_watched() {
+    check_unwatched(1, 0, &[serve, serve], |port| port.close());
+}
+
+#[test]
+fn an_event_is_seen_once_there_is_something_to_watch() {
+    check_unwatched(1, 1, &[serve, serve], |port| {
+        port.watch();
+        port.kernel.raise(0);
+    });
+}
+
+#[test]
+fn two_events_release_two_threads_once_there_is_something_to_watch() {
+    check_unwatched(2, 2, &[serve_and_meet, serve_and_meet], |port| {
+        port.watch();
+        port.kernel.raise(0);
+        port.kernel.raise(1);
+    });
+}
+
+#[test]
+fn a_post_may_race_with_the_first_watch() {
+    check_unwatched(
+        1,
+        2,
+        &[serve, |worker| worker.port.clone().post(0)],
+        |port| {
+            port.watch();
+            port.kernel.raise(1);
+        },
+    );
 }

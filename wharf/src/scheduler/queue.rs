@@ -9,6 +9,9 @@
 //! Work that a handler puts off for the next batch is *staged*: it, too, comes of what was at the head of the line, and
 //! goes ahead of it, but takes no more than half of a batch while there is other work. Behind the line it would pile
 //! up: each receive in the line would be done, and its memory held, before the first reply leaves.
+//!
+//! Posted packets come from the [porch](super::porch) all at once, and stay together: they stand in the line behind
+//! what was in it then. No more come before the last of them is taken, and by then what came later has moved up.
 
 use std::collections::VecDeque;
 
@@ -24,6 +27,11 @@ pub(super) struct Queue<P, R> {
     /// What came of work from the line.
     worked: VecDeque<P>,
     staged: VecDeque<R>,
+    /// Packets that were posted, and how many entries of the line stand before the first of them.
+    posted: VecDeque<P>,
+    ahead: usize,
+    /// How many posted packets were taken, ever.
+    pub(super) posted_taken: usize,
     /// Packets that were taken from the line while something was staged.
     passed_over: usize,
     /// For how much there is to be room.
@@ -37,6 +45,9 @@ impl<P, R> Queue<P, R> {
             line: VecDeque::new(),
             worked: VecDeque::new(),
             staged: VecDeque::new(),
+            posted: VecDeque::new(),
+            ahead: 0,
+            posted_taken: 0,
             passed_over: 0,
             packets_max: 0,
             ready_max: 0,
@@ -44,7 +55,7 @@ impl<P, R> Queue<P, R> {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.line.len() + self.worked.len() + self.staged.len()
+        self.line.len() + self.worked.len() + self.staged.len() + self.posted.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -76,6 +87,37 @@ impl<P, R> Queue<P, R> {
         self.worked.extend(packets.drain(..));
     }
 
+    /// Whether posted packets are left of those that came in last.
+    pub(super) fn has_posted(&self) -> bool {
+        !self.posted.is_empty()
+    }
+
+    /// Has `fill` put in posted packets; none are left of those before. They stand behind all that is in the line.
+    pub(super) fn take_in(&mut self, fill: impl FnOnce(&mut VecDeque<P>)) {
+        fill(&mut self.posted);
+        self.ahead = self.line.len();
+    }
+
+    /// Takes a posted packet, if it is certain that nothing goes ahead of it.
+    #[inline(always)]
+    pub(super) fn take_next_posted(&mut self) -> Option<P> {
+        if self.worked.is_empty() && self.staged.is_empty() {
+            self.next_posted()
+        } else {
+            None
+        }
+    }
+
+    #[inline(always)]
+    fn next_posted(&mut self) -> Option<P> {
+        if self.ahead > 0 {
+            return None;
+        }
+        let packet = self.posted.pop_front()?;
+        self.posted_taken = self.posted_taken.wrapping_add(1);
+        Some(packet)
+    }
+
     /// Moves up to `packets_max` packets to `into`, if packets are what stands first; says whether there was any. What
     /// is staged is passed over by `passed_over_max` packets at most.
     pub(super) fn take_packets(
@@ -84,22 +126,74 @@ impl<P, R> Queue<P, R> {
         packets_max: usize,
         passed_over_max: usize,
     ) -> bool {
-        let count = self.worked.len().min(packets_max);
-        into.extend(self.worked.drain(..count));
+        if !self.worked.is_empty() {
+            let count = self.worked.len().min(packets_max);
+            into.extend(self.worked.drain(..count));
+        }
         if self.staged.is_empty() {
             self.passed_over = 0;
+            self.take_posted(into, packets_max);
         }
         while into.len() < packets_max
             && self.passed_over < passed_over_max
-            && let Some(Entry::Packet(_)) = self.line.front()
+            && let Some(packet) = self.next_packet()
         {
-            let Some(Entry::Packet(packet)) = self.line.pop_front() else {
-                unreachable!("it was a packet");
-            };
             self.passed_over += usize::from(!self.staged.is_empty());
             into.push(packet);
         }
         !into.is_empty()
+    }
+
+    fn take_posted(&mut self, into: &mut Vec<P>, packets_max: usize) {
+        if self.ahead == 0 && !self.posted.is_empty() {
+            let count = self.posted.len().min(packets_max - into.len());
+            into.extend(self.posted.drain(..count));
+            self.posted_taken = self.posted_taken.wrapping_add(count);
+        }
+    }
+
+    /// Takes the head of the line, if it is a packet.
+    fn next_packet(&mut self) -> Option<P> {
+        if let Some(packet) = self.next_posted() {
+            return Some(packet);
+        }
+        match self
+            .line
+            .pop_front_if(|entry| matches!(entry, Entry::Packet(_)))?
+        {
+            Entry::Packet(packet) => {
+                self.moved_up();
+                Some(packet)
+            }
+            Entry::Ready(_) => unreachable!("it was a packet"),
+        }
+    }
+
+    /// Takes the head of the line, if it is work.
+    fn next_ready(&mut self) -> Option<R> {
+        if self.ahead == 0 && !self.posted.is_empty() {
+            return None;
+        }
+        match self
+            .line
+            .pop_front_if(|entry| matches!(entry, Entry::Ready(_)))?
+        {
+            Entry::Ready(work) => {
+                self.moved_up();
+                Some(work)
+            }
+            Entry::Packet(_) => unreachable!("it was work"),
+        }
+    }
+
+    /// The head of the line was taken.
+    fn moved_up(&mut self) {
+        self.ahead = self.ahead.saturating_sub(1);
+        if self.line.is_empty() {
+            // It begins anew at the front of its memory. Else it would go through all of it, which is room for the worst
+            // case, and keep every page of it in use.
+            self.line.clear();
+        }
     }
 
     /// Moves work to `into`: what is staged, and what stands in the line up to the next packet. It is a share of what
@@ -110,11 +204,8 @@ impl<P, R> Queue<P, R> {
         self.passed_over = 0;
         self.take_staged(into, share.div_ceil(2));
         while into.len() < share
-            && let Some(Entry::Ready(_)) = self.line.front()
+            && let Some(work) = self.next_ready()
         {
-            let Some(Entry::Ready(work)) = self.line.pop_front() else {
-                unreachable!("it was work");
-            };
             into.push(work);
         }
         self.take_staged(into, share);
@@ -129,6 +220,7 @@ impl<P, R> Queue<P, R> {
     /// Takes all packets, and drops the work.
     pub(super) fn drain(&mut self, into: &mut Vec<P>) {
         into.extend(self.worked.drain(..));
+        into.extend(self.posted.drain(..));
         self.staged.clear();
         let packet = |entry| match entry {
             Entry::Packet(packet) => Some(packet),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use Woken::{Nobody, Parked, Watcher};
 
-use super::{Counts, Parker, Release, Scheduler, Standing, Step, Visit, timers::Timers};
+use super::{Counts, Parker, Refused, Release, Scheduler, Standing, Step, Visit, timers::Timers};
 use crate::sync::Arc;
 
 /// A [`Release`] that can be compared.
@@ -33,8 +33,12 @@ struct Pool {
 impl Pool {
     fn new(concurrency: usize, threads: usize) -> Pool {
         const BATCH_MAX: usize = 16;
+        const ROOM: usize = 1_000_000;
+        let scheduler = Scheduler::new(concurrency, BATCH_MAX);
+        assert!(matches!(scheduler.watch(), Release::Nobody));
+        assert_eq!(scheduler.grant(ROOM), Some(ROOM));
         Pool {
-            scheduler: Scheduler::new(concurrency, BATCH_MAX),
+            scheduler,
             threads: (0..threads).map(|_| Thread::default()).collect(),
         }
     }
@@ -70,6 +74,12 @@ impl Pool {
     }
 
     fn post(&self, packet: u32) -> Woken {
+        let release = self.scheduler.post(packet);
+        self.woken(release.unwrap_or_else(|_| panic!("it has room")))
+    }
+
+    /// A packet that is not posted, but comes of an operation.
+    fn complete(&self, packet: u32) -> Woken {
         self.woken(self.scheduler.complete(packet))
     }
 
@@ -159,6 +169,111 @@ impl Pool {
     fn watching(&self) -> usize {
         let watches = |thread: &&Thread| thread.standing == Standing::Watching;
         self.threads.iter().filter(watches).count()
+    }
+}
+
+mod porch {
+    use super::*;
+
+    #[test]
+    fn what_is_posted_stands_between_what_came_before_and_after() {
+        let mut pool = Pool::new(1, 1);
+        assert_eq!(pool.post(1), Nobody);
+        assert_eq!(pool.complete(2), Nobody);
+        assert_eq!(pool.complete(3), Nobody);
+        assert_eq!(pool.post(4), Nobody);
+        assert_eq!(pool.wait_many(0, 9), (Step::Deliver, Nobody));
+        assert_eq!(pool.delivered(0), [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn posts_come_before_work_that_is_behind_them_and_after_work_that_is_not() {
+        let mut pool = Pool::new(1, 1);
+        assert_eq!(pool.ready(1), Nobody);
+        assert_eq!(pool.post(2), Nobody);
+        assert_eq!(pool.ready(3), Nobody);
+        assert_eq!(pool.wait(0), (Step::Work, Nobody));
+        assert_eq!(pool.batch(0), [1], "not the work behind the post");
+        assert_eq!(pool.wait(0), (Step::Deliver, Nobody));
+        assert_eq!(pool.delivered(0), [2]);
+        assert_eq!(pool.wait(0), (Step::Work, Nobody));
+        assert_eq!(pool.batch(0), [3]);
+    }
+
+    #[test]
+    fn a_running_thread_takes_posts_the_short_way_and_only_posts() {
+        let mut pool = Pool::new(1, 1);
+        (1..=3).for_each(|packet| assert_eq!(pool.post(packet), Nobody));
+        assert_eq!(pool.complete(4), Nobody);
+        assert_eq!(pool.wait(0), (Step::Deliver, Nobody));
+        let taken = std::iter::from_fn(|| pool.scheduler.take_posted());
+        assert_eq!(taken.collect::<Vec<_>>(), [2, 3]);
+        assert_eq!(pool.counts(), (1, 0, 1));
+        assert_eq!(pool.wait(0), (Step::Deliver, Nobody));
+        assert_eq!(pool.delivered(0), [4]);
+    }
+
+    #[test]
+    fn the_short_way_is_closed_with_the_port() {
+        let mut pool = Pool::new(1, 1);
+        (1..=3).for_each(|packet| assert_eq!(pool.post(packet), Nobody));
+        assert_eq!(pool.wait(0), (Step::Deliver, Nobody));
+        assert_eq!(pool.close(), (true, Nobody));
+        assert_eq!(pool.scheduler.take_posted(), None);
+    }
+
+    #[test]
+    fn no_more_is_posted_than_there_is_room_for() {
+        let scheduler = Scheduler::<u32, u32>::new(1, 16);
+        assert_eq!(scheduler.grant(1), Some(1));
+        assert!(matches!(scheduler.post(1), Ok(Release::Nobody)));
+        assert!(matches!(scheduler.post(2), Err(Refused::NoRoom(2))));
+        // What is delivered makes room.
+        let (mut standing, parker, mut visit) = Default::default();
+        let _ = scheduler.visit(&mut standing, &parker, &mut visit, 1);
+        assert_eq!(visit.delivered, [1]);
+        assert_eq!(scheduler.grant(0), Some(1));
+        assert!(matches!(scheduler.post(2), Ok(Release::Nobody)));
+        // What is taken back is not there any more.
+        assert_eq!(scheduler.grant(3), Some(3));
+        assert_eq!(scheduler.take_room(), 3);
+        assert!(matches!(scheduler.post(3), Err(Refused::NoRoom(3))));
+        let _ = scheduler.close();
+        assert_eq!(scheduler.grant(1), None);
+        assert!(matches!(scheduler.post(3), Err(Refused::Closed(3))));
+    }
+}
+
+/// A port with nothing to watch the kernel for.
+mod unwatched {
+    use super::*;
+
+    fn pool(concurrency: usize, threads: usize) -> Pool {
+        let mut pool = Pool::new(concurrency, threads);
+        pool.scheduler = Scheduler::new(concurrency, 16);
+        assert_eq!(pool.scheduler.grant(100), Some(100));
+        (0..threads).for_each(|thread| assert_eq!(pool.wait(thread), (Step::Park, Nobody)));
+        pool
+    }
+
+    #[test]
+    fn all_who_wait_are_parked_and_released_last_in_first_out() {
+        let pool = pool(2, 3);
+        assert_eq!(pool.watching(), 0);
+        assert_eq!(pool.post(1), Parked(2));
+        assert_eq!(pool.post(2), Parked(1));
+        assert_eq!(pool.post(3), Nobody);
+        assert_eq!(pool.counts(), (2, 1, 3));
+    }
+
+    #[test]
+    fn the_places_to_watch_are_filled_once_there_is_something_to_watch() {
+        let mut pool = pool(2, 3);
+        assert_eq!(pool.woken(pool.scheduler.watch()), Parked(2));
+        assert_eq!(pool.wait(2), (Step::Watch, Parked(1)));
+        assert_eq!(pool.wait(1), (Step::Watch, Nobody));
+        assert_eq!(pool.woken(pool.scheduler.watch()), Nobody);
+        assert_eq!((pool.watching(), pool.counts()), (2, (0, 3, 0)));
     }
 }
 
@@ -682,7 +797,7 @@ mod closing {
         // A thread that was at work brings what it made.
         pool.threads[0].visit.completed.push(2);
         assert_eq!(pool.wait_with(0, &[8]), (Step::Closed, Nobody));
-        assert_eq!(pool.post(3), Nobody);
+        assert_eq!(pool.complete(3), Nobody);
         let mut drained = Vec::new();
         pool.scheduler.drain(&mut drained);
         drained.sort_unstable();

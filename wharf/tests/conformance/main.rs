@@ -97,6 +97,7 @@ macro_rules! suite {
                 s07_a_busy_thread_holds_back_no_other_sockets_data
                 s07_no_packet_is_left_beside_a_thread_that_waits
                 s07_posts_that_never_end_do_not_hold_data_back
+                s07_a_thread_that_waits_already_sees_the_first_socket_and_the_first_timer
                 s10_a_thread_that_exits_gives_its_place_back
                 s10_a_thread_that_waits_on_another_port_gives_its_place_back
                 s10_a_thread_that_waits_is_released_for_sockets_when_the_runner_leaves

@@ -361,3 +361,25 @@ pub fn s10_a_thread_that_waits_is_released_for_sockets_when_the_runner_leaves(
     peer.write_all(b"ahoy").expect("a write");
     assert_eq!(crew.released(&"data"), 1);
 }
+
+pub fn s07_a_thread_that_waits_already_sees_the_first_socket_and_the_first_timer(
+    driver: DriverChoice,
+) {
+    // A port may keep its threads elsewhere for as long as it has nothing to watch.
+    for concurrency in [1, 2] {
+        let with_socket = port(driver, concurrency);
+        let with_timer = port(driver, concurrency);
+        let crews = [Crew::new(&with_socket, 3), Crew::new(&with_timer, 3)];
+        for crew in &crews {
+            (0..3).for_each(|who| crew.park(who));
+        }
+        let (socket, mut peer) = pair(&with_socket, "data");
+        socket.receive(Buffer::with_capacity(8)).expect("a start");
+        peer.write_all(b"ahoy").expect("a write");
+        assert_eq!(crews[0].report().1.key, "data");
+        with_timer
+            .timer(Duration::from_millis(5), "timer")
+            .expect("a timer");
+        assert_eq!(crews[1].report().1.key, "timer");
+    }
+}

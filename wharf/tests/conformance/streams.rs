@@ -1025,7 +1025,7 @@ fn listening<K: Key>(port: &CompletionPort<K>, key: K) -> Listener<K> {
 }
 
 #[track_caller]
-fn accepted<K: Key>(completion: Completion<K>) -> Connection {
+fn accepted<K: Key>(completion: Completion<K>) -> Box<Connection> {
     match completion.done {
         Done::Accepted { connection, .. } => connection.expect("the accept succeeds"),
         other => panic!("an accept is due, it was {other:?}"),
