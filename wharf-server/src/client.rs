@@ -19,18 +19,19 @@ use crate::Clients;
 #[derive(Debug, Clone)]
 pub struct Client(pub(crate) Socket<Key>);
 
-/// Whose completion it is.
-#[derive(Debug, Clone)]
-pub(crate) enum Key {
+/// Whose completion it is: a pointer, so that an idle client's socket is as small as it can be.
+pub(crate) type Key = Arc<Who>;
+
+#[derive(Debug)]
+pub(crate) enum Who {
     Listener,
-    Client(Arc<State>),
+    Client(State),
     /// A timer: try to accept again.
     AcceptAgain,
     /// A timer: look at the clients for idleness.
     IdleRound,
     /// A timer: look at this client, which lingers, for the so-manieth time.
-    /// Boxed, for a key that is as small as it can be.
-    Linger(Box<(u64, u32)>),
+    Linger(u64, u32),
 }
 
 /// What is known of a client, kept as the key of its socket.
@@ -119,16 +120,20 @@ impl State {
 }
 
 impl Client {
-    pub(crate) fn state(&self) -> &Arc<State> {
-        match self.0.key() {
-            Key::Client(state) => state,
-            key => unreachable!("a client's socket has the key {key:?}"),
+    pub(crate) fn state(&self) -> &State {
+        match &**self.0.key() {
+            Who::Client(state) => state,
+            who => unreachable!("a client's socket has the key {who:?}"),
         }
     }
 
     /// Its number, never used again by the same server.
     pub fn id(&self) -> u64 {
         self.state().id
+    }
+
+    pub(crate) fn id_ref(&self) -> &u64 {
+        &self.state().id
     }
 
     /// The address that it connected from.

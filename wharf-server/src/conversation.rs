@@ -21,13 +21,13 @@
 use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::atomic::Ordering,
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use wharf::{Buffer, Payload, panic_message};
 
-use crate::{Client, Ended, client::Key, server::Shared};
+use crate::{Client, Ended, client::Who, server::Shared};
 
 /// How often a client that lingers is looked at.
 const LINGER_LOOK: Duration = Duration::from_millis(50);
@@ -143,7 +143,7 @@ impl Shared {
         // Set before the receive, which passes the turn on. Where it is refused, the port is closing, and all ends.
         let _ = self
             .port
-            .timer(LINGER_LOOK, Key::Linger(Box::new((client.id(), 1))));
+            .timer(LINGER_LOOK, Arc::new(Who::Linger(client.id(), 1)));
         self.receive(client);
     }
 
@@ -157,7 +157,7 @@ impl Shared {
         } else {
             let _ = self
                 .port
-                .timer(LINGER_LOOK, Key::Linger(Box::new((id, looks + 1))));
+                .timer(LINGER_LOOK, Arc::new(Who::Linger(id, looks + 1)));
         }
     }
 

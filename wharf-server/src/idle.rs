@@ -3,9 +3,12 @@
 //! A round is a quarter of the time-out. A client that moved no byte for five rounds is cut: after the time-out at the
 //! earliest, and one and a half of it at the latest. With no clients there are no rounds.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
-use crate::{Client, Ended, client::Key, server::Shared};
+use crate::{Client, Ended, client::Who, server::Shared};
 
 const ROUNDS_PER_TIMEOUT: u32 = 4;
 /// One more, since the first may be cut short by the client's own beginning.
@@ -25,7 +28,7 @@ impl Shared {
             && !self.idle_watch.swap(true, Ordering::SeqCst)
         {
             let round = (timeout / ROUNDS_PER_TIMEOUT).max(ROUND_MIN);
-            if let Err(error) = self.port.timer(round, Key::IdleRound) {
+            if let Err(error) = self.port.timer(round, Arc::new(Who::IdleRound)) {
                 self.idle_watch.store(false, Ordering::SeqCst);
                 tracing::warn!(%error, "idle clients can't be watched");
             }

@@ -6,7 +6,7 @@
 
 use std::{
     io,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -15,7 +15,7 @@ use wharf::{Connection, Listener};
 
 use crate::{
     Client,
-    client::{Key, State},
+    client::{Key, State, Who},
     server::Shared,
 };
 
@@ -114,7 +114,7 @@ impl Shared {
         let id = self.clients.next_id();
         let round = self.idle_round();
         let state = State::new(id, connection.peer, self.clients.clone(), round);
-        let key = Key::Client(state.into());
+        let key = Arc::new(Who::Client(state));
         let client = Client(self.port.associate(connection, key)?);
         client.0.set_unsent_max(self.unsent_bytes_max)?;
         self.clients.insert(client.clone());
@@ -145,7 +145,7 @@ impl Shared {
         self.reception
             .say(&format!("no room for another client ({error})"));
         self.reception.set(Accepting::Paused);
-        if let Err(error) = self.port.timer(RETRY, Key::AcceptAgain) {
+        if let Err(error) = self.port.timer(RETRY, Arc::new(Who::AcceptAgain)) {
             self.fail(&error);
         }
     }

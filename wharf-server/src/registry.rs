@@ -1,7 +1,9 @@
 //! The clients of a server.
 
 use std::{
-    collections::HashMap,
+    borrow::Borrow,
+    collections::HashSet,
+    hash::{Hash, Hasher},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -16,12 +18,36 @@ pub struct Clients(Arc<Registry>);
 
 #[derive(Debug, Default)]
 struct Registry {
-    present: Mutex<HashMap<u64, Client>>,
+    present: Mutex<HashSet<ById>>,
     last_id: AtomicU64,
 }
 
+/// A client that is known by its number. A set of them has half the size of a map from one to the other.
+#[derive(Debug)]
+struct ById(Client);
+
+impl Borrow<u64> for ById {
+    fn borrow(&self) -> &u64 {
+        self.0.id_ref()
+    }
+}
+
+impl Hash for ById {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.id().hash(state);
+    }
+}
+
+impl PartialEq for ById {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.id() == other.0.id()
+    }
+}
+
+impl Eq for ById {}
+
 impl Clients {
-    fn present(&self) -> MutexGuard<'_, HashMap<u64, Client>> {
+    fn present(&self) -> MutexGuard<'_, HashSet<ById>> {
         // No code of a handler runs under the lock.
         self.0
             .present
@@ -41,12 +67,15 @@ impl Clients {
 
     /// The client with this number, if it is still there.
     pub fn get(&self, id: u64) -> Option<Client> {
-        self.present().get(&id).cloned()
+        self.present().get(&id).map(|ById(client)| client.clone())
     }
 
     /// Those that are there at this moment.
     pub fn snapshot(&self) -> Vec<Client> {
-        self.present().values().cloned().collect()
+        self.present()
+            .iter()
+            .map(|ById(client)| client.clone())
+            .collect()
     }
 
     /// How many there were in all.
@@ -59,15 +88,15 @@ impl Clients {
     }
 
     pub(crate) fn insert(&self, client: Client) {
-        let earlier = self.present().insert(client.id(), client);
-        debug_assert!(earlier.is_none(), "numbers are used once");
+        let new = self.present().insert(ById(client));
+        debug_assert!(new, "numbers are used once");
     }
 
     /// Takes a client off the registry; says how many are left, if it was there.
     pub(crate) fn remove(&self, client: &Client) -> Option<usize> {
         let mut present = self.present();
         // Dropped after the lock: it may be the last of its socket.
-        let removed = present.remove(&client.id());
+        let removed = present.take(&client.id());
         let left = present.len();
         drop(present);
         removed.map(|_| left)

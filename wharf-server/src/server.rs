@@ -14,7 +14,9 @@ use socket2::{Domain, Protocol, Socket, Type};
 use wharf::{Completion, CompletionPort, Done, DriverInfo, Pool, Workers};
 
 use crate::{
-    Client, Clients, Ended, Handler, Settings, StartError, client::Key, conversation::Ending,
+    Client, Clients, Ended, Handler, Settings, StartError,
+    client::{Key, Who},
+    conversation::Ending,
     reception::Reception,
 };
 
@@ -93,7 +95,7 @@ impl Server {
             .map_err(StartError::Port)?;
         let listener = listen(settings)?;
         let listener = port
-            .associate(listener, Key::Listener)
+            .associate(listener, Arc::new(Who::Listener))
             .map_err(StartError::Accept)?;
         let workers_count = match settings.workers {
             0 => port.concurrency() + 1,
@@ -228,17 +230,17 @@ impl Shared {
             }
             Done::Shutdown { socket } => self.step(&Client(socket), Ending::Shutdown, result),
             Done::Accepted { connection, .. } => self.accepted(result, connection),
-            Done::Timer => self.timer(completion.key),
+            Done::Timer => self.timer(&completion.key),
             done => unreachable!("a server starts no such operation: {done:?}"),
         }
     }
 
-    fn timer(&self, key: Key) {
-        match key {
-            Key::AcceptAgain => self.resume_accepting(),
-            Key::IdleRound => self.look_for_idle(),
-            Key::Linger(looked) => self.look_at_lingering(looked.0, looked.1),
-            Key::Listener | Key::Client(_) => unreachable!("no timer has the key {key:?}"),
+    fn timer(&self, who: &Who) {
+        match who {
+            Who::AcceptAgain => self.resume_accepting(),
+            Who::IdleRound => self.look_for_idle(),
+            Who::Linger(id, looks) => self.look_at_lingering(*id, *looks),
+            Who::Listener | Who::Client(_) => unreachable!("no timer has the key {who:?}"),
         }
     }
 
@@ -266,7 +268,7 @@ impl Shared {
         let left = self.clients.snapshot();
         let cut = left.iter().filter(|client| client.end(Ended::Cut)).count();
         for completion in self.port.close() {
-            if let Key::Client(_) = completion.key {
+            if let Who::Client(_) = *completion.key {
                 self.serve(completion);
             }
         }
