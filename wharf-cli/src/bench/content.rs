@@ -50,6 +50,14 @@ impl Content {
         }
     }
 
+    /// How long the longest request takes that there is to be.
+    pub(super) fn longest(&self) -> Duration {
+        match self {
+            Content::Echo { .. } => Duration::ZERO,
+            Content::Work { service, .. } => service.longest(),
+        }
+    }
+
     /// How many requests fit into one send.
     pub(super) fn requests_per_send(&self) -> usize {
         (SEND_BYTES_MAX / self.size()).max(1)

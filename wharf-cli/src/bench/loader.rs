@@ -118,6 +118,8 @@ pub(super) struct Loader<'a> {
     /// What was due before the end has been sent, as far as there was room.
     departed_last: bool,
     processor_at_measure: Option<Duration>,
+    /// When something was last answered, or the load began.
+    last_answer: Instant,
     stopped: bool,
     outcome: Outcome,
 }
@@ -147,6 +149,7 @@ impl<'a> Loader<'a> {
             times: None,
             departed_last: false,
             processor_at_measure: None,
+            last_answer: Instant::now(),
             stopped: false,
             outcome: Outcome::new(),
         }
@@ -230,6 +233,7 @@ impl<'a> Loader<'a> {
         thread::sleep(times.start.saturating_duration_since(Instant::now()));
         self.start(times.start);
         let mut now = Instant::now();
+        self.last_answer = now;
         loop {
             self.depart_due(now, times);
             if self.has_ended(now, times) {
@@ -498,6 +502,7 @@ impl<'a> Loader<'a> {
         }
         self.under_way -= answered;
         if answered > 0 {
+            self.last_answer = now;
             self.shared
                 .answered
                 .fetch_add(answered as u64, Ordering::Relaxed);
@@ -541,7 +546,7 @@ impl<'a> Loader<'a> {
     /// Closes a connection in order, and begins another in its place.
     fn replace(&mut self, place: usize, now: Instant) {
         self.vacate(place);
-        if !self.is_over(now) && !self.stopped {
+        if !self.is_over(now) && !self.is_used_up() && !self.stopped {
             self.begin(place);
         }
     }
@@ -591,13 +596,26 @@ impl<'a> Loader<'a> {
         if self.is_over(now) && self.outcome.load.is_empty() {
             self.note_processor();
         }
-        let budget = self.shared.budget.as_ref();
-        let used_up = budget.is_some_and(|budget| budget.load(Ordering::Relaxed) == 0);
-        let over = self.is_over(now) || used_up || self.open + self.connecting == 0;
-        let overdue = times
-            .end
-            .is_some_and(|end| now >= end + self.shared.plan.drain_timeout);
+        let over = self.is_over(now) || self.is_used_up() || self.open + self.connecting == 0;
+        let overdue = self.overdue_at(times).is_some_and(|overdue| now >= overdue);
         self.stopped || overdue || (over && self.under_way == 0)
+    }
+
+    /// Whether all requests that were to be made are made.
+    fn is_used_up(&self) -> bool {
+        let budget = self.shared.budget.as_ref();
+        budget.is_some_and(|budget| budget.load(Ordering::Relaxed) == 0)
+    }
+
+    /// When what is not answered never will be: some time after the end, or, in a run that only the answers end, after the
+    /// last of them.
+    fn overdue_at(&self, times: Times) -> Option<Instant> {
+        let patience = self.shared.plan.drain_timeout;
+        match times.end {
+            Some(end) => Some(end + patience),
+            None if self.under_way == 0 => None,
+            None => Some(self.last_answer + patience + self.shared.content.longest()),
+        }
     }
 
     /// How long to wait at most.
@@ -607,11 +625,7 @@ impl<'a> Loader<'a> {
             .iter()
             .filter(|stream| !stream.free.is_empty() && !self.departed_last)
             .map(|stream| stream.arrivals.next());
-        let phases = [
-            Some(times.measure),
-            times.end,
-            times.end.map(|end| end + self.shared.plan.drain_timeout),
-        ];
+        let phases = [Some(times.measure), times.end, self.overdue_at(times)];
         due.chain(phases.into_iter().flatten())
             .filter(|at| *at > now)
             .min()

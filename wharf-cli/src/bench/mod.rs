@@ -119,7 +119,7 @@ pub struct Arguments {
     #[arg(short, long)]
     quiet: bool,
 
-    /// How long to wait for the last answers
+    /// How long to wait for the last answers; in a run that -n ends, for the next one
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
     drain_timeout: Duration,
 

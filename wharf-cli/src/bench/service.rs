@@ -35,6 +35,15 @@ impl Service {
         *mean
     }
 
+    /// The longest that is to be expected; of exponential times, one in a billion is longer.
+    pub fn longest(&self) -> Duration {
+        match self {
+            Service::Fixed(mean) => *mean,
+            Service::Exponential(mean) => mean.mul_f64(1e9_f64.ln()).min(SERVICE_MAX),
+            Service::Bimodal(mean) => mean.mul_f64(5.5),
+        }
+    }
+
     pub fn name(&self) -> &'static str {
         match self {
             Service::Fixed(_) => "fixed",
@@ -58,25 +67,33 @@ impl FromStr for Service {
             format!("`{text}` is no distribution; use exp:1ms, fixed:1ms or bimodal:1ms")
         })?;
         let mean = parse_duration(mean)?;
-        let (service, longest) = match name {
-            "fixed" => (Service::Fixed(mean), mean),
-            "exp" => (Service::Exponential(mean), mean),
-            "bimodal" => (Service::Bimodal(mean), mean.mul_f64(5.5)),
+        // Before anything is made of it, since there is no end to what can be written.
+        if mean > SERVICE_MAX {
+            return Err(too_long(text, mean));
+        }
+        let service = match name {
+            "fixed" => Service::Fixed(mean),
+            "exp" => Service::Exponential(mean),
+            "bimodal" => Service::Bimodal(mean),
             _ => {
                 return Err(format!(
                     "`{name}` is no distribution; use exp, fixed or bimodal"
                 ));
             }
         };
-        if longest > SERVICE_MAX {
-            return Err(format!(
-                "`{text}` asks for {}, and a server of this protocol refuses more than {}; use a shorter mean",
-                show_duration(longest),
-                show_duration(SERVICE_MAX)
-            ));
+        if service.longest() > SERVICE_MAX {
+            return Err(too_long(text, service.longest()));
         }
         Ok(service)
     }
+}
+
+fn too_long(text: &str, longest: Duration) -> String {
+    format!(
+        "`{text}` asks for {}, and a server of this protocol refuses more than {}; use a shorter mean",
+        show_duration(longest),
+        show_duration(SERVICE_MAX)
+    )
 }
 
 #[cfg(test)]
@@ -113,6 +130,7 @@ mod tests {
         assert_eq!("fixed:10s".parse(), Ok(Service::Fixed(SERVICE_MAX)));
         for text in [
             "fixed:11s",
+            "bimodal:9999999999h",
             "bimodal:2s",
             "exp",
             "exp:",
