@@ -229,6 +229,20 @@ impl Client {
         first
     }
 
+    /// Ends a client whose peer has ended its side, if nothing is on its way to it any more. Says whether it did.
+    pub(crate) fn end_if_sent(&self) -> bool {
+        let Some(traffic) = self.0.close_if_sent() else {
+            return false;
+        };
+        let gone = Box::new(Gone {
+            ended: Ended::ByPeer,
+            traffic,
+        });
+        // Somebody else may have ended it in this very moment.
+        let _ = self.state().gone.set(gone);
+        true
+    }
+
     /// How long it has been connected.
     pub fn age(&self) -> Duration {
         self.state().since.elapsed()

@@ -117,7 +117,11 @@ impl Shared {
             self.give_up(client, Ended::ByServer);
         } else {
             client.state().peer_ended.store(true, Ordering::Relaxed);
-            self.end_our_side(client);
+            if client.end_if_sent() {
+                self.conclude(client);
+            } else {
+                self.end_our_side(client);
+            }
         }
     }
 

@@ -209,6 +209,13 @@ impl<K> Socket<K> {
         self.close()
     }
 
+    /// Closes the socket as [`close`](Self::close) does, unless a send or a shutdown is under way, in one step: what another
+    /// thread starts meanwhile is under way before, or refused. Returns the bytes received and sent in all; none if it is
+    /// not closed by this. For a peer that has ended its side, it spares the shutdown of ours.
+    pub fn close_if_sent(&self) -> Option<(u64, u64)> {
+        self.raw().close_handle_if_sent(self.0.handle)
+    }
+
     /// Closes the socket: its operations complete as cancelled, and nothing can be started on it any more. Says
     /// whether it was open. What the system has taken is still sent; with received bytes unread, the peer is reset.
     pub fn close(&self) -> bool {

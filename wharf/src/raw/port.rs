@@ -416,19 +416,36 @@ impl Port {
     /// Closes a handle: its operations complete as cancelled, and its descriptor is closed as soon as no thread
     /// transfers for it. Says whether it was open.
     pub fn close_handle(&self, handle: Handle) -> bool {
-        let Some(mut entry) = self.table.lock(handle) else {
-            return false;
-        };
-        if std::mem::replace(&mut entry.closing, true) {
-            return false;
+        match self.open_entry(handle) {
+            Ok(entry) => {
+                self.close_entry(handle, entry);
+                true
+            }
+            Err(_) => false,
         }
+    }
+
+    /// Closes a handle as [`close_handle`](Self::close_handle) does, unless a send or a shutdown is under way, in one step:
+    /// what is started meanwhile is under way before, or refused. Returns the bytes received and sent in all; none if it
+    /// is not closed by this.
+    pub fn close_handle_if_sent(&self, handle: Handle) -> Option<(u64, u64)> {
+        let entry = self.open_entry(handle).ok()?;
+        if entry.sides[Direction::Write as usize].head().is_some() {
+            return None;
+        }
+        let traffic = (entry.received, entry.sent);
+        self.close_entry(handle, entry);
+        Some(traffic)
+    }
+
+    fn close_entry(&self, handle: Handle, mut entry: MutexGuard<'_, Entry>) {
+        entry.closing = true;
         self.cancel_where(handle, entry, |_| true);
         if let Some(entry) = self.table.lock(handle)
             && !entry.is_busy()
         {
             self.free(entry, handle);
         }
-        true
     }
 
     /// Queues a packet of the caller's own: any key, any number, any token.

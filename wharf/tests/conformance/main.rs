@@ -151,6 +151,7 @@ macro_rules! suite {
                 s25_scattered_buffers_are_one_operation
                 s26_a_shutdown_follows_the_sends_before_it_and_receives_go_on
                 s27_closing_completes_everything_as_cancelled
+                s27_a_socket_is_closed_if_sent_only_when_nothing_is_on_its_way
                 s27_a_socket_closes_with_the_last_that_holds_it
                 s27_a_busy_socket_is_gone_for_its_peer_once_it_is_closed
                 s27_the_descriptor_is_not_used_again_under_an_operation

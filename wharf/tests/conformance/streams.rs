@@ -690,6 +690,26 @@ pub fn s27_closing_completes_everything_as_cancelled(driver: DriverChoice) {
     assert!((1..BIG).contains(&taken));
 }
 
+pub fn s27_a_socket_is_closed_if_sent_only_when_nothing_is_on_its_way(driver: DriverChoice) {
+    let port = port(driver, 1);
+    let (socket, mut peer) = pair(&port, "key");
+    // More than the system takes before the peer reads.
+    let bytes = vec![7; 32 << 20];
+    socket.send(bytes.clone()).expect("a start");
+    assert_eq!(socket.close_if_sent(), None);
+    let reader = thread::spawn(move || {
+        let mut received = Vec::new();
+        peer.read_to_end(&mut received).map(|_| received)
+    });
+    sent(&port);
+    socket.receive(Buffer::with_capacity(8)).expect("a start");
+    assert_eq!(socket.close_if_sent(), Some((0, 32 << 20)));
+    assert!(next(&port).is_cancelled());
+    assert_eq!(socket.close_if_sent(), None, "it is closed already");
+    let received = reader.join().expect("it ends").expect("no reset");
+    assert!(received == bytes, "all of it arrives, and the end");
+}
+
 pub fn s27_a_socket_closes_with_the_last_that_holds_it(driver: DriverChoice) {
     let port = port(driver, 1);
     let (socket, mut peer) = pair(&port, ());
