@@ -233,7 +233,6 @@ impl<P, R> Scheduler<P, R> {
         visit: &mut Visit<P, R>,
         packets_max: usize,
     ) -> (Step, Release) {
-        visit.posted = 0;
         let mut state = self.state.lock();
         state.gate.withdraw(*standing, parker, visit.woken);
         visit.woken = false;
@@ -251,6 +250,7 @@ impl<P, R> Scheduler<P, R> {
             state.take_in(&self.porch);
         }
 
+        let posted_taken = state.queue.posted_taken;
         let step = if state.closed {
             Step::Closed
         } else if !state.queue.is_empty() && state.gate.admit() {
@@ -260,6 +260,7 @@ impl<P, R> Scheduler<P, R> {
         } else {
             state.gate.wait(parker)
         };
+        visit.posted = state.queue.posted_taken.wrapping_sub(posted_taken);
         if visit.posted > 0 {
             self.porch.show_taken(state.queue.posted_taken);
         }
@@ -383,21 +384,6 @@ impl<P, R> State<P, R> {
         self.queue.has_posted()
     }
 
-    /// Moves packets to the visit, if packets are what stands first.
-    fn take_packets(
-        &mut self,
-        visit: &mut Visit<P, R>,
-        packets_max: usize,
-        passed_over_max: usize,
-    ) -> bool {
-        let posted = self.queue.posted_taken;
-        let taken = self
-            .queue
-            .take_packets(&mut visit.delivered, packets_max, passed_over_max);
-        visit.posted += self.queue.posted_taken.wrapping_sub(posted);
-        taken
-    }
-
     fn take_work(
         &mut self,
         porch: &Porch<P>,
@@ -405,8 +391,9 @@ impl<P, R> State<P, R> {
         packets_max: usize,
         batch_max: usize,
     ) -> Step {
-        while self.take_packets(visit, packets_max, batch_max) {
-            if visit.delivered.len() == packets_max || !self.take_in(porch) {
+        let delivered = &mut visit.delivered;
+        while self.queue.take_packets(delivered, packets_max, batch_max) {
+            if delivered.len() == packets_max || !self.take_in(porch) {
                 return Step::Deliver;
             }
         }

@@ -84,7 +84,10 @@ impl<P, R> Queue<P, R> {
     }
 
     pub(super) fn push_worked(&mut self, packets: &mut Vec<P>) {
-        self.worked.extend(packets.drain(..));
+        // To find out that there is nothing would cost more than to ask first.
+        if !packets.is_empty() {
+            self.worked.extend(packets.drain(..));
+        }
     }
 
     /// Whether posted packets are left of those that came in last.
@@ -120,6 +123,7 @@ impl<P, R> Queue<P, R> {
 
     /// Moves up to `packets_max` packets to `into`, if packets are what stands first; says whether there was any. What
     /// is staged is passed over by `passed_over_max` packets at most.
+    #[inline(always)]
     pub(super) fn take_packets(
         &mut self,
         into: &mut Vec<P>,
