@@ -30,6 +30,11 @@ struct Arguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=8))]
     row: Vec<u8>,
 
+    /// Of row 1, measure only this point: connections, bytes, and requests under way, as in 64x64x1; may be given several
+    /// times. The others stay as they were measured
+    #[arg(long, value_name = "POINT", value_parser = rows::echo::parse_point)]
+    point: Vec<(u32, u32, u32)>,
+
     /// How often every contestant has its turn [default: what suits the row]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
     rounds: Option<u32>,
@@ -63,6 +68,9 @@ struct Arguments {
 struct Lab {
     bench: Bench,
     contestants: Vec<Contestant>,
+    results: Results,
+    /// Of row 1; all if there are none.
+    points: Vec<(u32, u32, u32)>,
     rounds: Option<u32>,
     turn_ms: Option<u32>,
     folder: PathBuf,
@@ -90,10 +98,16 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<(), String> {
+    let results = Results::in_folder(&arguments.lab);
+    if arguments.report_only {
+        return report::write(&arguments.lab, &results);
+    }
     machine::raise_open_files();
     let lab = Lab {
         bench: Bench::new(&arguments.lab)?,
         contestants: contestants::chosen(&arguments.lab, &arguments.only),
+        results,
+        points: arguments.point.clone(),
         rounds: arguments.rounds,
         turn_ms: arguments.turn_ms,
         folder: arguments.lab.clone(),
@@ -104,14 +118,14 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     if arguments.quick {
         return rows::echo::quick(&lab);
     }
-    let results = Results::in_folder(&arguments.lab);
-    if !arguments.report_only {
-        for row in rows::ROWS {
-            if arguments.row.is_empty() || arguments.row.contains(&row.number) {
-                eprintln!("row {}: {}", row.number, row.title);
-                results.keep(row.number, (row.measure)(&lab)?)?;
-            }
+    for row in rows::ROWS {
+        let all = arguments.row.is_empty() && arguments.point.is_empty();
+        let wanted =
+            arguments.row.contains(&row.number) || (row.number == 1 && !arguments.point.is_empty());
+        if all || wanted {
+            eprintln!("row {}: {}", row.number, row.title);
+            lab.results.keep(row.number, (row.measure)(&lab)?)?;
         }
     }
-    report::write(&arguments.lab, &results)
+    report::write(&arguments.lab, &lab.results)
 }

@@ -11,6 +11,7 @@ use crate::{
     contestants::{Contestant, FLOOR, Role},
     figures::{Runs, digits, failures, named, ratio_text, rounds, table, time},
     load::Run,
+    machine::Machine,
     plot,
     server::Server,
 };
@@ -42,10 +43,23 @@ pub struct Figures {
 
 #[derive(Serialize, Deserialize)]
 pub struct Point {
+    date: String,
     pub connections: u32,
     pub bytes: u32,
     pub pipeline: u32,
     pub runs: Vec<Runs>,
+}
+
+/// Reads `64x64x1`; it has to be one of those that the row has.
+pub fn parse_point(text: &str) -> Result<(u32, u32, u32), String> {
+    let name = |(connections, bytes, pipeline)| format!("{connections}x{bytes}x{pipeline}");
+    let point = POINTS.into_iter().find(|point| name(*point) == text);
+    point.ok_or_else(|| {
+        format!(
+            "there is no such point; there are {}",
+            POINTS.map(name).join(", ")
+        )
+    })
 }
 
 pub fn cost(run: &Run) -> f64 {
@@ -61,6 +75,9 @@ fn contestants(lab: &Lab) -> Vec<&Contestant> {
 
 pub fn measure(lab: &Lab) -> Result<Value, String> {
     let (turns, turn_ms) = (lab.rounds(9), lab.turn_ms(700));
+    if !lab.points.is_empty() {
+        return measure_again(lab, turns, turn_ms);
+    }
     let points: Vec<Point> = POINTS
         .iter()
         .map(|point| measure_point(lab, &contestants(lab), *point, turns, turn_ms))
@@ -84,6 +101,23 @@ pub fn measure(lab: &Lab) -> Result<Value, String> {
     })
 }
 
+/// Measures some points again, and keeps the rest.
+fn measure_again(lab: &Lab, turns: u32, turn_ms: u32) -> Result<Value, String> {
+    let kept = lab
+        .results
+        .of(1)
+        .ok_or("row 1 has no results to keep; measure all of it")?;
+    let mut figures: Figures = from_value(&kept.figures)?;
+    for wanted in &lab.points {
+        let again = measure_point(lab, &contestants(lab), *wanted, turns, turn_ms);
+        let same = |point: &&mut Point| (point.connections, point.bytes, point.pipeline) == *wanted;
+        if let Some(point) = figures.points.iter_mut().find(same) {
+            *point = again;
+        }
+    }
+    to_value(figures)
+}
+
 fn measure_point(
     lab: &Lab,
     contestants: &[&Contestant],
@@ -94,6 +128,7 @@ fn measure_point(
     eprintln!("  {connections} connections, {bytes} bytes, {pipeline} under way");
     let words = words(connections, bytes, pipeline, turn_ms);
     Point {
+        date: Machine::now().date,
         connections,
         bytes,
         pipeline,
@@ -192,9 +227,11 @@ pub fn tell(figures: &Value, plots: &Path) -> Result<String, String> {
             String::new()
         };
         text += &format!(
-            "**{} connections, {} bytes{pipelined}** (`wharf bench ADDRESS {} --server-pid PID`)\n\n{}\n",
+            "**{} connections, {} bytes{pipelined}**, {} rounds, {} (`wharf bench ADDRESS {} --server-pid PID`)\n\n{}\n",
             point.connections,
             point.bytes,
+            point.runs.first().map_or(0, |runs| runs.runs.len()),
+            point.date,
             words(
                 point.connections,
                 point.bytes,
