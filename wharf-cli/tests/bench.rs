@@ -193,7 +193,8 @@ fn connections_that_pass_come_from_several_addresses() {
         {}
     });
     figures(&format!("{address} -n 200 -c 4 --per-connection 1"));
-    eventually("all have come", || peers.lock().unwrap().len() == 200);
+    // A few more may come: those that were connecting while others made the last requests.
+    eventually("all have come", || peers.lock().unwrap().len() >= 200);
     let addresses: HashSet<IpAddr> = peers.lock().unwrap().iter().copied().collect();
     assert!(addresses.len() >= 50, "{addresses:?}");
     assert!(addresses.iter().all(IpAddr::is_loopback));
