@@ -30,17 +30,19 @@ mod port;
 #[allow(unsafe_code)] // It is the unsafe layer.
 pub mod raw;
 mod scheduler;
+mod snapshot;
 mod sync;
 mod workers;
 
 pub use buffer::{Buffer, Payload, Pool};
-pub use driver::{DriverChoice, DriverInfo, uring_available};
+pub use driver::{DriverChoice, DriverInfo, thread_states_available, uring_available};
 pub use net::{Associate, Listener, Socket};
 pub use operation::{Completion, Connection, Done, OperationId, Refused, Wait, is_cancelled};
 pub use port::{Builder, CompletionPort};
-pub use raw::Many;
+pub use raw::{Many, blocking};
 pub use scheduler::Counts;
-pub use workers::{Workers, panic_message};
+pub use snapshot::{Snapshot, Standing, WorkerSnapshot};
+pub use workers::{Threads, Workers, panic_message};
 
 /// The README's program, so that it is compiled like any other.
 #[cfg(doctest)]

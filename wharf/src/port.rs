@@ -1,9 +1,13 @@
 //! The completion port: create, associate, wait, close. What is started on it is in the room of the operations.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use crate::{
-    Counts, DriverChoice, DriverInfo,
+    Counts, DriverChoice, DriverInfo, Snapshot,
     net::{Associate, Origin},
     operation::{Completion, OperationId, Wait},
     raw::{self, End, Many, Options, record::Records},
@@ -142,6 +146,20 @@ impl<K> CompletionPort<K> {
         self.raw().counts()
     }
 
+    /// How it and each of its threads stand. It asks the system after the threads that are in handlers, some
+    /// microseconds each: for a look now and then, or once a second.
+    pub fn snapshot(&self) -> Snapshot {
+        self.raw().snapshot()
+    }
+
+    pub(crate) fn add_crew(&self, crew: Weak<dyn raw::Crew>) {
+        self.raw().add_crew(crew);
+    }
+
+    pub(crate) fn can_hire(&self) {
+        self.raw().can_hire();
+    }
+
     /// Whether the port is closed.
     pub fn is_closed(&self) -> bool {
         self.raw().is_closed()
@@ -181,7 +199,9 @@ impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
     /// than asked, and no signal ends it.
     ///
     /// The thread counts as running from the completion on until it waits again, on this port or on another, or ends.
-    /// Threads that wait are released last in, first out; at most [`concurrency`](Self::concurrency) run.
+    /// Threads that wait are released last in, first out; at most [`concurrency`](Self::concurrency) run. One that blocks
+    /// in its handler stops counting as soon as that is noticed, which is when others would have to wait for it; or at
+    /// once, where it says so ([`blocking`](crate::blocking)).
     ///
     /// # Errors
     /// The system can't wait. None is known to happen.

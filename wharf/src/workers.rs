@@ -2,9 +2,13 @@
 
 use std::{
     any::Any,
-    io,
+    fmt, io,
+    ops::RangeInclusive,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::{self, JoinHandle, ThreadId},
     time::{Duration, Instant},
 };
@@ -12,9 +16,48 @@ use std::{
 use crate::{
     CompletionPort,
     operation::{Completion, Wait},
-    raw::deadline_after,
+    raw::{self, Hired, deadline_after},
     sync::{Condvar, Mutex},
 };
+
+/// A thread that was started since others were blocked ends after it has waited for so long in vain.
+const IDLE_MAX: Duration = Duration::from_secs(5);
+
+/// How many threads a pool has: a number, or from how many up to how many.
+///
+/// As many as the first are there from the start to the end. More are started one by one, when work waits, the port's
+/// concurrency would let it be done, and every thread is blocked in its handler; each ends again when it had nothing to
+/// do for five seconds.
+///
+/// ```
+/// use wharf::Threads;
+/// let fixed = Threads::from(3);
+/// let elastic = Threads::from(3..=64);
+/// assert_ne!(fixed, elastic);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Threads {
+    min: usize,
+    max: usize,
+}
+
+impl From<usize> for Threads {
+    fn from(threads: usize) -> Self {
+        Threads {
+            min: threads,
+            max: threads,
+        }
+    }
+}
+
+impl From<RangeInclusive<usize>> for Threads {
+    fn from(threads: RangeInclusive<usize>) -> Self {
+        Threads {
+            min: *threads.start(),
+            max: *threads.end(),
+        }
+    }
+}
 
 /// Threads that wait on a port, and call a handler with each completion, until the port is closed.
 ///
@@ -28,7 +71,7 @@ use crate::{
 /// # fn main() -> std::io::Result<()> {
 /// let port = CompletionPort::<u32>::new(0)?;
 /// let (sender, receiver) = mpsc::channel();
-/// let workers = Workers::start(&port, 3, move |_port, completion| {
+/// let workers = Workers::start(&port, 3..=64, move |_port, completion| {
 ///     let _ = sender.send(completion.key);
 /// })?;
 /// port.post(7, 0).map_err(std::io::Error::from)?;
@@ -39,50 +82,91 @@ use crate::{
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct Workers {
-    crew: Arc<Crew>,
-    threads: Vec<JoinHandle<()>>,
+pub struct Workers(Arc<Pool>);
+
+type Start = dyn Fn(usize, bool) -> io::Result<JoinHandle<()>> + Send + Sync;
+
+/// What the threads of a pool share.
+struct Pool {
+    max: usize,
+    roll: Mutex<Roll>,
+    /// A thread has ended.
+    changed: Condvar,
+    /// Starts the thread with this number; true: one that ends when it is idle. None once the port is closed.
+    start: Mutex<Option<Box<Start>>>,
+    /// A thread that was started to help has not waited yet.
+    arriving: AtomicBool,
 }
 
-/// The threads that have ended.
 #[derive(Debug, Default)]
-struct Crew {
-    ended: Mutex<Vec<ThreadId>>,
-    changed: Condvar,
+struct Roll {
+    threads: Vec<JoinHandle<()>>,
+    /// Those of them that have nothing left to do but to end.
+    ended: Vec<ThreadId>,
+    started: usize,
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Pool")
+            .field("max", &self.max)
+            .field("roll", &self.roll)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Workers {
-    /// Starts `count` threads, named `wharf-0` and so on. They end when the port is closed.
+    /// Starts a pool of `threads`, named `wharf-0` and so on: `3`, or `3..=64` for one that [may grow](Threads). They end
+    /// when the port is closed.
     ///
     /// # Errors
     /// The system's, if it can't start a thread; those that were started end when the port is closed.
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if `count` is 0.
-    pub fn start<K, F>(port: &CompletionPort<K>, count: usize, handler: F) -> io::Result<Workers>
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if `threads` is 0, or ends below its beginning.
+    pub fn start<K, F>(
+        port: &CompletionPort<K>,
+        threads: impl Into<Threads>,
+        handler: F,
+    ) -> io::Result<Workers>
     where
         K: Clone + Send + Sync + 'static,
         F: Fn(&CompletionPort<K>, Completion<K>) + Send + Sync + 'static,
     {
-        if count == 0 {
+        let Threads { min, max } = threads.into();
+        if min == 0 || max < min {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
-                "a pool of 0 workers would serve nobody; start at least 1",
+                format!(
+                    "a pool of {min} to {max} workers would serve nobody; start at least 1, and let the most be no \
+                     fewer"
+                ),
             ));
         }
-        let crew = Arc::new(Crew::default());
-        let mut threads = Vec::with_capacity(count);
-        let handler = Arc::new(handler);
-        for number in 0..count {
-            let (port, handler, ending) = (port.clone(), handler.clone(), Ending(crew.clone()));
-            let name = format!("wharf-{number}");
-            let thread = thread::Builder::new().name(name).spawn(move || {
-                work(&port, &*handler);
-                // With the last worker goes the handler; it has ended when that is gone too.
-                drop((port, handler));
-                drop(ending);
-            })?;
-            threads.push(thread);
+        let pool = Arc::new_cyclic(|pool: &Weak<Pool>| {
+            let (pool, port, handler) = (pool.clone(), port.clone(), Arc::new(handler));
+            let start = move |number, helps| {
+                let (port, handler) = (port.clone(), handler.clone());
+                let pool = pool.upgrade().expect("who starts a thread has the pool");
+                let name = format!("wharf-{number}");
+                let work = move || serve(port, pool, handler, helps);
+                thread::Builder::new().name(name).spawn(work)
+            };
+            Pool {
+                max,
+                roll: Mutex::default(),
+                changed: Condvar::new(),
+                start: Mutex::new(Some(Box::new(start))),
+                arriving: AtomicBool::new(false),
+            }
+        });
+        for _ in 0..min {
+            pool.start_one(false)?;
         }
-        Ok(Workers { crew, threads })
+        if max > min {
+            let pool: Weak<Pool> = Arc::downgrade(&pool);
+            port.add_crew(pool);
+        }
+        Ok(Workers(pool))
     }
 
     /// Waits until all of the threads have ended, which they do once the port is closed and their handlers have
@@ -99,61 +183,134 @@ impl Workers {
 
     fn join_until(self, deadline: Option<Instant>) -> Vec<String> {
         let own = thread::current().id();
-        let is_own = |thread: &JoinHandle<()>| thread.thread().id() == own;
-        let (_, others): (Vec<_>, Vec<_>) = self.threads.into_iter().partition(is_own);
-        let others_len = others.len();
-        let ended = {
-            let mut ended = self.crew.ended.lock();
-            loop {
-                let remaining =
-                    deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-                if ended.len() >= others_len || remaining.is_some_and(|time| time.is_zero()) {
-                    break ended.clone();
-                }
-                ended = self.crew.changed.wait(ended, remaining);
+        let mut roll = self.0.roll.lock();
+        loop {
+            // They have nothing left to do but to end. Not under the lock, which they may need for that.
+            let ended = roll.strike_off(|thread| thread.thread().id() != own);
+            if !ended.is_empty() {
+                drop(roll);
+                // Their handlers' panics were caught.
+                ended.into_iter().for_each(|thread| drop(thread.join()));
+                roll = self.0.roll.lock();
+                continue;
             }
-        };
-        let mut left = Vec::new();
-        for thread in others {
-            if ended.contains(&thread.thread().id()) {
-                // It has nothing left to do but to end. Its handler's panics were caught.
-                let _ = thread.join();
-            } else {
-                left.push(thread.thread().name().unwrap_or_default().to_owned());
+            let remaining =
+                deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let threads = roll.threads.iter().map(JoinHandle::thread);
+            let left: Vec<_> = threads.filter(|thread| thread.id() != own).collect();
+            if left.is_empty() || remaining.is_some_and(|time| time.is_zero()) {
+                let name = |thread: &thread::Thread| thread.name().unwrap_or_default().to_owned();
+                return left.into_iter().map(name).collect();
             }
+            roll = self.0.changed.wait(roll, remaining);
         }
-        left
+    }
+}
+
+impl Pool {
+    fn start_one(&self, helps: bool) -> io::Result<bool> {
+        let mut roll = self.roll.lock();
+        drop(roll.strike_off(JoinHandle::is_finished));
+        if roll.threads.len() - roll.ended.len() >= self.max {
+            return Ok(false);
+        }
+        let start = self.start.lock();
+        let Some(start) = &*start else {
+            return Ok(false);
+        };
+        let thread = start(roll.started, helps)?;
+        roll.started += 1;
+        roll.threads.push(thread);
+        Ok(true)
+    }
+}
+
+impl raw::Crew for Pool {
+    fn hire(&self) -> Hired {
+        if self.arriving.swap(true, Ordering::SeqCst) {
+            return Hired::OnTheWay;
+        }
+        let started = self.start_one(true).unwrap_or_else(|error| {
+            tracing::warn!(%error, "no thread for one more worker");
+            false
+        });
+        if !started {
+            self.arriving.store(false, Ordering::SeqCst);
+            return Hired::Full;
+        }
+        Hired::One
+    }
+}
+
+impl Roll {
+    /// Takes those off the list that have ended, and that `which` accepts.
+    fn strike_off(&mut self, which: impl Fn(&JoinHandle<()>) -> bool) -> Vec<JoinHandle<()>> {
+        let Roll { threads, ended, .. } = self;
+        let has_ended = |thread: &mut JoinHandle<()>| {
+            let place = ended.iter().position(|id| *id == thread.thread().id());
+            let strikes = place.filter(|_| which(thread));
+            strikes.map(|place| ended.swap_remove(place)).is_some()
+        };
+        threads.extract_if(.., has_ended).collect()
+    }
+}
+
+/// What a thread of the pool does, from its start to its end. `helps`: it ends when it is idle.
+fn serve<K, F>(port: CompletionPort<K>, pool: Arc<Pool>, handler: Arc<F>, helps: bool)
+where
+    K: Clone + Send + Sync + 'static,
+    F: Fn(&CompletionPort<K>, Completion<K>),
+{
+    let ending = Ending(pool);
+    if helps {
+        ending.0.arriving.store(false, Ordering::SeqCst);
+    }
+    let closed = work(&port, &*handler, helps.then_some(IDLE_MAX));
+    if closed {
+        // With the last worker goes the handler; it has ended when that is gone too.
+        let start = ending.0.start.lock().take();
+        drop(start);
+    }
+    drop(handler);
+    if closed {
+        drop(port);
+        drop(ending);
+    } else {
+        // There is room for another, which counts from when this one has ended.
+        drop(ending);
+        port.can_hire();
     }
 }
 
 /// Puts a thread on the list when it ends, however it ends.
-struct Ending(Arc<Crew>);
+struct Ending(Arc<Pool>);
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        self.0.ended.lock().push(thread::current().id());
+        self.0.roll.lock().ended.push(thread::current().id());
         self.0.changed.notify_all();
     }
 }
 
-fn work<K, F>(port: &CompletionPort<K>, handler: &F)
+/// Serves until the port is closed, or until the thread has been idle for so long; says whether the port is closed.
+fn work<K, F>(port: &CompletionPort<K>, handler: &F, idle_max: Option<Duration>) -> bool
 where
     K: Clone + Send + Sync + 'static,
     F: Fn(&CompletionPort<K>, Completion<K>),
 {
     loop {
-        match port.wait(None) {
+        match port.wait(idle_max) {
             Ok(Wait::Completed(completion)) => {
                 let handled = catch_unwind(AssertUnwindSafe(|| handler(port, completion)));
                 if let Err(panic) = handled {
                     tracing::error!("a handler panicked: {}", panic_message(&*panic));
                 }
             }
-            Ok(Wait::TimedOut) => {}
-            Ok(Wait::Closed) => return,
+            Ok(Wait::TimedOut) => return false,
+            Ok(Wait::Closed) => return true,
             Err(error) => {
                 tracing::error!(%error, "a worker can't wait and ends");
-                return;
+                return false;
             }
         }
     }

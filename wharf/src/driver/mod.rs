@@ -13,12 +13,17 @@
 //! |---|---|---|
 //! | [`readiness`] | epoll, edge-triggered | a system call each |
 //! | [`uring`] | the same | one `io_uring_enter` for many, on registered descriptors |
+//!
+//! [`threads`] asks the kernel after the threads of this process.
 
 mod calls;
 mod readiness;
+mod threads;
 mod uring;
 
 pub(crate) use calls::{choose_port_late, unacknowledged};
+pub use threads::thread_states_available;
+pub(crate) use threads::{Probe, coarse_now_ns, current_thread};
 
 use std::{fmt, io, net::SocketAddr, os::fd::OwnedFd, ptr::NonNull, time::Duration};
 

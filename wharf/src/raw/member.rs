@@ -7,25 +7,28 @@ use std::{
     cell::Cell,
     ptr,
     sync::{Arc, Weak},
+    thread,
 };
 
-use super::{Port, Queued, Ready, transfer::Pending};
+use super::{Port, Queued, Ready, transfer::Attempts};
 use crate::{
-    driver::{Events, Transfer},
-    scheduler::{Parker, Standing, Visit},
+    driver::{Events, coarse_now_ns, current_thread},
+    scheduler::{Visit, Worker},
     sync,
 };
 
 /// One thread's membership of a port. Boxed, so that taking it costs a pointer.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Member {
     port: Weak<Port>,
-    pub standing: Standing,
-    pub parker: sync::Arc<Parker>,
+    /// Its place there; none before the first wait.
+    seat: Option<usize>,
+    pub worker: sync::Arc<Worker>,
     pub visit: Visit<Queued, Ready>,
     pub events: Events,
-    pub pending: Vec<Pending>,
-    pub transfers: Vec<Transfer>,
+    pub attempts: Attempts,
+    /// It took packets, and has not come back for the next.
+    pub runs: bool,
     /// It runs, and the last packet that it took was a posted one.
     pub took_posted: bool,
     /// Packets delivered since the kernel was last looked at.
@@ -39,35 +42,61 @@ thread_local! {
 }
 
 impl Member {
-    /// This thread's membership of `port`; it leaves any other port.
-    pub(super) fn enter(port: &Arc<Port>) -> Box<Member> {
+    fn new() -> Member {
+        let thread = thread::current();
+        let worker = Worker::new(current_thread(), thread.name().unwrap_or_default());
+        Member {
+            port: Weak::new(),
+            seat: None,
+            worker: sync::Arc::new(worker),
+            visit: Visit::default(),
+            events: Events::default(),
+            attempts: Attempts::default(),
+            runs: false,
+            took_posted: false,
+            delivered: 0,
+        }
+    }
+
+    /// This thread's membership of `port`, and its seat there; it leaves any other port.
+    pub(super) fn enter(port: &Arc<Port>) -> (Box<Member>, usize) {
         RUNNING_ON.set(ptr::null());
-        let mut member = MEMBER.take().unwrap_or_default();
+        let mut member = MEMBER.take().unwrap_or_else(|| Box::new(Member::new()));
+        member.runs = false;
         if !ptr::eq(member.port.as_ptr(), Arc::as_ptr(port)) {
             member.leave();
             member.port = Arc::downgrade(port);
         }
-        member
+        let seat = *member
+            .seat
+            .get_or_insert_with(|| port.scheduler.join(&member.worker));
+        (member, seat)
     }
 
     /// Keeps the membership until the next wait.
     pub(super) fn keep(self: Box<Self>) {
-        if self.standing == Standing::Running {
+        if self.runs {
             RUNNING_ON.set(self.port.as_ptr());
         }
         MEMBER.set(Some(self));
     }
 
+    /// It takes so many packets to its handler.
+    #[inline]
+    pub(super) fn takes(&mut self, packets: usize) {
+        self.runs = true;
+        self.delivered = self.delivered.saturating_add(packets as u32);
+        self.worker.took(packets, coarse_now_ns());
+    }
+
     fn leave(&mut self) {
-        if self.standing == Standing::Away {
-            return;
-        }
         self.took_posted = false;
-        if let Some(port) = self.port.upgrade() {
-            let release = port.scheduler.leave(&mut self.standing, &self.parker);
+        if let Some(seat) = self.seat.take()
+            && let Some(port) = self.port.upgrade()
+        {
+            let release = port.scheduler.leave(seat);
             port.release(release);
         }
-        self.standing = Standing::Away;
     }
 }
 
@@ -83,4 +112,57 @@ pub(super) fn runs_on(port: &Port) -> bool {
     RUNNING_ON
         .try_with(|running| ptr::eq(running.get(), port))
         .unwrap_or(false)
+}
+
+/// Does what may block, and lets another thread have this one's place meanwhile.
+///
+/// A port finds out by itself that a thread of its pool is blocked in its handler, but that takes some hundred
+/// microseconds, needs `/proc`, and comes only after others have waited. Said beforehand, it costs two short locks: a
+/// thread that waits for its port is released at once if there is work for it, or another is started where the
+/// [pool](crate::Workers) may grow. When `work` is done the thread counts as running again, so that for a moment more
+/// may run than the port's concurrency: until one of them next waits.
+///
+/// In a thread that is in no handler, this just does the work. Panics pass through.
+///
+/// ```
+/// # let (sender, receiver) = std::sync::mpsc::channel();
+/// # sender.send(7).unwrap();
+/// // In a handler:
+/// let answer = wharf::blocking(|| receiver.recv());
+/// # assert_eq!(answer, Ok(7));
+/// ```
+pub fn blocking<T>(work: impl FnOnce() -> T) -> T {
+    let _place = Lent::of_this_thread();
+    work()
+}
+
+/// This thread's place, while another may have it.
+struct Lent {
+    port: Arc<Port>,
+    seat: usize,
+    turn: u64,
+}
+
+impl Lent {
+    fn of_this_thread() -> Option<Lent> {
+        if RUNNING_ON
+            .try_with(Cell::get)
+            .is_ok_and(<*const _>::is_null)
+        {
+            return None;
+        }
+        let member = MEMBER.try_with(Cell::take).ok()??;
+        let (port, seat) = (member.port.upgrade(), member.seat);
+        MEMBER.set(Some(member));
+        let (port, seat) = (port?, seat?);
+        let (turn, release) = port.scheduler.begin_blocking(seat)?;
+        port.release(release);
+        Some(Lent { port, seat, turn })
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.port.scheduler.end_blocking(self.seat, self.turn);
+    }
 }

@@ -34,15 +34,16 @@ mod overlapped;
 mod parcel;
 mod port;
 pub(crate) mod record;
-
 mod side;
 mod table;
 mod transfer;
 mod wait;
+mod watcher;
 
 use std::{io, ptr::NonNull};
 
 pub use crate::driver::RawBuffer;
+pub use member::blocking;
 pub use overlapped::{Accepted, Buffers, Overlapped, Provider, Request};
 use overlapped::{Direction, Status};
 use parcel::Parcel;
@@ -51,6 +52,7 @@ pub use port::{OperationId, Options, Port};
 pub use table::{Handle, Kind};
 pub(crate) use wait::End;
 pub use wait::Many;
+pub(crate) use watcher::{Crew, Hired};
 
 /// One completed operation, or one posted packet.
 #[derive(Debug)]

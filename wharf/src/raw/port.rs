@@ -1,11 +1,11 @@
 //! The port: handles, operations, posted packets, timers, and the end of it all.
 
 use std::{
-    io,
+    fmt, io,
     os::fd::{AsRawFd, OwnedFd},
     ptr::NonNull,
     sync::{
-        Arc, Once,
+        Arc, Once, Weak,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
@@ -20,10 +20,12 @@ use super::{
     side::Found,
     table::{Entry, Table},
     transfer::Pending,
+    watcher::{Crew, Hired, Watcher},
 };
 use crate::{
-    driver::{self, Driver, DriverChoice, DriverInfo, Transfer},
-    scheduler::{Counts, Refused, Release, Scheduler, timers::Timers},
+    driver::{self, Driver, DriverChoice, DriverInfo, Events, Probe, Transfer, coarse_now_ns},
+    scheduler::{Counts, Place, Refused, Release, Scheduler, Visit, timers::Timers},
+    snapshot::{Snapshot, Standing, WorkerSnapshot},
     sync::{Condvar, Mutex, MutexGuard},
 };
 
@@ -70,7 +72,6 @@ impl OperationId {
 }
 
 /// A completion port. See the [layer](super).
-#[derive(Debug)]
 pub struct Port {
     pub(super) driver: Box<dyn Driver>,
     info: DriverInfo,
@@ -86,6 +87,21 @@ pub struct Port {
     settling: (Mutex<()>, Condvar),
     /// A thread may linger for posted packets: there is another processor for who posts them.
     pub(super) lingers: bool,
+    watcher: Watcher,
+    /// Pools that may grow.
+    crews: Mutex<Vec<Weak<dyn Crew>>>,
+    /// For the watcher.
+    weak: Weak<Port>,
+}
+
+impl fmt::Debug for Port {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Port")
+            .field("driver", &self.info.name)
+            .field("counts", &self.counts())
+            .finish_non_exhaustive()
+    }
 }
 
 /// What follows from lining up an operation.
@@ -113,8 +129,8 @@ impl Port {
             static SAID: Once = Once::new();
             SAID.call_once(|| tracing::warn!("{reason}; falling back to the readiness driver"));
         }
-        let scheduler = Scheduler::new(concurrency, driver.batch_max());
-        Ok(Arc::new(Port {
+        let scheduler = Scheduler::new(concurrency, driver.batch_max(), coarse_now_ns);
+        Ok(Arc::new_cyclic(|weak| Port {
             driver,
             info,
             scheduler,
@@ -125,6 +141,9 @@ impl Port {
             reserved: AtomicUsize::new(0),
             settling: (Mutex::new(()), Condvar::new()),
             lingers: processors > 1,
+            watcher: Watcher::default(),
+            crews: Mutex::new(Vec::new()),
+            weak: weak.clone(),
         }))
     }
 
@@ -141,6 +160,85 @@ impl Port {
     /// How threads and packets stand.
     pub fn counts(&self) -> Counts {
         self.scheduler.counts()
+    }
+
+    /// How the port and its threads stand. It asks the system after each thread that is in a handler, so it is for
+    /// those who look now and then.
+    pub fn snapshot(&self) -> Snapshot {
+        if self.scheduler.would_hold_up() {
+            // What nobody watches for waits too.
+            self.bring_in(&mut Events::default(), &mut Visit::default());
+        }
+        let seats = self.scheduler.seats();
+        let mut counts = self.counts();
+        let now_ns = coarse_now_ns();
+        let since = |since_ns: u64| Duration::from_nanos(now_ns.saturating_sub(since_ns));
+        let oldest = self.scheduler.oldest_since_ns().map(since);
+        let mut workers = Vec::with_capacity(seats.len());
+        for (suspect, place) in seats {
+            let worker = &suspect.worker;
+            let standing = match place {
+                Place::Away => Standing::Away,
+                // Not noticed yet, since nobody had to wait for its place.
+                Place::Running if Probe::of(worker.thread).is_asleep().unwrap_or(false) => {
+                    counts.running = counts.running.saturating_sub(1);
+                    counts.blocked += 1;
+                    Standing::Blocked
+                }
+                Place::Running | Place::Released => Standing::Running,
+                Place::Blocked => Standing::Blocked,
+                Place::Watching => Standing::Watching,
+                Place::Parked => Standing::Parked,
+            };
+            workers.push(WorkerSnapshot {
+                name: worker.name.to_string(),
+                standing,
+                since: since(worker.since_ns()),
+                packets: worker.packets(),
+            });
+        }
+        Snapshot {
+            counts,
+            oldest,
+            workers,
+        }
+    }
+
+    /// From now on this crew may be asked for more threads.
+    pub(crate) fn add_crew(&self, crew: Weak<dyn Crew>) {
+        self.crews.lock().push(crew);
+        self.can_hire();
+    }
+
+    /// A crew that was full is not any more.
+    pub(crate) fn can_hire(&self) {
+        // Under the lock of `hire`, so that its finding that all are full is not older.
+        let release = {
+            let _crews = self.crews.lock();
+            self.scheduler.set_can_grow(true)
+        };
+        self.release(release);
+    }
+
+    /// Has a thread started, by any crew that may. Says whether one was.
+    pub(super) fn hire(&self) -> bool {
+        let mut crews = self.crews.lock();
+        crews.retain(|crew| crew.strong_count() > 0);
+        let mut full = true;
+        for crew in crews.iter().filter_map(Weak::upgrade) {
+            match crew.hire() {
+                Hired::One => return true,
+                Hired::OnTheWay => full = false,
+                Hired::Full => {}
+            }
+        }
+        let release = match full {
+            true => self.scheduler.set_can_grow(false),
+            false => Release::Nobody,
+        };
+        drop(crews);
+        self.release(release);
+        false
     }
 
     /// Whether the port is closed.
@@ -581,7 +679,7 @@ impl Port {
     ///
     /// 1. From now on nothing is started, associated or posted, and every wait answers that the port is closed.
     /// 2. Timers and operations are cancelled, and handles closed.
-    /// 3. The last transfers end: they never block, so this is soon.
+    /// 3. The last transfers end: they never block, so this is soon. So does the watcher.
     /// 4. What is left on the queue is returned.
     ///
     /// What is started meanwhile is refused, or cancelled with the rest. A second call, or one from another thread
@@ -617,6 +715,7 @@ impl Port {
             settling = self.settling.1.wait(settling, None);
         }
         drop(settling);
+        self.watcher.end();
         queued
     }
 
@@ -695,8 +794,9 @@ impl Port {
     pub(super) fn release(&self, release: Release) {
         match release {
             Release::Nobody => {}
-            Release::Watcher => self.driver.wake(),
-            Release::Parked(parker) => parker.release(),
+            Release::Watching => self.driver.wake(),
+            Release::Parked(worker) => worker.parker.release(),
+            Release::CallWatcher => self.watcher.call(&self.weak),
         }
     }
 }

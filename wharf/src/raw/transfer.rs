@@ -31,6 +31,13 @@ pub(super) struct Pending {
     provider: Option<&'static Provider>,
 }
 
+/// The attempts of one batch. Reused, so that a batch allocates nothing.
+#[derive(Debug, Default)]
+pub(super) struct Attempts {
+    pending: Vec<Pending>,
+    transfers: Vec<Transfer>,
+}
+
 /// Where the results of attempts go: into the visit of a waiting thread, or straight to the scheduler.
 pub(super) trait Results {
     /// An operation ended and is to be reported.
@@ -67,6 +74,31 @@ enum End {
 }
 
 impl Port {
+    /// Makes one attempt for each side of the batch, which is empty afterwards.
+    pub(super) fn work(
+        &self,
+        batch: &mut Vec<Ready>,
+        attempts: &mut Attempts,
+        results: &mut impl Results,
+    ) {
+        for ready in batch.drain(..) {
+            if let Some((pending, transfer)) = self.begin(ready) {
+                if matches!(transfer.outcome, Outcome::Untried) {
+                    attempts.pending.push(pending);
+                    attempts.transfers.push(transfer);
+                } else {
+                    self.finish(pending, transfer.outcome, results);
+                }
+            }
+        }
+        // SAFETY: the sides are busy, so their descriptors stay open, and the memory is that of operations, which
+        // their starters left to us.
+        unsafe { self.driver.transfer(&mut attempts.transfers) };
+        for (pending, transfer) in attempts.pending.drain(..).zip(attempts.transfers.drain(..)) {
+            self.finish(pending, transfer.outcome, results);
+        }
+    }
+
     /// Takes a ready side off the queue: what is to be transferred, if anything still is.
     pub(super) fn begin(&self, ready: Ready) -> Option<(Pending, Transfer)> {
         let mut entry = self.table.lock(ready.handle)?;

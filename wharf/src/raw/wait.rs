@@ -5,7 +5,7 @@
 //! carries the results of the last step and fetches the next.
 
 use std::{
-    hint, io,
+    hint, io, mem,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -14,8 +14,8 @@ use super::{
     Answer, Direction, Handle, Packet, Port, Queued, Ready, member::Member, port::deadline_after,
 };
 use crate::{
-    driver::{Event, Outcome},
-    scheduler::Step,
+    driver::{Event, Events, coarse_now_ns},
+    scheduler::{Step, Visit},
 };
 
 /// After so many packets in a row the kernel is looked at even though work is queued, so that timers and new
@@ -53,12 +53,12 @@ impl Port {
         self: &Arc<Self>,
         timeout: Option<Duration>,
     ) -> io::Result<Result<Queued, End>> {
-        let mut member = Member::enter(self);
-        if let Some(packet) = self.run_on(&mut member) {
+        let (mut member, seat) = Member::enter(self);
+        if let Some(packet) = self.run_on(&mut member, seat) {
             member.keep();
             return Ok(Ok(packet));
         }
-        let end = self.run(&mut member, timeout, 1);
+        let end = self.run(&mut member, seat, timeout, 1);
         let packet = member.visit.delivered.pop();
         let posted = member.visit.posted;
         member.keep();
@@ -96,9 +96,9 @@ impl Port {
                 "a wait for 0 packets would wait for ever; ask for at least 1",
             ));
         }
-        let mut member = Member::enter(self);
-        let end = self.run(&mut member, timeout, max);
-        let mut delivered = std::mem::take(&mut member.visit.delivered);
+        let (mut member, seat) = Member::enter(self);
+        let end = self.run(&mut member, seat, timeout, max);
+        let mut delivered = mem::take(&mut member.visit.delivered);
         let count = delivered.len();
         each(delivered.drain(..));
         member.visit.delivered = delivered;
@@ -116,12 +116,12 @@ impl Port {
 
     /// The short way from one posted packet to the next.
     #[inline(always)]
-    fn run_on(&self, member: &mut Member) -> Option<Queued> {
+    fn run_on(&self, member: &mut Member, seat: usize) -> Option<Queued> {
         if !member.took_posted || self.must_look(member) {
             return None;
         }
-        let packet = self.scheduler.take_posted()?;
-        member.delivered = member.delivered.saturating_add(1);
+        let packet = self.scheduler.take_posted(seat)?;
+        member.takes(1);
         Some(packet)
     }
 
@@ -133,6 +133,7 @@ impl Port {
     fn run(
         &self,
         member: &mut Member,
+        seat: usize,
         timeout: Option<Duration>,
         max: usize,
     ) -> io::Result<Result<(), End>> {
@@ -141,39 +142,42 @@ impl Port {
         if self.must_look(member) {
             self.look(member, Some(Duration::ZERO))?;
         }
-        if std::mem::take(&mut member.took_posted)
-            && self.lingers
-            && timeout != Some(Duration::ZERO)
-        {
+        if mem::take(&mut member.took_posted) && self.lingers && timeout != Some(Duration::ZERO) {
             self.linger();
         }
         loop {
-            let (step, release) =
-                self.scheduler
-                    .visit(&mut member.standing, &member.parker, &mut member.visit, max);
+            let (step, release) = self.scheduler.visit(seat, &mut member.visit, max);
             self.release(release);
             match step {
                 Step::Deliver => {
-                    let delivered = member.visit.delivered.len() as u32;
-                    member.delivered = member.delivered.saturating_add(delivered);
+                    member.takes(member.visit.delivered.len());
                     member.took_posted = member.visit.posted > 0;
                     return Ok(Ok(()));
                 }
-                Step::Work => self.work(member),
+                Step::Work => {
+                    let mut batch = mem::take(&mut member.visit.batch);
+                    self.work(&mut batch, &mut member.attempts, &mut member.visit);
+                    member.visit.batch = batch;
+                }
                 Step::Watch => {
+                    member.worker.stands_since(coarse_now_ns());
                     let result = self.look(member, remaining(deadline));
                     if result.is_err() {
-                        let release = self.scheduler.leave(&mut member.standing, &member.parker);
+                        let release = self.scheduler.give_up(seat);
                         self.release(release);
                     }
                     result?;
                     member.visit.expired = is_over(deadline);
                 }
                 Step::Park => {
-                    member.parker.park(remaining(deadline));
+                    member.worker.stands_since(coarse_now_ns());
+                    member.worker.parker.park(remaining(deadline));
                     member.visit.expired = is_over(deadline);
                 }
-                Step::TimedOut => return Ok(Err(End::TimedOut)),
+                Step::TimedOut => {
+                    member.worker.stands_since(coarse_now_ns());
+                    return Ok(Err(End::TimedOut));
+                }
                 Step::Closed => {
                     self.settle();
                     return Ok(Err(End::Closed));
@@ -196,40 +200,43 @@ impl Port {
         }
     }
 
-    /// Makes one attempt for each side of the batch.
-    fn work(&self, member: &mut Member) {
-        let mut batch = std::mem::take(&mut member.visit.batch);
-        for ready in batch.drain(..) {
-            if let Some((pending, transfer)) = self.begin(ready) {
-                if matches!(transfer.outcome, Outcome::Untried) {
-                    member.pending.push(pending);
-                    member.transfers.push(transfer);
-                } else {
-                    self.finish(pending, transfer.outcome, &mut member.visit);
-                }
-            }
-        }
-        member.visit.batch = batch;
-        // SAFETY: the sides are busy, so their descriptors stay open, and the memory is that of operations, which
-        // their starters left to us.
-        unsafe { self.driver.transfer(&mut member.transfers) };
-        for (pending, transfer) in member.pending.drain(..).zip(member.transfers.drain(..)) {
-            self.finish(pending, transfer.outcome, &mut member.visit);
-        }
+    fn look(&self, member: &mut Member, timeout: Option<Duration>) -> io::Result<()> {
+        member.delivered = 0;
+        self.harvest(&mut member.events, &mut member.visit, timeout)
     }
 
     /// Looks at the kernel, for `timeout` at most, and notes what became ready.
-    fn look(&self, member: &mut Member, timeout: Option<Duration>) -> io::Result<()> {
-        member.delivered = 0;
-        self.driver.wait(&mut member.events, timeout)?;
-        member.visit.woken |= member.events.woken;
-        if member.events.timer {
-            self.fire_timers(&mut member.visit.due);
+    fn harvest(
+        &self,
+        events: &mut Events,
+        visit: &mut Visit<Queued, Ready>,
+        timeout: Option<Duration>,
+    ) -> io::Result<()> {
+        self.driver.wait(events, timeout)?;
+        visit.woken |= events.woken;
+        if events.timer {
+            self.fire_timers(&mut visit.due);
         }
-        for event in &member.events.list {
-            self.note(event, &mut member.visit.ready);
+        for event in &events.list {
+            self.note(event, &mut visit.ready);
         }
         Ok(())
+    }
+
+    /// Brings what stands ready in the kernel to the queue, while all who could come for it are in their handlers. Says
+    /// whether there was anything.
+    pub(super) fn bring_in(&self, events: &mut Events, visit: &mut Visit<Queued, Ready>) -> bool {
+        if !self.scheduler.watches() {
+            return false;
+        }
+        // None is known to fail. Whoever waits next would see it too.
+        let _ = self.harvest(events, visit, Some(Duration::ZERO));
+        let any = visit.woken || !visit.due.is_empty() || !visit.ready.is_empty();
+        if any {
+            let release = self.scheduler.bring(visit);
+            self.release(release);
+        }
+        any
     }
 
     fn note(&self, event: &Event, ready: &mut Vec<Ready>) {

@@ -1,20 +1,47 @@
-//! The gate and the waiters: how many threads run, and which of the others is released next.
+//! The gate and the waiters: how many threads run, which of the others is released next, and who is blocked.
 //!
 //! At most `concurrency` threads run. The others wait, and are released last in, first out, so that warm threads
 //! stay warm. A waiter waits in one of two places: as many as could run at once watch the kernel, where each new
 //! event releases one of them without a detour; the rest sleep on their parkers. Linux wakes the threads in
 //! `epoll_wait` last in, first out as well (`ep_poll` adds an exclusive waiter at the head of its list), so the
 //! order holds in both places.
+//!
+//! Each thread that has visited has a [`Seat`]. Where a thread stands is written there and nowhere else, always under
+//! the scheduler's lock: by the thread itself when it visits, and by others when they release it or find it blocked.
 
-use super::{Parker, Standing, Step};
+use slab::Slab;
+
+use super::{Step, Worker};
 use crate::sync::Arc;
 
-#[derive(Debug)]
-pub(super) enum Waiter {
-    /// In the kernel. Watchers are alike: the kernel chooses among them.
+/// Where a thread stands towards the port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Not counted anywhere: it is not waiting and holds nothing.
+    Away,
+    /// Counted as running: in a handler, or doing work that the scheduler gave it.
+    Running,
+    /// It ran, and is blocked in its handler: counted as blocked until it comes back, or is seen to run again.
+    Blocked,
+    /// Waiting in the kernel, where new readiness shows first.
     Watching,
-    /// On its parker.
-    Parked(Arc<Parker>),
+    /// Waiting on its parker.
+    Parked,
+    /// Counted as running: it was parked, is released, and has not come yet.
+    Released,
+}
+
+/// One thread's place at the port.
+#[derive(Debug)]
+pub(super) struct Seat {
+    pub worker: Arc<Worker>,
+    pub place: Place,
+    /// Which of all visits to this port was its last: as long as it stays the same, the thread is where it was.
+    pub turn: u64,
+    /// Its turn when the watcher last looked.
+    pub seen: u64,
+    /// It said itself that it would block, and says when it is back.
+    pub said_so: bool,
 }
 
 #[derive(Debug)]
@@ -22,13 +49,26 @@ pub(super) struct Gate {
     concurrency: usize,
     running: usize,
     running_max: usize,
-    /// Oldest first; released from the end.
-    waiters: Vec<Waiter>,
+    blocked: usize,
+    seats: Slab<Seat>,
+    /// The seats of those who wait, oldest first; released from the end.
+    waiters: Vec<usize>,
     watching: usize,
     /// There is something to watch the kernel for.
     watchable: bool,
     /// A wake is on its way to the watchers and none of them has reported it yet.
     wake_pending: bool,
+    turns: u64,
+    /// How often a thread was let run, and how often one went to watch the kernel, ever.
+    admissions: u64,
+    watches: u64,
+}
+
+/// Whom [`Gate::release`] chose.
+pub(super) enum Chosen {
+    /// One of those in the kernel, which chooses among them.
+    Watching,
+    Parked(Arc<Worker>),
 }
 
 impl Gate {
@@ -37,10 +77,15 @@ impl Gate {
             concurrency,
             running: 0,
             running_max: 0,
+            blocked: 0,
+            seats: Slab::new(),
             waiters: Vec::new(),
             watching: 0,
             watchable: false,
             wake_pending: false,
+            turns: 0,
+            admissions: 0,
+            watches: 0,
         }
     }
 
@@ -56,47 +101,113 @@ impl Gate {
         self.running_max
     }
 
+    pub(super) fn blocked(&self) -> usize {
+        self.blocked
+    }
+
     pub(super) fn waiting(&self) -> usize {
         self.waiters.len()
     }
 
-    /// Undoes what `standing` counted for. `woken`: the thread consumed the watchers' wake.
-    pub(super) fn withdraw(&mut self, standing: Standing, parker: &Arc<Parker>, woken: bool) {
+    /// How often a thread was let run.
+    pub(super) fn admissions(&self) -> u64 {
+        self.admissions
+    }
+
+    /// How often a thread went to watch the kernel; none if nobody watches now.
+    pub(super) fn watches(&self) -> Option<u64> {
+        (self.watching == 0).then_some(self.watches)
+    }
+
+    pub(super) fn seats(&self) -> &Slab<Seat> {
+        &self.seats
+    }
+
+    pub(super) fn seats_mut(&mut self) -> &mut Slab<Seat> {
+        &mut self.seats
+    }
+
+    /// Gives a thread a seat.
+    pub(super) fn join(&mut self, worker: Arc<Worker>) -> usize {
+        self.seats.insert(Seat {
+            worker,
+            place: Place::Away,
+            turn: self.turns,
+            seen: 0,
+            said_so: false,
+        })
+    }
+
+    /// Takes a seat back; the thread counts for nothing any more.
+    pub(super) fn leave(&mut self, seat: usize) {
+        self.withdraw(seat, false);
+        self.seats.remove(seat);
+    }
+
+    /// Undoes what a thread counted for: it visits. `woken`: it consumed the wake of those who watch.
+    pub(super) fn withdraw(&mut self, seat: usize, woken: bool) {
         if woken {
-            self.wake_pending = false;
+            self.note_wake();
         }
-        match standing {
-            Standing::Away => {}
-            Standing::Running => self.running -= 1,
-            Standing::Watching => {
-                let index = self.last_index(|waiter| matches!(waiter, Waiter::Watching));
-                self.waiters.remove(index.expect("a watcher is listed"));
+        match self.seats[seat].place {
+            Place::Away => {}
+            Place::Running | Place::Released => self.running -= 1,
+            Place::Blocked => self.blocked -= 1,
+            Place::Watching => {
+                self.unlist(seat);
                 self.watching -= 1;
             }
-            Standing::Parked => {
-                let own = |waiter: &Waiter| matches!(waiter, Waiter::Parked(other) if Arc::ptr_eq(other, parker));
-                match self.last_index(own) {
-                    Some(index) => {
-                        self.waiters.remove(index);
-                    }
-                    // Whoever took it off the list counted it as running on its behalf.
-                    None => self.running -= 1,
-                }
-            }
+            Place::Parked => self.unlist(seat),
         }
+        let seat_of = &mut self.seats[seat];
+        seat_of.place = Place::Away;
+        seat_of.said_so = false;
+        self.turn(seat);
+    }
+
+    /// The wake of those who watch was taken.
+    pub(super) fn note_wake(&mut self) {
+        self.wake_pending = false;
+    }
+
+    fn unlist(&mut self, seat: usize) {
+        let index = self.waiters.iter().rposition(|waiter| *waiter == seat);
+        self.waiters.remove(index.expect("a waiter is listed"));
+    }
+
+    fn turn(&mut self, seat: usize) {
+        self.turns += 1;
+        self.seats[seat].turn = self.turns;
+    }
+
+    /// A running thread runs on, if it may: not one that is thought to be blocked, nor while more run than should.
+    #[inline]
+    pub(super) fn runs_on(&mut self, seat: usize) -> bool {
+        if self.seats[seat].place != Place::Running || self.running > self.concurrency {
+            return false;
+        }
+        self.turn(seat);
+        self.admissions += 1;
+        true
     }
 
     /// Lets the calling thread run, if there is room.
-    pub(super) fn admit(&mut self) -> bool {
+    pub(super) fn admit(&mut self, seat: usize) -> bool {
         let room = self.has_room();
         if room {
-            self.running += 1;
-            self.running_max = self.running_max.max(self.running);
+            self.seats[seat].place = Place::Running;
+            self.admissions += 1;
+            self.count_running();
         }
         room
     }
 
-    fn has_room(&self) -> bool {
+    fn count_running(&mut self) {
+        self.running += 1;
+        self.running_max = self.running_max.max(self.running);
+    }
+
+    pub(super) fn has_room(&self) -> bool {
         self.running < self.concurrency
     }
 
@@ -110,21 +221,50 @@ impl Gate {
     }
 
     /// Lists the calling thread as a waiter, and says where it is to wait.
-    pub(super) fn wait(&mut self, parker: &Arc<Parker>) -> Step {
+    pub(super) fn wait(&mut self, seat: usize) -> Step {
+        self.waiters.push(seat);
         if self.has_place_to_watch() {
             self.watching += 1;
-            self.waiters.push(Waiter::Watching);
+            self.watches += 1;
+            self.seats[seat].place = Place::Watching;
             Step::Watch
         } else {
-            self.waiters.push(Waiter::Parked(parker.clone()));
+            self.seats[seat].place = Place::Parked;
             Step::Park
         }
     }
 
-    /// Chooses the waiter to release, if one should be: for work that waits, for a free place among the
-    /// watchers, or since the port closed.
+    /// A running thread that has not visited since `turn` is blocked: its place is another's. Says whether that was so.
+    pub(super) fn block(&mut self, seat: usize, turn: u64) -> bool {
+        let holds = self.is_at(seat, turn, Place::Running);
+        if holds {
+            self.seats[seat].place = Place::Blocked;
+            self.running -= 1;
+            self.blocked += 1;
+        }
+        holds
+    }
+
+    /// A blocked thread that has not visited since `turn` runs again, and counts as such, whatever the gate says.
+    pub(super) fn resume(&mut self, seat: usize, turn: u64) {
+        if self.is_at(seat, turn, Place::Blocked) {
+            self.seats[seat].place = Place::Running;
+            self.seats[seat].said_so = false;
+            self.blocked -= 1;
+            self.count_running();
+        }
+    }
+
+    /// Turns are never used twice, so a seat that is another's by now is not mistaken for what it was.
+    fn is_at(&self, seat: usize, turn: u64, place: Place) -> bool {
+        let seat = self.seats.get(seat);
+        seat.is_some_and(|seat| seat.turn == turn && seat.place == place)
+    }
+
+    /// Chooses the waiter to release, if one should be: for work that waits, for a free place among those who watch, or
+    /// since the port closed.
     #[inline]
-    pub(super) fn release(&mut self, work: bool, closed: bool) -> Option<Waiter> {
+    pub(super) fn release(&mut self, work: bool, closed: bool) -> Option<Chosen> {
         if closed {
             return self.release_last();
         }
@@ -135,10 +275,9 @@ impl Gate {
             return self.release_last();
         }
         if self.has_place_to_watch() {
-            let index = self.last_index(|waiter| matches!(waiter, Waiter::Parked(_)))?;
-            // Its place, until it comes.
-            self.running += 1;
-            return Some(self.waiters.remove(index));
+            let is_parked = |waiter: &usize| self.seats[*waiter].place == Place::Parked;
+            let index = self.waiters.iter().rposition(is_parked)?;
+            return Some(self.release_parked(index));
         }
         None
     }
@@ -146,30 +285,34 @@ impl Gate {
     /// Whether somebody would be released, were there work.
     pub(super) fn would_release(&self) -> bool {
         self.has_room()
-            && match self.waiters.last() {
+            && match self.last_place() {
                 None => false,
-                Some(Waiter::Watching) => !self.wake_pending,
-                Some(Waiter::Parked(_)) => true,
+                Some(Place::Watching) => !self.wake_pending,
+                Some(_) => true,
             }
     }
 
-    fn release_last(&mut self) -> Option<Waiter> {
-        match self.waiters.last()? {
-            Waiter::Watching if self.wake_pending => None,
-            // It stays listed until it reports: an event may wake another watcher than the one that is meant.
-            Waiter::Watching => {
+    fn last_place(&self) -> Option<Place> {
+        self.waiters.last().map(|seat| self.seats[*seat].place)
+    }
+
+    fn release_last(&mut self) -> Option<Chosen> {
+        match self.last_place()? {
+            Place::Watching if self.wake_pending => None,
+            // It stays listed until it reports: an event may wake another thread than the one that is meant.
+            Place::Watching => {
                 self.wake_pending = true;
-                Some(Waiter::Watching)
+                Some(Chosen::Watching)
             }
-            Waiter::Parked(_) => {
-                // Its place, until it comes.
-                self.running += 1;
-                self.waiters.pop()
-            }
+            _ => Some(self.release_parked(self.waiters.len() - 1)),
         }
     }
 
-    fn last_index(&self, which: impl Fn(&Waiter) -> bool) -> Option<usize> {
-        self.waiters.iter().rposition(which)
+    /// The place is its own until it comes.
+    fn release_parked(&mut self, index: usize) -> Chosen {
+        let seat = self.waiters.remove(index);
+        self.running += 1;
+        self.seats[seat].place = Place::Released;
+        Chosen::Parked(self.seats[seat].worker.clone())
     }
 }

@@ -8,6 +8,7 @@
 //! The scheduler is generic: `P` is a completed packet, to be handed to a worker; `R` is ready work, which
 //! becomes packets once somebody has done it. It orders both and looks into neither.
 
+mod age;
 mod gate;
 #[cfg(all(test, loom))]
 mod model;
@@ -17,28 +18,19 @@ mod queue;
 #[cfg(all(test, not(loom)))]
 mod tests;
 pub(crate) mod timers;
+mod watcher;
+mod worker;
 
-use gate::{Gate, Waiter};
+pub(crate) use gate::Place;
+use gate::{Chosen, Gate};
 pub(crate) use parker::Parker;
 use porch::Porch;
 pub(crate) use porch::Refused;
 use queue::Queue;
+pub(crate) use watcher::{Duty, Suspect, Watch};
+pub(crate) use worker::Worker;
 
 use crate::sync::{Arc, AtomicBool, AtomicUsize, Mutex, Ordering};
-
-/// How a thread stands towards the port between two visits to the scheduler.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Standing {
-    /// Not counted anywhere: it is not waiting and holds nothing.
-    #[default]
-    Away,
-    /// Counted as running: in a handler, or doing work that the scheduler gave it.
-    Running,
-    /// Waiting in the kernel, where new readiness shows first.
-    Watching,
-    /// Waiting on its [`Parker`].
-    Parked,
-}
 
 /// What a thread is to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,10 +54,12 @@ pub(crate) enum Step {
 #[must_use = "a release that is not carried out leaves a worker asleep beside work"]
 pub(crate) enum Release {
     Nobody,
-    /// One of the threads that wait in the kernel.
-    Watcher,
+    /// One of the threads that watch the kernel.
+    Watching,
     /// This thread; it is counted as running already.
-    Parked(Arc<Parker>),
+    Parked(Arc<Worker>),
+    /// Nobody, but the watcher is to come: all threads that may run do, and may be held up.
+    CallWatcher,
 }
 
 /// What a thread brings to the scheduler and takes away from it. Reused, so that visits allocate nothing.
@@ -109,14 +103,19 @@ impl<P, R> Default for Visit<P, R> {
 #[non_exhaustive]
 pub struct Counts {
     /// Threads that took a packet and have not come back for the next, and those that were released and are on their
-    /// way to one.
+    /// way to one. Without those that are blocked.
     pub running: usize,
     /// Threads that wait, in the kernel or asleep.
     pub parked: usize,
+    /// Threads that are known to be blocked in their handlers. Another has, or may have, the place of each.
+    pub blocked: usize,
     /// Packets that wait for a thread, and operations that are ready to be carried out by one.
     pub queued: usize,
-    /// The most threads that ever ran at once.
+    /// The most threads that ever ran at once. More than the concurrency only if some that were blocked came back to
+    /// their senses while their places were taken.
     pub running_max: usize,
+    /// How often the watcher found a thread blocked in its handler, and gave its place away.
+    pub releases: u64,
 }
 
 #[derive(Debug)]
@@ -125,6 +124,11 @@ struct State<P, R> {
     gate: Gate,
     /// The porch was told that a packet is wanted, and no post has come in since.
     wanted: bool,
+    /// The watcher was called, and has not gone off duty since.
+    on_duty: bool,
+    /// More threads can be had.
+    can_grow: bool,
+    releases: u64,
     closed: bool,
 }
 
@@ -139,18 +143,23 @@ pub(crate) struct Scheduler<P, R> {
     watches: AtomicBool,
     concurrency: usize,
     batch_max: usize,
+    /// The time in nanoseconds, of a clock that may be coarse. No decision hangs on it: it says how old packets are.
+    clock: fn() -> u64,
 }
 
 impl<P, R> Scheduler<P, R> {
     /// `concurrency`: the most threads that may run at once. `batch_max`: the most ready work that a thread may
-    /// take at a time. Both at least 1.
-    pub(crate) fn new(concurrency: usize, batch_max: usize) -> Self {
+    /// take at a time. Both at least 1. `clock`: the time in nanoseconds.
+    pub(crate) fn new(concurrency: usize, batch_max: usize, clock: fn() -> u64) -> Self {
         debug_assert!(concurrency > 0 && batch_max > 0);
         Scheduler {
             state: Mutex::new(State {
                 queue: Queue::new(),
                 gate: Gate::new(concurrency),
                 wanted: false,
+                on_duty: false,
+                can_grow: false,
+                releases: 0,
                 closed: false,
             }),
             porch: Porch::new(),
@@ -159,7 +168,13 @@ impl<P, R> Scheduler<P, R> {
             watches: AtomicBool::new(false),
             concurrency,
             batch_max,
+            clock,
         }
+    }
+
+    /// Gives a thread a seat, which names it in its visits. It stays the thread's until it [leaves](Self::leave).
+    pub(crate) fn join(&self, worker: &Arc<Worker>) -> usize {
+        self.state.lock().gate.join(worker.clone())
     }
 
     pub(crate) fn concurrency(&self) -> usize {
@@ -203,17 +218,42 @@ impl<P, R> Scheduler<P, R> {
         Counts {
             running: state.gate.running(),
             parked: state.gate.waiting(),
+            blocked: state.gate.blocked(),
             queued: state.queue.len() + self.porch.len(),
             running_max: state.gate.running_max(),
+            releases: state.releases,
         }
+    }
+
+    /// Since when the oldest of what is queued has waited, by the clock.
+    pub(crate) fn oldest_since_ns(&self) -> Option<u64> {
+        let queued = self.state.lock().queue.oldest_since_ns();
+        let posted = self.porch.oldest_since_ns();
+        queued.into_iter().chain(posted).min()
+    }
+
+    /// Who has a seat, where they stand, and the turn that says whether they still do.
+    pub(crate) fn seats(&self) -> Vec<(Suspect, Place)> {
+        let state = self.state.lock();
+        let seats = state.gate.seats().iter();
+        seats
+            .map(|(index, seat)| (Suspect::new(index, seat), seat.place))
+            .collect()
+    }
+
+    /// More threads can be had from now on, or none.
+    pub(crate) fn set_can_grow(&self, can_grow: bool) -> Release {
+        let mut state = self.state.lock();
+        state.can_grow = can_grow;
+        self.conclude(&mut state)
     }
 
     /// The short visit of a running thread that brings nothing and wants one packet: if a posted one is next, it takes
     /// that and goes on running. It changes nothing but the queue, so nobody's place is decided anew.
     #[inline(always)]
-    pub(crate) fn take_posted(&self) -> Option<P> {
+    pub(crate) fn take_posted(&self, seat: usize) -> Option<P> {
         let mut state = self.state.lock();
-        if state.closed {
+        if state.closed || !state.gate.runs_on(seat) {
             return None;
         }
         let packet = state.queue.take_next_posted()?;
@@ -228,24 +268,16 @@ impl<P, R> Scheduler<P, R> {
     /// that keeps finding work never parks. `packets_max` bounds what is delivered at once.
     pub(crate) fn visit(
         &self,
-        standing: &mut Standing,
-        parker: &Arc<Parker>,
+        seat: usize,
         visit: &mut Visit<P, R>,
         packets_max: usize,
     ) -> (Step, Release) {
         let mut state = self.state.lock();
-        state.gate.withdraw(*standing, parker, visit.woken);
+        let state = &mut *state;
+        state.gate.withdraw(seat, visit.woken);
         visit.woken = false;
         state.queue.push_worked(&mut visit.completed);
-        visit
-            .due
-            .drain(..)
-            .for_each(|packet| state.queue.push_packet(packet));
-        visit
-            .ready
-            .drain(..)
-            .for_each(|work| state.queue.push_ready(work));
-
+        self.push_found(state, visit);
         if state.queue.is_empty() {
             state.take_in(&self.porch);
         }
@@ -253,30 +285,50 @@ impl<P, R> Scheduler<P, R> {
         let posted_taken = state.queue.posted_taken;
         let step = if state.closed {
             Step::Closed
-        } else if !state.queue.is_empty() && state.gate.admit() {
+        } else if !state.queue.is_empty() && state.gate.admit(seat) {
             state.take_work(&self.porch, visit, packets_max, self.batch_max)
         } else if visit.expired {
             Step::TimedOut
         } else {
-            state.gate.wait(parker)
+            state.gate.wait(seat)
         };
         visit.posted = state.queue.posted_taken.wrapping_sub(posted_taken);
         if visit.posted > 0 {
             self.porch.show_taken(state.queue.posted_taken);
         }
-        *standing = match step {
-            Step::Deliver | Step::Work => Standing::Running,
-            Step::Watch => Standing::Watching,
-            Step::Park => Standing::Parked,
-            Step::TimedOut | Step::Closed => Standing::Away,
-        };
-        let release = self.conclude(&mut state);
+        let release = self.conclude(state);
         (step, release)
+    }
+
+    /// The visit of a thread that looked at the kernel and is no waiter: it brings what it found, and goes.
+    pub(crate) fn bring(&self, visit: &mut Visit<P, R>) -> Release {
+        let mut state = self.state.lock();
+        if std::mem::take(&mut visit.woken) {
+            state.gate.note_wake();
+        }
+        self.push_found(&mut state, visit);
+        self.conclude(&mut state)
+    }
+
+    #[inline]
+    fn push_found(&self, state: &mut State<P, R>, visit: &mut Visit<P, R>) {
+        if visit.due.is_empty() && visit.ready.is_empty() {
+            return;
+        }
+        let now_ns = (self.clock)();
+        let (due, ready) = (visit.due.drain(..), visit.ready.drain(..));
+        due.for_each(|packet| state.queue.push_packet(packet, now_ns));
+        ready.for_each(|work| state.queue.push_ready(work, now_ns));
+    }
+
+    /// Whether whatever comes has to wait until some thread comes back, so that nobody need watch the kernel.
+    pub(crate) fn would_hold_up(&self) -> bool {
+        self.state.lock().would_hold_up()
     }
 
     /// Posts a packet: any number of threads may, and seldom meet those that visit. It needs [room](Self::grant).
     pub(crate) fn post(&self, packet: P) -> Result<Release, Refused<P>> {
-        if !self.porch.push(packet)? {
+        if !self.porch.push(packet, self.clock)? {
             return Ok(Release::Nobody);
         }
         let mut state = self.state.lock();
@@ -296,25 +348,48 @@ impl<P, R> Scheduler<P, R> {
 
     /// Queues a completed packet from outside a wait.
     pub(crate) fn complete(&self, packet: P) -> Release {
-        self.queue_with(|queue| queue.push_packet(packet))
+        self.queue_with(|queue, now_ns| queue.push_packet(packet, now_ns))
     }
 
     /// Queues ready work from outside a wait.
     pub(crate) fn ready(&self, work: R) -> Release {
-        self.queue_with(|queue| queue.push_ready(work))
+        self.queue_with(|queue, now_ns| queue.push_ready(work, now_ns))
     }
 
     /// Queues ready work from outside a wait, for the next batch.
     pub(crate) fn stage(&self, work: R) -> Release {
-        self.queue_with(|queue| queue.push_staged(work))
+        self.queue_with(|queue, _| queue.push_staged(work))
     }
 
-    /// A thread that counted as running gives its place back: it exits, or waits elsewhere.
-    pub(crate) fn leave(&self, standing: &mut Standing, parker: &Arc<Parker>) -> Release {
+    /// A thread gives its seat back: it exits, or waits elsewhere.
+    pub(crate) fn leave(&self, seat: usize) -> Release {
         let mut state = self.state.lock();
-        state.gate.withdraw(*standing, parker, false);
-        *standing = Standing::Away;
+        state.gate.leave(seat);
         self.conclude(&mut state)
+    }
+
+    /// A thread can't wait any more, but keeps its seat.
+    pub(crate) fn give_up(&self, seat: usize) -> Release {
+        let mut state = self.state.lock();
+        state.gate.withdraw(seat, false);
+        self.conclude(&mut state)
+    }
+
+    /// A running thread says that it is about to block: its place is another's until it is [back](Self::end_blocking),
+    /// for which it needs its turn. None if it does not count as running.
+    pub(crate) fn begin_blocking(&self, seat: usize) -> Option<(u64, Release)> {
+        let mut state = self.state.lock();
+        let turn = state.gate.seats()[seat].turn;
+        if !state.gate.block(seat, turn) {
+            return None;
+        }
+        state.gate.seats_mut()[seat].said_so = true;
+        Some((turn, self.conclude(&mut state)))
+    }
+
+    /// A thread that said that it would block runs again, whatever the gate says; unless it has visited meanwhile.
+    pub(crate) fn end_blocking(&self, seat: usize, turn: u64) {
+        self.state.lock().gate.resume(seat, turn);
     }
 
     /// Closes the port: every waiter is released with [`Step::Closed`]. Says whether it was open.
@@ -338,11 +413,11 @@ impl<P, R> Scheduler<P, R> {
         self.queued.store(0, Ordering::Relaxed);
     }
 
-    fn queue_with(&self, push: impl FnOnce(&mut Queue<P, R>)) -> Release {
+    fn queue_with(&self, push: impl FnOnce(&mut Queue<P, R>, u64)) -> Release {
         let mut state = self.state.lock();
         // What was posted before stands before.
         state.take_in(&self.porch);
-        push(&mut state.queue);
+        push(&mut state.queue, (self.clock)());
         self.conclude(&mut state)
     }
 
@@ -405,10 +480,34 @@ impl<P, R> State<P, R> {
 
     #[inline]
     fn release_next(&mut self) -> Release {
-        match self.gate.release(!self.queue.is_empty(), self.closed) {
+        let work = !self.queue.is_empty();
+        match self.gate.release(work, self.closed) {
+            Some(Chosen::Watching) => Release::Watching,
+            Some(Chosen::Parked(worker)) => Release::Parked(worker),
+            None if self.calls_watcher() => {
+                self.on_duty = true;
+                Release::CallWatcher
+            }
             None => Release::Nobody,
-            Some(Waiter::Watching) => Release::Watcher,
-            Some(Waiter::Parked(parker)) => Release::Parked(parker),
         }
+    }
+
+    /// Whether the watcher is to come.
+    #[inline]
+    fn calls_watcher(&self) -> bool {
+        !self.on_duty && !self.closed && self.would_hold_up() && self.can_help()
+    }
+
+    /// Whether what comes now has to wait until some thread comes back. It may be in the kernel already, since nobody
+    /// watches.
+    #[inline]
+    fn would_hold_up(&self) -> bool {
+        !self.gate.has_room() || self.gate.waiting() == 0
+    }
+
+    /// Whether the watcher could do anything about it: give a place away, have a thread started, or carry out what was
+    /// put off.
+    fn can_help(&self) -> bool {
+        self.gate.waiting() > 0 || self.can_grow || self.queue.has_staged()
     }
 }

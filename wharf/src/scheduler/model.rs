@@ -16,7 +16,7 @@ use std::sync::atomic::AtomicUsize as Tally;
 
 use loom::thread;
 
-use super::{Parker, Refused, Release, Scheduler, Standing, Step, Visit};
+use super::{Duty, Parker, Refused, Release, Scheduler, Step, Visit, Watch};
 use crate::sync::{Arc, AtomicUsize, Condvar, Mutex, Ordering};
 
 /// What is posted, raised and delivered: an index of [`Port::taken`].
@@ -81,12 +81,16 @@ struct Port {
     /// every access of theirs multiplies the orders to try.
     taken: Vec<Tally>,
     left: Tally,
+    /// Where the watcher of threads sleeps, in the models that have one.
+    bell: Parker,
+    /// More threads than the concurrency may be at work: some that were blocked, and are back.
+    may_exceed: bool,
 }
 
 impl Port {
-    fn new(concurrency: usize, packets: usize) -> Arc<Port> {
+    fn new(concurrency: usize, packets: usize, may_exceed: bool) -> Arc<Port> {
         const BATCH_MAX: usize = 16;
-        let scheduler = Scheduler::new(concurrency, BATCH_MAX);
+        let scheduler = Scheduler::new(concurrency, BATCH_MAX, || 0);
         assert_eq!(scheduler.grant(packets), Some(packets));
         Arc::new(Port {
             scheduler,
@@ -95,6 +99,8 @@ impl Port {
             met: (Mutex::new(0), Condvar::new()),
             taken: (0..packets).map(|_| Tally::new(0)).collect(),
             left: Tally::new(packets),
+            bell: Parker::default(),
+            may_exceed,
         })
     }
 
@@ -119,20 +125,22 @@ impl Port {
     fn close(&self) {
         let (_, release) = self.scheduler.close();
         self.carry_out(release);
+        self.bell.release();
     }
 
     fn carry_out(&self, release: Release) {
         match release {
             Release::Nobody => {}
-            Release::Watcher => self.kernel.wake(),
-            Release::Parked(parker) => parker.release(),
+            Release::Watching => self.kernel.wake(),
+            Release::Parked(worker) => worker.parker.release(),
+            Release::CallWatcher => self.bell.release(),
         }
     }
 
     fn begin(&self) {
         let active = self.active.fetch_add(1, Ordering::Relaxed);
         assert!(
-            active < self.scheduler.concurrency(),
+            self.may_exceed || active < self.scheduler.concurrency(),
             "the gate is exceeded"
         );
     }
@@ -146,6 +154,14 @@ impl Port {
         let before = self.taken[packet].fetch_add(1, Ordering::Relaxed);
         assert_eq!(before, 0, "packet {packet} was handed out twice");
         self.left.fetch_sub(1, Ordering::Relaxed) == 1
+    }
+
+    /// Returns once a handler waits for another.
+    fn await_meeting(&self) {
+        let mut met = self.met.0.lock();
+        while *met == 0 {
+            met = self.met.1.wait(met, None);
+        }
     }
 
     /// Returns once two handlers have called it.
@@ -179,38 +195,43 @@ enum End {
 /// A thread of the pool, and what it keeps between two waits.
 struct Worker {
     port: Arc<Port>,
-    standing: Standing,
-    parker: Arc<Parker>,
+    worker: Arc<super::Worker>,
+    seat: usize,
+    runs: bool,
+    away: bool,
     visit: Visit<Packet, Packet>,
 }
 
 impl Worker {
     fn new(port: &Arc<Port>) -> Worker {
+        let worker = Arc::new(super::Worker::new(0, ""));
         Worker {
             port: port.clone(),
-            standing: Standing::Away,
-            parker: Arc::default(),
+            seat: port.scheduler.join(&worker),
+            worker,
+            runs: false,
+            away: true,
             visit: Visit::default(),
         }
     }
 
     fn wait(&mut self, patience: Patience) -> End {
         self.visit.expired = false;
-        if self.standing == Standing::Running
-            && let Some(packet) = self.port.scheduler.take_posted()
+        if std::mem::take(&mut self.runs)
+            && let Some(packet) = self.port.scheduler.take_posted(self.seat)
         {
+            self.runs = true;
             return End::Delivered(packet);
         }
         loop {
-            let (step, release) =
-                self.port
-                    .scheduler
-                    .visit(&mut self.standing, &self.parker, &mut self.visit, 1);
+            let (step, release) = self.port.scheduler.visit(self.seat, &mut self.visit, 1);
+            self.away = matches!(step, Step::TimedOut | Step::Closed);
             self.port.carry_out(release);
             match step {
                 Step::Deliver => {
                     let packet = self.visit.delivered.pop().expect("a packet was delivered");
                     assert_eq!(self.visit.delivered, []);
+                    self.runs = true;
                     return End::Delivered(packet);
                 }
                 Step::Work => self.work(),
@@ -221,7 +242,7 @@ impl Worker {
                     self.port.kernel.look(&mut self.visit);
                     self.visit.expired = true;
                 }
-                Step::Park if patience == Patience::Endless => self.parker.park(None),
+                Step::Park if patience == Patience::Endless => self.worker.parker.park(None),
                 Step::Park => self.visit.expired = true,
                 Step::TimedOut => return End::TimedOut,
                 Step::Closed => return End::Closed,
@@ -269,11 +290,11 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        // As `Member::leave`. Were it to visit in any case, it would make up for a close that was not passed on.
-        if self.standing == Standing::Away {
+        // Were one that is away to leave, its visit would make up for a release that was not passed on.
+        if self.away {
             return;
         }
-        let release = self.port.scheduler.leave(&mut self.standing, &self.parker);
+        let release = self.port.scheduler.leave(self.seat);
         self.port.carry_out(release);
     }
 }
@@ -285,7 +306,7 @@ fn check(
     workers: &[fn(Worker)],
     meanwhile: impl Fn(&Arc<Port>) + Send + Sync + 'static,
 ) {
-    check_with(true, concurrency, packets, workers, meanwhile);
+    check_with(Variant::Usual, concurrency, packets, workers, meanwhile);
 }
 
 /// As [`check`], on a port that has nothing to watch the kernel for.
@@ -295,11 +316,28 @@ fn check_unwatched(
     workers: &[fn(Worker)],
     meanwhile: impl Fn(&Arc<Port>) + Send + Sync + 'static,
 ) {
-    check_with(false, concurrency, packets, workers, meanwhile);
+    check_with(Variant::Unwatched, concurrency, packets, workers, meanwhile);
+}
+
+/// As [`check`], where some block in their handlers, and others have their places meanwhile.
+fn check_blocking(
+    concurrency: usize,
+    packets: usize,
+    workers: &[fn(Worker)],
+    meanwhile: impl Fn(&Arc<Port>) + Send + Sync + 'static,
+) {
+    check_with(Variant::Blocking, concurrency, packets, workers, meanwhile);
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Variant {
+    Usual,
+    Unwatched,
+    Blocking,
 }
 
 fn check_with(
-    watches: bool,
+    variant: Variant,
     concurrency: usize,
     packets: usize,
     workers: &[fn(Worker)],
@@ -307,13 +345,13 @@ fn check_with(
 ) {
     let workers = workers.to_vec();
     let mut model = loom::model::Builder::new();
-    if workers.len() > 2 && concurrency > 1 {
+    if workers.len() > 2 && (concurrency > 1 || variant == Variant::Blocking) {
         // Where four threads run at once, each pre-emption is a hundred times as many orders.
         model.preemption_bound = model.preemption_bound.map(|bound| bound.min(2));
     }
     model.check(move || {
-        let port = Port::new(concurrency, packets);
-        if watches {
+        let port = Port::new(concurrency, packets, variant == Variant::Blocking);
+        if variant != Variant::Unwatched {
             port.watch();
         }
         let start = |work: &fn(Worker)| {
@@ -348,6 +386,7 @@ fn settle(port: &Port) {
     );
     let counts = port.scheduler.counts();
     assert_eq!((counts.running, counts.parked, counts.queued), (0, 0, 0));
+    assert_eq!(counts.blocked, 0);
 }
 
 fn serve(worker: Worker) {
@@ -401,6 +440,149 @@ fn look_and_serve(mut worker: Worker) {
             return;
         }
     }
+}
+
+/// Says that it will block, and waits for the other handler.
+fn serve_and_say_so(worker: Worker) {
+    let seat = worker.seat;
+    worker.serve(move |port, _| {
+        let said = port.scheduler.begin_blocking(seat);
+        let (turn, release) = said.expect("it runs");
+        port.carry_out(release);
+        port.meet();
+        port.scheduler.end_blocking(seat, turn);
+    });
+}
+
+/// The watcher: is called, finds the handler that waits for another, and gives its place away. Says whether more
+/// hands are wanted.
+fn watch_the_meeting(port: &Port) -> bool {
+    port.bell.park(None);
+    port.await_meeting();
+    let mut watch = Watch::default();
+    for _ in 0..2 {
+        let (_, release) = port.scheduler.look(&mut watch);
+        port.carry_out(release);
+    }
+    let [suspect] = &watch.suspects[..] else {
+        panic!("one is blocked, and nobody else has begun");
+    };
+    let (blocks, wants_hands, release) = port.scheduler.block(suspect);
+    port.carry_out(release);
+    assert!(blocks, "it can't go on");
+    wants_hands
+}
+
+/// The watcher comes when it is called, and takes whoever is at one turn in two looks to be asleep.
+fn watch_once(worker: Worker) {
+    let port = &worker.port;
+    port.bell.park(None);
+    let mut watch = Watch::default();
+    for _ in 0..2 {
+        let (duty, release) = port.scheduler.look(&mut watch);
+        port.carry_out(release);
+        if duty == Duty::Closed {
+            return;
+        }
+    }
+    for suspect in &watch.suspects {
+        let (_, _, release) = port.scheduler.block(suspect);
+        port.carry_out(release);
+    }
+    // And finds out that it was wrong.
+    port.scheduler.resume(&watch.suspects);
+}
+
+#[test]
+fn a_place_that_is_given_away_is_taken() {
+    let watch: fn(Worker) = |worker| {
+        watch_the_meeting(&worker.port);
+    };
+    check_blocking(1, 2, &[serve_and_meet, serve_and_meet, watch], |port| {
+        port.complete(0);
+        port.complete(1);
+    });
+}
+
+#[test]
+fn a_place_that_is_given_away_is_taken_for_a_post() {
+    let watch: fn(Worker) = |worker| {
+        watch_the_meeting(&worker.port);
+    };
+    check_blocking(1, 2, &[serve_and_meet, serve_and_meet, watch], |port| {
+        port.post(0);
+        port.post(1);
+    });
+}
+
+#[test]
+fn a_place_that_is_given_away_is_taken_for_an_event() {
+    let watch: fn(Worker) = |worker| {
+        worker.port.await_meeting();
+        // Nobody watches the kernel, so it has to be brought some other way.
+        worker.port.complete(1);
+        watch_the_meeting(&worker.port);
+    };
+    check_blocking(1, 2, &[serve_and_meet, serve_and_meet, watch], |port| {
+        port.kernel.raise(0);
+    });
+}
+
+#[test]
+fn a_thread_that_is_hired_takes_what_waits() {
+    let watch: fn(Worker) = |worker| {
+        // The thread that is started.
+        if watch_the_meeting(&worker.port) {
+            serve_and_meet(worker);
+        }
+    };
+    let serve: fn(Worker) = |worker| {
+        worker.serve(|port, packet| {
+            if packet == 0 {
+                port.complete(1);
+            }
+            port.meet();
+        });
+    };
+    check_blocking(1, 2, &[serve, watch], |port| {
+        port.carry_out(port.scheduler.set_can_grow(true));
+        port.post(0);
+    });
+}
+
+#[test]
+fn a_thread_that_says_that_it_blocks_is_replaced() {
+    check_blocking(1, 2, &[serve_and_say_so, serve_and_say_so], |port| {
+        port.post(0);
+        port.complete(1);
+    });
+}
+
+#[test]
+fn a_thread_that_is_thought_to_sleep_may_come_back_meanwhile() {
+    check_blocking(1, 3, &[serve, serve, watch_once], |port| {
+        port.post(0);
+        port.complete(1);
+        port.post(2);
+    });
+}
+
+#[test]
+fn a_thread_that_is_thought_to_sleep_may_leave_meanwhile() {
+    check_blocking(1, 2, &[take_one, take_one, watch_once], |port| {
+        port.complete(0);
+        port.complete(1);
+        port.bell.release();
+    });
+}
+
+#[test]
+fn close_may_race_with_the_watcher() {
+    check_blocking(1, 2, &[serve, serve, watch_once], |port| {
+        port.post(0);
+        port.post(1);
+        port.close();
+    });
 }
 
 #[test]

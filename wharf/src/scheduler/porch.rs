@@ -29,6 +29,8 @@ pub(super) struct Porch<P> {
 #[derive(Debug)]
 struct Stands<P> {
     packets: VecDeque<P>,
+    /// Since when the first of them has stood here.
+    since_ns: u64,
     /// So many more may be posted, apart from what those make room for that were taken since.
     room: usize,
     /// So many were taken when that was last looked at.
@@ -57,6 +59,7 @@ impl<P> Porch<P> {
         Porch {
             stands: Mutex::new(Stands {
                 packets: VecDeque::new(),
+                since_ns: 0,
                 room: 0,
                 taken: 0,
                 wanted: false,
@@ -68,7 +71,8 @@ impl<P> Porch<P> {
     }
 
     /// Posts a packet. Says whether it was wanted: the caller then sees whom to release, and nobody else will.
-    pub(super) fn push(&self, packet: P) -> Result<bool, Refused<P>> {
+    #[inline]
+    pub(super) fn push(&self, packet: P, clock: fn() -> u64) -> Result<bool, Refused<P>> {
         let mut stands = self.stands.lock();
         if stands.closed {
             return Err(Refused::Closed(packet));
@@ -82,6 +86,9 @@ impl<P> Porch<P> {
             stands.make_room(taken);
         }
         stands.room -= 1;
+        if stands.packets.is_empty() {
+            stands.since_ns = clock();
+        }
         stands.packets.push_back(packet);
         self.len.store(stands.packets.len(), Ordering::Relaxed);
         Ok(std::mem::take(&mut stands.wanted))
@@ -92,12 +99,19 @@ impl<P> Porch<P> {
         self.len.load(Ordering::Relaxed)
     }
 
-    /// Swaps the packets that stand here for `empty`.
-    pub(super) fn take(&self, empty: &mut VecDeque<P>) {
+    /// Swaps the packets that stand here for `empty`. Says since when the first of them has stood here.
+    pub(super) fn take(&self, empty: &mut VecDeque<P>) -> u64 {
         debug_assert!(empty.is_empty());
         let mut stands = self.stands.lock();
         std::mem::swap(&mut stands.packets, empty);
         self.len.store(0, Ordering::Relaxed);
+        stands.since_ns
+    }
+
+    /// Since when the first packet has stood here.
+    pub(super) fn oldest_since_ns(&self) -> Option<u64> {
+        let stands = self.stands.lock();
+        (!stands.packets.is_empty()).then_some(stands.since_ns)
     }
 
     /// Has the next post see whom to release. Says whether there is a packet already, so that the caller sees to it.

@@ -15,6 +15,8 @@
 
 use std::collections::VecDeque;
 
+use super::age::Ages;
+
 #[derive(Debug)]
 enum Entry<P, R> {
     Packet(P),
@@ -24,11 +26,18 @@ enum Entry<P, R> {
 #[derive(Debug)]
 pub(super) struct Queue<P, R> {
     line: VecDeque<Entry<P, R>>,
+    ages: Ages,
     /// What came of work from the line.
     worked: VecDeque<P>,
     staged: VecDeque<R>,
+    /// How much was staged, and how much of it was taken, ever.
+    staged_ever: u64,
+    staged_taken: u64,
+    /// Since when the work that was taken last had stood in the line: what is worked or staged is no older.
+    worked_since_ns: u64,
     /// Packets that were posted, and how many entries of the line stand before the first of them.
     posted: VecDeque<P>,
+    posted_since_ns: u64,
     ahead: usize,
     /// How many posted packets were taken, ever.
     pub(super) posted_taken: usize,
@@ -43,9 +52,14 @@ impl<P, R> Queue<P, R> {
     pub(super) fn new() -> Self {
         Queue {
             line: VecDeque::new(),
+            ages: Ages::new(),
             worked: VecDeque::new(),
             staged: VecDeque::new(),
+            staged_ever: 0,
+            staged_taken: 0,
+            worked_since_ns: 0,
             posted: VecDeque::new(),
+            posted_since_ns: 0,
             ahead: 0,
             posted_taken: 0,
             passed_over: 0,
@@ -71,16 +85,44 @@ impl<P, R> Queue<P, R> {
         reserve(&mut self.staged, self.ready_max);
     }
 
-    pub(super) fn push_packet(&mut self, packet: P) {
+    pub(super) fn push_packet(&mut self, packet: P, now_ns: u64) {
+        self.ages.enter(now_ns);
         self.line.push_back(Entry::Packet(packet));
     }
 
-    pub(super) fn push_ready(&mut self, work: R) {
+    pub(super) fn push_ready(&mut self, work: R, now_ns: u64) {
+        self.ages.enter(now_ns);
         self.line.push_back(Entry::Ready(work));
     }
 
     pub(super) fn push_staged(&mut self, work: R) {
+        self.staged_ever += 1;
         self.staged.push_back(work);
+    }
+
+    pub(super) fn has_staged(&self) -> bool {
+        !self.staged.is_empty()
+    }
+
+    /// How much was staged, ever.
+    pub(super) fn staged_ever(&self) -> u64 {
+        self.staged_ever
+    }
+
+    /// Moves what is left of the first `ever` that were staged to `into`, `batch_max` at most.
+    pub(super) fn take_staged_of(&mut self, ever: u64, into: &mut Vec<R>, batch_max: usize) {
+        let left = ever.saturating_sub(self.staged_taken);
+        let len = usize::try_from(left).unwrap_or(usize::MAX).min(batch_max);
+        self.take_staged(into, len);
+    }
+
+    /// Since when the oldest entry of all has stood here.
+    pub(super) fn oldest_since_ns(&self) -> Option<u64> {
+        let worked = !self.worked.is_empty() || !self.staged.is_empty();
+        let worked = worked.then_some(self.worked_since_ns);
+        let posted = (!self.posted.is_empty()).then_some(self.posted_since_ns);
+        let all = [worked, posted, self.ages.oldest_since_ns()];
+        all.into_iter().flatten().min()
     }
 
     pub(super) fn push_worked(&mut self, packets: &mut Vec<P>) {
@@ -95,9 +137,10 @@ impl<P, R> Queue<P, R> {
         !self.posted.is_empty()
     }
 
-    /// Has `fill` put in posted packets; none are left of those before. They stand behind all that is in the line.
-    pub(super) fn take_in(&mut self, fill: impl FnOnce(&mut VecDeque<P>)) {
-        fill(&mut self.posted);
+    /// Has `fill` put in posted packets, and say since when they have stood elsewhere; none are left of those before.
+    /// They stand behind all that is in the line.
+    pub(super) fn take_in(&mut self, fill: impl FnOnce(&mut VecDeque<P>) -> u64) {
+        self.posted_since_ns = fill(&mut self.posted);
         self.ahead = self.line.len();
     }
 
@@ -183,6 +226,7 @@ impl<P, R> Queue<P, R> {
             .pop_front_if(|entry| matches!(entry, Entry::Ready(_)))?
         {
             Entry::Ready(work) => {
+                self.worked_since_ns = self.ages.oldest_since_ns().unwrap_or_default();
                 self.moved_up();
                 Some(work)
             }
@@ -192,6 +236,7 @@ impl<P, R> Queue<P, R> {
 
     /// The head of the line was taken.
     fn moved_up(&mut self) {
+        self.ages.leave();
         self.ahead = self.ahead.saturating_sub(1);
         if self.line.is_empty() {
             // It begins anew at the front of its memory. Else it would go through all of it, which is room for the worst
@@ -218,6 +263,7 @@ impl<P, R> Queue<P, R> {
     /// Moves what is staged to `into`, until that holds `len`.
     fn take_staged(&mut self, into: &mut Vec<R>, len: usize) {
         let count = self.staged.len().min(len.saturating_sub(into.len()));
+        self.staged_taken += count as u64;
         into.extend(self.staged.drain(..count));
     }
 
@@ -226,6 +272,7 @@ impl<P, R> Queue<P, R> {
         into.extend(self.worked.drain(..));
         into.extend(self.posted.drain(..));
         self.staged.clear();
+        self.ages = Ages::new();
         let packet = |entry| match entry {
             Entry::Packet(packet) => Some(packet),
             Entry::Ready(_) => None,

@@ -1,45 +1,65 @@
 //! The scheduler as a state machine: what each visit answers, and whom it releases. No threads take part: a test
 //! plays all of them, and the kernel.
 
-use std::time::{Duration, Instant};
+use std::{
+    cell::Cell,
+    time::{Duration, Instant},
+};
 
-use Woken::{Nobody, Parked, Watcher};
+use Woken::{Nobody, Parked, Watching};
 
-use super::{Counts, Parker, Refused, Release, Scheduler, Standing, Step, Visit, timers::Timers};
+use super::{
+    Counts, Duty, Parker, Place, Refused, Release, Scheduler, Step, Suspect, Visit, Watch, Worker,
+    timers::Timers,
+};
 use crate::sync::Arc;
 
 /// A [`Release`] that can be compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Woken {
     Nobody,
-    Watcher,
+    Watching,
     /// The thread with this number.
     Parked(usize),
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Thread {
-    standing: Standing,
-    parker: Arc<Parker>,
+    seat: Option<usize>,
+    worker: Arc<Worker>,
     visit: Visit<u32, u32>,
 }
 
-/// A scheduler, and the threads that visit it.
+/// A scheduler, the threads that visit it, and its watcher.
 struct Pool {
     scheduler: Scheduler<u32, u32>,
     threads: Vec<Thread>,
+    watch: Watch<u32>,
+    /// How often the watcher was called.
+    calls: Cell<usize>,
+}
+
+thread_local! {
+    /// What the clock says.
+    static NOW_NS: Cell<u64> = const { Cell::new(0) };
+}
+
+fn scheduler(concurrency: usize) -> Scheduler<u32, u32> {
+    const BATCH_MAX: usize = 16;
+    Scheduler::new(concurrency, BATCH_MAX, || NOW_NS.get())
 }
 
 impl Pool {
     fn new(concurrency: usize, threads: usize) -> Pool {
-        const BATCH_MAX: usize = 16;
         const ROOM: usize = 1_000_000;
-        let scheduler = Scheduler::new(concurrency, BATCH_MAX);
+        let scheduler = scheduler(concurrency);
         assert!(matches!(scheduler.watch(), Release::Nobody));
         assert_eq!(scheduler.grant(ROOM), Some(ROOM));
         Pool {
             scheduler,
-            threads: (0..threads).map(|_| Thread::default()).collect(),
+            threads: (0..threads).map(|_| Thread::new()).collect(),
+            watch: Watch::default(),
+            calls: Cell::new(0),
         }
     }
 
@@ -60,9 +80,13 @@ impl Pool {
     fn woken(&self, release: Release) -> Woken {
         match release {
             Release::Nobody => Nobody,
-            Release::Watcher => Watcher,
-            Release::Parked(parker) => {
-                let same = |thread: &Thread| Arc::ptr_eq(&thread.parker, &parker);
+            Release::CallWatcher => {
+                self.calls.set(self.calls.get() + 1);
+                Nobody
+            }
+            Release::Watching => Watching,
+            Release::Parked(worker) => {
+                let same = |thread: &Thread| Arc::ptr_eq(&thread.worker, &worker);
                 Parked(
                     self.threads
                         .iter()
@@ -96,19 +120,68 @@ impl Pool {
         (first, self.woken(release))
     }
 
+    fn seat(&mut self, thread: usize) -> usize {
+        let thread = &mut self.threads[thread];
+        let join = || self.scheduler.join(&thread.worker);
+        *thread.seat.get_or_insert_with(join)
+    }
+
     fn wait(&mut self, thread: usize) -> (Step, Woken) {
         self.wait_many(thread, 1)
     }
 
+    fn take_posted(&mut self, thread: usize) -> Option<u32> {
+        let seat = self.seat(thread);
+        self.scheduler.take_posted(seat)
+    }
+
+    /// The watcher looks.
+    fn look(&mut self) -> (Duty, Woken) {
+        let (duty, release) = self.scheduler.look(&mut self.watch);
+        (duty, self.woken(release))
+    }
+
+    /// The threads that the watcher is to ask after.
+    fn suspects(&self) -> Vec<usize> {
+        self.numbers_of(&self.watch.suspects)
+    }
+
+    fn numbers_of(&self, suspects: &[Suspect]) -> Vec<usize> {
+        let number = |suspect: &Suspect| {
+            let same = |thread: &Thread| Arc::ptr_eq(&thread.worker, &suspect.worker);
+            let number = self.threads.iter().position(same);
+            number.expect("it is of this pool")
+        };
+        suspects.iter().map(number).collect()
+    }
+
+    /// All of the suspects sleep. How many lost their places, and who is released for the first of those.
+    fn block(&mut self) -> (usize, Woken) {
+        let (mut count, mut first) = (0, Nobody);
+        for suspect in &self.watch.suspects {
+            let (blocks, _, release) = self.scheduler.block(suspect);
+            let woken = self.woken(release);
+            if first == Nobody {
+                first = woken;
+            }
+            count += usize::from(blocks);
+        }
+        (count, first)
+    }
+
+    fn place(&mut self, thread: usize) -> Place {
+        let seat = self.seat(thread);
+        let seats = self.scheduler.seats();
+        let found = seats.iter().find(|(suspect, _)| suspect.seat == seat);
+        found.expect("it has a seat").1
+    }
+
     fn wait_many(&mut self, thread: usize, packets_max: usize) -> (Step, Woken) {
-        let Thread {
-            standing,
-            parker,
-            visit,
-        } = &mut self.threads[thread];
+        let seat = self.seat(thread);
+        let visit = &mut self.threads[thread].visit;
         visit.delivered.clear();
         visit.batch.clear();
-        let (step, release) = self.scheduler.visit(standing, parker, visit, packets_max);
+        let (step, release) = self.scheduler.visit(seat, visit, packets_max);
         (step, self.woken(release))
     }
 
@@ -139,12 +212,10 @@ impl Pool {
     }
 
     fn leave(&mut self, thread: usize) -> Woken {
-        let Thread {
-            standing, parker, ..
-        } = &mut self.threads[thread];
-        let release = self.scheduler.leave(standing, parker);
-        assert_eq!(self.threads[thread].standing, Standing::Away);
-        self.woken(release)
+        match self.threads[thread].seat.take() {
+            None => Nobody,
+            Some(seat) => self.woken(self.scheduler.leave(seat)),
+        }
     }
 
     fn delivered(&self, thread: usize) -> &[u32] {
@@ -167,8 +238,19 @@ impl Pool {
     }
 
     fn watching(&self) -> usize {
-        let watches = |thread: &&Thread| thread.standing == Standing::Watching;
-        self.threads.iter().filter(watches).count()
+        let seats = self.scheduler.seats();
+        let watches = |(_, place): &&(Suspect, Place)| *place == Place::Watching;
+        seats.iter().filter(watches).count()
+    }
+}
+
+impl Thread {
+    fn new() -> Thread {
+        Thread {
+            seat: None,
+            worker: Arc::new(Worker::new(0, "")),
+            visit: Visit::default(),
+        }
     }
 }
 
@@ -206,7 +288,7 @@ mod porch {
         (1..=3).for_each(|packet| assert_eq!(pool.post(packet), Nobody));
         assert_eq!(pool.complete(4), Nobody);
         assert_eq!(pool.wait(0), (Step::Deliver, Nobody));
-        let taken = std::iter::from_fn(|| pool.scheduler.take_posted());
+        let taken = std::iter::from_fn(|| pool.take_posted(0));
         assert_eq!(taken.collect::<Vec<_>>(), [2, 3]);
         assert_eq!(pool.counts(), (1, 0, 1));
         assert_eq!(pool.wait(0), (Step::Deliver, Nobody));
@@ -219,18 +301,19 @@ mod porch {
         (1..=3).for_each(|packet| assert_eq!(pool.post(packet), Nobody));
         assert_eq!(pool.wait(0), (Step::Deliver, Nobody));
         assert_eq!(pool.close(), (true, Nobody));
-        assert_eq!(pool.scheduler.take_posted(), None);
+        assert_eq!(pool.take_posted(0), None);
     }
 
     #[test]
     fn no_more_is_posted_than_there_is_room_for() {
-        let scheduler = Scheduler::<u32, u32>::new(1, 16);
+        let scheduler = scheduler(1);
         assert_eq!(scheduler.grant(1), Some(1));
         assert!(matches!(scheduler.post(1), Ok(Release::Nobody)));
         assert!(matches!(scheduler.post(2), Err(Refused::NoRoom(2))));
         // What is delivered makes room.
-        let (mut standing, parker, mut visit) = Default::default();
-        let _ = scheduler.visit(&mut standing, &parker, &mut visit, 1);
+        let seat = scheduler.join(&Arc::new(Worker::new(0, "")));
+        let mut visit = Visit::default();
+        let _ = scheduler.visit(seat, &mut visit, 1);
         assert_eq!(visit.delivered, [1]);
         assert_eq!(scheduler.grant(0), Some(1));
         assert!(matches!(scheduler.post(2), Ok(Release::Nobody)));
@@ -250,7 +333,7 @@ mod unwatched {
 
     fn pool(concurrency: usize, threads: usize) -> Pool {
         let mut pool = Pool::new(concurrency, threads);
-        pool.scheduler = Scheduler::new(concurrency, 16);
+        pool.scheduler = scheduler(concurrency);
         assert_eq!(pool.scheduler.grant(100), Some(100));
         (0..threads).for_each(|thread| assert_eq!(pool.wait(thread), (Step::Park, Nobody)));
         pool
@@ -485,7 +568,7 @@ mod gate {
     fn a_late_thread_may_come_before_the_watcher_that_was_woken() {
         let mut pool = Pool::new(1, 2);
         assert_eq!(pool.wait(0), (Step::Watch, Nobody));
-        assert_eq!(pool.post(1), Watcher);
+        assert_eq!(pool.post(1), Watching);
         assert_eq!(pool.wait(1), (Step::Deliver, Nobody));
         assert_eq!(pool.wait_woken(0), (Step::Park, Nobody));
         assert_eq!(pool.counts(), (1, 1, 0));
@@ -525,7 +608,7 @@ mod waiters {
             pool.post(packet);
             assert_eq!(pool.wait_woken(packet as usize).0, Step::Deliver);
         }
-        pool.threads.extend((0..4).map(|_| Thread::default()));
+        pool.threads.extend((0..4).map(|_| Thread::new()));
         for thread in 4..8 {
             assert_eq!(pool.wait(thread), (Step::Park, Nobody));
         }
@@ -553,7 +636,7 @@ mod waiters {
         assert_eq!(pool.wait(0), (Step::Deliver, Nobody));
         assert_eq!(pool.wait(1), (Step::Park, Nobody));
         assert_eq!(pool.wait(0), (Step::Watch, Nobody));
-        assert_eq!(pool.post(2), Watcher);
+        assert_eq!(pool.post(2), Watching);
     }
 
     #[test]
@@ -572,11 +655,11 @@ mod waiters {
     #[test]
     fn one_wake_is_on_its_way_at_a_time_and_each_taker_sends_the_next() {
         let mut pool = Pool::waiting(3, 3);
-        assert_eq!(pool.post(1), Watcher);
+        assert_eq!(pool.post(1), Watching);
         assert_eq!(pool.post(2), Nobody);
         assert_eq!(pool.post(3), Nobody);
-        assert_eq!(pool.wait_woken(0), (Step::Deliver, Watcher));
-        assert_eq!(pool.wait_woken(1), (Step::Deliver, Watcher));
+        assert_eq!(pool.wait_woken(0), (Step::Deliver, Watching));
+        assert_eq!(pool.wait_woken(1), (Step::Deliver, Watching));
         assert_eq!(pool.wait_woken(2), (Step::Deliver, Nobody));
         assert_eq!(pool.counts(), (3, 0, 0));
     }
@@ -594,12 +677,12 @@ mod waiters {
     #[test]
     fn a_watcher_with_an_event_leaves_the_wake_to_another() {
         let mut pool = Pool::waiting(2, 2);
-        assert_eq!(pool.post(1), Watcher);
+        assert_eq!(pool.post(1), Watching);
         // It comes for another reason; the wake is still on its way.
         assert_eq!(pool.wait_with(0, &[2]), (Step::Deliver, Nobody));
         assert_eq!(pool.wait_woken(1), (Step::Work, Nobody));
         assert_eq!(pool.wait(0), (Step::Watch, Nobody));
-        assert_eq!(pool.post(3), Watcher);
+        assert_eq!(pool.post(3), Watching);
     }
 
     #[test]
@@ -608,9 +691,9 @@ mod waiters {
         assert_eq!(pool.post(1), Nobody);
         assert_eq!(pool.wait(0), (Step::Deliver, Nobody));
         assert_eq!(pool.wait(1), (Step::Watch, Nobody));
-        assert_eq!(pool.post(2), Watcher);
+        assert_eq!(pool.post(2), Watching);
         assert_eq!(pool.post(3), Nobody);
-        assert_eq!(pool.wait_woken(0), (Step::Deliver, Watcher));
+        assert_eq!(pool.wait_woken(0), (Step::Deliver, Watching));
     }
 
     #[test]
@@ -708,14 +791,14 @@ mod leaving {
     #[test]
     fn a_watcher_may_leave_before_its_wake_and_the_next_one_gets_it() {
         let mut pool = Pool::waiting(1, 1);
-        assert_eq!(pool.post(1), Watcher);
+        assert_eq!(pool.post(1), Watching);
         assert_eq!(pool.wait_expired(0), (Step::Deliver, Nobody));
         assert_eq!(pool.wait(0), (Step::Watch, Nobody));
         // The kernel still holds the wake for it, so none is sent.
         assert_eq!(pool.post(2), Nobody);
         assert_eq!(pool.wait_woken(0), (Step::Deliver, Nobody));
         assert_eq!(pool.wait(0), (Step::Watch, Nobody));
-        assert_eq!(pool.post(3), Watcher);
+        assert_eq!(pool.post(3), Watching);
     }
 }
 
@@ -727,8 +810,8 @@ mod closing {
         let mut pool = Pool::waiting(2, 4);
         assert_eq!(pool.close(), (true, Parked(3)));
         assert_eq!(pool.wait(3), (Step::Closed, Parked(2)));
-        assert_eq!(pool.wait(2), (Step::Closed, Watcher));
-        assert_eq!(pool.wait_woken(1), (Step::Closed, Watcher));
+        assert_eq!(pool.wait(2), (Step::Closed, Watching));
+        assert_eq!(pool.wait_woken(1), (Step::Closed, Watching));
         assert_eq!(pool.wait_woken(0), (Step::Closed, Nobody));
         assert_eq!(pool.counts(), (0, 0, 0));
         assert!(pool.scheduler.is_closed());
@@ -737,9 +820,9 @@ mod closing {
     #[test]
     fn a_wake_that_was_on_its_way_starts_the_chain() {
         let mut pool = Pool::waiting(2, 2);
-        assert_eq!(pool.post(1), Watcher);
+        assert_eq!(pool.post(1), Watching);
         assert_eq!(pool.close(), (true, Nobody));
-        assert_eq!(pool.wait_woken(0), (Step::Closed, Watcher));
+        assert_eq!(pool.wait_woken(0), (Step::Closed, Watching));
         assert_eq!(pool.wait_woken(1), (Step::Closed, Nobody));
         assert_eq!(pool.counts(), (0, 0, 1));
     }
@@ -749,7 +832,7 @@ mod closing {
         let mut pool = Pool::waiting(1, 3);
         assert_eq!(pool.close(), (true, Parked(2)));
         assert_eq!(pool.wait_expired(2), (Step::Closed, Parked(1)));
-        assert_eq!(pool.wait_expired(1), (Step::Closed, Watcher));
+        assert_eq!(pool.wait_expired(1), (Step::Closed, Watching));
     }
 
     #[test]
@@ -804,6 +887,394 @@ mod closing {
         assert_eq!(drained, [1, 2, 3]);
         assert_eq!(pool.counts(), (0, 0, 0));
         assert!(!pool.scheduler.seems_busy());
+    }
+}
+
+/// Who is held up, who is blocked, and whose place is given away.
+mod watcher {
+    use super::*;
+
+    const QUIETLY: Duty = Duty::Watch {
+        nobody_is_left: false,
+        still: true,
+    };
+
+    /// One thread runs, another is parked, and the gate lets one run.
+    fn held() -> Pool {
+        let mut pool = Pool::new(1, 2);
+        assert_eq!(pool.post(1), Nobody);
+        assert_eq!(pool.wait(0), (Step::Deliver, Nobody));
+        assert_eq!(pool.wait(1), (Step::Park, Nobody));
+        pool
+    }
+
+    fn off_duty(pool: &mut Pool) {
+        for _ in 0..100 {
+            if pool.look().0 == Duty::Dismissed {
+                return;
+            }
+        }
+        panic!("it stays on duty");
+    }
+
+    #[test]
+    fn it_is_called_once_when_the_gate_is_full_and_somebody_waits() {
+        let mut pool = Pool::new(1, 2);
+        assert_eq!(pool.post(1), Nobody);
+        assert_eq!(pool.wait(0), (Step::Deliver, Nobody));
+        assert_eq!(pool.calls.get(), 0, "nobody could be released");
+        assert_eq!(pool.wait(1), (Step::Park, Nobody));
+        assert_eq!(pool.calls.get(), 1);
+        assert_eq!(pool.post(2), Nobody);
+        assert_eq!(pool.wait(0), (Step::Deliver, Nobody));
+        assert_eq!(pool.calls.get(), 1);
+        // As long as the gate is full it stays.
+        (0..100).for_each(|_| assert!(matches!(pool.look().0, Duty::Watch { .. })));
+        assert_eq!(pool.wait(0), (Step::Watch, Nobody));
+        assert_eq!(pool.look(), (Duty::Rest, Nobody));
+        off_duty(&mut pool);
+        assert_eq!(pool.wait_with(0, &[3]), (Step::Work, Nobody));
+        assert_eq!(pool.calls.get(), 2);
+    }
+
+    #[test]
+    fn what_it_brings_is_work_that_waits() {
+        let mut pool = held();
+        let _ = (pool.look(), pool.look());
+        assert_eq!(pool.suspects(), [0]);
+        assert!(!pool.watch.work_waits);
+        let mut found = Visit::default();
+        found.ready.push(2);
+        assert_eq!(pool.woken(pool.scheduler.bring(&mut found)), Nobody);
+        assert_eq!(pool.block(), (1, Parked(1)));
+        assert_eq!(pool.wait(1), (Step::Work, Nobody));
+        assert_eq!(pool.batch(1), [2]);
+    }
+
+    #[test]
+    fn a_wake_that_it_takes_is_sent_again() {
+        let mut pool = Pool::waiting(2, 2);
+        assert_eq!(pool.post(1), Watching);
+        let mut found = Visit {
+            woken: true,
+            ..Visit::default()
+        };
+        assert_eq!(pool.woken(pool.scheduler.bring(&mut found)), Watching);
+        assert_eq!(pool.wait_woken(1), (Step::Deliver, Nobody));
+    }
+
+    #[test]
+    fn it_is_not_called_where_it_could_do_nothing() {
+        let mut pool = Pool::new(1, 1);
+        assert_eq!(pool.post(1), Nobody);
+        assert_eq!(pool.wait(0), (Step::Deliver, Nobody));
+        assert_eq!(pool.post(2), Nobody);
+        assert_eq!(pool.calls.get(), 0, "nobody could be released");
+        assert_eq!(pool.stage(3), Nobody);
+        assert_eq!(pool.calls.get(), 1, "it can carry that out");
+    }
+
+    #[test]
+    fn a_thread_that_sleeps_at_one_turn_loses_its_place_to_one_that_waits() {
+        let mut pool = held();
+        assert_eq!(pool.post(2), Nobody);
+        assert_eq!(
+            pool.look(),
+            (
+                Duty::Watch {
+                    nobody_is_left: false,
+                    still: false
+                },
+                Nobody
+            )
+        );
+        assert_eq!(pool.suspects(), [], "it may have just begun");
+        assert_eq!(pool.look(), (QUIETLY, Nobody));
+        assert_eq!(pool.suspects(), [0]);
+        assert_eq!(pool.block(), (1, Parked(1)));
+        assert_eq!(pool.place(0), Place::Blocked);
+        assert_eq!(pool.wait(1), (Step::Deliver, Nobody));
+        assert_eq!(pool.delivered(1), [2]);
+        let counts = pool.scheduler.counts();
+        assert_eq!((counts.running, counts.blocked, counts.releases), (1, 1, 1));
+    }
+
+    #[test]
+    fn where_one_was_blocked_the_next_is_a_suspect_at_once() {
+        let mut pool = held();
+        let _ = pool.look();
+        assert_eq!(pool.wait(0), (Step::Watch, Nobody));
+        assert_eq!(pool.wait_with(0, &[2]), (Step::Work, Nobody));
+        pool.watch.eager = true;
+        let _ = pool.look();
+        assert_eq!(pool.suspects(), [0]);
+    }
+
+    #[test]
+    fn a_thread_that_goes_on_meanwhile_keeps_its_place() {
+        let mut pool = held();
+        (2..=4).for_each(|packet| assert_eq!(pool.post(packet), Nobody));
+        let _ = (pool.look(), pool.look());
+        assert_eq!(pool.suspects(), [0]);
+        assert_eq!(pool.wait(0), (Step::Deliver, Nobody));
+        assert_eq!(pool.block(), (0, Nobody), "another turn");
+        let _ = pool.look();
+        assert_eq!(pool.suspects(), []);
+        let _ = pool.look();
+        assert_eq!(pool.take_posted(0), Some(3));
+        assert_eq!(pool.block(), (0, Nobody), "the short way is a turn too");
+        assert_eq!(pool.counts(), (1, 1, 1));
+    }
+
+    #[test]
+    fn a_thread_that_left_meanwhile_is_not_mistaken_for_who_has_its_seat() {
+        let mut pool = Pool::new(1, 3);
+        assert_eq!(pool.post(1), Nobody);
+        assert_eq!(pool.wait(0), (Step::Deliver, Nobody));
+        assert_eq!(pool.wait(1), (Step::Park, Nobody));
+        assert_eq!(pool.post(2), Nobody);
+        let _ = (pool.look(), pool.look());
+        assert_eq!(pool.suspects(), [0]);
+        assert_eq!(pool.leave(0), Parked(1));
+        assert_eq!(pool.wait(1), (Step::Deliver, Nobody));
+        assert_eq!(pool.leave(1), Nobody);
+        assert_eq!(pool.post(3), Nobody);
+        assert_eq!(pool.wait(2), (Step::Deliver, Nobody));
+        assert_eq!(pool.block(), (0, Nobody));
+    }
+
+    #[test]
+    fn a_blocked_thread_that_comes_back_waits_for_its_turn() {
+        let mut pool = held();
+        (2..=3).for_each(|packet| assert_eq!(pool.post(packet), Nobody));
+        let _ = (pool.look(), pool.look());
+        assert_eq!(pool.block(), (1, Parked(1)));
+        assert_eq!(pool.wait(1), (Step::Deliver, Nobody));
+        // Not the short way: that is for those who run.
+        assert_eq!(pool.take_posted(0), None);
+        assert_eq!(pool.wait(0), (Step::Park, Nobody));
+        assert_eq!(pool.counts(), (1, 1, 1));
+        assert_eq!(pool.wait(1), (Step::Deliver, Nobody));
+        assert_eq!(pool.wait(1), (Step::Watch, Nobody));
+        assert_eq!(pool.counts(), (0, 2, 0));
+    }
+
+    #[test]
+    fn a_blocked_thread_that_runs_again_counts_until_somebody_waits() {
+        let mut pool = held();
+        (2..=4).for_each(|packet| assert_eq!(pool.post(packet), Nobody));
+        let _ = (pool.look(), pool.look());
+        assert_eq!(pool.block(), (1, Parked(1)));
+        assert_eq!(pool.wait(1), (Step::Deliver, Nobody));
+        let _ = pool.look();
+        let blocked = pool.watch.blocked.clone();
+        assert_eq!(pool.numbers_of(&blocked), [0]);
+        pool.scheduler.resume(&blocked);
+        pool.scheduler.resume(&blocked);
+        let counts = pool.scheduler.counts();
+        assert_eq!(
+            (counts.running, counts.blocked, counts.running_max),
+            (2, 0, 2)
+        );
+        // One too many: the first that waits stays, and there is no short way round that.
+        assert_eq!(pool.take_posted(1), None);
+        assert_eq!(pool.wait(1), (Step::Park, Nobody));
+        assert_eq!(pool.wait(0), (Step::Deliver, Nobody));
+        assert_eq!(pool.counts(), (1, 1, 1));
+    }
+
+    #[test]
+    fn a_blocked_thread_may_leave() {
+        let mut pool = held();
+        assert_eq!(pool.post(2), Nobody);
+        let _ = (pool.look(), pool.look());
+        assert_eq!(pool.block(), (1, Parked(1)));
+        assert_eq!(pool.leave(0), Nobody);
+        assert_eq!(pool.wait(1), (Step::Deliver, Nobody));
+        assert_eq!(pool.leave(1), Nobody);
+        assert_eq!(pool.counts(), (0, 0, 0));
+        assert_eq!(pool.scheduler.counts().blocked, 0);
+    }
+
+    #[test]
+    fn many_blocked_threads_are_looked_after_in_turn() {
+        let mut pool = Pool::new(20, 21);
+        for thread in 0..20 {
+            assert_eq!(pool.post(1), Nobody);
+            assert_eq!(pool.wait(thread), (Step::Deliver, Nobody));
+        }
+        assert_eq!(pool.wait(20), (Step::Park, Nobody));
+        assert_eq!(pool.post(1), Nobody);
+        let _ = (pool.look(), pool.look());
+        assert_eq!(pool.block(), (20, Parked(20)));
+        let mut seen: Vec<usize> = (0..3)
+            .flat_map(|_| {
+                let _ = pool.look();
+                pool.numbers_of(&pool.watch.blocked)
+            })
+            .collect();
+        seen.sort_unstable();
+        assert_eq!(seen, (0..20).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_thread_that_says_that_it_blocks_is_replaced_at_once_and_not_looked_after() {
+        let mut pool = held();
+        assert_eq!(pool.post(2), Nobody);
+        let seat = pool.seat(0);
+        let (turn, release) = pool.scheduler.begin_blocking(seat).expect("it runs");
+        assert_eq!(pool.woken(release), Parked(1));
+        assert!(
+            pool.scheduler.begin_blocking(seat).is_none(),
+            "said already"
+        );
+        let _ = pool.look();
+        assert_eq!(pool.numbers_of(&pool.watch.blocked), []);
+        pool.scheduler.end_blocking(seat, turn);
+        let counts = pool.scheduler.counts();
+        assert_eq!((counts.running, counts.blocked, counts.releases), (2, 0, 0));
+    }
+
+    #[test]
+    fn a_thread_that_waits_while_it_says_that_it_blocks_counts_once() {
+        let mut pool = held();
+        let seat = pool.seat(0);
+        let (turn, release) = pool.scheduler.begin_blocking(seat).expect("it runs");
+        assert_eq!(pool.woken(release), Parked(1), "to watch");
+        assert_eq!(pool.post(2), Nobody);
+        assert_eq!(pool.wait(1), (Step::Deliver, Nobody));
+        assert_eq!(pool.wait(0), (Step::Park, Nobody));
+        pool.scheduler.end_blocking(seat, turn);
+        assert_eq!(pool.counts(), (1, 1, 0));
+    }
+
+    #[test]
+    fn a_thread_is_started_when_all_are_blocked_and_more_can_be_had() {
+        let mut pool = held();
+        assert_eq!(pool.woken(pool.scheduler.set_can_grow(true)), Nobody);
+        assert_eq!(pool.wait(1), (Step::Park, Nobody));
+        (2..=3).for_each(|packet| assert_eq!(pool.post(packet), Nobody));
+        let _ = (pool.look(), pool.look());
+        assert_eq!(pool.block(), (1, Parked(1)));
+        assert_eq!(pool.wait(1), (Step::Deliver, Nobody));
+        assert_ne!(pool.look().0, Duty::Hire, "the gate is full");
+        let _ = pool.look();
+        assert_eq!(pool.suspects(), [1]);
+        let (blocks, wants_hands, _) = pool.scheduler.block(&pool.watch.suspects[0]);
+        assert!(blocks && wants_hands);
+        assert_eq!(pool.look().0, Duty::Hire);
+        assert_eq!(pool.woken(pool.scheduler.set_can_grow(false)), Nobody);
+        let nobody = Duty::Watch {
+            nobody_is_left: true,
+            still: true,
+        };
+        assert_eq!(pool.look().0, nobody);
+        // A new thread comes nevertheless.
+        pool.threads.push(Thread::new());
+        assert_eq!(pool.wait(2), (Step::Deliver, Nobody));
+        assert_eq!(pool.delivered(2), [3]);
+    }
+
+    #[test]
+    fn what_is_staged_is_carried_out_when_nobody_visits_for_a_look() {
+        let mut pool = held();
+        assert_eq!(pool.stage(2), Nobody);
+        assert_eq!(pool.calls.get(), 1);
+        let _ = pool.look();
+        assert_eq!(pool.stage(3), Nobody);
+        let _ = pool.look();
+        assert_eq!(pool.watch.batch, [2], "the other was put off since");
+        pool.watch.batch.clear();
+        let _ = pool.look();
+        assert_eq!(pool.watch.batch, [3]);
+    }
+
+    #[test]
+    fn what_is_staged_is_left_to_those_who_visit() {
+        let mut pool = held();
+        assert_eq!(pool.stage(2), Nobody);
+        let _ = pool.look();
+        assert_eq!(pool.wait(0), (Step::Work, Nobody));
+        assert_eq!(pool.batch(0), [2]);
+        let _ = pool.look();
+        assert_eq!(pool.watch.batch, []);
+    }
+
+    #[test]
+    fn it_ends_with_the_port() {
+        let mut pool = held();
+        assert_eq!(pool.post(2), Nobody);
+        assert_eq!(pool.close(), (true, Parked(1)));
+        assert_eq!(pool.look(), (Duty::Closed, Nobody));
+    }
+}
+
+/// How long the oldest entry has waited.
+mod age {
+    use super::*;
+
+    fn at(now_ns: u64) {
+        NOW_NS.set(now_ns);
+    }
+
+    #[test]
+    fn the_oldest_is_the_one_at_the_head() {
+        let mut pool = Pool::new(1, 1);
+        assert_eq!(pool.scheduler.oldest_since_ns(), None);
+        for now_ns in [10, 10, 20, 30] {
+            at(now_ns);
+            assert_eq!(pool.complete(1), Nobody);
+        }
+        for expected in [Some(10), Some(20), Some(30), None] {
+            assert_eq!(pool.wait(0), (Step::Deliver, Nobody));
+            assert_eq!(pool.scheduler.oldest_since_ns(), expected);
+        }
+    }
+
+    #[test]
+    fn a_posted_packet_is_as_old_as_its_post() {
+        let mut pool = Pool::new(1, 1);
+        at(10);
+        assert_eq!(pool.post(1), Nobody);
+        at(20);
+        assert_eq!(pool.post(2), Nobody);
+        assert_eq!(pool.scheduler.oldest_since_ns(), Some(10));
+        assert_eq!(pool.wait_many(0, 9), (Step::Deliver, Nobody));
+        assert_eq!(pool.scheduler.oldest_since_ns(), None);
+    }
+
+    #[test]
+    fn what_was_made_of_work_is_as_old_as_the_work() {
+        let mut pool = Pool::new(1, 2);
+        at(10);
+        assert_eq!(pool.ready(1), Nobody);
+        assert_eq!(pool.ready(2), Nobody);
+        at(20);
+        assert_eq!(pool.wait(0), (Step::Work, Nobody));
+        assert_eq!(pool.wait_worked(0), (Step::Deliver, Nobody));
+        assert_eq!(pool.scheduler.oldest_since_ns(), Some(10));
+    }
+
+    #[test]
+    fn a_long_line_keeps_its_oldest_and_bounded_marks() {
+        let mut pool = Pool::new(1, 1);
+        for now_ns in 1..=1_000 {
+            at(now_ns);
+            assert_eq!(pool.complete(1), Nobody);
+        }
+        assert_eq!(pool.scheduler.oldest_since_ns(), Some(1));
+        let mut last = 1;
+        for left in (0..1_000_u64).rev() {
+            assert_eq!(pool.wait(0), (Step::Deliver, Nobody));
+            let oldest = pool.scheduler.oldest_since_ns();
+            assert_eq!(oldest.is_none(), left == 0);
+            let oldest = oldest.unwrap_or(last);
+            assert!(
+                (last..=1_001 - left).contains(&oldest),
+                "{oldest} with {left} left"
+            );
+            last = oldest;
+        }
     }
 }
 
@@ -878,7 +1349,7 @@ mod lives {
         fn carry_out(&mut self) {
             match self.releases.pop() {
                 None | Some(Nobody) => {}
-                Some(Watcher) => self.wakes = 1,
+                Some(Watching) => self.wakes = 1,
                 Some(Parked(thread)) => self.tokens[thread] = true,
             }
         }

@@ -8,7 +8,7 @@ use std::{
     panic::resume_unwind,
     sync::{
         OnceLock,
-        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+        mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError},
     },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -263,7 +263,7 @@ pub fn pattern(len: usize) -> Vec<u8> {
         .collect()
 }
 
-/// Threads that each wait when told to, and tell what they got.
+/// Threads that each wait when told to, tell what they got, and compute until they are told to wait again.
 pub struct Crew<K> {
     port: CompletionPort<K>,
     threads: Vec<Option<Member<K>>>,
@@ -285,8 +285,11 @@ impl<K: Key> Crew<K> {
             let (reports, (tell_id, id)) = (sender.clone(), mpsc::channel());
             let thread = thread::spawn(move || {
                 let _ = tell_id.send(rustix::thread::gettid());
-                for port in told_to {
-                    let _ = reports.send((who, port.wait(None).expect("a wait")));
+                let mut runs = false;
+                while let Some(port) = next_order(&told_to, runs) {
+                    let answer = port.wait(None).expect("a wait");
+                    runs = matches!(answer, Wait::Completed(_));
+                    let _ = reports.send((who, answer));
                 }
             });
             Some(Member {
@@ -374,6 +377,24 @@ impl<K: Key> Crew<K> {
             .expect("a thread that has not ended");
         drop(member.orders);
         member.thread.join().expect("the thread ends well");
+    }
+}
+
+/// Where to wait next; none at the end. A thread that `runs` computes meanwhile, as a handler does that does not block:
+/// else its place would be another's.
+fn next_order<K: Key>(
+    told_to: &Receiver<CompletionPort<K>>,
+    runs: bool,
+) -> Option<CompletionPort<K>> {
+    if !runs {
+        return told_to.recv().ok();
+    }
+    loop {
+        match told_to.try_recv() {
+            Ok(port) => return Some(port),
+            Err(TryRecvError::Disconnected) => return None,
+            Err(TryRecvError::Empty) => thread::yield_now(),
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 //! is looked for for a while.
 //!
 //! - [`ports`]: 1 to 10, the port, its keys, and which thread runs.
+//! - [`blocking`]: 9, threads that block in their handlers.
 //! - [`waiting`]: 11 to 18, what a wait answers and what a start is told.
 //! - [`streams`]: 19 to 33, connected streams, accepting and connecting.
 //! - [`timers`]: 37, timers.
@@ -17,6 +18,7 @@
 
 #[macro_use]
 mod harness;
+mod blocking;
 mod ends;
 mod ports;
 mod streams;
@@ -24,7 +26,7 @@ mod timers;
 mod waiting;
 
 /// Statements that no test here holds the library to, in full or in part, and why.
-const NOT_COVERED: [(&str, &str); 16] = [
+const NOT_COVERED: [(&str, &str); 14] = [
     (
         "2, a handle associated twice",
         "does not compile: `associate` takes the handle",
@@ -34,16 +36,8 @@ const NOT_COVERED: [(&str, &str); 16] = [
         "does not compile: operations are started on what `associate` returns",
     ),
     (
-        "9, a running thread that blocks elsewhere",
-        "not there yet: nobody watches for it",
-    ),
-    (
         "17, skipping the packet on success as a mode of the handle",
         "not there yet; sends have it one by one",
-    ),
-    (
-        "23, on uring: a send that is put off for a batch leaves although no thread comes back to wait",
-        "not there yet: nobody watches for it; it leaves with the next thread that waits",
     ),
     (
         "29, an accept that waits for the first bytes",
@@ -101,6 +95,21 @@ macro_rules! suite {
                 s10_a_thread_that_exits_gives_its_place_back
                 s10_a_thread_that_waits_on_another_port_gives_its_place_back
                 s10_a_thread_that_waits_is_released_for_sockets_when_the_runner_leaves
+            }
+            blocking {
+                s09_a_thread_that_blocks_gives_its_place_to_another
+                s09_a_thread_that_computes_keeps_its_place
+                s09_a_thread_that_says_that_it_blocks_needs_not_be_found_out
+                s09_to_say_that_one_blocks_is_harmless_where_one_does_not_run
+                s09_the_overshoot_ends_when_a_thread_next_waits
+                s09_a_pool_grows_while_all_are_blocked_and_no_further_than_it_may
+                s09_a_pool_that_grew_shrinks_again
+                s09_a_pool_that_is_busy_does_not_grow
+                s09_a_thread_that_blocks_hides_nothing_that_comes_meanwhile
+                s09_what_a_blocked_thread_had_found_ready_is_served_by_others
+                s09_a_snapshot_tells_who_is_blocked_since_when_and_what_waits
+                s09_one_that_is_blocked_for_good_costs_a_close_nothing
+                s09_the_gate_holds_for_those_that_block_now_and_then
             }
             waiting {
                 s11_success_brings_the_bytes_the_key_and_the_operation

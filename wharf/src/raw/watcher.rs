@@ -1,0 +1,278 @@
+//! The watcher: the thread of a port that finds out who is blocked.
+//!
+//! The [scheduler](crate::scheduler) calls it when all who may run do, and says whom to ask after; here is the thread
+//! that asks the system, the pause between two looks, and what else is done for work that waits: what stands ready in
+//! the kernel is brought in, more threads are started where there is a crew that may grow, and sends that were put off
+//! for a batch are carried out.
+//! It starts when it is first called, so a port that is never held up has none.
+
+use std::{
+    collections::HashMap,
+    num::NonZeroU64,
+    sync::{Arc, Once, Weak},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use super::{Port, Queued, Ready, transfer::Attempts};
+use crate::{
+    driver::{Events, Probe, thread_states_available},
+    scheduler::{Duty, Parker, Suspect, Visit, Watch},
+    sync::Mutex,
+};
+
+/// The shortest pause between two looks. A handler that sleeps for less costs nobody its place: to give that away takes
+/// as long.
+const GRACE: Duration = Duration::from_micros(100);
+
+/// Where somebody was helped, handlers that block are the rule, and for so many looks the next is expected at once.
+const IN_VAIN_MAX: u32 = 16;
+
+/// The longest: while all goes on, or only computes, the looks become fewer.
+const PAUSE_MAX: Duration = Duration::from_millis(1);
+
+/// Where somebody may run, or nothing can be done until a thread comes back, they become fewer still.
+const REST_MAX: Duration = Duration::from_millis(16);
+
+/// Work that waits for so long while no thread comes back is worth a line in the log.
+const HELD_MAX: Duration = Duration::from_secs(2);
+
+/// So many threads' states are kept open. Each takes a descriptor.
+const PROBES_MAX: usize = 256;
+
+/// Threads that can become more: a pool that may grow.
+pub(crate) trait Crew: Send + Sync {
+    /// Starts a thread that waits on the port, if it may.
+    fn hire(&self) -> Hired;
+}
+
+/// What came of [`Crew::hire`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hired {
+    /// A thread was started.
+    One,
+    /// One that was started before has not arrived yet.
+    OnTheWay,
+    /// There are as many as there may be, or as the system gives.
+    Full,
+}
+
+/// A port's handle to its watcher.
+#[derive(Debug, Default)]
+pub(super) struct Watcher {
+    bell: Arc<Parker>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Watcher {
+    /// Has it look, starting it if need be.
+    pub(super) fn call(&self, port: &Weak<Port>) {
+        let mut thread = self.thread.lock();
+        if thread.is_none() {
+            let (port, bell) = (port.clone(), self.bell.clone());
+            let started = thread::Builder::new()
+                .name("wharf-watcher".into())
+                .spawn(move || Round::new().run(&port, &bell));
+            match started {
+                Ok(started) => *thread = Some(started),
+                Err(error) => tracing::error!(
+                    %error,
+                    "no thread for the watcher: workers that block keep their places until they are back"
+                ),
+            }
+        }
+        self.bell.release();
+    }
+
+    /// Ends it: the port is closed, or gone.
+    pub(super) fn end(&self) {
+        let thread = self.thread.lock().take();
+        self.bell.release();
+        // Whoever lets go of a port last drops it; that may be the watcher.
+        if let Some(thread) = thread.filter(|it| it.thread().id() != thread::current().id()) {
+            // It was in no code that panics.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// What the watcher's thread keeps.
+struct Round {
+    watch: Watch<Ready>,
+    events: Events,
+    visit: Visit<Queued, Ready>,
+    attempts: Attempts,
+    /// By the number of the worker.
+    probes: HashMap<u64, Probe>,
+    pause: Duration,
+    /// How many looks in a row helped nobody.
+    in_vain: u32,
+    /// Since when work has waited and no thread has come back, and whether that was said.
+    held_since: Option<Instant>,
+    said: bool,
+}
+
+impl Round {
+    fn new() -> Round {
+        Round {
+            watch: Watch::default(),
+            events: Events::default(),
+            visit: Visit::default(),
+            attempts: Attempts::default(),
+            probes: HashMap::new(),
+            pause: GRACE,
+            in_vain: IN_VAIN_MAX,
+            held_since: None,
+            said: false,
+        }
+    }
+
+    fn run(mut self, port: &Weak<Port>, bell: &Parker) {
+        // Else the kernel may make each pause 50 us longer, to save power (prctl(2), PR_SET_TIMERSLACK).
+        let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
+        if let Err(error) = thread_states_available() {
+            static SAID: Once = Once::new();
+            SAID.call_once(|| {
+                tracing::warn!(
+                    %error,
+                    "the states of threads can't be read (/proc/self/task): workers that block are noticed only where \
+                     they say so (wharf::blocking); mount /proc"
+                );
+            });
+        }
+        let mut pause = None;
+        loop {
+            bell.park(pause);
+            let Some(port) = port.upgrade() else { return };
+            pause = match self.look(&port) {
+                Duty::Closed => return,
+                Duty::Dismissed => {
+                    self = Round::new();
+                    None
+                }
+                Duty::Rest | Duty::Watch { .. } | Duty::Hire => Some(self.pause),
+            };
+        }
+    }
+
+    fn look(&mut self, port: &Port) -> Duty {
+        let (duty, release) = port.scheduler.look(&mut self.watch);
+        port.release(release);
+        let mut helped = self.carry_out_staged(port);
+        if self.watch.unwatched {
+            self.watch.work_waits |= port.bring_in(&mut self.events, &mut self.visit);
+        }
+        let (blocks, wants_hands) = self.block_those_that_sleep(port);
+        helped |= blocks;
+        self.resume_those_that_run(port);
+        if wants_hands || duty == Duty::Hire {
+            helped |= port.hire();
+        }
+        self.say_if_held_up(port, duty);
+        let longest = match duty {
+            Duty::Rest => REST_MAX,
+            _ if self.said => REST_MAX,
+            _ => PAUSE_MAX,
+        };
+        self.in_vain = match helped {
+            true => 0,
+            false => self.in_vain.saturating_add(1),
+        };
+        self.pause = match self.in_vain {
+            ..IN_VAIN_MAX => GRACE,
+            _ => (2 * self.pause).min(longest),
+        };
+        self.watch.eager = self.in_vain < IN_VAIN_MAX;
+        duty
+    }
+
+    /// Gives the places of suspects away that sleep, if work waits for one. Says whether there were any, and whether a
+    /// thread is to be started.
+    fn block_those_that_sleep(&mut self, port: &Port) -> (bool, bool) {
+        if !self.watch.work_waits {
+            return (false, false);
+        }
+        let mut suspects = std::mem::take(&mut self.watch.suspects);
+        suspects.retain(|suspect| self.is_asleep(suspect));
+        let (mut any, mut wants_hands) = (false, false);
+        for suspect in &suspects {
+            // One by one, so that each place is taken at once.
+            let (blocks, wants, release) = port.scheduler.block(suspect);
+            port.release(release);
+            any |= blocks;
+            wants_hands = wants;
+        }
+        self.watch.suspects = suspects;
+        (any, wants_hands)
+    }
+
+    /// Makes the transfers that were put off for the next batch, while no thread comes by that would make one.
+    fn carry_out_staged(&mut self, port: &Port) -> bool {
+        let any = !self.watch.batch.is_empty();
+        if any {
+            let mut results = port;
+            port.work(&mut self.watch.batch, &mut self.attempts, &mut results);
+        }
+        any
+    }
+
+    fn is_asleep(&mut self, suspect: &Suspect) -> bool {
+        // Gone, or not to be asked after: then it is not known to sleep.
+        self.probe(suspect).is_asleep().unwrap_or(false)
+    }
+
+    fn resume_those_that_run(&mut self, port: &Port) {
+        let mut blocked = std::mem::take(&mut self.watch.blocked);
+        blocked.retain(|suspect| {
+            let probe = self.probe(suspect);
+            probe.has_run() && probe.is_asleep().is_ok_and(|asleep| !asleep)
+        });
+        if !blocked.is_empty() {
+            port.scheduler.resume(&blocked);
+        }
+        self.watch.blocked = blocked;
+    }
+
+    fn probe(&mut self, suspect: &Suspect) -> &mut Probe {
+        let number = suspect.worker.number;
+        if self.probes.len() >= PROBES_MAX && !self.probes.contains_key(&number) {
+            self.probes.clear();
+        }
+        let probe = self.probes.entry(number);
+        probe.or_insert_with(|| Probe::of(suspect.worker.thread))
+    }
+
+    /// Says it once when work waits for long and only the return of a handler could help.
+    fn say_if_held_up(&mut self, port: &Port, duty: Duty) {
+        let held = matches!(
+            duty,
+            Duty::Watch {
+                nobody_is_left: true,
+                still: true
+            }
+        );
+        if !held {
+            self.held_since = None;
+            self.said = false;
+            return;
+        }
+        let since = *self.held_since.get_or_insert_with(Instant::now);
+        if !self.said && since.elapsed() >= HELD_MAX {
+            self.said = true;
+            let counts = port.counts();
+            tracing::warn!(
+                "all workers are held: {} blocked and {} running in their handlers, none waits, and what waits for one \
+                 ({}) waits until a handler returns; let the pool grow further, or see what they wait for",
+                counts.blocked,
+                counts.running,
+                counts.queued
+            );
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! The watcher's part: who may be held up while work waits.
+//!
+//! The watcher is a thread that is no worker. It is called when whatever comes has to wait until some thread comes back:
+//! the gate is full, or nobody is left to wait. While that lasts it looks again and again. A thread that is at the same
+//! turn in two looks has been in one handler for all the time between them, and is a *suspect*. If work waits, the
+//! watcher asks the system, under no lock, whether the suspect sleeps, and if so gives its place away. A thread that
+//! computes keeps it.
+//!
+//! Work may wait in the kernel, where nobody watches while all that may run do. So if nobody has between two looks, the
+//! watcher is to look there too.
+
+use super::{
+    Release, Scheduler, State, Worker,
+    gate::{Place, Seat},
+};
+use crate::sync::Arc;
+
+/// So many blocked threads are looked after at a time, in turn: those that run again count again.
+const BLOCKED_PER_LOOK: usize = 8;
+
+/// After so many looks in a row that found that somebody could run, the watcher goes off duty.
+const QUIET_LOOKS: u32 = 8;
+
+/// A thread to be asked after, and when it was where it is.
+#[derive(Debug, Clone)]
+pub(crate) struct Suspect {
+    pub seat: usize,
+    pub turn: u64,
+    pub worker: Arc<Worker>,
+}
+
+impl Suspect {
+    pub(super) fn new(index: usize, seat: &Seat) -> Suspect {
+        Suspect {
+            seat: index,
+            turn: seat.turn,
+            worker: seat.worker.clone(),
+        }
+    }
+}
+
+/// What the watcher keeps between two looks, and takes away from one.
+#[derive(Debug)]
+pub(crate) struct Watch<R> {
+    /// Out: threads that have been in one handler since the last look.
+    pub suspects: Vec<Suspect>,
+    /// Out: some of those that are blocked.
+    pub blocked: Vec<Suspect>,
+    /// Out: work that was put off for the next batch, and that nobody comes for.
+    pub batch: Vec<R>,
+    /// In: places were given away just now. Then handlers that block are the rule: whoever runs is a suspect at once.
+    pub eager: bool,
+    /// Out: something is queued.
+    pub work_waits: bool,
+    quiet_looks: u32,
+    /// Out: nobody has looked at the kernel since the last look, so that what comes stays there.
+    pub unwatched: bool,
+    /// As they were at the last look.
+    admissions: u64,
+    watches: Option<u64>,
+    staged_ever: u64,
+    next_blocked: usize,
+}
+
+impl<R> Default for Watch<R> {
+    fn default() -> Self {
+        Watch {
+            suspects: Vec::new(),
+            blocked: Vec::new(),
+            batch: Vec::new(),
+            eager: false,
+            work_waits: false,
+            quiet_looks: 0,
+            unwatched: false,
+            admissions: 0,
+            watches: None,
+            staged_ever: 0,
+            next_blocked: 0,
+        }
+    }
+}
+
+/// What the watcher is to do after a look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Duty {
+    /// Whoever comes finds a thread that may run: look again, later each time.
+    Rest,
+    /// Ask after the suspects and the blocked, do the batch, and look again in a while.
+    Watch {
+        /// Work waits, and nobody is left to take it, nor to be had.
+        nobody_is_left: bool,
+        /// No thread was let run since the last look.
+        still: bool,
+    },
+    /// Have a thread started too: work waits, the gate has room, and nobody waits.
+    Hire,
+    /// Nobody has been held up for long. It is called again.
+    Dismissed,
+    Closed,
+}
+
+impl<P, R> Scheduler<P, R> {
+    /// The watcher's visit.
+    pub(crate) fn look(&self, watch: &mut Watch<R>) -> (Duty, Release) {
+        let mut state = self.state.lock();
+        if state.closed {
+            return (Duty::Closed, Release::Nobody);
+        }
+        state.take_in(&self.porch);
+        let holds_up = state.would_hold_up();
+        if holds_up {
+            watch.quiet_looks = 0;
+        } else {
+            watch.quiet_looks += 1;
+            if watch.quiet_looks == QUIET_LOOKS {
+                *watch = Watch::default();
+                state.on_duty = false;
+                return (Duty::Dismissed, self.conclude(&mut state));
+            }
+        }
+        let still = watch.admissions == state.gate.admissions();
+        watch.admissions = state.gate.admissions();
+        let watches = state.gate.watches();
+        watch.unwatched = watches.is_some() && watches == watch.watches;
+        watch.watches = watches;
+        state.suspect(watch);
+        state.look_after_blocked(watch);
+        if still {
+            state
+                .queue
+                .take_staged_of(watch.staged_ever, &mut watch.batch, self.batch_max);
+        }
+        watch.staged_ever = state.queue.staged_ever();
+        let duty = if !holds_up {
+            Duty::Rest
+        } else if state.wants_hands() {
+            Duty::Hire
+        } else {
+            Duty::Watch {
+                nobody_is_left: !state.queue.is_empty() && state.gate.waiting() == 0,
+                still,
+            }
+        };
+        (duty, self.conclude(&mut state))
+    }
+
+    /// The system says that a suspect sleeps: its place is another's. Says whether it still was where it had been, and
+    /// whether a thread is to be started.
+    pub(crate) fn block(&self, suspect: &Suspect) -> (bool, bool, Release) {
+        let mut state = self.state.lock();
+        let blocks = state.gate.block(suspect.seat, suspect.turn);
+        state.releases += u64::from(blocks);
+        let release = self.conclude(&mut state);
+        (blocks, state.wants_hands(), release)
+    }
+
+    /// The system says that these run again: they count as running, whatever the gate says.
+    pub(crate) fn resume(&self, suspects: &[Suspect]) {
+        let mut state = self.state.lock();
+        for suspect in suspects {
+            state.gate.resume(suspect.seat, suspect.turn);
+        }
+    }
+}
+
+impl<P, R> State<P, R> {
+    fn suspect(&mut self, watch: &mut Watch<R>) {
+        watch.suspects.clear();
+        watch.work_waits = !self.queue.is_empty();
+        for (index, seat) in self.gate.seats_mut() {
+            let was_here = watch.eager || seat.seen == seat.turn;
+            if seat.place == Place::Running && was_here {
+                watch.suspects.push(Suspect::new(index, seat));
+            }
+            seat.seen = seat.turn;
+        }
+    }
+
+    fn look_after_blocked(&self, watch: &mut Watch<R>) {
+        watch.blocked.clear();
+        if self.gate.blocked() == 0 {
+            return;
+        }
+        let is_blocked = |(_, seat): &(usize, &Seat)| seat.place == Place::Blocked && !seat.said_so;
+        let all = self.gate.seats().iter().filter(is_blocked);
+        let some = all
+            .skip_while(|(index, _)| *index < watch.next_blocked)
+            .take(BLOCKED_PER_LOOK);
+        let suspects = some.map(|(index, seat)| Suspect::new(index, seat));
+        watch.blocked.extend(suspects);
+        // From the first again, once the last were seen.
+        let last = watch.blocked.last();
+        watch.next_blocked = match watch.blocked.len() {
+            BLOCKED_PER_LOOK => last.map_or(0, |suspect| suspect.seat + 1),
+            _ => 0,
+        };
+    }
+
+    /// Whether one more thread would have something to do.
+    fn wants_hands(&self) -> bool {
+        let idle = self.gate.waiting() == 0 && self.gate.has_room();
+        self.can_grow && !self.queue.is_empty() && idle
+    }
+}

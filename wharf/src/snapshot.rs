@@ -1,0 +1,61 @@
+//! How a port and its threads stand, for whoever watches a program at work.
+
+use std::{fmt, time::Duration};
+
+use crate::Counts;
+
+/// How a port stands at one moment; see [`CompletionPort::snapshot`](crate::CompletionPort::snapshot).
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// How many threads and packets there are of each kind.
+    pub counts: Counts,
+    /// How long the oldest packet, or operation that is ready to be carried out, has waited. None if nothing waits. As
+    /// coarse as the system's timer tick: some milliseconds.
+    pub oldest: Option<Duration>,
+    /// Each thread that has waited on the port, and has neither ended nor gone to wait on another.
+    pub workers: Vec<WorkerSnapshot>,
+}
+
+/// One thread of a port.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct WorkerSnapshot {
+    /// The thread's name; empty if it has none.
+    pub name: String,
+    /// What it does.
+    pub standing: Standing,
+    /// For how long; of one that runs or is blocked, how long it has been in its handler. As coarse as the system's
+    /// timer tick.
+    pub since: Duration,
+    /// How many packets it has taken.
+    pub packets: u64,
+}
+
+/// What a thread of a port does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Standing {
+    /// It sleeps until it is released.
+    Parked,
+    /// It waits in the kernel, and is the next to run when something becomes ready.
+    Watching,
+    /// It is in a handler, or carries out operations.
+    Running,
+    /// It is in a handler, and sleeps there or waits for the disk.
+    Blocked,
+    /// It is doing something else: a wait of its timed out, or the port is closed.
+    Away,
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(match self {
+            Standing::Parked => "parked",
+            Standing::Watching => "watching",
+            Standing::Running => "running",
+            Standing::Blocked => "blocked",
+            Standing::Away => "away",
+        })
+    }
+}
