@@ -32,6 +32,7 @@ pub fn run() -> ExitCode {
     findings.open_files();
     findings.memory();
     findings.backlog();
+    findings.blocked_workers();
     let served = findings.choice();
     // Whoever asked may not read on.
     let _ = findings.print(&mut io::stdout().lock());
@@ -140,25 +141,41 @@ impl Findings {
         }
     }
 
+    fn blocked_workers(&mut self) {
+        match wharf::thread_states_available() {
+            Ok(()) => self.note("blocked workers", "noticed (/proc/self/task can be read)"),
+            Err(error) => {
+                self.note("blocked workers", format!("not noticed ({error})"));
+                self.advise(
+                    "mount /proc, so that a handler that blocks gives its place to another; until then only those do \
+                     that say so (wharf::blocking)",
+                );
+            }
+        }
+    }
+
     fn choice(&mut self) -> io::Result<()> {
         let port = CompletionPort::<()>::new(0)?;
-        let workers = port.concurrency() + 1;
         let driver = port.driver().name;
         let concurrency = port.concurrency();
-        let choice = format!("driver={driver} workers={workers} concurrency={concurrency}");
+        let threads = Settings::default().threads(concurrency);
+        let (workers, most) = (threads.start(), threads.end());
+        let choice = format!(
+            "driver={driver} workers={workers} max_workers={most} concurrency={concurrency}"
+        );
         self.note("serve", format!("would choose {choice}"));
         Ok(())
     }
 
     fn print(&self, output: &mut impl Write) -> io::Result<()> {
         for (name, text) in &self.lines {
-            writeln!(output, "{name:<14} {text}")?;
+            writeln!(output, "{name:<15} {text}")?;
         }
         if self.advice.is_empty() {
-            return writeln!(output, "{:<14} nothing", "to change");
+            return writeln!(output, "{:<15} nothing", "to change");
         }
         for advice in &self.advice {
-            writeln!(output, "{:<14} {advice}", "to change")?;
+            writeln!(output, "{:<15} {advice}", "to change")?;
         }
         Ok(())
     }

@@ -1,10 +1,12 @@
 //! The command `wharf`: what it takes, and how it ends.
 
 mod bench;
+mod demo;
 mod doctor;
 mod exit;
 mod quantity;
 mod serve;
+mod standing;
 mod work;
 
 use std::process::ExitCode;
@@ -30,6 +32,8 @@ enum Command {
     Serve(serve::Arguments),
     /// Load an echo server, check every byte, and say what it took
     Bench(Box<bench::Arguments>),
+    /// Show what happens when all workers are held, and what a completion port does about it
+    Demo,
     /// Say what this machine allows, what `serve` would choose here, and what to change
     Doctor,
 }
@@ -65,6 +69,7 @@ fn main() -> ExitCode {
     match arguments.command {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Demo => demo::run(),
         Command::Doctor => doctor::run(),
     }
 }

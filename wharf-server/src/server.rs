@@ -3,6 +3,7 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener},
+    ops::RangeInclusive,
     sync::{
         Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
@@ -52,7 +53,7 @@ pub(crate) struct Shared {
 pub struct Server {
     shared: Arc<Shared>,
     workers: Option<Workers>,
-    workers_count: usize,
+    threads: RangeInclusive<usize>,
 }
 
 impl std::fmt::Debug for Server {
@@ -97,10 +98,7 @@ impl Server {
         let listener = port
             .associate(listener, Arc::new(Who::Listener))
             .map_err(StartError::Accept)?;
-        let workers_count = match settings.workers {
-            0 => port.concurrency() + 1,
-            workers => workers,
-        };
+        let threads = settings.threads(port.concurrency());
         let buffers_max = settings.buffers_bytes_max / settings.buffer_bytes;
         let shared = Arc::new(Shared {
             port,
@@ -124,13 +122,13 @@ impl Server {
             .accept()
             .map_err(StartError::Accept)?;
         let serving = shared.clone();
-        let workers = Workers::start(&shared.port, workers_count, move |_, completion| {
+        let workers = Workers::start(&shared.port, threads.clone(), move |_, completion| {
             serving.serve(completion);
         });
         let mut server = Server {
             shared,
             workers: None,
-            workers_count,
+            threads,
         };
         // Where it fails, dropping the server ends the workers that were started.
         server.workers = Some(workers.map_err(StartError::Workers)?);
@@ -147,9 +145,14 @@ impl Server {
         self.shared.port.driver()
     }
 
-    /// How many threads serve.
+    /// How many threads serve at least.
     pub fn workers(&self) -> usize {
-        self.workers_count
+        *self.threads.start()
+    }
+
+    /// How many threads may serve when others are blocked.
+    pub fn workers_max(&self) -> usize {
+        *self.threads.end()
     }
 
     /// How many of them run at once.
@@ -160,6 +163,12 @@ impl Server {
     /// How its threads and packets stand.
     pub fn counts(&self) -> wharf::Counts {
         self.shared.port.counts()
+    }
+
+    /// How it and each of its workers stand; for a look now and then, since it asks the system after those that are in
+    /// handlers.
+    pub fn snapshot(&self) -> wharf::Snapshot {
+        self.shared.port.snapshot()
     }
 
     /// Its clients.

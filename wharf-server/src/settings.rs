@@ -1,6 +1,6 @@
 //! What a server is started with, and how starting can fail.
 
-use std::{fmt, io, net::SocketAddr, time::Duration};
+use std::{fmt, io, net::SocketAddr, ops::RangeInclusive, time::Duration};
 
 use wharf::DriverChoice;
 
@@ -10,8 +10,12 @@ use wharf::DriverChoice;
 pub struct Settings {
     /// Where to listen. Port 0 is any free one.
     pub listen: SocketAddr,
-    /// How many threads serve; 0 for one more than run at once.
+    /// How many threads serve; 0 for one more than run at once, or [`workers_max`](Self::workers_max) if that is fewer.
     pub workers: usize,
+    /// How many threads may serve when others are blocked in their handlers: they are started when work waits, and end
+    /// when they have been idle for some seconds. 0 for 64, or `workers` if that is more. As many blocked handlers stop
+    /// the server.
+    pub workers_max: usize,
     /// How many of them run at once; 0 for as many as the processors that this process may use.
     pub concurrency: usize,
     /// Which driver to use.
@@ -32,12 +36,14 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// On loopback, port 21000; a worker more than processors, so that a handler may block; the classic 15,000-byte
+    /// On loopback, port 21000; a worker more than processors, so that a handler may block and another go on at once, and
+    /// up to 64 where many do; the classic 15,000-byte
     /// buffers, 256 MiB of them; 16,384 clients; a backlog of 1,024; no idle time-out; 1 MiB unsent a client.
     fn default() -> Self {
         Settings {
             listen: SocketAddr::from(([127, 0, 0, 1], 21_000)),
             workers: 0,
+            workers_max: 0,
             concurrency: 0,
             driver: DriverChoice::Auto,
             buffer_bytes: 15_000,
@@ -51,9 +57,28 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// How many workers a server with these settings has from the start, and how many it may have, where so many run at
+    /// once.
+    pub fn threads(&self, concurrency: usize) -> RangeInclusive<usize> {
+        const WORKERS_MAX: usize = 64;
+        let max = match (self.workers, self.workers_max) {
+            (workers, 0) => workers.max(concurrency + 1).max(WORKERS_MAX),
+            (_, max) => max,
+        };
+        match self.workers {
+            0 => (concurrency + 1).min(max)..=max,
+            workers => workers..=max,
+        }
+    }
+
     /// Finds what can't work before anything is started.
     pub(crate) fn check(&self) -> Result<(), StartError> {
-        let wrong = if self.buffer_bytes == 0 {
+        let wrong = if self.workers_max > 0 && self.workers > self.workers_max {
+            format!(
+                "workers_max is {}, fewer than the {} workers to start with; allow at least as many",
+                self.workers_max, self.workers
+            )
+        } else if self.buffer_bytes == 0 {
             "buffer_bytes is 0; a receive needs at least 1 byte".to_owned()
         } else if self.buffers_bytes_max < self.buffer_bytes {
             format!(

@@ -135,6 +135,10 @@ pub struct Arguments {
     #[arg(long, value_name = "N", conflicts_with = "address", value_parser = within(1, 4_096))]
     workers: Option<u64>,
 
+    /// Workers that our own server may grow to while handlers are blocked [default: as `serve`]
+    #[arg(long, value_name = "N", conflicts_with = "address", value_parser = within(1, 4_096))]
+    max_workers: Option<u64>,
+
     /// Concurrency of our own server [default: as `serve`]
     #[arg(long, value_name = "N", conflicts_with = "address", value_parser = within(1, 1_024))]
     concurrency: Option<u64>,
@@ -148,7 +152,7 @@ pub struct Arguments {
     #[arg(
         long,
         value_name = "FROM..TO",
-        conflicts_with_all = ["address", "workers", "requests", "rate", "work", "per_connection", "fail_if"]
+        conflicts_with_all = ["address", "workers", "max_workers", "requests", "rate", "work", "per_connection", "fail_if"]
     )]
     sweep_workers: Option<WorkersRange>,
 

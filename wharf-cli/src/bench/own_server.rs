@@ -41,6 +41,7 @@ impl OwnServer {
         }
         for (option, value) in [
             ("--workers", arguments.workers),
+            ("--max-workers", arguments.max_workers),
             ("--concurrency", arguments.concurrency),
         ] {
             if let Some(value) = value {

@@ -136,6 +136,7 @@ fn measure_once(
 ) -> Result<Point, String> {
     let mut arguments = arguments.clone();
     arguments.workers = Some(workers);
+    arguments.max_workers = Some(workers);
     arguments.duration = arguments.duration.or(Some(DURATION));
     let mut plan = Plan::new(&arguments)?;
     if amount == Amount::Little {

@@ -7,14 +7,17 @@ use std::{
     io::{self, Write},
     net::SocketAddr,
     process::{self, ExitCode},
-    sync::{Mutex, PoisonError, mpsc},
+    sync::{
+        Mutex, PoisonError,
+        mpsc::{self, RecvTimeoutError},
+    },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use clap::{Args, ValueEnum};
 use signal_hook::{
-    consts::{SIGINT, SIGTERM},
+    consts::{SIGINT, SIGTERM, SIGUSR1},
     iterator::Signals,
     low_level::signal_name,
 };
@@ -24,7 +27,7 @@ use wharf_server::{
 };
 
 use self::{echo::Echo, work::Work};
-use crate::exit;
+use crate::{exit, standing};
 
 /// What `serve` takes. A default that depends on the machine is worked out by the library.
 #[derive(Debug, Args)]
@@ -42,6 +45,11 @@ pub struct Arguments {
     /// Threads in the pool [default: one more than --concurrency, so that a handler may block and another go on]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
     workers: Option<u32>,
+
+    /// Threads that the pool may grow to, one by one, while work waits and handlers are blocked; they leave again when
+    /// they are idle. As many blocked handlers stop the server [default: 64, or --workers if that is more]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    max_workers: Option<u32>,
 
     /// Threads that run at once; 0 is as many as the processors that this process may use, since more would only take
     /// turns
@@ -77,6 +85,11 @@ pub struct Arguments {
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = humantime::parse_duration)]
     stop_timeout: Duration,
 
+    /// Print a line with the state of the server every so often, such as 1s [default: never; SIGUSR1 prints the table of
+    /// workers at any time]
+    #[arg(long, value_name = "DURATION", value_parser = stats_period)]
+    stats: Option<Duration>,
+
     /// Also stop when standard input ends, so that no server outlives the program that started it
     #[arg(long)]
     stop_with_stdin: bool,
@@ -108,11 +121,34 @@ fn duration(text: &str) -> Result<Duration, String> {
     Ok(duration)
 }
 
+fn stats_period(text: &str) -> Result<Duration, String> {
+    const SHORTEST: Duration = Duration::from_millis(10);
+    let period = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if period < SHORTEST {
+        return Err(format!(
+            "the shortest period is {SHORTEST:?}: use that or more"
+        ));
+    }
+    Ok(period)
+}
+
 impl Arguments {
+    /// What the parser can't see, since it takes two options to be wrong.
+    fn check(&self) -> Result<(), String> {
+        match (self.workers, self.max_workers) {
+            (Some(workers), Some(max)) if max < workers => Err(format!(
+                "--max-workers {max} is fewer than --workers {workers}, which is how many there are from the start; \
+                 allow at least {workers}"
+            )),
+            _ => Ok(()),
+        }
+    }
+
     fn settings(&self) -> Settings {
         let mut settings = Settings::default();
         settings.listen = self.listen;
         settings.workers = self.workers.unwrap_or(0) as usize;
+        settings.workers_max = self.max_workers.unwrap_or(0) as usize;
         settings.concurrency = self.concurrency as usize;
         settings.driver = match self.driver {
             Driver::Auto => DriverChoice::Auto,
@@ -132,6 +168,7 @@ impl Arguments {
 /// Why the main thread goes on.
 enum Event {
     Signal(i32),
+    Table,
     StdinEnded,
     Failed(io::Error),
 }
@@ -194,6 +231,9 @@ fn copy_of(error: &io::Error) -> io::Error {
 
 /// Runs the server until it is told to stop.
 pub fn run(arguments: &Arguments) -> ExitCode {
+    if let Err(wrong) = arguments.check() {
+        return exit::fail(exit::USAGE, &wrong);
+    }
     let (events, event) = mpsc::channel();
     // Before the first line: whoever reads it may send a signal at once.
     if let Err(error) = watch_signals(events.clone()) {
@@ -213,30 +253,57 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         Err(error) => return exit::fail(exit::code_of(&error), &error.to_string()),
     };
     say(&format!(
-        "listening on {} driver={} workers={} concurrency={}",
+        "listening on {} driver={} workers={} max_workers={} concurrency={}",
         server.local_addr(),
         server.driver().name,
         server.workers(),
+        server.workers_max(),
         server.concurrency()
     ));
-
-    let failure = match event.recv() {
-        Ok(Event::Signal(number)) => {
-            let name = signal_name(number).unwrap_or("a signal");
-            tracing::info!("{name}: stopping, for {:?} at most", arguments.stop_timeout);
-            None
-        }
-        Ok(Event::StdinEnded) => {
-            tracing::debug!("standard input has ended: stopping");
-            None
-        }
-        Ok(Event::Failed(error)) => Some(error),
-        Err(mpsc::RecvError) => unreachable!("the signals' thread never ends"),
-    };
+    let failure = show_until_the_end(&server, &event, arguments);
     report(&server.stop(arguments.stop_timeout));
     match failure {
         None => ExitCode::SUCCESS,
         Some(error) => exit::fail(exit::ACCEPT, &format!("can't accept any more: {error}")),
+    }
+}
+
+/// Prints what it is asked for until the server is to stop; says what failed, if that is why.
+fn show_until_the_end(
+    server: &Server,
+    event: &mpsc::Receiver<Event>,
+    arguments: &Arguments,
+) -> Option<io::Error> {
+    let mut next_line = arguments.stats.map(|period| Instant::now() + period);
+    loop {
+        let received = match next_line {
+            None => event.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(at) => event.recv_timeout(at.saturating_duration_since(Instant::now())),
+        };
+        match received {
+            Ok(Event::Signal(number)) => {
+                let name = signal_name(number).unwrap_or("a signal");
+                tracing::info!("{name}: stopping, for {:?} at most", arguments.stop_timeout);
+                return None;
+            }
+            Ok(Event::Table) => say(&standing::table(&server.snapshot())),
+            Ok(Event::StdinEnded) => {
+                tracing::debug!("standard input has ended: stopping");
+                return None;
+            }
+            Ok(Event::Failed(error)) => return Some(error),
+            Err(RecvTimeoutError::Timeout) => {
+                let clients = server.clients().len();
+                say(&standing::line(&server.snapshot(), clients));
+                // A period that was missed is left out.
+                let now = Instant::now();
+                let period = arguments.stats.unwrap_or(Duration::MAX);
+                next_line = next_line.map(|at| (at + period).max(now));
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                unreachable!("the signals' thread never ends")
+            }
+        }
     }
 }
 
@@ -251,12 +318,18 @@ fn report(report: &Report) {
     ));
 }
 
-/// Has the first signal stop the server in order, and the second end the process at once.
+/// Has the first signal that ends a process stop the server in order, and the second end the process at once; and
+/// SIGUSR1 print the table of workers.
 fn watch_signals(events: mpsc::Sender<Event>) -> io::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGUSR1])?;
     let watch = move || {
-        for (count, signal) in signals.forever().enumerate() {
-            if count > 0 {
+        let mut stopping = false;
+        for signal in signals.forever() {
+            if signal == SIGUSR1 {
+                let _ = events.send(Event::Table);
+                continue;
+            }
+            if std::mem::replace(&mut stopping, true) {
                 tracing::warn!("a second signal: ending at once");
                 // As a shell reports a process that a signal has ended.
                 process::exit(128 + signal);

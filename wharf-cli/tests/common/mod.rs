@@ -122,6 +122,21 @@ impl Serve {
         self.log.lock().unwrap().clone()
     }
 
+    /// Its log, which it may still add to.
+    pub fn log_at_the_end(&self) -> Arc<Mutex<String>> {
+        self.log.clone()
+    }
+
+    /// The next line that it prints, without its end.
+    pub fn line(&mut self) -> String {
+        let mut line = String::new();
+        let output = self.output.as_mut().expect("its output is open");
+        output.read_line(&mut line).expect("a line");
+        assert!(line.ends_with('\n'), "it has ended: {line:?}");
+        line.pop();
+        line
+    }
+
     pub fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).expect("it can be connected to");
         stream.set_read_timeout(Some(GUARD)).unwrap();
