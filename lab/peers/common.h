@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -213,6 +214,8 @@ static inline bool serve(const uint8_t *frame) {
         return false;
     }
     if (kind == 1) {
+        // Else the kernel may make the sleep 50 us longer.
+        prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
         struct timespec rest = {(time_t)(us / 1000000), (long)(us % 1000000) * 1000};
         // Of no time at all, the system would make its shortest sleep, which is some 50 microseconds.
         while (us > 0 && nanosleep(&rest, &rest) < 0 && errno == EINTR) {

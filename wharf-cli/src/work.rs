@@ -3,7 +3,7 @@
 //! A request is a frame of 16 bytes, little-endian: `id: u64`, `service_us: u32`, `kind: u8` (0 spin, 1 sleep), and 3
 //! bytes that are zero. The server spends `service_us` microseconds in its handler, and sends the same frame back.
 
-use std::{thread, time::Duration};
+use std::{num::NonZeroU64, thread, time::Duration};
 
 use clap::ValueEnum;
 use rustix::time::{ClockId, clock_gettime};
@@ -67,7 +67,12 @@ impl Frame {
     /// Spends the time that the request asks for.
     pub fn serve(&self) {
         match self.kind {
-            Kind::Sleep => thread::sleep(self.service),
+            Kind::Sleep => {
+                // Else the kernel may make the sleep 50 us longer, to save power (prctl(2), PR_SET_TIMERSLACK). A call for
+                // each, since it costs nothing beside a sleep.
+                let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
+                thread::sleep(self.service);
+            }
             Kind::Spin => {
                 let end = thread_time() + self.service;
                 while thread_time() < end {

@@ -212,11 +212,18 @@ impl Program {
 impl Contestant {
     /// The program and its arguments, to serve an app on so many threads.
     pub fn command(&self, app: &str, threads: u32) -> Vec<String> {
-        self.command_with_workers(app, threads, threads)
+        self.command_with_workers(app, threads, threads, threads)
     }
 
-    /// As [`command`](Self::command); of Wharf's workers, `concurrency` run at once.
-    pub fn command_with_workers(&self, app: &str, workers: u32, concurrency: u32) -> Vec<String> {
+    /// As [`command`](Self::command); of Wharf's workers, `concurrency` run at once, and there may be `workers_max` where
+    /// some are blocked.
+    pub fn command_with_workers(
+        &self,
+        app: &str,
+        workers: u32,
+        workers_max: u32,
+        concurrency: u32,
+    ) -> Vec<String> {
         let mut command = vec![self.path.display().to_string()];
         let mut add = |words: &[&str]| command.extend(words.iter().map(|word| (*word).to_owned()));
         if self.program == Program::Product {
@@ -227,7 +234,10 @@ impl Contestant {
         if self.program == Program::Product {
             // All that the limit of open files allows.
             add(&["--max-clients", "100000"]);
+            // As large as the others' are.
+            add(&["--buffer", "16384"]);
             add(&["--workers", &workers.to_string()]);
+            add(&["--max-workers", &workers_max.to_string()]);
             add(&["--concurrency", &concurrency.to_string()]);
         } else if self.name != "tokio-one" {
             add(&["--threads", &workers.to_string()]);

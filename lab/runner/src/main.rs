@@ -3,6 +3,7 @@
 //! Each row of the report is a file in [`rows`]. A row's figures are kept in `results/`, with the machine and the
 //! commands, and the report is made of those files; so one row can be measured again without the others.
 
+mod aims;
 mod contestants;
 mod figures;
 mod load;
@@ -26,8 +27,8 @@ use results::Results;
 #[derive(Debug, Parser)]
 #[command(name = "lab")]
 struct Arguments {
-    /// Measure only this row, 1 to 8; may be given several times
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=8))]
+    /// Measure only this row, 1 to 9; may be given several times
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=9))]
     row: Vec<u8>,
 
     /// Of row 1, measure only this point: connections, bytes, and requests under way, as in 64x64x1; may be given several

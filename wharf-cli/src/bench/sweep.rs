@@ -20,7 +20,7 @@ const LITTLE_HZ: f64 = 200.0;
 const LITTLE_CONNECTIONS: usize = 8;
 
 /// Each point is measured so often, in turn with all the others; the medians are told.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 /// How long each measurement takes unless it is told.
 const DURATION: Duration = Duration::from_secs(1);
 

@@ -4,7 +4,14 @@
 //! of them, the one that came last first. A wake is an eventfd in the same set, and the next deadline a timerfd,
 //! so that there is one place to wait and nothing that ticks.
 
-use std::{io, mem::MaybeUninit, time::Duration};
+use std::{
+    io,
+    mem::MaybeUninit,
+    os::fd::AsRawFd,
+    ptr,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use rustix::{
     event::{
@@ -80,10 +87,9 @@ impl Driver for Readiness {
         events.list.clear();
         events.woken = false;
         events.timer = false;
-        let timeout = timeout.map(round_up);
         let mut space = [MaybeUninit::uninit(); EVENTS_MAX];
-        let ready = match epoll::wait(&self.epoll, &mut space[..], timeout.as_ref()) {
-            Ok((ready, _)) => ready,
+        let ready = match wait_for(&self.epoll, &mut space, timeout) {
+            Ok(ready) => ready,
             // A signal: nothing is ready, and the caller looks at its clock.
             Err(Errno::INTR) => return Ok(()),
             Err(error) => return Err(error.into()),
@@ -136,6 +142,64 @@ impl Driver for Readiness {
     fn forget(&self, _slot: u32) {
         // Closing the descriptor ends its registration: it is never duplicated.
     }
+}
+
+/// As epoll_wait(2), with a time-out to the nanosecond where the kernel knows one (epoll_pwait2(2), Linux 5.11, unless a
+/// container forbids it): else each wait for a time would be up to a millisecond longer than asked.
+fn wait_for<'a>(
+    epoll: &OwnedFd,
+    space: &'a mut [MaybeUninit<epoll::Event>],
+    timeout: Option<Duration>,
+) -> Result<&'a mut [epoll::Event], Errno> {
+    static IS_COARSE: AtomicBool = AtomicBool::new(false);
+    let is_exact = |timeout: &Duration| timeout.subsec_nanos() % 1_000_000 > 0;
+    if let Some(exact) = timeout.filter(is_exact)
+        && !IS_COARSE.load(Ordering::Relaxed)
+    {
+        match wait_exactly(epoll, space, exact) {
+            Err(Errno::NOSYS | Errno::PERM) => IS_COARSE.store(true, Ordering::Relaxed),
+            // SAFETY: so many were filled in by the kernel.
+            result => return result.map(|count| unsafe { space[..count].assume_init_mut() }),
+        }
+    }
+    let timeout = timeout.map(round_up);
+    epoll::wait(epoll, space, timeout.as_ref()).map(|(ready, _)| ready)
+}
+
+/// Says how many events the kernel filled in, from the first on.
+fn wait_exactly(
+    epoll: &OwnedFd,
+    space: &mut [MaybeUninit<epoll::Event>],
+    timeout: Duration,
+) -> Result<usize, Errno> {
+    /// The kernel's, which has 64 bits for each on every platform.
+    #[repr(C)]
+    struct KernelTimespec {
+        seconds: i64,
+        nanoseconds: i64,
+    }
+    let timeout = timeout.min(DELAY_MAX);
+    let timeout = KernelTimespec {
+        seconds: timeout.as_secs() as i64,
+        nanoseconds: timeout.subsec_nanos().into(),
+    };
+    // SAFETY: the kernel writes up to so many events, which are laid out as it knows them, reads one time, and no
+    // signal mask.
+    let count = unsafe {
+        libc::syscall(
+            libc::SYS_epoll_pwait2,
+            epoll.as_raw_fd(),
+            space.as_mut_ptr(),
+            space.len() as libc::c_int,
+            &raw const timeout,
+            ptr::null::<libc::sigset_t>(),
+            0_usize,
+        )
+    };
+    usize::try_from(count).map_err(|_| {
+        let error = io::Error::last_os_error();
+        Errno::from_io_error(&error).unwrap_or(Errno::INVAL)
+    })
 }
 
 /// Whole milliseconds, rounded up: all that `epoll_wait` takes, and never shorter than asked.

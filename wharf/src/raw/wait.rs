@@ -202,6 +202,7 @@ impl Port {
 
     fn look(&self, member: &mut Member, timeout: Option<Duration>) -> io::Result<()> {
         member.delivered = 0;
+        member.visit.looked = true;
         self.harvest(&mut member.events, &mut member.visit, timeout)
     }
 

@@ -28,8 +28,13 @@ const GRACE: Duration = Duration::from_micros(100);
 /// Where somebody was helped, handlers that block are the rule, and for so many looks the next is expected at once.
 const IN_VAIN_MAX: u32 = 16;
 
-/// The longest: while all goes on, or only computes, the looks become fewer.
-const PAUSE_MAX: Duration = Duration::from_millis(1);
+/// The longest: while all goes on, or only computes, the looks become fewer. A look costs some twenty microseconds, most
+/// of them the kernel's, for a timer.
+const PAUSE_MAX: Duration = Duration::from_millis(4);
+
+/// The longest for a while after a place was given away: the next may be soon.
+const ALERT_PAUSE_MAX: Duration = Duration::from_micros(400);
+const ALERT_MAX: Duration = Duration::from_millis(100);
 
 /// Where somebody may run, or nothing can be done until a thread comes back, they become fewer still.
 const REST_MAX: Duration = Duration::from_millis(16);
@@ -111,6 +116,7 @@ struct Round {
     /// By the number of the worker.
     probes: HashMap<u64, Probe>,
     pause: Duration,
+    helped_at: Option<Instant>,
     /// How many looks in a row helped nobody.
     in_vain: u32,
     /// Since when work has waited and no thread has come back, and whether that was said.
@@ -127,6 +133,7 @@ impl Round {
             attempts: Attempts::default(),
             probes: HashMap::new(),
             pause: GRACE,
+            helped_at: None,
             in_vain: IN_VAIN_MAX,
             held_since: None,
             said: false,
@@ -170,12 +177,18 @@ impl Round {
         }
         let (blocks, wants_hands) = self.block_those_that_sleep(port);
         helped |= blocks;
+        let doubts = !helped && self.watch.work_waits && self.a_newcomer_sleeps();
         self.resume_those_that_run(port);
         if wants_hands || duty == Duty::Hire {
             helped |= port.hire();
         }
         self.say_if_held_up(port, duty);
+        if helped {
+            self.helped_at = Some(Instant::now());
+        }
+        let is_alert = self.helped_at.is_some_and(|at| at.elapsed() < ALERT_MAX);
         let longest = match duty {
+            _ if is_alert => ALERT_PAUSE_MAX,
             Duty::Rest => REST_MAX,
             _ if self.said => REST_MAX,
             _ => PAUSE_MAX,
@@ -186,6 +199,7 @@ impl Round {
         };
         self.pause = match self.in_vain {
             ..IN_VAIN_MAX => GRACE,
+            _ if doubts => GRACE,
             _ => (2 * self.pause).min(longest),
         };
         self.watch.eager = self.in_vain < IN_VAIN_MAX;
@@ -219,6 +233,14 @@ impl Round {
             let mut results = port;
             port.work(&mut self.watch.batch, &mut self.attempts, &mut results);
         }
+        any
+    }
+
+    /// Whether one that has just come to its handler sleeps: then the next look must not be late.
+    fn a_newcomer_sleeps(&mut self) -> bool {
+        let newcomers = std::mem::take(&mut self.watch.newcomers);
+        let any = newcomers.iter().any(|newcomer| self.is_asleep(newcomer));
+        self.watch.newcomers = newcomers;
         any
     }
 

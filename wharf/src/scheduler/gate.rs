@@ -59,9 +59,9 @@ pub(super) struct Gate {
     /// A wake is on its way to the watchers and none of them has reported it yet.
     wake_pending: bool,
     turns: u64,
-    /// How often a thread was let run, and how often one went to watch the kernel, ever.
+    /// How often a thread was let run, and how often one came from looking at the kernel, ever.
     admissions: u64,
-    watches: u64,
+    looks: u64,
 }
 
 /// Whom [`Gate::release`] chose.
@@ -85,7 +85,7 @@ impl Gate {
             wake_pending: false,
             turns: 0,
             admissions: 0,
-            watches: 0,
+            looks: 0,
         }
     }
 
@@ -114,9 +114,15 @@ impl Gate {
         self.admissions
     }
 
-    /// How often a thread went to watch the kernel; none if nobody watches now.
-    pub(super) fn watches(&self) -> Option<u64> {
-        (self.watching == 0).then_some(self.watches)
+    /// How often a thread came from looking at the kernel; none if one watches now.
+    pub(super) fn looks(&self) -> Option<u64> {
+        (self.watching == 0).then_some(self.looks)
+    }
+
+    /// A thread comes from looking at the kernel.
+    #[inline]
+    pub(super) fn note_look(&mut self) {
+        self.looks += 1;
     }
 
     pub(super) fn seats(&self) -> &Slab<Seat> {
@@ -225,7 +231,6 @@ impl Gate {
         self.waiters.push(seat);
         if self.has_place_to_watch() {
             self.watching += 1;
-            self.watches += 1;
             self.seats[seat].place = Place::Watching;
             Step::Watch
         } else {

@@ -71,6 +71,8 @@ pub(crate) struct Visit<P, R> {
     pub due: Vec<P>,
     /// In: work that this thread found ready.
     pub ready: Vec<R>,
+    /// In: it comes from looking at the kernel.
+    pub looked: bool,
     /// In: the kernel's wake was consumed by this thread.
     pub woken: bool,
     /// In: the time of this wait is over.
@@ -89,6 +91,7 @@ impl<P, R> Default for Visit<P, R> {
             completed: Vec::new(),
             due: Vec::new(),
             ready: Vec::new(),
+            looked: false,
             woken: false,
             expired: false,
             delivered: Vec::new(),
@@ -276,6 +279,9 @@ impl<P, R> Scheduler<P, R> {
         let state = &mut *state;
         state.gate.withdraw(seat, visit.woken);
         visit.woken = false;
+        if std::mem::take(&mut visit.looked) {
+            state.gate.note_look();
+        }
         state.queue.push_worked(&mut visit.completed);
         self.push_found(state, visit);
         if state.queue.is_empty() {
@@ -348,17 +354,17 @@ impl<P, R> Scheduler<P, R> {
 
     /// Queues a completed packet from outside a wait.
     pub(crate) fn complete(&self, packet: P) -> Release {
-        self.queue_with(|queue, now_ns| queue.push_packet(packet, now_ns))
+        self.queue_with(|queue| queue.push_packet(packet, (self.clock)()))
     }
 
     /// Queues ready work from outside a wait.
     pub(crate) fn ready(&self, work: R) -> Release {
-        self.queue_with(|queue, now_ns| queue.push_ready(work, now_ns))
+        self.queue_with(|queue| queue.push_ready(work, (self.clock)()))
     }
 
     /// Queues ready work from outside a wait, for the next batch.
     pub(crate) fn stage(&self, work: R) -> Release {
-        self.queue_with(|queue, _| queue.push_staged(work))
+        self.queue_with(|queue| queue.push_staged(work))
     }
 
     /// A thread gives its seat back: it exits, or waits elsewhere.
@@ -413,11 +419,11 @@ impl<P, R> Scheduler<P, R> {
         self.queued.store(0, Ordering::Relaxed);
     }
 
-    fn queue_with(&self, push: impl FnOnce(&mut Queue<P, R>, u64)) -> Release {
+    fn queue_with(&self, push: impl FnOnce(&mut Queue<P, R>)) -> Release {
         let mut state = self.state.lock();
         // What was posted before stands before.
         state.take_in(&self.porch);
-        push(&mut state.queue, (self.clock)());
+        push(&mut state.queue);
         self.conclude(&mut state)
     }
 

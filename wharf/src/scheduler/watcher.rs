@@ -44,6 +44,8 @@ impl Suspect {
 pub(crate) struct Watch<R> {
     /// Out: threads that have been in one handler since the last look.
     pub suspects: Vec<Suspect>,
+    /// Out: threads that run and have visited since the last look.
+    pub newcomers: Vec<Suspect>,
     /// Out: some of those that are blocked.
     pub blocked: Vec<Suspect>,
     /// Out: work that was put off for the next batch, and that nobody comes for.
@@ -57,7 +59,7 @@ pub(crate) struct Watch<R> {
     pub unwatched: bool,
     /// As they were at the last look.
     admissions: u64,
-    watches: Option<u64>,
+    looks: Option<u64>,
     staged_ever: u64,
     next_blocked: usize,
 }
@@ -66,6 +68,7 @@ impl<R> Default for Watch<R> {
     fn default() -> Self {
         Watch {
             suspects: Vec::new(),
+            newcomers: Vec::new(),
             blocked: Vec::new(),
             batch: Vec::new(),
             eager: false,
@@ -73,7 +76,7 @@ impl<R> Default for Watch<R> {
             quiet_looks: 0,
             unwatched: false,
             admissions: 0,
-            watches: None,
+            looks: None,
             staged_ever: 0,
             next_blocked: 0,
         }
@@ -120,9 +123,9 @@ impl<P, R> Scheduler<P, R> {
         }
         let still = watch.admissions == state.gate.admissions();
         watch.admissions = state.gate.admissions();
-        let watches = state.gate.watches();
-        watch.unwatched = watches.is_some() && watches == watch.watches;
-        watch.watches = watches;
+        let looks = state.gate.looks();
+        watch.unwatched = looks.is_some() && looks == watch.looks;
+        watch.looks = looks;
         state.suspect(watch);
         state.look_after_blocked(watch);
         if still {
@@ -166,11 +169,15 @@ impl<P, R> Scheduler<P, R> {
 impl<P, R> State<P, R> {
     fn suspect(&mut self, watch: &mut Watch<R>) {
         watch.suspects.clear();
+        watch.newcomers.clear();
         watch.work_waits = !self.queue.is_empty();
         for (index, seat) in self.gate.seats_mut() {
-            let was_here = watch.eager || seat.seen == seat.turn;
-            if seat.place == Place::Running && was_here {
-                watch.suspects.push(Suspect::new(index, seat));
+            let list = match watch.eager || seat.seen == seat.turn {
+                true => &mut watch.suspects,
+                false => &mut watch.newcomers,
+            };
+            if seat.place == Place::Running {
+                list.push(Suspect::new(index, seat));
             }
             seat.seen = seat.turn;
         }

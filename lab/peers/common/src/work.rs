@@ -4,7 +4,7 @@
 //! that are zero. The server spends `service_us` microseconds in its handler, then sends the same frame back. It takes
 //! the frames of a connection in order. What is not of the protocol ends the connection.
 
-use std::{hint, io, thread, time::Duration};
+use std::{hint, io, num::NonZeroU64, thread, time::Duration};
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -43,7 +43,11 @@ impl Request {
     /// Spends the time that is asked for, on the calling thread.
     pub fn serve(self) {
         match self {
-            Request::Sleep(service) => thread::sleep(service),
+            Request::Sleep(service) => {
+                // Else the kernel may make the sleep 50 us longer (prctl(2), PR_SET_TIMERSLACK).
+                let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
+                thread::sleep(service);
+            }
             Request::Spin(service) => {
                 let end = processor_time() + service;
                 while processor_time() < end {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{BOTH, from_value, to_value};
 use crate::{
     Lab,
-    figures::{digits, table},
+    figures::{digits, spread, table},
     plot,
     queueing::{Queues, Service, load_at, p99},
     server::Server,
@@ -31,31 +31,46 @@ const NAMES: [&str; 5] = [
 const TAIL: f64 = 10.0;
 
 #[derive(Serialize, Deserialize)]
-struct Figures {
+pub struct Figures {
     turn_ms: u32,
-    curves: Vec<Curve>,
+    pub curves: Vec<Curve>,
     failures: Vec<String>,
 }
 
 /// The 99th percentile over the mean, against the load.
 #[derive(Serialize, Deserialize)]
-struct Curve {
-    service: String,
-    name: String,
+pub struct Curve {
+    pub service: String,
+    pub name: String,
     points: Vec<(f64, f64)>,
 }
 
+impl Curve {
+    /// The load at which the tail is ten times the mean.
+    pub fn load_at_tail(&self) -> Option<f64> {
+        load_at(TAIL, &self.points)
+    }
+}
+
+pub const EXPONENTIAL: &str = "exponential";
+
 const SERVICES: [(&str, &str, Service); 2] = [
-    ("exponential", "exp:1ms", Service::Exponential),
+    (EXPONENTIAL, "exp:1ms", Service::Exponential),
     ("bimodal", "bimodal:1ms", Service::Bimodal),
 ];
 
 fn loads() -> impl Iterator<Item = f64> {
-    (1..=9).map(|tenth| f64::from(tenth) / 10.0)
+    [2, 4, 5, 6, 7, 8, 9]
+        .map(|tenth| f64::from(tenth) / 10.0)
+        .into_iter()
 }
 
+/// Arrivals and services are those of a seed; the tail of one seed can be twice that of another, so a point is the median
+/// of several, the same for all.
+const SEEDS: u32 = 3;
+
 pub fn measure(lab: &Lab) -> Result<Value, String> {
-    let turn_ms = lab.turn_ms(4_000);
+    let turn_ms = lab.turn_ms(3_000);
     let mut figures = Figures {
         turn_ms,
         curves: Vec::new(),
@@ -70,15 +85,19 @@ pub fn measure(lab: &Lab) -> Result<Value, String> {
             eprintln!("  {service}, {}", contestant.name);
             let mut points = Vec::new();
             for load in loads() {
-                let words = words(work, load, turn_ms);
-                let run = Server::start(BOTH, &contestant.command("work", 2))
-                    .and_then(|server| lab.bench.load(BOTH, &server, &words));
-                match run {
-                    Ok(run) => points.push((load, run.p99_ns / MEAN_NS)),
-                    Err(error) => figures
-                        .failures
-                        .push(format!("{}, {service}, {load}: {error}", contestant.name)),
+                let mut tails = Vec::new();
+                for seed in 1..=SEEDS {
+                    let words = format!("{} --seed {seed}", words(work, load, turn_ms));
+                    let run = Server::start(BOTH, &contestant.command("work", 2))
+                        .and_then(|server| lab.bench.load(BOTH, &server, &words));
+                    match run {
+                        Ok(run) => tails.push(run.p99_ns / MEAN_NS),
+                        Err(error) => figures
+                            .failures
+                            .push(format!("{}, {service}, {load}: {error}", contestant.name)),
+                    }
                 }
+                points.extend(spread(tails).map(|tail| (load, tail.median)));
             }
             figures.curves.push(Curve {
                 service: service.to_owned(),
@@ -93,7 +112,7 @@ pub fn measure(lab: &Lab) -> Result<Value, String> {
 fn words(work: &str, load: f64, turn_ms: u32) -> String {
     let rate_hz = load * CAPACITY_HZ;
     format!(
-        "-c 128 --threads 1 --work {work} --kind sleep --rate {rate_hz} -d {turn_ms}ms --warmup 500ms --seed 1"
+        "-c 128 --threads 1 --work {work} --kind sleep --rate {rate_hz} -d {turn_ms}ms --warmup 300ms"
     )
 }
 
@@ -102,8 +121,8 @@ pub fn tell(figures: &Value, plots: &Path) -> Result<String, String> {
     let mut text = format!(
         "Two workers, service of 1 ms on average, 128 connections, open loop; the 99th percentile of the latency over the \
          mean service, against the load. Service is slept, not computed, so that two workers have two servers' worth also \
-         with the load on the same two processors; what a sleep takes longer than asked (some 60 us) is in the figures. \
-         Each point is one run: `wharf bench ADDRESS {}`. The theory is simulated; for exponential service it agrees with \
+         with the load on the same two processors; what it takes to wake from a sleep (some tens of microseconds) is in the \
+         figures. Each point is the median of {SEEDS} seeds: `wharf bench ADDRESS {} --seed N`. The theory is simulated; for exponential service it agrees with \
          the formulas.\n\n",
         words("exp:1ms", 0.5, figures.turn_ms)
     );
@@ -164,7 +183,8 @@ fn tell_service(curves: &[&Curve]) -> String {
             let mut row = vec![curve.name.clone()];
             row.extend(loads().map(at));
             row.push(
-                load_at(TAIL, &curve.points)
+                curve
+                    .load_at_tail()
                     .map_or("-".into(), |load| format!("{:.0}%", load * 100.0)),
             );
             row

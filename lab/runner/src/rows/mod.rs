@@ -8,6 +8,7 @@ pub mod idle;
 pub mod posted;
 pub mod skew;
 pub mod sleepers;
+pub mod spinner;
 pub mod sweep;
 
 use std::path::Path;
@@ -25,7 +26,7 @@ pub struct Row {
     pub tell: fn(&Value, &Path) -> Result<String, String>,
 }
 
-pub const ROWS: [Row; 8] = [
+pub const ROWS: [Row; 9] = [
     Row {
         number: 1,
         title: "What an echo costs",
@@ -73,6 +74,12 @@ pub const ROWS: [Row; 8] = [
         title: "How many workers",
         measure: sweep::measure,
         tell: sweep::tell,
+    },
+    Row {
+        number: 9,
+        title: "Echoes beside a handler that computes",
+        measure: spinner::measure,
+        tell: spinner::tell,
     },
 ];
 

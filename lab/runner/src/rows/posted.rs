@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// What others are measured against.
-const PORT: &str = "wharf";
+const PORT: &str = "wharf wait";
 
 /// One question, with the figures of each contestant, one a round.
 #[derive(Serialize, Deserialize)]

@@ -21,10 +21,10 @@ const WORDS: &str =
 const SKEW: &str = "--skew 8:90";
 
 #[derive(Serialize, Deserialize)]
-struct Figures {
+pub struct Figures {
     turn_ms: u32,
-    even: Vec<Runs>,
-    skewed: Vec<Runs>,
+    pub even: Vec<Runs>,
+    pub skewed: Vec<Runs>,
 }
 
 pub fn measure(lab: &Lab) -> Result<Value, String> {

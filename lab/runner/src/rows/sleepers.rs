@@ -16,15 +16,15 @@ use crate::{
 const WORDS: &str = "-c 64 --threads 1 --work fixed:10ms --kind sleep --warmup 300ms";
 
 /// 64 clients, each served in 10 ms.
-const IDEAL_HZ: f64 = 6_400.0;
+pub const IDEAL_HZ: f64 = 6_400.0;
 
-/// As many workers as clients: what has to be set by hand until blocked handlers are found.
-const WORKERS: u32 = 64;
+/// So many workers there may be, where two run at once.
+const WORKERS_MAX: u32 = 128;
 
 #[derive(Serialize, Deserialize)]
-struct Figures {
+pub struct Figures {
     turn_ms: u32,
-    runs: Vec<Runs>,
+    pub runs: Vec<Runs>,
 }
 
 pub fn measure(lab: &Lab) -> Result<Value, String> {
@@ -38,13 +38,9 @@ pub fn measure(lab: &Lab) -> Result<Value, String> {
     {
         servers.push((contestant.name.to_owned(), contestant.command("work", 2)));
         if contestant.role == Role::Wharf {
-            let name = format!("{}, {WORKERS} workers, 2 at once", contestant.name);
-            servers.push((name, contestant.command_with_workers("work", WORKERS, 2)));
-            let name = format!("{}, {WORKERS} workers at once", contestant.name);
-            servers.push((
-                name,
-                contestant.command_with_workers("work", WORKERS, WORKERS),
-            ));
+            let name = format!("{}, up to {WORKERS_MAX} workers", contestant.name);
+            let command = contestant.command_with_workers("work", 2, WORKERS_MAX, 2);
+            servers.push((name, command));
         }
     }
     let mut runs: Vec<Runs> = servers.iter().map(|(name, _)| Runs::new(name)).collect();
@@ -81,7 +77,8 @@ pub fn tell(figures: &Value, _: &Path) -> Result<String, String> {
     rows.sort_by(|left, right| right.0.total_cmp(&left.0));
     let rows: Vec<Vec<String>> = rows.into_iter().map(|(_, row)| row).collect();
     Ok(format!(
-        "64 clients in a closed loop, each request sleeps for 10 ms in its handler; two threads unless said: \
+        "64 clients in a closed loop, each request sleeps for 10 ms in its handler; two threads unless said, \
+         and of Wharf's never more than two run at once: \
          `wharf bench ADDRESS {WORDS} -d {}ms`. The ideal is {IDEAL_HZ} a second. Go's `time.Sleep` blocks no thread, and \
          `spawn_blocking` is the remedy that tokio's documentation gives.\n\n{}\n{}",
         figures.turn_ms,

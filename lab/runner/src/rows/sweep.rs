@@ -12,22 +12,22 @@ use crate::{
 };
 
 #[derive(Deserialize)]
-struct Figures {
+pub struct Figures {
     rounds: u32,
-    points: Vec<Point>,
+    pub points: Vec<Point>,
 }
 
 #[derive(Deserialize)]
-struct Point {
-    workers: u32,
-    load: String,
-    rate_hz: f64,
+pub struct Point {
+    pub workers: u32,
+    pub load: String,
+    pub rate_hz: f64,
     p99_ns: f64,
-    switches_per_request: f64,
+    pub switches_per_request: f64,
 }
 
 pub fn measure(lab: &Lab) -> Result<Value, String> {
-    let turn = format!("{}ms", lab.turn_ms(1_500));
+    let turn = format!("{}ms", lab.turn_ms(1_000));
     let plots = lab.folder.join("plots");
     fs::create_dir_all(&plots).map_err(|error| format!("{}: {error}", plots.display()))?;
     let svg = plots.join("row-8.svg").display().to_string();
