@@ -56,7 +56,7 @@ pub(super) struct Gate {
     watching: usize,
     /// There is something to watch the kernel for.
     watchable: bool,
-    /// A wake is on its way to the watchers and none of them has reported it yet.
+    /// A wake is on its way to those who watch, and none of them has reported it yet.
     wake_pending: bool,
     turns: u64,
     /// How often a thread was let run, and how often one came from looking at the kernel, ever.

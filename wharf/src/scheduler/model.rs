@@ -742,7 +742,7 @@ fn close_releases_everybody() {
 }
 
 #[test]
-fn close_releases_all_watchers() {
+fn close_releases_all_who_watch() {
     check(2, 0, &[serve, serve], |port| port.close());
 }
 

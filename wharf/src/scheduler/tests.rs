@@ -589,7 +589,7 @@ mod gate {
         let mut pool = Pool::waiting(1, 2);
         assert_eq!(pool.post(1), Parked(1));
         assert_eq!(pool.wait(1), (Step::Deliver, Nobody));
-        // The watcher was there before the other ran; it can't run now, and has no place among the watchers.
+        // It watched before the other ran; it can't run now, and there is no place to watch from.
         assert_eq!(pool.wait_with(0, &[2]), (Step::Park, Nobody));
         assert_eq!(pool.counts(), (1, 1, 1));
         assert_eq!(pool.wait(1), (Step::Work, Nobody));
@@ -731,7 +731,7 @@ mod leaving {
     }
 
     #[test]
-    fn a_free_place_among_the_watchers_is_filled() {
+    fn a_free_place_to_watch_from_is_filled() {
         let mut pool = Pool::waiting(2, 4);
         assert_eq!(pool.leave(0), Parked(3));
         assert_eq!(pool.wait(3), (Step::Watch, Nobody));
@@ -773,7 +773,7 @@ mod leaving {
     fn a_thread_released_as_its_time_ran_out_gives_its_grant_back() {
         let mut pool = Pool::waiting(2, 3);
         assert_eq!(pool.post(1), Parked(2));
-        // A watcher comes for no reason, and is quicker.
+        // One that watches comes for no reason, and is quicker.
         assert_eq!(pool.wait(0), (Step::Deliver, Nobody));
         assert_eq!(pool.counts(), (2, 1, 0));
         assert_eq!(pool.wait_expired(2), (Step::TimedOut, Nobody));
