@@ -84,6 +84,11 @@ fn is_floor(runs: &Runs) -> bool {
         .any(|contestant| contestant.name == runs.name && contestant.role == Role::Floor)
 }
 
+/// To as many digits as are told: else what reads 1.00 could miss an aim of 1.00.
+fn as_told(ratio: f64) -> f64 {
+    (100.0 * ratio).round() / 100.0
+}
+
 fn ahead(what: String, least: f64, nearest: Option<(&str, f64, String)>) -> Aim {
     match nearest {
         None => Aim {
@@ -94,7 +99,7 @@ fn ahead(what: String, least: f64, nearest: Option<(&str, f64, String)>) -> Aim 
         Some((name, ratio, text)) => Aim {
             what,
             figure: format!("{text} of {name}"),
-            met: Some(ratio >= least),
+            met: Some(as_told(ratio) >= least),
         },
     }
 }

@@ -41,9 +41,10 @@ pub fn p99(queues: Queues, service: Service, load: f64) -> f64 {
     times[CUSTOMERS * 99 / 100]
 }
 
-/// The load at which the 99th percentile reaches `limit`: between the two loads next to it, in a straight line.
+/// The load at which the 99th percentile passes `limit` for good: between the two loads next to it, in a straight line. A
+/// tail grows with the load; where a point stands out and the next are below again, something else was in its way.
 pub fn load_at(limit: f64, points: &[(f64, f64)]) -> Option<f64> {
-    points.windows(2).find_map(|pair| {
+    points.windows(2).rev().find_map(|pair| {
         let [(low, below), (high, above)] = *pair else {
             return None;
         };

@@ -183,6 +183,12 @@ impl Round {
             helped |= port.hire();
         }
         self.say_if_held_up(port, duty);
+        self.set_pace(duty, helped, doubts);
+        duty
+    }
+
+    /// How soon to look again. `doubts`: what was found asleep had only just come.
+    fn set_pace(&mut self, duty: Duty, helped: bool, doubts: bool) {
         if helped {
             self.helped_at = Some(Instant::now());
         }
@@ -203,7 +209,6 @@ impl Round {
             _ => (2 * self.pause).min(longest),
         };
         self.watch.eager = self.in_vain < IN_VAIN_MAX;
-        duty
     }
 
     /// Gives the places of suspects away that sleep, if work waits for one. Says whether there were any, and whether a

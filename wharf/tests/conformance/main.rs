@@ -87,6 +87,7 @@ macro_rules! suite {
                 s06_s08_a_thread_that_comes_late_takes_what_is_queued_before_a_parked_one_is_woken
                 s07_a_packet_stays_queued_while_as_many_run_as_may
                 s07_never_more_run_than_the_concurrency
+                s07_the_gate_holds_over_a_million_packets
                 s07_a_released_waiter_runs_beside_one_that_runs_already
                 s07_a_busy_thread_holds_back_no_other_sockets_data
                 s07_no_packet_is_left_beside_a_thread_that_waits

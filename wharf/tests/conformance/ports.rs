@@ -218,6 +218,28 @@ pub fn s07_never_more_run_than_the_concurrency(driver: DriverChoice) {
     }
 }
 
+pub fn s07_the_gate_holds_over_a_million_packets(driver: DriverChoice) {
+    const PACKETS: usize = 1_000_000;
+    const CONCURRENCY: usize = 2;
+    let port = port(driver, CONCURRENCY);
+    let (done, all_done) = mpsc::channel();
+    let left = AtomicUsize::new(PACKETS);
+    let workers = Workers::start(&port, 4..=8, move |_, _| {
+        if left.fetch_sub(1, Ordering::SeqCst) == 1 {
+            let _ = done.send(());
+        }
+    });
+    for number in 0..PACKETS {
+        port.post(number, 0).expect("a post");
+    }
+    told(&all_done);
+    let counts = port.counts();
+    // A worker that waits for another's lock may be found asleep; then there may be one more, for a moment.
+    assert!(counts.running_max as u64 <= CONCURRENCY as u64 + counts.releases);
+    port.close();
+    workers.expect("workers").join();
+}
+
 pub fn s07_a_released_waiter_runs_beside_one_that_runs_already(driver: DriverChoice) {
     let port = port(driver, 2);
     let crew = Crew::new(&port, 2);
