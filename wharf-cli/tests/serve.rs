@@ -202,6 +202,17 @@ fn io_uring_that_is_refused_is_done_without_and_said_once() {
 }
 
 #[test]
+fn exact_time_outs_that_are_refused_are_done_without() {
+    for errno in [libc::EPERM, libc::ENOSYS] {
+        let mut command = Command::new(WHARF);
+        command.args(["bench", "-n", "200", "-c", "4", "--rate", "2k", "--quiet"]);
+        // Its own server and its load are both without.
+        let (code, _, errors) = run_filtered(libc::SYS_epoll_pwait2, errno, command);
+        assert_eq!(code, Some(0), "{errors}");
+    }
+}
+
+#[test]
 fn io_uring_that_is_refused_although_asked_for_is_exit_code_10_with_a_remedy() {
     let (code, _, errors) = run_filtered(
         libc::SYS_io_uring_setup,

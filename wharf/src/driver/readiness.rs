@@ -152,7 +152,7 @@ fn wait_for<'a>(
     timeout: Option<Duration>,
 ) -> Result<&'a mut [epoll::Event], Errno> {
     static IS_COARSE: AtomicBool = AtomicBool::new(false);
-    let is_exact = |timeout: &Duration| timeout.subsec_nanos() % 1_000_000 > 0;
+    let is_exact = |timeout: &Duration| !timeout.subsec_nanos().is_multiple_of(1_000_000);
     if let Some(exact) = timeout.filter(is_exact)
         && !IS_COARSE.load(Ordering::Relaxed)
     {
