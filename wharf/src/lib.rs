@@ -5,7 +5,7 @@
 //! wait, the last to have run first in line. Windows has this in its kernel; here it is for Linux.
 //!
 //! - [`CompletionPort`]: make one, associate sockets with it, wait on it.
-//! - [`Socket`] and [`Listener`]: start operations.
+//! - [`Socket`], [`Listener`], [`LocalListener`], [`DatagramSocket`], [`File`]: start operations.
 //! - [`Buffer`], [`Payload`], [`Pool`]: memory that operations own while they are under way.
 //! - [`Completion`]: what was done, its result, and everything it owned back.
 //! - [`Workers`]: the threads, if the port is to have a pool of its own.
@@ -24,6 +24,7 @@
 mod buffer;
 #[allow(unsafe_code)] // It talks to the kernel.
 mod driver;
+mod fs;
 mod net;
 mod operation;
 mod port;
@@ -35,9 +36,13 @@ mod sync;
 mod workers;
 
 pub use buffer::{Buffer, Payload, Pool};
-pub use driver::{DriverChoice, DriverInfo, thread_states_available, uring_available};
-pub use net::{Associate, Listener, Socket};
-pub use operation::{Completion, Connection, Done, OperationId, Refused, Wait, is_cancelled};
+pub use driver::{Descriptor, DriverChoice, DriverInfo, thread_states_available, uring_available};
+pub use fs::File;
+pub use net::{Associate, DatagramSocket, Listener, LocalConnection, LocalListener, Socket};
+pub use operation::{
+    Completion, Connection, Direct, Done, OperationId, Refused, Started, Transmit, Wait,
+    is_cancelled,
+};
 pub use port::{Builder, CompletionPort};
 pub use raw::{Many, blocking};
 pub use scheduler::Counts;

@@ -22,7 +22,14 @@ use std::sync as primitive;
 
 pub(crate) use primitive::MutexGuard;
 
-use std::time::Duration;
+pub(crate) use std::thread;
+
+use std::time::{Duration, Instant};
+
+/// The time, of a clock that never goes back.
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
 
 /// A mutual exclusion lock that hands out its value whether or not an earlier holder panicked.
 #[derive(Debug, Default)]

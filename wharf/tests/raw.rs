@@ -65,7 +65,7 @@ fn pair(port: &Port, key: usize) -> (Handle, TcpStream) {
     let (ours, peer) = streams();
     ours.set_nonblocking(true).expect("a mode");
     (
-        port.associate(ours.into(), key, Kind::Stream)
+        port.associate(ours, key, Kind::Stream)
             .expect("an association"),
         peer,
     )
@@ -394,7 +394,7 @@ fn a_handle_takes_only_the_operations_of_its_kind(driver: DriverChoice) {
     listener.set_nonblocking(true).expect("a mode");
     let address = listener.local_addr().expect("an address");
     let listener = port
-        .associate(listener.into(), 2, Kind::Listener)
+        .associate(listener, 2, Kind::Listener)
         .expect("an association");
     for (handle, request) in [
         (stream, Request::Accept(None)),
@@ -418,7 +418,7 @@ fn an_accept_gives_the_socket_and_the_peer(driver: DriverChoice) {
     listener.set_nonblocking(true).expect("a mode");
     let address = listener.local_addr().expect("an address");
     let listener = port
-        .associate(listener.into(), 4, Kind::Listener)
+        .associate(listener, 4, Kind::Listener)
         .expect("an association");
     start(&port, listener, 5, Request::Accept(None)).expect("a start");
     let peer = connect(address);
@@ -428,7 +428,7 @@ fn an_accept_gives_the_socket_and_the_peer(driver: DriverChoice) {
     let accepted = operation.take_accepted().expect("a connection");
     assert_eq!(accepted.peer, Some(peer.local_addr().expect("an address")));
     assert!(operation.take_accepted().is_none(), "it is taken once");
-    let stream = TcpStream::from(accepted.socket);
+    let stream = TcpStream::from(accepted.socket.into_system().expect("the system's"));
     assert_eq!(stream.local_addr().expect("an address"), address);
     let error = (&stream).read(&mut [0; 1]).expect_err("nothing was sent");
     assert_eq!(error.kind(), ErrorKind::WouldBlock, "it is non-blocking");
@@ -445,7 +445,7 @@ fn a_connect_makes_a_stream_of_its_handle(driver: DriverChoice) {
         .bind(&std::net::SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())
         .expect("an address");
     let handle = port
-        .associate(socket.into(), 6, Kind::Unconnected)
+        .associate(socket, 6, Kind::Unconnected)
         .expect("an association");
     let error = start(&port, handle, 0, Request::ReceiveNothing).expect_err("a refusal");
     assert_eq!(

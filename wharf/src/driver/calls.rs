@@ -1,19 +1,20 @@
 //! One transfer, one system call: what every driver falls back on.
 
 use std::{
-    io::{IoSlice, IoSliceMut},
+    io::{self, IoSlice, IoSliceMut},
     mem::MaybeUninit,
     net::SocketAddr,
     slice,
+    time::Duration,
 };
 
 use rustix::{
-    fd::{AsRawFd, BorrowedFd},
+    fd::{AsFd, AsRawFd, BorrowedFd},
     io::Errno,
-    net::{self, RecvFlags, SendFlags, SocketFlags},
+    net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType},
 };
 
-use super::{BUFFERS_PER_CALL_MAX, Call, Outcome, RawBuffer, Transfer};
+use super::{BUFFERS_PER_CALL_MAX, Call, Descriptor, Outcome, Query, RawBuffer, Reply, Transfer};
 
 /// What every receive and send asks for: come back at once, and leave signals out of it.
 pub(super) const RECEIVE: RecvFlags = RecvFlags::DONTWAIT;
@@ -40,6 +41,8 @@ pub(super) unsafe fn perform(transfer: &mut Transfer) {
 /// What an error means to the operation: try again later, or fail.
 pub(super) fn failure(call: Call, error: Errno) -> Outcome {
     match (call, error) {
+        // A local listener whose backlog is full (unix(7)): no event would tell when there is room.
+        (Call::ConnectLocal(_), error) => Outcome::Failed(error),
         (_, Errno::AGAIN) | (Call::Connect(_), Errno::INPROGRESS | Errno::ALREADY) => {
             Outcome::NotReady
         }
@@ -78,10 +81,58 @@ unsafe fn attempt(descriptor: BorrowedFd<'_>, call: Call) -> Result<Outcome, Err
         }
         Call::Accept => accept(descriptor),
         Call::Connect(address) => net::connect(descriptor, &address).map(|()| Outcome::Moved(0)),
+        Call::ConnectLocal(address) => {
+            // SAFETY: the address is the operation's, which stays while it is in transfer.
+            let address = unsafe { address.as_ref() };
+            net::connect(descriptor, &address.0).map(|()| Outcome::Moved(0))
+        }
         Call::Shutdown => {
             net::shutdown(descriptor, net::Shutdown::Write).map(|()| Outcome::Moved(0))
         }
+        Call::ReceiveFrom(buffer) => {
+            // SAFETY: the caller promises `len` bytes that are valid for writing and nobody else's.
+            unsafe { receive_from(descriptor, buffer) }
+        }
+        Call::SendTo(buffer, to) => {
+            // SAFETY: the caller promises `len` bytes that are valid for reading and stay as they are.
+            let bytes = unsafe { slice::from_raw_parts(buffer.start, buffer.len) };
+            net::sendto(descriptor, bytes, SEND, &to).map(Outcome::Moved)
+        }
+        Call::SendFile { file, offset, len } => {
+            // SAFETY: the operation keeps its file open.
+            let file = unsafe { BorrowedFd::borrow_raw(file) };
+            let len = usize::try_from(len).unwrap_or(usize::MAX);
+            let mut offset = offset;
+            rustix::fs::sendfile(descriptor, file, Some(&mut offset), len).map(Outcome::Moved)
+        }
+        Call::ReadAt(buffer, offset) => {
+            // SAFETY: the caller promises `len` bytes that are valid for writing and nobody else's.
+            let memory = unsafe { uninitialised(buffer) };
+            let (read, _) = rustix::io::pread(descriptor, memory, offset)?;
+            Ok(Outcome::Moved(read.len()))
+        }
+        Call::WriteAt(buffer, offset) => {
+            // SAFETY: the caller promises `len` bytes that are valid for reading and stay as they are.
+            let bytes = unsafe { slice::from_raw_parts(buffer.start, buffer.len) };
+            rustix::io::pwrite(descriptor, bytes, offset).map(Outcome::Moved)
+        }
+        Call::Flush => rustix::fs::fsync(descriptor).map(|()| Outcome::Moved(0)),
     }
+}
+
+/// # Safety
+/// `buffer` names memory that is valid for writing and nobody else's until this returns.
+unsafe fn receive_from(descriptor: BorrowedFd<'_>, buffer: RawBuffer) -> Result<Outcome, Errno> {
+    // SAFETY: passed on to the caller.
+    let memory = unsafe { uninitialised(buffer) };
+    // Asked to, the kernel gives the length of the whole datagram (recv(2), MSG_TRUNC).
+    let flags = RECEIVE | RecvFlags::TRUNC;
+    let ((received, _), len, peer) = net::recvfrom(descriptor, memory, flags)?;
+    Ok(Outcome::Datagram {
+        len: received.len(),
+        peer: peer.and_then(|peer| SocketAddr::try_from(peer).ok()),
+        is_cut: len > received.len(),
+    })
 }
 
 /// # Safety
@@ -143,7 +194,7 @@ fn accept(descriptor: BorrowedFd<'_>) -> Result<Outcome, Errno> {
         match net::acceptfrom_with(descriptor, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
             Ok((accepted, peer)) => {
                 let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
-                return Ok(Outcome::Accepted(accepted, peer));
+                return Ok(Outcome::Accepted(accepted.into(), peer));
             }
             // The peer is gone, or its network was: accept(2) says to treat these like a retry, and the next in
             // the backlog is not to blame.
@@ -162,8 +213,65 @@ fn accept(descriptor: BorrowedFd<'_>) -> Result<Outcome, Errno> {
     }
 }
 
+/// Asks or sets something.
+///
+/// # Safety
+/// The descriptor is open.
+pub(super) unsafe fn ask(descriptor: i32, query: Query) -> io::Result<Reply> {
+    // SAFETY: the caller promises that the descriptor is open.
+    let descriptor = unsafe { BorrowedFd::borrow_raw(descriptor) };
+    let internet = |address| SocketAddr::try_from(address).ok();
+    Ok(match query {
+        Query::LocalAddress => Reply::Address(internet(net::getsockname(descriptor)?)),
+        Query::PeerAddress => {
+            let address = net::getpeername(descriptor)?.ok_or(Errno::NOTCONN)?;
+            Reply::Address(internet(address))
+        }
+        Query::Unread => Reply::Count(rustix::io::ioctl_fionread(descriptor)?),
+        Query::Unacknowledged => Reply::Count(unacknowledged(descriptor)?),
+        Query::Nodelay(at_once) => {
+            net::sockopt::set_tcp_nodelay(descriptor, at_once)?;
+            Reply::Set
+        }
+        Query::Length => {
+            let length = rustix::fs::fstat(descriptor)?.st_size;
+            Reply::Count(u64::try_from(length).unwrap_or(0))
+        }
+        Query::ResetOnClose => {
+            // Lingering for no time at all is how a reset is asked for (socket(7), SO_LINGER).
+            net::sockopt::set_socket_linger(descriptor, Some(Duration::ZERO))?;
+            Reply::Set
+        }
+    })
+}
+
+/// Makes a stream socket that can be connected to `peer`, from `local` if that is given; there, port 0 is one that is
+/// chosen when the connection is made.
+pub(super) fn stream_for(peer: SocketAddr, local: Option<SocketAddr>) -> io::Result<Descriptor> {
+    let family = match peer {
+        SocketAddr::V4(_) => AddressFamily::INET,
+        SocketAddr::V6(_) => AddressFamily::INET6,
+    };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = net::socket_with(family, SocketType::STREAM, flags, Some(net::ipproto::TCP))?;
+    if let Some(local) = local {
+        if local.port() == 0 {
+            choose_port_late(socket.as_fd())?;
+        }
+        net::bind(&socket, &local)?;
+    }
+    Ok(socket.into())
+}
+
+/// Makes a stream socket that can be connected to a local one.
+pub(super) fn local_stream() -> io::Result<Descriptor> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    Ok(socket.into())
+}
+
 /// Bytes that the kernel has taken to send on a TCP socket and the peer has not acknowledged (`SIOCOUTQ`, tcp(7)).
-pub(crate) fn unacknowledged(descriptor: BorrowedFd<'_>) -> std::io::Result<u64> {
+fn unacknowledged(descriptor: BorrowedFd<'_>) -> io::Result<u64> {
     use rustix::ioctl::{Getter, ioctl};
     /// `SIOCOUTQ` is `TIOCOUTQ` by another name.
     const SIOCOUTQ: rustix::ioctl::Opcode = libc::TIOCOUTQ as _;
@@ -173,7 +281,7 @@ pub(crate) fn unacknowledged(descriptor: BorrowedFd<'_>) -> std::io::Result<u64>
 }
 
 /// Has a bind to port 0 leave the choice of the port to the connect.
-pub(crate) fn choose_port_late(descriptor: BorrowedFd<'_>) -> std::io::Result<()> {
+fn choose_port_late(descriptor: BorrowedFd<'_>) -> io::Result<()> {
     let on: libc::c_int = 1;
     // SAFETY: the option takes an `int` (ip(7)), which is what the pointer and the length say.
     let result = unsafe {
@@ -187,6 +295,6 @@ pub(crate) fn choose_port_late(descriptor: BorrowedFd<'_>) -> std::io::Result<()
     };
     match result {
         0 => Ok(()),
-        _ => Err(std::io::Error::last_os_error()),
+        _ => Err(io::Error::last_os_error()),
     }
 }

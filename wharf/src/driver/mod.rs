@@ -17,17 +17,19 @@
 //! [`threads`] asks the kernel after the threads of this process.
 
 mod calls;
+mod descriptor;
 mod readiness;
 mod threads;
 mod uring;
 
-pub(crate) use calls::{choose_port_late, unacknowledged};
+pub use descriptor::{Descriptor, LocalAddress};
+pub(crate) use descriptor::{Query, Reply};
 pub use threads::thread_states_available;
 pub(crate) use threads::{Probe, coarse_now_ns, current_thread};
 
-use std::{fmt, io, net::SocketAddr, os::fd::OwnedFd, ptr::NonNull, time::Duration};
+use std::{fmt, io, net::SocketAddr, ptr::NonNull, time::Duration};
 
-use rustix::{fd::BorrowedFd, io::Errno};
+use rustix::io::Errno;
 
 /// Which driver a port is to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -98,8 +100,23 @@ pub(crate) enum Call {
     },
     Accept,
     Connect(SocketAddr),
+    ConnectLocal(NonNull<LocalAddress>),
     /// Ends the sending side.
     Shutdown,
+    /// One datagram, into one buffer.
+    ReceiveFrom(RawBuffer),
+    /// One datagram.
+    SendTo(RawBuffer, SocketAddr),
+    /// From a file to a socket: `len` bytes, 1 at least.
+    SendFile {
+        file: i32,
+        offset: u64,
+        len: u64,
+    },
+    ReadAt(RawBuffer, u64),
+    WriteAt(RawBuffer, u64),
+    /// Everything that was written reaches the disk.
+    Flush,
 }
 
 /// What a transfer came to.
@@ -109,7 +126,13 @@ pub(crate) enum Outcome {
     Untried,
     /// Bytes moved; for a receive, 0 is the end of the stream.
     Moved(usize),
-    Accepted(OwnedFd, Option<SocketAddr>),
+    Accepted(Descriptor, Option<SocketAddr>),
+    /// A datagram was received. `is_cut`: what did not fit is lost.
+    Datagram {
+        len: usize,
+        peer: Option<SocketAddr>,
+        is_cut: bool,
+    },
     /// Not now: the descriptor has to become ready first.
     NotReady,
     Failed(Errno),
@@ -158,8 +181,30 @@ pub(crate) trait Driver: Send + Sync + fmt::Debug {
     /// The most transfers that are worth handing over at once.
     fn batch_max(&self) -> usize;
 
+    /// Makes a stream socket that can be connected to `peer`, from `local` if that is given.
+    fn stream_for(&self, peer: SocketAddr, local: Option<SocketAddr>) -> io::Result<Descriptor> {
+        calls::stream_for(peer, local)
+    }
+
+    /// Makes a stream socket that can be connected to a local one.
+    fn local_stream(&self) -> io::Result<Descriptor> {
+        calls::local_stream()
+    }
+
+    /// Asks or sets something.
+    ///
+    /// # Safety
+    /// The descriptor is open.
+    unsafe fn ask(&self, descriptor: i32, query: Query) -> io::Result<Reply> {
+        // SAFETY: passed on to the caller.
+        unsafe { calls::ask(descriptor, query) }
+    }
+
     /// Starts watching a descriptor, under a token that is not one of the driver's own ([`TOKEN_MAX`]).
-    fn watch(&self, descriptor: BorrowedFd<'_>, token: u64) -> io::Result<()>;
+    ///
+    /// # Safety
+    /// The descriptor is open.
+    unsafe fn watch(&self, descriptor: i32, token: u64) -> io::Result<()>;
 
     /// Waits for events, for `timeout` at most (`None`: for ever), and puts them into `events`, which it clears.
     fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()>;
@@ -175,6 +220,21 @@ pub(crate) trait Driver: Send + Sync + fmt::Debug {
     /// # Safety
     /// The descriptors are open, and the memory that the calls name is valid and nobody else's until this returns.
     unsafe fn transfer(&self, transfers: &mut [Transfer]);
+
+    /// Tries one transfer of a file, for as long as that takes.
+    ///
+    /// # Safety
+    /// As for [`transfer`](Self::transfer).
+    unsafe fn transfer_file(&self, transfer: &mut Transfer) {
+        // SAFETY: passed on to the caller.
+        unsafe { calls::perform(transfer) }
+    }
+
+    /// Stops watching a descriptor that stays open.
+    ///
+    /// # Safety
+    /// The descriptor is open.
+    unsafe fn unwatch(&self, descriptor: i32);
 
     /// Lets go of whatever is kept for a slot, before its descriptor is closed.
     fn forget(&self, slot: u32);

@@ -68,8 +68,10 @@ impl Driver for Readiness {
         1
     }
 
-    fn watch(&self, descriptor: BorrowedFd<'_>, token: u64) -> io::Result<()> {
+    unsafe fn watch(&self, descriptor: i32, token: u64) -> io::Result<()> {
         debug_assert!(token <= TOKEN_MAX);
+        // SAFETY: the caller promises that the descriptor is open.
+        let descriptor = unsafe { BorrowedFd::borrow_raw(descriptor) };
         let flags =
             EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::PRI | EventFlags::ET;
         epoll::add(&self.epoll, descriptor, EventData::new_u64(token), flags).map_err(|error| {
@@ -137,6 +139,13 @@ impl Driver for Readiness {
             // SAFETY: passed on to the caller.
             unsafe { calls::perform(transfer) };
         }
+    }
+
+    unsafe fn unwatch(&self, descriptor: i32) {
+        // SAFETY: the caller promises that the descriptor is open.
+        let descriptor = unsafe { BorrowedFd::borrow_raw(descriptor) };
+        // Fails only for what is not watched.
+        let _ = epoll::delete(&self.epoll, descriptor);
     }
 
     fn forget(&self, _slot: u32) {

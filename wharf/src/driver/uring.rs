@@ -16,7 +16,6 @@ use std::{
 
 use io_uring::{IoUring, opcode, squeue, types};
 use rustix::{
-    fd::BorrowedFd,
     io::Errno,
     process::{Resource, getrlimit},
 };
@@ -294,8 +293,9 @@ impl Driver for Uring {
         BATCH_MAX
     }
 
-    fn watch(&self, descriptor: BorrowedFd<'_>, token: u64) -> io::Result<()> {
-        self.readiness.watch(descriptor, token)
+    unsafe fn watch(&self, descriptor: i32, token: u64) -> io::Result<()> {
+        // SAFETY: passed on to the caller.
+        unsafe { self.readiness.watch(descriptor, token) }
     }
 
     fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
@@ -325,6 +325,11 @@ impl Driver for Uring {
                 unsafe { calls::perform(transfer) };
             }
         }
+    }
+
+    unsafe fn unwatch(&self, descriptor: i32) {
+        // SAFETY: passed on to the caller.
+        unsafe { self.readiness.unwatch(descriptor) }
     }
 
     fn forget(&self, slot: u32) {

@@ -1,26 +1,37 @@
 //! Sockets and listeners that are associated with a port, and start operations on it.
 
+mod datagram;
 mod listener;
+mod local;
 mod socket;
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, sync::Arc};
 
+pub use datagram::DatagramSocket;
 pub use listener::Listener;
+pub use local::{LocalConnection, LocalListener};
 pub use socket::Socket;
-
-use rustix::fd::BorrowedFd;
 
 use crate::{
     CompletionPort,
+    driver::{Descriptor, Query, Reply},
+    fs::File,
     raw::{
-        Handle,
+        Handle, Kind, Port,
         record::{Records, Source},
     },
 };
 
-/// A handle that a port can be associated with: a connected [`TcpStream`](std::net::TcpStream) or an accepted
-/// [`Connection`](crate::Connection), which become a [`Socket`], or a [`TcpListener`](std::net::TcpListener), which
-/// becomes a [`Listener`].
+/// A handle that a port can be associated with, and what it becomes:
+///
+/// | handle | becomes |
+/// |---|---|
+/// | [`TcpStream`](std::net::TcpStream), [`UnixStream`](std::os::unix::net::UnixStream), connected | [`Socket`] |
+/// | [`Connection`](crate::Connection), [`LocalConnection`], accepted | [`Socket`] |
+/// | [`TcpListener`](std::net::TcpListener) | [`Listener`] |
+/// | [`UnixListener`](std::os::unix::net::UnixListener) | [`LocalListener`] |
+/// | [`UdpSocket`](std::net::UdpSocket) | [`DatagramSocket`] |
+/// | [`File`](std::fs::File) | [`File`] |
 ///
 /// The association takes the handle, so that it can't be associated twice, nor used behind the port's back.
 pub trait Associate: sealed::Sealed {
@@ -37,8 +48,13 @@ mod sealed {
     pub trait Sealed {}
     impl Sealed for std::net::TcpStream {}
     impl Sealed for std::net::TcpListener {}
+    impl Sealed for std::net::UdpSocket {}
+    impl Sealed for std::os::unix::net::UnixStream {}
+    impl Sealed for std::os::unix::net::UnixListener {}
+    impl Sealed for std::fs::File {}
     impl Sealed for crate::Connection {}
     impl Sealed for Box<crate::Connection> {}
+    impl Sealed for crate::LocalConnection {}
 }
 
 /// What an operation is started on, and keeps until it completes.
@@ -46,6 +62,9 @@ mod sealed {
 pub(crate) enum Origin<K> {
     Socket(Socket<K>),
     Listener(Listener<K>),
+    LocalListener(LocalListener<K>),
+    Datagrams(DatagramSocket<K>),
+    File(File<K>),
     /// Nothing: a timer, with a key of its own.
     Own(K),
 }
@@ -57,6 +76,9 @@ impl<K: Clone + Send + Sync + 'static> Source for Origin<K> {
         match self {
             Origin::Socket(socket) => &socket.association().records,
             Origin::Listener(listener) => &listener.association().records,
+            Origin::LocalListener(listener) => &listener.association().records,
+            Origin::Datagrams(socket) => &socket.association().records,
+            Origin::File(file) => &file.association().records,
             Origin::Own(_) => unreachable!("a timer moves no memory"),
         }
     }
@@ -71,11 +93,26 @@ pub(crate) struct Association<K> {
 }
 
 impl<K> Association<K> {
-    pub(crate) fn with_descriptor<T>(
-        &self,
-        with: impl FnOnce(BorrowedFd<'_>) -> io::Result<T>,
-    ) -> io::Result<T> {
-        self.records.raw().with_descriptor(self.handle, with)
+    pub(crate) fn new(
+        port: &CompletionPort<K>,
+        descriptor: impl Into<Descriptor>,
+        key: K,
+        kind: Kind,
+    ) -> io::Result<Self> {
+        let handle = port.records().raw().associate(descriptor, 0, kind)?;
+        Ok(Association {
+            records: port.records().clone(),
+            handle,
+            key,
+        })
+    }
+
+    pub(crate) fn raw(&self) -> &Arc<Port> {
+        self.records.raw()
+    }
+
+    pub(crate) fn ask(&self, query: Query) -> io::Result<Reply> {
+        self.records.raw().ask(self.handle, query)
     }
 }
 
@@ -85,6 +122,37 @@ impl<K> Drop for Association<K> {
     }
 }
 
-fn internet(address: rustix::net::SocketAddrAny) -> io::Result<SocketAddr> {
-    SocketAddr::try_from(address).map_err(io::Error::from)
+/// What every handle but a [`Socket`] has in the same words. The handle is a tuple whose first field is an `Arc` of its
+/// [`Association`], or of what gives it.
+macro_rules! handle {
+    ($handle:ident) => {
+        impl<K> Clone for $handle<K> {
+            fn clone(&self) -> Self {
+                $handle(self.0.clone())
+            }
+        }
+
+        impl<K> $handle<K> {
+            /// The key that it was associated with.
+            pub fn key(&self) -> &K {
+                &self.association().key
+            }
+
+            /// Cancels one operation. Its completion follows: as
+            /// [cancelled](crate::Completion::is_cancelled), or with its result if that came first.
+            ///
+            /// # Errors
+            /// [`NotFound`](std::io::ErrorKind::NotFound): it has completed already.
+            pub fn cancel(&self, operation: crate::OperationId) -> std::io::Result<()> {
+                self.association().raw().cancel(operation)
+            }
+
+            /// Cancels all operations; says how many there were.
+            pub fn cancel_all(&self) -> usize {
+                let association = self.association();
+                association.raw().cancel_all(association.handle)
+            }
+        }
+    };
 }
+pub(crate) use handle;

@@ -4,14 +4,12 @@ use std::{
     io,
     net::{SocketAddr, TcpStream},
     sync::Arc,
-    time::Duration,
 };
 
-use rustix::net::sockopt;
-
-use super::{Associate, Association, internet};
+use super::{Associate, Association};
 use crate::{
     CompletionPort,
+    driver::{Descriptor, Query},
     operation::{Connection, OperationId},
     raw::{Kind, Port},
 };
@@ -74,21 +72,19 @@ impl Associate for Connection {
         K: Clone + Send + Sync + 'static,
     {
         // It was accepted as non-blocking.
-        Socket::associate(self.stream, port, key)
+        Socket::associate(self.socket, port, key)
     }
 }
 
 impl<K> Socket<K> {
-    fn associate(stream: TcpStream, port: &CompletionPort<K>, key: K) -> io::Result<Self> {
-        let handle = port
-            .records()
-            .raw()
-            .associate(stream.into(), 0, Kind::Stream)?;
-        Ok(Self::from_association(Association {
-            records: port.records().clone(),
-            handle,
-            key,
-        }))
+    /// `stream` is non-blocking.
+    pub(super) fn associate(
+        stream: impl Into<Descriptor>,
+        port: &CompletionPort<K>,
+        key: K,
+    ) -> io::Result<Self> {
+        let association = Association::new(port, stream, key, Kind::Stream)?;
+        Ok(Self::from_association(association))
     }
 
     pub(crate) fn from_association(association: Association<K>) -> Self {
@@ -132,10 +128,7 @@ impl<K> Socket<K> {
     /// # Errors
     /// The system's: the socket is closed or not connected any more.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        let address = self
-            .0
-            .with_descriptor(|descriptor| Ok(rustix::net::getpeername(descriptor)?))?;
-        address.map_or_else(|| Err(io::ErrorKind::NotConnected.into()), internet)
+        self.0.ask(Query::PeerAddress)?.address()
     }
 
     /// The socket's own address.
@@ -143,10 +136,7 @@ impl<K> Socket<K> {
     /// # Errors
     /// The system's: the socket is closed.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        let address = self
-            .0
-            .with_descriptor(|descriptor| Ok(rustix::net::getsockname(descriptor)?))?;
-        internet(address)
+        self.0.ask(Query::LocalAddress)?.address()
     }
 
     /// Sends small segments at once (`TCP_NODELAY`), instead of waiting for the last to be acknowledged.
@@ -154,8 +144,7 @@ impl<K> Socket<K> {
     /// # Errors
     /// The system's: the socket is closed.
     pub fn set_nodelay(&self, at_once: bool) -> io::Result<()> {
-        self.0
-            .with_descriptor(|descriptor| Ok(sockopt::set_tcp_nodelay(descriptor, at_once)?))
+        self.0.ask(Query::Nodelay(at_once)).map(drop)
     }
 
     /// Bytes that have arrived and were not received yet.
@@ -163,8 +152,7 @@ impl<K> Socket<K> {
     /// # Errors
     /// The system's: the socket is closed.
     pub fn unread(&self) -> io::Result<u64> {
-        self.0
-            .with_descriptor(|descriptor| Ok(rustix::io::ioctl_fionread(descriptor)?))
+        Ok(self.0.ask(Query::Unread)?.count())
     }
 
     /// Bytes that the system has taken to send and the peer has not acknowledged yet.
@@ -172,7 +160,7 @@ impl<K> Socket<K> {
     /// # Errors
     /// The system's: the socket is closed.
     pub fn unacknowledged(&self) -> io::Result<u64> {
-        self.0.with_descriptor(crate::driver::unacknowledged)
+        Ok(self.0.ask(Query::Unacknowledged)?.count())
     }
 
     /// Cancels one operation. Its completion follows: as
@@ -198,14 +186,8 @@ impl<K> Socket<K> {
     /// the peer has not received is lost, and the peer is told of a failure instead of an orderly end. Says whether it
     /// was open.
     pub fn reset(&self) -> bool {
-        // Lingering for no time at all is how a reset is asked for (socket(7), SO_LINGER). Where it can't be set, the
-        // socket is gone.
-        let _ = self.0.with_descriptor(|descriptor| {
-            Ok(sockopt::set_socket_linger(
-                descriptor,
-                Some(Duration::ZERO),
-            )?)
-        });
+        // Where it can't be set, the socket is gone.
+        let _ = self.0.ask(Query::ResetOnClose);
         self.close()
     }
 

@@ -3,26 +3,39 @@
 use std::{
     io,
     net::{SocketAddr, TcpStream},
+    os::fd::OwnedFd,
 };
 
-use super::OperationId;
+use super::{OperationId, Refused};
 use crate::{
-    net::{Listener, Origin},
+    buffer::Buffer,
+    driver::{Descriptor, Query},
+    net::{Listener, LocalListener, Origin},
     raw::{
-        Request,
-        record::{Cargo, Memory},
+        AcceptReceive, Accepted, Request,
+        record::{Cargo, Memory, writable},
     },
 };
 
-/// A connection that was accepted.
+/// A connection that was accepted, not yet associated with any port.
 #[derive(Debug)]
 pub struct Connection {
-    /// The new socket, non-blocking and not yet associated with any port.
-    pub stream: TcpStream,
+    pub(crate) socket: Descriptor,
     /// Who is at the other end.
     pub peer: SocketAddr,
     /// Which of our addresses it was made to.
     pub local: SocketAddr,
+}
+
+impl Connection {
+    /// The system's stream, non-blocking, for who wants to use it without a port.
+    ///
+    /// # Errors
+    /// It is not the system's, but of a simulated kernel.
+    pub fn into_stream(self) -> io::Result<TcpStream> {
+        let descriptor: OwnedFd = self.socket.into_system()?;
+        Ok(descriptor.into())
+    }
 }
 
 impl<K: Clone + Send + Sync + 'static> Listener<K> {
@@ -35,36 +48,72 @@ impl<K: Clone + Send + Sync + 'static> Listener<K> {
     /// # Errors
     /// The listener or its port is closed, or too many operations are under way.
     pub fn accept(&self) -> io::Result<OperationId> {
-        let association = self.association();
+        let source = Origin::Listener(self.clone());
+        self.association()
+            .start_request(source, Request::Accept(None))
+    }
+
+    /// Accepts one connection, and receives what comes first on it: one operation. A peer that connects and sends nothing
+    /// holds it up, and its connection with it; have a timer cancel it.
+    ///
+    /// The result counts the bytes; 0 is the end, from a peer that sent none.
+    ///
+    /// # Errors
+    /// As for [`accept`](Self::accept); the buffer comes back. [`InvalidInput`](io::ErrorKind::InvalidInput): it has no
+    /// capacity.
+    pub fn accept_receive(&self, mut buffer: Buffer) -> Result<OperationId, Refused<Buffer>> {
+        if buffer.capacity() == 0 {
+            let error = io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the buffer for the first bytes has a capacity of 0; give it room for 1 at least, or use `accept`",
+            );
+            let given = buffer;
+            return Err(Refused { error, given });
+        }
+        let arrival = AcceptReceive::new(writable(&mut buffer));
         let cargo = Cargo {
             source: Origin::Listener(self.clone()),
-            memory: Memory::None,
+            memory: Memory::Receive(buffer),
         };
-        let request = Request::Accept(None);
-        let started = association
-            .records
-            .start_request(association.handle, cargo, request);
-        started.map_err(|(error, _)| error)
+        let request = Request::AcceptReceive(Box::new(arrival));
+        self.association()
+            .start(cargo, request, false, Memory::into_buffer)
+    }
+}
+
+impl<K: Clone + Send + Sync + 'static> LocalListener<K> {
+    /// Accepts one connection; see [`Listener::accept`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn accept(&self) -> io::Result<OperationId> {
+        let source = Origin::LocalListener(self.clone());
+        self.association()
+            .start_request(source, Request::Accept(None))
     }
 }
 
 /// The connection that an accept brought. One whose addresses can't be told is gone already: the accept failed.
 pub(super) fn accepted<K>(
     listener: &Listener<K>,
-    request: Request,
+    accepted: Option<Accepted>,
     result: &mut io::Result<usize>,
 ) -> Option<Box<Connection>> {
-    let Request::Accept(Some(accepted)) = request else {
-        return None;
-    };
-    let stream = TcpStream::from(accepted.socket);
+    let Accepted { socket, peer } = accepted?;
+    let raw = listener.association().records.raw();
+    let ask = |query| raw.ask_new(&socket, query)?.address();
     let addresses = || {
-        let peer = accepted.peer.map_or_else(|| stream.peer_addr(), Ok)?;
-        Ok((peer, listener.local_address_of(&stream)?))
+        let peer = peer.map_or_else(|| ask(Query::PeerAddress), Ok)?;
+        // The system is asked only if we listen on all of our addresses.
+        let local = match listener.local_addr() {
+            all if all.ip().is_unspecified() => ask(Query::LocalAddress)?,
+            local => local,
+        };
+        Ok((peer, local))
     };
     match addresses() {
         Ok((peer, local)) => Some(Box::new(Connection {
-            stream,
+            socket,
             peer,
             local,
         })),

@@ -1,13 +1,14 @@
 //! What a wait brings: completions, and what each kind of operation gives back.
 
-use std::io;
+use std::{io, net::SocketAddr};
 
 use rustix::io::Errno;
 
-use super::{Connection, OperationId, accept};
+use super::{Connection, OperationId, Transmit, accept};
 use crate::{
     buffer::{Buffer, Payload},
-    net::{Listener, Origin, Socket},
+    fs::File,
+    net::{DatagramSocket, Listener, LocalConnection, LocalListener, Origin, Socket},
     raw::{
         Queued, Request,
         record::{Finished, Memory, Records},
@@ -91,7 +92,73 @@ pub enum Done<K> {
         /// The new connection; none if the accept failed. In a box, or it would make every completion larger.
         connection: Option<Box<Connection>>,
     },
-    /// [`CompletionPort::connect`](crate::CompletionPort::connect).
+    /// [`Listener::accept_receive`].
+    AcceptedReceived {
+        /// Where it was started.
+        listener: Listener<K>,
+        /// The new connection; none if the operation failed.
+        connection: Option<Box<Connection>>,
+        /// With what came first in use.
+        buffer: Buffer,
+    },
+    /// [`LocalListener::accept`].
+    AcceptedLocal {
+        /// Where it was started.
+        listener: LocalListener<K>,
+        /// The new connection; none if the accept failed.
+        connection: Option<LocalConnection>,
+    },
+    /// [`CompletionPort::connect_send`](crate::CompletionPort::connect_send).
+    ConnectedSent {
+        /// The new socket, connected if the operation succeeded. It closes when it is dropped.
+        socket: Socket<K>,
+        /// As it was given.
+        payload: Payload,
+    },
+    /// [`DatagramSocket::receive`] or [`DatagramSocket::receive_from`].
+    ReceivedDatagram {
+        /// Where it was started.
+        socket: DatagramSocket<K>,
+        /// With what arrived in use. Empty, without memory, where a receive from a pool failed.
+        buffer: Buffer,
+        /// Who sent it; none if the operation failed.
+        peer: Option<SocketAddr>,
+    },
+    /// [`DatagramSocket::send_to`], or a [`DatagramSocket::send_to_quietly`] that failed.
+    SentDatagram {
+        /// Where it was started.
+        socket: DatagramSocket<K>,
+        /// As it was given.
+        payload: Payload,
+    },
+    /// [`Socket::transmit`].
+    Transmitted {
+        /// Where it was started.
+        socket: Socket<K>,
+        /// As it was given.
+        transmit: Box<Transmit>,
+    },
+    /// [`File::read_at`].
+    Read {
+        /// Where it was started.
+        file: File<K>,
+        /// With what was read in use.
+        buffer: Buffer,
+    },
+    /// [`File::write_at`].
+    Written {
+        /// Where it was started.
+        file: File<K>,
+        /// As it was given.
+        payload: Payload,
+    },
+    /// [`File::flush`].
+    Flushed {
+        /// Where it was started.
+        file: File<K>,
+    },
+    /// [`CompletionPort::connect`](crate::CompletionPort::connect) or
+    /// [`connect_local`](crate::CompletionPort::connect_local).
     Connected {
         /// The new socket, connected if the operation succeeded. It closes when it is dropped.
         socket: Socket<K>,
@@ -107,6 +174,13 @@ impl<K> Completion<K> {
     /// with the port.
     pub fn is_cancelled(&self) -> bool {
         self.result.as_ref().is_err_and(is_cancelled)
+    }
+
+    /// Whether it received a datagram that was longer than its buffer, and brings only the part that fitted.
+    pub fn is_cut(&self) -> bool {
+        let is_datagram = matches!(self.done, Done::ReceivedDatagram { .. });
+        let error = self.result.as_ref().err();
+        is_datagram && error.and_then(Errno::from_io_error) == Some(Errno::MSGSIZE)
     }
 }
 
@@ -139,15 +213,35 @@ impl<K: Clone + Send + Sync + 'static> Completion<K> {
             operation,
             transferred,
             error,
-            request,
+            mut request,
         } = finished;
         let mut result = error.map_or(Ok(transferred), Err);
         let (key, done) = match cargo.source {
             Origin::Own(key) => (key, Done::Timer),
             Origin::Listener(listener) => {
-                let connection = accept::accepted(&listener, request, &mut result);
+                let connection = accept::accepted(&listener, request.take_accepted(), &mut result);
                 let key = listener.key().clone();
-                let done = Done::Accepted {
+                let done = match cargo.memory {
+                    Memory::Receive(mut buffer) => {
+                        buffer.set_len(transferred);
+                        Done::AcceptedReceived {
+                            listener,
+                            connection,
+                            buffer,
+                        }
+                    }
+                    _ => Done::Accepted {
+                        listener,
+                        connection,
+                    },
+                };
+                (key, done)
+            }
+            Origin::LocalListener(listener) => {
+                let key = listener.key().clone();
+                let accepted = request.take_accepted();
+                let connection = accepted.map(|accepted| LocalConnection(accepted.socket));
+                let done = Done::AcceptedLocal {
                     listener,
                     connection,
                 };
@@ -157,6 +251,15 @@ impl<K: Clone + Send + Sync + 'static> Completion<K> {
                 let key = socket.key().clone();
                 let done = Done::on_socket(socket, cargo.memory, &request, transferred);
                 (key, done)
+            }
+            Origin::Datagrams(socket) => {
+                let key = socket.key().clone();
+                let done = Done::of_datagram(socket, cargo.memory, &request, transferred);
+                (key, done)
+            }
+            Origin::File(file) => {
+                let key = file.key().clone();
+                (key, Done::on_file(file, cargo.memory, transferred))
             }
         };
         Completion {
@@ -190,16 +293,59 @@ impl<K> Done<K> {
                 }
                 Done::ReceivedMany { socket, buffers }
             }
-            Memory::Send(payload) => Done::Sent { socket, payload },
+            Memory::Send(payload) => match request {
+                Request::ConnectSend(_) => Done::ConnectedSent { socket, payload },
+                _ => Done::Sent { socket, payload },
+            },
+            Memory::Transmit(transmit) => Done::Transmitted { socket, transmit },
             Memory::SendMany(many) => Done::SentMany {
                 socket,
                 payloads: many.buffers,
             },
             Memory::None => match request {
                 Request::Shutdown => Done::Shutdown { socket },
-                Request::Connect(_) => Done::Connected { socket },
+                Request::Connect(_) | Request::ConnectLocal(_) => Done::Connected { socket },
                 _ => Done::Readable { socket },
             },
+        }
+    }
+
+    fn of_datagram(
+        socket: DatagramSocket<K>,
+        memory: Memory,
+        request: &Request,
+        transferred: usize,
+    ) -> Self {
+        let peer = match request {
+            Request::ReceiveFrom(datagram) => datagram.peer,
+            _ => None,
+        };
+        match memory {
+            Memory::Send(payload) => Done::SentDatagram { socket, payload },
+            Memory::Receive(mut buffer) | Memory::ReceiveLent(mut buffer) => {
+                buffer.set_len(transferred);
+                Done::ReceivedDatagram {
+                    socket,
+                    buffer,
+                    peer,
+                }
+            }
+            _ => Done::ReceivedDatagram {
+                socket,
+                buffer: Buffer::default(),
+                peer,
+            },
+        }
+    }
+
+    fn on_file(file: File<K>, memory: Memory, transferred: usize) -> Self {
+        match memory {
+            Memory::Receive(mut buffer) => {
+                buffer.set_len(transferred);
+                Done::Read { file, buffer }
+            }
+            Memory::Send(payload) => Done::Written { file, payload },
+            _ => Done::Flushed { file },
         }
     }
 }

@@ -1,17 +1,16 @@
 //! Connecting to a peer.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, path::Path};
 
-use rustix::{
-    fd::{AsFd, BorrowedFd},
-    net::{AddressFamily, SocketFlags, SocketType, ipproto, socket_with},
-};
-
-use super::OperationId;
+use super::{OperationId, Refused};
 use crate::{
-    CompletionPort, driver,
+    CompletionPort,
+    buffer::Payload,
     net::{Association, Socket},
-    raw::{Kind, Request},
+    raw::{
+        ConnectSend, Handle, Kind, LocalAddress, Request,
+        record::{Memory, readable},
+    },
 };
 
 impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
@@ -21,7 +20,7 @@ impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
     /// The system has no socket to give, or the port is closed. That the address can't be reached is for the
     /// completion to say.
     pub fn connect(&self, address: SocketAddr, key: K) -> io::Result<OperationId> {
-        self.connect_with(address, key, |_| Ok(()))
+        self.connect_with(None, address, key)
     }
 
     /// As [`connect`](Self::connect), from an address of this machine; port 0 is any that is free. A pair of addresses
@@ -39,36 +38,74 @@ impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
         address: SocketAddr,
         key: K,
     ) -> io::Result<OperationId> {
-        self.connect_with(address, key, |socket| {
-            if local.port() == 0 {
-                driver::choose_port_late(socket)?;
-            }
-            Ok(rustix::net::bind(socket, &local)?)
-        })
+        self.connect_with(Some(local), address, key)
     }
 
     fn connect_with(
         &self,
+        local: Option<SocketAddr>,
         address: SocketAddr,
         key: K,
-        prepare: impl FnOnce(BorrowedFd<'_>) -> io::Result<()>,
     ) -> io::Result<OperationId> {
-        let family = match address {
-            SocketAddr::V4(_) => AddressFamily::INET,
-            SocketAddr::V6(_) => AddressFamily::INET6,
-        };
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let descriptor = socket_with(family, SocketType::STREAM, flags, Some(ipproto::TCP))?;
-        prepare(descriptor.as_fd())?;
-        let handle = self
+        let raw = self.records().raw();
+        let handle = raw.associate_new(Kind::Unconnected, |driver| {
+            driver.stream_for(address, local)
+        })?;
+        self.connecting(handle, key)
+            .start_request(Request::Connect(Box::new(address)))
+    }
+
+    /// Connects a new TCP socket to `address`, and sends the payload when it is connected: one operation, whose completion
+    /// counts the bytes.
+    ///
+    /// # Errors
+    /// As for [`connect`](Self::connect); the payload comes back.
+    pub fn connect_send(
+        &self,
+        address: SocketAddr,
+        payload: impl Into<Payload>,
+        key: K,
+    ) -> Result<OperationId, Refused<Payload>> {
+        let payload = payload.into();
+        let made = self
             .records()
             .raw()
-            .associate(descriptor, 0, Kind::Unconnected)?;
-        let socket = Socket::from_association(Association {
+            .associate_new(Kind::Unconnected, |driver| driver.stream_for(address, None));
+        let handle = match made {
+            Ok(handle) => handle,
+            Err(error) => {
+                let given = payload;
+                return Err(Refused { error, given });
+            }
+        };
+        let socket = self.connecting(handle, key);
+        let connect = ConnectSend::new(address, readable(&payload));
+        let request = Request::ConnectSend(Box::new(connect));
+        let cargo = socket.cargo(Memory::Send(payload));
+        socket
+            .association()
+            .start(cargo, request, false, Memory::into_payload)
+    }
+
+    /// Connects a new local (Unix) stream socket to the one that listens at `path`. A listener whose backlog is full refuses
+    /// with [`WouldBlock`](io::ErrorKind::WouldBlock).
+    ///
+    /// # Errors
+    /// As for [`connect`](Self::connect); and [`InvalidInput`](io::ErrorKind::InvalidInput) if the path is too long for a
+    /// socket.
+    pub fn connect_local(&self, path: impl AsRef<Path>, key: K) -> io::Result<OperationId> {
+        let address = Box::new(LocalAddress::new(path.as_ref())?);
+        let raw = self.records().raw();
+        let handle = raw.associate_new(Kind::Unconnected, |driver| driver.local_stream())?;
+        self.connecting(handle, key)
+            .start_request(Request::ConnectLocal(address))
+    }
+
+    fn connecting(&self, handle: Handle, key: K) -> Socket<K> {
+        Socket::from_association(Association {
             records: self.records().clone(),
             handle,
             key,
-        });
-        socket.start_request(Request::Connect(Box::new(address)))
+        })
     }
 }

@@ -7,23 +7,29 @@
 mod accept;
 mod completion;
 mod connect;
+mod datagram;
+mod direct;
+mod file;
 mod post;
 mod receive;
 mod send;
 mod shutdown;
 mod timer;
+mod transmit;
 
 use std::{error::Error, fmt, io};
 
 pub use accept::Connection;
 pub use completion::{Completion, Done, Wait, is_cancelled};
+pub use direct::{Direct, Started};
+pub use transmit::Transmit;
 
 pub use crate::raw::OperationId;
 use crate::{
-    net::{Origin, Socket},
+    net::{Association, Origin, Socket},
     raw::{
         Request,
-        record::{Cargo, Memory},
+        record::{Cargo, Memory, Records},
     },
 };
 
@@ -54,32 +60,52 @@ impl<T> From<Refused<T>> for io::Error {
     }
 }
 
+impl<K: Clone + Send + Sync + 'static> Association<K> {
+    /// Starts an operation; `given` finds what comes back if it is refused.
+    fn start<T>(
+        &self,
+        cargo: Cargo<Origin<K>>,
+        request: Request,
+        quiet: bool,
+        given: fn(Memory) -> Option<T>,
+    ) -> Result<OperationId, Refused<T>> {
+        let started = self.records.start(self.handle, cargo, request, quiet);
+        started.map_err(|(error, cargo)| Refused::new(error, cargo, given))
+    }
+
+    /// Starts an operation that moves none of the caller's memory.
+    fn start_request(&self, source: Origin<K>, request: Request) -> io::Result<OperationId> {
+        let memory = Memory::None;
+        Ok(self.start(Cargo { source, memory }, request, false, |_| Some(()))?)
+    }
+}
+
+impl<T> Refused<T> {
+    fn new<K>(error: io::Error, cargo: Cargo<Origin<K>>, given: fn(Memory) -> Option<T>) -> Self {
+        Refused {
+            error,
+            given: given(cargo.memory).expect("it comes back as it was given"),
+        }
+    }
+}
+
 impl<K: Clone + Send + Sync + 'static> Socket<K> {
     /// Starts an operation that moves memory; `given` finds in it what comes back if it is refused.
     fn start<T>(
         &self,
-        memory: Memory,
+        mut memory: Memory,
         quiet: bool,
         given: fn(Memory) -> Option<T>,
     ) -> Result<OperationId, Refused<T>> {
-        let association = self.association();
-        let started = association
-            .records
-            .start(association.handle, self.cargo(memory), quiet);
-        started.map_err(|(error, cargo)| Refused {
-            error,
-            given: given(cargo.memory).expect("it comes back as it was given"),
-        })
+        let request = Records::<Origin<K>>::request_for(&mut memory);
+        self.association()
+            .start(self.cargo(memory), request, quiet, given)
     }
 
     /// Starts an operation that moves none.
     fn start_request(&self, request: Request) -> io::Result<OperationId> {
-        let association = self.association();
-        let cargo = self.cargo(Memory::None);
-        let started = association
-            .records
-            .start_request(association.handle, cargo, request);
-        started.map_err(|(error, _)| error)
+        let source = Origin::Socket(self.clone());
+        self.association().start_request(source, request)
     }
 
     fn cargo(&self, memory: Memory) -> Cargo<Origin<K>> {

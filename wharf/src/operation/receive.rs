@@ -24,10 +24,7 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
     /// # Errors
     /// As [above](Self#errors).
     pub fn receive(&self, buffer: Buffer) -> Result<OperationId, Refused<Buffer>> {
-        self.start(Memory::Receive(buffer), false, |memory| match memory {
-            Memory::Receive(given) => Some(given),
-            _ => None,
-        })
+        self.start(Memory::Receive(buffer), false, Memory::into_buffer)
     }
 
     /// Receives into a buffer of the pool, which is taken when there is something to receive. Until then the
@@ -47,10 +44,7 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
     /// As [above](Self#errors).
     pub fn receive_many(&self, buffers: Vec<Buffer>) -> Result<OperationId, Refused<Vec<Buffer>>> {
         let memory = Memory::receive_many(buffers);
-        self.start(memory, false, |memory| match memory {
-            Memory::ReceiveMany(given) => Some(given.buffers),
-            _ => None,
-        })
+        self.start(memory, false, Memory::into_buffers)
     }
 
     /// Completes when there is something to receive, or the end, and takes nothing.

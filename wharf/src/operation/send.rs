@@ -34,10 +34,7 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
     }
 
     fn send_payload(&self, payload: Payload, quiet: bool) -> Result<OperationId, Refused<Payload>> {
-        self.start(Memory::Send(payload), quiet, |memory| match memory {
-            Memory::Send(given) => Some(given),
-            _ => None,
-        })
+        self.start(Memory::Send(payload), quiet, Memory::into_payload)
     }
 
     /// Sends several payloads, one after the other: one operation.
@@ -46,9 +43,6 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
     /// As [above](Self#errors-1).
     pub fn send_many(&self, payloads: Vec<Payload>) -> Result<OperationId, Refused<Vec<Payload>>> {
         let memory = Memory::send_many(payloads);
-        self.start(memory, false, |memory| match memory {
-            Memory::SendMany(given) => Some(given.buffers),
-            _ => None,
-        })
+        self.start(memory, false, Memory::into_payloads)
     }
 }

@@ -14,7 +14,7 @@
 //! let (socket, _) = listener.accept()?;
 //!
 //! let port = Port::new(&Options::default())?;
-//! let handle = port.associate(socket.into(), 7, Kind::Stream)?;
+//! let handle = port.associate(socket, 7, Kind::Stream)?;
 //! let mut memory = [0; 64];
 //! let buffer = RawBuffer { start: memory.as_mut_ptr(), len: memory.len() };
 //! let mut operation = Overlapped::new(42, Request::Receive(Buffers::One(buffer)));
@@ -29,6 +29,8 @@
 //! # }
 //! ```
 
+mod arrival;
+mod file;
 mod member;
 mod overlapped;
 mod parcel;
@@ -42,13 +44,16 @@ mod watcher;
 
 use std::{io, ptr::NonNull};
 
-pub use crate::driver::RawBuffer;
+pub use crate::driver::{Descriptor, LocalAddress, RawBuffer};
 pub use member::blocking;
-pub use overlapped::{Accepted, Buffers, Overlapped, Provider, Request};
+pub use overlapped::{
+    AcceptReceive, Accepted, Buffers, ConnectSend, Datagram, Landing, Overlapped, Provider,
+    Request, Span, Transmit,
+};
 use overlapped::{Direction, Status};
 use parcel::Parcel;
 pub(crate) use port::deadline_after;
-pub use port::{OperationId, Options, Port};
+pub use port::{OperationId, Options, Port, Started};
 pub use table::{Handle, Kind};
 pub(crate) use wait::End;
 pub use wait::Many;

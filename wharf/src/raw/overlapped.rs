@@ -1,8 +1,8 @@
 //! One operation, in memory that the caller owns.
 
-use std::{io, net::SocketAddr, os::fd::OwnedFd, ptr::NonNull};
+use std::{io, net::SocketAddr, ptr::NonNull};
 
-use super::{Handle, OperationId, RawBuffer};
+use super::{Descriptor, Handle, LocalAddress, OperationId, RawBuffer};
 use crate::driver::{BUFFERS_PER_CALL_MAX, Call};
 
 /// Memory for a receive that is found only when there is something to receive.
@@ -52,17 +52,121 @@ pub enum Request {
     Accept(Option<Box<Accepted>>),
     /// Connects an unconnected socket. Boxed, as is what was accepted, since every operation would be as large.
     Connect(Box<SocketAddr>),
+    /// Connects an unconnected socket, and sends the bytes when it is connected.
+    ConnectSend(Box<ConnectSend>),
+    /// Connects an unconnected local socket.
+    ConnectLocal(Box<LocalAddress>),
+    /// Accepts a connection on a listener and receives what comes first, at least 1 byte, or the end; see
+    /// [`Overlapped::take_accepted`].
+    AcceptReceive(Box<AcceptReceive>),
+    /// Receives one datagram. Where it is longer than the memory, the rest is lost, and the operation fails with the
+    /// system's `EMSGSIZE`, having transferred what fitted.
+    ReceiveFrom(Box<Datagram>),
+    /// Sends one datagram.
+    SendTo(RawBuffer, Box<SocketAddr>),
+    /// Sends a part of a file, with memory before and behind it: all one send.
+    Transmit(Box<Transmit>),
+    /// Reads from a file, as much as there is memory for; less only at the end of the file.
+    ReadAt(Box<Span>),
+    /// Writes all of the bytes to a file.
+    WriteAt(Box<Span>),
+    /// Has what was written to a file reach the disk. It covers the writes that have completed.
+    Flush,
     /// Completes when its time has come; started with [`Port::start_timer`](super::Port::start_timer).
     Timer,
     /// Nothing: it completes at once; queued with [`Port::post_overlapped`](super::Port::post_overlapped).
     Posted,
 }
 
+/// What [`Request::ConnectSend`] needs.
+#[derive(Debug)]
+pub struct ConnectSend {
+    /// Where to connect.
+    pub address: SocketAddr,
+    /// What to send then.
+    pub buffer: RawBuffer,
+    is_connected: bool,
+}
+
+impl ConnectSend {
+    /// Connects to `address`, and sends what is in `buffer`.
+    pub fn new(address: SocketAddr, buffer: RawBuffer) -> Self {
+        ConnectSend {
+            address,
+            buffer,
+            is_connected: false,
+        }
+    }
+}
+
+/// What [`Request::AcceptReceive`] needs, and what it brings.
+#[derive(Debug)]
+pub struct AcceptReceive {
+    /// Where to receive into: 1 byte at least.
+    pub buffer: RawBuffer,
+    /// The peer, once the connection is made and its first bytes are waited for.
+    pub(super) arrived: Option<Option<SocketAddr>>,
+    pub(super) accepted: Option<Accepted>,
+}
+
+impl AcceptReceive {
+    /// Receives into `buffer`.
+    pub fn new(buffer: RawBuffer) -> Self {
+        AcceptReceive {
+            buffer,
+            arrived: None,
+            accepted: None,
+        }
+    }
+}
+
+/// What [`Request::ReceiveFrom`] needs, and what it brings.
+#[derive(Debug)]
+pub struct Datagram {
+    /// Where to receive into.
+    pub landing: Landing,
+    /// Who sent it, if that is an Internet address.
+    pub peer: Option<SocketAddr>,
+}
+
+/// Memory for a datagram.
+#[derive(Debug, Clone, Copy)]
+pub enum Landing {
+    /// This.
+    Buffer(RawBuffer),
+    /// Found when a datagram is there.
+    Provided(&'static Provider),
+}
+
+/// What [`Request::Transmit`] sends: `head`, `len` bytes of the file from `offset` on, `tail`.
+#[derive(Debug, Clone, Copy)]
+pub struct Transmit {
+    /// Sent before the file.
+    pub head: RawBuffer,
+    /// The file's descriptor. It stays open until the packet is handed out.
+    pub file: i32,
+    /// Where in the file to begin.
+    pub offset: u64,
+    /// How many bytes of it to send. If the file ends before, the operation fails with `ENODATA`.
+    pub len: u64,
+    /// Sent behind the file.
+    pub tail: RawBuffer,
+}
+
+/// A place in a file, and the memory for what is there.
+#[derive(Debug, Clone, Copy)]
+pub struct Span {
+    /// The memory.
+    pub buffer: RawBuffer,
+    /// Where in the file.
+    pub offset: u64,
+}
+
 /// A connection that an [`Request::Accept`] brought: close-on-exec and non-blocking.
 #[derive(Debug)]
 pub struct Accepted {
     /// The new socket.
-    pub socket: OwnedFd,
+    pub socket: Descriptor,
     /// The address of its peer; none if it is not an Internet address.
     pub peer: Option<SocketAddr>,
 }
@@ -147,10 +251,7 @@ impl Overlapped {
 
     /// Takes the connection that a completed accept brought.
     pub fn take_accepted(&mut self) -> Option<Accepted> {
-        match &mut self.request {
-            Request::Accept(accepted) => accepted.take().map(|accepted| *accepted),
-            _ => None,
-        }
+        self.request.take_accepted()
     }
 
     /// Why it failed, if it did: the system's own error.
@@ -163,7 +264,13 @@ impl Overlapped {
 
     pub(super) fn direction(&self) -> Direction {
         match self.request {
-            Request::Send(_) | Request::Shutdown | Request::Connect(_) => Direction::Write,
+            Request::Send(_)
+            | Request::SendTo(..)
+            | Request::Transmit(_)
+            | Request::Shutdown
+            | Request::Connect(_)
+            | Request::ConnectLocal(_)
+            | Request::ConnectSend(_) => Direction::Write,
             _ => Direction::Read,
         }
     }
@@ -173,36 +280,152 @@ impl Overlapped {
     /// # Safety
     /// The list of buffers is in place, as [`Port::start`](super::Port::start) asks.
     pub(super) unsafe fn unsent(&self) -> usize {
-        match self.request {
-            Request::Send(buffers) => {
-                // SAFETY: passed on to the caller.
-                let total = unsafe { buffers.len(usize::MAX) };
-                total - self.transferred
-            }
-            _ => 0,
+        let total = match &self.request {
+            // SAFETY: passed on to the caller.
+            Request::Send(buffers) => unsafe { buffers.len(usize::MAX) },
+            Request::SendTo(buffer, _) => buffer.len,
+            Request::ConnectSend(connect) => connect.buffer.len,
+            Request::Transmit(transmit) => transmit.total(),
+            _ => return 0,
+        };
+        total - self.transferred
+    }
+
+    /// Whether it makes a connection, and has not yet.
+    pub(super) fn connects(&self) -> bool {
+        match &self.request {
+            Request::Connect(_) | Request::ConnectLocal(_) => true,
+            Request::ConnectSend(connect) => !connect.is_connected,
+            _ => false,
         }
+    }
+
+    /// Notes that the connection is made.
+    pub(super) fn connected(&mut self) {
+        if let Request::ConnectSend(connect) = &mut self.request {
+            connect.is_connected = true;
+        }
+    }
+
+    /// Who finds the memory for what it receives.
+    pub(super) fn provider(&self) -> Option<&'static Provider> {
+        match &self.request {
+            Request::ReceiveProvided(provider) => Some(provider),
+            Request::ReceiveFrom(datagram) => match datagram.landing {
+                Landing::Provided(provider) => Some(provider),
+                Landing::Buffer(_) => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The transfer that receives into memory that was found for it.
+    pub(super) fn call_into(&self) -> fn(RawBuffer) -> Call {
+        match self.request {
+            Request::ReceiveFrom(_) => Call::ReceiveFrom,
+            _ => Call::Receive,
+        }
+    }
+
+    /// Whether it is an accept that receives, too.
+    pub(super) fn receives_first(&self) -> bool {
+        matches!(self.request, Request::AcceptReceive(_))
+    }
+
+    /// Whether it receives bytes of a stream.
+    pub(super) fn receives_bytes(&self) -> bool {
+        matches!(
+            self.request,
+            Request::Receive(_) | Request::ReceiveProvided(_) | Request::AcceptReceive(_)
+        )
     }
 
     /// The next transfer for this operation. None for a receive that asks its [`Provider`].
     pub(super) fn call(&self) -> Option<Call> {
-        Some(match self.request {
-            Request::Receive(Buffers::One(buffer)) => Call::Receive(buffer),
-            Request::Receive(Buffers::Many { first, count }) => Call::Scatter { first, count },
+        let moved = self.transferred;
+        Some(match &self.request {
+            Request::Receive(Buffers::One(buffer)) => Call::Receive(*buffer),
+            &Request::Receive(Buffers::Many { first, count }) => Call::Scatter { first, count },
             Request::ReceiveNothing => Call::Probe,
-            Request::Send(Buffers::One(buffer)) => Call::Send(RawBuffer {
-                start: buffer.start.wrapping_add(self.transferred),
-                len: buffer.len - self.transferred,
-            }),
-            Request::Send(Buffers::Many { first, count }) => Call::Gather {
+            Request::Send(Buffers::One(buffer)) => Call::Send(buffer.from(moved)),
+            &Request::Send(Buffers::Many { first, count }) => Call::Gather {
                 first,
                 count,
-                skip: self.transferred,
+                skip: moved,
             },
             Request::Shutdown => Call::Shutdown,
             Request::Accept(_) => Call::Accept,
-            Request::Connect(ref address) => Call::Connect(**address),
+            Request::Connect(address) => Call::Connect(**address),
+            Request::ConnectLocal(address) => Call::ConnectLocal(NonNull::from(&**address)),
+            Request::ConnectSend(connect) if connect.is_connected => {
+                Call::Send(connect.buffer.from(moved))
+            }
+            Request::ConnectSend(connect) => Call::Connect(connect.address),
+            Request::AcceptReceive(arrival) if arrival.arrived.is_some() => {
+                Call::Receive(arrival.buffer)
+            }
+            Request::AcceptReceive(_) => Call::Accept,
+            Request::ReceiveFrom(datagram) => match datagram.landing {
+                Landing::Buffer(buffer) => Call::ReceiveFrom(buffer),
+                Landing::Provided(_) => return None,
+            },
+            Request::SendTo(buffer, to) => Call::SendTo(*buffer, **to),
+            Request::Transmit(transmit) => transmit.call(moved),
+            Request::ReadAt(span) => {
+                Call::ReadAt(span.buffer.from(moved), span.offset + moved as u64)
+            }
+            Request::WriteAt(span) => {
+                Call::WriteAt(span.buffer.from(moved), span.offset + moved as u64)
+            }
+            Request::Flush => Call::Flush,
             Request::ReceiveProvided(_) | Request::Timer | Request::Posted => return None,
         })
+    }
+}
+
+impl Request {
+    /// Takes the connection that a completed accept brought.
+    pub(crate) fn take_accepted(&mut self) -> Option<Accepted> {
+        match self {
+            Request::Accept(accepted) => accepted.take().map(|accepted| *accepted),
+            Request::AcceptReceive(arrival) => arrival.accepted.take(),
+            _ => None,
+        }
+    }
+}
+
+impl Transmit {
+    fn total(&self) -> usize {
+        let len = usize::try_from(self.len).unwrap_or(usize::MAX);
+        self.head
+            .len
+            .saturating_add(len)
+            .saturating_add(self.tail.len)
+    }
+
+    /// What to send when so much is sent.
+    fn call(&self, moved: usize) -> Call {
+        let Some(of_file) = moved.checked_sub(self.head.len).map(|bytes| bytes as u64) else {
+            return Call::Send(self.head.from(moved));
+        };
+        match of_file.checked_sub(self.len) {
+            None => Call::SendFile {
+                file: self.file,
+                offset: self.offset + of_file,
+                len: self.len - of_file,
+            },
+            Some(of_tail) => Call::Send(self.tail.from(of_tail as usize)),
+        }
+    }
+}
+
+impl RawBuffer {
+    /// What is left of it behind its first `bytes`.
+    fn from(self, bytes: usize) -> RawBuffer {
+        RawBuffer {
+            start: self.start.wrapping_add(bytes),
+            len: self.len - bytes,
+        }
     }
 }
 
@@ -241,7 +464,8 @@ impl Call {
                 let window = unsafe { Buffers::Many { first, count }.len(BUFFERS_PER_CALL_MAX) };
                 window.saturating_sub(skip)
             }
-            Call::Probe | Call::Accept | Call::Connect(_) | Call::Shutdown => 0,
+            // Nothing of the kind can be told: a file may end, a datagram is whole.
+            _ => 0,
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::{
     fmt, io,
-    os::fd::{AsRawFd, OwnedFd},
     ptr::NonNull,
     sync::{
         Arc, Once, Weak,
@@ -12,18 +11,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::{fd::BorrowedFd, io::Errno};
+use rustix::io::Errno;
 
 use super::{
-    Completed, Direction, Handle, Kind, Overlapped, Packet, Queued, Ready, Request, Status, closed,
+    Completed, Descriptor, Direction, Handle, Kind, Overlapped, Packet, Queued, Ready, Request,
+    Status, closed,
+    file::Files,
     member,
     side::Found,
     table::{Entry, Table},
-    transfer::Pending,
+    transfer::{Pending, Results},
     watcher::{Crew, Hired, Watcher},
 };
 use crate::{
-    driver::{self, Driver, DriverChoice, DriverInfo, Events, Probe, Transfer, coarse_now_ns},
+    driver::{
+        self, Driver, DriverChoice, DriverInfo, Events, Probe, Query, Reply, Transfer,
+        coarse_now_ns,
+    },
     scheduler::{Counts, Place, Refused, Release, Scheduler, Visit, timers::Timers},
     snapshot::{Snapshot, Standing, WorkerSnapshot},
     sync::{Condvar, Mutex, MutexGuard},
@@ -88,10 +92,11 @@ pub struct Port {
     /// A thread may linger for posted packets: there is another processor for who posts them.
     pub(super) lingers: bool,
     watcher: Watcher,
+    pub(super) files: Files,
     /// Pools that may grow.
     crews: Mutex<Vec<Weak<dyn Crew>>>,
-    /// For the watcher.
-    weak: Weak<Port>,
+    /// For the threads of its own.
+    pub(super) weak: Weak<Port>,
 }
 
 impl fmt::Debug for Port {
@@ -101,6 +106,38 @@ impl fmt::Debug for Port {
             .field("driver", &self.info.name)
             .field("counts", &self.counts())
             .finish_non_exhaustive()
+    }
+}
+
+/// What came of [`Port::start_direct`].
+#[derive(Debug)]
+#[must_use = "what is done is handed out here, and nowhere else"]
+pub enum Started {
+    /// Its packet follows.
+    Pending(OperationId),
+    /// It ended within the call.
+    Done(Packet),
+}
+
+/// Where the results of a transfer go that may end the operation within the call that starts it.
+struct Direct<'a> {
+    port: &'a Port,
+    operation: NonNull<Overlapped>,
+    is_done: bool,
+}
+
+impl Results for Direct<'_> {
+    fn packet(&mut self, packet: Queued) {
+        match packet {
+            Queued::Operation(Completed(operation)) if operation == self.operation => {
+                self.is_done = true;
+            }
+            other => self.port.release(self.port.scheduler.complete(other)),
+        }
+    }
+
+    fn ready(&mut self, ready: Ready) {
+        self.port.release(self.port.scheduler.ready(ready));
     }
 }
 
@@ -142,6 +179,7 @@ impl Port {
             settling: (Mutex::new(()), Condvar::new()),
             lingers: processors > 1,
             watcher: Watcher::default(),
+            files: Files::default(),
             crews: Mutex::new(Vec::new()),
             weak: weak.clone(),
         }))
@@ -252,21 +290,41 @@ impl Port {
     /// # Errors
     /// The port is closed, has as many handles as it takes, or the system can't watch the descriptor. The
     /// descriptor is closed.
-    pub fn associate(&self, descriptor: OwnedFd, key: usize, kind: Kind) -> io::Result<Handle> {
-        let handle = self.table.insert(descriptor, key, kind)?;
+    pub fn associate(
+        &self,
+        descriptor: impl Into<Descriptor>,
+        key: usize,
+        kind: Kind,
+    ) -> io::Result<Handle> {
+        let handle = self.table.insert(descriptor.into(), key, kind)?;
         self.release(self.scheduler.watch());
         // Each side of a handle stands on the queue once at most.
         self.scheduler.reserve(0, 2 * self.table.places_used());
-        if kind != Kind::Unconnected {
-            let watched = self.with_descriptor(handle, |descriptor| {
-                self.driver.watch(descriptor, handle.to_bits())
-            });
-            if let Err(error) = watched {
-                self.close_handle(handle);
-                return Err(error);
-            }
+        // Files have no readiness, and a socket is watched once its connection is under way.
+        if !matches!(kind, Kind::Unconnected | Kind::File)
+            && let Err(error) = self.watch_handle(handle)
+        {
+            self.close_handle(handle);
+            return Err(error);
         }
         Ok(handle)
+    }
+
+    /// Has the driver watch a handle.
+    pub(super) fn watch_handle(&self, handle: Handle) -> io::Result<()> {
+        self.with_descriptor(handle, |descriptor| {
+            // SAFETY: the descriptor stays open meanwhile.
+            unsafe { self.driver.watch(descriptor, handle.to_bits()) }
+        })
+    }
+
+    /// Associates a descriptor that the driver makes.
+    pub(crate) fn associate_new(
+        &self,
+        kind: Kind,
+        make: impl FnOnce(&dyn Driver) -> io::Result<Descriptor>,
+    ) -> io::Result<Handle> {
+        self.associate(make(&*self.driver)?, 0, kind)
     }
 
     /// Sets the most bytes that may wait to be sent on a handle. A send that would pass it is refused, unless
@@ -290,27 +348,41 @@ impl Port {
         Some((entry.received, entry.sent))
     }
 
+    /// Asks the system something about a handle, or sets it.
+    ///
+    /// # Errors
+    /// The handle is closed; or the system's.
+    pub(crate) fn ask(&self, handle: Handle, query: Query) -> io::Result<Reply> {
+        self.with_descriptor(handle, |descriptor| {
+            // SAFETY: the descriptor stays open meanwhile.
+            unsafe { self.driver.ask(descriptor, query) }
+        })
+    }
+
+    /// Asks the system something about a descriptor that is not associated.
+    pub(crate) fn ask_new(&self, descriptor: &Descriptor, query: Query) -> io::Result<Reply> {
+        // SAFETY: it is open as long as it is borrowed.
+        unsafe { self.driver.ask(descriptor.number(), query) }
+    }
+
     /// Calls `with` with the handle's descriptor, which stays open meanwhile, under no lock.
     ///
     /// # Errors
     /// The handle is closed; or what `with` returns.
-    pub(crate) fn with_descriptor<T>(
+    fn with_descriptor<T>(
         &self,
         handle: Handle,
-        with: impl FnOnce(BorrowedFd<'_>) -> io::Result<T>,
+        with: impl FnOnce(i32) -> io::Result<T>,
     ) -> io::Result<T> {
         let descriptor = {
             let mut entry = self.open_entry(handle)?;
             entry.holds += 1;
-            entry.descriptor.as_ref().ok_or_else(closed)?.as_raw_fd()
+            entry.descriptor.as_ref().ok_or_else(closed)?.number()
         };
-        // SAFETY: a handle that is held keeps its descriptor open.
-        let result = with(unsafe { BorrowedFd::borrow_raw(descriptor) });
+        let result = with(descriptor);
         if let Some(mut entry) = self.table.lock(handle) {
             entry.holds -= 1;
-            if entry.closing && !entry.is_busy() {
-                self.free(entry, handle);
-            }
+            self.let_go(entry, handle);
         }
         result
     }
@@ -335,31 +407,90 @@ impl Port {
         handle: Handle,
         operation: NonNull<Overlapped>,
     ) -> io::Result<OperationId> {
-        self.admit()?;
         // SAFETY: passed on to the caller.
-        let lined_up = unsafe { self.line_up(handle, operation) };
-        let (id, next) = match lined_up {
-            Ok(lined_up) => lined_up,
-            Err(error) => {
-                self.dismiss(1);
-                return Err(error);
-            }
+        let (id, next) = unsafe { self.line_up(handle, operation, false) }?;
+        self.follow(next);
+        Ok(id)
+    }
+
+    /// Starts an operation, and gives it back at once if it ended within the call, well or not: then no packet follows, and
+    /// it is not [quiet](Overlapped::quiet) either. What Windows has as a mode of the handle
+    /// (`FILE_SKIP_COMPLETION_PORT_ON_SUCCESS`) is chosen for each operation here.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    ///
+    /// # Safety
+    /// As for [`start`](Self::start).
+    pub unsafe fn start_direct(
+        &self,
+        handle: Handle,
+        operation: NonNull<Overlapped>,
+    ) -> io::Result<Started> {
+        // SAFETY: passed on to the caller.
+        let (id, next) = unsafe { self.line_up(handle, operation, true) }?;
+        let Next::Transfer(pending, transfer) = next else {
+            self.follow(next);
+            return Ok(Started::Pending(id));
         };
+        let mut results = Direct {
+            port: self,
+            operation,
+            is_done: false,
+        };
+        self.transfer_here(pending, transfer, &mut results);
+        if !results.is_done {
+            return Ok(Started::Pending(id));
+        }
+        self.dismiss(1);
+        // SAFETY: it has ended, and no packet tells of it: it is handed out here.
+        let overlapped = unsafe { operation.as_ref() };
+        Ok(Started::Done(Packet {
+            key: overlapped.key,
+            transferred: overlapped.transferred,
+            token: overlapped.token,
+            error: overlapped.error(),
+            operation: Some(operation),
+        }))
+    }
+
+    fn follow(&self, next: Next) {
         match next {
             Next::Nothing => {}
             Next::Queue(ready) => self.release(self.scheduler.ready(ready)),
             Next::Stage(ready) => self.release(self.scheduler.stage(ready)),
-            Next::Transfer(pending, transfer) => self.transfer_here(pending, transfer),
+            Next::Transfer(pending, transfer) => {
+                self.transfer_here(pending, transfer, &mut &*self);
+            }
         }
-        Ok(id)
     }
 
+    /// Puts an operation into the line that it belongs to. `here`: a transfer is to be made by this thread if it can be.
+    ///
     /// # Safety
     /// As for [`start`](Self::start).
     unsafe fn line_up(
         &self,
         handle: Handle,
+        operation: NonNull<Overlapped>,
+        here: bool,
+    ) -> io::Result<(OperationId, Next)> {
+        self.admit()?;
+        // SAFETY: passed on to the caller.
+        let lined_up = unsafe { self.line_up_admitted(handle, operation, here) };
+        if lined_up.is_err() {
+            self.dismiss(1);
+        }
+        lined_up
+    }
+
+    /// # Safety
+    /// As for [`start`](Self::start).
+    unsafe fn line_up_admitted(
+        &self,
+        handle: Handle,
         mut pointer: NonNull<Overlapped>,
+        here: bool,
     ) -> io::Result<(OperationId, Next)> {
         let mut entry = self.open_entry(handle)?;
         // SAFETY: the caller leaves the operation to us from now on.
@@ -375,6 +506,10 @@ impl Port {
             handle,
             sequence: entry.sequence,
         };
+        if entry.kind == Kind::File {
+            self.line_up_on_file(&mut entry, handle, pointer)?;
+            return Ok((id, Next::Nothing));
+        }
         let direction = operation.direction();
         let side = &mut entry.sides[direction as usize];
         if matches!(operation.request, Request::Shutdown) {
@@ -386,10 +521,10 @@ impl Port {
         if !side.enqueue() {
             return Ok((id, Next::Nothing));
         }
-        let connects = matches!(operation.request, Request::Connect(_));
-        let next = if direction == Direction::Read {
+        let connects = operation.connects();
+        let next = if direction == Direction::Read && !here {
             Next::Queue(ready)
-        } else if !connects && self.batches_for_this_thread() {
+        } else if !connects && !here && self.batches_for_this_thread() {
             Next::Stage(ready)
         } else {
             side.queued = false;
@@ -453,29 +588,44 @@ impl Port {
             return Ok(());
         }
         let entry = self.table.lock(id.handle).ok_or_else(not_found)?;
-        match self.cancel_where(id.handle, entry, |operation| {
+        let arrival = entry.arrivals.find(id.sequence);
+        let cancelled = self.cancel_where(id.handle, entry, |operation| {
             operation.sequence == id.sequence
-        }) {
-            0 => Err(not_found()),
-            _ => Ok(()),
-        }
+        });
+        let is_found = cancelled > 0 || arrival.is_some_and(|arrival| self.close_handle(arrival));
+        is_found.then_some(()).ok_or_else(not_found)
     }
 
     /// Cancels all operations of a handle; says how many there were.
     pub fn cancel_all(&self, handle: Handle) -> usize {
         match self.table.lock(handle) {
             None => 0,
-            Some(entry) => self.cancel_where(handle, entry, |_| true),
+            Some(entry) => {
+                let arrivals = entry.arrivals.handles();
+                self.cancel_where(handle, entry, |_| true) + self.close_arrivals(arrivals)
+            }
         }
+    }
+
+    /// Cancels the accepts that wait for the first bytes of these connections; says how many there were.
+    fn close_arrivals(&self, arrivals: Vec<Handle>) -> usize {
+        let closed = arrivals
+            .into_iter()
+            .filter(|arrival| self.close_handle(*arrival));
+        closed.count()
     }
 
     /// Cancels the receives, accepts and waits for data of a handle; says how many there were.
     pub fn cancel_receives(&self, handle: Handle) -> usize {
         match self.table.lock(handle) {
             None => 0,
-            Some(entry) => self.cancel_where(handle, entry, |operation| {
-                operation.direction() == Direction::Read
-            }),
+            Some(entry) => {
+                let arrivals = entry.arrivals.handles();
+                let cancelled = self.cancel_where(handle, entry, |operation| {
+                    operation.direction() == Direction::Read
+                });
+                cancelled + self.close_arrivals(arrivals)
+            }
         }
     }
 
@@ -487,6 +637,9 @@ impl Port {
     ) -> usize {
         let (mut packets, mut ready) = (Vec::new(), Vec::new());
         let mut marked = 0;
+        if entry.kind == Kind::File {
+            packets = self.cancel_on_file(&mut entry, handle, &which);
+        }
         for direction in [Direction::Read, Direction::Write] {
             while let Some(found) = entry.sides[direction as usize].cancel(&which) {
                 match found {
@@ -538,11 +691,11 @@ impl Port {
 
     fn close_entry(&self, handle: Handle, mut entry: MutexGuard<'_, Entry>) {
         entry.closing = true;
+        let arrivals = entry.arrivals.handles();
         self.cancel_where(handle, entry, |_| true);
-        if let Some(entry) = self.table.lock(handle)
-            && !entry.is_busy()
-        {
-            self.free(entry, handle);
+        self.close_arrivals(arrivals);
+        if let Some(entry) = self.table.lock(handle) {
+            self.let_go(entry, handle);
         }
     }
 
@@ -679,7 +832,8 @@ impl Port {
     ///
     /// 1. From now on nothing is started, associated or posted, and every wait answers that the port is closed.
     /// 2. Timers and operations are cancelled, and handles closed.
-    /// 3. The last transfers end: they never block, so this is soon. So does the watcher.
+    /// 3. The last transfers end: those of sockets never block, so this is soon; those of files that have begun are waited
+    ///    for. So do the threads of the port's own.
     /// 4. What is left on the queue is returned.
     ///
     /// What is started meanwhile is refused, or cancelled with the rest. A second call, or one from another thread
@@ -716,6 +870,7 @@ impl Port {
         }
         drop(settling);
         self.watcher.end();
+        self.files.end();
         queued
     }
 
@@ -809,8 +964,13 @@ impl Overlapped {
     /// The list of buffers is in place.
     unsafe fn check(&mut self, entry: &Entry) -> io::Result<usize> {
         let fits = match self.request {
-            Request::Accept(_) => entry.kind == Kind::Listener,
-            Request::Connect(_) => entry.kind == Kind::Unconnected,
+            Request::Accept(_) | Request::AcceptReceive(_) => entry.kind == Kind::Listener,
+            Request::Connect(_) | Request::ConnectLocal(_) | Request::ConnectSend(_) => {
+                entry.kind == Kind::Unconnected
+            }
+            Request::ReceiveFrom(_) | Request::SendTo(..) => entry.kind == Kind::Datagram,
+            Request::ReceiveNothing => matches!(entry.kind, Kind::Stream | Kind::Datagram),
+            Request::ReadAt(_) | Request::WriteAt(_) | Request::Flush => entry.kind == Kind::File,
             Request::Timer | Request::Posted => false,
             _ => entry.kind == Kind::Stream,
         };
@@ -823,9 +983,7 @@ impl Overlapped {
                 ),
             ));
         }
-        if matches!(self.request, Request::Connect(_))
-            && entry.sides[Direction::Write as usize].head().is_some()
-        {
+        if self.connects() && entry.sides[Direction::Write as usize].head().is_some() {
             return Err(Errno::ALREADY.into());
         }
         let failure = entry.sides[self.direction() as usize].failure;

@@ -9,10 +9,11 @@ use std::{io, ptr::NonNull, sync::Arc, time::Instant};
 
 use super::{
     Buffers, Completed, Handle, OperationId, Overlapped, Parcel, Port, Provider, Queued, RawBuffer,
-    Request,
+    Request, Started,
 };
 use crate::{
     buffer::{Buffer, Payload, Place, Pool},
+    operation::Transmit,
     sync::Mutex,
 };
 
@@ -31,6 +32,7 @@ pub(crate) enum Memory {
     ReceiveLent(Buffer),
     Send(Payload),
     SendMany(Box<Many<Payload>>),
+    Transmit(Box<Transmit>),
 }
 
 /// Several buffers, and the list of them for the kernel. Boxed, since every operation would be as large.
@@ -64,6 +66,47 @@ impl Memory {
             }
             Memory::Send(payload) => Request::Send(Buffers::One(readable(payload))),
             Memory::SendMany(many) => Request::Send(many.list_with(|payload| readable(payload))),
+            Memory::Transmit(transmit) => Request::Transmit(Box::new(transmit.request())),
+        }
+    }
+
+    /// The buffer of a receive or a read.
+    pub(crate) fn into_buffer(self) -> Option<Buffer> {
+        match self {
+            Memory::Receive(buffer) => Some(buffer),
+            _ => None,
+        }
+    }
+
+    /// The buffers of a receive into several.
+    pub(crate) fn into_buffers(self) -> Option<Vec<Buffer>> {
+        match self {
+            Memory::ReceiveMany(many) => Some(many.buffers),
+            _ => None,
+        }
+    }
+
+    /// The payloads of a send of several.
+    pub(crate) fn into_payloads(self) -> Option<Vec<Payload>> {
+        match self {
+            Memory::SendMany(many) => Some(many.buffers),
+            _ => None,
+        }
+    }
+
+    /// What is transmitted.
+    pub(crate) fn into_transmit(self) -> Option<Box<Transmit>> {
+        match self {
+            Memory::Transmit(transmit) => Some(transmit),
+            _ => None,
+        }
+    }
+
+    /// The payload of a send or a write.
+    pub(crate) fn into_payload(self) -> Option<Payload> {
+        match self {
+            Memory::Send(payload) => Some(payload),
+            _ => None,
         }
     }
 }
@@ -84,7 +127,8 @@ impl<T> Many<T> {
     }
 }
 
-fn writable(buffer: &mut Buffer) -> RawBuffer {
+/// Where a buffer's memory is; it stays there when the buffer is moved.
+pub(crate) fn writable(buffer: &mut Buffer) -> RawBuffer {
     let memory = buffer.memory_mut();
     RawBuffer {
         start: memory.as_mut_ptr(),
@@ -92,7 +136,8 @@ fn writable(buffer: &mut Buffer) -> RawBuffer {
     }
 }
 
-fn readable(payload: &Payload) -> RawBuffer {
+/// Where a payload's bytes are; they stay there when it is moved.
+pub(crate) fn readable(payload: &Payload) -> RawBuffer {
     RawBuffer {
         start: payload.as_ptr().cast_mut(),
         len: payload.len(),
@@ -160,31 +205,37 @@ impl<S: Source> Records<S> {
         }
     }
 
-    /// Starts an operation that moves memory. `quiet`: only its failure is reported.
-    pub(crate) fn start(
+    /// The request that moves memory from or to a stream.
+    pub(crate) fn request_for(memory: &mut Memory) -> Request {
+        match memory {
+            Memory::ReceiveFrom(..) => Request::ReceiveProvided(Self::PROVIDER),
+            memory => memory.request(),
+        }
+    }
+
+    /// Finds memory in the pool of [`Memory::ReceiveFrom`].
+    pub(crate) const PROVIDER: &'static Provider = Record::<S>::PROVIDER;
+
+    /// Starts an operation, and takes it apart at once if it ended within the call, well or not.
+    pub(crate) fn start_direct(
         &self,
         handle: Handle,
         mut cargo: Cargo<S>,
-        quiet: bool,
-    ) -> Result<OperationId, (io::Error, Cargo<S>)> {
-        let request = match &mut cargo.memory {
-            Memory::ReceiveFrom(..) => Request::ReceiveProvided(Record::<S>::PROVIDER),
-            memory => memory.request(),
-        };
-        self.start_with(handle, cargo, request, quiet)
+    ) -> Result<Result<Finished<S>, OperationId>, (io::Error, Cargo<S>)> {
+        let request = Self::request_for(&mut cargo.memory);
+        let started = self.give_up(cargo, request, false, |operation| {
+            // SAFETY: as in `start`.
+            let started = unsafe { self.raw.start_direct(handle, operation) }?;
+            Ok((started, operation))
+        });
+        started.map(|(started, operation)| match started {
+            Started::Done(_) => Ok(self.finish(operation)),
+            Started::Pending(id) => Err(id),
+        })
     }
 
-    /// Starts an operation that moves no memory.
-    pub(crate) fn start_request(
-        &self,
-        handle: Handle,
-        cargo: Cargo<S>,
-        request: Request,
-    ) -> Result<OperationId, (io::Error, Cargo<S>)> {
-        self.start_with(handle, cargo, request, false)
-    }
-
-    fn start_with(
+    /// Starts an operation. `quiet`: only its failure is reported.
+    pub(crate) fn start(
         &self,
         handle: Handle,
         cargo: Cargo<S>,
@@ -205,7 +256,7 @@ impl<S: Source> Records<S> {
         cargo: Cargo<S>,
     ) -> Result<OperationId, (io::Error, Cargo<S>)> {
         self.give_up(cargo, Request::Timer, false, |operation| {
-            // SAFETY: as in `start_with`.
+            // SAFETY: as in `start`.
             unsafe { self.raw.start_timer(deadline, 0, operation) }
         })
     }

@@ -3,9 +3,9 @@
 //! A handle is a place in a table and the generation of what stands there. Places are used again and never move,
 //! so an event that arrives late, or a caller that holds on too long, finds another generation and nothing else.
 
-use std::{io, os::fd::OwnedFd, sync::OnceLock};
+use std::{io, sync::OnceLock};
 
-use super::side::Side;
+use super::{Descriptor, arrival::Arrivals, side::Side};
 use crate::sync::{Mutex, MutexGuard};
 
 /// Names a socket that is associated with a port. Never names another, however long it is kept.
@@ -50,6 +50,10 @@ pub enum Kind {
     Unconnected,
     /// A listening socket.
     Listener,
+    /// A datagram socket.
+    Datagram,
+    /// A file that is read and written at offsets.
+    File,
 }
 
 /// The state of one handle.
@@ -60,7 +64,7 @@ pub(super) struct Entry {
     /// Being closed: nothing is started any more, and whoever transfers last frees the place.
     pub closing: bool,
     /// None while the place is free.
-    pub descriptor: Option<OwnedFd>,
+    pub descriptor: Option<Descriptor>,
     /// Threads that use the descriptor other than for a transfer.
     pub holds: u32,
     pub key: usize,
@@ -76,6 +80,8 @@ pub(super) struct Entry {
     pub unsent_max: usize,
     pub received: u64,
     pub sent: u64,
+    /// Of a listener: the connections whose first bytes are waited for. Of such a connection: its listener.
+    pub arrivals: Arrivals,
 }
 
 impl Entry {
@@ -95,6 +101,7 @@ impl Entry {
             unsent_max: usize::MAX,
             received: 0,
             sent: 0,
+            arrivals: Arrivals::None,
         }
     }
 
@@ -141,7 +148,12 @@ impl Table {
     }
 
     /// Gives a descriptor a place.
-    pub(super) fn insert(&self, descriptor: OwnedFd, key: usize, kind: Kind) -> io::Result<Handle> {
+    pub(super) fn insert(
+        &self,
+        descriptor: Descriptor,
+        key: usize,
+        kind: Kind,
+    ) -> io::Result<Handle> {
         let slot = self.reserve()?;
         let mut entry = self.entry(slot).expect("a reserved place exists").lock();
         let generation = entry.generation;
@@ -197,7 +209,7 @@ impl Table {
 
     /// Makes the handle stale, and takes the descriptor out. The place is to be given back with
     /// [`release`](Self::release) once nothing refers to it.
-    pub(super) fn remove(&self, mut entry: MutexGuard<'_, Entry>) -> Option<OwnedFd> {
+    pub(super) fn remove(&self, mut entry: MutexGuard<'_, Entry>) -> Option<Descriptor> {
         // Generation 0 is left out, so that no handle is ever `Handle::NONE`; the top bit too, since the driver
         // has tokens of its own there.
         entry.generation = (entry.generation % (i32::MAX as u32)) + 1;

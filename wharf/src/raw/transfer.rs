@@ -5,9 +5,9 @@
 //! again. While a side is busy its descriptor stays open, and the memory of its head is the transferring thread's alone.
 //! The operation itself is looked at under the lock only: others may mark it as cancelled, or line up behind it.
 
-use std::{os::fd::AsRawFd, ptr::NonNull};
+use std::ptr::NonNull;
 
-use rustix::{fd::BorrowedFd, io::Errno};
+use rustix::io::Errno;
 
 use super::{
     Accepted, Completed, Direction, Handle, Overlapped, Port, Provider, Queued, Ready, Request,
@@ -115,7 +115,7 @@ impl Port {
         mut entry: MutexGuard<'_, Entry>,
         ready: Ready,
     ) -> Option<(Pending, Transfer)> {
-        let descriptor = entry.descriptor.as_ref()?.as_raw_fd();
+        let descriptor = entry.descriptor.as_ref()?.number();
         let side = &mut entry.sides[ready.direction as usize];
         let operation = side.head()?;
         side.busy = true;
@@ -123,14 +123,12 @@ impl Port {
         // SAFETY: the operation is valid by the promise of `Port::start`, and we have the handle's lock.
         let overlapped = unsafe { operation.as_ref() };
         let mut call = overlapped.call();
-        let provider = match overlapped.request {
-            Request::ReceiveProvided(provider) => Some(provider),
-            _ => None,
-        };
+        let provider = overlapped.provider();
+        let call_into = overlapped.call_into();
         drop(entry);
         if let Some(provider) = provider {
             // SAFETY: the operation is in transfer, by this thread.
-            call = unsafe { (provider.provide)(operation) }.map(Call::Receive);
+            call = unsafe { (provider.provide)(operation) }.map(call_into);
         }
         let transfer = Transfer {
             descriptor,
@@ -176,6 +174,12 @@ impl Port {
         let mut entry = self.table.lock(ready.handle).expect("a busy handle stays");
         // SAFETY: valid; the side is busy, so the operation is ours, and we have the handle's lock.
         let overlapped = unsafe { operation.as_mut() };
+        let outcome = match outcome {
+            Outcome::Accepted(socket, peer) if overlapped.receives_first() => {
+                return self.arrive(entry, ready, operation, (socket, peer), results);
+            }
+            outcome => outcome,
+        };
         let mut ended = entry.judge(overlapped, outcome, call, tick);
         if !ended && overlapped.status == Status::Cancelling {
             overlapped.status = Status::Failed(Errno::CANCELED.raw_os_error());
@@ -186,16 +190,21 @@ impl Port {
             entry.sides[ready.direction as usize].pop();
             entry.account(operation)
         });
-        let failed = if ended && side_failed(overlapped) {
+        let failed = if ended && entry.fails_with(overlapped) {
             entry.fail_line(ready.direction)
         } else {
             Vec::new()
         };
         let again = entry.sides[ready.direction as usize].enqueue();
-        if entry.closing && !entry.is_busy() {
-            self.free(entry, ready.handle);
+        if ended && entry.listener().is_some() {
+            if overlapped.status == Status::Done {
+                self.depart(entry, ready.handle, operation);
+            } else {
+                entry.closing = true;
+                self.let_go(entry, ready.handle);
+            }
         } else {
-            drop(entry);
+            self.let_go(entry, ready.handle);
         }
         match end {
             None => {}
@@ -215,7 +224,12 @@ impl Port {
     }
 
     /// Makes one attempt on the calling thread, outside of any wait.
-    pub(super) fn transfer_here(&self, pending: Pending, mut transfer: Transfer) {
+    pub(super) fn transfer_here(
+        &self,
+        pending: Pending,
+        mut transfer: Transfer,
+        results: &mut impl Results,
+    ) {
         if matches!(transfer.outcome, Outcome::Untried) {
             // SAFETY: the side is busy, so the descriptor stays open; the memory is the operation's, which its
             // starter left to us.
@@ -223,22 +237,22 @@ impl Port {
         }
         if matches!(
             (transfer.call, &transfer.outcome),
-            (Call::Connect(_), Outcome::NotReady)
+            (
+                Call::Connect(_) | Call::ConnectLocal(_),
+                Outcome::NotReady | Outcome::Moved(_)
+            )
         ) {
             self.watch_connecting(&pending, &mut transfer);
         }
-        self.finish(pending, transfer.outcome, &mut &*self);
+        self.finish(pending, transfer.outcome, results);
         self.settle();
     }
 
     /// A socket is watched once its connection is under way: watched earlier, epoll would report it as hung up.
     fn watch_connecting(&self, pending: &Pending, transfer: &mut Transfer) {
+        let token = pending.ready.handle.to_bits();
         // SAFETY: the side is busy, so the descriptor stays open.
-        let descriptor = unsafe { BorrowedFd::borrow_raw(transfer.descriptor) };
-        if let Err(error) = self
-            .driver
-            .watch(descriptor, pending.ready.handle.to_bits())
-        {
+        if let Err(error) = unsafe { self.driver.watch(transfer.descriptor, token) } {
             let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
             // It is watched already where an earlier attempt on the same socket failed.
             if errno != Errno::EXIST {
@@ -247,25 +261,18 @@ impl Port {
         }
     }
 
-    /// Frees the place of a handle that is closing and that nobody transfers for.
-    pub(super) fn free(&self, entry: MutexGuard<'_, Entry>, handle: Handle) {
+    /// Lets go of a handle that was used; frees its place if it is closing and nobody else uses it.
+    pub(super) fn let_go(&self, entry: MutexGuard<'_, Entry>, handle: Handle) {
+        if !entry.closing || entry.is_busy() {
+            return;
+        }
+        let listener = entry.listener();
         let descriptor = self.table.remove(entry);
         self.driver.forget(handle.slot());
         drop(descriptor);
         self.table.release(handle);
+        self.strike_off(listener, handle);
     }
-}
-
-/// Whether the operation's failure is the failure of its whole direction.
-fn side_failed(overlapped: &Overlapped) -> bool {
-    matches!(overlapped.status, Status::Failed(number) if breaks(number))
-        && matches!(
-            overlapped.request,
-            Request::Send(_)
-                | Request::Receive(_)
-                | Request::ReceiveProvided(_)
-                | Request::ReceiveNothing
-        )
 }
 
 /// Whether an error means that the connection is gone, rather than that this attempt failed.
@@ -278,10 +285,31 @@ fn breaks(number: i32) -> bool {
             | Errno::FAULT
             | Errno::INVAL
             | Errno::MSGSIZE
+            // Of the file that is transmitted.
+            | Errno::IO
+            | Errno::NODATA
+            | Errno::OVERFLOW
     )
 }
 
 impl Entry {
+    /// Whether the operation's failure is the failure of its whole direction.
+    fn fails_with(&self, operation: &Overlapped) -> bool {
+        let Status::Failed(number) = operation.status else {
+            return false;
+        };
+        let moves_stream = match operation.request {
+            Request::Send(_)
+            | Request::ConnectSend(_)
+            | Request::Transmit(_)
+            | Request::Receive(_)
+            | Request::ReceiveProvided(_)
+            | Request::ReceiveNothing => self.kind == super::Kind::Stream,
+            _ => false,
+        };
+        moves_stream && breaks(number)
+    }
+
     /// Applies an outcome to the operation and to what is known of the handle. Says whether the operation ended.
     fn judge(
         &mut self,
@@ -311,39 +339,46 @@ impl Entry {
                 operation.status = Status::Done;
                 true
             }
-            Outcome::Moved(count) => {
+            Outcome::Datagram { len, peer, is_cut } => {
+                if let Request::ReceiveFrom(datagram) = &mut operation.request {
+                    datagram.peer = peer;
+                }
+                self.received += len as u64;
+                operation.transferred = len;
+                operation.status = match is_cut {
+                    true => Status::Failed(Errno::MSGSIZE.raw_os_error()),
+                    false => Status::Done,
+                };
+                true
+            }
+            Outcome::Moved(_) if operation.connects() => {
+                self.kind = super::Kind::Stream;
+                operation.connected();
                 // SAFETY: the list of buffers is in place, by the promise of `Port::start`.
+                let sends = unsafe { operation.unsent() } > 0;
+                if !sends {
+                    operation.status = Status::Done;
+                }
+                !sends
+            }
+            Outcome::Moved(count) => {
+                // SAFETY: as above.
                 let offered = call.map_or(0, |call| unsafe { call.offered() });
-                match operation.request {
-                    Request::Send(_) => {
-                        if count < offered {
-                            side.exhausted(tick);
-                        }
-                        self.unsent -= count;
-                        self.sent += count as u64;
-                        operation.transferred += count;
-                        // SAFETY: as above.
-                        let rest = unsafe { operation.unsent() };
-                        if rest > 0 {
-                            return false;
-                        }
+                if operation.direction() == Direction::Write {
+                    return self.sent(operation, count, offered, call, tick);
+                }
+                if operation.receives_bytes() {
+                    if count == 0 && self.broken != 0 {
+                        // The error itself was reported to a sender; this is no orderly end.
+                        self.fail(operation, self.broken);
+                        return true;
                     }
-                    Request::Receive(_) | Request::ReceiveProvided(_) => {
-                        if count == 0 && self.broken != 0 {
-                            // The error itself was reported to a sender; this is no orderly end.
-                            self.fail(operation, self.broken);
-                            return true;
-                        }
-                        // A short read means that nothing is left, unless the end or urgent data stands behind it.
-                        if 0 < count && count < offered && !read_on {
-                            side.exhausted(tick);
-                        }
-                        self.received += count as u64;
-                        operation.transferred = count;
+                    // A short read means that nothing is left, unless the end or urgent data stands behind it.
+                    if 0 < count && count < offered && !read_on {
+                        side.exhausted(tick);
                     }
-                    Request::Connect(_) => self.kind = super::Kind::Stream,
-                    Request::Shutdown | Request::ReceiveNothing | Request::Accept(_) => {}
-                    Request::Timer | Request::Posted => unreachable!("they are never transferred"),
+                    self.received += count as u64;
+                    operation.transferred = count;
                 }
                 operation.status = Status::Done;
                 true
@@ -351,9 +386,37 @@ impl Entry {
         }
     }
 
+    /// Applies what was sent. Says whether the operation ended.
+    fn sent(
+        &mut self,
+        operation: &mut Overlapped,
+        count: usize,
+        offered: usize,
+        call: Option<Call>,
+        tick: u32,
+    ) -> bool {
+        if count < offered {
+            self.sides[Direction::Write as usize].exhausted(tick);
+        }
+        self.unsent -= count;
+        self.sent += count as u64;
+        operation.transferred += count;
+        if count == 0 && matches!(call, Some(Call::SendFile { .. })) {
+            // The file has ended before the operation, which says how much there is to come.
+            self.fail(operation, Errno::NODATA.raw_os_error());
+            return true;
+        }
+        // SAFETY: the list of buffers is in place, by the promise of `Port::start`.
+        if unsafe { operation.unsent() } > 0 {
+            return false;
+        }
+        operation.status = Status::Done;
+        true
+    }
+
     fn fail(&mut self, operation: &mut Overlapped, number: i32) {
         operation.status = Status::Failed(number);
-        if !side_failed(operation) {
+        if !self.fails_with(operation) {
             return;
         }
         self.broken = number;

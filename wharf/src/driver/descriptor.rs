@@ -1,0 +1,107 @@
+//! What a port can be associated with, whichever kernel it is of; and what can be asked of it.
+
+use std::{io, net::SocketAddr, os::fd::OwnedFd, path::Path};
+
+use rustix::{fd::AsRawFd, net::SocketAddrUnix};
+
+/// A socket or file that is open, and is closed when this is dropped. Made from the system's types by `into`.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Descriptor {
+    /// One of the system's.
+    System(OwnedFd),
+}
+
+impl<T: Into<OwnedFd>> From<T> for Descriptor {
+    fn from(descriptor: T) -> Self {
+        Descriptor::System(descriptor.into())
+    }
+}
+
+impl Descriptor {
+    /// The system's descriptor.
+    ///
+    /// # Errors
+    /// It is not one of the system's.
+    pub fn into_system(self) -> io::Result<OwnedFd> {
+        match self {
+            Descriptor::System(descriptor) => Ok(descriptor),
+        }
+    }
+
+    /// How its kernel names it, for as long as it is open.
+    pub(crate) fn number(&self) -> i32 {
+        match self {
+            Descriptor::System(descriptor) => descriptor.as_raw_fd(),
+        }
+    }
+}
+
+/// The address of a local (Unix) socket: a path in the file system.
+#[derive(Debug)]
+pub struct LocalAddress(pub(super) SocketAddrUnix);
+
+impl LocalAddress {
+    /// The address of the socket at `path`.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput): the path is longer than the system takes for a socket, or has a zero
+    /// byte.
+    pub fn new(path: &Path) -> io::Result<Self> {
+        let address = SocketAddrUnix::new(path).map_err(|error| {
+            let path = path.display();
+            io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!(
+                    "{path} is no path for a local socket ({error}); use one without zero bytes and shorter than 108"
+                ),
+            )
+        });
+        address.map(LocalAddress)
+    }
+}
+
+/// What can be asked of a descriptor, or set.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Query {
+    LocalAddress,
+    PeerAddress,
+    /// The bytes that can be received.
+    Unread,
+    /// The bytes that were taken to send and are not acknowledged.
+    Unacknowledged,
+    /// To send small segments at once.
+    Nodelay(bool),
+    /// To reset the connection when it is closed.
+    ResetOnClose,
+    /// How long a file is.
+    Length,
+}
+
+/// The answer to a [`Query`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Reply {
+    /// None: it has none, or one of another family.
+    Address(Option<SocketAddr>),
+    Count(u64),
+    Set,
+}
+
+impl Reply {
+    pub(crate) fn address(self) -> io::Result<SocketAddr> {
+        match self {
+            Reply::Address(Some(address)) => Ok(address),
+            _ => Err(io::Error::new(
+                io::ErrorKind::AddrNotAvailable,
+                "there is no Internet address at this end",
+            )),
+        }
+    }
+
+    pub(crate) fn count(self) -> u64 {
+        match self {
+            Reply::Count(count) => count,
+            _ => 0,
+        }
+    }
+}

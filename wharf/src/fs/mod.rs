@@ -1,0 +1,70 @@
+//! Files that are associated with a port, and start operations on it.
+
+use std::{io, sync::Arc};
+
+use crate::{
+    CompletionPort,
+    driver::Query,
+    net::{Associate, Association, handle},
+    raw::Kind,
+};
+
+/// A file, associated with a port: read and written at offsets, in parallel. Like a [`Socket`](crate::Socket), it lives for
+/// as long as somebody holds it or an operation is under way.
+///
+/// Its operations are carried out by up to eight threads of the port's own, which may wait for the disk where workers must
+/// not, on every driver. They are begun in the order in which they were started, and end in any order.
+///
+/// ```
+/// use std::fs;
+/// use wharf::{Buffer, CompletionPort, Done, Wait};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let path = std::env::temp_dir().join(format!("wharf-{}", std::process::id()));
+/// fs::write(&path, "ahoy, sailor")?;
+/// let port = CompletionPort::<()>::new(0)?;
+/// let file = port.associate(fs::File::open(&path)?, ())?;
+///
+/// file.read_at(Buffer::with_capacity(64), 6)?;
+/// let Wait::Completed(completion) = port.wait(None)? else { panic!("neither closed nor timed out") };
+/// let Done::Read { buffer, .. } = completion.done else { panic!("it was a read") };
+/// assert_eq!(&buffer[..], b"sailor");
+/// # fs::remove_file(path)
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct File<K>(Arc<Association<K>>);
+
+handle!(File);
+
+impl Associate for std::fs::File {
+    type Associated<K> = File<K>;
+
+    fn associate_with<K>(self, port: &CompletionPort<K>, key: K) -> io::Result<File<K>>
+    where
+        K: Clone + Send + Sync + 'static,
+    {
+        let association = Association::new(port, self, key, Kind::File)?;
+        Ok(File(Arc::new(association)))
+    }
+}
+
+impl<K> File<K> {
+    pub(crate) fn association(&self) -> &Association<K> {
+        &self.0
+    }
+
+    /// How many bytes it holds now. Asks the system, which may wait for the disk.
+    ///
+    /// # Errors
+    /// The system's: the file is closed.
+    pub fn length(&self) -> io::Result<u64> {
+        Ok(self.0.ask(Query::Length)?.count())
+    }
+
+    /// Closes the file: operations that have not begun complete as cancelled, those that have with their results; the
+    /// system's descriptor is closed behind them. Says whether it was open.
+    pub fn close(&self) -> bool {
+        self.0.raw().close_handle(self.0.handle)
+    }
+}

@@ -1,0 +1,84 @@
+//! A datagram socket. What it starts is in the room of the [operations](crate::operation).
+
+use std::{
+    io,
+    net::{SocketAddr, UdpSocket},
+    sync::Arc,
+};
+
+use super::{Associate, Association, handle};
+use crate::{CompletionPort, driver::Query, raw::Kind};
+
+/// A datagram (UDP) socket, associated with a port. Like a [`Socket`](super::Socket), it lives for as long as somebody
+/// holds it or an operation is under way.
+///
+/// ```
+/// use std::net::UdpSocket;
+/// use wharf::{Buffer, CompletionPort, Done, Wait};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let port = CompletionPort::<()>::new(0)?;
+/// let socket = port.associate(UdpSocket::bind("127.0.0.1:0")?, ())?;
+/// let peer = UdpSocket::bind("127.0.0.1:0")?;
+///
+/// socket.receive(Buffer::with_capacity(1500))?;
+/// peer.send_to(b"ahoy", socket.local_addr()?)?;
+/// let Wait::Completed(completion) = port.wait(None)? else { panic!("neither closed nor timed out") };
+/// let Done::ReceivedDatagram { socket, buffer, peer: Some(from) } = completion.done else { panic!("it was a receive") };
+/// socket.send_to(buffer, from)?;
+///
+/// let mut echo = [0; 16];
+/// assert_eq!(peer.recv(&mut echo)?, 4);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct DatagramSocket<K>(Arc<Association<K>>);
+
+handle!(DatagramSocket);
+
+impl Associate for UdpSocket {
+    type Associated<K> = DatagramSocket<K>;
+
+    fn associate_with<K>(self, port: &CompletionPort<K>, key: K) -> io::Result<DatagramSocket<K>>
+    where
+        K: Clone + Send + Sync + 'static,
+    {
+        self.set_nonblocking(true)?;
+        let association = Association::new(port, self, key, Kind::Datagram)?;
+        Ok(DatagramSocket(Arc::new(association)))
+    }
+}
+
+impl<K> DatagramSocket<K> {
+    pub(crate) fn association(&self) -> &Association<K> {
+        &self.0
+    }
+
+    /// The address that it is bound to.
+    ///
+    /// # Errors
+    /// The system's: the socket is closed.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.ask(Query::LocalAddress)?.address()
+    }
+
+    /// Bytes of started sends that the system has not taken yet. 0 once it is closed.
+    pub fn unsent(&self) -> usize {
+        self.0.raw().unsent(self.0.handle)
+    }
+
+    /// Sets the most bytes that may wait to be sent. A send that would pass it is refused with
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock), unless nothing waits. No limit is set at first.
+    ///
+    /// # Errors
+    /// The socket is closed.
+    pub fn set_unsent_max(&self, bytes: usize) -> io::Result<()> {
+        self.0.raw().set_unsent_max(self.0.handle, bytes)
+    }
+
+    /// Closes the socket: its operations complete as cancelled. Says whether it was open.
+    pub fn close(&self) -> bool {
+        self.0.raw().close_handle(self.0.handle)
+    }
+}

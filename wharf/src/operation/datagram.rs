@@ -1,0 +1,103 @@
+//! Receiving and sending datagrams.
+
+use std::{io, net::SocketAddr};
+
+use super::{OperationId, Refused};
+use crate::{
+    buffer::{Buffer, Payload, Pool},
+    net::{DatagramSocket, Origin},
+    raw::{
+        Datagram, Landing, Request,
+        record::{Cargo, Memory, Records, readable, writable},
+    },
+};
+
+/// # Datagrams
+///
+/// One operation is one datagram. An error, such as a destination that can't be reached, is that of its operation; the socket
+/// goes on.
+///
+/// # Errors
+/// An operation is refused, with what was given to it, if the socket or its port is closed, or if too many operations are
+/// under way; a send, too, if too much [waits](Self::set_unsent_max) to be sent.
+impl<K: Clone + Send + Sync + 'static> DatagramSocket<K> {
+    /// Receives one datagram, which may be empty. The completion brings the address of its sender.
+    ///
+    /// What does not fit into the buffer is lost: then the buffer comes back full, and the result is an error that
+    /// [`is_cut`](crate::Completion::is_cut) tells (`EMSGSIZE`).
+    ///
+    /// # Errors
+    /// As [above](Self#errors).
+    pub fn receive(&self, mut buffer: Buffer) -> Result<OperationId, Refused<Buffer>> {
+        let landing = Landing::Buffer(writable(&mut buffer));
+        self.receive_into(Memory::Receive(buffer), landing, Memory::into_buffer)
+    }
+
+    /// As [`receive`](Self::receive), into a buffer of the pool, which is taken when a datagram is there.
+    ///
+    /// # Errors
+    /// As [above](Self#errors).
+    pub fn receive_from(&self, pool: &Pool) -> io::Result<OperationId> {
+        let memory = Memory::ReceiveFrom(pool.clone(), None);
+        let landing = Landing::Provided(Records::<Origin<K>>::PROVIDER);
+        Ok(self.receive_into(memory, landing, |_| Some(()))?)
+    }
+
+    fn receive_into<T>(
+        &self,
+        memory: Memory,
+        landing: Landing,
+        given: fn(Memory) -> Option<T>,
+    ) -> Result<OperationId, Refused<T>> {
+        let datagram = Datagram {
+            landing,
+            peer: None,
+        };
+        let request = Request::ReceiveFrom(Box::new(datagram));
+        self.association()
+            .start(self.cargo(memory), request, false, given)
+    }
+
+    /// Sends one datagram.
+    ///
+    /// # Errors
+    /// As [above](Self#errors).
+    pub fn send_to(
+        &self,
+        payload: impl Into<Payload>,
+        peer: SocketAddr,
+    ) -> Result<OperationId, Refused<Payload>> {
+        self.send_payload(payload.into(), peer, false)
+    }
+
+    /// Sends one datagram, and completes only if that fails: success has no packet, and costs none.
+    ///
+    /// # Errors
+    /// As [above](Self#errors).
+    pub fn send_to_quietly(
+        &self,
+        payload: impl Into<Payload>,
+        peer: SocketAddr,
+    ) -> Result<OperationId, Refused<Payload>> {
+        self.send_payload(payload.into(), peer, true)
+    }
+
+    fn send_payload(
+        &self,
+        payload: Payload,
+        peer: SocketAddr,
+        quiet: bool,
+    ) -> Result<OperationId, Refused<Payload>> {
+        let request = Request::SendTo(readable(&payload), Box::new(peer));
+        let cargo = self.cargo(Memory::Send(payload));
+        self.association()
+            .start(cargo, request, quiet, Memory::into_payload)
+    }
+
+    fn cargo(&self, memory: Memory) -> Cargo<Origin<K>> {
+        Cargo {
+            source: Origin::Datagrams(self.clone()),
+            memory,
+        }
+    }
+}

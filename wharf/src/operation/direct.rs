@@ -1,0 +1,93 @@
+//! Operations whose results the call itself gives back where they end at once, in place of a packet.
+
+use std::io;
+
+use super::{Completion, OperationId, Refused};
+use crate::{
+    buffer::{Buffer, Payload, Pool},
+    net::Socket,
+    raw::record::Memory,
+};
+
+/// What became of an operation that was started [directly](Socket::direct).
+#[derive(Debug)]
+#[must_use = "what is done comes back here, and nowhere else"]
+pub enum Started<K> {
+    /// It ended within the call, well or not: this is its completion, and none follows through the port.
+    Done(Completion<K>),
+    /// Its completion follows through the port.
+    Pending(OperationId),
+}
+
+/// A socket whose operations skip the port where they end within the call that starts them.
+///
+/// It spares the way through the queue, and gives up what that is good for: another worker could have had the completion. What
+/// is started so takes its place in the line like everything else, and is made by the calling thread at once if nothing stands
+/// before it and the system is ready. On Windows this is a mode of the handle (`FILE_SKIP_COMPLETION_PORT_ON_SUCCESS`); here
+/// each operation is started one way or the other.
+///
+/// ```
+/// use std::net::{TcpListener, TcpStream};
+/// use wharf::{CompletionPort, Started};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let port = CompletionPort::<()>::new(0)?;
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let socket = port.associate(TcpStream::connect(listener.local_addr()?)?, ())?;
+/// let Started::Done(completion) = socket.direct().send(&b"ahoy"[..])? else { panic!("there is room") };
+/// assert_eq!(completion.result?, 4);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Direct<'a, K>(&'a Socket<K>);
+
+impl<K> Socket<K> {
+    /// Starts operations that skip the port where they end at once.
+    pub fn direct(&self) -> Direct<'_, K> {
+        Direct(self)
+    }
+}
+
+/// # Errors
+/// As for the operations of the [`Socket`].
+impl<K: Clone + Send + Sync + 'static> Direct<'_, K> {
+    /// As [`Socket::receive`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn receive(&self, buffer: Buffer) -> Result<Started<K>, Refused<Buffer>> {
+        self.start(Memory::Receive(buffer), Memory::into_buffer)
+    }
+
+    /// As [`Socket::receive_from`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn receive_from(&self, pool: &Pool) -> io::Result<Started<K>> {
+        let memory = Memory::ReceiveFrom(pool.clone(), None);
+        Ok(self.start(memory, |_| Some(()))?)
+    }
+
+    /// As [`Socket::send`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn send(&self, payload: impl Into<Payload>) -> Result<Started<K>, Refused<Payload>> {
+        self.start(Memory::Send(payload.into()), Memory::into_payload)
+    }
+
+    fn start<T>(
+        &self,
+        memory: Memory,
+        given: fn(Memory) -> Option<T>,
+    ) -> Result<Started<K>, Refused<T>> {
+        let association = self.0.association();
+        let cargo = self.0.cargo(memory);
+        match association.records.start_direct(association.handle, cargo) {
+            Ok(Ok(finished)) => Ok(Started::Done(Completion::of_operation(finished))),
+            Ok(Err(id)) => Ok(Started::Pending(id)),
+            Err((error, cargo)) => Err(Refused::new(error, cargo, given)),
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Connections that were accepted and whose first bytes are waited for.
+//!
+//! Their operation was started on the listener, and is named by it. Once there is a connection it waits there, in a
+//! place of the connection's own, which no caller knows; when the bytes are there, the connection leaves its place and goes
+//! to the caller. To cancel such an operation is to close that place.
+
+use std::{net::SocketAddr, ptr::NonNull};
+
+use rustix::io::Errno;
+
+use super::{
+    Accepted, Completed, Descriptor, Direction, Handle, Kind, Overlapped, Port, Queued, Ready,
+    Request, Status, side::Found, table::Entry, transfer::Results,
+};
+use crate::sync::MutexGuard;
+
+/// What a handle has to do with arrivals.
+#[derive(Debug)]
+pub(super) enum Arrivals {
+    None,
+    /// It is a listener: by the number of each operation, where it waits.
+    At(Vec<(u64, Handle)>),
+    /// It is a connection, and waits for the first bytes on behalf of this listener.
+    Of(Handle),
+}
+
+impl Arrivals {
+    /// Where the operation with this number waits.
+    pub(super) fn find(&self, sequence: u64) -> Option<Handle> {
+        let Arrivals::At(list) = self else {
+            return None;
+        };
+        let arrival = list.iter().find(|(number, _)| *number == sequence)?;
+        Some(arrival.1)
+    }
+
+    /// Where all of them wait.
+    pub(super) fn handles(&self) -> Vec<Handle> {
+        match self {
+            Arrivals::At(list) => list.iter().map(|(_, handle)| *handle).collect(),
+            Arrivals::None | Arrivals::Of(_) => Vec::new(),
+        }
+    }
+
+    fn add(&mut self, sequence: u64, handle: Handle) {
+        match self {
+            Arrivals::At(list) => list.push((sequence, handle)),
+            none => *none = Arrivals::At(vec![(sequence, handle)]),
+        }
+    }
+}
+
+impl Port {
+    /// Judges an accept that is to receive, too: the operation, at the head of its listener's line, moves to the connection
+    /// that it brought.
+    pub(super) fn arrive(
+        &self,
+        mut listener: MutexGuard<'_, Entry>,
+        ready: Ready,
+        mut operation: NonNull<Overlapped>,
+        (socket, peer): (Descriptor, Option<SocketAddr>),
+        results: &mut impl Results,
+    ) {
+        let side = &mut listener.sides[Direction::Read as usize];
+        side.busy = false;
+        side.pop();
+        let again = side.enqueue();
+        // SAFETY: valid, and out of its line: ours.
+        let overlapped = unsafe { operation.as_mut() };
+        let place = match overlapped.status {
+            Status::Cancelling => None,
+            // Fails only when the port is closed, or as full of handles as it gets.
+            _ => self.table.insert(socket, listener.key, Kind::Stream).ok(),
+        };
+        if let Some(place) = place {
+            if let Request::AcceptReceive(arrival) = &mut overlapped.request {
+                arrival.arrived = Some(peer);
+            }
+            listener.arrivals.add(overlapped.sequence, place);
+            let mut entry = self.table.lock(place).expect("nobody else knows it");
+            entry.arrivals = Arrivals::Of(ready.handle);
+            // SAFETY: the operation is valid and in no line.
+            unsafe { entry.sides[Direction::Read as usize].push(operation) };
+        } else {
+            overlapped.status = Status::Failed(Errno::CANCELED.raw_os_error());
+        }
+        self.let_go(listener, ready.handle);
+        match place {
+            Some(place) => {
+                self.scheduler.reserve(0, 2 * self.table.places_used());
+                if let Err(error) = self.watch_handle(place) {
+                    self.fail_arrival(place, error.raw_os_error(), results);
+                }
+            }
+            None => results.packet(Queued::Operation(Completed(operation))),
+        }
+        if again {
+            results.ready(ready);
+        }
+    }
+
+    /// The connection can't be watched, so its operation fails.
+    fn fail_arrival(&self, place: Handle, error: Option<i32>, results: &mut impl Results) {
+        let Some(mut entry) = self.table.lock(place) else {
+            return;
+        };
+        let found = entry.sides[Direction::Read as usize].cancel(|_| true);
+        drop(entry);
+        if let Some(Found::Out(mut operation)) = found {
+            let number = error.unwrap_or(Errno::IO.raw_os_error());
+            // SAFETY: it was in the line, so it is valid; out of it, it is ours.
+            unsafe { operation.as_mut() }.status = Status::Failed(number);
+            results.packet(Queued::Operation(Completed(operation)));
+        }
+        self.close_handle(place);
+    }
+
+    /// Gives the connection to the operation, which has ended well; it leaves its place.
+    pub(super) fn depart(
+        &self,
+        entry: MutexGuard<'_, Entry>,
+        place: Handle,
+        mut operation: NonNull<Overlapped>,
+    ) {
+        let listener = entry.listener();
+        let socket = self.table.remove(entry).expect("a place in use");
+        self.driver.forget(place.slot());
+        // SAFETY: the descriptor is open: we have it.
+        unsafe { self.driver.unwatch(socket.number()) };
+        // SAFETY: the operation is valid, and out of its line: ours.
+        if let Request::AcceptReceive(arrival) = &mut unsafe { operation.as_mut() }.request {
+            let peer = arrival.arrived.flatten();
+            arrival.accepted = Some(Accepted { socket, peer });
+        }
+        self.table.release(place);
+        self.strike_off(listener, place);
+    }
+
+    /// Takes a place off its listener's list, if it is on one.
+    pub(super) fn strike_off(&self, listener: Option<Handle>, place: Handle) {
+        let listener = listener.and_then(|listener| self.table.lock(listener));
+        if let Some(mut entry) = listener
+            && let Arrivals::At(list) = &mut entry.arrivals
+        {
+            list.retain(|(_, handle)| *handle != place);
+        }
+    }
+}
+
+impl Entry {
+    /// On behalf of which listener it waits for the first bytes, if it does.
+    pub(super) fn listener(&self) -> Option<Handle> {
+        match self.arrivals {
+            Arrivals::Of(listener) => Some(listener),
+            Arrivals::None | Arrivals::At(_) => None,
+        }
+    }
+}

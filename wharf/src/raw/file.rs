@@ -1,0 +1,268 @@
+//! Files: they have no readiness, so their operations are carried out by threads that may wait for the disk.
+//!
+//! Operations on files stand in one line for the whole port, and are begun in the order in which they were started; several
+//! are carried out at once, also on the same file. The threads are started when there is work for them, and end when there
+//! has been none for a while. They are no workers: they deliver nothing, and count against no concurrency.
+
+use std::{
+    collections::VecDeque,
+    io,
+    ptr::NonNull,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use super::{Completed, Handle, Overlapped, Port, Queued, Request, Status, table::Entry};
+use crate::{
+    driver::{Call, Outcome, Transfer},
+    sync::{
+        Condvar, Mutex, now,
+        thread::{self, JoinHandle},
+    },
+};
+
+/// As many operations are carried out at once: enough to keep a disk busy, few enough to be no burden.
+const THREADS_MAX: usize = 8;
+
+/// A thread ends that had nothing to do for so long.
+const IDLE_MAX: Duration = Duration::from_secs(5);
+
+/// An operation on its way to a file.
+#[derive(Debug)]
+struct Job {
+    operation: NonNull<Overlapped>,
+    handle: Handle,
+    descriptor: i32,
+}
+
+// SAFETY: the starter left the operation to the port, on whatever thread, until its packet is handed out.
+unsafe impl Send for Job {}
+
+/// The files' operations of a port, and the threads that carry them out.
+#[derive(Debug, Default)]
+pub(super) struct Files(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    line: VecDeque<Job>,
+    /// Threads that wait for work.
+    idle: usize,
+    threads: Vec<JoinHandle<()>>,
+    running: usize,
+    closed: bool,
+}
+
+impl Port {
+    /// Lines up an operation on a file, whose entry is locked. Its descriptor stays open until it is carried out.
+    pub(super) fn line_up_on_file(
+        &self,
+        entry: &mut Entry,
+        handle: Handle,
+        operation: NonNull<Overlapped>,
+    ) -> io::Result<()> {
+        let descriptor = entry
+            .descriptor
+            .as_ref()
+            .ok_or_else(super::closed)?
+            .number();
+        let job = Job {
+            operation,
+            handle,
+            descriptor,
+        };
+        self.files.push(job, &self.weak)?;
+        entry.holds += 1;
+        Ok(())
+    }
+
+    /// Takes the operations of a file that `which` accepts, and that nobody has begun, out of the line.
+    pub(super) fn cancel_on_file(
+        &self,
+        entry: &mut Entry,
+        handle: Handle,
+        which: impl Fn(&Overlapped) -> bool,
+    ) -> Vec<Queued> {
+        let mut packets = Vec::new();
+        for operation in self.files.cancel(handle, which) {
+            entry.holds -= 1;
+            packets.push(entry.cancelled(operation));
+        }
+        packets
+    }
+
+    /// Carries out one operation.
+    fn work_on_file(&self, job: Job) {
+        let Job {
+            mut operation,
+            handle,
+            descriptor,
+        } = job;
+        // SAFETY: the operation is valid by the promise of `Port::start`; out of the line, it is ours.
+        let overlapped = unsafe { operation.as_mut() };
+        loop {
+            let call = overlapped.call().expect("files have no provider");
+            let mut transfer = Transfer {
+                descriptor,
+                slot: handle.slot(),
+                call,
+                outcome: Outcome::Untried,
+            };
+            // SAFETY: a handle that is held keeps its descriptor open; the memory is the operation's.
+            unsafe { self.driver.transfer_file(&mut transfer) };
+            if overlapped.judge_on_file(transfer.outcome) {
+                break;
+            }
+        }
+        if let Some(mut entry) = self.table.lock(handle) {
+            let moved = overlapped.transferred as u64;
+            match overlapped.request {
+                Request::WriteAt(_) => entry.sent += moved,
+                _ => entry.received += moved,
+            }
+            entry.holds -= 1;
+            self.let_go(entry, handle);
+        }
+        let packet = Queued::Operation(Completed(operation));
+        self.release(self.scheduler.complete(packet));
+        self.settle();
+    }
+}
+
+impl Overlapped {
+    /// Applies an outcome. Says whether the operation ended.
+    fn judge_on_file(&mut self, outcome: Outcome) -> bool {
+        self.status = match outcome {
+            Outcome::Moved(moved) => {
+                self.transferred += moved;
+                let ends = match self.call() {
+                    Some(Call::ReadAt(rest, _)) => moved == 0 || rest.len == 0,
+                    Some(Call::WriteAt(rest, _)) => rest.len == 0,
+                    _ => true,
+                };
+                if !ends && moved == 0 {
+                    // A write that takes nothing and gives no reason would go on for ever.
+                    Status::Failed(rustix::io::Errno::IO.raw_os_error())
+                } else if ends {
+                    Status::Done
+                } else {
+                    return false;
+                }
+            }
+            Outcome::Failed(error) => Status::Failed(error.raw_os_error()),
+            _ => Status::Failed(rustix::io::Errno::AGAIN.raw_os_error()),
+        };
+        true
+    }
+}
+
+impl Files {
+    fn push(&self, job: Job, port: &Weak<Port>) -> io::Result<()> {
+        let mut state = self.0.state.lock();
+        if state.closed {
+            return Err(super::closed());
+        }
+        let is_crowded = state.line.len() >= state.idle;
+        if is_crowded && state.running < THREADS_MAX {
+            match start_thread(&self.0, port) {
+                Ok(thread) => {
+                    state.threads.retain(|thread| !thread.is_finished());
+                    state.threads.push(thread);
+                    state.running += 1;
+                }
+                // Those that are there will come to it.
+                Err(error) if state.running > 0 => {
+                    tracing::warn!(%error, "no further thread for files");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        state.line.push_back(job);
+        drop(state);
+        self.0.changed.notify_one();
+        Ok(())
+    }
+
+    fn cancel(
+        &self,
+        handle: Handle,
+        which: impl Fn(&Overlapped) -> bool,
+    ) -> Vec<NonNull<Overlapped>> {
+        let mut state = self.0.state.lock();
+        // SAFETY: what stands in the line is valid, and nobody else's.
+        let is_meant =
+            |job: &mut Job| job.handle == handle && which(unsafe { job.operation.as_ref() });
+        if !state.line.iter_mut().any(is_meant) {
+            return Vec::new();
+        }
+        let (out, line): (VecDeque<Job>, _) = std::mem::take(&mut state.line)
+            .into_iter()
+            .partition(|job| {
+                // SAFETY: as above.
+                job.handle == handle && which(unsafe { job.operation.as_ref() })
+            });
+        state.line = line;
+        out.into_iter().map(|job| job.operation).collect()
+    }
+
+    /// Ends the threads: the port is closed, and nothing is in the line or in work, or it is gone.
+    pub(super) fn end(&self) {
+        let threads = {
+            let mut state = self.0.state.lock();
+            state.closed = true;
+            std::mem::take(&mut state.threads)
+        };
+        self.0.changed.notify_all();
+        // Whoever lets go of a port last drops it; that may be one of them.
+        let own = thread::current().id();
+        let others = threads.into_iter().filter(|it| it.thread().id() != own);
+        // They were in no code that panics.
+        others.for_each(|thread| drop(thread.join()));
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn start_thread(shared: &Arc<Shared>, port: &Weak<Port>) -> io::Result<JoinHandle<()>> {
+    let (shared, port) = (shared.clone(), port.clone());
+    let work = move || {
+        while let Some(job) = shared.next() {
+            // Gone, it has nobody whom the result could be told.
+            let Some(port) = port.upgrade() else { return };
+            port.work_on_file(job);
+        }
+    };
+    thread::Builder::new()
+        .name("wharf-files".into())
+        .spawn(work)
+}
+
+impl Shared {
+    /// Waits for the next operation; none if there is none for long, or no more.
+    fn next(&self) -> Option<Job> {
+        let deadline = now() + IDLE_MAX;
+        let mut state = self.state.lock();
+        loop {
+            if let Some(job) = state.line.pop_front() {
+                return Some(job);
+            }
+            let remaining = deadline.saturating_duration_since(now());
+            if state.closed || remaining.is_zero() {
+                state.running -= 1;
+                return None;
+            }
+            state.idle += 1;
+            state = self.changed.wait(state, Some(remaining));
+            state.idle -= 1;
+        }
+    }
+}
