@@ -32,8 +32,15 @@ mod port;
 pub mod raw;
 mod scheduler;
 mod snapshot;
+#[cfg(not(shuttle))]
 mod sync;
+#[cfg(shuttle)]
+#[doc(hidden)]
+pub mod sync;
 mod workers;
+
+#[cfg(feature = "simulated")]
+pub use driver::simulated;
 
 pub use buffer::{Buffer, Payload, Pool};
 pub use driver::{Descriptor, DriverChoice, DriverInfo, thread_states_available, uring_available};

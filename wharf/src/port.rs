@@ -88,6 +88,13 @@ impl Builder {
         self
     }
 
+    /// Puts the port on a simulated kernel, in the place of the system's.
+    #[cfg(feature = "simulated")]
+    pub fn simulated(mut self, kernel: &crate::simulated::Kernel) -> Self {
+        self.0.kernel = Some(kernel.clone());
+        self
+    }
+
     /// The most operations, timers and posted packets that may be under way at once; more are refused when they are
     /// started. The default is 4,194,304.
     pub fn operations_max(mut self, operations: usize) -> Self {

@@ -9,7 +9,6 @@ use std::{
         Arc, Weak,
         atomic::{AtomicBool, Ordering},
     },
-    thread::{self, JoinHandle, ThreadId},
     time::{Duration, Instant},
 };
 
@@ -17,7 +16,10 @@ use crate::{
     CompletionPort,
     operation::{Completion, Wait},
     raw::{self, Hired, deadline_after},
-    sync::{Condvar, Mutex},
+    sync::{
+        Condvar, Mutex, now,
+        thread::{self, JoinHandle, ThreadId},
+    },
 };
 
 /// A thread that was started since others were blocked ends after it has waited for so long in vain.
@@ -194,8 +196,7 @@ impl Workers {
                 roll = self.0.roll.lock();
                 continue;
             }
-            let remaining =
-                deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let remaining = deadline.map(|deadline| deadline.saturating_duration_since(now()));
             let threads = roll.threads.iter().map(JoinHandle::thread);
             let left: Vec<_> = threads.filter(|thread| thread.id() != own).collect();
             if left.is_empty() || remaining.is_some_and(|time| time.is_zero()) {

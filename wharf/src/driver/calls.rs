@@ -27,15 +27,24 @@ pub(super) const SEND: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL
 pub(super) unsafe fn perform(transfer: &mut Transfer) {
     // SAFETY: the caller promises that the descriptor is open.
     let descriptor = unsafe { BorrowedFd::borrow_raw(transfer.descriptor) };
-    transfer.outcome = loop {
+    transfer.outcome = until_it_ends(transfer.call, || {
         // SAFETY: the caller promises that the memory is valid and ours.
-        let result = unsafe { attempt(descriptor, transfer.call) };
-        match result {
+        unsafe { attempt(descriptor, transfer.call) }
+    });
+}
+
+/// Tries a call until no signal interrupts it.
+pub(super) fn until_it_ends(
+    call: Call,
+    mut attempt: impl FnMut() -> Result<Outcome, Errno>,
+) -> Outcome {
+    loop {
+        match attempt() {
             Err(Errno::INTR) => {}
-            Ok(outcome) => break outcome,
-            Err(error) => break failure(transfer.call, error),
+            Ok(outcome) => return outcome,
+            Err(error) => return failure(call, error),
         }
-    };
+    }
 }
 
 /// What an error means to the operation: try again later, or fail.
@@ -196,21 +205,26 @@ fn accept(descriptor: BorrowedFd<'_>) -> Result<Outcome, Errno> {
                 let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
                 return Ok(Outcome::Accepted(accepted.into(), peer));
             }
-            // The peer is gone, or its network was: accept(2) says to treat these like a retry, and the next in
-            // the backlog is not to blame.
-            Err(
-                Errno::CONNABORTED
-                | Errno::NETDOWN
-                | Errno::PROTO
-                | Errno::NOPROTOOPT
-                | Errno::HOSTDOWN
-                | Errno::NONET
-                | Errno::HOSTUNREACH
-                | Errno::NETUNREACH,
-            ) => {}
+            Err(error) if passes_over(error) => {}
             Err(error) => return Err(error),
         }
     }
+}
+
+/// Whether an accept goes on to the next in the backlog: the peer is gone, or its network was. accept(2) says to treat
+/// these like a retry.
+pub(super) fn passes_over(error: Errno) -> bool {
+    matches!(
+        error,
+        Errno::CONNABORTED
+            | Errno::NETDOWN
+            | Errno::PROTO
+            | Errno::NOPROTOOPT
+            | Errno::HOSTDOWN
+            | Errno::NONET
+            | Errno::HOSTUNREACH
+            | Errno::NETUNREACH
+    )
 }
 
 /// Asks or sets something.

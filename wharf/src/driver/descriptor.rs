@@ -4,12 +4,18 @@ use std::{io, net::SocketAddr, os::fd::OwnedFd, path::Path};
 
 use rustix::{fd::AsRawFd, net::SocketAddrUnix};
 
+#[cfg(feature = "simulated")]
+use super::simulated::Opened;
+
 /// A socket or file that is open, and is closed when this is dropped. Made from the system's types by `into`.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Descriptor {
     /// One of the system's.
     System(OwnedFd),
+    /// One of a simulated kernel.
+    #[cfg(feature = "simulated")]
+    Simulated(Opened),
 }
 
 impl<T: Into<OwnedFd>> From<T> for Descriptor {
@@ -26,6 +32,8 @@ impl Descriptor {
     pub fn into_system(self) -> io::Result<OwnedFd> {
         match self {
             Descriptor::System(descriptor) => Ok(descriptor),
+            #[cfg(feature = "simulated")]
+            Descriptor::Simulated(_) => Err(not_simulated("the system's types")),
         }
     }
 
@@ -33,8 +41,19 @@ impl Descriptor {
     pub(crate) fn number(&self) -> i32 {
         match self {
             Descriptor::System(descriptor) => descriptor.as_raw_fd(),
+            #[cfg(feature = "simulated")]
+            Descriptor::Simulated(opened) => opened.number(),
         }
     }
+}
+
+/// The error of whatever a simulated kernel does not have.
+#[cfg(feature = "simulated")]
+pub(super) fn not_simulated(what: &str) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::Unsupported,
+        format!("a simulated kernel has not {what}; use one of the system's drivers"),
+    )
 }
 
 /// The address of a local (Unix) socket: a path in the file system.

@@ -13,12 +13,16 @@
 //! |---|---|---|
 //! | [`readiness`] | epoll, edge-triggered | a system call each |
 //! | [`uring`] | the same | one `io_uring_enter` for many, on registered descriptors |
+//! | `simulated` | a queue in memory, with a feature of that name | nothing but memory |
 //!
 //! [`threads`] asks the kernel after the threads of this process.
 
 mod calls;
 mod descriptor;
 mod readiness;
+#[cfg(feature = "simulated")]
+pub mod simulated;
+#[cfg_attr(shuttle, path = "simulated/threads.rs")]
 mod threads;
 mod uring;
 

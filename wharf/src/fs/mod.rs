@@ -4,7 +4,7 @@ use std::{io, sync::Arc};
 
 use crate::{
     CompletionPort,
-    driver::Query,
+    driver::{Descriptor, Query},
     net::{Associate, Association, handle},
     raw::Kind,
 };
@@ -44,12 +44,20 @@ impl Associate for std::fs::File {
     where
         K: Clone + Send + Sync + 'static,
     {
-        let association = Association::new(port, self, key, Kind::File)?;
-        Ok(File(Arc::new(association)))
+        File::associate(self, port, key)
     }
 }
 
 impl<K> File<K> {
+    pub(crate) fn associate(
+        file: impl Into<Descriptor>,
+        port: &CompletionPort<K>,
+        key: K,
+    ) -> io::Result<Self> {
+        let association = Association::new(port, file, key, Kind::File)?;
+        Ok(File(Arc::new(association)))
+    }
+
     pub(crate) fn association(&self) -> &Association<K> {
         &self.0
     }

@@ -7,7 +7,11 @@ use std::{
 };
 
 use super::{Associate, Association, handle};
-use crate::{CompletionPort, driver::Query, raw::Kind};
+use crate::{
+    CompletionPort,
+    driver::{Descriptor, Query},
+    raw::Kind,
+};
 
 /// A datagram (UDP) socket, associated with a port. Like a [`Socket`](super::Socket), it lives for as long as somebody
 /// holds it or an operation is under way.
@@ -45,12 +49,21 @@ impl Associate for UdpSocket {
         K: Clone + Send + Sync + 'static,
     {
         self.set_nonblocking(true)?;
-        let association = Association::new(port, self, key, Kind::Datagram)?;
-        Ok(DatagramSocket(Arc::new(association)))
+        DatagramSocket::associate(self, port, key)
     }
 }
 
 impl<K> DatagramSocket<K> {
+    /// `socket` is non-blocking.
+    pub(crate) fn associate(
+        socket: impl Into<Descriptor>,
+        port: &CompletionPort<K>,
+        key: K,
+    ) -> io::Result<Self> {
+        let association = Association::new(port, socket, key, Kind::Datagram)?;
+        Ok(DatagramSocket(Arc::new(association)))
+    }
+
     pub(crate) fn association(&self) -> &Association<K> {
         &self.0
     }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{Associate, Association, handle};
-use crate::{CompletionPort, raw::Kind};
+use crate::{CompletionPort, driver::Descriptor, raw::Kind};
 
 /// A listening socket, associated with a port. Like a [`Socket`](super::Socket), it lives for as long as somebody
 /// holds it or an accept is under way.
@@ -31,12 +31,22 @@ impl Associate for TcpListener {
     {
         self.set_nonblocking(true)?;
         let local = self.local_addr()?;
-        let association = Association::new(port, self, key, Kind::Listener)?;
-        Ok(Listener(Arc::new(Listening { association, local })))
+        Listener::associate(self, local, port, key)
     }
 }
 
 impl<K> Listener<K> {
+    /// `listener` is non-blocking, and listens at `local`.
+    pub(crate) fn associate(
+        listener: impl Into<Descriptor>,
+        local: SocketAddr,
+        port: &CompletionPort<K>,
+        key: K,
+    ) -> io::Result<Self> {
+        let association = Association::new(port, listener, key, Kind::Listener)?;
+        Ok(Listener(Arc::new(Listening { association, local })))
+    }
+
     pub(crate) fn association(&self) -> &Association<K> {
         &self.0.association
     }

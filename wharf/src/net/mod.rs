@@ -55,6 +55,14 @@ mod sealed {
     impl Sealed for crate::Connection {}
     impl Sealed for Box<crate::Connection> {}
     impl Sealed for crate::LocalConnection {}
+    #[cfg(feature = "simulated")]
+    mod simulated {
+        use crate::simulated::{Datagrams, File, Listener, Stream};
+        impl super::Sealed for Stream {}
+        impl super::Sealed for Listener {}
+        impl super::Sealed for Datagrams {}
+        impl super::Sealed for File {}
+    }
 }
 
 /// What an operation is started on, and keeps until it completes.

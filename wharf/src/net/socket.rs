@@ -78,7 +78,7 @@ impl Associate for Connection {
 
 impl<K> Socket<K> {
     /// `stream` is non-blocking.
-    pub(super) fn associate(
+    pub(crate) fn associate(
         stream: impl Into<Descriptor>,
         port: &CompletionPort<K>,
         key: K,

@@ -7,14 +7,13 @@ use std::{
     cell::Cell,
     ptr,
     sync::{Arc, Weak},
-    thread,
 };
 
 use super::{Port, Queued, Ready, transfer::Attempts};
 use crate::{
     driver::{Events, coarse_now_ns, current_thread},
     scheduler::{Visit, Worker},
-    sync,
+    sync::{self, thread, thread_local},
 };
 
 /// One thread's membership of a port. Boxed, so that taking it costs a pointer.
@@ -60,8 +59,10 @@ impl Member {
 
     /// This thread's membership of `port`, and its seat there; it leaves any other port.
     pub(super) fn enter(port: &Arc<Port>) -> (Box<Member>, usize) {
-        RUNNING_ON.set(ptr::null());
-        let mut member = MEMBER.take().unwrap_or_else(|| Box::new(Member::new()));
+        RUNNING_ON.with(|running| running.set(ptr::null()));
+        let mut member = MEMBER
+            .with(Cell::take)
+            .unwrap_or_else(|| Box::new(Member::new()));
         member.runs = false;
         if !ptr::eq(member.port.as_ptr(), Arc::as_ptr(port)) {
             member.leave();
@@ -76,9 +77,9 @@ impl Member {
     /// Keeps the membership until the next wait.
     pub(super) fn keep(self: Box<Self>) {
         if self.runs {
-            RUNNING_ON.set(self.port.as_ptr());
+            RUNNING_ON.with(|running| running.set(self.port.as_ptr()));
         }
-        MEMBER.set(Some(self));
+        MEMBER.with(|member| member.set(Some(self)));
     }
 
     /// It takes so many packets to its handler.
@@ -153,7 +154,7 @@ impl Lent {
         }
         let member = MEMBER.try_with(Cell::take).ok()??;
         let (port, seat) = (member.port.upgrade(), member.seat);
-        MEMBER.set(Some(member));
+        MEMBER.with(|kept| kept.set(Some(member)));
         let (port, seat) = (port?, seat?);
         let (turn, release) = port.scheduler.begin_blocking(seat)?;
         port.release(release);

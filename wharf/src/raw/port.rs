@@ -7,7 +7,6 @@ use std::{
         Arc, Once, Weak,
         atomic::{AtomicUsize, Ordering},
     },
-    thread,
     time::{Duration, Instant},
 };
 
@@ -30,7 +29,7 @@ use crate::{
     },
     scheduler::{Counts, Place, Refused, Release, Scheduler, Visit, timers::Timers},
     snapshot::{Snapshot, Standing, WorkerSnapshot},
-    sync::{Condvar, Mutex, MutexGuard},
+    sync::{Condvar, Mutex, MutexGuard, now},
 };
 
 /// So much of the port's operations is granted to posts at once: they need not count one by one.
@@ -46,6 +45,9 @@ pub struct Options {
     pub driver: DriverChoice,
     /// The most operations, timers and posted packets that may be under way at once.
     pub operations_max: usize,
+    /// In the place of a driver of the system's: a simulated kernel.
+    #[cfg(feature = "simulated")]
+    pub kernel: Option<crate::simulated::Kernel>,
 }
 
 impl Default for Options {
@@ -56,7 +58,24 @@ impl Default for Options {
             concurrency: 0,
             driver: DriverChoice::Auto,
             operations_max: 4 << 20,
+            #[cfg(feature = "simulated")]
+            kernel: None,
         }
+    }
+}
+
+impl Options {
+    fn open_driver(&self, concurrency: usize) -> io::Result<(Box<dyn Driver>, DriverInfo)> {
+        #[cfg(feature = "simulated")]
+        if let Some(kernel) = &self.kernel {
+            let driver = kernel.open_driver();
+            let info = DriverInfo {
+                name: driver.name(),
+                fallback: None,
+            };
+            return Ok((driver, info));
+        }
+        driver::open(self.driver, concurrency)
     }
 }
 
@@ -156,12 +175,12 @@ impl Port {
     /// The system's, if it gives no descriptors or no memory; with [`DriverChoice::Uring`], also its refusal of
     /// io_uring, with the remedy.
     pub fn new(options: &Options) -> io::Result<Arc<Self>> {
-        let processors = thread::available_parallelism()?.get();
+        let processors = std::thread::available_parallelism()?.get();
         let concurrency = match options.concurrency {
             0 => processors,
             concurrency => concurrency,
         };
-        let (driver, info) = driver::open(options.driver, concurrency)?;
+        let (driver, info) = options.open_driver(concurrency)?;
         if let Some(reason) = &info.fallback {
             static SAID: Once = Once::new();
             SAID.call_once(|| tracing::warn!("{reason}; falling back to the readiness driver"));
@@ -788,7 +807,7 @@ impl Port {
     fn arm(&self) {
         let mut armed = self.timers.lock().earliest();
         loop {
-            let delay = armed.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let delay = armed.map(|deadline| deadline.saturating_duration_since(now()));
             self.driver.arm(delay);
             let earliest = self.timers.lock().earliest();
             if earliest == armed {
@@ -802,7 +821,7 @@ impl Port {
     pub(super) fn fire_timers(&self, completed: &mut Vec<Queued>) {
         {
             let mut timers = self.timers.lock();
-            while let Some(Completed(mut operation)) = timers.take_due(Instant::now()) {
+            while let Some(Completed(mut operation)) = timers.take_due(now()) {
                 // SAFETY: it was among the timers, so it is valid; out of them, it is ours.
                 unsafe { operation.as_mut() }.status = Status::Done;
                 completed.push(Queued::Operation(Completed(operation)));
@@ -1017,6 +1036,6 @@ impl Overlapped {
 /// A delay as a deadline; one that no clock reaches is as good as a century.
 pub(crate) fn deadline_after(delay: Duration) -> Instant {
     const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
-    let now = Instant::now();
+    let now = now();
     now.checked_add(delay).unwrap_or_else(|| now + CENTURY)
 }

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     driver::{Event, Events, coarse_now_ns},
     scheduler::{Step, Visit},
+    sync::now,
 };
 
 /// After so many packets in a row the kernel is looked at even though work is queued, so that timers and new
@@ -274,9 +275,9 @@ pub enum Many {
 }
 
 fn remaining(deadline: Option<Instant>) -> Option<Duration> {
-    deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    deadline.map(|deadline| deadline.saturating_duration_since(now()))
 }
 
 fn is_over(deadline: Option<Instant>) -> bool {
-    deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    deadline.is_some_and(|deadline| now() >= deadline)
 }

@@ -10,7 +10,6 @@ use std::{
     collections::HashMap,
     num::NonZeroU64,
     sync::{Arc, Once, Weak},
-    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -18,7 +17,10 @@ use super::{Port, Queued, Ready, transfer::Attempts};
 use crate::{
     driver::{Events, Probe, thread_states_available},
     scheduler::{Duty, Parker, Suspect, Visit, Watch},
-    sync::Mutex,
+    sync::{
+        Mutex, now,
+        thread::{self, JoinHandle},
+    },
 };
 
 /// The shortest pause between two looks. A handler that sleeps for less costs nobody its place: to give that away takes
@@ -190,9 +192,11 @@ impl Round {
     /// How soon to look again. `doubts`: what was found asleep had only just come.
     fn set_pace(&mut self, duty: Duty, helped: bool, doubts: bool) {
         if helped {
-            self.helped_at = Some(Instant::now());
+            self.helped_at = Some(now());
         }
-        let is_alert = self.helped_at.is_some_and(|at| at.elapsed() < ALERT_MAX);
+        let is_alert = self
+            .helped_at
+            .is_some_and(|at| now().duration_since(at) < ALERT_MAX);
         let longest = match duty {
             _ if is_alert => ALERT_PAUSE_MAX,
             Duty::Rest => REST_MAX,
@@ -289,8 +293,8 @@ impl Round {
             self.said = false;
             return;
         }
-        let since = *self.held_since.get_or_insert_with(Instant::now);
-        if !self.said && since.elapsed() >= HELD_MAX {
+        let since = *self.held_since.get_or_insert_with(now);
+        if !self.said && now().duration_since(since) >= HELD_MAX {
             self.said = true;
             let counts = port.counts();
             tracing::warn!(

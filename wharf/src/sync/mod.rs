@@ -1,32 +1,51 @@
-//! The threads and locks that the scheduler is built on, behind one door.
+//! The threads, locks and time that the port is built on, behind one door.
 //!
-//! Everything in [`scheduler`](crate::scheduler) takes its primitives from here, so that a model checker's can
-//! take their place (`RUSTFLAGS="--cfg loom"`, see `ci/model.sh`). Poisoning is left out on purpose: no code of
-//! the user's runs under any of these locks, so a guard is never dropped by a panic that is not ours.
+//! Everything in [`scheduler`](crate::scheduler) takes its primitives from here, and so does everything in
+//! [`raw`](crate::raw) that waits or asks for the time, so that others can take their place: those of a model checker
+//! (`RUSTFLAGS="--cfg loom"`, see `ci/model.sh`), and those of a simulation, which runs threads in an order that a seed
+//! decides, by a clock of its own (`RUSTFLAGS="--cfg shuttle"`, see `ci/simulate.sh`).
+//!
+//! Poisoning is left out on purpose: no code of the user's runs under any of these locks, so a guard is never dropped by a
+//! panic that is not ours.
+
+#[cfg(shuttle)]
+mod simulated;
 
 #[cfg(loom)]
 pub(crate) use loom::sync::{
     Arc,
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
-#[cfg(not(loom))]
+#[cfg(shuttle)]
+pub use simulated::{asleep, coarse_now_ns, end_of_time, run_time, sleep, thread_number};
+#[cfg(not(any(loom, shuttle)))]
 pub(crate) use std::sync::{
     Arc,
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
+#[cfg(not(shuttle))]
+pub(crate) use std::{thread, thread_local};
+#[cfg(shuttle)]
+pub(crate) use {
+    shuttle::sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    simulated::{Condvar, now, thread, thread_local},
+    std::sync::Arc,
+};
 
 #[cfg(loom)]
 use loom::sync as primitive;
-#[cfg(not(loom))]
+#[cfg(shuttle)]
+use shuttle::sync as primitive;
+#[cfg(not(any(loom, shuttle)))]
 use std::sync as primitive;
 
 pub(crate) use primitive::MutexGuard;
 
-pub(crate) use std::thread;
-
+#[cfg(not(shuttle))]
 use std::time::{Duration, Instant};
 
 /// The time, of a clock that never goes back.
+#[cfg(not(shuttle))]
 pub(crate) fn now() -> Instant {
     Instant::now()
 }
@@ -50,9 +69,11 @@ impl<T> Mutex<T> {
 }
 
 /// A condition variable for [`Mutex`].
+#[cfg(not(shuttle))]
 #[derive(Debug, Default)]
 pub(crate) struct Condvar(primitive::Condvar);
 
+#[cfg(not(shuttle))]
 impl Condvar {
     pub(crate) fn new() -> Self {
         Condvar(primitive::Condvar::new())

@@ -1,0 +1,76 @@
+//! What a port waits for on a simulated kernel: events, wakes and its timer, for any number of threads, the last to come first.
+
+use std::time::Instant;
+
+use crate::{
+    driver::{EVENTS_MAX, Event, Events},
+    scheduler::Parker,
+    sync::{Arc, now},
+};
+
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    events: Vec<Event>,
+    woken: bool,
+    timer: Option<Instant>,
+    /// Who waits; the last came last.
+    waiters: Vec<Arc<Parker>>,
+}
+
+impl Queue {
+    /// Adds an event to those that nobody has taken, and calls a waiter.
+    pub(super) fn push(&mut self, event: Event) {
+        match self.events.iter_mut().find(|it| it.token == event.token) {
+            Some(earlier) => {
+                earlier.readable |= event.readable;
+                earlier.writable |= event.writable;
+                earlier.hangup |= event.hangup;
+                earlier.urgent |= event.urgent;
+            }
+            None => self.events.push(event),
+        }
+        self.call();
+    }
+
+    pub(super) fn wake(&mut self) {
+        self.woken = true;
+        self.call();
+    }
+
+    /// Sets the timer. All who wait look again how long they may.
+    pub(super) fn arm(&mut self, deadline: Option<Instant>) {
+        self.timer = deadline;
+        self.waiters.iter().for_each(|waiter| waiter.release());
+    }
+
+    pub(super) fn timer(&self) -> Option<Instant> {
+        self.timer
+    }
+
+    fn call(&mut self) {
+        if let Some(waiter) = self.waiters.pop() {
+            waiter.release();
+        }
+    }
+
+    /// Takes what there is. Says whether there was anything.
+    pub(super) fn harvest(&mut self, into: &mut Events) -> bool {
+        into.list.clear();
+        let count = self.events.len().min(EVENTS_MAX);
+        into.list.extend(self.events.drain(..count));
+        into.woken = std::mem::take(&mut self.woken);
+        into.timer = self.timer.take_if(|deadline| *deadline <= now()).is_some();
+        if !self.events.is_empty() {
+            self.call();
+        }
+        into.woken || into.timer || !into.list.is_empty()
+    }
+
+    pub(super) fn enter(&mut self, waiter: &Arc<Parker>) {
+        self.waiters.push(waiter.clone());
+    }
+
+    pub(super) fn leave(&mut self, waiter: &Arc<Parker>) {
+        self.waiters.retain(|other| !Arc::ptr_eq(other, waiter));
+    }
+}

@@ -1,0 +1,53 @@
+//! What a simulated kernel does that a real one may do, too.
+
+/// How often it does what: each in thousandths of the occasions, 0 for never.
+///
+/// Every one of these is allowed to the real kernel by the manual pages, and most show once a year.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Faults {
+    /// What one end sends is on its way for a while before it reaches the other, in order for each end; events as well.
+    pub delays: u16,
+    /// A transfer moves less than it could.
+    pub cuts: u16,
+    /// A call fails with `EINTR`.
+    pub interrupts: u16,
+    /// A call that could have succeeded fails with `EAGAIN`; an event follows.
+    pub refusals: u16,
+    /// A send fails with `ENOBUFS`, a receive with `ENOMEM`.
+    pub shortages: u16,
+    /// An accept fails with `EMFILE`, or with `ECONNABORTED`.
+    pub failed_accepts: u16,
+    /// A connection is reset while something is moved on it.
+    pub resets: u16,
+    /// A datagram is lost.
+    pub losses: u16,
+    /// A file's transfer fails with `EIO`.
+    pub disk_errors: u16,
+    /// The driver does several transfers at once, so that sends are put off for the next batch.
+    pub batches: bool,
+}
+
+impl Faults {
+    /// A few of them, as the seed says; which ones varies, and how often they come.
+    pub fn from_seed(seed: u64) -> Faults {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut rate = |usual: u16| match random.u8(..3) {
+            0 => 0,
+            1 => usual,
+            _ => random.u16(..=4 * usual),
+        };
+        Faults {
+            delays: rate(200),
+            cuts: rate(100),
+            interrupts: rate(50),
+            refusals: rate(50),
+            shortages: rate(10),
+            failed_accepts: rate(50),
+            resets: rate(5),
+            losses: rate(50),
+            disk_errors: rate(20),
+            batches: random.bool(),
+        }
+    }
+}

@@ -1,0 +1,473 @@
+//! A kernel in memory, with sockets, files and faults of its own.
+//!
+//! It keeps to what the manual pages say, not to what a kernel mostly does: which of the things happen that a real one shows
+//! once a year is for [`Faults`] and a seed to say. With threads that run in an order that the seed decides as well
+//! (`ci/simulate.sh`), and time that is simulated, a run is the same whenever it is repeated.
+//!
+//! - [`network`]: what is open, and what is on its way.
+//! - [`events`]: who is told of it.
+//! - [`faults`]: what goes wrong.
+//! - [`peers`]: the other ends, for tests to hold.
+
+mod events;
+mod faults;
+mod network;
+mod peers;
+
+use std::{
+    fmt, io,
+    net::SocketAddr,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use rustix::io::Errno;
+
+pub use faults::Faults;
+use network::State;
+pub use peers::{Datagrams, File, Listener, Opened, Stream};
+
+use super::{
+    BUFFERS_PER_CALL_MAX, Call, Descriptor, Driver, Events, Outcome, Query, RawBuffer, Reply,
+    Transfer, calls, descriptor,
+};
+use crate::{
+    scheduler::Parker,
+    sync::{Arc, Condvar, Mutex, MutexGuard, now},
+};
+
+/// The most transfers at once, where the faults have it that there are several.
+const BATCH_MAX: usize = 8;
+
+/// A kernel in memory. Clones are the same kernel. See `Builder::simulated` for how a port comes to be on it.
+///
+/// ```
+/// use std::io::Write;
+/// use wharf::{Buffer, CompletionPort, Done, Wait, simulated::Kernel};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let kernel = Kernel::new();
+/// let port: CompletionPort<()> = CompletionPort::builder().simulated(&kernel).build()?;
+/// let (ours, mut peer) = kernel.streams();
+/// let socket = port.associate(ours, ())?;
+/// socket.receive(Buffer::with_capacity(64))?;
+/// peer.write_all(b"ahoy")?;
+/// let Wait::Completed(completion) = port.wait(None)? else { panic!("neither closed nor timed out") };
+/// assert_eq!(completion.result?, 4);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Default)]
+pub struct Kernel(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+impl fmt::Debug for Kernel {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Kernel").finish_non_exhaustive()
+    }
+}
+
+impl Kernel {
+    /// A kernel on which nothing goes wrong and nothing takes time.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A kernel with faults, drawn from `seed`. What is delayed moves only while a thread is in [`run`](Self::run).
+    pub fn with_faults(seed: u64, faults: Faults) -> Self {
+        let state = Mutex::new(State::new(seed, faults));
+        let changed = Condvar::new();
+        Kernel(Arc::new(Shared { state, changed }))
+    }
+
+    /// Nothing goes wrong any more; what is on its way still arrives.
+    pub fn heal(&self) {
+        self.with(|state| state.faults = Faults::default());
+    }
+
+    /// Moves what is delayed, until [`end`](Self::end). For a thread of its own.
+    pub fn run(&self) {
+        let mut state = self.lock();
+        while !state.ended {
+            if state.is_anything_in_flight() {
+                state.land();
+                drop(state);
+                self.0.changed.notify_all();
+                state = self.lock();
+            } else {
+                state = self.0.changed.wait(state, None);
+            }
+        }
+    }
+
+    /// Ends [`run`](Self::run).
+    pub fn end(&self) {
+        self.with(|state| state.ended = true);
+    }
+
+    /// How many sockets and files are open.
+    pub fn open_count(&self) -> usize {
+        self.lock().open_count()
+    }
+
+    /// Whether a call that is under way reads or writes any of these bytes.
+    pub fn uses(&self, bytes: &[u8]) -> bool {
+        let range = bytes.as_ptr_range();
+        let (start, end) = (range.start as usize, range.end as usize);
+        let state = self.lock();
+        let mut in_use = state.in_use.iter();
+        in_use.any(|&(from, to)| from < end && start < to)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock()
+    }
+
+    fn with<T>(&self, with: impl FnOnce(&mut State) -> T) -> T {
+        let result = with(&mut self.lock());
+        self.0.changed.notify_all();
+        result
+    }
+
+    pub(crate) fn open_driver(&self) -> Box<dyn Driver> {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        let queue = LAST.fetch_add(1, Ordering::Relaxed);
+        let batches = self.with(|state| {
+            state.queues.entry(queue).or_default();
+            state.faults.batches
+        });
+        Box::new(Simulated {
+            kernel: self.clone(),
+            queue,
+            batch_max: if batches { BATCH_MAX } else { 1 },
+        })
+    }
+}
+
+/// The driver of a port on a simulated kernel.
+#[derive(Debug)]
+struct Simulated {
+    kernel: Kernel,
+    queue: u64,
+    batch_max: usize,
+}
+
+impl Drop for Simulated {
+    fn drop(&mut self) {
+        self.kernel.with(|state| state.queues.remove(&self.queue));
+    }
+}
+
+impl Driver for Simulated {
+    fn name(&self) -> &'static str {
+        "simulated"
+    }
+
+    fn batch_max(&self) -> usize {
+        self.batch_max
+    }
+
+    fn stream_for(&self, _peer: SocketAddr, local: Option<SocketAddr>) -> io::Result<Descriptor> {
+        let number = self.kernel.with(|state| state.unconnected_from(local));
+        Ok(self.kernel.opened(number).into())
+    }
+
+    fn local_stream(&self) -> io::Result<Descriptor> {
+        Err(descriptor::not_simulated("local sockets"))
+    }
+
+    unsafe fn ask(&self, descriptor: i32, query: Query) -> io::Result<Reply> {
+        Ok(self.kernel.with(|state| state.ask(descriptor, query))?)
+    }
+
+    unsafe fn watch(&self, descriptor: i32, token: u64) -> io::Result<()> {
+        let by = Some((self.queue, token));
+        Ok(self.kernel.with(|state| state.watch(descriptor, by))?)
+    }
+
+    unsafe fn unwatch(&self, descriptor: i32) {
+        let _ = self.kernel.with(|state| state.watch(descriptor, None));
+    }
+
+    fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
+        let deadline = timeout.and_then(|timeout| now().checked_add(timeout));
+        let parker = Arc::new(Parker::default());
+        loop {
+            let timer = {
+                let mut state = self.kernel.lock();
+                // A signal, for all that is known: nothing is ready, and the caller looks at its clock.
+                let interrupts = state.faults.interrupts;
+                let is_interrupted = state.strikes(interrupts);
+                let queue = state.queues.entry(self.queue).or_default();
+                queue.leave(&parker);
+                if queue.harvest(events) || is_interrupted {
+                    return Ok(());
+                }
+                let is_over = deadline.is_some_and(|deadline| now() >= deadline);
+                if timeout == Some(Duration::ZERO) || is_over {
+                    return Ok(());
+                }
+                queue.enter(&parker);
+                queue.timer()
+            };
+            let until = deadline.into_iter().chain(timer).min();
+            parker.park(until.map(|until| until.saturating_duration_since(now())));
+        }
+    }
+
+    fn wake(&self) {
+        let mut state = self.kernel.lock();
+        state.queues.entry(self.queue).or_default().wake();
+    }
+
+    fn arm(&self, delay: Option<Duration>) {
+        let deadline = delay.and_then(|delay| now().checked_add(delay));
+        let mut state = self.kernel.lock();
+        state.queues.entry(self.queue).or_default().arm(deadline);
+    }
+
+    unsafe fn transfer(&self, transfers: &mut [Transfer]) {
+        for transfer in transfers {
+            // SAFETY: passed on to the caller.
+            unsafe { self.perform(transfer) };
+        }
+    }
+
+    unsafe fn transfer_file(&self, transfer: &mut Transfer) {
+        // SAFETY: passed on to the caller.
+        unsafe { self.perform(transfer) };
+    }
+
+    fn forget(&self, _slot: u32) {}
+}
+
+impl Simulated {
+    /// # Safety
+    /// The memory that the call names is valid and nobody else's until this returns.
+    unsafe fn perform(&self, transfer: &mut Transfer) {
+        // SAFETY: passed on to the caller.
+        let memory = unsafe { memory_of(transfer.call) };
+        let ranges = memory.iter().map(|buffer| {
+            let start = buffer.start as usize;
+            (start, start + buffer.len)
+        });
+        let ranges: Vec<_> = ranges.collect();
+        self.kernel.lock().in_use.extend(&ranges);
+        // Others may run in between, as they may on any other processor.
+        transfer.outcome = calls::until_it_ends(transfer.call, || {
+            self.kernel.with(|state| {
+                if state.strikes(state.faults.interrupts) {
+                    return Err(Errno::INTR);
+                }
+                // SAFETY: passed on to the caller.
+                unsafe { self.attempt(state, transfer.descriptor, transfer.call, &memory) }
+            })
+        });
+        self.kernel.with(|state| {
+            for range in ranges {
+                let place = state.in_use.iter().position(|other| *other == range);
+                place.map(|place| state.in_use.swap_remove(place));
+            }
+        });
+    }
+
+    /// # Safety
+    /// As for [`perform`](Self::perform); `memory` is that of the call.
+    unsafe fn attempt(
+        &self,
+        state: &mut State,
+        number: i32,
+        call: Call,
+        memory: &[RawBuffer],
+    ) -> Result<Outcome, Errno> {
+        let refusable = !matches!(
+            call,
+            Call::Accept
+                | Call::Connect(_)
+                | Call::ConnectLocal(_)
+                | Call::ReadAt(..)
+                | Call::WriteAt(..)
+                | Call::Flush
+                | Call::Shutdown
+        );
+        if refusable && state.strikes(state.faults.refusals) {
+            state.show_again(number);
+            return Err(Errno::AGAIN);
+        }
+        if refusable && state.strikes(state.faults.shortages) {
+            let sends = matches!(call, Call::Send(_) | Call::Gather { .. } | Call::SendTo(..));
+            return Err(if sends { Errno::NOBUFS } else { Errno::NOMEM });
+        }
+        match call {
+            Call::Receive(_) | Call::Scatter { .. } => {
+                let asked = memory.iter().map(|buffer| buffer.len).sum();
+                let max = cut(state, number, asked);
+                let bytes = state.receive(number, max, false)?;
+                // SAFETY: passed on to the caller.
+                unsafe { write(memory, &bytes) };
+                Ok(Outcome::Moved(bytes.len()))
+            }
+            Call::Probe => match state.receive(number, 1, true) {
+                Err(Errno::NOTSOCK) => state.receive_datagram(number, true).map(|_| ()),
+                result => result.map(|_| ()),
+            }
+            .map(|()| Outcome::Moved(0)),
+            Call::Send(_) | Call::Gather { .. } => {
+                if state.strikes(state.faults.resets) {
+                    state.break_stream(number);
+                }
+                // SAFETY: passed on to the caller.
+                let mut bytes = unsafe { read(memory) };
+                if let Call::Gather { skip, .. } = call {
+                    bytes.drain(..skip);
+                }
+                let max = cut(state, number, bytes.len());
+                state.send(number, &bytes[..max]).map(Outcome::Moved)
+            }
+            Call::Accept => {
+                let (accepted, peer) = loop {
+                    match state.accept(number) {
+                        Err(error) if calls::passes_over(error) => {}
+                        result => break result?,
+                    }
+                };
+                Ok(Outcome::Accepted(
+                    self.kernel.opened(accepted).into(),
+                    Some(peer),
+                ))
+            }
+            Call::Connect(to) => state.connect(number, to).map(|()| Outcome::Moved(0)),
+            Call::ConnectLocal(_) => Err(Errno::OPNOTSUPP),
+            Call::Shutdown => state.shutdown(number).map(|()| Outcome::Moved(0)),
+            Call::ReceiveFrom(_) => {
+                let (from, bytes) = state.receive_datagram(number, false)?;
+                let room = memory.iter().map(|buffer| buffer.len).sum();
+                let len = bytes.len().min(room);
+                // SAFETY: passed on to the caller.
+                unsafe { write(memory, &bytes[..len]) };
+                Ok(Outcome::Datagram {
+                    len,
+                    peer: Some(from),
+                    is_cut: len < bytes.len(),
+                })
+            }
+            Call::SendTo(_, to) => {
+                // SAFETY: passed on to the caller.
+                let bytes = unsafe { read(memory) };
+                state.send_datagram(number, &bytes, to)?;
+                Ok(Outcome::Moved(bytes.len()))
+            }
+            Call::SendFile { file, offset, len } => {
+                let content = state.content(file)?;
+                let from = content.len().min(offset as usize);
+                let to = content.len().min(from.saturating_add(len as usize));
+                let bytes = content[from..to].to_vec();
+                state.send(number, &bytes).map(Outcome::Moved)
+            }
+            Call::ReadAt(..) | Call::WriteAt(..) | Call::Flush => {
+                // SAFETY: passed on to the caller.
+                unsafe { attempt_on_file(state, number, call, memory) }
+            }
+        }
+    }
+}
+
+/// # Safety
+/// As for [`Simulated::attempt`].
+unsafe fn attempt_on_file(
+    state: &mut State,
+    number: i32,
+    call: Call,
+    memory: &[RawBuffer],
+) -> Result<Outcome, Errno> {
+    if state.strikes(state.faults.disk_errors) {
+        return Err(Errno::IO);
+    }
+    let cuts = state.strikes(state.faults.cuts);
+    let content = state.content(number)?;
+    let at_most = |len: usize| if cuts { len.div_ceil(2) } else { len };
+    match call {
+        Call::ReadAt(buffer, offset) => {
+            let from = content.len().min(offset as usize);
+            let len = at_most(buffer.len.min(content.len() - from));
+            // SAFETY: passed on to the caller.
+            unsafe { write(memory, &content[from..from + len]) };
+            Ok(Outcome::Moved(len))
+        }
+        Call::WriteAt(buffer, offset) => {
+            // SAFETY: passed on to the caller.
+            let bytes = unsafe { read(memory) };
+            let (from, len) = (offset as usize, at_most(buffer.len));
+            if content.len() < from + len {
+                content.resize(from + len, 0);
+            }
+            content[from..from + len].copy_from_slice(&bytes[..len]);
+            Ok(Outcome::Moved(len))
+        }
+        _ => Ok(Outcome::Moved(0)),
+    }
+}
+
+/// How much of what is asked for is to be moved: at times less, and then what is there shows again.
+fn cut(state: &mut State, number: i32, asked: usize) -> usize {
+    if asked < 2 || !state.strikes(state.faults.cuts) {
+        return asked;
+    }
+    state.show_again(number);
+    state.random.usize(1..asked)
+}
+
+/// The memory that a call names.
+///
+/// # Safety
+/// A list of several buffers is in place.
+unsafe fn memory_of(call: Call) -> Vec<RawBuffer> {
+    match call {
+        Call::Receive(buffer)
+        | Call::Send(buffer)
+        | Call::ReceiveFrom(buffer)
+        | Call::SendTo(buffer, _)
+        | Call::ReadAt(buffer, _)
+        | Call::WriteAt(buffer, _) => vec![buffer],
+        // SAFETY: passed on to the caller.
+        Call::Gather { first, count, .. } => unsafe {
+            std::slice::from_raw_parts(first, count).to_vec()
+        },
+        Call::Scatter { first, count } => {
+            // SAFETY: passed on to the caller.
+            let list = unsafe { std::slice::from_raw_parts(first, count) };
+            list[..count.min(BUFFERS_PER_CALL_MAX)].to_vec()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// # Safety
+/// The buffers are valid for writing, nobody else's, and hold the bytes.
+unsafe fn write(buffers: &[RawBuffer], mut bytes: &[u8]) {
+    for buffer in buffers {
+        let (here, rest) = bytes.split_at(bytes.len().min(buffer.len));
+        // SAFETY: passed on to the caller.
+        unsafe {
+            buffer
+                .start
+                .copy_from_nonoverlapping(here.as_ptr(), here.len())
+        };
+        bytes = rest;
+    }
+}
+
+/// # Safety
+/// The buffers are valid for reading.
+unsafe fn read(buffers: &[RawBuffer]) -> Vec<u8> {
+    let slices = buffers.iter().map(|buffer| {
+        // SAFETY: passed on to the caller.
+        unsafe { std::slice::from_raw_parts(buffer.start, buffer.len) }
+    });
+    slices.flatten().copied().collect()
+}
