@@ -10,12 +10,11 @@ use std::{
     alloc::{GlobalAlloc, Layout, System},
     fs,
     io::{Read, Write},
-    net::TcpListener,
     sync::atomic::{AtomicUsize, Ordering},
 };
 
 use harness::*;
-use wharf::{Buffer, Done, DriverChoice, Pool, Workers};
+use wharf::{Buffer, Done, Pool, Workers};
 
 /// Counts the bytes that are in use.
 struct Counting;
@@ -60,7 +59,7 @@ impl Holdings {
 }
 
 /// A port's life: clients that are served, clients that are idle, and an end with operations of every kind under way.
-fn live_and_close(driver: DriverChoice) {
+fn live_and_close(driver: Driver) {
     let port = port(driver, 2);
     let pool = Pool::new(64);
     let buffers = pool.clone();
@@ -80,10 +79,9 @@ fn live_and_close(driver: DriverChoice) {
         Done::Sent { socket, .. } => drop(socket.receive_from(&buffers)),
         _ => {}
     });
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
-    let listener = port.associate(listener, ()).expect("an association");
+    let listener = listen(&port, ());
     listener.accept().expect("a start");
-    let connect = |_| connect(listener.local_addr());
+    let connect = |_| connect(driver, listener.local_addr());
     let mut peers: Vec<_> = (0..20).map(connect).collect();
     for _ in 0..30 {
         peers
@@ -119,7 +117,10 @@ fn s38_a_closed_port_leaves_no_descriptor_no_thread_and_no_byte_behind() {
 
 fn ports_come_and_go() {
     let threads = Holdings::now().threads;
-    for driver in DRIVERS.into_iter().filter(|driver| can_be_tested(*driver)) {
+    for driver in Driver::ALL
+        .into_iter()
+        .filter(|driver| unavailable(*driver).is_none())
+    {
         // What is made once in a process, or once in a thread, is made by now.
         live_and_close(driver);
         // The system lists a thread for a moment after it has been joined.

@@ -10,13 +10,12 @@ use std::{
     alloc::{GlobalAlloc, Layout, System},
     cell::Cell,
     io::{Read, Write},
-    net::TcpStream,
     thread,
 };
 
 use crate as no_allocation;
 use harness::*;
-use wharf::{Buffer, Completion, CompletionPort, Done, DriverChoice, Many, Payload, Pool, Socket};
+use wharf::{Buffer, Completion, CompletionPort, Done, Many, Payload, Pool, Socket};
 
 /// Counts the allocations of each thread for itself.
 struct Counting;
@@ -73,14 +72,14 @@ macro_rules! suite {
 
 on_every_driver!(suite);
 
-fn the_count_counts(_: DriverChoice) {
+fn the_count_counts(_: Driver) {
     let before = allocations();
     drop(Buffer::with_capacity(64));
     assert_eq!(allocations(), before + 1);
 }
 
 /// A peer that sends, awaits the echo, and starts over.
-fn ping(mut peer: TcpStream) -> thread::JoinHandle<()> {
+fn ping(mut peer: Stream) -> thread::JoinHandle<()> {
     thread::spawn(move || {
         let mut echo = [0; 64];
         for _ in 0..WARM_UP + STEADY {
@@ -99,7 +98,7 @@ fn serve<K: Key>(port: &CompletionPort<K>, count: usize, handler: impl Fn(Comple
     allocations() - before
 }
 
-fn a_ping_pong_allocates_nothing(driver: DriverChoice) {
+fn a_ping_pong_allocates_nothing(driver: Driver) {
     let port = port(driver, 1);
     let (socket, peer) = pair(&port, ());
     socket.receive(Buffer::with_capacity(64)).expect("a start");
@@ -118,7 +117,7 @@ fn a_ping_pong_allocates_nothing(driver: DriverChoice) {
     peer.join().expect("it ends well");
 }
 
-fn a_ping_pong_from_a_pool_with_quiet_sends_allocates_nothing(driver: DriverChoice) {
+fn a_ping_pong_from_a_pool_with_quiet_sends_allocates_nothing(driver: Driver) {
     let port = port(driver, 1);
     let pool = Pool::new(64);
     let (socket, peer) = pair(&port, ());
@@ -139,7 +138,7 @@ fn a_ping_pong_from_a_pool_with_quiet_sends_allocates_nothing(driver: DriverChoi
 /// One message to and from every peer, all of them ready at once, served as many at a time as there are.
 fn round(
     port: &CompletionPort<()>,
-    pairs: &mut [(Socket<()>, TcpStream)],
+    pairs: &mut [(Socket<()>, Stream)],
     pool: &Pool,
     taken: &mut Vec<Completion<()>>,
 ) {
@@ -164,7 +163,7 @@ fn round(
     }
 }
 
-fn many_sockets_at_once_allocate_nothing(driver: DriverChoice) {
+fn many_sockets_at_once_allocate_nothing(driver: Driver) {
     const SOCKETS: usize = 100;
     let port = port(driver, 1);
     let pool = Pool::new(64);
@@ -181,7 +180,7 @@ fn many_sockets_at_once_allocate_nothing(driver: DriverChoice) {
     assert_eq!(allocations() - before, 0);
 }
 
-fn posts_and_time_outs_allocate_nothing(driver: DriverChoice) {
+fn posts_and_time_outs_allocate_nothing(driver: Driver) {
     let port = port(driver, 1);
     let rounds = |count| {
         for _ in 0..count {

@@ -9,7 +9,6 @@ mod harness;
 use std::{
     fs::File,
     io::{Read, Write},
-    net::{Shutdown, TcpListener},
     os::unix::thread::JoinHandleExt,
     sync::{
         Mutex,
@@ -31,7 +30,7 @@ use rustix::{
     io::Errno,
     process::{Resource, Rlimit, getrlimit, setrlimit},
 };
-use wharf::{Buffer, Done, DriverChoice, Wait};
+use wharf::{Buffer, Done, Wait};
 
 static ALONE: Mutex<()> = Mutex::new(());
 
@@ -58,12 +57,11 @@ fn use_up_descriptors() -> Vec<File> {
     std::iter::from_fn(|| open().ok()).collect()
 }
 
-fn s29_out_of_descriptors_is_an_error_that_does_not_spin(driver: DriverChoice) {
+fn s29_out_of_descriptors_is_an_error_that_does_not_spin(driver: Driver) {
     let _alone = ALONE.lock();
     let port = port(driver, 1);
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
-    let listener = port.associate(listener, ()).expect("an association");
-    let peer = connect(listener.local_addr());
+    let listener = listen(&port, ());
+    let peer = connect(driver, listener.local_addr());
 
     let before = getrlimit(Resource::Nofile);
     let few = Rlimit {
@@ -99,10 +97,10 @@ fn s29_out_of_descriptors_is_an_error_that_does_not_spin(driver: DriverChoice) {
         panic!("it was an accept");
     };
     let connection = connection.expect("there are descriptors again");
-    assert_eq!(connection.peer, peer.local_addr().expect("an address"));
+    assert_eq!(connection.peer, peer.local_addr());
 }
 
-fn s42_a_fork_between_start_and_completion_leaves_the_parent_whole(driver: DriverChoice) {
+fn s42_a_fork_between_start_and_completion_leaves_the_parent_whole(driver: Driver) {
     let _alone = ALONE.lock();
     let port = port(driver, 1);
     let (socket, mut peer) = pair(&port, 1);
@@ -127,7 +125,7 @@ fn s42_a_fork_between_start_and_completion_leaves_the_parent_whole(driver: Drive
     expect_nothing(&port);
 }
 
-fn s44_signals_end_no_wait_and_spoil_no_operation(driver: DriverChoice) {
+fn s44_signals_end_no_wait_and_spoil_no_operation(driver: Driver) {
     let _alone = ALONE.lock();
     handle(libc::SIGUSR1);
     let port = port::<usize>(driver, 2);
@@ -194,7 +192,7 @@ fn s44_signals_end_no_wait_and_spoil_no_operation(driver: DriverChoice) {
     assert_eq!(keys, [0, 0, 1, 1, 2, 2, 3, 3]);
 }
 
-fn s44_a_broken_connection_raises_no_signal(driver: DriverChoice) {
+fn s44_a_broken_connection_raises_no_signal(driver: Driver) {
     let _alone = ALONE.lock();
     handle(libc::SIGPIPE);
     let before = handled(libc::SIGPIPE).load(Ordering::Relaxed);
@@ -214,7 +212,7 @@ fn s44_a_broken_connection_raises_no_signal(driver: DriverChoice) {
         .into_iter()
         .map(|(socket, peer)| {
             // A peer that has ended before it resets: whoever writes to it is told of a broken pipe at once.
-            peer.shutdown(Shutdown::Write).expect("a shutdown");
+            peer.shutdown();
             reset(peer);
             socket
         })
@@ -233,8 +231,8 @@ fn s44_a_broken_connection_raises_no_signal(driver: DriverChoice) {
     assert_eq!(handled(libc::SIGPIPE).load(Ordering::Relaxed), before);
 }
 
-fn s44_a_port_that_goes_interrupts_nothing_that_its_threads_do_elsewhere(driver: DriverChoice) {
-    if driver == DriverChoice::Uring {
+fn s44_a_port_that_goes_interrupts_nothing_that_its_threads_do_elsewhere(driver: Driver) {
+    if driver == Driver::Uring {
         // Not promised; see `NOT_COVERED` in `conformance/main.rs`.
         return;
     }

@@ -20,10 +20,10 @@ use std::{
 use crate as raw;
 use harness::*;
 use wharf::{
-    DriverChoice, Many, is_cancelled,
+    Many, is_cancelled,
     raw::{
-        Answer, Buffers, Handle, Kind, OperationId, Options, Overlapped, Packet, Port, Provider,
-        RawBuffer, Request,
+        Answer, Buffers, Handle, Kind, OperationId, Overlapped, Packet, Port, Provider, RawBuffer,
+        Request,
     },
 };
 
@@ -53,22 +53,19 @@ macro_rules! suite {
 
 on_every_driver!(suite);
 
-fn port(driver: DriverChoice) -> Arc<Port> {
-    let mut options = Options::default();
-    options.driver = driver;
+fn port(driver: Driver) -> Arc<Port> {
+    let mut options = driver.options();
     options.concurrency = 1;
     Port::new(&options).expect("the driver is available here")
 }
 
 /// A handle with this key, and its peer.
-fn pair(port: &Port, key: usize) -> (Handle, TcpStream) {
-    let (ours, peer) = streams();
-    ours.set_nonblocking(true).expect("a mode");
-    (
-        port.associate(ours, key, Kind::Stream)
-            .expect("an association"),
-        peer,
-    )
+fn pair(port: &Port, key: usize) -> (Handle, Stream) {
+    let driver = Driver::ALL
+        .into_iter()
+        .find(|driver| driver.name() == port.driver().name);
+    let (ours, peer) = streams(driver.expect("one of them"));
+    (ours.associate_raw(port, key).expect("an association"), peer)
 }
 
 /// Starts an operation on the heap, where [`finished`] finds it again. A refused one is freed.
@@ -134,7 +131,7 @@ fn many(list: &[RawBuffer]) -> Buffers {
     }
 }
 
-fn the_operation_its_token_and_its_key_come_back_untouched(driver: DriverChoice) {
+fn the_operation_its_token_and_its_key_come_back_untouched(driver: Driver) {
     let port = port(driver);
     let (handle, mut peer) = pair(&port, usize::MAX);
     let mut memory = [0; 8];
@@ -164,7 +161,7 @@ fn the_operation_its_token_and_its_key_come_back_untouched(driver: DriverChoice)
     finished(&packet);
 }
 
-fn an_operation_can_be_started_again(driver: DriverChoice) {
+fn an_operation_can_be_started_again(driver: Driver) {
     let port = port(driver);
     let (handle, mut peer) = pair(&port, 1);
     let mut memory = [0; 8];
@@ -186,7 +183,7 @@ fn an_operation_can_be_started_again(driver: DriverChoice) {
     assert_eq!(port.traffic(handle), Some((12, 0)));
 }
 
-fn several_buffers_are_one_operation(driver: DriverChoice) {
+fn several_buffers_are_one_operation(driver: Driver) {
     let port = port(driver);
     let (handle, mut peer) = pair(&port, 1);
     let mut parts = [
@@ -219,7 +216,7 @@ fn several_buffers_are_one_operation(driver: DriverChoice) {
     assert_eq!((&first, &second), (b"ahoy", b", you\0\0\0"));
 }
 
-fn posted_packets_carry_what_was_posted(driver: DriverChoice) {
+fn posted_packets_carry_what_was_posted(driver: Driver) {
     let port = port(driver);
     for (key, transferred, token) in [(0, 0, 0), (1, 2, 3), (usize::MAX, usize::MAX, u64::MAX)] {
         port.post(key, transferred, token).expect("a post");
@@ -246,7 +243,7 @@ fn posted_packets_carry_what_was_posted(driver: DriverChoice) {
     );
 }
 
-fn a_wait_for_many_takes_packets_of_every_kind_in_order(driver: DriverChoice) {
+fn a_wait_for_many_takes_packets_of_every_kind_in_order(driver: Driver) {
     let port = port(driver);
     let (handle, _peer) = pair(&port, 5);
     let mut memory = [0; 8];
@@ -292,7 +289,7 @@ fn a_wait_for_many_takes_packets_of_every_kind_in_order(driver: DriverChoice) {
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }
 
-fn timers_carry_their_key_and_token(driver: DriverChoice) {
+fn timers_carry_their_key_and_token(driver: Driver) {
     let port = port(driver);
     let set = |deadline, token| {
         start_with(Overlapped::new(token, Request::Timer), |operation| {
@@ -318,7 +315,7 @@ fn timers_carry_their_key_and_token(driver: DriverChoice) {
     finished(&packet);
 }
 
-fn a_stale_handle_reaches_nothing_though_its_place_is_used_again(driver: DriverChoice) {
+fn a_stale_handle_reaches_nothing_though_its_place_is_used_again(driver: Driver) {
     let port = port(driver);
     let (stale, _stale_peer) = pair(&port, 1);
     let mut memory = [0; 8];
@@ -367,7 +364,7 @@ fn a_stale_handle_reaches_nothing_though_its_place_is_used_again(driver: DriverC
     assert_eq!(memory, *b"ahoy\0\0\0\0");
 }
 
-fn a_handle_is_a_number_for_those_who_know_no_types(driver: DriverChoice) {
+fn a_handle_is_a_number_for_those_who_know_no_types(driver: Driver) {
     let port = port(driver);
     let (handle, _peer) = pair(&port, 1);
     assert_eq!(Handle::from_bits(handle.to_bits()), handle);
@@ -387,7 +384,7 @@ fn a_handle_is_a_number_for_those_who_know_no_types(driver: DriverChoice) {
     assert!(port.close_handle(handle));
 }
 
-fn a_handle_takes_only_the_operations_of_its_kind(driver: DriverChoice) {
+fn a_handle_takes_only_the_operations_of_its_kind(driver: Driver) {
     let port = port(driver);
     let (stream, _peer) = pair(&port, 1);
     let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
@@ -412,7 +409,7 @@ fn a_handle_takes_only_the_operations_of_its_kind(driver: DriverChoice) {
     expect_nothing(&port);
 }
 
-fn an_accept_gives_the_socket_and_the_peer(driver: DriverChoice) {
+fn an_accept_gives_the_socket_and_the_peer(driver: Driver) {
     let port = port(driver);
     let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
     listener.set_nonblocking(true).expect("a mode");
@@ -421,12 +418,12 @@ fn an_accept_gives_the_socket_and_the_peer(driver: DriverChoice) {
         .associate(listener, 4, Kind::Listener)
         .expect("an association");
     start(&port, listener, 5, Request::Accept(None)).expect("a start");
-    let peer = connect(address);
+    let peer = connect(driver, address);
     let packet = next(&port);
     assert_eq!((packet.key, packet.token), (4, 5));
     let mut operation = finished(&packet);
     let accepted = operation.take_accepted().expect("a connection");
-    assert_eq!(accepted.peer, Some(peer.local_addr().expect("an address")));
+    assert_eq!(accepted.peer, Some(peer.local_addr()));
     assert!(operation.take_accepted().is_none(), "it is taken once");
     let stream = TcpStream::from(accepted.socket.into_system().expect("the system's"));
     assert_eq!(stream.local_addr().expect("an address"), address);
@@ -434,7 +431,7 @@ fn an_accept_gives_the_socket_and_the_peer(driver: DriverChoice) {
     assert_eq!(error.kind(), ErrorKind::WouldBlock, "it is non-blocking");
 }
 
-fn a_connect_makes_a_stream_of_its_handle(driver: DriverChoice) {
+fn a_connect_makes_a_stream_of_its_handle(driver: Driver) {
     let port = port(driver);
     let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
     let address = listener.local_addr().expect("an address");
@@ -490,13 +487,10 @@ static PROVIDER: Provider = Provider {
     },
 };
 
-fn a_provider_is_asked_when_there_is_something_to_receive(driver: DriverChoice) {
+fn a_provider_is_asked_when_there_is_something_to_receive(driver: Driver) {
     let port = port(driver);
     let (handle, mut peer) = pair(&port, 1);
-    let number = DRIVERS
-        .iter()
-        .position(|&listed| listed == driver)
-        .expect("a driver");
+    let number = driver as usize;
     let asked = || ASKED[number].load(Ordering::SeqCst);
     let mut memory = Box::new([0_u8; 8]);
     let token = memory.as_mut_ptr().expose_provenance() as u64 | (number as u64) << 63;
@@ -523,13 +517,10 @@ fn a_provider_is_asked_when_there_is_something_to_receive(driver: DriverChoice) 
 /// Quiet operations that were handed back, by their token: the driver's number.
 static QUIETLY: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
 
-fn a_quiet_operation_is_handed_back_without_a_packet(driver: DriverChoice) {
+fn a_quiet_operation_is_handed_back_without_a_packet(driver: Driver) {
     let port = port(driver);
     let (handle, mut peer) = pair(&port, 1);
-    let number = DRIVERS
-        .iter()
-        .position(|&listed| listed == driver)
-        .expect("a driver");
+    let number = driver as usize;
     let mut bytes = *b"ahoy";
     let quiet = |bytes: &mut [u8]| {
         let mut operation = Overlapped::new(number as u64, Request::Send(one(bytes)));
@@ -568,7 +559,7 @@ fn a_quiet_operation_is_handed_back_without_a_packet(driver: DriverChoice) {
     });
 }
 
-fn closing_hands_out_every_operation_once(driver: DriverChoice) {
+fn closing_hands_out_every_operation_once(driver: Driver) {
     let port = port(driver);
     let (handle, mut peer) = pair(&port, 1);
     let mut memory = [0; 8];

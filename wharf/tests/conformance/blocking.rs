@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use wharf::{CompletionPort, DriverChoice, Standing, Workers};
+use wharf::{CompletionPort, Standing, Workers};
 
 use crate::harness::*;
 
@@ -24,7 +24,7 @@ struct Sleepers {
 }
 
 impl Sleepers {
-    fn new(driver: DriverChoice, concurrency: usize, threads: impl Into<wharf::Threads>) -> Self {
+    fn new(driver: Driver, concurrency: usize, threads: impl Into<wharf::Threads>) -> Self {
         let port = port(driver, concurrency);
         let (begin, begun) = mpsc::channel();
         let (go, may_go) = mpsc::channel();
@@ -80,7 +80,7 @@ impl Drop for Sleepers {
     }
 }
 
-pub fn s09_a_thread_that_blocks_gives_its_place_to_another(driver: DriverChoice) {
+pub fn s09_a_thread_that_blocks_gives_its_place_to_another(driver: Driver) {
     for concurrency in [1, 2] {
         let sleepers = Sleepers::new(driver, concurrency, 8);
         sleepers.post(0..8);
@@ -89,7 +89,7 @@ pub fn s09_a_thread_that_blocks_gives_its_place_to_another(driver: DriverChoice)
     }
 }
 
-pub fn s09_a_thread_that_computes_keeps_its_place(driver: DriverChoice) {
+pub fn s09_a_thread_that_computes_keeps_its_place(driver: Driver) {
     let port = port(driver, 1);
     let (begin, begun) = mpsc::channel();
     let free = Arc::new(AtomicBool::new(false));
@@ -112,7 +112,7 @@ pub fn s09_a_thread_that_computes_keeps_its_place(driver: DriverChoice) {
     workers.expect("workers").join();
 }
 
-pub fn s09_a_thread_that_says_that_it_blocks_needs_not_be_found_out(driver: DriverChoice) {
+pub fn s09_a_thread_that_says_that_it_blocks_needs_not_be_found_out(driver: Driver) {
     let port = port(driver, 1);
     let met = Barrier::new(2);
     let (done, all_done) = mpsc::channel();
@@ -132,7 +132,7 @@ pub fn s09_a_thread_that_says_that_it_blocks_needs_not_be_found_out(driver: Driv
     assert_eq!(port.counts().blocked, 0);
 }
 
-pub fn s09_to_say_that_one_blocks_is_harmless_where_one_does_not_run(driver: DriverChoice) {
+pub fn s09_to_say_that_one_blocks_is_harmless_where_one_does_not_run(driver: Driver) {
     assert_eq!(wharf::blocking(|| 7), 7);
     let port = port::<u32>(driver, 1);
     port.post(1, 0).expect("a post");
@@ -152,7 +152,7 @@ pub fn s09_to_say_that_one_blocks_is_harmless_where_one_does_not_run(driver: Dri
     assert_eq!((port.counts().running, port.counts().blocked), (1, 0));
 }
 
-pub fn s09_the_overshoot_ends_when_a_thread_next_waits(driver: DriverChoice) {
+pub fn s09_the_overshoot_ends_when_a_thread_next_waits(driver: Driver) {
     let port = port(driver, 1);
     let (begin, begun) = mpsc::channel();
     let (wake, sleep) = mpsc::channel::<()>();
@@ -187,7 +187,7 @@ pub fn s09_the_overshoot_ends_when_a_thread_next_waits(driver: DriverChoice) {
     assert_eq!(port.counts().running_max, 2, "never more than that");
 }
 
-pub fn s09_a_pool_grows_while_all_are_blocked_and_no_further_than_it_may(driver: DriverChoice) {
+pub fn s09_a_pool_grows_while_all_are_blocked_and_no_further_than_it_may(driver: Driver) {
     let sleepers = Sleepers::new(driver, 2, 1..=5);
     sleepers.post(0..7);
     sleepers.expect_begun(5);
@@ -199,7 +199,7 @@ pub fn s09_a_pool_grows_while_all_are_blocked_and_no_further_than_it_may(driver:
     assert_eq!(sleepers.port.snapshot().workers.len(), 5);
 }
 
-pub fn s09_a_pool_that_grew_shrinks_again(driver: DriverChoice) {
+pub fn s09_a_pool_that_grew_shrinks_again(driver: Driver) {
     let sleepers = Sleepers::new(driver, 1, 1..=4);
     for _ in 0..2 {
         sleepers.post(0..4);
@@ -212,7 +212,7 @@ pub fn s09_a_pool_that_grew_shrinks_again(driver: DriverChoice) {
     }
 }
 
-pub fn s09_a_pool_that_is_busy_does_not_grow(driver: DriverChoice) {
+pub fn s09_a_pool_that_is_busy_does_not_grow(driver: Driver) {
     const PACKETS: usize = 20_000;
     let port = port(driver, 1);
     let (done, all_done) = mpsc::channel();
@@ -239,7 +239,7 @@ pub fn s09_a_pool_that_is_busy_does_not_grow(driver: DriverChoice) {
     workers.expect("workers").join();
 }
 
-pub fn s09_what_a_blocked_thread_had_found_ready_is_served_by_others(driver: DriverChoice) {
+pub fn s09_what_a_blocked_thread_had_found_ready_is_served_by_others(driver: Driver) {
     const SOCKETS: usize = 8;
     let port = port(driver, 1);
     let mut pairs: Vec<_> = (0..SOCKETS).map(|key| pair(&port, key)).collect();
@@ -267,7 +267,7 @@ pub fn s09_what_a_blocked_thread_had_found_ready_is_served_by_others(driver: Dri
     workers.expect("workers").join();
 }
 
-pub fn s09_a_snapshot_tells_who_is_blocked_since_when_and_what_waits(driver: DriverChoice) {
+pub fn s09_a_snapshot_tells_who_is_blocked_since_when_and_what_waits(driver: Driver) {
     let sleepers = Sleepers::new(driver, 2, 3);
     eventually("all wait", || sleepers.port.counts().parked == 3);
     let snapshot = sleepers.port.snapshot();
@@ -309,7 +309,7 @@ pub fn s09_a_snapshot_tells_who_is_blocked_since_when_and_what_waits(driver: Dri
     assert!(snapshot.workers.iter().all(|worker| waits(worker.standing)));
 }
 
-pub fn s09_one_that_is_blocked_for_good_costs_a_close_nothing(driver: DriverChoice) {
+pub fn s09_one_that_is_blocked_for_good_costs_a_close_nothing(driver: Driver) {
     let sleepers = Sleepers::new(driver, 1, 1..=2);
     sleepers.post(0..5);
     sleepers.expect_begun(2);
@@ -319,7 +319,7 @@ pub fn s09_one_that_is_blocked_for_good_costs_a_close_nothing(driver: DriverChoi
     assert_eq!(sleepers.port.close().len(), 3, "what nobody came for");
 }
 
-pub fn s09_the_gate_holds_for_those_that_block_now_and_then(driver: DriverChoice) {
+pub fn s09_the_gate_holds_for_those_that_block_now_and_then(driver: Driver) {
     const PACKETS: usize = 4_000;
     const CONCURRENCY: usize = 2;
     let port = port(driver, CONCURRENCY);
@@ -353,7 +353,7 @@ pub fn s09_the_gate_holds_for_those_that_block_now_and_then(driver: DriverChoice
     workers.expect("workers").join();
 }
 
-pub fn s09_a_thread_that_blocks_hides_nothing_that_comes_meanwhile(driver: DriverChoice) {
+pub fn s09_a_thread_that_blocks_hides_nothing_that_comes_meanwhile(driver: Driver) {
     // While as many are in their handlers as may run, nobody watches the kernel: what comes then is found nevertheless.
     let port = port(driver, 2);
     let mut pairs: Vec<_> = (0..6).map(|key| pair(&port, key)).collect();

@@ -3,7 +3,6 @@
 use std::{
     collections::HashSet,
     io::{ErrorKind, Read, Write},
-    net::{TcpListener, TcpStream},
     process::{Child, Command, Stdio},
     sync::{
         Arc, Mutex,
@@ -15,8 +14,7 @@ use std::{
 };
 
 use wharf::{
-    Buffer, CompletionPort, Done, DriverChoice, OperationId, Pool, Socket, Wait, Workers,
-    panic_message,
+    Buffer, CompletionPort, Done, OperationId, Pool, Socket, Wait, Workers, panic_message,
 };
 
 use crate::harness::*;
@@ -26,14 +24,13 @@ struct UnderWay {
     operations: HashSet<OperationId>,
     pool: Pool,
     sockets: Vec<Socket<&'static str>>,
-    peers: Vec<TcpStream>,
+    peers: Vec<Stream>,
 }
 
 fn one_of_each(port: &CompletionPort<&'static str>) -> UnderWay {
     let (reading, reading_peer) = pair(port, "key");
     let (writing, writing_peer) = narrow_pair(port, "key");
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
-    let listener = port.associate(listener, "key").expect("an association");
+    let listener = listen(&port, "key");
     let pool = Pool::new(8);
     let operations = [
         reading.receive(Buffer::with_capacity(8)).expect("a start"),
@@ -57,7 +54,7 @@ fn one_of_each(port: &CompletionPort<&'static str>) -> UnderWay {
     }
 }
 
-pub fn s38_closing_gives_everything_back_that_was_under_way(driver: DriverChoice) {
+pub fn s38_closing_gives_everything_back_that_was_under_way(driver: Driver) {
     let port = port(driver, 1);
     let mut under_way = one_of_each(&port);
     port.post("key", 7).expect("a post");
@@ -97,7 +94,7 @@ pub fn s38_closing_gives_everything_back_that_was_under_way(driver: DriverChoice
     assert!(matches!(port.wait(QUIET), Ok(Wait::Closed)));
 }
 
-pub fn s38_dropping_the_last_handle_closes_the_port(driver: DriverChoice) {
+pub fn s38_dropping_the_last_handle_closes_the_port(driver: Driver) {
     let port = port(driver, 1);
     let under_way = one_of_each(&port);
     let clone = port.clone();
@@ -113,7 +110,7 @@ pub fn s38_dropping_the_last_handle_closes_the_port(driver: DriverChoice) {
     assert_eq!(under_way.pool.given(), 0);
 }
 
-pub fn s39_closing_twice_gives_everything_back_once(driver: DriverChoice) {
+pub fn s39_closing_twice_gives_everything_back_once(driver: Driver) {
     let port = port(driver, 1);
     let under_way = one_of_each(&port);
     assert_eq!(port.close().len(), under_way.operations.len());
@@ -121,7 +118,7 @@ pub fn s39_closing_twice_gives_everything_back_once(driver: DriverChoice) {
     assert!(port.clone().close().is_empty());
 }
 
-pub fn s39_closing_from_two_threads_at_once_gives_everything_back_once(driver: DriverChoice) {
+pub fn s39_closing_from_two_threads_at_once_gives_everything_back_once(driver: Driver) {
     for _ in 0..20 {
         let port = port(driver, 2);
         let workers = Workers::start(&port, 2, |_, _| {}).expect("workers");
@@ -142,7 +139,7 @@ pub fn s39_closing_from_two_threads_at_once_gives_everything_back_once(driver: D
     }
 }
 
-pub fn s39_closing_from_inside_a_handler(driver: DriverChoice) {
+pub fn s39_closing_from_inside_a_handler(driver: Driver) {
     let port = port(driver, 2);
     let under_way = one_of_each(&port);
     let (tell, told_of) = mpsc::channel();
@@ -162,7 +159,7 @@ pub fn s39_closing_from_inside_a_handler(driver: DriverChoice) {
     );
 }
 
-pub fn s39_closing_while_a_handler_runs_does_not_wait_for_it(driver: DriverChoice) {
+pub fn s39_closing_while_a_handler_runs_does_not_wait_for_it(driver: Driver) {
     let port = port::<&str>(driver, 2);
     let (entered, inside) = mpsc::channel();
     let (leave, may_leave) = mpsc::channel::<()>();
@@ -189,7 +186,7 @@ pub fn s39_closing_while_a_handler_runs_does_not_wait_for_it(driver: DriverChoic
     workers.join();
 }
 
-pub fn s39_closing_while_threads_start_and_wait_loses_nothing(driver: DriverChoice) {
+pub fn s39_closing_while_threads_start_and_wait_loses_nothing(driver: Driver) {
     for _ in 0..20 {
         let port = port::<&str>(driver, 2);
         let (done, completions) = mpsc::channel();
@@ -224,7 +221,7 @@ pub fn s39_closing_while_threads_start_and_wait_loses_nothing(driver: DriverChoi
     }
 }
 
-pub fn s40_a_handler_that_panics_costs_its_own_client_and_nobody_else(driver: DriverChoice) {
+pub fn s40_a_handler_that_panics_costs_its_own_client_and_nobody_else(driver: Driver) {
     const COUNT: usize = 30;
     let port = port(driver, 2);
     let (done, served) = mpsc::channel();
@@ -266,7 +263,7 @@ pub fn s40_a_handler_that_panics_costs_its_own_client_and_nobody_else(driver: Dr
     workers.expect("workers").join();
 }
 
-pub fn s40_a_panic_tells_what_it_said(_: DriverChoice) {
+pub fn s40_a_panic_tells_what_it_said(_: Driver) {
     let panic = |panics: fn()| thread::spawn(panics).join().expect_err("a panic");
     assert_eq!(panic_message(&*panic(|| panic!("plain"))), "plain");
     assert_eq!(
@@ -276,7 +273,7 @@ pub fn s40_a_panic_tells_what_it_said(_: DriverChoice) {
     panic_message(&*panic(|| std::panic::panic_any(7)));
 }
 
-pub fn s40_workers_have_ended_when_they_are_joined(driver: DriverChoice) {
+pub fn s40_workers_have_ended_when_they_are_joined(driver: Driver) {
     /// Takes its time to go, so that whoever does not wait for it is caught.
     struct Slow(Arc<AtomicBool>);
     impl Drop for Slow {
@@ -300,7 +297,7 @@ pub fn s40_workers_have_ended_when_they_are_joined(driver: DriverChoice) {
     );
 }
 
-pub fn s40_joining_tells_which_workers_are_still_busy(driver: DriverChoice) {
+pub fn s40_joining_tells_which_workers_are_still_busy(driver: Driver) {
     let port = port(driver, 2);
     let (entered, inside) = mpsc::channel();
     let (leave, may_leave) = mpsc::channel::<()>();
@@ -318,7 +315,7 @@ pub fn s40_joining_tells_which_workers_are_still_busy(driver: DriverChoice) {
     drop(leave);
 }
 
-pub fn s40_a_worker_that_joins_does_not_wait_for_itself(driver: DriverChoice) {
+pub fn s40_a_worker_that_joins_does_not_wait_for_itself(driver: Driver) {
     let port = port(driver, 2);
     let workers = Arc::new(Mutex::new(None::<Workers>));
     let (tell, joined) = mpsc::channel();
@@ -334,7 +331,7 @@ pub fn s40_a_worker_that_joins_does_not_wait_for_itself(driver: DriverChoice) {
     told(&joined);
 }
 
-pub fn s40_a_very_long_join_does_not_overflow(driver: DriverChoice) {
+pub fn s40_a_very_long_join_does_not_overflow(driver: Driver) {
     let port = port::<()>(driver, 1);
     let workers = Workers::start(&port, 1, |_, _| {}).expect("workers");
     port.close();
@@ -343,7 +340,7 @@ pub fn s40_a_very_long_join_does_not_overflow(driver: DriverChoice) {
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }
 
-pub fn s41_an_operation_whose_handles_are_dropped_still_completes(driver: DriverChoice) {
+pub fn s41_an_operation_whose_handles_are_dropped_still_completes(driver: Driver) {
     let port = port(driver, 1);
     let pool = Pool::new(8);
     let (socket, mut peer) = pair(&port, "key");
@@ -359,7 +356,7 @@ pub fn s41_an_operation_whose_handles_are_dropped_still_completes(driver: Driver
     assert_eq!(peer.read(&mut [0; 8]).expect("the end"), 0);
 }
 
-pub fn s41_a_quiet_send_whose_socket_is_dropped_still_goes_out(driver: DriverChoice) {
+pub fn s41_a_quiet_send_whose_socket_is_dropped_still_goes_out(driver: Driver) {
     let port = port(driver, 1);
     let (socket, mut peer) = narrow_pair(&port, "key");
     socket.send_quietly(pattern(BIG)).expect("a start");
@@ -399,13 +396,12 @@ impl Drop for Sleeper {
     }
 }
 
-pub fn s42_a_child_that_is_started_meanwhile_holds_nothing_of_the_port(driver: DriverChoice) {
+pub fn s42_a_child_that_is_started_meanwhile_holds_nothing_of_the_port(driver: Driver) {
     let port = port(driver, 1);
     let (socket, mut peer) = pair(&port, ());
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
-    let listener = port.associate(listener, ()).expect("an association");
+    let listener = listen(&port, ());
     listener.accept().expect("a start");
-    let mut late = connect(listener.local_addr());
+    let mut late = connect(driver, listener.local_addr());
     let Done::Accepted { connection, .. } = next(&port).done else {
         panic!("it was an accept");
     };
@@ -419,7 +415,7 @@ pub fn s42_a_child_that_is_started_meanwhile_holds_nothing_of_the_port(driver: D
     assert_eq!(late.read(&mut [0; 8]).expect("the end"), 0);
 }
 
-pub fn s43_what_a_thread_started_completes_though_it_has_exited(driver: DriverChoice) {
+pub fn s43_what_a_thread_started_completes_though_it_has_exited(driver: Driver) {
     let port = port(driver, 1);
     let (socket, peer) = narrow_pair(&port, "socket");
     let starter = thread::spawn({
@@ -447,7 +443,7 @@ pub fn s43_what_a_thread_started_completes_though_it_has_exited(driver: DriverCh
     drop(reader.join().expect("it ends well"));
 }
 
-pub fn s43_what_a_thread_put_off_in_its_handler_goes_out_when_it_exits(driver: DriverChoice) {
+pub fn s43_what_a_thread_put_off_in_its_handler_goes_out_when_it_exits(driver: Driver) {
     let port = port(driver, 1);
     let (socket, mut peer) = pair(&port, 100);
     (0..5).for_each(|key| port.post(key, 0).expect("a post"));

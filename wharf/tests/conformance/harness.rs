@@ -3,11 +3,12 @@
 
 use std::{
     fmt::Debug,
-    fs, io,
-    net::{SocketAddr, TcpListener, TcpStream},
+    fs,
+    io::{self, Read, Write},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket},
     panic::resume_unwind,
     sync::{
-        OnceLock,
+        LazyLock, OnceLock,
         mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError},
     },
     thread::{self, JoinHandle},
@@ -15,19 +16,69 @@ use std::{
 };
 
 use socket2::SockRef;
-use wharf::{Buffer, Completion, CompletionPort, Done, DriverChoice, Payload, Socket, Wait};
+use wharf::{
+    Buffer, Builder, Completion, CompletionPort, DatagramSocket, Descriptor, Done, DriverChoice,
+    File, Listener, Payload, Socket, Wait,
+    raw::{self, Options},
+    simulated::{self, Kernel},
+};
 
-/// The drivers that everything runs on. A new one is added here and in [`on_every_driver`].
-pub const DRIVERS: [DriverChoice; 2] = [DriverChoice::Readiness, DriverChoice::Uring];
+/// What a port can be made on. A new one is added here, and in [`on_every_driver`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Driver {
+    Readiness,
+    Uring,
+    /// A kernel in memory, on which nothing goes wrong. What does is for `tests/simulation`.
+    Simulated,
+}
 
-/// Makes a module of tests for each driver, from a macro that makes them for one.
+impl Driver {
+    pub const ALL: [Driver; 3] = [Driver::Readiness, Driver::Uring, Driver::Simulated];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Driver::Readiness => "readiness",
+            Driver::Uring => "uring",
+            Driver::Simulated => "simulated",
+        }
+    }
+
+    /// A port's options on it.
+    pub fn options(self) -> Options {
+        let mut options = Options::default();
+        match self {
+            Driver::Readiness => options.driver = DriverChoice::Readiness,
+            Driver::Uring => options.driver = DriverChoice::Uring,
+            Driver::Simulated => options.kernel = Some(kernel().clone()),
+        }
+        options
+    }
+
+    /// A port that is to be made on it.
+    pub fn builder(self) -> Builder {
+        let builder = CompletionPort::builder();
+        match self {
+            Driver::Readiness => builder.driver(DriverChoice::Readiness),
+            Driver::Uring => builder.driver(DriverChoice::Uring),
+            Driver::Simulated => builder.simulated(kernel()),
+        }
+    }
+}
+
+/// The kernel of all simulated ports.
+fn kernel() -> &'static Kernel {
+    static KERNEL: LazyLock<Kernel> = LazyLock::new(Kernel::new);
+    &KERNEL
+}
+
+/// Makes a module of tests for each of the system's drivers, from a macro that makes them for one.
 macro_rules! on_every_driver {
     ($suite:ident) => {
         mod readiness {
-            $suite!(wharf::DriverChoice::Readiness);
+            $suite!(crate::harness::Driver::Readiness);
         }
         mod uring {
-            $suite!(wharf::DriverChoice::Uring);
+            $suite!(crate::harness::Driver::Uring);
         }
     };
 }
@@ -38,17 +89,18 @@ macro_rules! tests {
         $($(
             #[test]
             fn $statement() {
-                if crate::harness::can_be_tested($driver) {
-                    crate::harness::guarded(|| crate::$chapter::$statement($driver));
+                match crate::harness::unavailable($driver) {
+                    Some(reason) => eprintln!("NOT JUDGED: {reason}"),
+                    None => crate::harness::guarded(|| crate::$chapter::$statement($driver)),
                 }
             }
         )*)*
     };
 }
 
-/// Whether a driver is there to be tested. A container may forbid io_uring; then the tests on it say so and judge
-/// nothing, but where `WHARF_REQUIRE_URING` is set, as in CI, that is a failure.
-pub fn can_be_tested(driver: DriverChoice) -> bool {
+/// Why a driver is not there to be tested. A container may forbid io_uring; then the tests on it say so and judge nothing,
+/// but where `WHARF_REQUIRE_URING` is set, as in CI, that is a failure.
+pub fn unavailable(driver: Driver) -> Option<&'static str> {
     // Asked once, before any test begins: asking takes a descriptor for a moment, and a test may have them run out.
     static FORBIDDEN: OnceLock<Option<String>> = OnceLock::new();
     let forbidden = FORBIDDEN.get_or_init(|| {
@@ -56,15 +108,10 @@ pub fn can_be_tested(driver: DriverChoice) -> bool {
         let forbids = [io::ErrorKind::PermissionDenied, io::ErrorKind::Unsupported];
         forbids.contains(&error.kind()).then(|| error.to_string())
     });
-    match forbidden {
-        Some(error) if driver == DriverChoice::Uring => {
-            let required = std::env::var_os("WHARF_REQUIRE_URING").is_some();
-            assert!(!required, "{error}");
-            eprintln!("NOT JUDGED: {error}");
-            false
-        }
-        _ => true,
-    }
+    let reason = forbidden.as_deref().filter(|_| driver == Driver::Uring)?;
+    let required = std::env::var_os("WHARF_REQUIRE_URING").is_some();
+    assert!(!required, "{reason}");
+    Some(reason)
 }
 
 /// How long to wait for what must come. Generous: it is only ever reached by a test that fails.
@@ -103,54 +150,262 @@ pub fn guarded(test: impl FnOnce() + Send + 'static) {
 
 /// A port on which at most `concurrency` threads run.
 #[track_caller]
-pub fn port<K: Key>(driver: DriverChoice, concurrency: usize) -> CompletionPort<K> {
-    let builder = CompletionPort::builder().driver(driver);
-    builder
-        .concurrency(concurrency)
-        .build()
-        .expect("the driver is available here")
+pub fn port<K: Key>(driver: Driver, concurrency: usize) -> CompletionPort<K> {
+    let builder = driver.builder().concurrency(concurrency);
+    builder.build().expect("the driver is available here")
+}
+
+/// One end of a stream, on whichever kernel. What a peer waits for has a guard.
+#[derive(Debug)]
+pub enum Stream {
+    System(TcpStream),
+    Simulated(simulated::Stream),
+}
+
+/// Does the same with either kind of stream.
+macro_rules! either {
+    ($stream:expr, $inner:ident => $what:expr) => {
+        match $stream {
+            Stream::System($inner) => $what,
+            Stream::Simulated($inner) => $what,
+        }
+    };
+}
+
+impl Stream {
+    pub fn local_addr(&self) -> SocketAddr {
+        either!(self, stream => stream.local_addr()).expect("an address")
+    }
+
+    /// Ends its sending side.
+    pub fn shutdown(&self) {
+        match self {
+            Stream::System(stream) => stream.shutdown(Shutdown::Write),
+            Stream::Simulated(stream) => stream.shutdown(),
+        }
+        .expect("a shutdown");
+    }
+
+    /// Whether it waits for what is not there.
+    pub fn set_blocking(&mut self, blocks: bool) {
+        match self {
+            Stream::System(stream) => stream.set_nonblocking(!blocks).expect("a mode"),
+            Stream::Simulated(stream) => {
+                stream.set_timeout(Some(if blocks { GUARD } else { Duration::ZERO }));
+            }
+        }
+    }
+
+    pub fn peek(&self, into: &mut [u8]) -> io::Result<usize> {
+        either!(self, stream => stream.peek(into))
+    }
+
+    /// Has so little room for what it has not received that the other end's sends of [`BIG`] bytes wait.
+    fn make_narrow(&self) {
+        match self {
+            Stream::System(stream) => {
+                let socket = SockRef::from(stream);
+                socket.set_recv_buffer_size(32 << 10).expect("a size");
+                socket.set_send_buffer_size(32 << 10).expect("a size");
+            }
+            Stream::Simulated(stream) => stream.set_room(32 << 10),
+        }
+    }
+
+    pub fn associate<K: Key>(self, port: &CompletionPort<K>, key: K) -> io::Result<Socket<K>> {
+        either!(self, stream => port.associate(stream, key))
+    }
+
+    /// Associates it with a port of the raw layer.
+    pub fn associate_raw(self, port: &raw::Port, key: usize) -> io::Result<raw::Handle> {
+        match self {
+            Stream::System(stream) => {
+                stream.set_nonblocking(true)?;
+                port.associate(stream, key, raw::Kind::Stream)
+            }
+            Stream::Simulated(stream) => port.associate(stream, key, raw::Kind::Stream),
+        }
+    }
+}
+
+impl Read for &Stream {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        either!(self, stream => (&*stream).read(into))
+    }
+}
+
+impl Write for &Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        either!(self, stream => (&*stream).write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        (&*self).read(into)
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (&*self).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A listener that no port has, on whichever kernel.
+#[derive(Debug)]
+pub enum Listening {
+    System(TcpListener),
+    Simulated(simulated::Listener),
+}
+
+impl Listening {
+    pub fn on(driver: Driver) -> Self {
+        match driver {
+            Driver::Simulated => Listening::Simulated(kernel().listen()),
+            _ => Listening::System(TcpListener::bind("127.0.0.1:0").expect("a listener")),
+        }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        match self {
+            Listening::System(listener) => listener.local_addr(),
+            Listening::Simulated(listener) => listener.local_addr(),
+        }
+        .expect("an address")
+    }
+
+    pub fn accept(&self) -> (Stream, SocketAddr) {
+        match self {
+            Listening::System(listener) => {
+                let (stream, peer) = listener.accept().expect("a connection");
+                (Stream::System(stream), peer)
+            }
+            Listening::Simulated(listener) => {
+                let (stream, peer) = listener.accept().expect("a connection");
+                (Stream::Simulated(stream), peer)
+            }
+        }
+    }
 }
 
 /// Two connected streams.
-pub fn streams() -> (TcpStream, TcpStream) {
+pub fn streams(driver: Driver) -> (Stream, Stream) {
+    if driver == Driver::Simulated {
+        let (ours, mut peer) = kernel().streams();
+        peer.set_timeout(Some(GUARD));
+        return (Stream::Simulated(ours), Stream::Simulated(peer));
+    }
     let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
-    let peer = connect(listener.local_addr().expect("an address"));
+    let peer = connect(driver, listener.local_addr().expect("an address"));
     let (ours, _) = listener.accept().expect("a connection");
-    (ours, peer)
+    (Stream::System(ours), peer)
 }
 
-/// A peer that connects. What it waits for has a guard, too.
+/// A peer that connects.
 #[track_caller]
-pub fn connect(address: SocketAddr) -> TcpStream {
-    let peer = TcpStream::connect(address).expect("a connection");
+pub fn connect(driver: Driver, address: SocketAddr) -> Stream {
+    try_to_connect(driver, address).expect("a connection")
+}
+
+/// A peer that tries to connect.
+pub fn try_to_connect(driver: Driver, address: SocketAddr) -> io::Result<Stream> {
+    if driver == Driver::Simulated {
+        let mut peer = kernel().connect(address)?;
+        peer.set_timeout(Some(GUARD));
+        return Ok(Stream::Simulated(peer));
+    }
+    let peer = TcpStream::connect(address)?;
     peer.set_read_timeout(Some(GUARD)).expect("a time-out");
     peer.set_write_timeout(Some(GUARD)).expect("a time-out");
-    peer
+    Ok(Stream::System(peer))
+}
+
+/// On which driver a port is.
+pub fn driver_of<K>(port: &CompletionPort<K>) -> Driver {
+    let name = port.driver().name;
+    let driver = Driver::ALL.into_iter().find(|driver| driver.name() == name);
+    driver.expect("one of them")
+}
+
+/// A listener on the port, with an address of its own.
+#[track_caller]
+pub fn listen<K: Key>(port: &CompletionPort<K>, key: K) -> Listener<K> {
+    let listener = match driver_of(port) {
+        Driver::Simulated => port.associate(kernel().listen(), key),
+        _ => port.associate(TcpListener::bind("127.0.0.1:0").expect("a listener"), key),
+    };
+    listener.expect("an association")
+}
+
+/// A datagram socket on the port, and its address.
+#[track_caller]
+pub fn datagrams<K: Key>(port: &CompletionPort<K>, key: K) -> (DatagramSocket<K>, SocketAddr) {
+    let socket = match driver_of(port) {
+        Driver::Simulated => port.associate(kernel().datagrams(), key),
+        _ => port.associate(UdpSocket::bind("127.0.0.1:0").expect("a socket"), key),
+    };
+    let socket = socket.expect("an association");
+    let address = socket.local_addr().expect("an address");
+    (socket, address)
+}
+
+/// A new file with this content, on whichever kernel; to be read and written. The system has it under no name.
+pub fn file(driver: Driver, content: &[u8]) -> Descriptor {
+    if driver == Driver::Simulated {
+        return kernel().file(content).into();
+    }
+    let mut file = tempfile::tempfile().expect("a file");
+    file.write_all(content).expect("a write");
+    file.into()
+}
+
+/// A file on the port with this content.
+#[track_caller]
+pub fn file_on<K: Key>(port: &CompletionPort<K>, content: &[u8], key: K) -> File<K> {
+    let file = match driver_of(port) {
+        Driver::Simulated => port.associate(kernel().file(content), key),
+        _ => {
+            let mut file = tempfile::tempfile().expect("a file");
+            file.write_all(content).expect("a write");
+            port.associate(file, key)
+        }
+    };
+    file.expect("an association")
 }
 
 /// A socket on the port, and its peer.
-pub fn pair<K: Key>(port: &CompletionPort<K>, key: K) -> (Socket<K>, TcpStream) {
-    let (ours, peer) = streams();
-    (port.associate(ours, key).expect("an association"), peer)
+pub fn pair<K: Key>(port: &CompletionPort<K>, key: K) -> (Socket<K>, Stream) {
+    let (ours, peer) = streams(driver_of(port));
+    (ours.associate(port, key).expect("an association"), peer)
 }
 
 /// A pair with so little room between its ends that a send of [`BIG`] bytes needs the peer to read.
-pub fn narrow_pair<K: Key>(port: &CompletionPort<K>, key: K) -> (Socket<K>, TcpStream) {
-    let (ours, peer) = streams();
-    SockRef::from(&ours)
-        .set_send_buffer_size(32 << 10)
-        .expect("a size");
-    SockRef::from(&peer)
-        .set_recv_buffer_size(32 << 10)
-        .expect("a size");
-    (port.associate(ours, key).expect("an association"), peer)
+pub fn narrow_pair<K: Key>(port: &CompletionPort<K>, key: K) -> (Socket<K>, Stream) {
+    let (ours, peer) = streams(driver_of(port));
+    ours.make_narrow();
+    peer.make_narrow();
+    (ours.associate(port, key).expect("an association"), peer)
 }
 
 /// Resets the connection, as a peer does that crashes.
-pub fn reset(peer: TcpStream) {
-    SockRef::from(&peer)
-        .set_linger(Some(Duration::ZERO))
-        .expect("an option");
+pub fn reset(peer: Stream) {
+    match peer {
+        Stream::System(peer) => {
+            let socket = SockRef::from(&peer);
+            let at_once = Some(Duration::ZERO);
+            socket.set_linger(at_once).expect("an option");
+        }
+        Stream::Simulated(peer) => peer.reset(),
+    }
 }
 
 /// Waits until the reset of a peer has arrived, without an operation that would notice it.
@@ -268,6 +523,7 @@ pub struct Crew<K> {
     port: CompletionPort<K>,
     threads: Vec<Option<Member<K>>>,
     reports: Receiver<(usize, Wait<K>)>,
+    close: fn(&CompletionPort<K>),
 }
 
 struct Member<K> {
@@ -302,6 +558,7 @@ impl<K: Key> Crew<K> {
             port: port.clone(),
             threads: (0..count).map(member).collect(),
             reports,
+            close: |port| drop(port.close()),
         }
     }
 
@@ -377,6 +634,13 @@ impl<K: Key> Crew<K> {
             .expect("a thread that has not ended");
         drop(member.orders);
         member.thread.join().expect("the thread ends well");
+    }
+}
+
+impl<K> Drop for Crew<K> {
+    /// Those that still wait are not left behind.
+    fn drop(&mut self) {
+        (self.close)(&self.port);
     }
 }
 

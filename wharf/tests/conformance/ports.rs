@@ -2,7 +2,6 @@
 
 use std::{
     io::Write,
-    net::TcpListener,
     sync::{
         Arc, Barrier,
         atomic::{AtomicUsize, Ordering},
@@ -13,11 +12,11 @@ use std::{
 };
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
-use wharf::{Buffer, CompletionPort, Done, DriverChoice, Wait, Workers};
+use wharf::{Buffer, CompletionPort, Done, Wait, Workers};
 
 use crate::harness::*;
 
-pub fn s01_concurrency_0_is_the_processors_that_may_be_used(driver: DriverChoice) {
+pub fn s01_concurrency_0_is_the_processors_that_may_be_used(driver: Driver) {
     assert_eq!(port::<()>(driver, 5).concurrency(), 5);
     let processors = thread::available_parallelism().expect("a number").get();
     assert_eq!(port::<()>(driver, 0).concurrency(), processors);
@@ -31,7 +30,7 @@ pub fn s01_concurrency_0_is_the_processors_that_may_be_used(driver: DriverChoice
     assert_eq!(port::<()>(driver, 0).concurrency(), 1);
 }
 
-pub fn s01_the_driver_is_the_one_that_was_asked_for(driver: DriverChoice) {
+pub fn s01_the_driver_is_the_one_that_was_asked_for(driver: Driver) {
     let port = port::<()>(driver, 1);
     let name = format!("{driver:?}").to_lowercase();
     assert_eq!(
@@ -40,7 +39,7 @@ pub fn s01_the_driver_is_the_one_that_was_asked_for(driver: DriverChoice) {
     );
 }
 
-pub fn s02_a_handle_keeps_its_port_and_its_key_until_it_is_closed(driver: DriverChoice) {
+pub fn s02_a_handle_keeps_its_port_and_its_key_until_it_is_closed(driver: Driver) {
     let (port, other) = (port(driver, 1), port::<&str>(driver, 1));
     let (socket, mut peer) = pair(&port, "the key");
     assert_eq!(socket.key(), &"the key");
@@ -59,14 +58,11 @@ pub fn s02_a_handle_keeps_its_port_and_its_key_until_it_is_closed(driver: Driver
     expect_nothing(&other);
 }
 
-pub fn s04_an_accept_has_the_listeners_key_and_the_new_socket_its_own(driver: DriverChoice) {
+pub fn s04_an_accept_has_the_listeners_key_and_the_new_socket_its_own(driver: Driver) {
     let port = port(driver, 1);
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
-    let listener = port
-        .associate(listener, "listener")
-        .expect("an association");
+    let listener = listen(&port, "listener");
     listener.accept().expect("a start");
-    let mut peer = connect(listener.local_addr());
+    let mut peer = connect(driver, listener.local_addr());
 
     let completion = next(&port);
     assert_eq!(completion.key, "listener");
@@ -87,7 +83,7 @@ pub fn s04_an_accept_has_the_listeners_key_and_the_new_socket_its_own(driver: Dr
     assert_eq!(next(&port).key, "client");
 }
 
-pub fn s05_packets_leave_in_the_order_in_which_a_thread_posts_them(driver: DriverChoice) {
+pub fn s05_packets_leave_in_the_order_in_which_a_thread_posts_them(driver: Driver) {
     let port = port(driver, 1);
     // All there before the first is taken, and more than any internal batch.
     for number in 0..1000_u32 {
@@ -115,7 +111,7 @@ pub fn s05_packets_leave_in_the_order_in_which_a_thread_posts_them(driver: Drive
     }
 }
 
-pub fn s06_waiting_threads_are_released_last_in_first_out(driver: DriverChoice) {
+pub fn s06_waiting_threads_are_released_last_in_first_out(driver: Driver) {
     // Where one may run, and where all of them may: the port may keep them in different places.
     for concurrency in [1, 2, 4] {
         let port = port(driver, concurrency);
@@ -136,7 +132,7 @@ pub fn s06_waiting_threads_are_released_last_in_first_out(driver: DriverChoice) 
 }
 
 pub fn s06_s08_a_thread_that_comes_late_takes_what_is_queued_before_a_parked_one_is_woken(
-    driver: DriverChoice,
+    driver: Driver,
 ) {
     let port = port(driver, 1);
     let crew = Crew::new(&port, 3);
@@ -157,7 +153,7 @@ pub fn s06_s08_a_thread_that_comes_late_takes_what_is_queued_before_a_parked_one
     assert_eq!((port.counts().running, port.counts().parked), (1, 1));
 }
 
-pub fn s07_a_packet_stays_queued_while_as_many_run_as_may(driver: DriverChoice) {
+pub fn s07_a_packet_stays_queued_while_as_many_run_as_may(driver: Driver) {
     for concurrency in [1, 2] {
         let port = port(driver, concurrency);
         let crew = Crew::new(&port, concurrency + 2);
@@ -188,7 +184,7 @@ pub fn s07_a_packet_stays_queued_while_as_many_run_as_may(driver: DriverChoice) 
     }
 }
 
-pub fn s07_never_more_run_than_the_concurrency(driver: DriverChoice) {
+pub fn s07_never_more_run_than_the_concurrency(driver: Driver) {
     const PACKETS: usize = 4000;
     for concurrency in [1, 2] {
         let port = port(driver, concurrency);
@@ -221,7 +217,7 @@ pub fn s07_never_more_run_than_the_concurrency(driver: DriverChoice) {
     }
 }
 
-pub fn s07_the_gate_holds_over_a_million_packets(driver: DriverChoice) {
+pub fn s07_the_gate_holds_over_a_million_packets(driver: Driver) {
     const PACKETS: usize = 1_000_000;
     const CONCURRENCY: usize = 2;
     let port = port(driver, CONCURRENCY);
@@ -243,7 +239,7 @@ pub fn s07_the_gate_holds_over_a_million_packets(driver: DriverChoice) {
     workers.expect("workers").join();
 }
 
-pub fn s07_a_released_waiter_runs_beside_one_that_runs_already(driver: DriverChoice) {
+pub fn s07_a_released_waiter_runs_beside_one_that_runs_already(driver: Driver) {
     let port = port(driver, 2);
     let crew = Crew::new(&port, 2);
     let (socket, mut peer) = pair(&port, "data");
@@ -257,7 +253,7 @@ pub fn s07_a_released_waiter_runs_beside_one_that_runs_already(driver: DriverCho
     assert_eq!(crew.released(&"data"), 1 - first);
 }
 
-pub fn s07_a_busy_thread_holds_back_no_other_sockets_data(driver: DriverChoice) {
+pub fn s07_a_busy_thread_holds_back_no_other_sockets_data(driver: Driver) {
     const SOCKETS: usize = 8;
     let port = port(driver, 2);
     let crew = Crew::new(&port, 2);
@@ -278,7 +274,7 @@ pub fn s07_a_busy_thread_holds_back_no_other_sockets_data(driver: DriverChoice) 
     assert!(keys.into_iter().eq(0..SOCKETS));
 }
 
-pub fn s07_no_packet_is_left_beside_a_thread_that_waits(driver: DriverChoice) {
+pub fn s07_no_packet_is_left_beside_a_thread_that_waits(driver: Driver) {
     const ROUNDS: u64 = 500;
     let port = port(driver, 2);
     let (done, served) = mpsc::channel();
@@ -316,7 +312,7 @@ pub fn s07_no_packet_is_left_beside_a_thread_that_waits(driver: DriverChoice) {
     workers.expect("workers").join();
 }
 
-pub fn s07_posts_that_never_end_do_not_hold_data_back(driver: DriverChoice) {
+pub fn s07_posts_that_never_end_do_not_hold_data_back(driver: Driver) {
     let port = port(driver, 1);
     let (socket, mut peer) = pair(&port, "data");
     for _ in 0..10 {
@@ -336,7 +332,7 @@ pub fn s07_posts_that_never_end_do_not_hold_data_back(driver: DriverChoice) {
     }
 }
 
-pub fn s10_a_thread_that_exits_gives_its_place_back(driver: DriverChoice) {
+pub fn s10_a_thread_that_exits_gives_its_place_back(driver: Driver) {
     let port = port(driver, 1);
     let mut crew = Crew::new(&port, 2);
     crew.park(0);
@@ -352,7 +348,7 @@ pub fn s10_a_thread_that_exits_gives_its_place_back(driver: DriverChoice) {
     assert_eq!(port.counts().running, 0);
 }
 
-pub fn s10_a_thread_that_waits_on_another_port_gives_its_place_back(driver: DriverChoice) {
+pub fn s10_a_thread_that_waits_on_another_port_gives_its_place_back(driver: Driver) {
     let (port, other): (_, CompletionPort<&str>) = (port(driver, 1), port(driver, 1));
     let crew = Crew::new(&port, 2);
     crew.park(0);
@@ -370,9 +366,7 @@ pub fn s10_a_thread_that_waits_on_another_port_gives_its_place_back(driver: Driv
     assert_eq!((port.counts().running, other.counts().running), (1, 1));
 }
 
-pub fn s10_a_thread_that_waits_is_released_for_sockets_when_the_runner_leaves(
-    driver: DriverChoice,
-) {
+pub fn s10_a_thread_that_waits_is_released_for_sockets_when_the_runner_leaves(driver: Driver) {
     // The place that is given back may be the one from which the kernel is watched: data, not a post, comes next.
     let port = port(driver, 1);
     let mut crew = Crew::new(&port, 2);
@@ -387,9 +381,7 @@ pub fn s10_a_thread_that_waits_is_released_for_sockets_when_the_runner_leaves(
     assert_eq!(crew.released(&"data"), 1);
 }
 
-pub fn s07_a_thread_that_waits_already_sees_the_first_socket_and_the_first_timer(
-    driver: DriverChoice,
-) {
+pub fn s07_a_thread_that_waits_already_sees_the_first_socket_and_the_first_timer(driver: Driver) {
     // A port may keep its threads elsewhere for as long as it has nothing to watch.
     for concurrency in [1, 2] {
         let with_socket = port(driver, concurrency);

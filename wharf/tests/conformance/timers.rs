@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use wharf::{Done, DriverChoice};
+use wharf::Done;
 
 use crate::harness::*;
 
@@ -14,7 +14,7 @@ const fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-pub fn s37_timers_complete_in_deadline_order_and_never_early(driver: DriverChoice) {
+pub fn s37_timers_complete_in_deadline_order_and_never_early(driver: Driver) {
     let port = port(driver, 1);
     let start = Instant::now();
     // Set in another order than that in which they are due; each earlier one has to be noticed.
@@ -41,7 +41,7 @@ pub fn s37_timers_complete_in_deadline_order_and_never_early(driver: DriverChoic
     expect_nothing(&port);
 }
 
-pub fn s37_a_delay_is_never_shorter_than_asked(driver: DriverChoice) {
+pub fn s37_a_delay_is_never_shorter_than_asked(driver: Driver) {
     let port = port(driver, 1);
     for micros in [0, 1, 400, 999, 1001, 2500] {
         let delay = Duration::from_micros(micros);
@@ -60,7 +60,7 @@ pub fn s37_a_delay_is_never_shorter_than_asked(driver: DriverChoice) {
     drop(next(&port));
 }
 
-pub fn s37_a_timer_releases_whoever_waits(driver: DriverChoice) {
+pub fn s37_a_timer_releases_whoever_waits(driver: Driver) {
     for concurrency in [1, 3] {
         let port = port(driver, concurrency);
         let crew = Crew::new(&port, 3);
@@ -76,7 +76,7 @@ pub fn s37_a_timer_releases_whoever_waits(driver: DriverChoice) {
     }
 }
 
-pub fn s37_a_cancelled_timer_completes_once_and_at_once(driver: DriverChoice) {
+pub fn s37_a_cancelled_timer_completes_once_and_at_once(driver: Driver) {
     let port = port(driver, 1);
     let long = port.timer(GUARD * 10, "long").expect("a timer");
     let short = port.timer(millis(5), "short").expect("a timer");
@@ -103,7 +103,7 @@ pub fn s37_a_cancelled_timer_completes_once_and_at_once(driver: DriverChoice) {
     expect_nothing(&port);
 }
 
-pub fn s37_a_timer_that_has_fired_is_not_found_though_nobody_took_it(driver: DriverChoice) {
+pub fn s37_a_timer_that_has_fired_is_not_found_though_nobody_took_it(driver: Driver) {
     let port = port(driver, 1);
     port.timer(Duration::ZERO, "first").expect("a timer");
     let second = port.timer(Duration::ZERO, "second").expect("a timer");
@@ -117,7 +117,7 @@ pub fn s37_a_timer_that_has_fired_is_not_found_though_nobody_took_it(driver: Dri
     assert!(completion.result.is_ok() && completion.key == "second");
 }
 
-pub fn s37_a_very_long_timer_does_not_overflow(driver: DriverChoice) {
+pub fn s37_a_very_long_timer_does_not_overflow(driver: Driver) {
     let port = port(driver, 1);
     let year = Duration::from_secs(365 * 24 * 60 * 60);
     for delay in [Duration::MAX, year * 1000, year] {
@@ -131,7 +131,7 @@ pub fn s37_a_very_long_timer_does_not_overflow(driver: DriverChoice) {
     assert_eq!(port.close().len(), 3);
 }
 
-pub fn s37_ten_thousand_at_one_instant_all_fire(driver: DriverChoice) {
+pub fn s37_ten_thousand_at_one_instant_all_fire(driver: Driver) {
     const COUNT: usize = 10_000;
     let port = port(driver, 1);
     let deadline = Instant::now() + millis(50);
@@ -148,7 +148,7 @@ pub fn s37_ten_thousand_at_one_instant_all_fire(driver: DriverChoice) {
     expect_nothing(&port);
 }
 
-pub fn s37_a_queue_that_is_never_empty_does_not_put_a_timer_off(driver: DriverChoice) {
+pub fn s37_a_queue_that_is_never_empty_does_not_put_a_timer_off(driver: Driver) {
     let port = port(driver, 1);
     (0..10).for_each(|_| port.post("post", 0).expect("a post"));
     port.timer(millis(5), "timer").expect("a timer");

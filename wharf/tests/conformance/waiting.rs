@@ -2,18 +2,18 @@
 
 use std::{
     io::{ErrorKind, Read, Write},
-    net::{Shutdown, SocketAddr, TcpListener},
+    net::SocketAddr,
     sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use wharf::{Buffer, Completion, CompletionPort, Done, DriverChoice, Many, Payload, Pool, Wait};
+use wharf::{Buffer, Completion, CompletionPort, Done, Many, Payload, Pool, Wait};
 
 use crate::harness::*;
 
-pub fn s11_success_brings_the_bytes_the_key_and_the_operation(driver: DriverChoice) {
+pub fn s11_success_brings_the_bytes_the_key_and_the_operation(driver: Driver) {
     let port = port(driver, 1);
     let (socket, mut peer) = pair(&port, "key");
     let receive = socket.receive(Buffer::with_capacity(64)).expect("a start");
@@ -35,7 +35,7 @@ pub fn s11_success_brings_the_bytes_the_key_and_the_operation(driver: DriverChoi
     assert_ne!(receive, send);
 }
 
-pub fn s12_a_time_out_is_an_answer_of_its_own_and_never_early(driver: DriverChoice) {
+pub fn s12_a_time_out_is_an_answer_of_its_own_and_never_early(driver: Driver) {
     let port = port::<()>(driver, 1);
     let crew = Crew::new(&port, 1);
     let timed = |timeout: Duration| {
@@ -59,7 +59,7 @@ pub fn s12_a_time_out_is_an_answer_of_its_own_and_never_early(driver: DriverChoi
     assert_eq!(port.counts().parked, 1, "a wait that timed out is over");
 }
 
-pub fn s12_zero_polls(driver: DriverChoice) {
+pub fn s12_zero_polls(driver: Driver) {
     let port = port(driver, 1);
     assert!(matches!(port.wait(Duration::ZERO), Ok(Wait::TimedOut)));
     port.post("post", 0).expect("a post");
@@ -80,7 +80,7 @@ pub fn s12_zero_polls(driver: DriverChoice) {
     );
 }
 
-pub fn s12_no_time_out_waits_until_something_comes(driver: DriverChoice) {
+pub fn s12_no_time_out_waits_until_something_comes(driver: Driver) {
     let port = port(driver, 1);
     let crew = Crew::new(&port, 1);
     crew.park(0);
@@ -89,7 +89,7 @@ pub fn s12_no_time_out_waits_until_something_comes(driver: DriverChoice) {
     assert_eq!(crew.released(&"post"), 0);
 }
 
-pub fn s12_a_very_long_time_out_does_not_overflow(driver: DriverChoice) {
+pub fn s12_a_very_long_time_out_does_not_overflow(driver: Driver) {
     let port = port(driver, 1);
     let waiters = [0, 1].map(|_| {
         let port = port.clone();
@@ -103,7 +103,7 @@ pub fn s12_a_very_long_time_out_does_not_overflow(driver: DriverChoice) {
     }
 }
 
-pub fn s12_events_that_complete_nothing_do_not_end_a_wait(driver: DriverChoice) {
+pub fn s12_events_that_complete_nothing_do_not_end_a_wait(driver: Driver) {
     let port = port(driver, 1);
     let (socket, mut peer) = pair(&port, ());
     let (start, timeout) = (Instant::now(), 3 * QUIET);
@@ -118,7 +118,7 @@ pub fn s12_events_that_complete_nothing_do_not_end_a_wait(driver: DriverChoice) 
     drop((writer.join().expect("it ends well"), socket));
 }
 
-pub fn s13_a_failure_brings_key_operation_error_and_the_bytes_that_did_move(driver: DriverChoice) {
+pub fn s13_a_failure_brings_key_operation_error_and_the_bytes_that_did_move(driver: Driver) {
     let port = port(driver, 1);
     let (socket, mut peer) = narrow_pair(&port, "key");
     let send = socket.send(pattern(BIG)).expect("a start");
@@ -140,7 +140,7 @@ pub fn s13_a_failure_brings_key_operation_error_and_the_bytes_that_did_move(driv
     assert_eq!(socket.unsent(), 0, "nothing of it waits any more");
 }
 
-pub fn s14_closing_releases_every_waiter_and_answers_every_later_wait(driver: DriverChoice) {
+pub fn s14_closing_releases_every_waiter_and_answers_every_later_wait(driver: Driver) {
     for concurrency in [1, 3] {
         let port = port::<()>(driver, concurrency);
         let crew = Crew::new(&port, 3);
@@ -164,7 +164,7 @@ pub fn s14_closing_releases_every_waiter_and_answers_every_later_wait(driver: Dr
     }
 }
 
-pub fn s15_a_wait_for_many_takes_up_to_so_many_in_queue_order(driver: DriverChoice) {
+pub fn s15_a_wait_for_many_takes_up_to_so_many_in_queue_order(driver: Driver) {
     let port = port(driver, 1);
     (0..10).for_each(|number| port.post(number, 0).expect("a post"));
     let mut taken = Vec::new();
@@ -192,7 +192,7 @@ pub fn s15_a_wait_for_many_takes_up_to_so_many_in_queue_order(driver: DriverChoi
     assert_eq!(taken.len(), 10);
 }
 
-pub fn s15_a_wait_for_many_waits_for_at_least_one(driver: DriverChoice) {
+pub fn s15_a_wait_for_many_waits_for_at_least_one(driver: Driver) {
     let port = port(driver, 1);
     let waiter = {
         let port: CompletionPort<&str> = port.clone();
@@ -207,7 +207,7 @@ pub fn s15_a_wait_for_many_waits_for_at_least_one(driver: DriverChoice) {
     assert_eq!(waiter.join().expect("it ends well"), (Many::Packets(1), 1));
 }
 
-pub fn s15_failed_ones_among_many_are_marked_each_by_itself(driver: DriverChoice) {
+pub fn s15_failed_ones_among_many_are_marked_each_by_itself(driver: Driver) {
     let port = port(driver, 1);
     let (socket, _peer) = pair(&port, "socket");
     port.post("before", 1).expect("a post");
@@ -230,7 +230,7 @@ pub fn s15_failed_ones_among_many_are_marked_each_by_itself(driver: DriverChoice
     assert!(taken[1].is_cancelled());
 }
 
-pub fn s15_a_wait_for_none_is_an_error(driver: DriverChoice) {
+pub fn s15_a_wait_for_none_is_an_error(driver: Driver) {
     let port = port(driver, 1);
     port.post((), 0).expect("a post");
     let error = port
@@ -240,7 +240,7 @@ pub fn s15_a_wait_for_none_is_an_error(driver: DriverChoice) {
     drop(next(&port));
 }
 
-pub fn s16_a_posted_packet_carries_what_was_posted(driver: DriverChoice) {
+pub fn s16_a_posted_packet_carries_what_was_posted(driver: Driver) {
     let port = port(driver, 1);
     for bytes in [0, 1, usize::MAX] {
         let key = Arc::new([7_u8; 1000]);
@@ -258,7 +258,7 @@ pub fn s16_a_posted_packet_carries_what_was_posted(driver: DriverChoice) {
     }
 }
 
-pub fn s17_what_succeeds_at_once_still_completes_through_the_port_and_once(driver: DriverChoice) {
+pub fn s17_what_succeeds_at_once_still_completes_through_the_port_and_once(driver: Driver) {
     let port = port(driver, 1);
     let (socket, mut peer) = pair(&port, ());
     let send = socket.send(&b"ahoy"[..]).expect("a start");
@@ -274,7 +274,7 @@ pub fn s17_what_succeeds_at_once_still_completes_through_the_port_and_once(drive
     expect_nothing(&port);
 }
 
-pub fn s17_a_quiet_send_gives_no_packet_when_it_succeeds(driver: DriverChoice) {
+pub fn s17_a_quiet_send_gives_no_packet_when_it_succeeds(driver: Driver) {
     let port = port(driver, 1);
     let (socket, mut peer) = narrow_pair(&port, ());
     // At once, and after having waited for the peer; each followed by one that is not quiet.
@@ -297,7 +297,7 @@ pub fn s17_a_quiet_send_gives_no_packet_when_it_succeeds(driver: DriverChoice) {
     }
 }
 
-pub fn s17_a_quiet_send_gives_its_packet_when_it_fails(driver: DriverChoice) {
+pub fn s17_a_quiet_send_gives_its_packet_when_it_fails(driver: Driver) {
     let port = port(driver, 1);
     let (socket, peer) = narrow_pair(&port, "key");
     let send = socket.send_quietly(pattern(BIG)).expect("a start");
@@ -343,25 +343,22 @@ fn refuses_all(socket: &wharf::Socket<&'static str>) {
     socket.shutdown().expect_err("a refusal");
 }
 
-pub fn s18_what_is_refused_at_the_start_gives_no_packet(driver: DriverChoice) {
+pub fn s18_what_is_refused_at_the_start_gives_no_packet(driver: Driver) {
     let port = port(driver, 1);
     let (socket, _peer) = pair(&port, "closed");
     socket.close();
     refuses_all(&socket);
     expect_nothing(&port);
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
-    let listener = port
-        .associate(listener, "listener")
-        .expect("an association");
+    let listener = listen(&port, "listener");
     assert!(listener.close());
     listener.accept().expect_err("a refusal");
     expect_nothing(&port);
 }
 
-pub fn s18_a_closed_port_refuses_everything(driver: DriverChoice) {
+pub fn s18_a_closed_port_refuses_everything(driver: Driver) {
     let port = port(driver, 1);
     let (socket, _peer) = pair(&port, "socket");
-    let (ours, mut peer) = streams();
+    let (ours, mut peer) = streams(driver);
     assert!(port.close().is_empty());
     refuses_all(&socket);
     let refused = port.post("posted", 3).expect_err("a refusal");
@@ -369,7 +366,7 @@ pub fn s18_a_closed_port_refuses_everything(driver: DriverChoice) {
     port.timer(Duration::ZERO, "timer").expect_err("a refusal");
     let address: SocketAddr = ([127, 0, 0, 1], 9).into();
     port.connect(address, "connect").expect_err("a refusal");
-    port.associate(ours, "late").expect_err("a refusal");
+    ours.associate(&port, "late").expect_err("a refusal");
     assert_eq!(
         peer.read(&mut [0; 1]).expect("the end"),
         0,
@@ -378,8 +375,8 @@ pub fn s18_a_closed_port_refuses_everything(driver: DriverChoice) {
     assert!(matches!(port.wait(GUARD), Ok(Wait::Closed)));
 }
 
-pub fn s18_no_more_is_under_way_than_the_port_takes(driver: DriverChoice) {
-    let builder = CompletionPort::builder().driver(driver).operations_max(2);
+pub fn s18_no_more_is_under_way_than_the_port_takes(driver: Driver) {
+    let builder = driver.builder().operations_max(2);
     let port = builder.build::<&str>().expect("a port");
     let (socket, _peer) = pair(&port, "socket");
     let receive = socket.receive(Buffer::with_capacity(8)).expect("a start");
@@ -406,10 +403,10 @@ pub fn s18_no_more_is_under_way_than_the_port_takes(driver: DriverChoice) {
     expect_nothing(&port);
 }
 
-pub fn s18_a_send_is_refused_on_a_side_that_is_shut_down(driver: DriverChoice) {
+pub fn s18_a_send_is_refused_on_a_side_that_is_shut_down(driver: Driver) {
     let port = port(driver, 1);
     let (socket, peer) = pair(&port, ());
-    peer.shutdown(Shutdown::Write).expect("a shutdown");
+    peer.shutdown();
     let shutdown = socket.shutdown().expect("a start");
     assert_eq!(next(&port).operation, shutdown);
     let refused = socket.send(&b"ahoy"[..]).expect_err("a refusal");

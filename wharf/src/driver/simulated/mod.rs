@@ -173,7 +173,7 @@ impl Driver for Simulated {
     }
 
     fn stream_for(&self, _peer: SocketAddr, local: Option<SocketAddr>) -> io::Result<Descriptor> {
-        let number = self.kernel.with(|state| state.unconnected_from(local));
+        let number = self.kernel.with(|state| state.unconnected_from(local))?;
         Ok(self.kernel.opened(number).into())
     }
 

@@ -160,14 +160,15 @@ impl State {
     }
 
     /// An unconnected stream from this address, or any.
-    pub(super) fn unconnected_from(&mut self, local: Option<SocketAddr>) -> i32 {
+    pub(super) fn unconnected_from(&mut self, local: Option<SocketAddr>) -> Result<i32> {
         let fresh = self.fresh_address();
         let local = match local {
+            Some(local) if !local.ip().is_loopback() => return Err(Errno::ADDRNOTAVAIL),
             Some(local) if local.port() > 0 => local,
             Some(local) => SocketAddr::new(local.ip(), fresh.port()),
             None => fresh,
         };
-        self.unconnected(local)
+        Ok(self.unconnected(local))
     }
 
     fn join(&mut self, near: i32, far: i32) {

@@ -122,7 +122,7 @@ impl Kernel {
     /// # Errors
     /// As connect(2).
     pub fn connect(&self, to: SocketAddr) -> io::Result<Stream> {
-        let number = self.with(|state| state.unconnected_from(None));
+        let number = self.with(|state| state.unconnected_from(None))?;
         let stream = self.stream(number);
         stream
             .opened
@@ -204,7 +204,7 @@ impl Stream {
     }
 }
 
-impl Read for Stream {
+impl Read for &Stream {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let bytes = self.opened.wait(self.timeout, |state| {
             state.receive(self.opened.number, into.len(), false)
@@ -214,10 +214,26 @@ impl Read for Stream {
     }
 }
 
-impl Write for Stream {
+impl Write for &Stream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.opened
             .wait(self.timeout, |state| state.send(self.opened.number, bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        (&*self).read(into)
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (&*self).write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
