@@ -27,6 +27,9 @@ mod driver;
 mod fs;
 mod net;
 mod operation;
+#[cfg(shuttle)]
+#[doc(hidden)]
+pub mod planted;
 mod port;
 #[allow(unsafe_code)] // It is the unsafe layer.
 pub mod raw;

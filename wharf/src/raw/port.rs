@@ -12,6 +12,9 @@ use std::{
 
 use rustix::io::Errno;
 
+#[cfg(shuttle)]
+use crate::planted;
+
 use super::{
     Completed, Descriptor, Direction, Handle, Kind, Overlapped, Packet, Queued, Ready, Request,
     Status, closed,
@@ -966,6 +969,10 @@ impl Port {
 
     /// Carries out a release, under no lock.
     pub(super) fn release(&self, release: Release) {
+        #[cfg(shuttle)]
+        if !matches!(release, Release::Nobody) && planted::strikes(planted::Bug::LostWakeUp) {
+            return;
+        }
         match release {
             Release::Nobody => {}
             Release::Watching => self.driver.wake(),

@@ -281,6 +281,9 @@ impl<S: Source> Records<S> {
         start: impl FnOnce(NonNull<Overlapped>) -> io::Result<T>,
     ) -> Result<T, (io::Error, Cargo<S>)> {
         let idle = self.idle.lock().pop();
+        // Where an operation may end twice, its record is to be known by it still.
+        #[cfg(shuttle)]
+        let idle = idle.filter(|_| !crate::planted::is_any());
         let mut overlapped = Overlapped::new(0, request);
         overlapped.quiet = quiet.then_some(Record::<S>::finish_quietly as _);
         let record = match idle {
@@ -367,6 +370,11 @@ impl<S: Source> Record<S> {
     /// # Safety
     /// `operation` is a leaked `Record<S>`, and nobody else's.
     unsafe fn own(operation: NonNull<Overlapped>) -> Box<Self> {
+        #[cfg(shuttle)]
+        // SAFETY: passed on to the caller; one that has ended before is kept for the next operation.
+        let is_in_use = unsafe { operation.cast::<Self>().as_ref() }.cargo.is_some();
+        #[cfg(shuttle)]
+        assert!(is_in_use, "an operation ends once");
         // SAFETY: passed on to the caller. A record starts with its operation (`repr(C)`), so the address is the
         // record's, and it was leaked from a box.
         unsafe { Box::from_raw(operation.cast().as_ptr()) }

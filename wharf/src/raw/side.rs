@@ -6,6 +6,9 @@
 
 use std::ptr::NonNull;
 
+#[cfg(shuttle)]
+use crate::planted;
+
 use super::overlapped::{Overlapped, Status};
 
 #[derive(Debug, Default)]
@@ -127,6 +130,8 @@ impl Side {
             // SAFETY: what stands in the line is valid, and is touched under the handle's lock only.
             let mut current = unsafe { previous.as_ref() }.next?;
             let in_transfer = self.busy && previous == tail;
+            #[cfg(shuttle)]
+            let in_transfer = in_transfer && !planted::strikes(planted::Bug::EarlyFree);
             {
                 // SAFETY: as above; the thread that transfers for the head reads its buffers and writes none of the
                 // fields used here.

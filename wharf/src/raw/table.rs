@@ -71,6 +71,8 @@ pub(super) struct Entry {
     pub sides: [Side; 2],
     /// A short read does not mean that nothing is left: the peer has ended, or urgent data came.
     pub read_on: bool,
+    /// A receive found the end while a send was in transfer, which may have been told that there is none.
+    pub end_in_doubt: bool,
     /// The error that broke the connection, if it isn't 0: what follows is no orderly end.
     pub broken: i32,
     /// The number of the last operation.
@@ -95,6 +97,7 @@ impl Entry {
             key: 0,
             sides: [Side::default(), Side::default()],
             read_on: false,
+            end_in_doubt: false,
             broken: 0,
             sequence: 0,
             unsent: 0,

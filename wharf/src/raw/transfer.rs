@@ -9,6 +9,9 @@ use std::ptr::NonNull;
 
 use rustix::io::Errno;
 
+#[cfg(shuttle)]
+use crate::planted;
+
 use super::{
     Accepted, Completed, Direction, Handle, Overlapped, Port, Provider, Queued, Ready, Request,
     Status, table::Entry,
@@ -195,7 +198,11 @@ impl Port {
         } else {
             Vec::new()
         };
-        let again = entry.sides[ready.direction as usize].enqueue();
+        let in_doubt = ready.direction == Direction::Read && !ended && entry.end_in_doubt;
+        let again = !in_doubt && entry.sides[ready.direction as usize].enqueue();
+        let ends_doubt = ready.direction == Direction::Write
+            && std::mem::take(&mut entry.end_in_doubt)
+            && entry.sides[Direction::Read as usize].enqueue();
         if ended && entry.listener().is_some() {
             if overlapped.status == Status::Done {
                 self.depart(entry, ready.handle, operation);
@@ -210,6 +217,10 @@ impl Port {
             None => {}
             Some(End::Report(operation)) => {
                 results.packet(Queued::Operation(Completed(operation)));
+                #[cfg(shuttle)]
+                if planted::strikes(planted::Bug::DoubleCompletion) {
+                    results.packet(Queued::Operation(Completed(operation)));
+                }
             }
             Some(End::Quietly(operation, quiet)) => {
                 // SAFETY: the operation is out of its line and has ended: it is handed out, in the agreed way.
@@ -220,6 +231,12 @@ impl Port {
         failed.into_iter().for_each(|packet| results.packet(packet));
         if again {
             results.ready(ready);
+        }
+        if ends_doubt {
+            results.ready(Ready {
+                handle: ready.handle,
+                direction: Direction::Read,
+            });
         }
     }
 
@@ -318,7 +335,6 @@ impl Entry {
         call: Option<Call>,
         tick: u32,
     ) -> bool {
-        let read_on = self.read_on;
         let side = &mut self.sides[operation.direction() as usize];
         match outcome {
             Outcome::Untried => unreachable!("a driver tries every transfer"),
@@ -373,9 +389,14 @@ impl Entry {
                         self.fail(operation, self.broken);
                         return true;
                     }
+                    if count == 0 && self.sides[Direction::Write as usize].busy {
+                        // It may be about to be: whoever sends has not come back from the system.
+                        self.end_in_doubt = true;
+                        return false;
+                    }
                     // A short read means that nothing is left, unless the end or urgent data stands behind it.
-                    if 0 < count && count < offered && !read_on {
-                        side.exhausted(tick);
+                    if 0 < count && count < offered && !self.read_on {
+                        self.sides[Direction::Read as usize].exhausted(tick);
                     }
                     self.received += count as u64;
                     operation.transferred = count;

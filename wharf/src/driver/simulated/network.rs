@@ -467,8 +467,12 @@ impl State {
         }
     }
 
-    /// Has something show again that was there before, by and by.
+    /// Has something show again that was there before, by and by; or once it is there again.
     pub(super) fn show_again(&mut self, number: i32) {
+        let other = self.stream(number).ok().and_then(|stream| stream.other);
+        if let Some(far) = other.and_then(|other| self.stream(other).ok()) {
+            far.wanted = true;
+        }
         self.send_to(number, Arrival::Again);
     }
 

@@ -1,0 +1,169 @@
+//! The port on a kernel that misbehaves on purpose, with threads that run in any order: both as a seed says.
+//!
+//! A run is the same whenever its seed is. Each begins operations of every kind from several threads, on streams, listeners,
+//! datagram sockets and files, cancels, closes and posts, while the kernel delays, cuts short, refuses, interrupts and resets;
+//! the [`ledger`] sees to it that every operation ends once, that every byte is in its place and that all memory comes back.
+//! Then the faults stop, and everything must drain. A wake-up that was lost leaves no thread that could run, which is found at
+//! once.
+//!
+//! `ci/simulate.sh` runs this; it is empty in any other build. A failure prints the command that repeats it.
+#![cfg(shuttle)]
+
+mod ledger;
+mod schedule;
+mod world;
+
+use std::{
+    env,
+    panic::{AssertUnwindSafe, catch_unwind},
+    process::Command,
+    sync::atomic::{AtomicU64, Ordering},
+    thread,
+    time::Instant,
+};
+
+use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
+use wharf::planted::{Bug, plant};
+
+/// How many seeds are run, unless `WHARF_SEEDS` says otherwise.
+const SEEDS: u64 = 10_000;
+
+/// A run that takes more steps has threads that run for ever. The longest of 100,000 took a tenth of it.
+const STEPS_MAX: usize = 2_000_000;
+
+fn number(name: &str) -> Option<u64> {
+    let text = env::var(name).ok()?;
+    match text.parse() {
+        Ok(number) => Some(number),
+        Err(_) => panic!("{name}={text} is no number"),
+    }
+}
+
+/// Which seeds: from the first up to the last, without it.
+fn seeds() -> std::ops::Range<u64> {
+    match number("WHARF_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => {
+            let first = number("WHARF_FIRST_SEED").unwrap_or(0);
+            first..first + number("WHARF_SEEDS").unwrap_or(SEEDS)
+        }
+    }
+}
+
+/// Runs one seed. Panics if it breaks a promise.
+fn run(seed: u64, bug: Option<Bug>) {
+    let mut config = Config::new();
+    config.stack_size = 1 << 18;
+    config.max_steps = MaxSteps::FailAfter(STEPS_MAX);
+    config.failure_persistence = FailurePersistence::None;
+    config.silence_warnings = true;
+    plant(bug);
+    Runner::new(schedule::Seeded::new(seed), config).run(move || world::run(seed));
+    plant(None);
+}
+
+/// Runs these seeds, on both processors; says which failed first, if any did.
+fn first_failure(seeds: std::ops::Range<u64>, bug: Option<Bug>) -> Option<u64> {
+    let (next, failed) = (AtomicU64::new(seeds.start), AtomicU64::new(u64::MAX));
+    let threads = thread::available_parallelism().map_or(1, |count| count.get());
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while failed.load(Ordering::SeqCst) == u64::MAX {
+                    let seed = next.fetch_add(1, Ordering::SeqCst);
+                    if seed >= seeds.end {
+                        return;
+                    }
+                    if catch_unwind(AssertUnwindSafe(|| run(seed, bug))).is_err() {
+                        failed.fetch_min(seed, Ordering::SeqCst);
+                    }
+                }
+            });
+        }
+    });
+    Some(failed.into_inner()).filter(|seed| *seed != u64::MAX)
+}
+
+#[test]
+fn every_seed_keeps_the_promises() {
+    let (seeds, start) = (seeds(), Instant::now());
+    if let Some(seed) = first_failure(seeds.clone(), None) {
+        panic!("seed {seed} breaks a promise; to see it again: ci/simulate.sh --seed {seed}");
+    }
+    println!(
+        "seeds {} to {} keep the promises ({:.0?})",
+        seeds.start,
+        seeds.end - 1,
+        start.elapsed()
+    );
+}
+
+#[test]
+fn a_run_is_the_same_whenever_its_seed_is() {
+    let trace = |seed| {
+        run(seed, None);
+        world::last_trace()
+    };
+    for seed in 0..20 {
+        assert_eq!(trace(seed), trace(seed), "seed {seed}");
+    }
+}
+
+/// In the process that looks for a planted bug: which.
+const PLANTED: &str = "WHARF_PLANTED";
+
+/// Looks for a planted bug, in a process of its own: it may take that with it.
+fn is_found(bug: Bug) {
+    let name = format!("{bug:?}");
+    let output = Command::new(env::current_exe().expect("this program"))
+        .args([
+            "planted_bug_in_this_process",
+            "--exact",
+            "--ignored",
+            "--nocapture",
+        ])
+        .env(PLANTED, &name)
+        .output()
+        .expect("this program");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("looking for"), "it did not begin:\n{said}");
+    assert!(
+        !said.contains("no seed shows it"),
+        "none of {SEEDS} seeds finds {name}"
+    );
+    assert!(!output.status.success(), "it is found");
+    let found = said
+        .lines()
+        .find(|line| line.starts_with("found with seed"));
+    println!("{name}: {}", found.unwrap_or("found: it ended the process"));
+}
+
+#[test]
+#[ignore = "it is the other tests' child"]
+fn planted_bug_in_this_process() {
+    let Ok(name) = env::var(PLANTED) else { return };
+    let bugs = [Bug::LostWakeUp, Bug::DoubleCompletion, Bug::EarlyFree];
+    let bug = bugs.into_iter().find(|bug| format!("{bug:?}") == name);
+    let bug = bug.expect("one of them");
+    println!("looking for {bug:?}");
+    match first_failure(0..SEEDS, Some(bug)) {
+        Some(seed) => panic!("\nfound with seed {seed}"),
+        None => println!("no seed shows it"),
+    }
+}
+
+#[test]
+fn a_lost_wake_up_is_found() {
+    is_found(Bug::LostWakeUp);
+}
+
+#[test]
+fn a_double_completion_is_found() {
+    is_found(Bug::DoubleCompletion);
+}
+
+#[test]
+fn memory_that_is_freed_too_early_is_found() {
+    is_found(Bug::EarlyFree);
+}
