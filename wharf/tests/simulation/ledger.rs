@@ -3,7 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use shuttle::sync::{Condvar, Mutex};
-use wharf::{Completion, Done, OperationId, simulated::Kernel};
+use wharf::{Buffer, Completion, Done, OperationId, simulated::Kernel};
+
+/// How large the pool's buffers are, and no others.
+pub const POOLED: usize = 64;
 
 /// What an operation was to do.
 #[derive(Debug, Clone)]
@@ -107,8 +110,8 @@ impl Ledger {
         });
     }
 
-    /// A completion was handed out.
-    pub fn ends(&self, kernel: &Kernel, mut completion: Completion<u32>) {
+    /// A completion was handed out. Gives the buffer that it brought, if it brought one from the pool.
+    pub fn ends(&self, kernel: &Kernel, mut completion: Completion<u32>) -> Option<Buffer> {
         let id = completion.operation;
         let mut bytes = Vec::new();
         look_into(&mut completion, |memory, received| {
@@ -125,8 +128,11 @@ impl Ledger {
         };
         let number = completion.transferred;
         let is_post = matches!(completion.done, Done::Posted);
-        // Whatever goes with it goes before others are told.
-        drop(completion);
+        // What goes with it goes before others are told.
+        let buffer = match completion.done {
+            Done::Received { buffer, .. } if buffer.capacity() == POOLED => Some(buffer),
+            _ => None,
+        };
         self.with(|accounts| {
             accounts.trace.push(number as u64);
             if is_post {
@@ -141,6 +147,7 @@ impl Ledger {
             );
             operation.ending = Some(ending);
         });
+        buffer
     }
 
     pub fn peer_wrote(&self, socket: usize, bytes: &[u8]) {
