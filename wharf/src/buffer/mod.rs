@@ -87,8 +87,14 @@ impl Buffer {
     }
 }
 
+/// What memory holds that was given back, in a debug build: whoever touches it late is seen.
+const POISON: u8 = 0xDB;
+
 impl Drop for Buffer {
     fn drop(&mut self) {
+        if cfg!(debug_assertions) {
+            self.memory.fill(POISON);
+        }
         if let Some(lease) = self.lease.take() {
             lease.give_back(std::mem::take(&mut self.memory));
         }

@@ -208,7 +208,7 @@ pub(crate) trait Driver: Send + Sync + fmt::Debug {
     ///
     /// # Safety
     /// The descriptor is open.
-    unsafe fn watch(&self, descriptor: i32, token: u64) -> io::Result<()>;
+    unsafe fn watch(&self, descriptor: i32, token: u64) -> Result<(), Errno>;
 
     /// Waits for events, for `timeout` at most (`None`: for ever), and puts them into `events`, which it clears.
     fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()>;
@@ -242,6 +242,60 @@ pub(crate) trait Driver: Send + Sync + fmt::Debug {
 
     /// Lets go of whatever is kept for a slot, before its descriptor is closed.
     fn forget(&self, slot: u32);
+}
+
+/// An error of the system's, whole, with what to do about it.
+#[derive(Debug)]
+pub(crate) struct Advised {
+    what: &'static str,
+    error: io::Error,
+    remedy: &'static str,
+}
+
+impl fmt::Display for Advised {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Advised {
+            what,
+            error,
+            remedy,
+        } = self;
+        write!(formatter, "{what} ({error}): {remedy}")
+    }
+}
+
+impl std::error::Error for Advised {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+impl From<Advised> for io::Error {
+    fn from(advised: Advised) -> Self {
+        io::Error::new(advised.error.kind(), advised)
+    }
+}
+
+/// The system's number of an error, with advice or without.
+pub(crate) fn number_of(error: &io::Error) -> Option<i32> {
+    let inside = error
+        .get_ref()
+        .and_then(|inside| inside.downcast_ref::<Advised>());
+    inside
+        .map_or(error, |advised| &advised.error)
+        .raw_os_error()
+}
+
+/// Why a descriptor can't be [watched](Driver::watch).
+pub(crate) fn unwatched(error: Errno) -> io::Error {
+    if error != Errno::NOSPC {
+        return error.into();
+    }
+    let advised = Advised {
+        what: "the limit of epoll registrations is reached",
+        error: error.into(),
+        remedy: "raise sysctl fs.epoll.max_user_watches",
+    };
+    advised.into()
 }
 
 /// Tokens above this are the driver's own.

@@ -68,21 +68,13 @@ impl Driver for Readiness {
         1
     }
 
-    unsafe fn watch(&self, descriptor: i32, token: u64) -> io::Result<()> {
+    unsafe fn watch(&self, descriptor: i32, token: u64) -> Result<(), Errno> {
         debug_assert!(token <= TOKEN_MAX);
         // SAFETY: the caller promises that the descriptor is open.
         let descriptor = unsafe { BorrowedFd::borrow_raw(descriptor) };
         let flags =
             EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::PRI | EventFlags::ET;
-        epoll::add(&self.epoll, descriptor, EventData::new_u64(token), flags).map_err(|error| {
-            match error {
-                Errno::NOSPC => io::Error::new(
-                    io::Error::from(error).kind(),
-                    "the limit of epoll registrations is reached; raise sysctl fs.epoll.max_user_watches",
-                ),
-                error => error.into(),
-            }
-        })
+        epoll::add(&self.epoll, descriptor, EventData::new_u64(token), flags)
     }
 
     fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {

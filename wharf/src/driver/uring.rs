@@ -20,7 +20,9 @@ use rustix::{
     process::{Resource, getrlimit},
 };
 
-use super::{Call, Driver, Events, Outcome, RawBuffer, Transfer, calls, readiness::Readiness};
+use super::{
+    Advised, Call, Driver, Events, Outcome, RawBuffer, Transfer, calls, readiness::Readiness,
+};
 
 /// The most transfers in one call. Beyond some dozens nothing more is gained, and the last waits for the first.
 const BATCH_MAX: usize = 32;
@@ -38,50 +40,24 @@ const REGISTERED: u8 = u8::MAX;
 const REGISTERED_MAX: u32 = 16 * 1024;
 
 /// Why io_uring can't be used, with the remedy.
-#[derive(Debug)]
-pub(super) struct Refused {
-    error: io::Error,
-    remedy: &'static str,
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            formatter,
-            "io_uring is refused ({}): {}",
-            self.error, self.remedy
-        )
-    }
-}
-
-impl std::error::Error for Refused {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.error)
-    }
-}
-
-impl From<Refused> for io::Error {
-    fn from(refused: Refused) -> Self {
-        io::Error::new(refused.error.kind(), refused)
-    }
-}
-
-impl From<io::Error> for Refused {
-    fn from(error: io::Error) -> Self {
-        let remedy = match error.raw_os_error().map(Errno::from_raw_os_error) {
-            Some(Errno::PERM) => {
-                "set sysctl kernel.io_uring_disabled=0, or allow io_uring_setup in the container's seccomp profile"
-            }
-            Some(Errno::NOSYS) => {
-                "the kernel was built without it, or the container's seccomp profile hides it; Linux 5.19 or later has it"
-            }
-            Some(Errno::ACCESS) => "a security module forbids it; allow io_uring in its policy",
-            Some(Errno::NOMEM) => "raise the limit of locked memory (ulimit -l)",
-            Some(Errno::MFILE | Errno::NFILE) => "raise the limit of open files (ulimit -n)",
-            Some(Errno::INVAL) => "the kernel is older than Linux 5.19",
-            _ => "use the readiness driver",
-        };
-        Refused { error, remedy }
+fn refused(error: io::Error) -> Advised {
+    let remedy = match error.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(Errno::PERM) => {
+            "set sysctl kernel.io_uring_disabled=0, or allow io_uring_setup in the container's seccomp profile"
+        }
+        Some(Errno::NOSYS) => {
+            "the kernel was built without it, or the container's seccomp profile hides it; Linux 5.19 or later has it"
+        }
+        Some(Errno::ACCESS) => "a security module forbids it; allow io_uring in its policy",
+        Some(Errno::NOMEM) => "raise the limit of locked memory (ulimit -l)",
+        Some(Errno::MFILE | Errno::NFILE) => "raise the limit of open files (ulimit -n)",
+        Some(Errno::INVAL) => "the kernel is older than Linux 5.19",
+        _ => "use the readiness driver",
+    };
+    Advised {
+        what: "io_uring is refused",
+        error,
+        remedy,
     }
 }
 
@@ -91,9 +67,9 @@ pub(super) struct Rings(Box<[Ring]>);
 
 impl Rings {
     /// One ring for each of the `concurrency` threads that may transfer at once.
-    pub(super) fn new(concurrency: usize) -> Result<Self, Refused> {
-        let rings: Result<_, Refused> = (0..concurrency).map(|_| Ring::new()).collect();
-        rings.map(Rings)
+    pub(super) fn new(concurrency: usize) -> Result<Self, Advised> {
+        let rings: io::Result<_> = (0..concurrency).map(|_| Ring::new()).collect();
+        rings.map(Rings).map_err(refused)
     }
 }
 
@@ -119,7 +95,7 @@ impl fmt::Debug for Ring {
 }
 
 impl Ring {
-    fn new() -> Result<Self, Refused> {
+    fn new() -> io::Result<Self> {
         let mut io = IoUring::builder()
             .setup_coop_taskrun()
             .build(BATCH_MAX as u32)?;
@@ -127,8 +103,12 @@ impl Ring {
         // SAFETY: a no-op names no memory.
         unsafe { io.submission().push(&opcode::Nop::new().build()) }
             .map_err(|_| io::Error::from(Errno::NOSPC))?;
-        io.submit_and_wait(1)?;
-        let _ = io.completion().next();
+        while io.completion().next().is_none() {
+            match io.submit_and_wait(1) {
+                Err(error) if !passes(&error) => return Err(error),
+                _ => {}
+            }
+        }
         // The kernel registers no more files than the process may open.
         let open_max = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         let registered_max =
@@ -193,10 +173,7 @@ impl Ring {
                 };
             }
             if let Err(error) = result
-                && !matches!(
-                    Errno::from_io_error(&error),
-                    Some(Errno::INTR | Errno::AGAIN | Errno::BUSY)
-                )
+                && !passes(&error)
             {
                 // What has no completion was not begun, and never will be on this ring.
                 tracing::error!(%error, "an io_uring failed; its transfers go on as plain calls");
@@ -264,6 +241,12 @@ impl Ring {
     }
 }
 
+/// Whether to enter the ring again: a signal came, or the kernel had no memory, or too much to do, for a moment.
+fn passes(error: &io::Error) -> bool {
+    let errno = Errno::from_io_error(error);
+    matches!(errno, Some(Errno::INTR | Errno::AGAIN | Errno::BUSY))
+}
+
 /// A length as the ring takes it; what is beyond it goes with the next transfer.
 fn length(bytes: usize) -> u32 {
     u32::try_from(bytes)
@@ -293,7 +276,7 @@ impl Driver for Uring {
         BATCH_MAX
     }
 
-    unsafe fn watch(&self, descriptor: i32, token: u64) -> io::Result<()> {
+    unsafe fn watch(&self, descriptor: i32, token: u64) -> Result<(), Errno> {
         // SAFETY: passed on to the caller.
         unsafe { self.readiness.watch(descriptor, token) }
     }

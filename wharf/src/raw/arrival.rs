@@ -12,7 +12,7 @@ use super::{
     Accepted, Completed, Descriptor, Direction, Handle, Kind, Overlapped, Port, Queued, Ready,
     Request, Status, side::Found, table::Entry, transfer::Results,
 };
-use crate::sync::MutexGuard;
+use crate::{driver, sync::MutexGuard};
 
 /// What a handle has to do with arrivals.
 #[derive(Debug)]
@@ -89,7 +89,7 @@ impl Port {
             Some(place) => {
                 self.scheduler.reserve(0, 2 * self.table.places_used());
                 if let Err(error) = self.watch_handle(place) {
-                    self.fail_arrival(place, error.raw_os_error(), results);
+                    self.fail_arrival(place, driver::number_of(&error), results);
                 }
             }
             None => results.packet(Queued::Operation(Completed(operation))),

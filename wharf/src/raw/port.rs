@@ -336,7 +336,8 @@ impl Port {
     pub(super) fn watch_handle(&self, handle: Handle) -> io::Result<()> {
         self.with_descriptor(handle, |descriptor| {
             // SAFETY: the descriptor stays open meanwhile.
-            unsafe { self.driver.watch(descriptor, handle.to_bits()) }
+            let watched = unsafe { self.driver.watch(descriptor, handle.to_bits()) };
+            watched.map_err(driver::unwatched)
         })
     }
 

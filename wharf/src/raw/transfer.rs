@@ -270,10 +270,9 @@ impl Port {
         let token = pending.ready.handle.to_bits();
         // SAFETY: the side is busy, so the descriptor stays open.
         if let Err(error) = unsafe { self.driver.watch(transfer.descriptor, token) } {
-            let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
             // It is watched already where an earlier attempt on the same socket failed.
-            if errno != Errno::EXIST {
-                transfer.outcome = Outcome::Failed(errno);
+            if error != Errno::EXIST {
+                transfer.outcome = Outcome::Failed(error);
             }
         }
     }

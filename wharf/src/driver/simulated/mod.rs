@@ -185,9 +185,9 @@ impl Driver for Simulated {
         Ok(self.kernel.with(|state| state.ask(descriptor, query))?)
     }
 
-    unsafe fn watch(&self, descriptor: i32, token: u64) -> io::Result<()> {
+    unsafe fn watch(&self, descriptor: i32, token: u64) -> Result<(), Errno> {
         let by = Some((self.queue, token));
-        Ok(self.kernel.with(|state| state.watch(descriptor, by))?)
+        self.kernel.with(|state| state.watch(descriptor, by))
     }
 
     unsafe fn unwatch(&self, descriptor: i32) {
