@@ -30,7 +30,7 @@ struct UnderWay {
 fn one_of_each(port: &CompletionPort<&'static str>) -> UnderWay {
     let (reading, reading_peer) = pair(port, "key");
     let (writing, writing_peer) = narrow_pair(port, "key");
-    let listener = listen(&port, "key");
+    let listener = listen(port, "key");
     let pool = Pool::new(8);
     let operations = [
         reading.receive(Buffer::with_capacity(8)).expect("a start"),

@@ -1036,7 +1036,7 @@ impl FullBacklog {
 
 /// A listener on the port with one accept under way.
 fn listening<K: Key>(port: &CompletionPort<K>, key: K) -> Listener<K> {
-    let listener = listen(&port, key);
+    let listener = listen(port, key);
     listener.accept().expect("a start");
     listener
 }
