@@ -191,9 +191,9 @@ impl<K> Socket<K> {
         self.close()
     }
 
-    /// Closes the socket as [`close`](Self::close) does, unless a send or a shutdown is under way, in one step: what another
-    /// thread starts meanwhile is under way before, or refused. Returns the bytes received and sent in all; none if it is
-    /// not closed by this. For a peer that has ended its side, it spares the shutdown of ours.
+    /// Closes the socket as [`close`](Self::close) does, unless a send or a shutdown is under way, or a thread is receiving
+    /// just now, in one step: what another thread starts meanwhile is under way before, or refused. Returns the bytes received
+    /// and sent in all; none if it is not closed by this: then a completion follows. For a peer that has ended its side, it spares the shutdown of ours.
     pub fn close_if_sent(&self) -> Option<(u64, u64)> {
         self.raw().close_handle_if_sent(self.0.handle)
     }

@@ -699,12 +699,13 @@ impl Port {
         }
     }
 
-    /// Closes a handle as [`close_handle`](Self::close_handle) does, unless a send or a shutdown is under way, in one step:
-    /// what is started meanwhile is under way before, or refused. Returns the bytes received and sent in all; none if it
-    /// is not closed by this.
+    /// Closes a handle as [`close_handle`](Self::close_handle) does, unless a send or a shutdown is under way, or a thread is
+    /// receiving just now, in one step: what is started meanwhile is under way before, or refused. Returns the bytes received
+    /// and sent in all; none if it is not closed by this.
     pub fn close_handle_if_sent(&self, handle: Handle) -> Option<(u64, u64)> {
         let entry = self.open_entry(handle).ok()?;
-        if entry.sides[Direction::Write as usize].head().is_some() {
+        let [read, write] = &entry.sides;
+        if write.head().is_some() || read.busy {
             return None;
         }
         let traffic = (entry.received, entry.sent);

@@ -65,7 +65,13 @@ impl Results for &Port {
     }
 
     fn ready(&mut self, ready: Ready) {
-        self.release(self.scheduler.ready(ready));
+        let release = match ready.direction {
+            Direction::Read => self.scheduler.ready(ready),
+            // A send that was started meanwhile, by another thread in its handler: the watcher sees to it if nobody else
+            // comes by.
+            Direction::Write => self.scheduler.stage(ready),
+        };
+        self.release(release);
     }
 }
 

@@ -200,15 +200,18 @@ impl Stream {
         either!(self, stream => stream.peek(into))
     }
 
-    /// Has so little room for what it has not received that the other end's sends of [`BIG`] bytes wait.
-    fn make_narrow(&self) {
-        match self {
-            Stream::System(stream) => {
-                let socket = SockRef::from(stream);
-                socket.set_recv_buffer_size(32 << 10).expect("a size");
-                socket.set_send_buffer_size(32 << 10).expect("a size");
+    /// Leaves little room on the way to the other end. Not the other way about: a kernel that has no room for what comes in
+    /// drops acknowledgements with it.
+    fn make_narrow(&self, other: &Stream) {
+        match (self, other) {
+            (Stream::System(ours), Stream::System(other)) => {
+                let ours = SockRef::from(ours);
+                ours.set_send_buffer_size(32 << 10).expect("a size");
+                let other = SockRef::from(other);
+                other.set_recv_buffer_size(32 << 10).expect("a size");
             }
-            Stream::Simulated(stream) => stream.set_room(32 << 10),
+            (_, Stream::Simulated(other)) => other.set_room(32 << 10),
+            (_, Stream::System(_)) => unreachable!("both ends are on one kernel"),
         }
     }
 
@@ -391,8 +394,7 @@ pub fn pair<K: Key>(port: &CompletionPort<K>, key: K) -> (Socket<K>, Stream) {
 /// A pair with so little room between its ends that a send of [`BIG`] bytes needs the peer to read.
 pub fn narrow_pair<K: Key>(port: &CompletionPort<K>, key: K) -> (Socket<K>, Stream) {
     let (ours, peer) = streams(driver_of(port));
-    ours.make_narrow();
-    peer.make_narrow();
+    ours.make_narrow(&peer);
     (ours.associate(port, key).expect("an association"), peer)
 }
 
