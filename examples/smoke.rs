@@ -22,6 +22,18 @@ const MOMENT: Duration = Duration::from_millis(50);
 
 // The programs.
 
+/// Starts one. Wine on a busy machine now and then fails to (`ERROR_INTERNAL_ERROR`); then it is tried again.
+fn spawn(command: &mut Command) -> io::Result<Child> {
+    const INTERNAL_ERROR: i32 = 1359;
+    for _ in 0..3 {
+        match command.spawn() {
+            Err(error) if cfg!(windows) && error.raw_os_error() == Some(INTERNAL_ERROR) => {}
+            spawned => return spawned,
+        }
+    }
+    command.spawn()
+}
+
 /// A running example.
 struct Example {
     child: Child,
@@ -40,12 +52,11 @@ impl Example {
     }
 
     fn start_command(mut command: Command) -> Example {
-        let mut child = command
+        command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the example starts");
+            .stderr(Stdio::piped());
+        let mut child = spawn(&mut command).expect("the example starts");
         let input = child.stdin.take();
         let output = lines_of(child.stdout.take().expect("it was piped"));
         let errors = lines_of(child.stderr.take().expect("it was piped"));

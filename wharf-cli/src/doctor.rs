@@ -7,13 +7,17 @@ use std::{
     thread,
 };
 
+#[cfg(unix)]
 use rustix::process::{Resource, getrlimit};
 use wharf::CompletionPort;
-use wharf_server::{OpenFiles, Settings};
+#[cfg(unix)]
+use wharf_server::OpenFiles;
+use wharf_server::Settings;
 
-use crate::exit;
+use crate::{exit, system};
 
 /// Below this many open files, the default number of clients does not fit.
+#[cfg(unix)]
 const OPEN_FILES_SPARE: u64 = 64;
 
 /// What was found, line by line, and what is worth changing.
@@ -28,11 +32,10 @@ pub fn run() -> ExitCode {
     let mut findings = Findings::default();
     findings.kernel();
     findings.processors();
-    findings.uring();
-    findings.open_files();
-    findings.memory();
-    findings.backlog();
-    findings.blocked_workers();
+    #[cfg(unix)]
+    findings.unix();
+    #[cfg(windows)]
+    findings.windows();
     let served = findings.choice();
     // Whoever asked may not read on.
     let _ = findings.print(&mut io::stdout().lock());
@@ -50,30 +53,62 @@ impl Findings {
         self.lines.push((name, text.into()));
     }
 
+    #[cfg(unix)]
     fn advise(&mut self, text: impl Into<String>) {
         self.advice.push(text.into());
     }
 
     fn kernel(&mut self) {
-        let name = rustix::system::uname();
-        let (system, release) = (
-            name.sysname().to_string_lossy(),
-            name.release().to_string_lossy(),
-        );
-        let machine = name.machine().to_string_lossy();
-        self.note("kernel", format!("{system} {release} {machine}"));
+        self.note("kernel", system::kernel());
     }
 
     fn processors(&mut self) {
-        let online = fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_default();
+        // Linux tells which there are.
+        let online = fs::read_to_string("/sys/devices/system/cpu/online");
+        let online = online.map_or(String::new(), |list| format!(" (online: {})", list.trim()));
         let usable = match thread::available_parallelism() {
             Ok(count) => count.to_string(),
             Err(error) => format!("unknown ({error})"),
         };
-        self.note(
-            "processors",
-            format!("{usable} for this process (online: {})", online.trim()),
+        self.note("processors", format!("{usable} for this process{online}"));
+    }
+
+    fn choice(&mut self) -> io::Result<()> {
+        let port = CompletionPort::<()>::new(0)?;
+        let driver = port.driver().name;
+        let concurrency = port.concurrency();
+        let threads = Settings::default().threads(concurrency);
+        let (workers, most) = (threads.start(), threads.end());
+        let choice = format!(
+            "driver={driver} workers={workers} max_workers={most} concurrency={concurrency}"
         );
+        self.note("serve", format!("would choose {choice}"));
+        Ok(())
+    }
+
+    fn print(&self, output: &mut impl Write) -> io::Result<()> {
+        for (name, text) in &self.lines {
+            writeln!(output, "{name:<15} {text}")?;
+        }
+        if self.advice.is_empty() {
+            return writeln!(output, "{:<15} nothing", "to change");
+        }
+        for advice in &self.advice {
+            writeln!(output, "{:<15} {advice}", "to change")?;
+        }
+        Ok(())
+    }
+}
+
+/// What a Linux kernel allows.
+#[cfg(unix)]
+impl Findings {
+    fn unix(&mut self) {
+        self.uring();
+        self.open_files();
+        self.memory();
+        self.backlog();
+        self.blocked_workers();
     }
 
     fn uring(&mut self) {
@@ -153,34 +188,20 @@ impl Findings {
             }
         }
     }
+}
 
-    fn choice(&mut self) -> io::Result<()> {
-        let port = CompletionPort::<()>::new(0)?;
-        let driver = port.driver().name;
-        let concurrency = port.concurrency();
-        let threads = Settings::default().threads(concurrency);
-        let (workers, most) = (threads.start(), threads.end());
-        let choice = format!(
-            "driver={driver} workers={workers} max_workers={most} concurrency={concurrency}"
-        );
-        self.note("serve", format!("would choose {choice}"));
-        Ok(())
-    }
-
-    fn print(&self, output: &mut impl Write) -> io::Result<()> {
-        for (name, text) in &self.lines {
-            writeln!(output, "{name:<15} {text}")?;
-        }
-        if self.advice.is_empty() {
-            return writeln!(output, "{:<15} nothing", "to change");
-        }
-        for advice in &self.advice {
-            writeln!(output, "{:<15} {advice}", "to change")?;
-        }
-        Ok(())
+/// What a Windows kernel allows: there is less to ask.
+#[cfg(windows)]
+impl Findings {
+    fn windows(&mut self) {
+        self.note("completion port", "the kernel's own");
+        self.note("open files", "no limit but memory");
+        self.note("blocked workers", "noticed by the kernel");
+        self.note("timers", "as fine as the system's clock ticks, some 16 ms");
     }
 }
 
+#[cfg(unix)]
 fn limit_text(limit: u64) -> String {
     match limit {
         u64::MAX => "no limit".into(),

@@ -7,6 +7,7 @@ mod exit;
 mod quantity;
 mod serve;
 mod standing;
+mod system;
 mod work;
 
 use std::process::ExitCode;
@@ -14,7 +15,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 use tracing::Level;
 
-/// An I/O completion port for Linux: the server that shows it, and the tools to load it.
+/// An I/O completion port for every platform: the server that shows it, and the tools to load it.
 #[derive(Debug, Parser)]
 #[command(name = "wharf", version, max_term_width = 100)]
 struct Arguments {
@@ -28,7 +29,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the server until SIGINT or SIGTERM
+    /// Run the server until it is told to stop: by SIGINT or SIGTERM, on Windows by Ctrl-C or Ctrl-Break
     Serve(serve::Arguments),
     /// Load an echo server, check every byte, and say what it took
     Bench(Box<bench::Arguments>),

@@ -38,6 +38,7 @@ pub fn table(snapshot: &Snapshot) -> String {
         );
     }
     let _ = match snapshot.oldest {
+        None if cfg!(windows) => write!(text, "\nwhat waits for a worker, Windows keeps to itself"),
         None => write!(text, "\nnothing waits for a worker"),
         Some(oldest) => write!(
             text,

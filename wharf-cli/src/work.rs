@@ -3,10 +3,11 @@
 //! A request is a frame of 16 bytes, little-endian: `id: u64`, `service_us: u32`, `kind: u8` (0 spin, 1 sleep), and 3
 //! bytes that are zero. The server spends `service_us` microseconds in its handler, and sends the same frame back.
 
-use std::{num::NonZeroU64, thread, time::Duration};
+use std::{thread, time::Duration};
 
 use clap::ValueEnum;
-use rustix::time::{ClockId, clock_gettime};
+
+use crate::system::{spin_time, wait_exactly};
 
 /// The bytes of a frame.
 pub const FRAME_BYTES: usize = 16;
@@ -68,26 +69,18 @@ impl Frame {
     pub fn serve(&self) {
         match self.kind {
             Kind::Sleep => {
-                // Else the kernel may make the sleep 50 us longer, to save power (prctl(2), PR_SET_TIMERSLACK). A call for
-                // each, since it costs nothing beside a sleep.
-                let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
+                // A call for each, since it costs nothing beside a sleep.
+                let _ = wait_exactly();
                 thread::sleep(self.service);
             }
             Kind::Spin => {
-                let end = thread_time() + self.service;
-                while thread_time() < end {
+                let end = spin_time() + self.service;
+                while spin_time() < end {
                     std::hint::spin_loop();
                 }
             }
         }
     }
-}
-
-/// The processor time that the calling thread has used.
-pub fn thread_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    // Neither is ever negative.
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 #[cfg(test)]
@@ -133,8 +126,8 @@ mod tests {
             service: Duration::from_millis(3),
             kind: Kind::Spin,
         };
-        let before = thread_time();
+        let before = spin_time();
         frame.serve();
-        assert!(thread_time() - before >= frame.service);
+        assert!(spin_time() - before >= frame.service);
     }
 }

@@ -1,5 +1,7 @@
 //! `wharf bench`: what it counts, what it notices, and how it ends.
 
+#![cfg(unix)]
+
 mod common;
 
 use std::{

@@ -1,6 +1,8 @@
 //! Workers that block in their handlers, as whoever runs the server meets them: who is served nevertheless, what the
 //! server says of itself, and what `wharf demo` shows.
 
+#![cfg(unix)]
+
 mod common;
 
 use std::{
@@ -118,8 +120,7 @@ on_every_driver! {
         let _computes = hold(&serve, 1, COMPUTE);
         // Until both are in their handlers.
         let table = loop {
-            serve.signal(Signal::USR1);
-            let table: Vec<String> = (0..5).map(|_| serve.line()).collect();
+            let table = serve.table(3);
             if ["blocked", "running"].iter().all(|state| table.iter().any(|line| line.contains(state))) {
                 break table;
             }
@@ -137,8 +138,7 @@ on_every_driver! {
         for _ in 0..300 {
             echo(&mut client, b"ahoy");
         }
-        serve.signal(Signal::USR1);
-        let table: Vec<String> = (0..66).map(|_| serve.line()).collect();
+        let table = serve.table(64);
         let packets = |line: &String| line.split_whitespace().last()?.parse::<u64>().ok();
         let packets: Vec<u64> = table[1..65].iter().filter_map(packets).collect();
         assert_eq!(packets.len(), 64, "{table:#?}");

@@ -1,5 +1,7 @@
 //! Clients that are killed: in each state that a conversation can be in, the server lets go of them, and nobody else notices.
 
+#![cfg(unix)]
+
 mod common;
 
 use std::{

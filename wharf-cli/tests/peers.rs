@@ -1,5 +1,7 @@
 //! What peers do to a server: messages of every size, half-closing, resetting, vanishing, not reading, saying nothing.
 
+#![cfg(unix)]
+
 mod common;
 
 use std::{

@@ -1,5 +1,7 @@
 //! `wharf serve` and `wharf doctor` as a stranger meets them: the first line, the last line, signals, exit codes.
 
+#![cfg(unix)]
+
 mod common;
 
 use std::{

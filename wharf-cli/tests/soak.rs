@@ -3,6 +3,8 @@
 //!
 //! `ci/soak.sh` runs it: for ten minutes, or as many seconds as it is told to.
 
+#![cfg(unix)]
+
 mod common;
 
 use std::{

@@ -2,6 +2,8 @@
 //!
 //! The server is a process of its own, so each side needs ten thousand open files, not both together.
 
+#![cfg(unix)]
+
 mod common;
 
 use std::{

@@ -1,5 +1,7 @@
 //! `wharf serve --app work`: requests that say how long they take.
 
+#![cfg(unix)]
+
 mod common;
 
 use std::{

@@ -35,6 +35,9 @@ const LINGER_LOOK: Duration = Duration::from_millis(50);
 /// How long a client lingers at most: its peer takes what was sent, or is no longer there.
 const LINGER_MAX: Duration = Duration::from_secs(10);
 
+/// How long where the system does not tell what was delivered, as Wine does not.
+const LINGER_UNTOLD: Duration = Duration::from_secs(1);
+
 /// One of a client's operations, as it completed.
 pub(crate) enum Ending {
     Receive(Buffer),
@@ -139,7 +142,7 @@ impl Shared {
             self.give_up(client, Ended::ByPeer);
             return;
         }
-        if is_delivered(client) {
+        if is_delivered(client) == Some(true) {
             self.give_up(client, Ended::ByServer);
             return;
         }
@@ -156,7 +159,12 @@ impl Shared {
         let Some(client) = self.clients.get(id) else {
             return;
         };
-        if is_delivered(&client) || looks * LINGER_LOOK >= LINGER_MAX {
+        let patience = match is_delivered(&client) {
+            Some(true) => Duration::ZERO,
+            Some(false) => LINGER_MAX,
+            None => LINGER_UNTOLD,
+        };
+        if looks * LINGER_LOOK >= patience {
             client.end(Ended::ByServer);
         } else {
             let _ = self
@@ -198,9 +206,13 @@ impl Shared {
     }
 }
 
-/// Whether the peer's system has all that was sent, and nothing of the peer's is unread.
-fn is_delivered(client: &Client) -> bool {
-    // The end of the stream counts as one byte until it is acknowledged.
-    let unacknowledged = client.0.unacknowledged().unwrap_or(0);
-    client.0.unread().unwrap_or(0) == 0 && unacknowledged <= 1
+/// Whether the peer's system has all that was sent, and nothing of the peer's is unread; none if that can't be told.
+fn is_delivered(client: &Client) -> Option<bool> {
+    let all_is_read = client.0.unread().unwrap_or(0) == 0;
+    match client.0.is_delivered() {
+        Ok(delivered) => Some(delivered && all_is_read),
+        // It is closed already: nothing is left to wait for.
+        Err(error) if error.kind() == io::ErrorKind::NotConnected => Some(true),
+        Err(_) => None,
+    }
 }

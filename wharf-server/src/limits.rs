@@ -2,6 +2,7 @@
 
 use std::io;
 
+#[cfg(unix)]
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// How many files, sockets among them, the process may have open; `u64::MAX` is without limit.
@@ -14,7 +15,17 @@ pub struct OpenFiles {
 }
 
 impl OpenFiles {
-    /// The limits as they are.
+    /// The limits as they are. Windows has none.
+    #[cfg(windows)]
+    pub fn current() -> Self {
+        OpenFiles {
+            soft: u64::MAX,
+            hard: u64::MAX,
+        }
+    }
+
+    /// The limits as they are. Windows has none.
+    #[cfg(unix)]
     pub fn current() -> Self {
         let limit = getrlimit(Resource::Nofile);
         OpenFiles {
@@ -30,6 +41,13 @@ impl OpenFiles {
 /// # Errors
 /// The system's; the limit is as it was.
 pub fn raise_open_files() -> io::Result<OpenFiles> {
+    #[cfg(unix)]
+    raise()?;
+    Ok(OpenFiles::current())
+}
+
+#[cfg(unix)]
+fn raise() -> io::Result<()> {
     let limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum {
         let raised = Rlimit {
@@ -38,5 +56,5 @@ pub fn raise_open_files() -> io::Result<OpenFiles> {
         };
         setrlimit(Resource::Nofile, raised)?;
     }
-    Ok(OpenFiles::current())
+    Ok(())
 }

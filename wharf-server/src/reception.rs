@@ -10,7 +10,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::io::Errno;
 use wharf::{Connection, Listener};
 
 use crate::{
@@ -169,8 +168,22 @@ impl Shared {
 
 /// Whether an accept failed for want of something that will be there again.
 fn is_shortage(error: &io::Error) -> bool {
+    error.raw_os_error().is_some_and(is_shortage_of_system)
+        || error.kind() == io::ErrorKind::QuotaExceeded
+}
+
+#[cfg(unix)]
+fn is_shortage_of_system(number: i32) -> bool {
+    use rustix::io::Errno;
+
     matches!(
-        Errno::from_io_error(error),
-        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
-    ) || error.kind() == io::ErrorKind::QuotaExceeded
+        Errno::from_raw_os_error(number),
+        Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM
+    )
+}
+
+/// `ERROR_NOT_ENOUGH_MEMORY`, `ERROR_NO_SYSTEM_RESOURCES`, `WSAEMFILE` and `WSAENOBUFS`.
+#[cfg(windows)]
+fn is_shortage_of_system(number: i32) -> bool {
+    matches!(number, 8 | 1450 | 10_024 | 10_055)
 }

@@ -307,6 +307,8 @@ fn listen(settings: &Settings) -> Result<TcpListener, StartError> {
         let domain = Domain::for_address(settings.listen);
         let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
         // A server that is started again need not wait for the connections of the last one to be forgotten.
+        // On Windows this would let others listen at the same address.
+        #[cfg(unix)]
         socket.set_reuse_address(true)?;
         // A reply leaves at once; whoever has more to say says it in one send.
         socket.set_tcp_nodelay(true)?;

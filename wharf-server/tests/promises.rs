@@ -20,9 +20,15 @@ const GUARD: Duration = Duration::from_secs(30);
 
 macro_rules! on_every_driver {
     ($(fn $name:ident($settings:ident) $body:block)*) => {
+        #[cfg(windows)]
+        mod windows {
+            $(#[test] fn $name() { super::$name(super::settings(super::DriverChoice::Windows)); })*
+        }
+        #[cfg(unix)]
         mod readiness {
             $(#[test] fn $name() { super::$name(super::settings(super::DriverChoice::Readiness)); })*
         }
+        #[cfg(unix)]
         mod uring {
             $(#[test] fn $name() {
                 if super::uring_can_be_tested() {
@@ -35,6 +41,7 @@ macro_rules! on_every_driver {
 }
 
 /// A container may forbid io_uring; the tests on it then say so and judge nothing, but in CI that is a failure.
+#[cfg(unix)]
 fn uring_can_be_tested() -> bool {
     match wharf::uring_available() {
         Ok(()) => true,

@@ -2,13 +2,15 @@
 //!
 //! A program starts operations (receive, send, accept, connect, ...) and gets on with its work; any free thread of
 //! its pool picks up what completed. At most as many threads run as the port's *concurrency* allows, and the others
-//! wait, the last to have run first in line. Windows has this in its kernel; here it is for Linux.
+//! wait, the last to have run first in line. Windows has this in its kernel, and there this is a
+//! safe skin over it; on Linux the port is our own.
 //!
 //! - [`CompletionPort`]: make one, associate sockets with it, wait on it.
-//! - [`Socket`], [`Listener`], [`LocalListener`], [`DatagramSocket`], [`File`]: start operations.
+//! - [`Socket`], [`Listener`], [`DatagramSocket`], [`File`], and on Unix `LocalListener`: start operations.
 //! - [`Buffer`], [`Payload`], [`Pool`]: memory that operations own while they are under way.
 //! - [`Completion`]: what was done, its result, and everything it owned back.
 //! - [`Workers`]: the threads, if the port is to have a pool of its own.
+//! - `simulated`, with the feature of that name: a kernel in memory, for tests.
 //! - [`raw`]: the layer beneath, for other languages and for memory that is not Rust's.
 //!
 //! What C programmers get wrong with completion ports does not compile here, or has one obvious answer: a buffer
@@ -33,6 +35,7 @@ pub mod planted;
 mod port;
 #[allow(unsafe_code)] // It is the unsafe layer.
 pub mod raw;
+#[cfg(unix)]
 mod scheduler;
 mod snapshot;
 #[cfg(not(shuttle))]
@@ -42,21 +45,22 @@ mod sync;
 pub mod sync;
 mod workers;
 
-#[cfg(feature = "simulated")]
+#[cfg(all(unix, feature = "simulated"))]
 pub use driver::simulated;
 
 pub use buffer::{Buffer, Payload, Pool};
 pub use driver::{Descriptor, DriverChoice, DriverInfo, thread_states_available, uring_available};
 pub use fs::File;
-pub use net::{Associate, DatagramSocket, Listener, LocalConnection, LocalListener, Socket};
+pub use net::{Associate, DatagramSocket, Listener, Socket};
+#[cfg(unix)]
+pub use net::{LocalConnection, LocalListener};
 pub use operation::{
     Completion, Connection, Direct, Done, OperationId, Refused, Started, Transmit, Wait,
     is_cancelled,
 };
 pub use port::{Builder, CompletionPort};
 pub use raw::{Many, blocking};
-pub use scheduler::Counts;
-pub use snapshot::{Snapshot, Standing, WorkerSnapshot};
+pub use snapshot::{Counts, Snapshot, Standing, WorkerSnapshot};
 pub use workers::{Threads, Workers, panic_message};
 
 /// The README's program, so that it is compiled like any other.

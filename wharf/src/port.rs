@@ -89,7 +89,7 @@ impl Builder {
     }
 
     /// Puts the port on a simulated kernel, in the place of the system's.
-    #[cfg(feature = "simulated")]
+    #[cfg(all(unix, feature = "simulated"))]
     pub fn simulated(mut self, kernel: &crate::simulated::Kernel) -> Self {
         self.0.kernel = Some(kernel.clone());
         self
@@ -161,6 +161,10 @@ impl<K> CompletionPort<K> {
 
     pub(crate) fn add_crew(&self, crew: Weak<dyn raw::Crew>) {
         self.raw().add_crew(crew);
+    }
+
+    pub(crate) fn hands_arrived(&self) {
+        self.raw().hands_arrived();
     }
 
     pub(crate) fn can_hire(&self) {

@@ -2,8 +2,6 @@
 
 use std::{fmt, time::Duration};
 
-use crate::Counts;
-
 /// How a port stands at one moment; see [`CompletionPort::snapshot`](crate::CompletionPort::snapshot).
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
@@ -11,7 +9,7 @@ pub struct Snapshot {
     /// How many threads and packets there are of each kind.
     pub counts: Counts,
     /// How long the oldest packet, or operation that is ready to be carried out, has waited. None if nothing waits. As
-    /// coarse as the system's timer tick: some milliseconds.
+    /// coarse as the system's timer tick: some milliseconds. On Windows always none, since the kernel does not tell.
     pub oldest: Option<Duration>,
     /// Each thread that has waited on the port, and has neither ended nor gone to wait on another.
     pub workers: Vec<WorkerSnapshot>,
@@ -58,4 +56,25 @@ impl fmt::Display for Standing {
             Standing::Away => "away",
         })
     }
+}
+
+/// How the threads and packets of a port stand at one moment. Windows does not tell who is blocked or how much waits: there
+/// `blocked`, `queued` and `releases` are always 0, and those that are blocked count as running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Threads that took a packet and have not come back for the next, and those that were released and are on their
+    /// way to one. Without those that are blocked.
+    pub running: usize,
+    /// Threads that wait, in the kernel or asleep.
+    pub parked: usize,
+    /// Threads that are known to be blocked in their handlers. Another has, or may have, the place of each.
+    pub blocked: usize,
+    /// Packets that wait for a thread, and operations that are ready to be carried out by one.
+    pub queued: usize,
+    /// The most threads that ever ran at once. More than the concurrency only if some that were blocked came back to
+    /// their senses while their places were taken.
+    pub running_max: usize,
+    /// How often the watcher found a thread blocked in its handler, and gave its place away.
+    pub releases: u64,
 }

@@ -2,12 +2,12 @@
 
 use std::{
     any::Any,
-    fmt, io,
+    fmt, io, mem,
     ops::RangeInclusive,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Weak,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -29,7 +29,8 @@ const IDLE_MAX: Duration = Duration::from_secs(5);
 ///
 /// As many as the first are there from the start to the end. More are started one by one, when work waits, the port's
 /// concurrency would let it be done, and every thread is blocked in its handler; each ends again when it had nothing to
-/// do for five seconds.
+/// do for five seconds. Windows tells nobody that all are blocked: there one is started whenever all are in their handlers,
+/// and the kernel releases it once one of them blocks.
 ///
 /// ```
 /// use wharf::Threads;
@@ -96,8 +97,8 @@ struct Pool {
     changed: Condvar,
     /// Starts the thread with this number; true: one that ends when it is idle. None once the port is closed.
     start: Mutex<Option<Box<Start>>>,
-    /// A thread that was started to help has not waited yet.
-    arriving: AtomicBool,
+    /// Threads that were started, and have not come to anything yet: while there are any, no more are wanted.
+    arriving: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -158,7 +159,7 @@ impl Workers {
                 roll: Mutex::default(),
                 changed: Condvar::new(),
                 start: Mutex::new(Some(Box::new(start))),
-                arriving: AtomicBool::new(false),
+                arriving: AtomicUsize::new(0),
             }
         });
         for _ in 0..min {
@@ -219,27 +220,31 @@ impl Pool {
         let Some(start) = &*start else {
             return Ok(false);
         };
-        let thread = start(roll.started, helps)?;
+        self.arriving.fetch_add(1, Ordering::SeqCst);
+        let thread = start(roll.started, helps).inspect_err(|_| self.arrived())?;
         roll.started += 1;
         roll.threads.push(thread);
         Ok(true)
+    }
+
+    fn arrived(&self) {
+        self.arriving.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
 impl raw::Crew for Pool {
     fn hire(&self) -> Hired {
-        if self.arriving.swap(true, Ordering::SeqCst) {
+        if self.arriving.load(Ordering::SeqCst) > 0 {
             return Hired::OnTheWay;
         }
         let started = self.start_one(true).unwrap_or_else(|error| {
             tracing::warn!(%error, "no thread for one more worker");
             false
         });
-        if !started {
-            self.arriving.store(false, Ordering::SeqCst);
-            return Hired::Full;
+        match started {
+            true => Hired::One,
+            false => Hired::Full,
         }
-        Hired::One
     }
 }
 
@@ -263,10 +268,7 @@ where
     F: Fn(&CompletionPort<K>, Completion<K>),
 {
     let ending = Ending(pool);
-    if helps {
-        ending.0.arriving.store(false, Ordering::SeqCst);
-    }
-    let closed = work(&port, &*handler, helps.then_some(IDLE_MAX));
+    let closed = work(&port, &ending.0, &*handler, helps.then_some(IDLE_MAX));
     if closed {
         // With the last worker goes the handler; it has ended when that is gone too.
         let start = ending.0.start.lock().take();
@@ -294,13 +296,24 @@ impl Drop for Ending {
 }
 
 /// Serves until the port is closed, or until the thread has been idle for so long; says whether the port is closed.
-fn work<K, F>(port: &CompletionPort<K>, handler: &F, idle_max: Option<Duration>) -> bool
+fn work<K, F>(
+    port: &CompletionPort<K>,
+    pool: &Pool,
+    handler: &F,
+    idle_max: Option<Duration>,
+) -> bool
 where
     K: Clone + Send + Sync + 'static,
     F: Fn(&CompletionPort<K>, Completion<K>),
 {
+    let mut arrives = true;
     loop {
-        match port.wait(idle_max) {
+        let answer = port.wait(idle_max);
+        if mem::take(&mut arrives) {
+            pool.arrived();
+            port.hands_arrived();
+        }
+        match answer {
             Ok(Wait::Completed(completion)) => {
                 let handled = catch_unwind(AssertUnwindSafe(|| handler(port, completion)));
                 if let Err(panic) = handled {

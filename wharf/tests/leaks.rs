@@ -8,7 +8,6 @@ mod harness;
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
-    fs,
     io::{Read, Write},
     sync::atomic::{AtomicUsize, Ordering},
 };
@@ -49,10 +48,9 @@ struct Holdings {
 
 impl Holdings {
     fn now() -> Self {
-        let count = |path| fs::read_dir(path).expect("the process's own").count();
         Holdings {
-            descriptors: count("/proc/self/fd"),
-            threads: count("/proc/self/task"),
+            descriptors: descriptors(),
+            threads: threads(),
             bytes: IN_USE.load(Ordering::Relaxed),
         }
     }
@@ -117,10 +115,7 @@ fn s38_a_closed_port_leaves_no_descriptor_no_thread_and_no_byte_behind() {
 
 fn ports_come_and_go() {
     let threads = Holdings::now().threads;
-    for driver in Driver::ALL
-        .into_iter()
-        .filter(|driver| unavailable(*driver).is_none())
-    {
+    for driver in Driver::here().filter(|driver| unavailable(*driver).is_none()) {
         // What is made once in a process, or once in a thread, is made by now.
         live_and_close(driver);
         // The system lists a thread for a moment after it has been joined.

@@ -64,7 +64,9 @@ macro_rules! suite {
                 a_ping_pong_allocates_nothing
                 a_ping_pong_from_a_pool_with_quiet_sends_allocates_nothing
                 many_sockets_at_once_allocate_nothing
-                posts_and_time_outs_allocate_nothing
+                time_outs_allocate_nothing
+                #[cfg(unix)]
+                posts_allocate_nothing
             }
         }
     };
@@ -180,12 +182,26 @@ fn many_sockets_at_once_allocate_nothing(driver: Driver) {
     assert_eq!(allocations() - before, 0);
 }
 
-fn posts_and_time_outs_allocate_nothing(driver: Driver) {
+/// On Windows each posted packet is one: the kernel's has no room for all that ours carries.
+#[cfg(unix)]
+fn posts_allocate_nothing(driver: Driver) {
     let port = port(driver, 1);
     let rounds = |count| {
         for _ in 0..count {
             (0..10).for_each(|_| port.post((), 0).expect("a post"));
             (0..10).for_each(|_| drop(next(&port)));
+        }
+    };
+    rounds(WARM_UP);
+    let before = allocations();
+    rounds(STEADY);
+    assert_eq!(allocations() - before, 0);
+}
+
+fn time_outs_allocate_nothing(driver: Driver) {
+    let port = port::<()>(driver, 1);
+    let rounds = |count| {
+        for _ in 0..count {
             let answer = port.wait(std::time::Duration::ZERO).expect("a wait");
             assert!(matches!(answer, wharf::Wait::TimedOut));
         }

@@ -1,6 +1,8 @@
 //! Statements that a test has to change the whole process for: descriptors that run out (29), a fork (42), and
 //! signals (44). They run one at a time, apart from the others.
 
+#![cfg(unix)]
+
 #[macro_use]
 #[path = "conformance/harness.rs"]
 #[allow(dead_code, reason = "the chapters use all of it")]

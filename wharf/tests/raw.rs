@@ -465,8 +465,9 @@ fn a_connect_makes_a_stream_of_its_handle(driver: Driver) {
 }
 
 /// How often [`PROVIDER`] was asked and told to take its memory back, by the token of the operation.
-static ASKED: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
-static WITHDRAWN: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
+static ASKED: [AtomicUsize; Driver::ALL.len()] = [const { AtomicUsize::new(0) }; Driver::ALL.len()];
+static WITHDRAWN: [AtomicUsize; Driver::ALL.len()] =
+    [const { AtomicUsize::new(0) }; Driver::ALL.len()];
 
 /// Gives memory when asked for the second time. The token is the driver's number above the address of the memory,
 /// which has room for 8 bytes.
@@ -474,16 +475,16 @@ static PROVIDER: Provider = Provider {
     provide: |operation| {
         // SAFETY: the operation is in transfer, by this thread.
         let token = unsafe { operation.as_ref() }.token;
-        let asked = ASKED[(token >> 63) as usize].fetch_add(1, Ordering::SeqCst);
+        let asked = ASKED[(token >> 62) as usize].fetch_add(1, Ordering::SeqCst);
         (asked > 0).then_some(RawBuffer {
-            start: (token & !(1 << 63)) as *mut u8,
+            start: (token & !(3 << 62)) as *mut u8,
             len: 8,
         })
     },
     withdraw: |operation| {
         // SAFETY: the operation is in transfer, by this thread.
         let token = unsafe { operation.as_ref() }.token;
-        WITHDRAWN[(token >> 63) as usize].fetch_add(1, Ordering::SeqCst);
+        WITHDRAWN[(token >> 62) as usize].fetch_add(1, Ordering::SeqCst);
     },
 };
 
@@ -493,7 +494,7 @@ fn a_provider_is_asked_when_there_is_something_to_receive(driver: Driver) {
     let number = driver as usize;
     let asked = || ASKED[number].load(Ordering::SeqCst);
     let mut memory = Box::new([0_u8; 8]);
-    let token = memory.as_mut_ptr().expose_provenance() as u64 | (number as u64) << 63;
+    let token = memory.as_mut_ptr().expose_provenance() as u64 | (number as u64) << 62;
     start(&port, handle, token, Request::ReceiveProvided(&PROVIDER)).expect("a start");
     expect_nothing(&port);
     assert_eq!(asked(), 0, "an idle receive needs no memory");
@@ -515,7 +516,8 @@ fn a_provider_is_asked_when_there_is_something_to_receive(driver: Driver) {
 }
 
 /// Quiet operations that were handed back, by their token: the driver's number.
-static QUIETLY: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
+static QUIETLY: [AtomicUsize; Driver::ALL.len()] =
+    [const { AtomicUsize::new(0) }; Driver::ALL.len()];
 
 fn a_quiet_operation_is_handed_back_without_a_packet(driver: Driver) {
     let port = port(driver);

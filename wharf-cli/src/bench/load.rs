@@ -12,10 +12,6 @@ use std::{
 };
 
 use indicatif::ProgressBar;
-use signal_hook::{
-    consts::{SIGINT, SIGTERM},
-    iterator::Signals,
-};
 use wharf::CompletionPort;
 
 use super::{
@@ -26,6 +22,7 @@ use super::{
     process::Usage,
 };
 use crate::quantity::{show_count, show_many};
+use crate::system::watch_signals;
 
 /// How often the progress line is drawn.
 const TICK: Duration = Duration::from_millis(100);
@@ -66,19 +63,12 @@ pub(super) struct Load {
 impl Load {
     pub(super) fn prepare() -> io::Result<Load> {
         let (sender, events) = mpsc::channel();
-        let mut signals = Signals::new([SIGINT, SIGTERM])?;
-        let watching = sender.clone();
-        thread::Builder::new()
-            .name("signals".into())
-            .spawn(move || {
-                for (count, signal) in signals.forever().enumerate() {
-                    if count > 0 {
-                        // As a shell reports a process that a signal has ended.
-                        std::process::exit(128 + signal);
-                    }
-                    let _ = watching.send(Event::Signal);
-                }
-            })?;
+        let told = sender.clone();
+        watch_signals(move |signal| {
+            if signal.stops() {
+                let _ = told.send(Event::Signal);
+            }
+        })?;
         Ok(Load { sender, events })
     }
 

@@ -7,7 +7,6 @@ use std::{
     collections::VecDeque,
     io,
     net::{Ipv4Addr, SocketAddr},
-    num::NonZeroU64,
     sync::{
         atomic::{AtomicU64, Ordering},
         mpsc,
@@ -25,7 +24,7 @@ use super::{
     outcome::Outcome,
     plan::{Pace, Plan},
 };
-use crate::work::thread_time;
+use crate::system::{processor_time, wait_exactly};
 
 /// So many connections are on their way at once: fewer than any backlog.
 const CONNECTING_MAX: usize = 100;
@@ -117,7 +116,10 @@ pub(super) struct Loader<'a> {
     times: Option<Times>,
     /// What was due before the end has been sent, as far as there was room.
     departed_last: bool,
+    /// The processor time of this thread when the measuring began.
     processor_at_measure: Option<Duration>,
+    /// What was used from then on has been noted.
+    is_processor_noted: bool,
     /// When something was last answered, or the load began.
     last_answer: Instant,
     stopped: bool,
@@ -149,6 +151,7 @@ impl<'a> Loader<'a> {
             times: None,
             departed_last: false,
             processor_at_measure: None,
+            is_processor_noted: false,
             last_answer: Instant::now(),
             stopped: false,
             outcome: Outcome::new(),
@@ -225,8 +228,7 @@ impl<'a> Loader<'a> {
 
     fn load(&mut self, times: Times) -> io::Result<()> {
         if let Pace::Open { .. } = self.shared.plan.pace {
-            // Else the kernel may wake us 50 us late, to save power (prctl(2), PR_SET_TIMERSLACK).
-            rustix::thread::set_current_timer_slack(NonZeroU64::new(1))?;
+            wait_exactly()?;
         }
         self.times = Some(times);
         // What left earlier would not count, and each request of a run does.
@@ -591,9 +593,9 @@ impl<'a> Loader<'a> {
     /// Whether there is nothing left to do.
     fn has_ended(&mut self, now: Instant, times: Times) -> bool {
         if self.processor_at_measure.is_none() && now >= times.measure {
-            self.processor_at_measure = Some(thread_time());
+            self.processor_at_measure = processor_time();
         }
-        if self.is_over(now) && self.outcome.load.is_empty() {
+        if self.is_over(now) {
             self.note_processor();
         }
         let over = self.is_over(now) || self.is_used_up() || self.open + self.connecting == 0;
@@ -632,15 +634,18 @@ impl<'a> Loader<'a> {
             .map(|at| at - now)
     }
 
+    /// Notes, once, what processor time the measured part took.
     fn note_processor(&mut self) {
+        if std::mem::replace(&mut self.is_processor_noted, true) {
+            return;
+        }
         let before = self.processor_at_measure.unwrap_or_default();
-        self.outcome.load.push(thread_time().saturating_sub(before));
+        let used = processor_time().map(|time| time.saturating_sub(before));
+        self.outcome.load.extend(used);
     }
 
     fn conclude(&mut self, now: Instant, times: Times) {
-        if self.outcome.load.is_empty() {
-            self.note_processor();
-        }
+        self.note_processor();
         let end = times.end.map_or(now, |end| end.min(now));
         self.outcome.measured = end.saturating_duration_since(times.measure);
         // An interrupted run leaves answers behind that nobody has refused.

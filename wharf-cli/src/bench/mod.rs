@@ -207,7 +207,7 @@ fn run_once(
         None => Some(OwnServer::start(arguments)?),
     };
     let (address, pid) = match (&arguments.address, &own) {
-        (_, Some(own)) => (own.address(), Some(own.pid())),
+        (_, Some(own)) => (own.address(), own.pid()),
         (Some(address), None) => (resolve(address)?, arguments.server_pid),
         (None, None) => unreachable!("there is an address or a server of our own"),
     };

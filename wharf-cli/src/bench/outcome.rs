@@ -74,7 +74,7 @@ pub struct Outcome {
     /// By how much requests left too late that could have left.
     pub lag: Histogram<u64>,
     pub errors: Errors,
-    /// Processor time of our own threads while they measured, one by one.
+    /// Processor time of our own threads while they measured, one by one; none where it can't be told.
     pub load: Vec<Duration>,
     /// What the server used meanwhile, if it could be watched.
     pub server: Option<Usage>,

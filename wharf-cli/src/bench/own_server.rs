@@ -10,6 +10,7 @@ use std::{
 use clap::ValueEnum;
 
 use super::Arguments;
+use crate::system::apart;
 
 /// A `wharf serve` that ends with us.
 #[derive(Debug)]
@@ -89,8 +90,9 @@ impl OwnServer {
         self.address
     }
 
-    pub(super) fn pid(&self) -> u32 {
-        self.child.id()
+    /// Its number, where what it uses can be told.
+    pub(super) fn pid(&self) -> Option<u32> {
+        cfg!(unix).then(|| self.child.id())
     }
 
     /// Stops it in order.
@@ -102,12 +104,6 @@ impl OwnServer {
             Err(error) => Err(format!("the server of our own: {error}")),
         }
     }
-}
-
-/// Keeps a Ctrl-C for us: it would stop the server before the load.
-fn apart(command: &mut Command) {
-    use std::os::unix::process::CommandExt;
-    command.process_group(0);
 }
 
 impl Drop for OwnServer {

@@ -6,9 +6,8 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Resource, getrlimit};
-
 use super::{Arguments, content::Content};
+use crate::system::open_files_max;
 
 /// Files that are open beside the connections: ports, rings, standard streams.
 const OTHER_FILES: u64 = 64;
@@ -154,7 +153,7 @@ fn check_open_files(connections: usize) -> Result<(), String> {
     let needed = connections as u64 + OTHER_FILES;
     // Where it can't be raised, what there is may do.
     let _ = wharf_server::raise_open_files();
-    match getrlimit(Resource::Nofile).current {
+    match open_files_max() {
         Some(limit) if limit < needed => Err(format!(
             "{connections} connections need {needed} open files, and the limit is {limit}; use fewer with -c, or raise \
              the hard limit (ulimit -Hn)"

@@ -1,7 +1,11 @@
-//! What another process uses: processor time and context switches, from `/proc` (proc(5)).
+//! What another process uses: processor time and context switches, from `/proc` (proc(5)). On
+//! Windows it can't be told yet.
 
-use std::{fs, io, path::Path, time::Duration};
+#[cfg(unix)]
+use std::{fs, path::Path};
+use std::{io, time::Duration};
 
+#[cfg(unix)]
 use rustix::param::clock_ticks_per_second;
 
 /// What a process used, since it was started or in a while.
@@ -20,6 +24,7 @@ impl Usage {
     ///
     /// # Errors
     /// There is no such process, or it is not ours to look at.
+    #[cfg(unix)]
     pub fn of(pid: u32) -> io::Result<Self> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
         let processor = processor_time(&stat)
@@ -36,6 +41,18 @@ impl Usage {
         })
     }
 
+    /// What a process has used so far.
+    ///
+    /// # Errors
+    /// [`Unsupported`](io::ErrorKind::Unsupported), always.
+    #[cfg(windows)]
+    pub fn of(_pid: u32) -> io::Result<Self> {
+        Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "what another process uses can't be told on Windows yet; leave --server-pid out",
+        ))
+    }
+
     /// What was used since `earlier`.
     pub fn since(&self, earlier: &Usage) -> Usage {
         Usage {
@@ -46,6 +63,7 @@ impl Usage {
     }
 }
 
+#[cfg(unix)]
 fn processor_time(stat: &str) -> Option<Duration> {
     // The name is field 2, in parentheses, and may hold anything; utime and stime are fields 14 and 15.
     let fields = stat.rsplit_once(')')?.1;
@@ -55,6 +73,7 @@ fn processor_time(stat: &str) -> Option<Duration> {
     Some(Duration::from_secs(ticks) / clock_ticks_per_second() as u32)
 }
 
+#[cfg(unix)]
 fn thread_switches(thread: &Path) -> Option<u64> {
     let status = fs::read_to_string(thread.join("status")).ok()?;
     let counts = status
@@ -64,7 +83,7 @@ fn thread_switches(thread: &Path) -> Option<u64> {
     Some(counts.sum())
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use std::{
         process::{Command, Stdio},

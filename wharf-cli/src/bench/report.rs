@@ -157,12 +157,18 @@ impl Report<'_> {
 
     fn write_cost(&self, text: &mut String) -> std::fmt::Result {
         let outcome = self.outcome;
-        write!(
-            text,
-            "load        {} of processor time; the busiest thread {:.0}% of a processor",
-            show_duration(outcome.load_total()),
-            outcome.busiest() * 100.0
-        )?;
+        match outcome.load.is_empty() {
+            true => write!(
+                text,
+                "load        its processor time can't be told on this system: see to it that a processor is free"
+            )?,
+            false => write!(
+                text,
+                "load        {} of processor time; the busiest thread {:.0}% of a processor",
+                show_duration(outcome.load_total()),
+                outcome.busiest() * 100.0
+            )?,
+        }
         if !outcome.lag.is_empty() {
             let lag = show_ns(outcome.lag.value_at_quantile(0.99) as f64);
             write!(text, "; requests left late by {lag} (p99)")?;
@@ -229,11 +235,11 @@ impl Report<'_> {
             "rate_hz": outcome.rate_hz(),
             "latency_ns": Times::of(&outcome.latency),
             "send_lag_ns": (!outcome.lag.is_empty()).then(|| Times::of(&outcome.lag)),
-            "load": {
+            "load": (!outcome.load.is_empty()).then(|| json!({
                 "cpu_s": outcome.load_total().as_secs_f64(),
                 "busiest_thread": outcome.busiest(),
                 "is_bottleneck": outcome.is_bottleneck(),
-            },
+            })),
             "server": outcome.server.map(|server| json!({
                 "pid": server.pid,
                 "cpu_s": server.processor.as_secs_f64(),

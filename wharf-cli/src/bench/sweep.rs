@@ -154,7 +154,7 @@ fn measure_once(
             &plan,
             &content,
             server.address(),
-            Some(server.pid()),
+            server.pid(),
             arguments.quiet,
         )
         .map_err(|ended| ended.to_string())?;

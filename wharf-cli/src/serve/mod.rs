@@ -6,7 +6,7 @@ mod work;
 use std::{
     io::{self, Write},
     net::SocketAddr,
-    process::{self, ExitCode},
+    process::ExitCode,
     sync::{
         Mutex, PoisonError,
         mpsc::{self, RecvTimeoutError},
@@ -16,18 +16,16 @@ use std::{
 };
 
 use clap::{Args, ValueEnum};
-use signal_hook::{
-    consts::{SIGINT, SIGTERM, SIGUSR1},
-    iterator::Signals,
-    low_level::signal_name,
-};
 use wharf::{Buffer, DriverChoice};
 use wharf_server::{
     Client, Ended, Handler, OpenFiles, Report, Server, Settings, StartError, raise_open_files,
 };
 
 use self::{echo::Echo, work::Work};
-use crate::{exit, standing};
+use crate::{
+    exit, standing,
+    system::{Signal, watch_signals},
+};
 
 /// What `serve` takes. A default that depends on the machine is worked out by the library.
 #[derive(Debug, Args)]
@@ -111,6 +109,8 @@ pub enum Driver {
     Uring,
     /// Readiness, a system call for each transfer
     Readiness,
+    /// The Windows kernel's own completion port, and only there
+    Windows,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -154,6 +154,7 @@ impl Arguments {
             Driver::Auto => DriverChoice::Auto,
             Driver::Uring => DriverChoice::Uring,
             Driver::Readiness => DriverChoice::Readiness,
+            Driver::Windows => DriverChoice::Windows,
         };
         settings.buffer_bytes = self.buffer as usize;
         settings.buffers_bytes_max = settings.buffers_bytes_max.max(4 * settings.buffer_bytes);
@@ -167,8 +168,7 @@ impl Arguments {
 
 /// Why the main thread goes on.
 enum Event {
-    Signal(i32),
-    Table,
+    Signal(Signal),
     StdinEnded,
     Failed(io::Error),
 }
@@ -236,7 +236,10 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     }
     let (events, event) = mpsc::channel();
     // Before the first line: whoever reads it may send a signal at once.
-    if let Err(error) = watch_signals(events.clone()) {
+    let told = events.clone();
+    // It fails if the server has ended by itself.
+    let tell = move |signal| drop(told.send(Event::Signal(signal)));
+    if let Err(error) = watch_signals(tell) {
         return exit::fail(exit::PORT, &format!("signals can't be watched: {error}"));
     }
     if arguments.stop_with_stdin
@@ -281,12 +284,12 @@ fn show_until_the_end(
             Some(at) => event.recv_timeout(at.saturating_duration_since(Instant::now())),
         };
         match received {
-            Ok(Event::Signal(number)) => {
-                let name = signal_name(number).unwrap_or("a signal");
+            Ok(Event::Signal(Signal::Stop { name, .. })) => {
                 tracing::info!("{name}: stopping, for {:?} at most", arguments.stop_timeout);
                 return None;
             }
-            Ok(Event::Table) => say(&standing::table(&server.snapshot())),
+            #[cfg(unix)]
+            Ok(Event::Signal(Signal::Table)) => say(&standing::table(&server.snapshot())),
             Ok(Event::StdinEnded) => {
                 tracing::debug!("standard input has ended: stopping");
                 return None;
@@ -316,30 +319,6 @@ fn report(report: &Report) {
         "stopped clients={} received={} sent={} cut={}",
         report.clients, report.received, report.sent, report.cut
     ));
-}
-
-/// Has the first signal that ends a process stop the server in order, and the second end the process at once; and
-/// SIGUSR1 print the table of workers.
-fn watch_signals(events: mpsc::Sender<Event>) -> io::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGUSR1])?;
-    let watch = move || {
-        let mut stopping = false;
-        for signal in signals.forever() {
-            if signal == SIGUSR1 {
-                let _ = events.send(Event::Table);
-                continue;
-            }
-            if std::mem::replace(&mut stopping, true) {
-                tracing::warn!("a second signal: ending at once");
-                // As a shell reports a process that a signal has ended.
-                process::exit(128 + signal);
-            }
-            // It fails if the server has ended by itself.
-            let _ = events.send(Event::Signal(signal));
-        }
-    };
-    thread::Builder::new().name("signals".into()).spawn(watch)?;
-    Ok(())
 }
 
 /// Has the end of standard input stop the server in order.

@@ -13,7 +13,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    process::{Pid, Signal, kill_process},
+};
 
 /// Nothing that is waited for takes as long, unless it is broken.
 pub const GUARD: Duration = Duration::from_secs(60);
@@ -131,10 +134,30 @@ impl Serve {
     pub fn line(&mut self) -> String {
         let mut line = String::new();
         let output = self.output.as_mut().expect("its output is open");
+        if output.buffer().is_empty() {
+            let guard = GUARD.try_into().expect("some seconds");
+            let mut more = [PollFd::new(output.get_ref(), PollFlags::IN)];
+            let ready = poll(&mut more, Some(&guard)).expect("it can be waited for");
+            assert_eq!(ready, 1, "it prints nothing more");
+        }
         output.read_line(&mut line).expect("a line");
         assert!(line.ends_with('\n'), "it has ended: {line:?}");
         line.pop();
         line
+    }
+
+    /// The table of workers, once all of these have come to wait: a title, a line for each, and what waits for them.
+    pub fn table(&mut self, workers: usize) -> Vec<String> {
+        loop {
+            self.signal(Signal::USR1);
+            let mut table = vec![self.line()];
+            while !table[table.len() - 1].contains("for a worker") {
+                table.push(self.line());
+            }
+            if table.len() == workers + 2 {
+                return table;
+            }
+        }
     }
 
     pub fn connect(&self) -> TcpStream {

@@ -242,7 +242,8 @@ pub(super) unsafe fn ask(descriptor: i32, query: Query) -> io::Result<Reply> {
             Reply::Address(internet(address))
         }
         Query::Unread => Reply::Count(rustix::io::ioctl_fionread(descriptor)?),
-        Query::Unacknowledged => Reply::Count(unacknowledged(descriptor)?),
+        // The end counts as one byte until it is acknowledged.
+        Query::IsDelivered => Reply::Whether(unacknowledged(descriptor)? <= 1),
         Query::Nodelay(at_once) => {
             net::sockopt::set_tcp_nodelay(descriptor, at_once)?;
             Reply::Set

@@ -1,11 +1,17 @@
 //! What a port can be associated with, whichever kernel it is of; and what can be asked of it.
 
-use std::{io, net::SocketAddr, os::fd::OwnedFd, path::Path};
+use std::{io, os::fd::OwnedFd, path::Path};
 
 use rustix::{fd::AsRawFd, net::SocketAddrUnix};
 
 #[cfg(feature = "simulated")]
 use super::simulated::Opened;
+
+/// How the system names a descriptor.
+pub type RawDescriptor = i32;
+
+/// What the system's sockets are, without their kind.
+pub type SystemSocket = OwnedFd;
 
 /// A socket or file that is open, and is closed when this is dropped. Made from the system's types by `into`.
 #[derive(Debug)]
@@ -80,47 +86,12 @@ impl LocalAddress {
     }
 }
 
-/// What can be asked of a descriptor, or set.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Query {
-    LocalAddress,
-    PeerAddress,
-    /// The bytes that can be received.
-    Unread,
-    /// The bytes that were taken to send and are not acknowledged.
-    Unacknowledged,
-    /// To send small segments at once.
-    Nodelay(bool),
-    /// To reset the connection when it is closed.
-    ResetOnClose,
-    /// How long a file is.
-    Length,
-}
+/// The system's numbers of errors that the port makes itself, or looks for.
+pub(crate) mod codes {
+    use rustix::io::Errno;
 
-/// The answer to a [`Query`].
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Reply {
-    /// None: it has none, or one of another family.
-    Address(Option<SocketAddr>),
-    Count(u64),
-    Set,
-}
-
-impl Reply {
-    pub(crate) fn address(self) -> io::Result<SocketAddr> {
-        match self {
-            Reply::Address(Some(address)) => Ok(address),
-            _ => Err(io::Error::new(
-                io::ErrorKind::AddrNotAvailable,
-                "there is no Internet address at this end",
-            )),
-        }
-    }
-
-    pub(crate) fn count(self) -> u64 {
-        match self {
-            Reply::Count(count) => count,
-            _ => 0,
-        }
-    }
+    /// The operation was cancelled.
+    pub(crate) const CANCELLED: i32 = Errno::CANCELED.raw_os_error();
+    /// The datagram is longer than the buffer.
+    pub(crate) const CUT: i32 = Errno::MSGSIZE.raw_os_error();
 }

@@ -1,39 +1,56 @@
 //! The only rooms that talk to a kernel.
 //!
-//! A driver waits for readiness and carries out transfers; it knows nothing of packets, keys or workers. What a
-//! new driver must provide is the trait [`Driver`], with these promises:
-//!
-//! - [`watch`](Driver::watch): from now on every *change* to ready of the descriptor is reported once, to one of
-//!   the threads that wait. What is ready already is reported too.
-//! - [`wait`](Driver::wait): any number of threads may wait at once; the one that came last is woken first.
-//! - [`wake`](Driver::wake): ends one wait, or the next one if nobody waits; never lost.
-//! - [`transfer`](Driver::transfer): tries each transfer once and never blocks; each gets its outcome.
-//!
 //! | driver | waits with | transfers with |
 //! |---|---|---|
-//! | [`readiness`] | epoll, edge-triggered | a system call each |
-//! | [`uring`] | the same | one `io_uring_enter` for many, on registered descriptors |
+//! | `readiness` | epoll, edge-triggered | a system call each |
+//! | `uring` | the same | one `io_uring_enter` for many, on registered descriptors |
 //! | `simulated` | a queue in memory, with a feature of that name | nothing but memory |
+//! | `windows` | the kernel's own completion port | overlapped calls |
 //!
-//! [`threads`] asks the kernel after the threads of this process.
+//! The first three bring readiness, and share a `contract`; the queue, the gate and the parking above them are ours.
+//! Windows has all of that in its kernel. `threads` asks the kernel after the threads of this process.
 
+#[cfg(unix)]
 mod calls;
+#[cfg(unix)]
+mod contract;
+#[cfg(unix)]
 mod descriptor;
+mod query;
+#[cfg(unix)]
 mod readiness;
-#[cfg(feature = "simulated")]
+#[cfg(all(unix, feature = "simulated"))]
 pub mod simulated;
+#[cfg(unix)]
 #[cfg_attr(shuttle, path = "simulated/threads.rs")]
 mod threads;
+#[cfg(unix)]
 mod uring;
+#[cfg(windows)]
+pub(crate) mod windows;
 
-pub use descriptor::{Descriptor, LocalAddress};
-pub(crate) use descriptor::{Query, Reply};
-pub use threads::thread_states_available;
-pub(crate) use threads::{Probe, coarse_now_ns, current_thread};
+#[cfg(unix)]
+pub(crate) use contract::*;
+pub(crate) use query::{Query, Reply};
+#[cfg(windows)]
+pub(crate) use windows::codes;
+#[cfg(windows)]
+pub use windows::{
+    Descriptor, RawDescriptor, SystemSocket, thread_states_available, uring_available,
+};
+#[cfg(unix)]
+pub use {
+    contract::uring_available,
+    descriptor::{Descriptor, LocalAddress, RawDescriptor, SystemSocket},
+    threads::thread_states_available,
+};
+#[cfg(unix)]
+pub(crate) use {
+    descriptor::codes,
+    threads::{Probe, coarse_now_ns, current_thread},
+};
 
-use std::{fmt, io, net::SocketAddr, ptr::NonNull, time::Duration};
-
-use rustix::io::Errno;
+use std::ptr::NonNull;
 
 /// Which driver a port is to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -49,13 +66,15 @@ pub enum DriverChoice {
     Uring,
     /// Readiness, with a system call for each transfer.
     Readiness,
+    /// The completion port of the Windows kernel, which is all that there is on Windows, and only there.
+    Windows,
 }
 
 /// The driver that a port uses, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DriverInfo {
-    /// `"uring"` or `"readiness"`.
+    /// `"uring"`, `"readiness"` or `"windows"`.
     pub name: &'static str,
     /// Where `Auto` had to fall back: what the kernel refused, and what to change.
     pub fallback: Option<String>,
@@ -77,263 +96,4 @@ impl RawBuffer {
         start: NonNull::dangling().as_ptr(),
         len: 0,
     };
-}
-
-/// The most buffers that one system call is given, since they are listed on the stack; an operation may have more.
-pub(crate) const BUFFERS_PER_CALL_MAX: usize = 64;
-
-/// What one transfer asks of the kernel.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Call {
-    /// Into one buffer of at least 1 byte.
-    Receive(RawBuffer),
-    /// Into several buffers.
-    Scatter {
-        first: *const RawBuffer,
-        count: usize,
-    },
-    /// Whether a receive would find anything, without taking it.
-    Probe,
-    /// From one buffer.
-    Send(RawBuffer),
-    /// From several buffers, less the first `skip` bytes.
-    Gather {
-        first: *const RawBuffer,
-        count: usize,
-        skip: usize,
-    },
-    Accept,
-    Connect(SocketAddr),
-    ConnectLocal(NonNull<LocalAddress>),
-    /// Ends the sending side.
-    Shutdown,
-    /// One datagram, into one buffer.
-    ReceiveFrom(RawBuffer),
-    /// One datagram.
-    SendTo(RawBuffer, SocketAddr),
-    /// From a file to a socket: `len` bytes, 1 at least.
-    SendFile {
-        file: i32,
-        offset: u64,
-        len: u64,
-    },
-    ReadAt(RawBuffer, u64),
-    WriteAt(RawBuffer, u64),
-    /// Everything that was written reaches the disk.
-    Flush,
-}
-
-/// What a transfer came to.
-#[derive(Debug)]
-pub(crate) enum Outcome {
-    /// Not tried yet.
-    Untried,
-    /// Bytes moved; for a receive, 0 is the end of the stream.
-    Moved(usize),
-    Accepted(Descriptor, Option<SocketAddr>),
-    /// A datagram was received. `is_cut`: what did not fit is lost.
-    Datagram {
-        len: usize,
-        peer: Option<SocketAddr>,
-        is_cut: bool,
-    },
-    /// Not now: the descriptor has to become ready first.
-    NotReady,
-    Failed(Errno),
-}
-
-/// One transfer on its way through a driver.
-#[derive(Debug)]
-pub(crate) struct Transfer {
-    pub descriptor: i32,
-    /// The place of the handle in the port's table; drivers may keep state for it.
-    pub slot: u32,
-    pub call: Call,
-    pub outcome: Outcome,
-}
-
-/// A descriptor changed to ready.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Event {
-    /// The token that it is watched under.
-    pub token: u64,
-    pub readable: bool,
-    pub writable: bool,
-    /// The peer has ended its side, or the connection is gone.
-    pub hangup: bool,
-    /// Urgent data arrived: a short read no longer means that nothing is left.
-    pub urgent: bool,
-}
-
-/// What one wait brought.
-#[derive(Debug, Default)]
-pub(crate) struct Events {
-    pub list: Vec<Event>,
-    /// A [`Driver::wake`] ended the wait.
-    pub woken: bool,
-    /// The timer that [`Driver::arm`] set is due.
-    pub timer: bool,
-}
-
-/// The most events that one wait harvests: enough to fill a batch on each of many processors, few enough that
-/// they are looked at while still warm.
-pub(crate) const EVENTS_MAX: usize = 128;
-
-pub(crate) trait Driver: Send + Sync + fmt::Debug {
-    fn name(&self) -> &'static str;
-
-    /// The most transfers that are worth handing over at once.
-    fn batch_max(&self) -> usize;
-
-    /// Makes a stream socket that can be connected to `peer`, from `local` if that is given.
-    fn stream_for(&self, peer: SocketAddr, local: Option<SocketAddr>) -> io::Result<Descriptor> {
-        calls::stream_for(peer, local)
-    }
-
-    /// Makes a stream socket that can be connected to a local one.
-    fn local_stream(&self) -> io::Result<Descriptor> {
-        calls::local_stream()
-    }
-
-    /// Asks or sets something.
-    ///
-    /// # Safety
-    /// The descriptor is open.
-    unsafe fn ask(&self, descriptor: i32, query: Query) -> io::Result<Reply> {
-        // SAFETY: passed on to the caller.
-        unsafe { calls::ask(descriptor, query) }
-    }
-
-    /// Starts watching a descriptor, under a token that is not one of the driver's own ([`TOKEN_MAX`]).
-    ///
-    /// # Safety
-    /// The descriptor is open.
-    unsafe fn watch(&self, descriptor: i32, token: u64) -> Result<(), Errno>;
-
-    /// Waits for events, for `timeout` at most (`None`: for ever), and puts them into `events`, which it clears.
-    fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()>;
-
-    /// Ends one wait.
-    fn wake(&self);
-
-    /// Has a wait report [`Events::timer`] after `delay`; replaces what was set before, `None` takes it back.
-    fn arm(&self, delay: Option<Duration>);
-
-    /// Tries each transfer once, and never blocks. No transfer is left [`Outcome::Untried`].
-    ///
-    /// # Safety
-    /// The descriptors are open, and the memory that the calls name is valid and nobody else's until this returns.
-    unsafe fn transfer(&self, transfers: &mut [Transfer]);
-
-    /// Tries one transfer of a file, for as long as that takes.
-    ///
-    /// # Safety
-    /// As for [`transfer`](Self::transfer).
-    unsafe fn transfer_file(&self, transfer: &mut Transfer) {
-        // SAFETY: passed on to the caller.
-        unsafe { calls::perform(transfer) }
-    }
-
-    /// Stops watching a descriptor that stays open.
-    ///
-    /// # Safety
-    /// The descriptor is open.
-    unsafe fn unwatch(&self, descriptor: i32);
-
-    /// Lets go of whatever is kept for a slot, before its descriptor is closed.
-    fn forget(&self, slot: u32);
-}
-
-/// An error of the system's, whole, with what to do about it.
-#[derive(Debug)]
-pub(crate) struct Advised {
-    what: &'static str,
-    error: io::Error,
-    remedy: &'static str,
-}
-
-impl fmt::Display for Advised {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Advised {
-            what,
-            error,
-            remedy,
-        } = self;
-        write!(formatter, "{what} ({error}): {remedy}")
-    }
-}
-
-impl std::error::Error for Advised {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.error)
-    }
-}
-
-impl From<Advised> for io::Error {
-    fn from(advised: Advised) -> Self {
-        io::Error::new(advised.error.kind(), advised)
-    }
-}
-
-/// The system's number of an error, with advice or without.
-pub(crate) fn number_of(error: &io::Error) -> Option<i32> {
-    let inside = error
-        .get_ref()
-        .and_then(|inside| inside.downcast_ref::<Advised>());
-    inside
-        .map_or(error, |advised| &advised.error)
-        .raw_os_error()
-}
-
-/// Why a descriptor can't be [watched](Driver::watch).
-pub(crate) fn unwatched(error: Errno) -> io::Error {
-    if error != Errno::NOSPC {
-        return error.into();
-    }
-    let advised = Advised {
-        what: "the limit of epoll registrations is reached",
-        error: error.into(),
-        remedy: "raise sysctl fs.epoll.max_user_watches",
-    };
-    advised.into()
-}
-
-/// Tokens above this are the driver's own.
-pub(crate) const TOKEN_MAX: u64 = u64::MAX - 16;
-
-/// Makes the driver that was asked for, or the best that there is. `concurrency`: how many threads will transfer
-/// at once.
-pub(crate) fn open(
-    choice: DriverChoice,
-    concurrency: usize,
-) -> io::Result<(Box<dyn Driver>, DriverInfo)> {
-    let readiness = readiness::Readiness::new()?;
-    let refused = match choice {
-        DriverChoice::Readiness => None,
-        DriverChoice::Auto | DriverChoice::Uring => match uring::Rings::new(concurrency) {
-            Ok(rings) => {
-                let driver = uring::Uring::new(readiness, rings);
-                let info = DriverInfo {
-                    name: driver.name(),
-                    fallback: None,
-                };
-                return Ok((Box::new(driver), info));
-            }
-            Err(refused) if choice == DriverChoice::Uring => return Err(refused.into()),
-            Err(refused) => Some(refused.to_string()),
-        },
-    };
-    let info = DriverInfo {
-        name: readiness.name(),
-        fallback: refused,
-    };
-    Ok((Box::new(readiness), info))
-}
-
-/// Whether io_uring can be used here; if not, why not and what to change.
-///
-/// # Errors
-/// The system's own error inside, with the likely cause and the remedy as its text.
-pub fn uring_available() -> io::Result<()> {
-    uring::Rings::new(1).map(drop).map_err(io::Error::from)
 }

@@ -2,6 +2,7 @@
 
 mod datagram;
 mod listener;
+#[cfg(unix)]
 mod local;
 mod socket;
 
@@ -9,6 +10,7 @@ use std::{io, sync::Arc};
 
 pub use datagram::DatagramSocket;
 pub use listener::Listener;
+#[cfg(unix)]
 pub use local::{LocalConnection, LocalListener};
 pub use socket::Socket;
 
@@ -26,10 +28,10 @@ use crate::{
 ///
 /// | handle | becomes |
 /// |---|---|
-/// | [`TcpStream`](std::net::TcpStream), [`UnixStream`](std::os::unix::net::UnixStream), connected | [`Socket`] |
-/// | [`Connection`](crate::Connection), [`LocalConnection`], accepted | [`Socket`] |
+/// | [`TcpStream`](std::net::TcpStream), connected; on Unix also `UnixStream` | [`Socket`] |
+/// | [`Connection`](crate::Connection), accepted; on Unix also `LocalConnection` | [`Socket`] |
 /// | [`TcpListener`](std::net::TcpListener) | [`Listener`] |
-/// | [`UnixListener`](std::os::unix::net::UnixListener) | [`LocalListener`] |
+/// | `UnixListener`, on Unix | `LocalListener` |
 /// | [`UdpSocket`](std::net::UdpSocket) | [`DatagramSocket`] |
 /// | [`File`](std::fs::File) | [`File`] |
 ///
@@ -49,13 +51,16 @@ mod sealed {
     impl Sealed for std::net::TcpStream {}
     impl Sealed for std::net::TcpListener {}
     impl Sealed for std::net::UdpSocket {}
+    #[cfg(unix)]
     impl Sealed for std::os::unix::net::UnixStream {}
+    #[cfg(unix)]
     impl Sealed for std::os::unix::net::UnixListener {}
     impl Sealed for std::fs::File {}
     impl Sealed for crate::Connection {}
     impl Sealed for Box<crate::Connection> {}
+    #[cfg(unix)]
     impl Sealed for crate::LocalConnection {}
-    #[cfg(feature = "simulated")]
+    #[cfg(all(unix, feature = "simulated"))]
     mod simulated {
         use crate::simulated::{Datagrams, File, Listener, Stream};
         impl super::Sealed for Stream {}
@@ -70,6 +75,7 @@ mod sealed {
 pub(crate) enum Origin<K> {
     Socket(Socket<K>),
     Listener(Listener<K>),
+    #[cfg(unix)]
     LocalListener(LocalListener<K>),
     Datagrams(DatagramSocket<K>),
     File(File<K>),
@@ -84,6 +90,7 @@ impl<K: Clone + Send + Sync + 'static> Source for Origin<K> {
         match self {
             Origin::Socket(socket) => &socket.association().records,
             Origin::Listener(listener) => &listener.association().records,
+            #[cfg(unix)]
             Origin::LocalListener(listener) => &listener.association().records,
             Origin::Datagrams(socket) => &socket.association().records,
             Origin::File(file) => &file.association().records,

@@ -155,12 +155,15 @@ impl<K> Socket<K> {
         Ok(self.0.ask(Query::Unread)?.count())
     }
 
-    /// Bytes that the system has taken to send and the peer has not acknowledged yet.
+    /// Of a socket whose sending side was [shut down](Self::shutdown): whether the peer's system has all that was sent before.
+    ///
+    /// A socket that is closed while something is unread resets the connection, and the peer may then lose what it has not
+    /// received; once this is so, it can't.
     ///
     /// # Errors
-    /// The system's: the socket is closed.
-    pub fn unacknowledged(&self) -> io::Result<u64> {
-        Ok(self.0.ask(Query::Unacknowledged)?.count())
+    /// The system's: the socket is closed; or it can't tell, as Windows before 10 (1703) and Wine can't.
+    pub fn is_delivered(&self) -> io::Result<bool> {
+        Ok(self.0.ask(Query::IsDelivered)?.is_so())
     }
 
     /// Cancels one operation. Its completion follows: as

@@ -3,14 +3,13 @@
 use std::{
     io,
     net::{SocketAddr, TcpStream},
-    os::fd::OwnedFd,
 };
 
 use super::{OperationId, Refused};
 use crate::{
     buffer::Buffer,
     driver::{Descriptor, Query},
-    net::{Listener, LocalListener, Origin},
+    net::{Listener, Origin},
     raw::{
         AcceptReceive, Accepted, Request,
         record::{Cargo, Memory, writable},
@@ -33,8 +32,7 @@ impl Connection {
     /// # Errors
     /// It is not the system's, but of a simulated kernel.
     pub fn into_stream(self) -> io::Result<TcpStream> {
-        let descriptor: OwnedFd = self.socket.into_system()?;
-        Ok(descriptor.into())
+        Ok(TcpStream::from(self.socket.into_system()?))
     }
 }
 
@@ -81,7 +79,8 @@ impl<K: Clone + Send + Sync + 'static> Listener<K> {
     }
 }
 
-impl<K: Clone + Send + Sync + 'static> LocalListener<K> {
+#[cfg(unix)]
+impl<K: Clone + Send + Sync + 'static> crate::LocalListener<K> {
     /// Accepts one connection; see [`Listener::accept`].
     ///
     /// # Errors

@@ -2,13 +2,14 @@
 
 use std::{io, net::SocketAddr};
 
-use rustix::io::Errno;
-
 use super::{Connection, OperationId, Transmit, accept};
+#[cfg(unix)]
+use crate::net::{LocalConnection, LocalListener};
 use crate::{
     buffer::{Buffer, Payload},
+    driver::codes,
     fs::File,
-    net::{DatagramSocket, Listener, LocalConnection, LocalListener, Origin, Socket},
+    net::{DatagramSocket, Listener, Origin, Socket},
     raw::{
         Queued, Request,
         record::{Finished, Memory, Records},
@@ -85,6 +86,12 @@ pub enum Done<K> {
         /// Where it was started.
         socket: Socket<K>,
     },
+    /// [`Socket::disconnect`].
+    #[cfg(windows)]
+    Disconnected {
+        /// Where it was started. If the operation succeeded, it can be connected again.
+        socket: Socket<K>,
+    },
     /// [`Listener::accept`].
     Accepted {
         /// Where it was started.
@@ -102,6 +109,7 @@ pub enum Done<K> {
         buffer: Buffer,
     },
     /// [`LocalListener::accept`].
+    #[cfg(unix)]
     AcceptedLocal {
         /// Where it was started.
         listener: LocalListener<K>,
@@ -157,8 +165,8 @@ pub enum Done<K> {
         /// Where it was started.
         file: File<K>,
     },
-    /// [`CompletionPort::connect`](crate::CompletionPort::connect) or
-    /// [`connect_local`](crate::CompletionPort::connect_local).
+    /// [`CompletionPort::connect`](crate::CompletionPort::connect), on Unix `connect_local`, or on Windows
+    /// `Socket::connect_again`.
     Connected {
         /// The new socket, connected if the operation succeeded. It closes when it is dropped.
         socket: Socket<K>,
@@ -180,13 +188,13 @@ impl<K> Completion<K> {
     pub fn is_cut(&self) -> bool {
         let is_datagram = matches!(self.done, Done::ReceivedDatagram { .. });
         let error = self.result.as_ref().err();
-        is_datagram && error.and_then(Errno::from_io_error) == Some(Errno::MSGSIZE)
+        is_datagram && error.and_then(io::Error::raw_os_error) == Some(codes::CUT)
     }
 }
 
-/// Whether this is the error of an operation that was cancelled: on Unix, `ECANCELED`.
+/// Whether this is the error of an operation that was cancelled: `ECANCELED`, on Windows `ERROR_OPERATION_ABORTED`.
 pub fn is_cancelled(error: &io::Error) -> bool {
-    Errno::from_io_error(error) == Some(Errno::CANCELED)
+    error.raw_os_error() == Some(codes::CANCELLED)
 }
 
 impl<K: Clone + Send + Sync + 'static> Completion<K> {
@@ -237,6 +245,7 @@ impl<K: Clone + Send + Sync + 'static> Completion<K> {
                 };
                 (key, done)
             }
+            #[cfg(unix)]
             Origin::LocalListener(listener) => {
                 let key = listener.key().clone();
                 let accepted = request.take_accepted();
@@ -304,7 +313,11 @@ impl<K> Done<K> {
             },
             Memory::None => match request {
                 Request::Shutdown => Done::Shutdown { socket },
-                Request::Connect(_) | Request::ConnectLocal(_) => Done::Connected { socket },
+                Request::Connect(_) => Done::Connected { socket },
+                #[cfg(windows)]
+                Request::Disconnect => Done::Disconnected { socket },
+                #[cfg(unix)]
+                Request::ConnectLocal(_) => Done::Connected { socket },
                 _ => Done::Readable { socket },
             },
         }

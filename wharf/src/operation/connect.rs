@@ -1,6 +1,8 @@
 //! Connecting to a peer.
 
-use std::{io, net::SocketAddr, path::Path};
+#[cfg(unix)]
+use std::path::Path;
+use std::{io, net::SocketAddr};
 
 use super::{OperationId, Refused};
 use crate::{
@@ -8,7 +10,7 @@ use crate::{
     buffer::Payload,
     net::{Association, Socket},
     raw::{
-        ConnectSend, Handle, Kind, LocalAddress, Request,
+        ConnectSend, Handle, Request,
         record::{Memory, readable},
     },
 };
@@ -48,9 +50,7 @@ impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
         key: K,
     ) -> io::Result<OperationId> {
         let raw = self.records().raw();
-        let handle = raw.associate_new(Kind::Unconnected, |driver| {
-            driver.stream_for(address, local)
-        })?;
+        let handle = raw.associate_unconnected(address, local)?;
         self.connecting(handle, key)
             .start_request(Request::Connect(Box::new(address)))
     }
@@ -67,11 +67,7 @@ impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
         key: K,
     ) -> Result<OperationId, Refused<Payload>> {
         let payload = payload.into();
-        let made = self
-            .records()
-            .raw()
-            .associate_new(Kind::Unconnected, |driver| driver.stream_for(address, None));
-        let handle = match made {
+        let handle = match self.records().raw().associate_unconnected(address, None) {
             Ok(handle) => handle,
             Err(error) => {
                 let given = payload;
@@ -93,10 +89,11 @@ impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
     /// # Errors
     /// As for [`connect`](Self::connect); and [`InvalidInput`](io::ErrorKind::InvalidInput) if the path is too long for a
     /// socket.
+    #[cfg(unix)]
     pub fn connect_local(&self, path: impl AsRef<Path>, key: K) -> io::Result<OperationId> {
-        let address = Box::new(LocalAddress::new(path.as_ref())?);
+        let address = Box::new(crate::raw::LocalAddress::new(path.as_ref())?);
         let raw = self.records().raw();
-        let handle = raw.associate_new(Kind::Unconnected, |driver| driver.local_stream())?;
+        let handle = raw.associate_unconnected_local()?;
         self.connecting(handle, key)
             .start_request(Request::ConnectLocal(address))
     }

@@ -9,6 +9,8 @@ mod completion;
 mod connect;
 mod datagram;
 mod direct;
+#[cfg(windows)]
+mod disconnect;
 mod file;
 mod post;
 mod receive;

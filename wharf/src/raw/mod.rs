@@ -29,35 +29,43 @@
 //! # }
 //! ```
 
-mod arrival;
-mod file;
-mod member;
+// What both shapes of the port have in common.
+mod crew;
+mod options;
 mod overlapped;
 mod parcel;
-mod port;
 pub(crate) mod record;
-mod side;
+mod shared;
 mod table;
-mod transfer;
-mod wait;
-mod watcher;
+mod timers;
+
+// The two shapes: a port of our own, on a kernel that tells readiness, and the port of the Windows kernel.
+#[cfg(unix)]
+mod readiness;
+#[cfg(windows)]
+mod windows;
 
 use std::{io, ptr::NonNull};
 
-pub use crate::driver::{Descriptor, LocalAddress, RawBuffer};
-pub use member::blocking;
+#[cfg(unix)]
+pub use crate::driver::LocalAddress;
+pub use crate::driver::{Descriptor, RawBuffer, RawDescriptor, SystemSocket};
+pub(crate) use crew::{Crew, Hired};
+pub use options::Options;
 pub use overlapped::{
-    AcceptReceive, Accepted, Buffers, ConnectSend, Datagram, Landing, Overlapped, Provider,
-    Request, Span, Transmit,
+    AcceptReceive, Accepted, Buffers, ConnectSend, Datagram, Landing, OperationId, Overlapped,
+    Provider, Request, Span, Transmit,
 };
 use overlapped::{Direction, Status};
 use parcel::Parcel;
-pub(crate) use port::deadline_after;
-pub use port::{OperationId, Options, Port, Started};
+#[cfg(unix)]
+use readiness as shape;
+use shape::entry::Entry;
+pub use shape::{member::blocking, port::Port};
 pub use table::{Handle, Kind};
-pub(crate) use wait::End;
-pub use wait::Many;
-pub(crate) use watcher::{Crew, Hired};
+pub(crate) use timers::deadline_after;
+#[cfg(windows)]
+use windows as shape;
 
 /// One completed operation, or one posted packet.
 #[derive(Debug)]
@@ -74,6 +82,22 @@ pub struct Packet {
     pub operation: Option<NonNull<Overlapped>>,
 }
 
+impl Packet {
+    /// # Safety
+    /// The operation is valid, has ended, and is handed out with this.
+    unsafe fn of(operation: NonNull<Overlapped>) -> Packet {
+        // SAFETY: passed on to the caller.
+        let overlapped = unsafe { operation.as_ref() };
+        Packet {
+            key: overlapped.key,
+            transferred: overlapped.transferred,
+            token: overlapped.token,
+            error: overlapped.error(),
+            operation: Some(operation),
+        }
+    }
+}
+
 /// What a wait for one packet came to.
 #[derive(Debug)]
 pub enum Answer {
@@ -82,6 +106,33 @@ pub enum Answer {
     /// The time is over.
     TimedOut,
     /// The port is closed.
+    Closed,
+}
+
+/// What came of [`Port::start_direct`].
+#[derive(Debug)]
+#[must_use = "what is done is handed out here, and nowhere else"]
+pub enum Started {
+    /// Its packet follows.
+    Pending(OperationId),
+    /// It ended within the call.
+    Done(Packet),
+}
+
+/// What a wait for many packets came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Many {
+    /// So many packets were appended.
+    Packets(usize),
+    /// The time is over.
+    TimedOut,
+    /// The port is closed.
+    Closed,
+}
+
+/// How a wait ended that brought no packet.
+pub(crate) enum End {
+    TimedOut,
     Closed,
 }
 
@@ -108,13 +159,6 @@ pub(crate) struct Completed(NonNull<Overlapped>);
 // is told so there. Until then only the port holds the address, in one place at a time.
 unsafe impl Send for Completed {}
 
-/// A side of a handle that is worth a transfer.
-#[derive(Debug, Clone, Copy)]
-struct Ready {
-    handle: Handle,
-    direction: Direction,
-}
-
 impl Queued {
     fn into_packet(self) -> Packet {
         match self {
@@ -130,17 +174,8 @@ impl Queued {
                 operation: None,
             },
             Queued::Carried { .. } => unreachable!("it is not posted on a port without records"),
-            Queued::Operation(Completed(operation)) => {
-                // SAFETY: a queued operation is valid, and nobody else's until its packet is handed out: now.
-                let overlapped = unsafe { operation.as_ref() };
-                Packet {
-                    key: overlapped.key,
-                    transferred: overlapped.transferred,
-                    token: overlapped.token,
-                    error: overlapped.error(),
-                    operation: Some(operation),
-                }
-            }
+            // SAFETY: a queued operation is valid, and nobody else's until its packet is handed out: now.
+            Queued::Operation(Completed(operation)) => unsafe { Packet::of(operation) },
         }
     }
 }
@@ -151,4 +186,27 @@ pub(crate) fn closed() -> io::Error {
         io::ErrorKind::NotConnected,
         "the handle or its port is closed; nothing can be started on it",
     )
+}
+
+/// The error of whatever is started where no more operations may be under way.
+fn too_many(max: usize) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::QuotaExceeded,
+        format!(
+            "{max} operations are under way, the most this port takes; wait for some, or raise operations_max"
+        ),
+    )
+}
+
+/// Whether so many bytes may be sent where `waiting` wait already.
+fn check_unsent(bytes: usize, waiting: usize, max: usize) -> io::Result<()> {
+    if waiting > 0 && bytes > max.saturating_sub(waiting) {
+        return Err(io::Error::new(
+            io::ErrorKind::WouldBlock,
+            format!(
+                "{waiting} bytes wait to be sent and the limit is {max}; the peer reads too slowly"
+            ),
+        ));
+    }
+    Ok(())
 }

@@ -2,8 +2,12 @@
 
 use std::{io, net::SocketAddr, ptr::NonNull};
 
-use super::{Descriptor, Handle, LocalAddress, OperationId, RawBuffer};
-use crate::driver::{BUFFERS_PER_CALL_MAX, Call};
+#[cfg(unix)]
+use super::LocalAddress;
+#[cfg(windows)]
+use super::windows::native::Native;
+use super::{Descriptor, Handle, Kind, RawBuffer};
+use crate::driver::RawDescriptor;
 
 /// Memory for a receive that is found only when there is something to receive.
 ///
@@ -48,6 +52,10 @@ pub enum Request {
     Send(Buffers),
     /// Ends the sending side, after the sends that were started before it.
     Shutdown,
+    /// Ends the connection, after the sends that were started before it, and leaves the socket to be connected again.
+    /// Receives are cancelled.
+    #[cfg(windows)]
+    Disconnect,
     /// Accepts a connection on a listener; see [`Overlapped::take_accepted`].
     Accept(Option<Box<Accepted>>),
     /// Connects an unconnected socket. Boxed, as is what was accepted, since every operation would be as large.
@@ -55,6 +63,7 @@ pub enum Request {
     /// Connects an unconnected socket, and sends the bytes when it is connected.
     ConnectSend(Box<ConnectSend>),
     /// Connects an unconnected local socket.
+    #[cfg(unix)]
     ConnectLocal(Box<LocalAddress>),
     /// Accepts a connection on a listener and receives what comes first, at least 1 byte, or the end; see
     /// [`Overlapped::take_accepted`].
@@ -85,7 +94,7 @@ pub struct ConnectSend {
     pub address: SocketAddr,
     /// What to send then.
     pub buffer: RawBuffer,
-    is_connected: bool,
+    pub(super) is_connected: bool,
 }
 
 impl ConnectSend {
@@ -104,7 +113,8 @@ impl ConnectSend {
 pub struct AcceptReceive {
     /// Where to receive into: 1 byte at least.
     pub buffer: RawBuffer,
-    /// The peer, once the connection is made and its first bytes are waited for.
+    /// The peer, once the connection is made and its first bytes are waited for. The kernel of Windows waits for both.
+    #[cfg(unix)]
     pub(super) arrived: Option<Option<SocketAddr>>,
     pub(super) accepted: Option<Accepted>,
 }
@@ -114,6 +124,7 @@ impl AcceptReceive {
     pub fn new(buffer: RawBuffer) -> Self {
         AcceptReceive {
             buffer,
+            #[cfg(unix)]
             arrived: None,
             accepted: None,
         }
@@ -144,7 +155,7 @@ pub struct Transmit {
     /// Sent before the file.
     pub head: RawBuffer,
     /// The file's descriptor. It stays open until the packet is handed out.
-    pub file: i32,
+    pub file: RawDescriptor,
     /// Where in the file to begin.
     pub offset: u64,
     /// How many bytes of it to send. If the file ends before, the operation fails with `ENODATA`.
@@ -169,6 +180,21 @@ pub struct Accepted {
     pub socket: Descriptor,
     /// The address of its peer; none if it is not an Internet address.
     pub peer: Option<SocketAddr>,
+}
+
+/// Names an operation, for cancelling it. Never names another one of the same port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct OperationId {
+    pub(super) handle: Handle,
+    pub(super) sequence: u64,
+}
+
+impl OperationId {
+    /// The name of what can't be cancelled: a posted packet.
+    pub(crate) const NONE: OperationId = OperationId {
+        handle: Handle::NONE,
+        sequence: 0,
+    };
 }
 
 /// Which line of its handle an operation stands in.
@@ -209,6 +235,8 @@ pub(super) enum Status {
 #[derive(Debug)]
 #[repr(C)]
 pub struct Overlapped {
+    #[cfg(windows)]
+    pub(super) native: Native,
     /// The caller's own: comes back untouched with the packet.
     pub token: u64,
     /// What to do on success in place of queueing a packet: only a failure is then reported. The function gets the
@@ -229,6 +257,8 @@ impl Overlapped {
     /// An operation that is ready to be started.
     pub fn new(token: u64, request: Request) -> Self {
         Overlapped {
+            #[cfg(windows)]
+            native: Native::default(),
             token,
             quiet: None,
             request,
@@ -254,6 +284,14 @@ impl Overlapped {
         self.request.take_accepted()
     }
 
+    /// Notes the connection that it brought.
+    pub(super) fn put_accepted(&mut self, accepted: Accepted) {
+        match &mut self.request {
+            Request::AcceptReceive(arrival) => arrival.accepted = Some(accepted),
+            request => *request = Request::Accept(Some(Box::new(accepted))),
+        }
+    }
+
     /// Why it failed, if it did: the system's own error.
     pub(super) fn error(&self) -> Option<io::Error> {
         match self.status {
@@ -269,8 +307,11 @@ impl Overlapped {
             | Request::Transmit(_)
             | Request::Shutdown
             | Request::Connect(_)
-            | Request::ConnectLocal(_)
             | Request::ConnectSend(_) => Direction::Write,
+            #[cfg(unix)]
+            Request::ConnectLocal(_) => Direction::Write,
+            #[cfg(windows)]
+            Request::Disconnect => Direction::Write,
             _ => Direction::Read,
         }
     }
@@ -278,23 +319,55 @@ impl Overlapped {
     /// The bytes that a send has still to move; 0 for anything else.
     ///
     /// # Safety
-    /// The list of buffers is in place, as [`Port::start`](super::Port::start) asks.
+    /// As for [`to_send`](Self::to_send).
     pub(super) unsafe fn unsent(&self) -> usize {
-        let total = match &self.request {
+        // SAFETY: passed on to the caller.
+        unsafe { self.to_send() }.saturating_sub(self.transferred)
+    }
+
+    /// The bytes that a send has to move in all; 0 for anything else.
+    ///
+    /// # Safety
+    /// The list of buffers is in place, as [`Port::start`](super::Port::start) asks.
+    pub(super) unsafe fn to_send(&self) -> usize {
+        match &self.request {
             // SAFETY: passed on to the caller.
             Request::Send(buffers) => unsafe { buffers.len(usize::MAX) },
             Request::SendTo(buffer, _) => buffer.len,
             Request::ConnectSend(connect) => connect.buffer.len,
             Request::Transmit(transmit) => transmit.total(),
-            _ => return 0,
+            _ => 0,
+        }
+    }
+
+    /// Whether a handle of this kind takes it.
+    pub(super) fn check_kind(&self, kind: Kind) -> io::Result<()> {
+        let fits = match self.request {
+            Request::Accept(_) | Request::AcceptReceive(_) => kind == Kind::Listener,
+            Request::Connect(_) | Request::ConnectSend(_) => kind == Kind::Unconnected,
+            #[cfg(unix)]
+            Request::ConnectLocal(_) => kind == Kind::Unconnected,
+            Request::ReceiveFrom(_) | Request::SendTo(..) => kind == Kind::Datagram,
+            Request::ReceiveNothing => matches!(kind, Kind::Stream | Kind::Datagram),
+            Request::ReadAt(_) | Request::WriteAt(_) | Request::Flush => kind == Kind::File,
+            Request::Timer | Request::Posted => false,
+            _ => kind == Kind::Stream,
         };
-        total - self.transferred
+        match fits {
+            true => Ok(()),
+            false => Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("a handle of kind {kind:?} does not take this operation"),
+            )),
+        }
     }
 
     /// Whether it makes a connection, and has not yet.
     pub(super) fn connects(&self) -> bool {
         match &self.request {
-            Request::Connect(_) | Request::ConnectLocal(_) => true,
+            Request::Connect(_) => true,
+            #[cfg(unix)]
+            Request::ConnectLocal(_) => true,
             Request::ConnectSend(connect) => !connect.is_connected,
             _ => false,
         }
@@ -307,6 +380,12 @@ impl Overlapped {
         }
     }
 
+    /// Whether it ends the connection and keeps the socket.
+    #[cfg(windows)]
+    pub(super) fn disconnects(&self) -> bool {
+        matches!(self.request, Request::Disconnect)
+    }
+
     /// Who finds the memory for what it receives.
     pub(super) fn provider(&self) -> Option<&'static Provider> {
         match &self.request {
@@ -317,69 +396,6 @@ impl Overlapped {
             },
             _ => None,
         }
-    }
-
-    /// The transfer that receives into memory that was found for it.
-    pub(super) fn call_into(&self) -> fn(RawBuffer) -> Call {
-        match self.request {
-            Request::ReceiveFrom(_) => Call::ReceiveFrom,
-            _ => Call::Receive,
-        }
-    }
-
-    /// Whether it is an accept that receives, too.
-    pub(super) fn receives_first(&self) -> bool {
-        matches!(self.request, Request::AcceptReceive(_))
-    }
-
-    /// Whether it receives bytes of a stream.
-    pub(super) fn receives_bytes(&self) -> bool {
-        matches!(
-            self.request,
-            Request::Receive(_) | Request::ReceiveProvided(_) | Request::AcceptReceive(_)
-        )
-    }
-
-    /// The next transfer for this operation. None for a receive that asks its [`Provider`].
-    pub(super) fn call(&self) -> Option<Call> {
-        let moved = self.transferred;
-        Some(match &self.request {
-            Request::Receive(Buffers::One(buffer)) => Call::Receive(*buffer),
-            &Request::Receive(Buffers::Many { first, count }) => Call::Scatter { first, count },
-            Request::ReceiveNothing => Call::Probe,
-            Request::Send(Buffers::One(buffer)) => Call::Send(buffer.from(moved)),
-            &Request::Send(Buffers::Many { first, count }) => Call::Gather {
-                first,
-                count,
-                skip: moved,
-            },
-            Request::Shutdown => Call::Shutdown,
-            Request::Accept(_) => Call::Accept,
-            Request::Connect(address) => Call::Connect(**address),
-            Request::ConnectLocal(address) => Call::ConnectLocal(NonNull::from(&**address)),
-            Request::ConnectSend(connect) if connect.is_connected => {
-                Call::Send(connect.buffer.from(moved))
-            }
-            Request::ConnectSend(connect) => Call::Connect(connect.address),
-            Request::AcceptReceive(arrival) if arrival.arrived.is_some() => {
-                Call::Receive(arrival.buffer)
-            }
-            Request::AcceptReceive(_) => Call::Accept,
-            Request::ReceiveFrom(datagram) => match datagram.landing {
-                Landing::Buffer(buffer) => Call::ReceiveFrom(buffer),
-                Landing::Provided(_) => return None,
-            },
-            Request::SendTo(buffer, to) => Call::SendTo(*buffer, **to),
-            Request::Transmit(transmit) => transmit.call(moved),
-            Request::ReadAt(span) => {
-                Call::ReadAt(span.buffer.from(moved), span.offset + moved as u64)
-            }
-            Request::WriteAt(span) => {
-                Call::WriteAt(span.buffer.from(moved), span.offset + moved as u64)
-            }
-            Request::Flush => Call::Flush,
-            Request::ReceiveProvided(_) | Request::Timer | Request::Posted => return None,
-        })
     }
 }
 
@@ -402,26 +418,11 @@ impl Transmit {
             .saturating_add(len)
             .saturating_add(self.tail.len)
     }
-
-    /// What to send when so much is sent.
-    fn call(&self, moved: usize) -> Call {
-        let Some(of_file) = moved.checked_sub(self.head.len).map(|bytes| bytes as u64) else {
-            return Call::Send(self.head.from(moved));
-        };
-        match of_file.checked_sub(self.len) {
-            None => Call::SendFile {
-                file: self.file,
-                offset: self.offset + of_file,
-                len: self.len - of_file,
-            },
-            Some(of_tail) => Call::Send(self.tail.from(of_tail as usize)),
-        }
-    }
 }
 
 impl RawBuffer {
     /// What is left of it behind its first `bytes`.
-    fn from(self, bytes: usize) -> RawBuffer {
+    pub(super) fn from(self, bytes: usize) -> RawBuffer {
         RawBuffer {
             start: self.start.wrapping_add(bytes),
             len: self.len - bytes,
@@ -442,30 +443,6 @@ impl Buffers {
                 let list = unsafe { std::slice::from_raw_parts(first, count.min(count_max)) };
                 list.iter().map(|buffer| buffer.len).sum()
             }
-        }
-    }
-}
-
-impl Call {
-    /// How many bytes the call offers to move, where that tells whether the descriptor is exhausted.
-    ///
-    /// # Safety
-    /// A list of several buffers is in place.
-    pub(super) unsafe fn offered(&self) -> usize {
-        match *self {
-            Call::Receive(buffer) | Call::Send(buffer) => buffer.len,
-            Call::Scatter { first, count } => {
-                // SAFETY: passed on to the caller.
-                unsafe { Buffers::Many { first, count }.len(BUFFERS_PER_CALL_MAX) }
-            }
-            Call::Gather { first, count, skip } => {
-                // SAFETY: passed on to the caller. The buffers that are wholly skipped free places for others, so
-                // this may be less than what the call takes, never more.
-                let window = unsafe { Buffers::Many { first, count }.len(BUFFERS_PER_CALL_MAX) };
-                window.saturating_sub(skip)
-            }
-            // Nothing of the kind can be told: a file may end, a datagram is whole.
-            _ => 0,
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::{io, sync::OnceLock};
 
-use super::{Descriptor, arrival::Arrivals, side::Side};
+use super::{Descriptor, Entry};
 use crate::sync::{Mutex, MutexGuard};
 
 /// Names a socket that is associated with a port. Never names another, however long it is kept.
@@ -56,64 +56,6 @@ pub enum Kind {
     File,
 }
 
-/// The state of one handle.
-#[derive(Debug)]
-pub(super) struct Entry {
-    generation: u32,
-    pub kind: Kind,
-    /// Being closed: nothing is started any more, and whoever transfers last frees the place.
-    pub closing: bool,
-    /// None while the place is free.
-    pub descriptor: Option<Descriptor>,
-    /// Threads that use the descriptor other than for a transfer.
-    pub holds: u32,
-    pub key: usize,
-    pub sides: [Side; 2],
-    /// A short read does not mean that nothing is left: the peer has ended, or urgent data came.
-    pub read_on: bool,
-    /// A receive found the end while a send was in transfer, which may have been told that there is none.
-    pub end_in_doubt: bool,
-    /// The error that broke the connection, if it isn't 0: what follows is no orderly end.
-    pub broken: i32,
-    /// The number of the last operation.
-    pub sequence: u64,
-    /// Bytes of started sends that the kernel has not taken yet, and the most there may be.
-    pub unsent: usize,
-    pub unsent_max: usize,
-    pub received: u64,
-    pub sent: u64,
-    /// Of a listener: the connections whose first bytes are waited for. Of such a connection: its listener.
-    pub arrivals: Arrivals,
-}
-
-impl Entry {
-    fn free() -> Self {
-        Entry {
-            generation: 1,
-            kind: Kind::Stream,
-            closing: false,
-            descriptor: None,
-            holds: 0,
-            key: 0,
-            sides: [Side::default(), Side::default()],
-            read_on: false,
-            end_in_doubt: false,
-            broken: 0,
-            sequence: 0,
-            unsent: 0,
-            unsent_max: usize::MAX,
-            received: 0,
-            sent: 0,
-            arrivals: Arrivals::None,
-        }
-    }
-
-    /// Whether a thread uses the descriptor, so that it must stay open.
-    pub(super) fn is_busy(&self) -> bool {
-        self.holds > 0 || self.sides.iter().any(|side| side.busy)
-    }
-}
-
 /// Places in a chunk; chunks are made when they are first needed and stay.
 const CHUNK: usize = 256;
 const CHUNKS_MAX: usize = 4096;
@@ -146,6 +88,7 @@ impl Table {
     }
 
     /// How many places were ever used: as many handles there may be at once without new memory.
+    #[cfg(unix)]
     pub(super) fn places_used(&self) -> usize {
         self.places.lock().fresh as usize
     }
@@ -160,15 +103,7 @@ impl Table {
         let slot = self.reserve()?;
         let mut entry = self.entry(slot).expect("a reserved place exists").lock();
         let generation = entry.generation;
-        *entry = Entry {
-            generation,
-            kind,
-            descriptor: Some(descriptor),
-            key,
-            ..Entry::free()
-        };
-        // Writing is worth trying at once; reading once there is an event.
-        entry.sides[super::Direction::Write as usize].ready = true;
+        *entry = Entry::of(descriptor, key, kind, generation);
         Ok(Handle::new(slot, generation))
     }
 
@@ -207,7 +142,7 @@ impl Table {
     /// Locks the state of a handle; none if it is stale.
     pub(super) fn lock(&self, handle: Handle) -> Option<MutexGuard<'_, Entry>> {
         let entry = self.entry(handle.slot())?.lock();
-        (entry.generation == handle.generation() && entry.descriptor.is_some()).then_some(entry)
+        (entry.generation == handle.generation() && entry.is_in_use()).then_some(entry)
     }
 
     /// Makes the handle stale, and takes the descriptor out. The place is to be given back with
@@ -232,8 +167,9 @@ impl Table {
         };
         let handle = |slot| {
             let entry = self.entry(slot)?.lock();
-            let open = entry.descriptor.is_some();
-            open.then(|| Handle::new(slot, entry.generation))
+            entry
+                .is_in_use()
+                .then(|| Handle::new(slot, entry.generation))
         };
         (0..used).filter_map(handle).collect()
     }

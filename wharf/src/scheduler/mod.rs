@@ -17,7 +17,6 @@ mod porch;
 mod queue;
 #[cfg(all(test, not(loom)))]
 mod tests;
-pub(crate) mod timers;
 mod watcher;
 mod worker;
 
@@ -30,7 +29,10 @@ use queue::Queue;
 pub(crate) use watcher::{Duty, Suspect, Watch};
 pub(crate) use worker::Worker;
 
-use crate::sync::{Arc, AtomicBool, AtomicUsize, Mutex, Ordering};
+use crate::{
+    snapshot::Counts,
+    sync::{Arc, AtomicBool, AtomicUsize, Mutex, Ordering},
+};
 
 /// What a thread is to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,8 +69,6 @@ pub(crate) enum Release {
 pub(crate) struct Visit<P, R> {
     /// In: packets that came of the work that this thread was given.
     pub completed: Vec<P>,
-    /// In: other packets that it found complete: timers that are due.
-    pub due: Vec<P>,
     /// In: work that this thread found ready.
     pub ready: Vec<R>,
     /// In: it comes from looking at the kernel.
@@ -89,7 +89,6 @@ impl<P, R> Default for Visit<P, R> {
     fn default() -> Self {
         Visit {
             completed: Vec::new(),
-            due: Vec::new(),
             ready: Vec::new(),
             looked: false,
             woken: false,
@@ -99,26 +98,6 @@ impl<P, R> Default for Visit<P, R> {
             batch: Vec::new(),
         }
     }
-}
-
-/// How the threads and packets of a port stand at one moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct Counts {
-    /// Threads that took a packet and have not come back for the next, and those that were released and are on their
-    /// way to one. Without those that are blocked.
-    pub running: usize,
-    /// Threads that wait, in the kernel or asleep.
-    pub parked: usize,
-    /// Threads that are known to be blocked in their handlers. Another has, or may have, the place of each.
-    pub blocked: usize,
-    /// Packets that wait for a thread, and operations that are ready to be carried out by one.
-    pub queued: usize,
-    /// The most threads that ever ran at once. More than the concurrency only if some that were blocked came back to
-    /// their senses while their places were taken.
-    pub running_max: usize,
-    /// How often the watcher found a thread blocked in its handler, and gave its place away.
-    pub releases: u64,
 }
 
 #[derive(Debug)]
@@ -283,7 +262,7 @@ impl<P, R> Scheduler<P, R> {
             state.gate.note_look();
         }
         state.queue.push_worked(&mut visit.completed);
-        self.push_found(state, visit);
+        self.push_found(state, &mut visit.ready);
         if state.queue.is_empty() {
             state.take_in(&self.porch);
         }
@@ -312,19 +291,26 @@ impl<P, R> Scheduler<P, R> {
         if std::mem::take(&mut visit.woken) {
             state.gate.note_wake();
         }
-        self.push_found(&mut state, visit);
+        self.push_found(&mut state, &mut visit.ready);
         self.conclude(&mut state)
     }
 
     #[inline]
-    fn push_found(&self, state: &mut State<P, R>, visit: &mut Visit<P, R>) {
-        if visit.due.is_empty() && visit.ready.is_empty() {
+    fn push_found(&self, state: &mut State<P, R>, ready: &mut Vec<R>) {
+        if ready.is_empty() {
             return;
         }
         let now_ns = (self.clock)();
-        let (due, ready) = (visit.due.drain(..), visit.ready.drain(..));
-        due.for_each(|packet| state.queue.push_packet(packet, now_ns));
-        ready.for_each(|work| state.queue.push_ready(work, now_ns));
+        ready
+            .drain(..)
+            .for_each(|work| state.queue.push_ready(work, now_ns));
+    }
+
+    /// Queues a packet that this thread found complete when it looked at the kernel. Nobody is released for it: the thread
+    /// [visits](Self::visit) or [brings](Self::bring) next, which sees to that.
+    pub(crate) fn line_up(&self, packet: P) {
+        let now_ns = (self.clock)();
+        self.state.lock().queue.push_packet(packet, now_ns);
     }
 
     /// Whether whatever comes has to wait until some thread comes back, so that nobody need watch the kernel.

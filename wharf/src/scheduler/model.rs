@@ -1,7 +1,7 @@
 //! Model checks of the scheduler: a few threads, in every order in which they can run up to a bound on the number
 //! of pre-emptions. `ci/model.sh` runs them.
 //!
-//! A [`Worker`] does what `Port::run` in `raw/wait.rs` does; the kernel is the model [`Kernel`], which keeps the
+//! A [`Worker`] does what `Port::run` in `raw/readiness/wait.rs` does; the kernel is the model [`Kernel`], which keeps the
 //! promises of a driver and no more. Every check watches for the same four things:
 //!
 //! - A wake that is lost leaves a thread asleep for ever. The checker reports the deadlock.

@@ -10,7 +10,6 @@ use Woken::{Nobody, Parked, Watching};
 
 use super::{
     Counts, Duty, Parker, Place, Refused, Release, Scheduler, Step, Suspect, Visit, Watch, Worker,
-    timers::Timers,
 };
 use crate::sync::Arc;
 
@@ -1478,89 +1477,5 @@ mod parker {
         };
         // A sleep may end early for no reason; one that has been released always does.
         assert!((0..3).any(sleeps));
-    }
-}
-
-mod timers {
-    use super::*;
-
-    fn after(start: Instant, seconds: u64) -> Instant {
-        start + Duration::from_secs(seconds)
-    }
-
-    fn take_all_due<T>(timers: &mut Timers<T>, now: Instant) -> Vec<T> {
-        std::iter::from_fn(|| timers.take_due(now)).collect()
-    }
-
-    #[test]
-    fn timers_come_in_the_order_of_their_deadlines() {
-        let start = Instant::now();
-        let mut timers = Timers::new();
-        for (seconds, value) in [(3, 'c'), (1, 'a'), (2, 'b')] {
-            timers.set(after(start, seconds), value);
-        }
-        assert_eq!(timers.earliest(), Some(after(start, 1)));
-        assert_eq!(take_all_due(&mut timers, after(start, 9)), ['a', 'b', 'c']);
-        assert_eq!(timers.earliest(), None);
-    }
-
-    #[test]
-    fn a_timer_is_taken_when_it_is_due_and_not_before() {
-        let start = Instant::now();
-        let deadline = after(start, 1);
-        let mut timers = Timers::new();
-        timers.set(deadline, 'a');
-        assert_eq!(timers.take_due(start), None);
-        assert_eq!(timers.take_due(deadline - Duration::from_nanos(1)), None);
-        assert_eq!(timers.take_due(deadline), Some('a'));
-        assert_eq!(timers.take_due(deadline), None);
-    }
-
-    #[test]
-    fn a_timer_is_cancelled_once() {
-        let start = Instant::now();
-        let mut timers = Timers::new();
-        let first = timers.set(after(start, 1), 'a');
-        let second = timers.set(after(start, 1), 'b');
-        assert_eq!(timers.cancel(first), Some('a'));
-        assert_eq!(timers.cancel(first), None);
-        assert_eq!(timers.take_due(after(start, 1)), Some('b'));
-        assert_eq!(timers.cancel(second), None, "it was taken");
-        assert_eq!(timers.cancel(second + 1), None, "it was never set");
-    }
-
-    #[test]
-    fn a_number_is_never_used_again() {
-        let start = Instant::now();
-        let mut timers = Timers::new();
-        let expected = timers.next_number();
-        let first = timers.set(start, 'a');
-        assert_eq!(first, expected);
-        assert_eq!(timers.take_due(start), Some('a'));
-        let second = timers.set(start, 'b');
-        assert_ne!(first, second);
-        assert_eq!(timers.cancel(first), None);
-        assert_eq!(timers.cancel(second), Some('b'));
-    }
-
-    #[test]
-    fn ten_thousand_at_one_instant_come_in_the_order_in_which_they_were_set() {
-        let now = Instant::now();
-        let mut timers = Timers::new();
-        for value in 0..10_000 {
-            timers.set(now, value);
-        }
-        let expected: Vec<_> = (0..10_000).collect();
-        assert_eq!(take_all_due(&mut timers, now), expected);
-    }
-
-    #[test]
-    fn what_is_left_can_be_taken_in_any_case() {
-        let start = Instant::now();
-        let mut timers = Timers::new();
-        let number = timers.set(after(start, 1_000_000), 'a');
-        assert_eq!(timers.take_any(), Some('a'));
-        assert_eq!(timers.take_any(), None);
-        assert_eq!(timers.cancel(number), None);
     }
 }

@@ -1,6 +1,6 @@
 //! The threads, locks and time that the port is built on, behind one door.
 //!
-//! Everything in [`scheduler`](crate::scheduler) takes its primitives from here, and so does everything in
+//! Everything in `scheduler` takes its primitives from here, and so does everything in
 //! [`raw`](crate::raw) that waits or asks for the time, so that others can take their place: those of a model checker
 //! (`RUSTFLAGS="--cfg loom"`, see `ci/model.sh`), and those of a simulation, which runs threads in an order that a seed
 //! decides, by a clock of its own (`RUSTFLAGS="--cfg shuttle"`, see `ci/simulate.sh`).
@@ -17,8 +17,8 @@ pub(crate) use loom::sync::{
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 #[cfg(shuttle)]
-pub use simulated::{asleep, coarse_now_ns, end_of_time, run_time, sleep, thread_number};
-#[cfg(not(any(loom, shuttle)))]
+pub use simulated::{asleep, coarse_now_ns, end_of_time, now, run_time, sleep, thread_number};
+#[cfg(all(unix, not(any(loom, shuttle))))]
 pub(crate) use std::sync::{
     Arc,
     atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -28,7 +28,7 @@ pub(crate) use std::{thread, thread_local};
 #[cfg(shuttle)]
 pub(crate) use {
     shuttle::sync::atomic::{AtomicBool, AtomicUsize, Ordering},
-    simulated::{Condvar, now, thread, thread_local},
+    simulated::{Condvar, thread, thread_local},
     std::sync::Arc,
 };
 

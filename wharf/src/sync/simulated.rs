@@ -35,7 +35,7 @@ fn with_clock<T>(with: impl FnOnce(&mut Clock) -> T) -> T {
 }
 
 /// The time.
-pub(crate) fn now() -> Instant {
+pub fn now() -> Instant {
     static BEGINNING: OnceLock<Instant> = OnceLock::new();
     *BEGINNING.get_or_init(Instant::now) + with_clock(|clock| clock.elapsed)
 }

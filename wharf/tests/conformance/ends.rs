@@ -3,7 +3,7 @@
 use std::{
     collections::HashSet,
     io::{ErrorKind, Read, Write},
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -17,7 +17,7 @@ use wharf::{
     Buffer, CompletionPort, Done, OperationId, Pool, Socket, Wait, Workers, panic_message,
 };
 
-use crate::harness::*;
+use crate::{harness::*, runner::sleeper};
 
 /// One operation of each kind, none of which completes by itself.
 struct UnderWay {
@@ -382,9 +382,9 @@ struct Sleeper(Child);
 
 impl Sleeper {
     fn start() -> Self {
-        let mut sleep = Command::new("sleep");
+        let mut sleep = sleeper();
         // It keeps no pipe of the test's open either.
-        sleep.arg("1000").stdin(Stdio::null()).stdout(Stdio::null());
+        sleep.stdin(Stdio::null()).stdout(Stdio::null());
         Sleeper(sleep.stderr(Stdio::null()).spawn().expect("a child"))
     }
 }

@@ -3,12 +3,11 @@
 
 use std::{
     fmt::Debug,
-    fs,
     io::{self, Read, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket},
     panic::resume_unwind,
     sync::{
-        LazyLock, OnceLock,
+        OnceLock,
         mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError},
     },
     thread::{self, JoinHandle},
@@ -16,12 +15,20 @@ use std::{
 };
 
 use socket2::SockRef;
+#[cfg(unix)]
+use wharf::simulated::{self, Kernel};
 use wharf::{
     Buffer, Builder, Completion, CompletionPort, DatagramSocket, Descriptor, Done, DriverChoice,
     File, Listener, Payload, Socket, Wait,
     raw::{self, Options},
-    simulated::{self, Kernel},
 };
+
+#[path = "platform.rs"]
+pub mod platform;
+
+#[allow(unused_imports, reason = "each test target uses some of it")]
+pub use platform::{descriptors, threads};
+use platform::{sleeps, this_thread};
 
 /// What a port can be made on. A new one is added here, and in [`on_every_driver`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,16 +37,30 @@ pub enum Driver {
     Uring,
     /// A kernel in memory, on which nothing goes wrong. What does is for `tests/simulation`.
     Simulated,
+    /// The kernel's own port.
+    Windows,
 }
 
 impl Driver {
-    pub const ALL: [Driver; 3] = [Driver::Readiness, Driver::Uring, Driver::Simulated];
+    pub const ALL: [Driver; 4] = [
+        Driver::Readiness,
+        Driver::Uring,
+        Driver::Simulated,
+        Driver::Windows,
+    ];
+
+    /// Those that this system has.
+    pub fn here() -> impl Iterator<Item = Driver> {
+        let is_here = |driver: &Driver| cfg!(windows) == (*driver == Driver::Windows);
+        Driver::ALL.into_iter().filter(is_here)
+    }
 
     pub fn name(self) -> &'static str {
         match self {
             Driver::Readiness => "readiness",
             Driver::Uring => "uring",
             Driver::Simulated => "simulated",
+            Driver::Windows => "windows",
         }
     }
 
@@ -49,7 +70,11 @@ impl Driver {
         match self {
             Driver::Readiness => options.driver = DriverChoice::Readiness,
             Driver::Uring => options.driver = DriverChoice::Uring,
+            #[cfg(unix)]
             Driver::Simulated => options.kernel = Some(kernel().clone()),
+            #[cfg(windows)]
+            Driver::Simulated => unreachable!("it is not here"),
+            Driver::Windows => options.driver = DriverChoice::Windows,
         }
         options
     }
@@ -60,33 +85,45 @@ impl Driver {
         match self {
             Driver::Readiness => builder.driver(DriverChoice::Readiness),
             Driver::Uring => builder.driver(DriverChoice::Uring),
+            #[cfg(unix)]
             Driver::Simulated => builder.simulated(kernel()),
+            #[cfg(windows)]
+            Driver::Simulated => unreachable!("it is not here"),
+            Driver::Windows => builder.driver(DriverChoice::Windows),
         }
     }
 }
 
 /// The kernel of all simulated ports.
+#[cfg(unix)]
 fn kernel() -> &'static Kernel {
-    static KERNEL: LazyLock<Kernel> = LazyLock::new(Kernel::new);
+    static KERNEL: std::sync::LazyLock<Kernel> = std::sync::LazyLock::new(Kernel::new);
     &KERNEL
 }
 
 /// Makes a module of tests for each of the system's drivers, from a macro that makes them for one.
 macro_rules! on_every_driver {
     ($suite:ident) => {
+        #[cfg(unix)]
         mod readiness {
             $suite!(crate::harness::Driver::Readiness);
         }
+        #[cfg(unix)]
         mod uring {
             $suite!(crate::harness::Driver::Uring);
+        }
+        #[cfg(windows)]
+        mod windows {
+            $suite!(crate::harness::Driver::Windows);
         }
     };
 }
 
 /// Makes a test of each function named, on one driver.
 macro_rules! tests {
-    ($driver:expr; $($chapter:ident { $($statement:ident)* })*) => {
+    ($driver:expr; $($chapter:ident { $($(#[$meta:meta])* $statement:ident)* })*) => {
         $($(
+            $(#[$meta])*
             #[test]
             fn $statement() {
                 match crate::harness::unavailable($driver) {
@@ -159,6 +196,7 @@ pub fn port<K: Key>(driver: Driver, concurrency: usize) -> CompletionPort<K> {
 #[derive(Debug)]
 pub enum Stream {
     System(TcpStream),
+    #[cfg(unix)]
     Simulated(simulated::Stream),
 }
 
@@ -167,6 +205,7 @@ macro_rules! either {
     ($stream:expr, $inner:ident => $what:expr) => {
         match $stream {
             Stream::System($inner) => $what,
+            #[cfg(unix)]
             Stream::Simulated($inner) => $what,
         }
     };
@@ -181,6 +220,7 @@ impl Stream {
     pub fn shutdown(&self) {
         match self {
             Stream::System(stream) => stream.shutdown(Shutdown::Write),
+            #[cfg(unix)]
             Stream::Simulated(stream) => stream.shutdown(),
         }
         .expect("a shutdown");
@@ -190,6 +230,7 @@ impl Stream {
     pub fn set_blocking(&mut self, blocks: bool) {
         match self {
             Stream::System(stream) => stream.set_nonblocking(!blocks).expect("a mode"),
+            #[cfg(unix)]
             Stream::Simulated(stream) => {
                 stream.set_timeout(Some(if blocks { GUARD } else { Duration::ZERO }));
             }
@@ -210,7 +251,9 @@ impl Stream {
                 let other = SockRef::from(other);
                 other.set_recv_buffer_size(32 << 10).expect("a size");
             }
+            #[cfg(unix)]
             (_, Stream::Simulated(other)) => other.set_room(32 << 10),
+            #[cfg(unix)]
             (_, Stream::System(_)) => unreachable!("both ends are on one kernel"),
         }
     }
@@ -226,6 +269,7 @@ impl Stream {
                 stream.set_nonblocking(true)?;
                 port.associate(stream, key, raw::Kind::Stream)
             }
+            #[cfg(unix)]
             Stream::Simulated(stream) => port.associate(stream, key, raw::Kind::Stream),
         }
     }
@@ -267,12 +311,14 @@ impl Write for Stream {
 #[derive(Debug)]
 pub enum Listening {
     System(TcpListener),
+    #[cfg(unix)]
     Simulated(simulated::Listener),
 }
 
 impl Listening {
     pub fn on(driver: Driver) -> Self {
         match driver {
+            #[cfg(unix)]
             Driver::Simulated => Listening::Simulated(kernel().listen()),
             _ => Listening::System(TcpListener::bind("127.0.0.1:0").expect("a listener")),
         }
@@ -281,6 +327,7 @@ impl Listening {
     pub fn address(&self) -> SocketAddr {
         match self {
             Listening::System(listener) => listener.local_addr(),
+            #[cfg(unix)]
             Listening::Simulated(listener) => listener.local_addr(),
         }
         .expect("an address")
@@ -292,6 +339,7 @@ impl Listening {
                 let (stream, peer) = listener.accept().expect("a connection");
                 (Stream::System(stream), peer)
             }
+            #[cfg(unix)]
             Listening::Simulated(listener) => {
                 let (stream, peer) = listener.accept().expect("a connection");
                 (Stream::Simulated(stream), peer)
@@ -302,6 +350,7 @@ impl Listening {
 
 /// Two connected streams.
 pub fn streams(driver: Driver) -> (Stream, Stream) {
+    #[cfg(unix)]
     if driver == Driver::Simulated {
         let (ours, mut peer) = kernel().streams();
         peer.set_timeout(Some(GUARD));
@@ -320,7 +369,9 @@ pub fn connect(driver: Driver, address: SocketAddr) -> Stream {
 }
 
 /// A peer that tries to connect.
+#[cfg_attr(windows, allow(unused_variables))]
 pub fn try_to_connect(driver: Driver, address: SocketAddr) -> io::Result<Stream> {
+    #[cfg(unix)]
     if driver == Driver::Simulated {
         let mut peer = kernel().connect(address)?;
         peer.set_timeout(Some(GUARD));
@@ -343,6 +394,7 @@ pub fn driver_of<K>(port: &CompletionPort<K>) -> Driver {
 #[track_caller]
 pub fn listen<K: Key>(port: &CompletionPort<K>, key: K) -> Listener<K> {
     let listener = match driver_of(port) {
+        #[cfg(unix)]
         Driver::Simulated => port.associate(kernel().listen(), key),
         _ => port.associate(TcpListener::bind("127.0.0.1:0").expect("a listener"), key),
     };
@@ -353,6 +405,7 @@ pub fn listen<K: Key>(port: &CompletionPort<K>, key: K) -> Listener<K> {
 #[track_caller]
 pub fn datagrams<K: Key>(port: &CompletionPort<K>, key: K) -> (DatagramSocket<K>, SocketAddr) {
     let socket = match driver_of(port) {
+        #[cfg(unix)]
         Driver::Simulated => port.associate(kernel().datagrams(), key),
         _ => port.associate(UdpSocket::bind("127.0.0.1:0").expect("a socket"), key),
     };
@@ -362,7 +415,9 @@ pub fn datagrams<K: Key>(port: &CompletionPort<K>, key: K) -> (DatagramSocket<K>
 }
 
 /// A new file with this content, on whichever kernel; to be read and written. The system has it under no name.
+#[cfg_attr(windows, allow(unused_variables))]
 pub fn file(driver: Driver, content: &[u8]) -> Descriptor {
+    #[cfg(unix)]
     if driver == Driver::Simulated {
         return kernel().file(content).into();
     }
@@ -375,6 +430,7 @@ pub fn file(driver: Driver, content: &[u8]) -> Descriptor {
 #[track_caller]
 pub fn file_on<K: Key>(port: &CompletionPort<K>, content: &[u8], key: K) -> File<K> {
     let file = match driver_of(port) {
+        #[cfg(unix)]
         Driver::Simulated => port.associate(kernel().file(content), key),
         _ => {
             let mut file = tempfile::tempfile().expect("a file");
@@ -406,6 +462,7 @@ pub fn reset(peer: Stream) {
             let at_once = Some(Duration::ZERO);
             socket.set_linger(at_once).expect("an option");
         }
+        #[cfg(unix)]
         Stream::Simulated(peer) => peer.reset(),
     }
 }
@@ -419,6 +476,15 @@ pub fn until_reset<K: Key>(socket: &Socket<K>) {
 /// Waits until so many bytes can be received.
 #[track_caller]
 pub fn until_arrived<K: Key>(socket: &Socket<K>, bytes: usize) {
+    if cfg!(windows) {
+        // A receive that waits has them as soon as they come, and nothing but its packet tells.
+        let deadline = Instant::now() + QUIET;
+        while socket.unread().expect("an open socket") != bytes as u64 && Instant::now() < deadline
+        {
+            thread::yield_now();
+        }
+        return;
+    }
     eventually("the bytes arrive", || {
         socket.unread().expect("an open socket") == bytes as u64
     });
@@ -529,7 +595,7 @@ pub struct Crew<K> {
 }
 
 struct Member<K> {
-    id: rustix::thread::Pid,
+    id: platform::ThreadId,
     /// Where to wait next; the thread ends when this is dropped.
     orders: Sender<CompletionPort<K>>,
     thread: JoinHandle<()>,
@@ -542,7 +608,7 @@ impl<K: Key> Crew<K> {
             let (orders, told_to) = mpsc::channel::<CompletionPort<K>>();
             let (reports, (tell_id, id)) = (sender.clone(), mpsc::channel());
             let thread = thread::spawn(move || {
-                let _ = tell_id.send(rustix::thread::gettid());
+                let _ = tell_id.send(this_thread());
                 let mut runs = false;
                 while let Some(port) = next_order(&told_to, runs) {
                     let answer = port.wait(None).expect("a wait");
@@ -662,16 +728,4 @@ fn next_order<K: Key>(
             Err(TryRecvError::Empty) => thread::yield_now(),
         }
     }
-}
-
-/// Whether a thread of this process sleeps in the kernel.
-fn sleeps(id: rustix::thread::Pid) -> bool {
-    let path = format!("/proc/self/task/{}/stat", id.as_raw_nonzero());
-    let stat = fs::read_to_string(path).expect("a thread that has not ended");
-    // The state follows the name, which is in parentheses and may hold anything.
-    stat.rsplit(')')
-        .next()
-        .expect("a state")
-        .trim_start()
-        .starts_with('S')
 }

@@ -6,14 +6,15 @@
 
 use std::{
     collections::BTreeMap,
-    env, fs,
+    env,
     process::{Command, ExitCode, Stdio},
     sync::{Arc, Mutex},
+    thread,
 };
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
-use crate::harness::{Driver, eventually, guarded, unavailable};
+use crate::harness::{Driver, descriptors, eventually, guarded, platform, threads, unavailable};
 
 /// A test, named after the statement that it holds the library to.
 #[derive(Debug, Clone, Copy)]
@@ -38,9 +39,19 @@ type Judgements = Arc<Mutex<BTreeMap<(&'static str, Driver), Judgement>>>;
 /// In the process that runs one test: which.
 const ONLY: &str = "WHARF_STATEMENT";
 
+/// In a process that does nothing.
+const SLEEPER: &str = "a sleeper";
+
+/// A process that does nothing, for as long as it is let live.
+pub fn sleeper() -> Command {
+    let mut sleeper = Command::new(env::current_exe().expect("a path of our own"));
+    sleeper.env(ONLY, SLEEPER);
+    sleeper
+}
+
 pub fn run(
     statements: &'static [Statement],
-    exceptions: &'static [Exception],
+    exceptions: &[Exception],
     not_covered: &[(&str, &str)],
 ) -> ExitCode {
     for (name, ..) in exceptions {
@@ -49,15 +60,19 @@ pub fn run(
             "there is an exception to {name}, and no such statement"
         );
     }
-    if let Ok(only) = env::var(ONLY) {
-        return run_one(statements, &only);
+    match env::var(ONLY) {
+        Ok(only) if only == SLEEPER => loop {
+            thread::park();
+        },
+        Ok(only) => return run_one(statements, &only),
+        Err(_) => {}
     }
     let mut arguments = Arguments::from_args();
     // Some look for what must not come for a while, and few compute: more than processors, but so that none starves.
     arguments.test_threads.get_or_insert(4);
     let judgements = Judgements::default();
     let mut trials = Vec::new();
-    for driver in Driver::ALL {
+    for driver in Driver::here() {
         for statement in statements {
             trials.push(trial(*statement, driver, exceptions, judgements.clone()));
         }
@@ -76,7 +91,7 @@ pub fn run(
 fn trial(
     statement: Statement,
     driver: Driver,
-    exceptions: &'static [Exception],
+    exceptions: &[Exception],
     judgements: Judgements,
 ) -> Trial {
     let name = format!("{}::{}", driver.name(), statement.name);
@@ -85,19 +100,22 @@ fn trial(
         .iter()
         .find(|(name, of, _)| (*name, *of) == (statement.name, driver))
         .map(|(.., reason)| *reason);
-    let judge = move || {
-        let reason = exception.or_else(|| unavailable(driver));
-        let result = match reason {
-            Some(_) => Ok(()),
-            None => run_apart(&only),
-        };
-        let judgement = match (reason, &result) {
-            (Some(reason), _) => Judgement::NotJudged(reason),
-            (None, Ok(())) => Judgement::Kept,
-            (None, Err(_)) => Judgement::Broken,
-        };
+    let note = move |judgement| {
         let mut judgements = judgements.lock().expect("no panic");
         judgements.insert((statement.name, driver), judgement);
+    };
+    if let Some(reason) = exception.or_else(|| unavailable(driver)) {
+        note(Judgement::NotJudged(reason));
+        // Counted as ignored, not as passed; who insists on it is told why.
+        let judge = move || Err(format!("it can't be judged here: {reason}").into());
+        return Trial::test(name, judge).with_ignored_flag(true);
+    }
+    let judge = move || {
+        let result = run_apart(&only);
+        note(match result {
+            Ok(()) => Judgement::Kept,
+            Err(_) => Judgement::Broken,
+        });
         result
     };
     Trial::test(name, judge)
@@ -105,10 +123,9 @@ fn trial(
 
 /// Runs one test in a process of its own.
 fn run_apart(only: &str) -> Result<(), Failed> {
-    let output = Command::new(env::current_exe()?)
-        .env(ONLY, only)
-        .stdin(Stdio::null())
-        .output()?;
+    let mut command = Command::new(env::current_exe()?);
+    command.env(ONLY, only).stdin(Stdio::null());
+    let output = platform::output(&mut command)?;
     if output.status.success() {
         return Ok(());
     }
@@ -126,34 +143,13 @@ fn run_one(statements: &[Statement], only: &str) -> ExitCode {
     let (driver, test) = found.expect("a statement and a driver");
     // What is found out once for the whole process.
     let _ = unavailable(driver);
-    let before = Holdings::now();
+    platform::settle();
+    let before = (descriptors(), threads());
     guarded(move || test(driver));
     eventually("threads and descriptors are what they were", || {
-        let now = Holdings::now();
-        let same = now == before;
-        if !same && env::var_os("WHARF_HOLDINGS").is_some() {
-            eprintln!("{before:?}, {now:?}");
-        }
-        same
+        (descriptors(), threads()) == before
     });
     ExitCode::SUCCESS
-}
-
-/// What the process holds.
-#[derive(Debug, PartialEq, Eq)]
-struct Holdings {
-    descriptors: usize,
-    threads: usize,
-}
-
-impl Holdings {
-    fn now() -> Self {
-        let count = |path| fs::read_dir(path).expect("the process's own").count();
-        Holdings {
-            descriptors: count("/proc/self/fd"),
-            threads: count("/proc/self/task"),
-        }
-    }
 }
 
 fn print_table(
@@ -176,13 +172,13 @@ fn print_table(
                     names.push(statement.name);
                     "not judged"
                 }
-                None => "not run",
+                None => "elsewhere",
             };
             columns.push_str(&format!("{word:<11}"));
         }
         println!("{:<width$}  {}", statement.name, columns.trim_end());
     }
-    for driver in Driver::ALL {
+    for driver in Driver::here() {
         let of_driver = judgements.iter().filter(|((_, of), _)| *of == driver);
         let (mut kept, mut broken, mut not_judged) = (0, 0, 0);
         for (_, judgement) in of_driver {

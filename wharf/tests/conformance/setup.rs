@@ -7,7 +7,6 @@ use std::{
     thread,
 };
 
-use rustix::io::Errno;
 use wharf::{Buffer, Completion, CompletionPort, Connection, Done, Payload, Started, Transmit};
 
 use crate::harness::*;
@@ -359,7 +358,7 @@ pub fn s32_a_file_that_ends_too_soon_is_a_failure_that_says_how_much_is_out(driv
     socket.transmit(transmit).expect("a start");
     let completion = next(&port);
     let error = completion.result.expect_err("the file has but 5 bytes");
-    assert_eq!(Errno::from_io_error(&error), Some(Errno::NODATA));
+    assert_eq!(error.raw_os_error(), Some(platform::NO_DATA));
     assert_eq!(completion.transferred, 5);
     peer.read_exact(&mut [0; 5]).expect("what there was");
     assert_eq!(socket.unsent(), 0);

@@ -396,7 +396,9 @@ pub fn s23_a_send_completes_when_all_of_its_bytes_are_taken(driver: Driver) {
     let payload = pattern(BIG);
     socket.send(payload.clone()).expect("a start");
     expect_nothing(&port);
-    assert!((1..BIG).contains(&socket.unsent()), "{}", socket.unsent());
+    // Windows does not tell how much of it is taken already.
+    let whole = usize::from(driver == Driver::Windows);
+    assert!((1..BIG + whole).contains(&socket.unsent()));
     let reader = read_later(peer, BIG);
     assert_eq!(sent(&port)[..], payload);
     assert_eq!(
@@ -538,12 +540,13 @@ pub fn s24_receives_fill_in_call_order(driver: Driver) {
 }
 
 pub fn s25_gathered_payloads_are_one_operation(driver: Driver) {
+    const LEN: usize = 1 << 20;
     let port = port(driver, 1);
     let (socket, peer) = narrow_pair(&port, ());
-    let whole = pattern(BIG);
+    let whole = pattern(LEN);
     // More pieces than one system call takes, of all kinds, empty ones among them.
     let mut payloads: Vec<Payload> = vec![Bytes::new().into()];
-    for (index, piece) in whole.chunks(BIG / 300).enumerate() {
+    for (index, piece) in whole.chunks(LEN / 300).enumerate() {
         payloads.push(match index % 2 {
             0 => Bytes::copy_from_slice(piece).into(),
             _ => Buffer::from(piece.to_vec()).into(),
@@ -553,11 +556,11 @@ pub fn s25_gathered_payloads_are_one_operation(driver: Driver) {
     let count = payloads.len();
     let operation = socket.send_many(payloads).expect("a start");
     expect_nothing(&port);
-    let reader = read_later(peer, BIG);
+    let reader = read_later(peer, LEN);
     let completion = next(&port);
     assert_eq!(
         (completion.operation, completion.transferred),
-        (operation, BIG)
+        (operation, LEN)
     );
     let Done::SentMany { payloads, .. } = completion.done else {
         panic!("it was a send of many");
@@ -695,7 +698,7 @@ pub fn s27_a_socket_is_closed_if_sent_only_when_nothing_is_on_its_way(driver: Dr
     let port = port(driver, 1);
     let (socket, mut peer) = pair(&port, "key");
     // More than the system takes before the peer reads.
-    let bytes = vec![7; 32 << 20];
+    let bytes = vec![7; BIG];
     socket.send(bytes.clone()).expect("a start");
     assert_eq!(socket.close_if_sent(), None);
     let reader = thread::spawn(move || {
@@ -704,7 +707,7 @@ pub fn s27_a_socket_is_closed_if_sent_only_when_nothing_is_on_its_way(driver: Dr
     });
     sent(&port);
     socket.receive(Buffer::with_capacity(8)).expect("a start");
-    assert_eq!(socket.close_if_sent(), Some((0, 32 << 20)));
+    assert_eq!(socket.close_if_sent(), Some((0, BIG as u64)));
     assert!(next(&port).is_cancelled());
     assert_eq!(socket.close_if_sent(), None, "it is closed already");
     let received = reader.join().expect("it ends").expect("no reset");
@@ -1044,7 +1047,10 @@ fn listening<K: Key>(port: &CompletionPort<K>, key: K) -> Listener<K> {
 #[track_caller]
 fn accepted<K: Key>(completion: Completion<K>) -> Box<Connection> {
     match completion.done {
-        Done::Accepted { connection, .. } => connection.expect("the accept succeeds"),
+        Done::Accepted { connection, .. } => {
+            let result = completion.result;
+            connection.unwrap_or_else(|| panic!("the accept succeeds, it was {result:?}"))
+        }
         other => panic!("an accept is due, it was {other:?}"),
     }
 }
@@ -1304,5 +1310,8 @@ pub fn s33_small_sends_fill_the_limit_exactly(driver: Driver) {
     assert_eq!(socket.unsent(), waiting + 10);
     socket.send(&b"0"[..]).expect_err("a refusal");
     assert_eq!(socket.cancel_all(), 3);
+    for _ in 0..3 {
+        cancelled(next(&port));
+    }
     assert_eq!(socket.unsent(), 0);
 }

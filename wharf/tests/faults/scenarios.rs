@@ -5,7 +5,6 @@
 //! connection, that nothing else has suffered, and that no descriptor was left behind.
 
 use std::{
-    fs,
     io::{self, Read, Write},
     sync::Arc,
     time::Duration,
@@ -33,12 +32,6 @@ fn ready() {
     println!("ready {}", rustix::thread::gettid().as_raw_nonzero());
     let mut word = String::new();
     io::stdin().read_line(&mut word).expect("a word");
-}
-
-fn descriptors() -> usize {
-    fs::read_dir("/proc/self/fd")
-        .expect("the process's own")
-        .count()
 }
 
 fn make(driver: Driver, any: bool) {

@@ -13,6 +13,8 @@
 //!
 //! A run takes about ten seconds for both drivers. `PROPTEST_CASES=10000` makes it a longer one.
 
+#![cfg(unix)]
+
 #[macro_use]
 #[path = "../conformance/harness.rs"]
 #[allow(dead_code, unused_macros, reason = "the chapters use all of it")]

@@ -11,6 +11,7 @@
 
 mod ledger;
 mod schedule;
+mod timers;
 mod world;
 
 use std::{
@@ -50,20 +51,25 @@ fn seeds() -> std::ops::Range<u64> {
     }
 }
 
-/// Runs one seed. Panics if it breaks a promise.
+/// Runs one seed in the world of all operations. Panics if it breaks a promise.
 fn run(seed: u64, bug: Option<Bug>) {
+    plant(bug);
+    run_in(seed, schedule::TIME_SELDOM, world::run);
+    plant(None);
+}
+
+/// Runs one seed: threads and faults are as it says. `time`: how seldom time moves on though threads can run.
+fn run_in(seed: u64, time: u32, world: fn(u64)) {
     let mut config = Config::new();
     config.stack_size = 1 << 18;
     config.max_steps = MaxSteps::FailAfter(STEPS_MAX);
     config.failure_persistence = FailurePersistence::None;
     config.silence_warnings = true;
-    plant(bug);
-    Runner::new(schedule::Seeded::new(seed), config).run(move || world::run(seed));
-    plant(None);
+    Runner::new(schedule::Seeded::new(seed, time), config).run(move || world(seed));
 }
 
 /// Runs these seeds, on both processors; says which failed first, if any did.
-fn first_failure(seeds: std::ops::Range<u64>, bug: Option<Bug>) -> Option<u64> {
+fn first_failure(seeds: std::ops::Range<u64>, run: impl Fn(u64) + Sync) -> Option<u64> {
     let (next, failed) = (AtomicU64::new(seeds.start), AtomicU64::new(u64::MAX));
     let threads = thread::available_parallelism().map_or(1, |count| count.get());
     thread::scope(|scope| {
@@ -74,7 +80,7 @@ fn first_failure(seeds: std::ops::Range<u64>, bug: Option<Bug>) -> Option<u64> {
                     if seed >= seeds.end {
                         return;
                     }
-                    if catch_unwind(AssertUnwindSafe(|| run(seed, bug))).is_err() {
+                    if catch_unwind(AssertUnwindSafe(|| run(seed))).is_err() {
                         failed.fetch_min(seed, Ordering::SeqCst);
                     }
                 }
@@ -87,7 +93,7 @@ fn first_failure(seeds: std::ops::Range<u64>, bug: Option<Bug>) -> Option<u64> {
 #[test]
 fn every_seed_keeps_the_promises() {
     let (seeds, start) = (seeds(), Instant::now());
-    if let Some(seed) = first_failure(seeds.clone(), None) {
+    if let Some(seed) = first_failure(seeds.clone(), |seed| run(seed, None)) {
         panic!("seed {seed} breaks a promise; to see it again: ci/simulate.sh --seed {seed}");
     }
     println!(
@@ -96,6 +102,14 @@ fn every_seed_keeps_the_promises() {
         seeds.end - 1,
         start.elapsed()
     );
+}
+
+#[test]
+fn timers_come_in_the_order_of_their_deadlines_whoever_fires_them() {
+    let failed = first_failure(0..SEEDS, |seed| {
+        run_in(seed, schedule::TIME_OFTEN, timers::run)
+    });
+    assert_eq!(failed, None, "the seed that fails");
 }
 
 #[test]
@@ -147,7 +161,7 @@ fn planted_bug_in_this_process() {
     let bug = bugs.into_iter().find(|bug| format!("{bug:?}") == name);
     let bug = bug.expect("one of them");
     println!("looking for {bug:?}");
-    match first_failure(0..SEEDS, Some(bug)) {
+    match first_failure(0..SEEDS, |seed| run(seed, Some(bug))) {
         Some(seed) => panic!("\nfound with seed {seed}"),
         None => println!("no seed shows it"),
     }

@@ -469,5 +469,5 @@ unsafe fn read(buffers: &[RawBuffer]) -> Vec<u8> {
         // SAFETY: passed on to the caller.
         unsafe { std::slice::from_raw_parts(buffer.start, buffer.len) }
     });
-    slices.flatten().copied().collect()
+    slices.collect::<Vec<_>>().concat()
 }

@@ -10,11 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{
-    Answer, Direction, Handle, Packet, Port, Queued, Ready, member::Member, port::deadline_after,
-};
+use super::{member::Member, port::Port, side::Ready};
 use crate::{
     driver::{Event, Events, coarse_now_ns},
+    raw::{Direction, End, Handle, Many, Queued, deadline_after, shared::check_max},
     scheduler::{Step, Visit},
     sync::now,
 };
@@ -27,28 +26,7 @@ const DELIVERIES_PER_LOOK: u32 = 61;
 /// of the time before. It comes to some microseconds, which is what it costs to be woken.
 const LOOKS: u32 = 8;
 
-/// How a wait ended that brought no packet.
-pub(crate) enum End {
-    TimedOut,
-    Closed,
-}
-
 impl Port {
-    /// Waits for one packet, for `timeout` at most; `None` is for ever, zero only looks. Never shorter than asked.
-    ///
-    /// The calling thread counts as running from the packet on until it next waits, on this port or on another, or
-    /// ends.
-    ///
-    /// # Errors
-    /// The system can't wait. None is known to happen.
-    pub fn wait(self: &Arc<Self>, timeout: Option<Duration>) -> io::Result<Answer> {
-        Ok(match self.wait_one(timeout)? {
-            Ok(queued) => Answer::Packet(queued.into_packet()),
-            Err(End::TimedOut) => Answer::TimedOut,
-            Err(End::Closed) => Answer::Closed,
-        })
-    }
-
     /// As [`wait`](Self::wait).
     pub(crate) fn wait_one(
         self: &Arc<Self>,
@@ -69,21 +47,6 @@ impl Port {
         }))
     }
 
-    /// Waits for up to `max` packets, and appends those that are there, at least one, to `into`, in queue order.
-    ///
-    /// # Errors
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if `max` is 0.
-    pub fn wait_many(
-        self: &Arc<Self>,
-        into: &mut Vec<Packet>,
-        max: usize,
-        timeout: Option<Duration>,
-    ) -> io::Result<Many> {
-        self.wait_each(max, timeout, |queued| {
-            into.extend(queued.map(Queued::into_packet))
-        })
-    }
-
     /// As [`wait_many`](Self::wait_many), with a function for each packet.
     pub(crate) fn wait_each(
         self: &Arc<Self>,
@@ -91,12 +54,7 @@ impl Port {
         timeout: Option<Duration>,
         each: impl FnOnce(std::vec::Drain<'_, Queued>),
     ) -> io::Result<Many> {
-        if max == 0 {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "a wait for 0 packets would wait for ever; ask for at least 1",
-            ));
-        }
+        check_max(max)?;
         let (mut member, seat) = Member::enter(self);
         let end = self.run(&mut member, seat, timeout, max);
         let mut delivered = mem::take(&mut member.visit.delivered);
@@ -204,25 +162,25 @@ impl Port {
     fn look(&self, member: &mut Member, timeout: Option<Duration>) -> io::Result<()> {
         member.delivered = 0;
         member.visit.looked = true;
-        self.harvest(&mut member.events, &mut member.visit, timeout)
+        self.harvest(&mut member.events, &mut member.visit, timeout)?;
+        Ok(())
     }
 
-    /// Looks at the kernel, for `timeout` at most, and notes what became ready.
+    /// Looks at the kernel, for `timeout` at most, and notes what became ready. Says whether timers were due, which are on the
+    /// queue then: a visit has to follow.
     fn harvest(
         &self,
         events: &mut Events,
         visit: &mut Visit<Queued, Ready>,
         timeout: Option<Duration>,
-    ) -> io::Result<()> {
+    ) -> io::Result<bool> {
         self.driver.wait(events, timeout)?;
         visit.woken |= events.woken;
-        if events.timer {
-            self.fire_timers(&mut visit.due);
-        }
+        let fired = events.timer && self.fire_timers();
         for event in &events.list {
             self.note(event, &mut visit.ready);
         }
-        Ok(())
+        Ok(fired)
     }
 
     /// Brings what stands ready in the kernel to the queue, while all who could come for it are in their handlers. Says
@@ -232,8 +190,8 @@ impl Port {
             return false;
         }
         // None is known to fail. Whoever waits next would see it too.
-        let _ = self.harvest(events, visit, Some(Duration::ZERO));
-        let any = visit.woken || !visit.due.is_empty() || !visit.ready.is_empty();
+        let fired = self.harvest(events, visit, Some(Duration::ZERO));
+        let any = fired.unwrap_or(false) || visit.woken || !visit.ready.is_empty();
         if any {
             let release = self.scheduler.bring(visit);
             self.release(release);
@@ -261,17 +219,6 @@ impl Port {
             }
         }
     }
-}
-
-/// What a wait for many packets came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Many {
-    /// So many packets were appended.
-    Packets(usize),
-    /// The time is over.
-    TimedOut,
-    /// The port is closed.
-    Closed,
 }
 
 fn remaining(deadline: Option<Instant>) -> Option<Duration> {

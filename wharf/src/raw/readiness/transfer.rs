@@ -12,12 +12,12 @@ use rustix::io::Errno;
 #[cfg(shuttle)]
 use crate::planted;
 
-use super::{
-    Accepted, Completed, Direction, Handle, Overlapped, Port, Provider, Queued, Ready, Request,
-    Status, table::Entry,
-};
+use super::{entry::Entry, port::Port, side::Ready};
 use crate::{
     driver::{Call, Outcome, Transfer},
+    raw::{
+        Accepted, Completed, Direction, Handle, Kind, Overlapped, Provider, Queued, Request, Status,
+    },
     scheduler::Visit,
     sync::MutexGuard,
 };
@@ -326,7 +326,7 @@ impl Entry {
             | Request::Transmit(_)
             | Request::Receive(_)
             | Request::ReceiveProvided(_)
-            | Request::ReceiveNothing => self.kind == super::Kind::Stream,
+            | Request::ReceiveNothing => self.kind == Kind::Stream,
             _ => false,
         };
         moves_stream && breaks(number)
@@ -356,7 +356,7 @@ impl Entry {
                 true
             }
             Outcome::Accepted(socket, peer) => {
-                operation.request = Request::Accept(Some(Box::new(Accepted { socket, peer })));
+                operation.put_accepted(Accepted { socket, peer });
                 operation.status = Status::Done;
                 true
             }
@@ -373,7 +373,7 @@ impl Entry {
                 true
             }
             Outcome::Moved(_) if operation.connects() => {
-                self.kind = super::Kind::Stream;
+                self.kind = Kind::Stream;
                 operation.connected();
                 // SAFETY: the list of buffers is in place, by the promise of `Port::start`.
                 let sends = unsafe { operation.unsent() } > 0;

@@ -13,9 +13,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Port, Queued, Ready, transfer::Attempts};
+use super::{port::Port, side::Ready, transfer::Attempts};
 use crate::{
     driver::{Events, Probe, thread_states_available},
+    raw::Queued,
     scheduler::{Duty, Parker, Suspect, Visit, Watch},
     sync::{
         Mutex, now,
@@ -46,23 +47,6 @@ const HELD_MAX: Duration = Duration::from_secs(2);
 
 /// So many threads' states are kept open. Each takes a descriptor.
 const PROBES_MAX: usize = 256;
-
-/// Threads that can become more: a pool that may grow.
-pub(crate) trait Crew: Send + Sync {
-    /// Starts a thread that waits on the port, if it may.
-    fn hire(&self) -> Hired;
-}
-
-/// What came of [`Crew::hire`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Hired {
-    /// A thread was started.
-    One,
-    /// One that was started before has not arrived yet.
-    OnTheWay,
-    /// There are as many as there may be, or as the system gives.
-    Full,
-}
 
 /// A port's handle to its watcher.
 #[derive(Debug, Default)]

@@ -9,9 +9,10 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use super::{Port, Queued, Ready, transfer::Attempts};
+use super::{port::Port, side::Ready, transfer::Attempts};
 use crate::{
     driver::{Events, coarse_now_ns, current_thread},
+    raw::Queued,
     scheduler::{Visit, Worker},
     sync::{self, thread, thread_local},
 };

@@ -1,7 +1,8 @@
 //! The port: handles, operations, posted packets, timers, and the end of it all.
 
 use std::{
-    fmt, io,
+    io,
+    net::SocketAddr,
     ptr::NonNull,
     sync::{
         Arc, Once, Weak,
@@ -16,56 +17,27 @@ use rustix::io::Errno;
 use crate::planted;
 
 use super::{
-    Completed, Descriptor, Direction, Handle, Kind, Overlapped, Packet, Queued, Ready, Request,
-    Status, closed,
+    entry::Entry,
     file::Files,
     member,
-    side::Found,
-    table::{Entry, Table},
+    side::{Found, Ready},
     transfer::{Pending, Results},
-    watcher::{Crew, Hired, Watcher},
+    watcher::Watcher,
 };
 use crate::{
-    driver::{
-        self, Driver, DriverChoice, DriverInfo, Events, Probe, Query, Reply, Transfer,
-        coarse_now_ns,
+    driver::{self, Driver, DriverInfo, Events, Probe, Query, Reply, Transfer, coarse_now_ns},
+    raw::{
+        Completed, Crew, Descriptor, Direction, Handle, Hired, Kind, OperationId, Options,
+        Overlapped, Packet, Queued, Request, Started, Status, check_unsent, closed, table::Table,
+        timers::Timers, too_many,
     },
-    scheduler::{Counts, Place, Refused, Release, Scheduler, Visit, timers::Timers},
-    snapshot::{Snapshot, Standing, WorkerSnapshot},
+    scheduler::{Place, Refused, Release, Scheduler, Visit},
+    snapshot::{Counts, Snapshot, Standing, WorkerSnapshot},
     sync::{Condvar, Mutex, MutexGuard, now},
 };
 
 /// So much of the port's operations is granted to posts at once: they need not count one by one.
 const POSTS_PER_GRANT: usize = 1024;
-
-/// What a port is made with.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Options {
-    /// The most threads that run at once; 0 for as many as the processors that this process may use.
-    pub concurrency: usize,
-    /// Which driver to use.
-    pub driver: DriverChoice,
-    /// The most operations, timers and posted packets that may be under way at once.
-    pub operations_max: usize,
-    /// In the place of a driver of the system's: a simulated kernel.
-    #[cfg(feature = "simulated")]
-    pub kernel: Option<crate::simulated::Kernel>,
-}
-
-impl Default for Options {
-    /// One running thread a processor, the best driver there is, and 4,194,304 operations: several for each of as
-    /// many handles as a port takes.
-    fn default() -> Self {
-        Options {
-            concurrency: 0,
-            driver: DriverChoice::Auto,
-            operations_max: 4 << 20,
-            #[cfg(feature = "simulated")]
-            kernel: None,
-        }
-    }
-}
 
 impl Options {
     fn open_driver(&self, concurrency: usize) -> io::Result<(Box<dyn Driver>, DriverInfo)> {
@@ -82,27 +54,12 @@ impl Options {
     }
 }
 
-/// Names an operation, for cancelling it. Never names another one of the same port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct OperationId {
-    pub(super) handle: Handle,
-    pub(super) sequence: u64,
-}
-
-impl OperationId {
-    /// The name of what can't be cancelled: a posted packet.
-    pub(crate) const NONE: OperationId = OperationId {
-        handle: Handle::NONE,
-        sequence: 0,
-    };
-}
-
-/// A completion port. See the [layer](super).
+/// A completion port. See the [layer](crate::raw).
 pub struct Port {
     pub(super) driver: Box<dyn Driver>,
-    info: DriverInfo,
+    pub(in crate::raw) info: DriverInfo,
     pub(super) scheduler: Scheduler<Queued, Ready>,
-    pub(super) table: Table,
+    pub(in crate::raw) table: Table,
     timers: Mutex<Timers<Completed>>,
     operations_max: usize,
     /// Operations that are started and not handed out, and what is granted to posts.
@@ -119,26 +76,6 @@ pub struct Port {
     crews: Mutex<Vec<Weak<dyn Crew>>>,
     /// For the threads of its own.
     pub(super) weak: Weak<Port>,
-}
-
-impl fmt::Debug for Port {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Port")
-            .field("driver", &self.info.name)
-            .field("counts", &self.counts())
-            .finish_non_exhaustive()
-    }
-}
-
-/// What came of [`Port::start_direct`].
-#[derive(Debug)]
-#[must_use = "what is done is handed out here, and nowhere else"]
-pub enum Started {
-    /// Its packet follows.
-    Pending(OperationId),
-    /// It ended within the call.
-    Done(Packet),
 }
 
 /// Where the results of a transfer go that may end the operation within the call that starts it.
@@ -175,8 +112,8 @@ impl Port {
     /// Makes a port.
     ///
     /// # Errors
-    /// The system's, if it gives no descriptors or no memory; with [`DriverChoice::Uring`], also its refusal of
-    /// io_uring, with the remedy.
+    /// The system's, if it gives no descriptors or no memory; with [`DriverChoice::Uring`](crate::DriverChoice::Uring), also
+    /// its refusal of io_uring, with the remedy.
     pub fn new(options: &Options) -> io::Result<Arc<Self>> {
         let processors = std::thread::available_parallelism()?.get();
         let concurrency = match options.concurrency {
@@ -210,11 +147,6 @@ impl Port {
     /// The most threads that run at once.
     pub fn concurrency(&self) -> usize {
         self.scheduler.concurrency()
-    }
-
-    /// The driver that was chosen.
-    pub fn driver(&self) -> &DriverInfo {
-        &self.info
     }
 
     /// How threads and packets stand.
@@ -280,6 +212,9 @@ impl Port {
         self.release(release);
     }
 
+    /// A thread that was started has come. If that is not enough, the watcher finds it out.
+    pub(crate) fn hands_arrived(&self) {}
+
     /// Has a thread started, by any crew that may. Says whether one was.
     pub(super) fn hire(&self) -> bool {
         let mut crews = self.crews.lock();
@@ -341,34 +276,19 @@ impl Port {
         })
     }
 
-    /// Associates a descriptor that the driver makes.
-    pub(crate) fn associate_new(
+    /// Associates a new stream socket that can be connected to `peer`, from `local` if that is given.
+    pub(crate) fn associate_unconnected(
         &self,
-        kind: Kind,
-        make: impl FnOnce(&dyn Driver) -> io::Result<Descriptor>,
+        peer: SocketAddr,
+        local: Option<SocketAddr>,
     ) -> io::Result<Handle> {
-        self.associate(make(&*self.driver)?, 0, kind)
+        let socket = self.driver.stream_for(peer, local)?;
+        self.associate(socket, 0, Kind::Unconnected)
     }
 
-    /// Sets the most bytes that may wait to be sent on a handle. A send that would pass it is refused, unless
-    /// nothing waits. No limit is set at first.
-    ///
-    /// # Errors
-    /// The handle is closed.
-    pub fn set_unsent_max(&self, handle: Handle, bytes: usize) -> io::Result<()> {
-        self.open_entry(handle)?.unsent_max = bytes;
-        Ok(())
-    }
-
-    /// Bytes of started sends that the system has not taken yet. 0 for a handle that is closed.
-    pub fn unsent(&self, handle: Handle) -> usize {
-        self.table.lock(handle).map_or(0, |entry| entry.unsent)
-    }
-
-    /// Bytes received and sent so far. None for a handle that is closed.
-    pub fn traffic(&self, handle: Handle) -> Option<(u64, u64)> {
-        let entry = self.table.lock(handle)?;
-        Some((entry.received, entry.sent))
+    /// Associates a new stream socket that can be connected to a local one.
+    pub(crate) fn associate_unconnected_local(&self) -> io::Result<Handle> {
+        self.associate(self.driver.local_stream()?, 0, Kind::Unconnected)
     }
 
     /// Asks the system something about a handle, or sets it.
@@ -467,14 +387,7 @@ impl Port {
         }
         self.dismiss(1);
         // SAFETY: it has ended, and no packet tells of it: it is handed out here.
-        let overlapped = unsafe { operation.as_ref() };
-        Ok(Started::Done(Packet {
-            key: overlapped.key,
-            transferred: overlapped.transferred,
-            token: overlapped.token,
-            error: overlapped.error(),
-            operation: Some(operation),
-        }))
+        Ok(Started::Done(unsafe { Packet::of(operation) }))
     }
 
     fn follow(&self, next: Next) {
@@ -566,16 +479,7 @@ impl Port {
         self.driver.batch_max() > 1 && self.scheduler.seems_busy() && member::runs_on(self)
     }
 
-    fn open_entry(&self, handle: Handle) -> io::Result<MutexGuard<'_, Entry>> {
-        let entry = self.table.lock(handle).ok_or_else(closed)?;
-        if entry.closing {
-            Err(closed())
-        } else {
-            Ok(entry)
-        }
-    }
-
-    /// Tries again to find memory for what is received on a handle: a [`Provider`](super::Provider) that had none
+    /// Tries again to find memory for what is received on a handle: a [`Provider`](crate::raw::Provider) that had none
     /// has some now.
     /// Says whether anything on the handle can make use of it.
     pub fn resume(&self, handle: Handle) -> bool {
@@ -687,18 +591,6 @@ impl Port {
         count
     }
 
-    /// Closes a handle: its operations complete as cancelled, and its descriptor is closed as soon as no thread
-    /// transfers for it. Says whether it was open.
-    pub fn close_handle(&self, handle: Handle) -> bool {
-        match self.open_entry(handle) {
-            Ok(entry) => {
-                self.close_entry(handle, entry);
-                true
-            }
-            Err(_) => false,
-        }
-    }
-
     /// Closes a handle as [`close_handle`](Self::close_handle) does, unless a send or a shutdown is under way, or a thread is
     /// receiving just now, in one step: what is started meanwhile is under way before, or refused. Returns the bytes received
     /// and sent in all; none if it is not closed by this.
@@ -713,7 +605,7 @@ impl Port {
         Some(traffic)
     }
 
-    fn close_entry(&self, handle: Handle, mut entry: MutexGuard<'_, Entry>) {
+    pub(in crate::raw) fn close_entry(&self, handle: Handle, mut entry: MutexGuard<'_, Entry>) {
         entry.closing = true;
         let arrivals = entry.arrivals.handles();
         self.cancel_where(handle, entry, |_| true);
@@ -723,22 +615,11 @@ impl Port {
         }
     }
 
-    /// Queues a packet of the caller's own: any key, any number, any token.
-    ///
-    /// # Errors
-    /// The port is closed, or too many packets and operations are under way
-    /// ([`QuotaExceeded`](io::ErrorKind::QuotaExceeded)).
-    pub fn post(&self, key: usize, transferred: usize, token: u64) -> io::Result<()> {
-        let packet = Queued::Posted {
-            key,
-            transferred,
-            token,
-        };
-        self.post_packet(packet).map_err(|(error, _)| error)
-    }
-
     /// Queues a packet from outside; gives it back if it is refused.
-    pub(super) fn post_packet(&self, mut packet: Queued) -> Result<(), (io::Error, Queued)> {
+    pub(in crate::raw) fn post_packet(
+        &self,
+        mut packet: Queued,
+    ) -> Result<(), (io::Error, Queued)> {
         loop {
             packet = match self.scheduler.post(packet) {
                 Ok(release) => {
@@ -822,17 +703,22 @@ impl Port {
         }
     }
 
-    /// Completes the timers that are due, into `completed`.
-    pub(super) fn fire_timers(&self, completed: &mut Vec<Queued>) {
+    /// Completes the timers that are due, and queues their packets; says whether there were any.
+    pub(super) fn fire_timers(&self) -> bool {
+        let mut any = false;
         {
             let mut timers = self.timers.lock();
             while let Some(Completed(mut operation)) = timers.take_due(now()) {
                 // SAFETY: it was among the timers, so it is valid; out of them, it is ours.
                 unsafe { operation.as_mut() }.status = Status::Done;
-                completed.push(Queued::Operation(Completed(operation)));
+                // Under the timers' lock: so they stand in the order of their deadlines, whoever else fires some.
+                let packet = Queued::Operation(Completed(operation));
+                self.scheduler.line_up(packet);
+                any = true;
             }
         }
         self.arm();
+        any
     }
 
     fn complete_timer(&self, mut operation: NonNull<Overlapped>, status: Status) {
@@ -850,21 +736,6 @@ impl Port {
             };
             self.complete_timer(operation, Status::Failed(Errno::CANCELED.raw_os_error()));
         }
-    }
-
-    /// Closes the port, and returns the packets that were not handed out.
-    ///
-    /// 1. From now on nothing is started, associated or posted, and every wait answers that the port is closed.
-    /// 2. Timers and operations are cancelled, and handles closed.
-    /// 3. The last transfers end: those of sockets never block, so this is soon; those of files that have begun are waited
-    ///    for. So do the threads of the port's own.
-    /// 4. What is left on the queue is returned.
-    ///
-    /// What is started meanwhile is refused, or cancelled with the rest. A second call, or one from another thread
-    /// meanwhile, returns nothing at once. May be called from a handler.
-    pub fn close(&self) -> Vec<Packet> {
-        let queued = self.close_queue();
-        queued.into_iter().map(Queued::into_packet).collect()
     }
 
     /// As [`close`](Self::close).
@@ -908,7 +779,7 @@ impl Port {
         let refused = if self.is_closed() {
             closed()
         } else if outstanding > self.operations_max {
-            self.too_many()
+            too_many(self.operations_max)
         } else {
             if outstanding > self.reserved.load(Ordering::Relaxed) {
                 let room = outstanding.next_power_of_two().max(64);
@@ -933,23 +804,13 @@ impl Port {
                 outstanding + granted(outstanding)
             });
         match self.scheduler.grant(granted(before)) {
-            Some(0) => Err(self.too_many()),
+            Some(0) => Err(too_many(self.operations_max)),
             Some(_) => Ok(()),
             None => {
                 self.dismiss(granted(before));
                 Err(closed())
             }
         }
-    }
-
-    fn too_many(&self) -> io::Error {
-        let max = self.operations_max;
-        io::Error::new(
-            io::ErrorKind::QuotaExceeded,
-            format!(
-                "{max} operations are under way, the most this port takes; wait for some, or raise operations_max"
-            ),
-        )
     }
 
     /// Counts operations as handed out, or as never started.
@@ -991,26 +852,7 @@ impl Overlapped {
     /// # Safety
     /// The list of buffers is in place.
     unsafe fn check(&mut self, entry: &Entry) -> io::Result<usize> {
-        let fits = match self.request {
-            Request::Accept(_) | Request::AcceptReceive(_) => entry.kind == Kind::Listener,
-            Request::Connect(_) | Request::ConnectLocal(_) | Request::ConnectSend(_) => {
-                entry.kind == Kind::Unconnected
-            }
-            Request::ReceiveFrom(_) | Request::SendTo(..) => entry.kind == Kind::Datagram,
-            Request::ReceiveNothing => matches!(entry.kind, Kind::Stream | Kind::Datagram),
-            Request::ReadAt(_) | Request::WriteAt(_) | Request::Flush => entry.kind == Kind::File,
-            Request::Timer | Request::Posted => false,
-            _ => entry.kind == Kind::Stream,
-        };
-        if !fits {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                format!(
-                    "a handle of kind {:?} does not take this operation",
-                    entry.kind
-                ),
-            ));
-        }
+        self.check_kind(entry.kind)?;
         if self.connects() && entry.sides[Direction::Write as usize].head().is_some() {
             return Err(Errno::ALREADY.into());
         }
@@ -1029,22 +871,7 @@ impl Overlapped {
         }
         // SAFETY: passed on to the caller.
         let unsent = unsafe { self.unsent() };
-        if entry.unsent > 0 && unsent > entry.unsent_max.saturating_sub(entry.unsent) {
-            return Err(io::Error::new(
-                io::ErrorKind::WouldBlock,
-                format!(
-                    "{} bytes wait to be sent and the limit is {}; the peer reads too slowly",
-                    entry.unsent, entry.unsent_max
-                ),
-            ));
-        }
+        check_unsent(unsent, entry.unsent, entry.unsent_max)?;
         Ok(unsent)
     }
-}
-
-/// A delay as a deadline; one that no clock reaches is as good as a century.
-pub(crate) fn deadline_after(delay: Duration) -> Instant {
-    const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
-    let now = now();
-    now.checked_add(delay).unwrap_or_else(|| now + CENTURY)
 }

@@ -12,9 +12,10 @@ use std::{
     time::Duration,
 };
 
-use super::{Completed, Handle, Overlapped, Port, Queued, Request, Status, table::Entry};
+use super::{entry::Entry, port::Port};
 use crate::{
     driver::{Call, Outcome, Transfer},
+    raw::{Completed, Handle, Overlapped, Queued, Request, Status, closed},
     sync::{
         Condvar, Mutex, now,
         thread::{self, JoinHandle},
@@ -66,11 +67,7 @@ impl Port {
         handle: Handle,
         operation: NonNull<Overlapped>,
     ) -> io::Result<()> {
-        let descriptor = entry
-            .descriptor
-            .as_ref()
-            .ok_or_else(super::closed)?
-            .number();
+        let descriptor = entry.descriptor.as_ref().ok_or_else(closed)?.number();
         let job = Job {
             operation,
             handle,
@@ -165,7 +162,7 @@ impl Files {
     fn push(&self, job: Job, port: &Weak<Port>) -> io::Result<()> {
         let mut state = self.0.state.lock();
         if state.closed {
-            return Err(super::closed());
+            return Err(closed());
         }
         let is_crowded = state.line.len() >= state.idle;
         if is_crowded && state.running < THREADS_MAX {

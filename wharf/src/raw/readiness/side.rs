@@ -9,7 +9,14 @@ use std::ptr::NonNull;
 #[cfg(shuttle)]
 use crate::planted;
 
-use super::overlapped::{Overlapped, Status};
+use crate::raw::{Direction, Handle, Overlapped, Status};
+
+/// A side of a handle that is worth a transfer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ready {
+    pub handle: Handle,
+    pub direction: Direction,
+}
 
 #[derive(Debug, Default)]
 pub(super) struct Side {

@@ -9,10 +9,19 @@ use std::{net::SocketAddr, ptr::NonNull};
 use rustix::io::Errno;
 
 use super::{
-    Accepted, Completed, Descriptor, Direction, Handle, Kind, Overlapped, Port, Queued, Ready,
-    Request, Status, side::Found, table::Entry, transfer::Results,
+    entry::Entry,
+    port::Port,
+    side::{Found, Ready},
+    transfer::Results,
 };
-use crate::{driver, sync::MutexGuard};
+use crate::{
+    driver,
+    raw::{
+        Accepted, Completed, Descriptor, Direction, Handle, Kind, Overlapped, Queued, Request,
+        Status,
+    },
+    sync::MutexGuard,
+};
 
 /// What a handle has to do with arrivals.
 #[derive(Debug)]

@@ -1,0 +1,33 @@
+//! Ending a connection and keeping its socket for another. Windows alone has that.
+
+use std::{io, net::SocketAddr};
+
+use super::OperationId;
+use crate::{net::Socket, raw::Request};
+
+impl<K: Clone + Send + Sync + 'static> Socket<K> {
+    /// Ends the connection in order, once all sends that were started before are out, and leaves the socket to
+    /// [`connect_again`](Self::connect_again): it keeps its port and its key. Receives are cancelled, and nothing else can be
+    /// started meanwhile. Where it fails or is cancelled, the socket is good for nothing but closing.
+    ///
+    /// The system takes its time: as long as the old connection is remembered (`TIME_WAIT`), the socket is not free. This is
+    /// `DisconnectEx` with `TF_REUSE_SOCKET`. Accepting onto such a socket is not offered.
+    ///
+    /// # Errors
+    /// The socket or its port is closed, it is being disconnected already
+    /// ([`NotConnected`](io::ErrorKind::NotConnected)), the connection is known to have failed, or too many operations are
+    /// under way.
+    pub fn disconnect(&self) -> io::Result<OperationId> {
+        self.start_request(Request::Disconnect)
+    }
+
+    /// Connects a socket that was [disconnected](Self::disconnect), from the address that it has. The completion brings it, as
+    /// for [`CompletionPort::connect`](crate::CompletionPort::connect).
+    ///
+    /// # Errors
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput): it is connected. The socket or its port is closed, or too many operations
+    /// are under way.
+    pub fn connect_again(&self, address: SocketAddr) -> io::Result<OperationId> {
+        self.start_request(Request::Connect(Box::new(address)))
+    }
+}

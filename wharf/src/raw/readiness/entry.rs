@@ -1,0 +1,86 @@
+//! The state of one handle.
+
+use super::{arrival::Arrivals, side::Side};
+use crate::raw::{Descriptor, Direction, Kind};
+
+/// The state of one handle.
+#[derive(Debug)]
+pub(in crate::raw) struct Entry {
+    pub generation: u32,
+    pub kind: Kind,
+    /// Being closed: nothing is started any more, and whoever transfers last frees the place.
+    pub closing: bool,
+    /// None while the place is free.
+    pub descriptor: Option<Descriptor>,
+    /// Threads that use the descriptor other than for a transfer.
+    pub holds: u32,
+    pub key: usize,
+    pub(super) sides: [Side; 2],
+    /// A short read does not mean that nothing is left: the peer has ended, or urgent data came.
+    pub read_on: bool,
+    /// A receive found the end while a send was in transfer, which may have been told that there is none.
+    pub end_in_doubt: bool,
+    /// The error that broke the connection, if it isn't 0: what follows is no orderly end.
+    pub broken: i32,
+    /// The number of the last operation.
+    pub sequence: u64,
+    /// Bytes of started sends that the kernel has not taken yet, and the most there may be.
+    pub unsent: usize,
+    pub unsent_max: usize,
+    pub received: u64,
+    pub sent: u64,
+    /// Of a listener: the connections whose first bytes are waited for. Of such a connection: its listener.
+    pub(super) arrivals: Arrivals,
+}
+
+impl Entry {
+    /// The state of a handle that was just associated.
+    pub(in crate::raw) fn of(
+        descriptor: Descriptor,
+        key: usize,
+        kind: Kind,
+        generation: u32,
+    ) -> Self {
+        let mut entry = Entry {
+            generation,
+            kind,
+            descriptor: Some(descriptor),
+            key,
+            ..Entry::free()
+        };
+        // Writing is worth trying at once; reading once there is an event.
+        entry.sides[Direction::Write as usize].ready = true;
+        entry
+    }
+
+    pub(in crate::raw) fn free() -> Self {
+        Entry {
+            generation: 1,
+            kind: Kind::Stream,
+            closing: false,
+            descriptor: None,
+            holds: 0,
+            key: 0,
+            sides: [Side::default(), Side::default()],
+            read_on: false,
+            end_in_doubt: false,
+            broken: 0,
+            sequence: 0,
+            unsent: 0,
+            unsent_max: usize::MAX,
+            received: 0,
+            sent: 0,
+            arrivals: Arrivals::None,
+        }
+    }
+
+    /// Whether a handle has the place.
+    pub(in crate::raw) fn is_in_use(&self) -> bool {
+        self.descriptor.is_some()
+    }
+
+    /// Whether a thread uses the descriptor, so that it must stay open.
+    pub(super) fn is_busy(&self) -> bool {
+        self.holds > 0 || self.sides.iter().any(|side| side.busy)
+    }
+}

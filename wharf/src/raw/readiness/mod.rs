@@ -1,0 +1,16 @@
+//! A port of our own, on a kernel that tells readiness.
+//!
+//! An operation's life: [`port`] lines it up on its handle's [`side`]; once that is ready, a thread that [waits](mod@wait)
+//! takes it from the scheduler and makes its [`transfer`], and the scheduler hands the packet out. Files have no readiness, and
+//! go to threads of their own ([`mod@file`]); the [`watcher`] sees to it that no blocked thread holds anything up.
+
+mod arrival;
+mod call;
+pub(super) mod entry;
+mod file;
+pub(super) mod member;
+pub(super) mod port;
+pub(super) mod side;
+mod transfer;
+mod wait;
+mod watcher;

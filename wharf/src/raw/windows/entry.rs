@@ -1,0 +1,234 @@
+//! The state of one handle.
+//!
+//! Each direction has a line of operations that have not begun, and a count of those that are under way in the kernel. The
+//! kernel keeps the order of calls of one kind; one that *stands alone*, because it takes several calls or none, is begun when
+//! nothing else of its direction is under way, and what comes behind it waits for it.
+
+use std::ptr::NonNull;
+
+use crate::{
+    driver::windows,
+    raw::{Descriptor, Direction, Kind, Overlapped, Request, Status},
+};
+
+/// Operations one behind the other, through themselves.
+#[derive(Debug, Default)]
+pub(super) struct Line {
+    head: Option<NonNull<Overlapped>>,
+    tail: Option<NonNull<Overlapped>>,
+}
+
+// SAFETY: the operations were given to the port until their packets are handed out, on whatever thread that is.
+unsafe impl Send for Line {}
+
+impl Line {
+    /// # Safety
+    /// The operation is valid, and in no line.
+    pub(super) unsafe fn push(&mut self, mut operation: NonNull<Overlapped>) {
+        // SAFETY: the caller says so.
+        unsafe { operation.as_mut() }.next = None;
+        match self.tail.replace(operation) {
+            // SAFETY: what is in the line is valid.
+            Some(mut tail) => unsafe { tail.as_mut() }.next = Some(operation),
+            None => self.head = Some(operation),
+        }
+    }
+
+    pub(super) fn head(&self) -> Option<NonNull<Overlapped>> {
+        self.head
+    }
+
+    pub(super) fn pop(&mut self) -> Option<NonNull<Overlapped>> {
+        let mut head = self.head?;
+        // SAFETY: what is in the line is valid.
+        self.head = unsafe { head.as_mut() }.next.take();
+        if self.head.is_none() {
+            self.tail = None;
+        }
+        Some(head)
+    }
+
+    /// Takes out those that `which` chooses.
+    pub(super) fn take_out(&mut self, which: impl Fn(&Overlapped) -> bool) -> Line {
+        let (mut out, mut rest) = (Line::default(), Line::default());
+        while let Some(operation) = self.pop() {
+            // SAFETY: what was in the line is valid, and in none now.
+            unsafe {
+                match which(operation.as_ref()) {
+                    true => out.push(operation),
+                    false => rest.push(operation),
+                }
+            }
+        }
+        *self = rest;
+        out
+    }
+}
+
+/// One direction of a handle.
+#[derive(Debug, Default)]
+pub(super) struct Side {
+    pub line: Line,
+    pub under_way: usize,
+    /// What is under way stands alone.
+    pub alone: bool,
+    /// Starting an operation fails with this error number, if it isn't 0.
+    pub failure: i32,
+}
+
+/// The state of one handle.
+#[derive(Debug)]
+pub(in crate::raw) struct Entry {
+    pub generation: u32,
+    pub kind: Kind,
+    pub in_use: bool,
+    /// Nothing is started any more; the last operation to end frees the place.
+    pub closing: bool,
+    /// None while the place is free, or once the handle is closing.
+    pub descriptor: Option<Descriptor>,
+    pub key: usize,
+    pub(super) sides: [Side; 2],
+    /// Those that the kernel has, or a thread that finds memory for them.
+    pub under_way: Vec<NonNull<Overlapped>>,
+    /// The one that found no memory.
+    pub starved: Option<NonNull<Overlapped>>,
+    /// Memory came back while a thread was looking for some.
+    pub fed: bool,
+    /// The number of the last operation.
+    pub sequence: u64,
+    /// Bytes of started sends whose end is not known yet, and the most there may be.
+    pub unsent: usize,
+    pub unsent_max: usize,
+    pub received: u64,
+    pub sent: u64,
+    /// How much was received in all has been told: what ends from now on has received nothing.
+    pub is_told: bool,
+    /// The error that broke the connection, if it isn't 0: what stands in line fails with it.
+    pub broken: i32,
+}
+
+// SAFETY: as for `Line`.
+unsafe impl Send for Entry {}
+
+impl Entry {
+    pub(in crate::raw) fn free() -> Self {
+        Entry {
+            generation: 1,
+            kind: Kind::Stream,
+            in_use: false,
+            closing: false,
+            descriptor: None,
+            key: 0,
+            sides: [Side::default(), Side::default()],
+            under_way: Vec::new(),
+            starved: None,
+            fed: false,
+            sequence: 0,
+            unsent: 0,
+            unsent_max: usize::MAX,
+            received: 0,
+            sent: 0,
+            is_told: false,
+            broken: 0,
+        }
+    }
+
+    pub(in crate::raw) fn of(
+        descriptor: Descriptor,
+        key: usize,
+        kind: Kind,
+        generation: u32,
+    ) -> Self {
+        Entry {
+            generation,
+            kind,
+            in_use: true,
+            descriptor: Some(descriptor),
+            key,
+            ..Entry::free()
+        }
+    }
+
+    /// Whether a handle has the place.
+    pub(in crate::raw) fn is_in_use(&self) -> bool {
+        self.in_use
+    }
+
+    pub(super) fn side(&mut self, direction: Direction) -> &mut Side {
+        &mut self.sides[direction as usize]
+    }
+
+    /// Whether anything was started that has not ended.
+    pub(super) fn is_idle(&self) -> bool {
+        self.under_way.is_empty() && self.sides.iter().all(|side| side.line.head().is_none())
+    }
+
+    /// Counts an operation as under way.
+    pub(super) fn takes_off(&mut self, mut operation: NonNull<Overlapped>) {
+        // SAFETY: it was in the line, so it is valid; out of it, it is ours.
+        let overlapped = unsafe { operation.as_mut() };
+        overlapped.native.place = self.under_way.len();
+        let alone = overlapped.stands_alone();
+        let side = self.side(overlapped.direction());
+        side.under_way += 1;
+        side.alone = alone;
+        self.under_way.push(operation);
+    }
+
+    /// Counts an operation as ended.
+    pub(super) fn lands(&mut self, operation: NonNull<Overlapped>) {
+        // SAFETY: what is under way is valid.
+        let overlapped = unsafe { operation.as_ref() };
+        let place = overlapped.native.place;
+        let side = self.side(overlapped.direction());
+        side.under_way -= 1;
+        side.alone = false;
+        self.under_way.swap_remove(place);
+        if let Some(moved) = self.under_way.get_mut(place) {
+            // SAFETY: what is under way is valid.
+            unsafe { moved.as_mut() }.native.place = place;
+        }
+    }
+
+    /// Notes that its connection is over, and that it may have another.
+    pub(super) fn becomes_unconnected(&mut self) {
+        self.kind = Kind::Unconnected;
+        self.sides.iter_mut().for_each(|side| side.failure = 0);
+    }
+
+    /// Notes how an operation ended.
+    pub(super) fn account(&mut self, overlapped: &Overlapped, unsent: usize) {
+        self.unsent -= unsent;
+        let moved = overlapped.transferred as u64;
+        match overlapped.direction() {
+            Direction::Read => self.received += moved,
+            Direction::Write => self.sent += moved,
+        }
+        if let Status::Failed(code) = overlapped.status
+            && self.kind == Kind::Stream
+            && windows::breaks_a_stream(code)
+        {
+            self.broken = code;
+            for side in &mut self.sides {
+                if side.failure == 0 {
+                    side.failure = code;
+                }
+            }
+        }
+    }
+}
+
+impl Overlapped {
+    /// Whether it is begun when nothing else is under way in its direction, and nothing else is begun beside it.
+    pub(super) fn stands_alone(&self) -> bool {
+        let steps = matches!(
+            self.request,
+            Request::Shutdown
+                | Request::Disconnect
+                | Request::Transmit(_)
+                | Request::Connect(_)
+                | Request::ConnectSend(_)
+        );
+        steps || self.provider().is_some()
+    }
+}

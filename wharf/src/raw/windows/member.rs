@@ -1,0 +1,125 @@
+//! What a thread keeps between two waits: which port it was last seen on, for who looks at the port.
+//!
+//! The kernel counts running threads itself; what is kept here decides nothing.
+
+use std::{
+    cell::RefCell,
+    ptr,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use super::port::Port;
+use crate::{
+    raw::Queued,
+    snapshot::Standing,
+    sync::{Mutex, now, thread, thread_local},
+};
+
+/// A thread, as its port sees it.
+#[derive(Debug)]
+pub(super) struct Seat {
+    pub name: Box<str>,
+    pub packets: AtomicU64,
+    state: Mutex<(Standing, Instant)>,
+}
+
+impl Seat {
+    fn new() -> Seat {
+        Seat {
+            name: thread::current().name().unwrap_or_default().into(),
+            packets: AtomicU64::new(0),
+            state: Mutex::new((Standing::Away, now())),
+        }
+    }
+
+    /// What it does, and since when.
+    pub(super) fn state(&self) -> (Standing, Instant) {
+        *self.state.lock()
+    }
+
+    fn stands(&self, standing: Standing) -> Standing {
+        let mut state = self.state.lock();
+        std::mem::replace(&mut *state, (standing, now())).0
+    }
+
+    pub(super) fn took(&self, packets: usize) {
+        self.packets.fetch_add(packets as u64, Ordering::Relaxed);
+        self.stands(Standing::Running);
+    }
+
+    pub(super) fn goes_away(&self) {
+        self.stands(Standing::Away);
+    }
+}
+
+/// One thread's membership of a port.
+#[derive(Debug)]
+pub(super) struct Member {
+    port: Weak<Port>,
+    pub seat: Arc<Seat>,
+    /// Scratch memory for what a wait brings.
+    pub packets: Vec<Queued>,
+}
+
+thread_local! {
+    static MEMBER: RefCell<Option<Member>> = const { RefCell::new(None) };
+}
+
+impl Member {
+    /// This thread's membership of `port`; it leaves any other port.
+    pub(super) fn enter(port: &Arc<Port>) -> Member {
+        let kept = MEMBER.with(|member| member.borrow_mut().take());
+        let member = kept.filter(|member| ptr::eq(member.port.as_ptr(), Arc::as_ptr(port)));
+        let member = member.unwrap_or_else(|| {
+            let seat = Arc::new(Seat::new());
+            port.seats.lock().push(seat.clone());
+            Member {
+                port: Arc::downgrade(port),
+                seat,
+                packets: Vec::new(),
+            }
+        });
+        if member.seat.stands(Standing::Parked) == Standing::Running {
+            port.running.fetch_sub(1, Ordering::Relaxed);
+        }
+        member
+    }
+
+    /// Keeps the membership until the next wait.
+    pub(super) fn keep(self) {
+        MEMBER.with(|member| member.replace(Some(self)));
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        if let Some(port) = self.port.upgrade() {
+            if self.seat.state().0 == Standing::Running {
+                port.running.fetch_sub(1, Ordering::Relaxed);
+            }
+            port.seats
+                .lock()
+                .retain(|seat| !Arc::ptr_eq(seat, &self.seat));
+        }
+    }
+}
+
+/// Does what may block.
+///
+/// On Windows the kernel sees that a thread of a port blocks, and lets another run in its place, so this only does the work;
+/// elsewhere it says so beforehand. Panics pass through.
+///
+/// ```
+/// # let (sender, receiver) = std::sync::mpsc::channel();
+/// # sender.send(7).unwrap();
+/// // In a handler:
+/// let answer = wharf::blocking(|| receiver.recv());
+/// # assert_eq!(answer, Ok(7));
+/// ```
+pub fn blocking<T>(work: impl FnOnce() -> T) -> T {
+    work()
+}

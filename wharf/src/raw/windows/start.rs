@@ -1,0 +1,381 @@
+//! Starting operations: they are lined up, and begun as far as the kernel can have them.
+
+use std::{io, ptr::NonNull, slice};
+
+use super::{
+    entry::{Entry, Line},
+    native::{Landing, Step},
+    port::{Key, Port},
+};
+use crate::{
+    driver::windows::{self, Arrival, Begun, Sender, Task, codes},
+    raw::{
+        self, Buffers, Direction, Handle, Kind, OperationId, Overlapped, Packet, RawBuffer,
+        Request, Started, Status,
+    },
+};
+
+/// What follows from a turn under a handle's lock, to be done under none.
+#[derive(Debug, Default)]
+pub(super) struct Aftermath {
+    /// They have ended, and are to be handed out.
+    pub ended: Line,
+    /// Memory is to be found for it.
+    pub provide: Option<NonNull<Overlapped>>,
+}
+
+impl Port {
+    /// Starts an operation on a handle. One packet follows, whenever it is done, with the result; unless it is
+    /// [quiet](Overlapped::quiet).
+    ///
+    /// # Errors
+    /// Nothing was started and no packet follows: the port or handle is closed, the direction has failed or is
+    /// shut down, the handle is not of the kind that the operation needs, too much waits to be sent
+    /// ([`WouldBlock`](io::ErrorKind::WouldBlock)), too many operations are under way
+    /// ([`QuotaExceeded`](io::ErrorKind::QuotaExceeded)), or the request is not possible
+    /// ([`InvalidInput`](io::ErrorKind::InvalidInput)).
+    ///
+    /// # Safety
+    /// If this succeeds, until the packet is handed out by a wait, by [`close`](Self::close) or to `quiet`, on
+    /// whatever thread that is: the operation, its buffers and their list stay valid and in place; the operation
+    /// and the memory that is received into are neither read nor written; and the memory that is sent from is not
+    /// written. `operation` is not started already.
+    pub unsafe fn start(
+        &self,
+        handle: Handle,
+        operation: NonNull<Overlapped>,
+    ) -> io::Result<OperationId> {
+        // SAFETY: passed on to the caller.
+        let (id, aftermath) = unsafe { self.line_up(handle, operation) }?;
+        self.follow(aftermath);
+        Ok(id)
+    }
+
+    /// Starts an operation, and gives it back at once if it ended within the call, well or not: then no packet follows, and
+    /// it is not [quiet](Overlapped::quiet) either.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    ///
+    /// # Safety
+    /// As for [`start`](Self::start).
+    pub unsafe fn start_direct(
+        &self,
+        handle: Handle,
+        operation: NonNull<Overlapped>,
+    ) -> io::Result<Started> {
+        // SAFETY: passed on to the caller.
+        let (id, aftermath) = unsafe { self.line_up(handle, operation) }?;
+        let mut is_done = false;
+        self.follow_with(aftermath, &mut |port, ended| match ended == operation {
+            true => is_done = true,
+            false => port.hand_over(ended),
+        });
+        if !is_done {
+            return Ok(Started::Pending(id));
+        }
+        self.dismiss(1);
+        // SAFETY: it has ended, and no packet tells of it: it is handed out here.
+        Ok(Started::Done(unsafe { Packet::of(operation) }))
+    }
+
+    /// # Safety
+    /// As for [`start`](Self::start).
+    unsafe fn line_up(
+        &self,
+        handle: Handle,
+        operation: NonNull<Overlapped>,
+    ) -> io::Result<(OperationId, Aftermath)> {
+        self.admit()?;
+        // SAFETY: passed on to the caller.
+        let lined_up = unsafe { self.line_up_admitted(handle, operation) };
+        if lined_up.is_err() {
+            self.dismiss(1);
+        }
+        lined_up
+    }
+
+    /// # Safety
+    /// As for [`start`](Self::start).
+    unsafe fn line_up_admitted(
+        &self,
+        handle: Handle,
+        mut pointer: NonNull<Overlapped>,
+    ) -> io::Result<(OperationId, Aftermath)> {
+        let mut entry = self.open_entry(handle)?;
+        // SAFETY: the caller leaves the operation to us from now on.
+        let operation = unsafe { pointer.as_mut() };
+        // SAFETY: the caller promises that the list of buffers is in place.
+        let unsent = unsafe { operation.check(&entry) }?;
+        entry.sequence += 1;
+        entry.unsent += unsent;
+        operation.handle = handle;
+        operation.key = entry.key;
+        operation.sequence = entry.sequence;
+        operation.native.step = Step::Moving;
+        let id = operation.id();
+        let direction = operation.direction();
+        let mut aftermath = Aftermath::default();
+        match operation.request {
+            Request::Shutdown => entry.side(direction).failure = codes::SHUT_DOWN,
+            Request::Disconnect => self.leave(&mut entry, &mut aftermath),
+            _ => {}
+        }
+        // SAFETY: the caller promises that it is valid and in no line.
+        unsafe { entry.side(direction).line.push(pointer) };
+        self.advance(&mut entry, direction, &mut aftermath);
+        Ok((id, aftermath))
+    }
+
+    /// Has nothing more started on a connection that is to end, and its receives cancelled.
+    fn leave(&self, entry: &mut Entry, aftermath: &mut Aftermath) {
+        entry
+            .sides
+            .iter_mut()
+            .for_each(|side| side.failure = codes::NOT_CONNECTED);
+        let receives = |operation: &Overlapped| operation.direction() == Direction::Read;
+        self.cancel_chosen(entry, receives, aftermath);
+    }
+
+    /// Begins what can be begun of a direction's line.
+    pub(super) fn advance(
+        &self,
+        entry: &mut Entry,
+        direction: Direction,
+        aftermath: &mut Aftermath,
+    ) {
+        loop {
+            let side = entry.side(direction);
+            let Some(head) = side.line.head() else {
+                return;
+            };
+            // SAFETY: what is in the line is valid.
+            let overlapped = unsafe { head.as_ref() };
+            let (alone, disconnects) = (overlapped.stands_alone(), overlapped.disconnects());
+            if side.alone || alone && side.under_way > 0 {
+                return;
+            }
+            if disconnects && entry.side(Direction::Read).under_way > 0 {
+                return;
+            }
+            entry.side(direction).line.pop();
+            entry.takes_off(head);
+            self.begin(entry, head, aftermath);
+        }
+    }
+
+    /// Begins the next call of an operation that is under way, and those after it, for as long as each ends at once.
+    pub(super) fn begin(
+        &self,
+        entry: &mut Entry,
+        mut operation: NonNull<Overlapped>,
+        aftermath: &mut Aftermath,
+    ) {
+        let Some(descriptor) = &entry.descriptor else {
+            return self.end_failed(entry, operation, codes::CANCELLED, aftermath);
+        };
+        let (descriptor, waits) = (descriptor.number(), descriptor.waits());
+        if entry.broken != 0 {
+            return self.end_failed(entry, operation, entry.broken, aftermath);
+        }
+        loop {
+            // SAFETY: it is under way and no call of it is, so it is ours. The descriptor is open, and operation and memory
+            // stay in place, as whoever started it has promised.
+            let begun = unsafe {
+                let overlapped = operation.as_mut();
+                match overlapped.errand(waits) {
+                    Some(task) => {
+                        let (to, key) = (overlapped.native.fresh(), Key::Errand as usize);
+                        windows::send_on_errand(task, descriptor, &self.queue, key, to)
+                    }
+                    None => overlapped.begin(descriptor, entry.kind),
+                }
+            };
+            let begun = match entry.kind {
+                Kind::Datagram => begun.queued(),
+                _ => begun,
+            };
+            let outcome = match begun {
+                Begun::Pending => return,
+                Begun::Done(moved) => Ok(moved),
+                Begun::Failed(code) => Err((code, 0)),
+            };
+            if !self.conclude(entry, operation, outcome, aftermath) {
+                return;
+            }
+        }
+    }
+}
+
+impl Overlapped {
+    /// Its next call, if that is one that waits. `all_wait`: each call on its descriptor does.
+    fn errand(&self, all_wait: bool) -> Option<Task> {
+        let moved = self.transferred;
+        match &self.request {
+            Request::Flush => Some(Task::Flush),
+            Request::ReadAt(span) if all_wait => Some(Task::ReadAt(
+                span.buffer.from(moved),
+                span.offset + moved as u64,
+            )),
+            Request::WriteAt(span) if all_wait => Some(Task::WriteAt(
+                span.buffer.from(moved),
+                span.offset + moved as u64,
+            )),
+            _ => None,
+        }
+    }
+
+    /// Begins the operation's next call.
+    ///
+    /// # Safety
+    /// No call of it is under way. The descriptor is open; operation and memory stay in place until it has ended.
+    unsafe fn begin(&mut self, descriptor: usize, kind: Kind) -> Begun {
+        let moved = self.transferred;
+        let to = self.native.fresh();
+        let provided = self.provider().is_some() && self.native.step == Step::Moving;
+        if provided {
+            self.native.step = Step::Asking;
+            let peeks = matches!(self.request, Request::ReceiveFrom(_));
+            // SAFETY: passed on to the caller; there is no memory to speak of.
+            return unsafe { windows::receive(descriptor, &[], peeks, to) };
+        }
+        // SAFETY: passed on to the caller, in each arm.
+        unsafe {
+            match &mut self.request {
+                Request::Receive(buffers) => {
+                    windows::receive(descriptor, buffers.as_slice(), false, to)
+                }
+                Request::ReceiveNothing => {
+                    windows::receive(descriptor, &[], kind == Kind::Datagram, to)
+                }
+                Request::Send(buffers) => windows::send(descriptor, buffers.as_slice(), moved, to),
+                Request::Shutdown => windows::shutdown(descriptor),
+                Request::Disconnect => windows::disconnect(descriptor, to),
+                Request::Accept(_) => self.begin_accept(descriptor, 0),
+                Request::AcceptReceive(arrival) => {
+                    let first_bytes = arrival.buffer.len;
+                    self.begin_accept(descriptor, first_bytes)
+                }
+                Request::Connect(address) => {
+                    windows::connect(descriptor, **address, RawBuffer::EMPTY, to)
+                }
+                Request::ConnectSend(connect) if connect.is_connected => {
+                    windows::send(descriptor, &[connect.buffer], moved, to)
+                }
+                Request::ConnectSend(connect) => {
+                    windows::connect(descriptor, connect.address, connect.buffer, to)
+                }
+                Request::ReceiveFrom(datagram) => {
+                    let raw::Landing::Buffer(buffer) = datagram.landing else {
+                        unreachable!("its memory is found before");
+                    };
+                    self.begin_receive_from(descriptor, buffer)
+                }
+                Request::SendTo(buffer, peer) => windows::send_to(descriptor, *buffer, **peer, to),
+                Request::Transmit(transmit) => match transmit.part(moved) {
+                    Part::Memory(buffer) => windows::send(descriptor, &[buffer], 0, to),
+                    Part::File(offset, len) => {
+                        windows::send_file(descriptor, transmit.file, offset, len, to)
+                    }
+                },
+                Request::ReadAt(span) => {
+                    let (rest, offset) = (span.buffer.from(moved), span.offset + moved as u64);
+                    windows::read_at(descriptor, rest, offset, to)
+                }
+                Request::WriteAt(span) => {
+                    let (rest, offset) = (span.buffer.from(moved), span.offset + moved as u64);
+                    windows::write_at(descriptor, rest, offset, to)
+                }
+                Request::Flush | Request::ReceiveProvided(_) | Request::Timer | Request::Posted => {
+                    unreachable!("it makes no such call")
+                }
+            }
+        }
+    }
+
+    /// # Safety
+    /// As for [`begin`](Self::begin).
+    unsafe fn begin_accept(&mut self, listener: usize, first_bytes: usize) -> Begun {
+        let to = self.native.address();
+        // SAFETY: passed on to the caller.
+        match unsafe { Arrival::begin(listener, first_bytes, to) } {
+            Ok((arrival, begun)) => {
+                self.native.landing = Landing::Arrival(arrival);
+                begun
+            }
+            Err(code) => Begun::Failed(code),
+        }
+    }
+
+    /// # Safety
+    /// As for [`begin`](Self::begin).
+    pub(super) unsafe fn begin_receive_from(&mut self, socket: usize, buffer: RawBuffer) -> Begun {
+        let to = self.native.address();
+        let mut sender = Sender::new();
+        // SAFETY: passed on to the caller; the sender's box stays, too.
+        let begun = unsafe { windows::receive_from(socket, buffer, &mut sender, to) };
+        self.native.landing = Landing::Sender(sender);
+        begun
+    }
+
+    /// Whether it can be started on a handle in this state. Returns the bytes that it adds to what waits to be
+    /// sent.
+    ///
+    /// # Safety
+    /// The list of buffers is in place.
+    unsafe fn check(&mut self, entry: &Entry) -> io::Result<usize> {
+        self.check_kind(entry.kind)?;
+        let side = &entry.sides[self.direction() as usize];
+        if self.connects() && !(side.line.head().is_none() && side.under_way == 0) {
+            return Err(io::Error::from_raw_os_error(codes::CONNECTS_ALREADY));
+        }
+        let is_shut_down = side.failure == codes::SHUT_DOWN;
+        if side.failure != 0 && !(is_shut_down && self.disconnects()) {
+            return Err(io::Error::from_raw_os_error(side.failure));
+        }
+        self.transferred = 0;
+        self.status = Status::Pending;
+        if let Request::Receive(buffers) = self.request {
+            // SAFETY: passed on to the caller.
+            if unsafe { buffers.len(usize::MAX) } == 0 {
+                self.request = Request::ReceiveNothing;
+            }
+        }
+        // SAFETY: passed on to the caller.
+        let unsent = unsafe { self.unsent() };
+        raw::check_unsent(unsent, entry.unsent, entry.unsent_max)?;
+        Ok(unsent)
+    }
+}
+
+/// What is sent next of a file with memory around it.
+enum Part {
+    Memory(RawBuffer),
+    /// From this offset, so many bytes.
+    File(u64, u64),
+}
+
+impl raw::Transmit {
+    fn part(&self, moved: usize) -> Part {
+        let Some(of_file) = moved.checked_sub(self.head.len) else {
+            return Part::Memory(self.head.from(moved));
+        };
+        let of_file = of_file as u64;
+        match of_file.checked_sub(self.len) {
+            None => Part::File(self.offset + of_file, self.len - of_file),
+            Some(of_tail) => Part::Memory(self.tail.from(of_tail as usize)),
+        }
+    }
+}
+
+impl Buffers {
+    /// # Safety
+    /// The list is in place.
+    unsafe fn as_slice(&self) -> &[RawBuffer] {
+        match self {
+            Buffers::One(buffer) => slice::from_ref(buffer),
+            // SAFETY: passed on to the caller.
+            Buffers::Many { first, count } => unsafe { slice::from_raw_parts(*first, *count) },
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Timers: a thread that posts them when they are due, since the kernel's port knows none.
+
+use std::{io, ptr::NonNull, sync::Arc, time::Instant};
+
+use super::{native::address_of, port::Key};
+use crate::{
+    driver::windows::{Queue, codes},
+    raw::{Completed, Overlapped, Status, timers::Timers},
+    sync::{
+        Condvar, Mutex, now,
+        thread::{self, JoinHandle},
+    },
+};
+
+/// The timers of a port. The thread is started with the first of them.
+#[derive(Debug)]
+pub(super) struct Timekeeper {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    queue: Arc<Queue>,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    timers: Timers<Completed>,
+    ended: bool,
+}
+
+impl Timekeeper {
+    pub(super) fn new(queue: Arc<Queue>) -> Timekeeper {
+        let state = State {
+            timers: Timers::new(),
+            ended: false,
+        };
+        Timekeeper {
+            shared: Arc::new(Shared {
+                queue,
+                state: Mutex::new(state),
+                changed: Condvar::new(),
+            }),
+            thread: Mutex::new(None),
+        }
+    }
+
+    /// Sets a timer, and returns its number.
+    pub(super) fn set(
+        &self,
+        deadline: Instant,
+        key: usize,
+        mut operation: NonNull<Overlapped>,
+    ) -> io::Result<u64> {
+        {
+            let mut thread = self.thread.lock();
+            if thread.is_none() {
+                let shared = self.shared.clone();
+                let name = "wharf-timers".to_owned();
+                let started = thread::Builder::new().name(name);
+                *thread = Some(started.spawn(move || shared.run())?);
+            }
+        }
+        let mut state = self.shared.state.lock();
+        // SAFETY: the caller leaves the operation to us.
+        let overlapped = unsafe { operation.as_mut() };
+        overlapped.key = key;
+        overlapped.sequence = state.timers.next_number();
+        let number = state.timers.set(deadline, Completed(operation));
+        let is_next = state.timers.earliest() == Some(deadline);
+        drop(state);
+        if is_next {
+            self.shared.changed.notify_one();
+        }
+        Ok(number)
+    }
+
+    /// Cancels a timer. Says whether it had not come yet.
+    pub(super) fn cancel(&self, number: u64) -> bool {
+        let cancelled = self.shared.state.lock().timers.cancel(number);
+        cancelled
+            .map(|timer| self.shared.cancelled(timer))
+            .is_some()
+    }
+
+    pub(super) fn cancel_all(&self) {
+        loop {
+            let Some(timer) = self.shared.state.lock().timers.take_any() else {
+                return;
+            };
+            self.shared.cancelled(timer);
+        }
+    }
+
+    /// Ends the thread.
+    pub(super) fn end(&self) {
+        self.shared.state.lock().ended = true;
+        self.shared.changed.notify_one();
+        if let Some(thread) = self.thread.lock().take() {
+            // It has nothing to panic over.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn run(&self) {
+        let mut state = self.state.lock();
+        while !state.ended {
+            if let Some(timer) = state.timers.take_due(now()) {
+                // Under the lock, so that they are queued in the order of their deadlines.
+                self.complete(timer, Status::Done);
+                continue;
+            }
+            let deadline = state.timers.earliest();
+            let remaining = deadline.map(|deadline| deadline.saturating_duration_since(now()));
+            state = self.changed.wait(state, remaining);
+        }
+    }
+
+    fn cancelled(&self, timer: Completed) {
+        self.complete(timer, Status::Failed(codes::CANCELLED));
+    }
+
+    fn complete(&self, Completed(mut operation): Completed, status: Status) {
+        // SAFETY: it was among the timers, so it is valid; out of them, it is ours.
+        unsafe { operation.as_mut() }.status = status;
+        self.queue
+            .post_surely(Key::Ended as usize, address_of(operation));
+    }
+}
