@@ -9,6 +9,7 @@
 //! `ci/simulate.sh` runs this; it is empty in any other build. A failure prints the command that repeats it.
 #![cfg(shuttle)]
 
+mod closing;
 mod ledger;
 mod schedule;
 mod timers;
@@ -108,6 +109,14 @@ fn every_seed_keeps_the_promises() {
 fn timers_come_in_the_order_of_their_deadlines_whoever_fires_them() {
     let failed = first_failure(0..SEEDS, |seed| {
         run_in(seed, schedule::TIME_OFTEN, timers::run)
+    });
+    assert_eq!(failed, None, "the seed that fails");
+}
+
+#[test]
+fn closing_ends_whoever_is_in_the_middle_of_a_transfer() {
+    let failed = first_failure(0..SEEDS, |seed| {
+        run_in(seed, schedule::TIME_OFTEN, closing::run)
     });
     assert_eq!(failed, None, "the seed that fails");
 }

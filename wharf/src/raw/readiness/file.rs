@@ -125,9 +125,7 @@ impl Port {
             entry.holds -= 1;
             self.let_go(entry, handle);
         }
-        let packet = Queued::Operation(Completed(operation));
-        self.release(self.scheduler.complete(packet));
-        self.settle();
+        self.complete(Queued::Operation(Completed(operation)));
     }
 }
 

@@ -91,7 +91,7 @@ impl Results for Direct<'_> {
             Queued::Operation(Completed(operation)) if operation == self.operation => {
                 self.is_done = true;
             }
-            other => self.port.release(self.port.scheduler.complete(other)),
+            other => self.port.complete(other),
         }
     }
 
@@ -582,12 +582,11 @@ impl Port {
         drop(entry);
         let count = packets.len() + marked;
         for packet in packets {
-            self.release(self.scheduler.complete(packet));
+            self.complete(packet);
         }
         for ready in ready {
             self.release(self.scheduler.ready(ready));
         }
-        self.settle();
         count
     }
 
@@ -724,9 +723,7 @@ impl Port {
     fn complete_timer(&self, mut operation: NonNull<Overlapped>, status: Status) {
         // SAFETY: it was among the timers, so it is valid; out of them, it is ours.
         unsafe { operation.as_mut() }.status = status;
-        let packet = Queued::Operation(Completed(operation));
-        self.release(self.scheduler.complete(packet));
-        self.settle();
+        self.complete(Queued::Operation(Completed(operation)));
     }
 
     fn cancel_timers(&self) {
@@ -819,6 +816,12 @@ impl Port {
             return;
         }
         self.outstanding.fetch_sub(count, Ordering::SeqCst);
+        self.settle();
+    }
+
+    /// Queues a packet that was completed outside of a wait.
+    pub(super) fn complete(&self, packet: Queued) {
+        self.release(self.scheduler.complete(packet));
         self.settle();
     }
 

@@ -61,7 +61,7 @@ impl Results for Visit<Queued, Ready> {
 
 impl Results for &Port {
     fn packet(&mut self, packet: Queued) {
-        self.release(self.scheduler.complete(packet));
+        self.complete(packet);
     }
 
     fn ready(&mut self, ready: Ready) {
@@ -268,7 +268,6 @@ impl Port {
             self.watch_connecting(&pending, &mut transfer);
         }
         self.finish(pending, transfer.outcome, results);
-        self.settle();
     }
 
     /// A socket is watched once its connection is under way: watched earlier, epoll would report it as hung up.
