@@ -5,11 +5,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use shuttle::thread;
-use wharf::{
-    CompletionPort, Wait,
-    simulated::{Faults, Kernel},
-    sync,
-};
+use wharf::{CompletionPort, Wait, simulated::Kernel, sync};
 
 /// Longer than it takes the watcher to find that nobody comes for the send.
 const HELD: Duration = Duration::from_millis(2);
@@ -17,18 +13,11 @@ const HELD: Duration = Duration::from_millis(2);
 /// More than one: the others wait while it is handled, and so the send waits for a batch, and stands with them.
 const POSTED: usize = 3;
 
-/// Runs one seed. A close that does not end is a deadlock, which the simulation finds.
-pub fn run(seed: u64) {
-    let time = thread::spawn(sync::run_time);
-    let mut random = Rng::with_seed(!seed);
-    let kernel = Kernel::with_faults(seed, Faults::from_seed(seed));
-    let moving = {
-        let kernel = kernel.clone();
-        thread::spawn(move || kernel.run())
-    };
-    let builder = CompletionPort::builder().simulated(&kernel);
+/// A close that does not end is a deadlock, which the simulation finds.
+pub fn live(kernel: &Kernel, random: &mut Rng) {
+    let builder = CompletionPort::builder().simulated(kernel);
     let port: CompletionPort<()> = builder.concurrency(1).build().expect("a port");
-    let (ours, peer) = kernel.streams();
+    let (ours, _peer) = kernel.streams();
     let socket = port.associate(ours, ()).expect("an association");
     (0..POSTED).for_each(|number| port.post((), number).expect("a post"));
     let worker = {
@@ -43,7 +32,7 @@ pub fn run(seed: u64) {
             )
         })
     };
-    wait_for_transfer(&port, &mut random);
+    wait_for_transfer(&port, random);
     let rest = port.close();
     let (taken, sent) = worker.join().expect("no panic");
     assert_eq!(
@@ -51,11 +40,6 @@ pub fn run(seed: u64) {
         POSTED + usize::from(sent),
         "each comes once"
     );
-    drop((port, peer));
-    kernel.end();
-    moving.join().expect("no panic");
-    sync::end_of_time();
-    time.join().expect("no panic");
 }
 
 /// Waits until the watcher has taken the send off the queue, where that happens; or for a while.

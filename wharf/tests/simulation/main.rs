@@ -24,8 +24,13 @@ use std::{
     time::Instant,
 };
 
+use fastrand::Rng;
 use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
-use wharf::planted::{Bug, plant};
+use wharf::{
+    planted::{Bug, plant},
+    simulated::{Faults, Kernel},
+    sync,
+};
 
 /// How many seeds are run, unless `WHARF_SEEDS` says otherwise.
 const SEEDS: u64 = 10_000;
@@ -55,18 +60,36 @@ fn seeds() -> std::ops::Range<u64> {
 /// Runs one seed in the world of all operations. Panics if it breaks a promise.
 fn run(seed: u64, bug: Option<Bug>) {
     plant(bug);
-    run_in(seed, schedule::TIME_SELDOM, world::run);
+    run_in(seed, schedule::TIME_SELDOM, world::live);
     plant(None);
 }
 
 /// Runs one seed: threads and faults are as it says. `time`: how seldom time moves on though threads can run.
-fn run_in(seed: u64, time: u32, world: fn(u64)) {
+fn run_in(seed: u64, time: u32, live: fn(&Kernel, &mut Rng)) {
     let mut config = Config::new();
     config.stack_size = 1 << 18;
     config.max_steps = MaxSteps::FailAfter(STEPS_MAX);
     config.failure_persistence = FailurePersistence::None;
     config.silence_warnings = true;
-    Runner::new(schedule::Seeded::new(seed, time), config).run(move || world(seed));
+    let schedule = schedule::Seeded::new(seed, time);
+    Runner::new(schedule, config).run(move || on_kernel(seed, live));
+}
+
+/// Lives on a kernel whose faults are as the seed says, while the kernel and time move on in threads of their own.
+fn on_kernel(seed: u64, live: fn(&Kernel, &mut Rng)) {
+    // The schedule knows it by being the first.
+    let time = shuttle::thread::spawn(sync::run_time);
+    let kernel = Kernel::with_faults(seed, Faults::from_seed(seed));
+    let moving = {
+        let kernel = kernel.clone();
+        shuttle::thread::spawn(move || kernel.run())
+    };
+    live(&kernel, &mut Rng::with_seed(!seed));
+    assert_eq!(kernel.open_count(), 0, "sockets or files stay behind");
+    kernel.end();
+    moving.join().expect("no panic");
+    sync::end_of_time();
+    time.join().expect("no panic");
 }
 
 /// Runs these seeds, on both processors; says which failed first, if any did.
@@ -108,7 +131,7 @@ fn every_seed_keeps_the_promises() {
 #[test]
 fn timers_come_in_the_order_of_their_deadlines_whoever_fires_them() {
     let failed = first_failure(0..SEEDS, |seed| {
-        run_in(seed, schedule::TIME_OFTEN, timers::run)
+        run_in(seed, schedule::TIME_OFTEN, timers::live)
     });
     assert_eq!(failed, None, "the seed that fails");
 }
@@ -116,7 +139,7 @@ fn timers_come_in_the_order_of_their_deadlines_whoever_fires_them() {
 #[test]
 fn closing_ends_whoever_is_in_the_middle_of_a_transfer() {
     let failed = first_failure(0..SEEDS, |seed| {
-        run_in(seed, schedule::TIME_OFTEN, closing::run)
+        run_in(seed, schedule::TIME_OFTEN, closing::live)
     });
     assert_eq!(failed, None, "the seed that fails");
 }

@@ -13,24 +13,13 @@ use shuttle::{
     sync::atomic::{AtomicUsize, Ordering},
     thread,
 };
-use wharf::{
-    CompletionPort, Wait,
-    simulated::{Faults, Kernel},
-    sync,
-};
+use wharf::{CompletionPort, Wait, simulated::Kernel, sync};
 
 const TIMERS: usize = 8;
 
-/// Runs one seed. Panics if a thread takes an earlier timer after a later one.
-pub fn run(seed: u64) {
-    let time = thread::spawn(sync::run_time);
-    let mut random = Rng::with_seed(!seed);
-    let kernel = Kernel::with_faults(seed, Faults::from_seed(seed));
-    let moving = {
-        let kernel = kernel.clone();
-        thread::spawn(move || kernel.run())
-    };
-    let builder = CompletionPort::builder().simulated(&kernel);
+/// Panics if a thread takes an earlier timer after a later one.
+pub fn live(kernel: &Kernel, random: &mut Rng) {
+    let builder = CompletionPort::builder().simulated(kernel);
     let port: CompletionPort<Instant> = builder.concurrency(3).build().expect("a port");
     let port = Arc::new(port);
     let soon = sync::now() + Duration::from_millis(1);
@@ -52,11 +41,6 @@ pub fn run(seed: u64) {
         .into_iter()
         .for_each(|waiter| waiter.join().expect("no panic"));
     assert_eq!(taken.load(Ordering::SeqCst), TIMERS);
-    drop(port);
-    kernel.end();
-    moving.join().expect("no panic");
-    sync::end_of_time();
-    time.join().expect("no panic");
 }
 
 fn take_in_order(port: &CompletionPort<Instant>, taken: &AtomicUsize, all_are_set: bool) {

@@ -18,7 +18,7 @@ use shuttle::{
 use wharf::{
     Buffer, Completion, CompletionPort, DatagramSocket, Done, File, Listener, OperationId, Payload,
     Pool, Socket, Started, Transmit, Wait, Workers,
-    simulated::{Faults, Kernel, Stream},
+    simulated::{Kernel, Stream},
     sync,
 };
 
@@ -112,27 +112,9 @@ fn patterned(socket: usize, from: usize, len: usize) -> Vec<u8> {
         .collect()
 }
 
-/// Runs the world of a seed. It panics if a promise is broken.
-pub fn run(seed: u64) {
-    // The schedule knows it by being the first.
-    let time = thread::spawn(sync::run_time);
-    let mut random = Rng::with_seed(!seed);
-    let plan = Plan::draw(&mut random);
-    let kernel = Kernel::with_faults(seed, Faults::from_seed(seed));
-    let moving = {
-        let kernel = kernel.clone();
-        thread::spawn(move || kernel.run())
-    };
-    live(&kernel, plan, &mut random);
-    assert_eq!(kernel.open_count(), 0, "sockets or files stay behind");
-    kernel.end();
-    moving.join().expect("no panic");
-    sync::end_of_time();
-    time.join().expect("no panic");
-}
-
-fn live(kernel: &Kernel, plan: Plan, random: &mut Rng) {
-    let (world, peers) = World::make(kernel, plan);
+/// It panics if a promise is broken.
+pub fn live(kernel: &Kernel, random: &mut Rng) {
+    let (world, peers) = World::make(kernel, Plan::draw(random));
     let workers = start_workers(&world);
     let start_peer = |(number, peer)| {
         let (world, random) = (world.clone(), random.fork());
