@@ -129,7 +129,11 @@ pub fn live(kernel: &Kernel, random: &mut Rng) {
     if world.plan.closes {
         let (world, mut random) = (world.clone(), random.fork());
         threads.push(thread::spawn(move || {
-            (0..random.usize(..40)).for_each(|_| thread::yield_now());
+            match random.bool() {
+                true => (0..random.usize(..40)).for_each(|_| thread::yield_now()),
+                // In steps of the watcher's: time stands still while threads run.
+                false => sync::sleep(Duration::from_micros(100 * random.u64(..20))),
+            }
             world.close();
         }));
     }
