@@ -60,7 +60,7 @@ use overlapped::{Direction, Status};
 use parcel::Parcel;
 #[cfg(unix)]
 use readiness as shape;
-use shape::entry::Entry;
+use shape::{entry::Entry, start::Next};
 pub use shape::{member::blocking, port::Port};
 pub use table::{Handle, Kind};
 pub(crate) use timers::deadline_after;

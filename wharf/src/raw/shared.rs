@@ -1,8 +1,11 @@
 //! What both shapes of the port do in the same way, each on what it does in its own.
 
-use std::{fmt, io, sync::Arc, time::Duration};
+use std::{fmt, io, ptr::NonNull, sync::Arc, time::Duration};
 
-use super::{Answer, End, Entry, Handle, Many, Packet, Port, Queued, closed};
+use super::{
+    Answer, Descriptor, Direction, End, Entry, Handle, Kind, Many, Next, OperationId, Overlapped,
+    Packet, Port, Queued, Started, closed,
+};
 use crate::{driver::DriverInfo, sync::MutexGuard};
 
 impl fmt::Debug for Port {
@@ -48,6 +51,114 @@ impl Port {
             true => Err(closed()),
             false => Ok(entry),
         }
+    }
+
+    /// Starts an operation on a handle. One packet follows, whenever it is done, with the result; unless it is
+    /// [quiet](Overlapped::quiet).
+    ///
+    /// # Errors
+    /// Nothing was started and no packet follows: the port or handle is closed, the direction has failed or is
+    /// shut down, the handle is not of the kind that the operation needs, too much waits to be sent
+    /// ([`WouldBlock`](io::ErrorKind::WouldBlock)), too many operations are under way
+    /// ([`QuotaExceeded`](io::ErrorKind::QuotaExceeded)), or the request is not possible
+    /// ([`InvalidInput`](io::ErrorKind::InvalidInput)).
+    ///
+    /// # Safety
+    /// If this succeeds, until the packet is handed out by a wait, by [`close`](Self::close) or to `quiet`, on
+    /// whatever thread that is: the operation, its buffers and their list stay valid and in place; the operation
+    /// and the memory that is received into are neither read nor written; and the memory that is sent from is not
+    /// written. `operation` is not started already.
+    pub unsafe fn start(
+        &self,
+        handle: Handle,
+        operation: NonNull<Overlapped>,
+    ) -> io::Result<OperationId> {
+        // SAFETY: passed on to the caller.
+        let (id, next) = unsafe { self.line_up(handle, operation, false) }?;
+        self.follow(next);
+        Ok(id)
+    }
+
+    /// Starts an operation, and gives it back at once if it ended within the call, well or not: then no packet follows, and
+    /// it is not [quiet](Overlapped::quiet) either. What Windows has as a mode of the handle
+    /// (`FILE_SKIP_COMPLETION_PORT_ON_SUCCESS`) is chosen for each operation here.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    ///
+    /// # Safety
+    /// As for [`start`](Self::start).
+    pub unsafe fn start_direct(
+        &self,
+        handle: Handle,
+        operation: NonNull<Overlapped>,
+    ) -> io::Result<Started> {
+        // SAFETY: passed on to the caller.
+        let (id, next) = unsafe { self.line_up(handle, operation, true) }?;
+        if !self.follow_direct(next, operation) {
+            return Ok(Started::Pending(id));
+        }
+        self.dismiss(1);
+        // SAFETY: it has ended, and no packet tells of it: it is handed out here.
+        Ok(Started::Done(unsafe { Packet::of(operation) }))
+    }
+
+    /// Counts an operation, and puts it into the line that it belongs to. `here`: what can be done at once is to be done by
+    /// this thread.
+    ///
+    /// # Safety
+    /// As for [`start`](Self::start).
+    unsafe fn line_up(
+        &self,
+        handle: Handle,
+        operation: NonNull<Overlapped>,
+        here: bool,
+    ) -> io::Result<(OperationId, Next)> {
+        self.admit()?;
+        // SAFETY: passed on to the caller.
+        let lined_up = unsafe { self.line_up_admitted(handle, operation, here) };
+        lined_up.inspect_err(|_| self.dismiss(1))
+    }
+
+    /// Cancels one operation. Its packet follows, as for any other: with an error that
+    /// [`is_cancelled`](crate::is_cancelled) knows, or with its result if that came first.
+    ///
+    /// # Errors
+    /// [`NotFound`](io::ErrorKind::NotFound): it has finished already. Nothing changes.
+    pub fn cancel(&self, id: OperationId) -> io::Result<()> {
+        match self.cancel_one(id) {
+            true => Ok(()),
+            false => Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                "the operation has finished",
+            )),
+        }
+    }
+
+    /// Cancels all operations of a handle; says how many there were.
+    pub fn cancel_all(&self, handle: Handle) -> usize {
+        self.cancel_those(handle, |_| true)
+    }
+
+    /// Cancels the receives, accepts and waits for data of a handle; says how many there were.
+    pub fn cancel_receives(&self, handle: Handle) -> usize {
+        self.cancel_those(handle, |operation| operation.direction() == Direction::Read)
+    }
+
+    /// Gives a descriptor a place, unless the port is closed meanwhile.
+    pub(super) fn insert(
+        &self,
+        descriptor: Descriptor,
+        key: usize,
+        kind: Kind,
+    ) -> io::Result<Handle> {
+        let handle = self.table.insert(descriptor, key, kind)?;
+        if self.is_closed() {
+            // Who closes the port may have listed its handles before this one was there.
+            self.close_handle(handle);
+            return Err(closed());
+        }
+        Ok(handle)
     }
 
     /// Closes a handle: its operations complete as cancelled, and its descriptor is closed as soon as no thread

@@ -1,11 +1,11 @@
-//! A port that is closed while its watcher makes a transfer: a send that a handler has put off for a batch, and that no
-//! worker comes for. Whatever the port is closed in the middle of, closing it ends, and gives back what was under way.
+//! A port that is closed in the middle of something: closing it ends, gives back what was under way, and leaves no descriptor
+//! open.
 
 use std::time::Duration;
 
 use fastrand::Rng;
 use shuttle::thread;
-use wharf::{CompletionPort, Wait, simulated::Kernel, sync};
+use wharf::{Buffer, CompletionPort, Wait, simulated::Kernel, sync};
 
 /// Longer than it takes the watcher to find that nobody comes for the send.
 const HELD: Duration = Duration::from_millis(2);
@@ -13,8 +13,9 @@ const HELD: Duration = Duration::from_millis(2);
 /// More than one: the others wait while it is handled, and so the send waits for a batch, and stands with them.
 const POSTED: usize = 3;
 
-/// A close that does not end is a deadlock, which the simulation finds.
-pub fn live(kernel: &Kernel, random: &mut Rng) {
+/// The watcher makes a transfer meanwhile: a send that a handler has put off for a batch, and that no worker comes for. A
+/// close that does not end is a deadlock, which the simulation finds.
+pub fn while_the_watcher_transfers(kernel: &Kernel, random: &mut Rng) {
     let builder = CompletionPort::builder().simulated(kernel);
     let port: CompletionPort<()> = builder.concurrency(1).build().expect("a port");
     let (ours, _peer) = kernel.streams();
@@ -53,4 +54,33 @@ fn wait_for_transfer(port: &CompletionPort<()>, random: &mut Rng) {
         most = most.max(queued);
         thread::yield_now();
     }
+}
+
+/// A socket is associated meanwhile. Either it is refused, or closed with the rest; and with it what was started on it ends.
+pub fn while_a_socket_is_associated(kernel: &Kernel, _: &mut Rng) {
+    let builder = CompletionPort::builder().simulated(kernel);
+    let port: CompletionPort<()> = builder.concurrency(1).build().expect("a port");
+    // The place of one that is closed is used again, and one that is open stands behind it.
+    let first = port
+        .associate(kernel.streams().0, ())
+        .expect("an association");
+    let _second = port
+        .associate(kernel.streams().0, ())
+        .expect("an association");
+    drop(first);
+    let (ours, _peer) = kernel.streams();
+    let newcomer = {
+        let port = port.clone();
+        thread::spawn(move || {
+            let socket = port.associate(ours, ()).ok();
+            let started = socket
+                .as_ref()
+                .map(|it| it.receive(Buffer::with_capacity(8)).is_ok());
+            (socket, started == Some(true))
+        })
+    };
+    let rest = port.close();
+    let (_socket, started) = newcomer.join().expect("no panic");
+    assert_eq!(rest.len(), usize::from(started), "it comes once");
+    assert_eq!(kernel.open_count(), 1, "but for the peer, all is closed");
 }

@@ -137,9 +137,25 @@ fn timers_come_in_the_order_of_their_deadlines_whoever_fires_them() {
 }
 
 #[test]
-fn closing_ends_whoever_is_in_the_middle_of_a_transfer() {
+fn closing_ends_while_the_watcher_transfers() {
     let failed = first_failure(0..SEEDS, |seed| {
-        run_in(seed, schedule::TIME_OFTEN, closing::live)
+        run_in(
+            seed,
+            schedule::TIME_OFTEN,
+            closing::while_the_watcher_transfers,
+        )
+    });
+    assert_eq!(failed, None, "the seed that fails");
+}
+
+#[test]
+fn closing_closes_a_socket_that_is_associated_meanwhile() {
+    let failed = first_failure(0..SEEDS, |seed| {
+        run_in(
+            seed,
+            schedule::TIME_SELDOM,
+            closing::while_a_socket_is_associated,
+        )
     });
     assert_eq!(failed, None, "the seed that fails");
 }

@@ -1,16 +1,20 @@
 //! A port of our own, on a kernel that tells readiness.
 //!
-//! An operation's life: [`port`] lines it up on its handle's [`side`]; once that is ready, a thread that [waits](mod@wait)
+//! An operation's life: [`start`] lines it up on its handle's [`side`]; once that is ready, a thread that [waits](mod@wait)
 //! takes it from the scheduler and makes its [`transfer`], and the scheduler hands the packet out. Files have no readiness, and
 //! go to threads of their own ([`mod@file`]); the [`watcher`] sees to it that no blocked thread holds anything up.
 
 mod arrival;
 mod call;
+mod cancel;
 pub(super) mod entry;
 mod file;
 pub(super) mod member;
+mod outstanding;
 pub(super) mod port;
 pub(super) mod side;
+pub(super) mod start;
+mod timekeeping;
 mod transfer;
 mod wait;
 mod watcher;

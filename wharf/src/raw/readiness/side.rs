@@ -13,7 +13,7 @@ use crate::raw::{Direction, Handle, Overlapped, Status};
 
 /// A side of a handle that is worth a transfer.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Ready {
+pub(in crate::raw) struct Ready {
     pub handle: Handle,
     pub direction: Direction,
 }

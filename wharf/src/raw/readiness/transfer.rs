@@ -24,7 +24,7 @@ use crate::{
 
 /// An attempt between [`Port::begin`] and [`Port::finish`].
 #[derive(Debug)]
-pub(super) struct Pending {
+pub(in crate::raw) struct Pending {
     ready: Ready,
     operation: NonNull<Overlapped>,
     /// The edges seen when it began.

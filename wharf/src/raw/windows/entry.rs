@@ -13,7 +13,7 @@ use crate::{
 
 /// Operations one behind the other, through themselves.
 #[derive(Debug, Default)]
-pub(super) struct Line {
+pub(in crate::raw) struct Line {
     head: Option<NonNull<Overlapped>>,
     tail: Option<NonNull<Overlapped>>,
 }

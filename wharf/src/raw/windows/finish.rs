@@ -185,7 +185,7 @@ impl Port {
     }
 
     /// Carries out what follows from a turn under a lock.
-    pub(super) fn follow(&self, aftermath: Aftermath) {
+    pub(in crate::raw) fn follow(&self, aftermath: Aftermath) {
         self.follow_with(aftermath, &mut |port, ended| port.hand_over(ended));
     }
 

@@ -12,6 +12,6 @@ mod finish;
 pub(super) mod member;
 pub(super) mod native;
 pub(super) mod port;
-mod start;
+pub(super) mod start;
 mod timekeeper;
 mod wait;

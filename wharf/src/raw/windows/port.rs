@@ -226,7 +226,7 @@ impl Port {
             let (key, skips) = (Key::Operation as usize, kind != Kind::Datagram);
             self.queue.associate(&descriptor, key, skips)?;
         }
-        self.table.insert(descriptor, key, kind)
+        self.insert(descriptor, key, kind)
     }
 
     /// Associates a new stream socket that can be connected to `peer`, from `local` if that is given.
@@ -277,48 +277,26 @@ impl Port {
         entry.fed
     }
 
-    /// Cancels one operation. Its packet follows, as for any other: with the error
-    /// [`ERROR_OPERATION_ABORTED`](crate::is_cancelled), or with its result if that came first.
-    ///
-    /// # Errors
-    /// [`NotFound`](io::ErrorKind::NotFound): it has finished already. Nothing changes.
-    pub fn cancel(&self, id: OperationId) -> io::Result<()> {
-        let cancelled = match id.handle == Handle::NONE {
+    /// Cancels one operation. Says whether it was found.
+    pub(in crate::raw) fn cancel_one(&self, id: OperationId) -> bool {
+        match id.handle == Handle::NONE {
             true => self.timekeeper.cancel(id.sequence),
             false => {
-                let entry = self.table.lock(id.handle);
                 let is_it = |operation: &Overlapped| operation.sequence == id.sequence;
-                entry.is_some_and(|entry| self.cancel_where(id.handle, entry, is_it) > 0)
+                self.cancel_those(id.handle, is_it) > 0
             }
-        };
-        match cancelled {
-            true => Ok(()),
-            false => Err(io::Error::new(
-                io::ErrorKind::NotFound,
-                "the operation has finished",
-            )),
         }
     }
 
-    /// Cancels all operations of a handle; says how many there were.
-    pub fn cancel_all(&self, handle: Handle) -> usize {
-        let entry = self.table.lock(handle);
-        entry.map_or(0, |entry| self.cancel_where(handle, entry, |_| true))
-    }
-
-    /// Cancels the receives of a handle; says how many there were.
-    pub fn cancel_receives(&self, handle: Handle) -> usize {
-        let receives = |operation: &Overlapped| operation.direction() == Direction::Read;
-        let entry = self.table.lock(handle);
-        entry.map_or(0, |entry| self.cancel_where(handle, entry, receives))
-    }
-
-    fn cancel_where(
+    /// Cancels the operations of a handle that `which` accepts; says how many there were.
+    pub(in crate::raw) fn cancel_those(
         &self,
         handle: Handle,
-        mut entry: MutexGuard<'_, Entry>,
         which: impl Fn(&Overlapped) -> bool,
     ) -> usize {
+        let Some(mut entry) = self.table.lock(handle) else {
+            return 0;
+        };
         let mut aftermath = Aftermath::default();
         let count = self.cancel_chosen(&mut entry, which, &mut aftermath);
         self.go_on(entry, handle, &mut aftermath);
@@ -545,7 +523,7 @@ impl Port {
     }
 
     /// Counts an operation as started.
-    pub(super) fn admit(&self) -> io::Result<()> {
+    pub(in crate::raw) fn admit(&self) -> io::Result<()> {
         let outstanding = self.outstanding.fetch_add(1, Ordering::SeqCst) + 1;
         let refused = if self.is_closed() {
             closed()
@@ -559,7 +537,7 @@ impl Port {
     }
 
     /// Counts operations as handed out, or as never started.
-    pub(super) fn dismiss(&self, count: usize) {
+    pub(in crate::raw) fn dismiss(&self, count: usize) {
         self.outstanding.fetch_sub(count, Ordering::SeqCst);
         if self.is_closed() {
             self.wake_another();

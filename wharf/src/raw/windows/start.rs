@@ -10,97 +10,46 @@ use super::{
 use crate::{
     driver::windows::{self, Arrival, Begun, Sender, Task, codes},
     raw::{
-        self, Buffers, Direction, Handle, Kind, OperationId, Overlapped, Packet, RawBuffer,
-        Request, Started, Status,
+        self, Buffers, Direction, Handle, Kind, OperationId, Overlapped, RawBuffer, Request, Status,
     },
 };
 
 /// What follows from a turn under a handle's lock, to be done under none.
 #[derive(Debug, Default)]
-pub(super) struct Aftermath {
+pub(in crate::raw) struct Aftermath {
     /// They have ended, and are to be handed out.
     pub ended: Line,
     /// Memory is to be found for it.
     pub provide: Option<NonNull<Overlapped>>,
 }
 
-impl Port {
-    /// Starts an operation on a handle. One packet follows, whenever it is done, with the result; unless it is
-    /// [quiet](Overlapped::quiet).
-    ///
-    /// # Errors
-    /// Nothing was started and no packet follows: the port or handle is closed, the direction has failed or is
-    /// shut down, the handle is not of the kind that the operation needs, too much waits to be sent
-    /// ([`WouldBlock`](io::ErrorKind::WouldBlock)), too many operations are under way
-    /// ([`QuotaExceeded`](io::ErrorKind::QuotaExceeded)), or the request is not possible
-    /// ([`InvalidInput`](io::ErrorKind::InvalidInput)).
-    ///
-    /// # Safety
-    /// If this succeeds, until the packet is handed out by a wait, by [`close`](Self::close) or to `quiet`, on
-    /// whatever thread that is: the operation, its buffers and their list stay valid and in place; the operation
-    /// and the memory that is received into are neither read nor written; and the memory that is sent from is not
-    /// written. `operation` is not started already.
-    pub unsafe fn start(
-        &self,
-        handle: Handle,
-        operation: NonNull<Overlapped>,
-    ) -> io::Result<OperationId> {
-        // SAFETY: passed on to the caller.
-        let (id, aftermath) = unsafe { self.line_up(handle, operation) }?;
-        self.follow(aftermath);
-        Ok(id)
-    }
+/// Lining up is such a turn.
+pub(in crate::raw) type Next = Aftermath;
 
-    /// Starts an operation, and gives it back at once if it ended within the call, well or not: then no packet follows, and
-    /// it is not [quiet](Overlapped::quiet) either.
-    ///
-    /// # Errors
-    /// As for [`start`](Self::start).
-    ///
-    /// # Safety
-    /// As for [`start`](Self::start).
-    pub unsafe fn start_direct(
+impl Port {
+    /// As [`follow`](Self::follow). Says whether this operation ended meanwhile: then no packet tells of it.
+    pub(in crate::raw) fn follow_direct(
         &self,
-        handle: Handle,
+        aftermath: Aftermath,
         operation: NonNull<Overlapped>,
-    ) -> io::Result<Started> {
-        // SAFETY: passed on to the caller.
-        let (id, aftermath) = unsafe { self.line_up(handle, operation) }?;
+    ) -> bool {
         let mut is_done = false;
         self.follow_with(aftermath, &mut |port, ended| match ended == operation {
             true => is_done = true,
             false => port.hand_over(ended),
         });
-        if !is_done {
-            return Ok(Started::Pending(id));
-        }
-        self.dismiss(1);
-        // SAFETY: it has ended, and no packet tells of it: it is handed out here.
-        Ok(Started::Done(unsafe { Packet::of(operation) }))
+        is_done
     }
 
+    /// Lines up an operation that is counted, and begins what can be begun. Whatever ends at once is always this thread's.
+    ///
     /// # Safety
     /// As for [`start`](Self::start).
-    unsafe fn line_up(
-        &self,
-        handle: Handle,
-        operation: NonNull<Overlapped>,
-    ) -> io::Result<(OperationId, Aftermath)> {
-        self.admit()?;
-        // SAFETY: passed on to the caller.
-        let lined_up = unsafe { self.line_up_admitted(handle, operation) };
-        if lined_up.is_err() {
-            self.dismiss(1);
-        }
-        lined_up
-    }
-
-    /// # Safety
-    /// As for [`start`](Self::start).
-    unsafe fn line_up_admitted(
+    pub(in crate::raw) unsafe fn line_up_admitted(
         &self,
         handle: Handle,
         mut pointer: NonNull<Overlapped>,
+        _here: bool,
     ) -> io::Result<(OperationId, Aftermath)> {
         let mut entry = self.open_entry(handle)?;
         // SAFETY: the caller leaves the operation to us from now on.
