@@ -147,10 +147,8 @@ impl Shared {
             return;
         }
         client.state().lingering.store(true, Ordering::Relaxed);
-        // Set before the receive, which passes the turn on. Where it is refused, the port is closing, and all ends.
-        let _ = self
-            .port
-            .timer(LINGER_LOOK, Arc::new(Who::Linger(client.id(), 1)));
+        // Before the receive, which passes the turn on.
+        self.look_again(client, 1);
         self.receive(client);
     }
 
@@ -167,9 +165,15 @@ impl Shared {
         if looks * LINGER_LOOK >= patience {
             client.end(Ended::ByServer);
         } else {
-            let _ = self
-                .port
-                .timer(LINGER_LOOK, Arc::new(Who::Linger(id, looks + 1)));
+            self.look_again(&client, looks + 1);
+        }
+    }
+
+    fn look_again(&self, client: &Client, looks: u32) {
+        let who = Arc::new(Who::Linger(client.id(), looks));
+        if self.port.timer(LINGER_LOOK, who).is_err() {
+            // The port is closing, or has no timer to spare: nobody would ever look.
+            client.end(Ended::ByServer);
         }
     }
 
