@@ -258,7 +258,9 @@ impl World {
                 17..19 => self.send_datagrams(&mut random),
                 19..21 => self.use_file(&mut random),
                 21 => self.post(),
-                _ => self.time(&mut random),
+                22 => self.time(&mut random),
+                // Who looks brings in what stands ready.
+                _ => drop(self.port.snapshot()),
             }
         }
     }
