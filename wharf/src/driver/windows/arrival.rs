@@ -4,11 +4,11 @@ use std::{
     fmt, io,
     mem::{self, MaybeUninit},
     net::SocketAddr,
-    os::windows::io::{AsRawSocket, OwnedSocket},
+    os::windows::io::{AsRawSocket, BorrowedSocket, OwnedSocket, RawSocket},
     ptr,
 };
 
-use socket2::{Domain, SockRef, Socket, Type};
+use socket2::{SockRef, Socket, Type};
 use windows_sys::Win32::{
     Networking::WinSock::{
         AcceptEx, GetAcceptExSockaddrs, SO_UPDATE_ACCEPT_CONTEXT, SOCKADDR, SOCKADDR_STORAGE,
@@ -46,7 +46,8 @@ impl Arrival {
     ) -> Result<(Box<Arrival>, Begun), i32> {
         let first_bytes = first_bytes.min(u32::MAX as usize - 2 * ADDRESS);
         let number = |error: io::Error| error.raw_os_error().unwrap_or_default();
-        let socket = like(listener).map_err(number)?;
+        // SAFETY: passed on to the caller.
+        let socket = unsafe { like(listener) }.map_err(number)?;
         let mut arrival = Box::new(Arrival {
             socket,
             memory: vec![0; first_bytes + 2 * ADDRESS].into(),
@@ -145,13 +146,12 @@ impl Arrival {
 }
 
 /// A stream socket of the family of another.
-fn like(listener: RawDescriptor) -> io::Result<OwnedSocket> {
+///
+/// # Safety
+/// That is open.
+unsafe fn like(listener: RawDescriptor) -> io::Result<OwnedSocket> {
     // SAFETY: the caller says that it is open.
-    let listener = unsafe {
-        std::os::windows::io::BorrowedSocket::borrow_raw(
-            listener as std::os::windows::io::RawSocket,
-        )
-    };
+    let listener = unsafe { BorrowedSocket::borrow_raw(listener as RawSocket) };
     let family = SockRef::from(&listener).local_addr()?.domain();
     Ok(Socket::new(family, Type::STREAM, None)?.into())
 }
@@ -184,9 +184,4 @@ impl fmt::Debug for Sender {
             .field(&self.address())
             .finish()
     }
-}
-
-/// The family of an address.
-pub(super) fn domain_of(address: SocketAddr) -> Domain {
-    Domain::for_address(address)
 }

@@ -11,7 +11,7 @@ use socket2::SockRef;
 use windows_sys::Win32::{
     Foundation::HANDLE,
     Networking::WinSock::{
-        FIONREAD, SIO_TCP_INFO, SOCKET, TCP_INFO_v0, TCPSTATE, TCPSTATE_CLOSED,
+        FIONREAD, SIO_TCP_INFO, SIO_UDP_CONNRESET, SOCKET, TCP_INFO_v0, TCPSTATE, TCPSTATE_CLOSED,
         TCPSTATE_FIN_WAIT_2, TCPSTATE_TIME_WAIT, WSAIoctl, ioctlsocket,
     },
     Storage::FileSystem::GetFileSizeEx,
@@ -58,18 +58,34 @@ pub(crate) unsafe fn ask(descriptor: RawDescriptor, query: Query) -> io::Result<
         Query::IsDelivered => {
             // A connection comes to these once its end is acknowledged, and with it all before.
             let states = [TCPSTATE_FIN_WAIT_2, TCPSTATE_TIME_WAIT, TCPSTATE_CLOSED];
-            Reply::Whether(states.contains(&tcp_state(descriptor)?))
+            // SAFETY: the socket is open.
+            let state = unsafe { tcp_state(descriptor) }?;
+            Reply::Whether(states.contains(&state))
         }
         Query::Length => unreachable!("it is asked of files"),
     })
 }
 
+/// Has a datagram socket keep to itself what happened to a datagram that was sent: else a receive would fail for it.
+///
+/// # Safety
+/// The socket is open.
+pub(crate) unsafe fn to_datagrams(socket: RawDescriptor) -> io::Result<()> {
+    let reports: u32 = 0;
+    // SAFETY: it is open; the request takes a number and answers nothing.
+    let set = unsafe { control(socket, SIO_UDP_CONNRESET, &reports, &mut ()) };
+    set.map_err(io::Error::from_raw_os_error)
+}
+
 /// How far a connection is (`SIO_TCP_INFO`).
-fn tcp_state(socket: RawDescriptor) -> io::Result<TCPSTATE> {
+///
+/// # Safety
+/// The socket is open.
+unsafe fn tcp_state(socket: RawDescriptor) -> io::Result<TCPSTATE> {
     /// The first version is enough.
     const VERSION: u32 = 0;
     let mut info = TCP_INFO_v0::default();
-    // SAFETY: the caller of `ask` says that the socket is open; the request takes a number and answers with this.
+    // SAFETY: the socket is open; the request takes a number and answers with this.
     match unsafe { control(socket, SIO_TCP_INFO, &VERSION, &mut info) } {
         Ok(()) => Ok(info.State),
         Err(code) => Err(io::Error::from_raw_os_error(code)),

@@ -4,7 +4,6 @@
 //! stay where they are, and are nobody else's, until the call has ended: within it, or with the packet.
 
 use std::{
-    io,
     net::SocketAddr,
     os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle},
     ptr, thread,
@@ -17,8 +16,8 @@ use windows_sys::Win32::{
         GetLastError, HANDLE, INVALID_HANDLE_VALUE, STATUS_PENDING,
     },
     Networking::WinSock::{
-        MSG_PEEK, SD_SEND, SIO_UDP_CONNRESET, SOCKET, TransmitFile, WSABUF, WSAGetLastError,
-        WSARecv, WSARecvFrom, WSASend, WSASendTo,
+        MSG_PEEK, SD_SEND, SOCKET, TransmitFile, WSABUF, WSAGetLastError, WSARecv, WSARecvFrom,
+        WSASend, WSASendTo,
     },
     Storage::FileSystem::{
         FILE_FLAG_OVERLAPPED, FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE, GetFileSizeEx,
@@ -27,7 +26,7 @@ use windows_sys::Win32::{
     System::IO::{CancelIoEx, OVERLAPPED},
 };
 
-use super::{Sender, address::as_raw, ask::control, codes};
+use super::{Sender, address::as_raw, codes};
 use crate::driver::{RawBuffer, RawDescriptor};
 
 /// How a call was begun.
@@ -365,14 +364,6 @@ pub(crate) unsafe fn cancel(descriptor: RawDescriptor, overlapped: *const OVERLA
 pub(crate) unsafe fn cancel_all(descriptor: RawDescriptor) {
     // SAFETY: passed on to the caller. That there is nothing to cancel is no failure.
     unsafe { CancelIoEx(descriptor as HANDLE, ptr::null()) };
-}
-
-/// Has a datagram socket keep to itself what happened to a datagram that was sent: else a receive would fail for it.
-pub(crate) fn to_datagrams(socket: RawDescriptor) -> io::Result<()> {
-    let reports: u32 = 0;
-    // SAFETY: the socket is open; the request takes a number and answers nothing.
-    let set = unsafe { control(socket, SIO_UDP_CONNRESET, &reports, &mut ()) };
-    set.map_err(io::Error::from_raw_os_error)
 }
 
 /// Opens a file once more, for overlapped calls: what the standard library opens waits in each call. None if the system does

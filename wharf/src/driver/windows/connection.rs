@@ -7,7 +7,7 @@ use std::{
     sync::OnceLock,
 };
 
-use socket2::{SockAddr, Socket, Type};
+use socket2::{Domain, SockAddr, Socket, Type};
 use windows_sys::{
     Win32::{
         Networking::WinSock::{
@@ -23,7 +23,6 @@ use windows_sys::{
 use super::{
     Descriptor,
     address::as_raw,
-    arrival::domain_of,
     ask::control,
     calls::{Begun, begun, last_error},
 };
@@ -34,7 +33,7 @@ const FIRST_BYTES_MAX: usize = 16 << 10;
 
 /// Makes a stream socket that can be connected to `peer`: bound, since `ConnectEx` asks for that.
 pub(crate) fn stream_for(peer: SocketAddr, local: Option<SocketAddr>) -> io::Result<Descriptor> {
-    let socket = Socket::new(domain_of(peer), Type::STREAM, None)?;
+    let socket = Socket::new(Domain::for_address(peer), Type::STREAM, None)?;
     let any: SocketAddr = match peer {
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),

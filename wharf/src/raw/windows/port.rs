@@ -220,7 +220,8 @@ impl Port {
     ) -> io::Result<Handle> {
         let descriptor = descriptor.into().prepared();
         if kind == Kind::Datagram {
-            windows::to_datagrams(descriptor.number())?;
+            // SAFETY: it is open: we have it.
+            unsafe { windows::to_datagrams(descriptor.number()) }?;
         }
         if !descriptor.waits() {
             let (key, skips) = (Key::Operation as usize, kind != Kind::Datagram);
