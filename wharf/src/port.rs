@@ -19,7 +19,8 @@ use crate::{
 /// `K` is the key: whatever a handler needs to know whose completion it has, often an `Arc` of a client. It is given
 /// when a socket is associated, and a clone comes back with each of its completions. A key must not own its socket:
 /// the two would keep each other for ever. The completion brings the socket; for sending at other times, keep the
-/// sockets in a table of their own.
+/// sockets in a table of their own. The last clone of a key may be dropped within a wait, or on a thread of the port's, where a
+/// [quiet send](crate::Socket::send_quietly) was the last to hold it: its `Drop` must not block, panic or close the port.
 ///
 /// The port is a handle; clones are the same port. It closes when the last of them is dropped, or with
 /// [`close`](Self::close); sockets and operations do not keep it open.

@@ -1,7 +1,10 @@
 //! A port that is closed in the middle of something: closing it ends, gives back what was under way, and leaves no descriptor
 //! open.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use fastrand::Rng;
 use shuttle::thread;
@@ -83,4 +86,37 @@ pub fn while_a_socket_is_associated(kernel: &Kernel, _: &mut Rng) {
     let (_socket, started) = newcomer.join().expect("no panic");
     assert_eq!(rest.len(), usize::from(started), "it comes once");
     assert_eq!(kernel.open_count(), 1, "but for the peer, all is closed");
+}
+
+/// A key that holds the port, which the user has let go of otherwise.
+#[derive(Debug, Clone)]
+struct Keeper(Arc<OnceLock<CompletionPort<Keeper>>>);
+
+/// The last that holds the port is an operation under way, and it ends on the watcher, so that the watcher closes the port.
+pub fn by_the_watcher(kernel: &Kernel, _: &mut Rng) {
+    let builder = CompletionPort::builder().simulated(kernel);
+    let port: CompletionPort<Keeper> = builder.concurrency(1).build().expect("a port");
+    let keeper = Keeper(Arc::default());
+    let (ours, _peer) = kernel.streams();
+    let socket = port
+        .associate(ours, keeper.clone())
+        .expect("an association");
+    assert!(keeper.0.set(port.clone()).is_ok(), "it is set once");
+    let kept = Arc::downgrade(&keeper.0);
+    for number in 0..POSTED {
+        port.post(Keeper(Arc::default()), number).expect("a post");
+    }
+    drop(keeper);
+    thread::spawn(move || {
+        let taken = port.wait(None).expect("a wait");
+        socket.send_quietly(vec![7; 300]).expect("a send");
+        drop((taken, socket, port));
+        sync::sleep(HELD);
+    })
+    .join()
+    .expect("no panic");
+    // Where a fault kept the send back, nobody comes for it any more.
+    if let Some(port) = kept.upgrade().as_deref().and_then(OnceLock::get) {
+        port.close();
+    }
 }

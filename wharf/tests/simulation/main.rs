@@ -161,6 +161,14 @@ fn closing_closes_a_socket_that_is_associated_meanwhile() {
 }
 
 #[test]
+fn closing_ends_on_the_watcher() {
+    let failed = first_failure(0..SEEDS, |seed| {
+        run_in(seed, schedule::TIME_OFTEN, closing::by_the_watcher)
+    });
+    assert_eq!(failed, None, "the seed that fails");
+}
+
+#[test]
 fn a_run_is_the_same_whenever_its_seed_is() {
     let trace = |seed| {
         run(seed, None);

@@ -47,6 +47,28 @@ pub(super) trait Results {
     fn packet(&mut self, packet: Queued);
     /// A side is worth another attempt.
     fn ready(&mut self, ready: Ready);
+    /// An operation succeeded, and is to be handed out to its [function](Overlapped::quiet).
+    fn quiet(&mut self, port: &Port, quiet: Quiet) {
+        quiet.hand_out();
+        port.dismiss(1);
+    }
+}
+
+/// An operation that succeeded, out of its line, and the function that it is handed out to.
+#[derive(Debug)]
+pub(super) struct Quiet {
+    operation: NonNull<Overlapped>,
+    function: unsafe fn(NonNull<Overlapped>),
+}
+
+// SAFETY: as for `Completed`.
+unsafe impl Send for Quiet {}
+
+impl Quiet {
+    pub(super) fn hand_out(self) {
+        // SAFETY: the operation is out of its line and has ended; this is what it agreed to.
+        unsafe { (self.function)(self.operation) };
+    }
 }
 
 impl Results for Visit<Queued, Ready> {
@@ -79,7 +101,7 @@ impl Results for &Port {
 enum End {
     Report(NonNull<Overlapped>),
     /// It succeeded and was asked to be quiet about it.
-    Quietly(NonNull<Overlapped>, unsafe fn(NonNull<Overlapped>)),
+    Quietly(Quiet),
 }
 
 impl Port {
@@ -228,11 +250,7 @@ impl Port {
                     results.packet(Queued::Operation(Completed(operation)));
                 }
             }
-            Some(End::Quietly(operation, quiet)) => {
-                // SAFETY: the operation is out of its line and has ended: it is handed out, in the agreed way.
-                unsafe { quiet(operation) };
-                self.dismiss(1);
-            }
+            Some(End::Quietly(quiet)) => results.quiet(self, quiet),
         }
         failed.into_iter().for_each(|packet| results.packet(packet));
         if again {
@@ -475,7 +493,10 @@ impl Entry {
             self.unsent -= unsafe { overlapped.unsent() };
         }
         match overlapped.quiet {
-            Some(quiet) if overlapped.status == Status::Done => End::Quietly(operation, quiet),
+            Some(function) if overlapped.status == Status::Done => End::Quietly(Quiet {
+                operation,
+                function,
+            }),
             _ => End::Report(operation),
         }
     }

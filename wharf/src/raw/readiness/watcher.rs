@@ -13,7 +13,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{port::Port, side::Ready, transfer::Attempts};
+use super::{
+    port::Port,
+    side::Ready,
+    transfer::{Attempts, Quiet, Results},
+};
 use crate::{
     driver::{Events, Probe, thread_states_available},
     raw::Queued,
@@ -93,12 +97,33 @@ impl Drop for Watcher {
     }
 }
 
+/// Results of the watcher's own transfers.
+struct Helping<'a> {
+    port: &'a Port,
+    quiet: &'a mut Vec<Quiet>,
+}
+
+impl Results for Helping<'_> {
+    fn packet(&mut self, packet: Queued) {
+        self.port.complete(packet);
+    }
+
+    fn ready(&mut self, ready: Ready) {
+        (&mut &*self.port).ready(ready);
+    }
+
+    fn quiet(&mut self, _: &Port, quiet: Quiet) {
+        self.quiet.push(quiet);
+    }
+}
+
 /// What the watcher's thread keeps.
 struct Round {
     watch: Watch<Ready>,
     events: Events,
     visit: Visit<Queued, Ready>,
     attempts: Attempts,
+    quiet: Vec<Quiet>,
     /// By the number of the worker.
     probes: HashMap<u64, Probe>,
     pause: Duration,
@@ -117,6 +142,7 @@ impl Round {
             events: Events::default(),
             visit: Visit::default(),
             attempts: Attempts::default(),
+            quiet: Vec::new(),
             probes: HashMap::new(),
             pause: GRACE,
             helped_at: None,
@@ -221,12 +247,17 @@ impl Round {
 
     /// Makes the transfers that were put off for the next batch, while no thread comes by that would make one.
     fn carry_out_staged(&mut self, port: &Port) -> bool {
-        let any = !self.watch.batch.is_empty();
-        if any {
-            let mut results = port;
-            port.work(&mut self.watch.batch, &mut self.attempts, &mut results);
+        if self.watch.batch.is_empty() {
+            return false;
         }
-        any
+        let quiet = &mut self.quiet;
+        let mut results = Helping { port, quiet };
+        port.work(&mut self.watch.batch, &mut self.attempts, &mut results);
+        // What is handed out may hold the port, and be the last that does: then this thread closes it. It would wait for
+        // itself if anything were in transfer here, or counted. Whoever else closes the port waits for this thread's end.
+        port.dismiss(self.quiet.len());
+        self.quiet.drain(..).for_each(Quiet::hand_out);
+        true
     }
 
     /// Whether one that has just come to its handler sleeps: then the next look must not be late.
