@@ -251,20 +251,30 @@ fn s44_a_port_that_goes_interrupts_nothing_that_its_threads_do_elsewhere(driver:
         }
         pairs.iter().for_each(|_| drop(received(&port)));
         give.send((port, pairs)).expect("another thread");
-        // `epoll_wait` is the one call that no kernel starts again by itself.
-        let set = epoll::create(CreateFlags::CLOEXEC).expect("a set of descriptors");
-        let timeout = Timespec {
-            tv_sec: 0,
-            tv_nsec: 300_000_000,
-        };
-        let mut events: Vec<epoll::Event> = Vec::with_capacity(1);
-        epoll::wait(&set, spare_capacity(&mut events), Some(&timeout)).map(drop)
+        wait_elsewhere(Duration::from_millis(300))
     });
     let (port, pairs) = told(&take);
     // Late enough for it to wait by now, early enough for it to wait still.
     thread::sleep(QUIET);
     drop((port, pairs));
     assert_eq!(thread.join().expect("no panic"), Ok(()));
+}
+
+#[test]
+fn s44_asking_whether_io_uring_can_be_used_interrupts_nothing() {
+    let _alone = ALONE.lock();
+    for _ in 0..20 {
+        let _ = wharf::uring_available();
+        assert_eq!(wait_elsewhere(Duration::from_millis(20)), Ok(()));
+    }
+}
+
+/// A wait that no kernel starts again by itself when it is interrupted.
+fn wait_elsewhere(time: Duration) -> Result<(), Errno> {
+    let set = epoll::create(CreateFlags::CLOEXEC).expect("a set of descriptors");
+    let timeout = Timespec::try_from(time).expect("a short time");
+    let mut events: Vec<epoll::Event> = Vec::with_capacity(1);
+    epoll::wait(&set, spare_capacity(&mut events), Some(&timeout)).map(drop)
 }
 
 /// By number, the signals that were handled.

@@ -9,7 +9,7 @@
 //! - [`wake`](Driver::wake): ends one wait, or the next one if nobody waits; never lost.
 //! - [`transfer`](Driver::transfer): tries each transfer once and never blocks; each gets its outcome.
 
-use std::{fmt, io, net::SocketAddr, ptr::NonNull, time::Duration};
+use std::{fmt, io, net::SocketAddr, panic::resume_unwind, ptr::NonNull, thread, time::Duration};
 
 use rustix::io::Errno;
 
@@ -278,7 +278,10 @@ pub(crate) fn open(
 /// Whether io_uring can be used here; if not, why not and what to change.
 ///
 /// # Errors
-/// The system's own error inside, with the likely cause and the remedy as its text.
+/// The system's own error inside, with the likely cause and the remedy as its text; or the system has no thread to try it on.
 pub fn uring_available() -> io::Result<()> {
-    uring::Rings::new(1).map(drop).map_err(io::Error::from)
+    // When a ring goes, the kernel may interrupt the thread that made it, some time later: so that is one of its own.
+    let attempt = || uring::Rings::new(1).map(drop).map_err(io::Error::from);
+    let attempt = thread::Builder::new().spawn(attempt)?;
+    attempt.join().unwrap_or_else(|panic| resume_unwind(panic))
 }
