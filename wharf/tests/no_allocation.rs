@@ -171,15 +171,15 @@ fn many_sockets_at_once_allocate_nothing(driver: Driver) {
     let pool = Pool::new(64);
     let mut pairs: Vec<_> = (0..SOCKETS).map(|_| pair(&port, ())).collect();
     let mut taken = Vec::with_capacity(2 * SOCKETS);
-    // Long enough for a driver to have got used to each of the sockets.
-    for _ in 0..50 {
-        round(&port, &mut pairs, &pool, &mut taken);
-    }
-    let before = allocations();
-    for _ in 0..100 {
-        round(&port, &mut pairs, &pool, &mut taken);
-    }
-    assert_eq!(allocations() - before, 0);
+    let mut rounds = |count| {
+        let before = allocations();
+        (0..count).for_each(|_| round(&port, &mut pairs, &pool, &mut taken));
+        allocations() - before
+    };
+    // What is kept for later grows to the most that was ever needed at once, and how much that is, is a matter of chance. What
+    // each round needed anew would never come to nothing.
+    let settles = (0..20).any(|_| rounds(50) == 0);
+    assert!(settles, "each time of 50 rounds allocates");
 }
 
 /// On Windows each posted packet is one: the kernel's has no room for all that ours carries.
