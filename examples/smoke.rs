@@ -14,6 +14,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use socket2::{Domain, Socket, Type};
+
 /// For whatever should come at once, on the slowest machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -460,8 +462,12 @@ fn proxy_ends_both_sides_on_an_error() {
 
 #[test]
 fn proxy_closes_the_client_where_the_target_refuses() {
-    let (listener, address) = target();
-    drop(listener);
+    // Bound, and listened at by nobody: so the system gives the address to nobody else, either.
+    let target = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    target.bind(&any.into()).expect("a free port");
+    let address = target.local_addr().expect("it is bound").as_socket();
+    let address = address.expect("of the Internet").to_string();
     let proxy = Example::start("proxy", &[&address]);
     assert_closed(&proxy.connect());
     let said = next_line(&proxy.errors);

@@ -5,7 +5,7 @@
 mod common;
 
 use std::{
-    net::{TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     process::Command,
     thread,
     time::Duration,
@@ -14,6 +14,7 @@ use std::{
 use common::{Serve, Stopped, WHARF, echo, eventually, expect_end, run};
 use rustix::process::Signal;
 use seccompiler::{SeccompAction, SeccompFilter, TargetArch};
+use socket2::{Domain, Socket, Type};
 
 on_every_driver! {
     fn the_first_line_says_where_and_how_it_serves(driver) {
@@ -160,11 +161,20 @@ fn a_socket_that_can_not_listen_is_exit_code_40() {
     assert!(errors.contains("can't listen"), "{errors}");
 }
 
+/// An address where nobody listens yet, and that the system gives to nobody meanwhile: neither to another test, nor to the
+/// client that tries to connect to it, which would meet itself there. A server may still ask for it.
+fn reserved() -> (Socket, SocketAddr) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_reuse_address(true).unwrap();
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    socket.bind(&any.into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    (socket, address)
+}
+
 #[test]
 fn an_accept_that_fails_for_good_is_exit_code_50() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    let (_kept, address) = reserved();
     // The first accept comes with the first client.
     let connects = thread::spawn(move || {
         let mut client = None;
