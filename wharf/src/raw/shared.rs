@@ -116,8 +116,32 @@ impl Port {
     ) -> io::Result<(OperationId, Next)> {
         self.admit()?;
         // SAFETY: passed on to the caller.
-        let lined_up = unsafe { self.line_up_admitted(handle, operation, here) };
+        let lined_up = unsafe { self.line_up_counted(handle, operation, here) };
         lined_up.inspect_err(|_| self.dismiss(1))
+    }
+
+    /// # Safety
+    /// As for [`start`](Self::start).
+    unsafe fn line_up_counted(
+        &self,
+        handle: Handle,
+        mut pointer: NonNull<Overlapped>,
+        here: bool,
+    ) -> io::Result<(OperationId, Next)> {
+        let mut entry = self.open_entry(handle)?;
+        // SAFETY: the caller leaves the operation to us from now on.
+        let operation = unsafe { pointer.as_mut() };
+        // SAFETY: the caller promises that the list of buffers is in place.
+        let unsent = unsafe { operation.check(&entry) }?;
+        entry.sequence += 1;
+        entry.unsent += unsent;
+        operation.handle = handle;
+        operation.key = entry.key;
+        operation.sequence = entry.sequence;
+        let id = operation.id();
+        // SAFETY: passed on to the caller.
+        let next = unsafe { self.put_in_line(entry, pointer, here) }?;
+        Ok((id, next))
     }
 
     /// Cancels one operation. Its packet follows, as for any other: with an error that

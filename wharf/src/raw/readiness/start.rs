@@ -13,10 +13,8 @@ use super::{
 };
 use crate::{
     driver::{self, Transfer},
-    raw::{
-        Completed, Direction, Handle, Kind, OperationId, Overlapped, Queued, Request, Status,
-        check_unsent,
-    },
+    raw::{Completed, Direction, Kind, Overlapped, Queued, Request, Status, check_unsent},
+    sync::MutexGuard,
 };
 
 /// Where the results of a transfer go that may end the operation within the call that starts it.
@@ -77,34 +75,23 @@ impl Port {
         results.is_done
     }
 
-    /// Puts an operation that is counted into the line that it belongs to. `here`: a transfer is to be made by this thread if
-    /// it can be.
+    /// Puts an operation that has its number into the line that it belongs to, whose entry is locked. `here`: a transfer is to
+    /// be made by this thread if it can be.
     ///
     /// # Safety
     /// As for [`start`](Self::start).
-    pub(in crate::raw) unsafe fn line_up_admitted(
+    pub(in crate::raw) unsafe fn put_in_line(
         &self,
-        handle: Handle,
-        mut pointer: NonNull<Overlapped>,
+        mut entry: MutexGuard<'_, Entry>,
+        pointer: NonNull<Overlapped>,
         here: bool,
-    ) -> io::Result<(OperationId, Next)> {
-        let mut entry = self.open_entry(handle)?;
+    ) -> io::Result<Next> {
         // SAFETY: the caller leaves the operation to us from now on.
-        let operation = unsafe { pointer.as_mut() };
-        // SAFETY: the caller promises that the list of buffers is in place.
-        let unsent = unsafe { operation.check(&entry) }?;
-        entry.sequence += 1;
-        entry.unsent += unsent;
-        operation.handle = handle;
-        operation.key = entry.key;
-        operation.sequence = entry.sequence;
-        let id = OperationId {
-            handle,
-            sequence: entry.sequence,
-        };
+        let operation = unsafe { pointer.as_ref() };
+        let (handle, connects) = (operation.handle, operation.connects());
         if entry.kind == Kind::File {
             self.line_up_on_file(&mut entry, handle, pointer)?;
-            return Ok((id, Next::Nothing));
+            return Ok(Next::Nothing);
         }
         let direction = operation.direction();
         let side = &mut entry.sides[direction as usize];
@@ -115,9 +102,8 @@ impl Port {
         unsafe { side.push(pointer) };
         let ready = Ready { handle, direction };
         if !side.enqueue() {
-            return Ok((id, Next::Nothing));
+            return Ok(Next::Nothing);
         }
-        let connects = operation.connects();
         let next = if direction == Direction::Read && !here {
             Next::Queue(ready)
         } else if !connects && !here && self.batches_for_this_thread() {
@@ -129,7 +115,7 @@ impl Port {
                 Next::Transfer(pending, transfer)
             })
         };
-        Ok((id, next))
+        Ok(next)
     }
 
     /// Whether a transfer should be left for the next batch rather than be made at once: if this thread is in a
@@ -146,7 +132,7 @@ impl Overlapped {
     ///
     /// # Safety
     /// The list of buffers is in place.
-    unsafe fn check(&mut self, entry: &Entry) -> io::Result<usize> {
+    pub(in crate::raw) unsafe fn check(&mut self, entry: &Entry) -> io::Result<usize> {
         self.check_kind(entry.kind)?;
         if self.connects() && entry.sides[Direction::Write as usize].head().is_some() {
             return Err(Errno::ALREADY.into());

@@ -9,9 +9,8 @@ use super::{
 };
 use crate::{
     driver::windows::{self, Arrival, Begun, Sender, Task, codes},
-    raw::{
-        self, Buffers, Direction, Handle, Kind, OperationId, Overlapped, RawBuffer, Request, Status,
-    },
+    raw::{self, Buffers, Direction, Kind, Overlapped, RawBuffer, Request, Status},
+    sync::MutexGuard,
 };
 
 /// What follows from a turn under a handle's lock, to be done under none.
@@ -41,28 +40,20 @@ impl Port {
         is_done
     }
 
-    /// Lines up an operation that is counted, and begins what can be begun. Whatever ends at once is always this thread's.
+    /// Puts an operation that has its number into its line, whose entry is locked, and begins what can be begun. Whatever ends
+    /// at once is always this thread's. No line refuses any.
     ///
     /// # Safety
     /// As for [`start`](Self::start).
-    pub(in crate::raw) unsafe fn line_up_admitted(
+    pub(in crate::raw) unsafe fn put_in_line(
         &self,
-        handle: Handle,
+        mut entry: MutexGuard<'_, Entry>,
         mut pointer: NonNull<Overlapped>,
         _here: bool,
-    ) -> io::Result<(OperationId, Aftermath)> {
-        let mut entry = self.open_entry(handle)?;
+    ) -> io::Result<Aftermath> {
         // SAFETY: the caller leaves the operation to us from now on.
         let operation = unsafe { pointer.as_mut() };
-        // SAFETY: the caller promises that the list of buffers is in place.
-        let unsent = unsafe { operation.check(&entry) }?;
-        entry.sequence += 1;
-        entry.unsent += unsent;
-        operation.handle = handle;
-        operation.key = entry.key;
-        operation.sequence = entry.sequence;
         operation.native.step = Step::Moving;
-        let id = operation.id();
         let direction = operation.direction();
         let mut aftermath = Aftermath::default();
         match operation.request {
@@ -73,7 +64,7 @@ impl Port {
         // SAFETY: the caller promises that it is valid and in no line.
         unsafe { entry.side(direction).line.push(pointer) };
         self.advance(&mut entry, direction, &mut aftermath);
-        Ok((id, aftermath))
+        Ok(aftermath)
     }
 
     /// Has nothing more started on a connection that is to end, and its receives cancelled.
@@ -272,7 +263,7 @@ impl Overlapped {
     ///
     /// # Safety
     /// The list of buffers is in place.
-    unsafe fn check(&mut self, entry: &Entry) -> io::Result<usize> {
+    pub(in crate::raw) unsafe fn check(&mut self, entry: &Entry) -> io::Result<usize> {
         self.check_kind(entry.kind)?;
         let side = &entry.sides[self.direction() as usize];
         if self.connects() && !(side.line.head().is_none() && side.under_way == 0) {
