@@ -11,6 +11,8 @@ pub enum Bug {
     DoubleCompletion,
     /// An operation that is cancelled completes while its memory is still in use.
     EarlyFree,
+    /// A share of a pool gives more buffers than it has.
+    ShareNotKept,
 }
 
 /// One occasion in so many shows it.

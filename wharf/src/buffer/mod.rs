@@ -1,5 +1,6 @@
 //! Memory that operations own: [`Buffer`] to receive into, [`Payload`] to send from, [`Pool`] to use memory again.
 
+mod aside;
 mod pool;
 
 use std::{
@@ -41,12 +42,18 @@ impl Buffer {
         }
     }
 
-    /// The pool that it belongs to.
-    pub(crate) fn pool(&self) -> Option<Pool> {
-        self.lease.as_ref().map(Lease::pool)
+    /// The pool that it counts against.
+    pub(crate) fn pool(&self) -> Option<&Pool> {
+        self.lease.as_ref().and_then(Lease::counted)
     }
 
-    fn from_pool(memory: Box<[u8]>, lease: Lease) -> Self {
+    /// A copy that counts against no pool, if this one does: for what has to wait while others need the pool. Its
+    /// memory is used again, too.
+    pub(crate) fn set_aside(&self) -> Option<Buffer> {
+        Some(self.pool()?.copy_aside(self))
+    }
+
+    fn leased(memory: Box<[u8]>, lease: Lease) -> Self {
         Buffer {
             memory,
             len: 0,
@@ -145,6 +152,20 @@ pub enum Payload {
     Buffer(Buffer),
     /// Shared bytes.
     Bytes(Bytes),
+}
+
+impl Payload {
+    /// Moves its bytes out of a pooled buffer, if they are in one; says whether they were.
+    pub(crate) fn set_aside(&mut self) -> bool {
+        let copy = match self {
+            Payload::Buffer(buffer) => buffer.set_aside(),
+            Payload::Bytes(_) => None,
+        };
+        let any = copy.is_some();
+        copy.into_iter()
+            .for_each(|copy| *self = Payload::Buffer(copy));
+        any
+    }
 }
 
 impl Deref for Payload {

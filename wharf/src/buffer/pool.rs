@@ -1,12 +1,22 @@
 //! Buffers of one size that are used again, and given out only when there is data for them.
+//!
+//! A receive that finds no buffer has a *place*: in the line of the pool, where the pool has none left, or among those
+//! that its share holds back, where the share is used up. A buffer that comes back is promised to the first in line,
+//! and nobody else can take it: so each takes its turn, whatever the others do.
 
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Arc, Weak},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
-use super::Buffer;
+#[cfg(shuttle)]
+use crate::planted;
+
+use super::{Buffer, aside::Aside};
 use crate::{
     raw::{Handle, Port},
     sync::Mutex,
@@ -20,55 +30,81 @@ const FREE_MAX: usize = 256;
 ///
 /// A receive [from the pool](crate::Socket::receive_from) takes its buffer when data is there, not when it is
 /// started, so that ten thousand idle connections own none. Where the pool has a limit and it is reached, such
-/// receives wait for a buffer to come back; none fails for it. Clones share the same pool.
+/// receives wait for a buffer to come back, first come, first served; none fails for it. One that waits still
+/// completes when the peer ends or resets the connection. Clones are the same pool.
+///
+/// Where peers that trust nobody use one pool, each should have a [share](Self::share) of it: else one that keeps
+/// buffers busy can take them all.
 #[derive(Clone)]
-pub struct Pool(Arc<Shared>);
+pub struct Pool(Arc<Share>);
+
+/// What a handle of the pool may take of it.
+struct Share {
+    shared: Arc<Shared>,
+    buffers_max: u32,
+    /// Buffers that were taken through it and are not back. Changed under the pool's lock.
+    given: AtomicU32,
+}
 
 struct Shared {
     capacity: usize,
     buffers_max: usize,
     state: Mutex<State>,
+    aside: Aside,
 }
 
 #[derive(Default)]
 struct State {
     free: Vec<Box<[u8]>>,
     given: usize,
-    /// Receives that found no buffer, by the number of their place: first come, first served.
-    waiting: BTreeMap<u64, (Weak<Port>, Handle)>,
+    /// Buffers that are kept for receives which were told, and have not come for them.
+    promised: usize,
+    /// Receives that found no buffer in the pool, by the number of their place: first come, first served.
+    waiting: BTreeMap<u64, Waiter>,
+    /// Receives whose share is used up, by the address of the share and the number of their place.
+    held_back: BTreeMap<(usize, u64), Waiter>,
     last_place: u64,
 }
 
-/// A receive's place in the line for a buffer.
+/// Whom to tell.
+type Waiter = (Weak<Port>, Handle);
+
+/// A receive's place in line for a buffer.
 ///
-/// It is taken off the line to be told that there is a buffer, and put back, in its old place, if somebody else was
-/// faster. It goes with the buffer that it gets; if it goes without one, the next in line is told instead.
+/// It is taken off the line when a buffer is promised to it, and goes with the buffer that it gets. If it goes without
+/// one, the promise passes to the next in line.
 #[derive(Debug)]
 pub(crate) struct Place {
     pool: Pool,
     number: u64,
-    /// A buffer was taken.
+    /// A buffer was taken, and the promise with it.
     served: bool,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let told = self
-            .pool
-            .0
-            .state
-            .lock()
-            .waiting
-            .remove(&self.number)
-            .is_none();
-        if told && !self.served {
-            self.pool.0.tell_next();
+        if self.served {
+            return;
         }
+        let next = {
+            let mut state = self.pool.shared().state.lock();
+            if state.leave(self.pool.id(), self.number) {
+                return;
+            }
+            state.promised -= 1;
+            state.promise(self.pool.shared().buffers_max)
+        };
+        tell(next);
     }
 }
 
 /// The obligation to give a buffer's memory back.
-pub(super) struct Lease(Arc<Shared>);
+pub(super) enum Lease {
+    /// It counts against its pool and share.
+    Counted(Pool),
+    /// It was [set aside](Buffer::set_aside), and counts against nothing.
+    Aside(Pool),
+}
 
 impl Pool {
     /// A pool of buffers of `capacity` bytes, as many as are asked for. Memory is taken when it is first needed.
@@ -86,123 +122,242 @@ impl Pool {
     pub fn with_limit(capacity: usize, buffers_max: usize) -> Self {
         assert!(capacity > 0, "a pool's buffers hold at least 1 byte");
         assert!(buffers_max > 0, "a pool has at least 1 buffer");
-        Pool(Arc::new(Shared {
+        let shared = Arc::new(Shared {
             capacity,
             buffers_max,
             state: Mutex::new(State::default()),
+            aside: Aside::new(capacity),
+        });
+        Pool::share_of(shared, u32::MAX)
+    }
+
+    fn share_of(shared: Arc<Shared>, buffers_max: u32) -> Self {
+        Pool(Arc::new(Share {
+            shared,
+            buffers_max,
+            given: AtomicU32::new(0),
         }))
+    }
+
+    /// A share of this pool: the same buffers, of which at most `buffers_max` are given out through the share and its
+    /// clones at any moment, however little is in each. A receive from a share that is used up waits until one of the
+    /// share's own buffers comes back, and keeps nobody else waiting.
+    ///
+    /// A share for each connection bounds what its peer can pin, in the unit that runs out. What a handler keeps counts:
+    /// one that keeps more buffers than the share has waits for itself, so copy what is to be kept. A share of a share
+    /// is one of the same pool, with a limit of its own. It takes 40 bytes.
+    ///
+    /// ```
+    /// let pool = wharf::Pool::with_limit(15_000, 1_000);
+    /// let share = pool.share(2);
+    /// let (first, second) = (share.get(), share.get());
+    /// assert!(first.is_some() && second.is_some());
+    /// assert!(share.get().is_none(), "the share is used up");
+    /// assert!(pool.get().is_some(), "the pool is not");
+    /// ```
+    ///
+    /// # Panics
+    /// If `buffers_max` is 0.
+    pub fn share(&self, buffers_max: usize) -> Pool {
+        assert!(buffers_max > 0, "a share has at least 1 buffer");
+        let buffers_max = u32::try_from(buffers_max).unwrap_or(u32::MAX);
+        Pool::share_of(self.0.shared.clone(), buffers_max)
+    }
+
+    fn shared(&self) -> &Shared {
+        &self.0.shared
+    }
+
+    /// Tells the shares of a pool apart, for as long as they live.
+    fn id(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
     }
 
     /// The size of its buffers, in bytes.
     pub fn capacity(&self) -> usize {
-        self.0.capacity
+        self.shared().capacity
     }
 
-    /// How many buffers are given out.
+    /// How many buffers are given out, by the whole pool.
     pub fn given(&self) -> usize {
-        self.0.state.lock().given
+        self.shared().state.lock().given
     }
 
-    /// Takes a buffer, if the limit allows one more.
+    /// Whether its share is used up. Asked under the pool's lock.
+    fn is_used_up(&self) -> bool {
+        let given = self.0.given.load(Ordering::Relaxed);
+        #[cfg(shuttle)]
+        if planted::strikes(planted::Bug::ShareNotKept) {
+            return false;
+        }
+        given >= self.0.buffers_max
+    }
+
+    /// Takes a buffer, if the limits allow one more and no receive waits for it.
     pub fn get(&self) -> Option<Buffer> {
-        self.clone().lend().ok()
-    }
-
-    /// Takes a buffer, and gives this handle on the pool with it; gives it back if there is none.
-    fn lend(self) -> Result<Buffer, Self> {
-        let used = {
-            let mut state = self.0.state.lock();
-            if state.given == self.0.buffers_max {
-                drop(state);
-                return Err(self);
+        let memory = {
+            let mut state = self.shared().state.lock();
+            if self.is_used_up() || !state.has_one_for_all(self.shared().buffers_max) {
+                return None;
             }
-            state.given += 1;
-            state.free.pop()
+            self.take(&mut state)
         };
-        let memory = used.unwrap_or_else(|| vec![0; self.0.capacity].into_boxed_slice());
-        Ok(Buffer::from_pool(memory, Lease(self.0)))
+        Some(self.clone().lend(memory))
     }
 
-    /// Takes a buffer; or a place in line, to have [`Port::resume`] called for the handle once there is one.
+    /// Counts a buffer as given. Its memory, if there is some to be used again.
+    fn take(&self, state: &mut State) -> Option<Box<[u8]>> {
+        state.given += 1;
+        self.0.given.fetch_add(1, Ordering::Relaxed);
+        state.free.pop()
+    }
+
+    fn lend(self, memory: Option<Box<[u8]>>) -> Buffer {
+        let memory = memory.unwrap_or_else(|| vec![0; self.capacity()].into_boxed_slice());
+        Buffer::leased(memory, Lease::Counted(self))
+    }
+
+    /// Takes a buffer; or a place in line, to have [`Port::resume`] called for the handle once it is its turn.
     pub(crate) fn lend_or_wait(
         self,
         place: Option<Box<Place>>,
         port: &Arc<Port>,
         handle: Handle,
     ) -> Result<Buffer, (Self, Box<Place>)> {
-        let pool = match self.lend() {
-            Ok(buffer) => {
-                if let Some(mut place) = place {
-                    place.served = true;
-                }
-                return Ok(buffer);
+        let mut state = self.shared().state.lock();
+        let number = place.as_ref().map(|place| place.number);
+        if number.is_some_and(|number| state.stands(self.id(), number)) {
+            // Something came for the handle, but not its turn.
+            drop(state);
+            return Err((self, place.expect("it has a number")));
+        }
+        // One that had a place and is not in line was told: a buffer is kept for it.
+        let is_promised = place.is_some();
+        state.promised -= usize::from(is_promised);
+        let is_used_up = self.is_used_up();
+        if !is_used_up && (is_promised || state.has_one_for_all(self.shared().buffers_max)) {
+            let memory = self.take(&mut state);
+            drop(state);
+            if let Some(mut place) = place {
+                place.served = true;
             }
-            Err(pool) => pool,
+            return Ok(self.lend(memory));
+        }
+        let number = number.unwrap_or_else(|| state.next_number());
+        let waiter = (Arc::downgrade(port), handle);
+        let next = if is_used_up {
+            state.held_back.insert((self.id(), number), waiter);
+            state.promise(self.shared().buffers_max)
+        } else {
+            state.waiting.insert(number, waiter);
+            None
         };
-        let mut state = pool.0.state.lock();
-        let mut place = place.unwrap_or_else(|| {
-            state.last_place += 1;
+        drop(state);
+        tell(next);
+        let pool = self.clone();
+        let place = place.unwrap_or_else(|| {
             Box::new(Place {
-                pool: pool.clone(),
-                number: state.last_place,
+                pool,
+                number,
                 served: false,
             })
         });
-        place.served = false;
-        let waiter = (Arc::downgrade(port), handle);
-        state.waiting.insert(place.number, waiter);
-        let came_back = state.given < pool.0.buffers_max;
-        drop(state);
-        // A buffer may have come back before we were in line, and have found nobody to be told.
-        if came_back {
-            pool.0.tell_next();
+        Err((self, place))
+    }
+}
+
+impl State {
+    fn next_number(&mut self) -> u64 {
+        self.last_place += 1;
+        self.last_place
+    }
+
+    /// Whether there is a buffer that nobody waits for.
+    fn has_one_for_all(&self, buffers_max: usize) -> bool {
+        self.waiting.is_empty() && self.given + self.promised < buffers_max
+    }
+
+    /// Whether this place is in line, or held back.
+    fn stands(&self, share: usize, number: u64) -> bool {
+        self.waiting.contains_key(&number) || self.held_back.contains_key(&(share, number))
+    }
+
+    /// Takes a place out; says whether it was in line, or held back.
+    fn leave(&mut self, share: usize, number: u64) -> bool {
+        self.waiting.remove(&number).is_some() || self.held_back.remove(&(share, number)).is_some()
+    }
+
+    /// A buffer of this share has come back: the first that it holds back gets in line.
+    fn let_in(&mut self, share: usize) {
+        if self.held_back.is_empty() {
+            return;
         }
-        Err((pool, place))
+        let mut own = self.held_back.range((share, 0)..=(share, u64::MAX));
+        if let Some((&place, _)) = own.next()
+            && let Some(waiter) = self.held_back.remove(&place)
+        {
+            self.waiting.insert(place.1, waiter);
+        }
+    }
+
+    /// Keeps a buffer for the first in line, if there is one for it: who is to be told.
+    fn promise(&mut self, buffers_max: usize) -> Option<Waiter> {
+        if self.given + self.promised >= buffers_max {
+            return None;
+        }
+        let (_, first) = self.waiting.pop_first()?;
+        self.promised += 1;
+        Some(first)
+    }
+}
+
+/// Tells a receive that a buffer is kept for it. If it has ended meanwhile, its [`Place`] passes that on.
+fn tell(next: Option<Waiter>) {
+    if let Some((port, handle)) = next
+        && let Some(port) = port.upgrade()
+    {
+        port.resume(handle);
     }
 }
 
 impl Lease {
-    pub(super) fn pool(&self) -> Pool {
-        Pool(self.0.clone())
+    /// The pool that the buffer counts against.
+    pub(super) fn counted(&self) -> Option<&Pool> {
+        match self {
+            Lease::Counted(pool) => Some(pool),
+            Lease::Aside(_) => None,
+        }
     }
 
     pub(super) fn give_back(self, memory: Box<[u8]>) {
-        let mut state = self.0.state.lock();
+        let pool = match self {
+            Lease::Counted(pool) => pool,
+            Lease::Aside(pool) => return pool.shared().aside.give_back(memory),
+        };
+        let mut state = pool.shared().state.lock();
         state.given -= 1;
-        let somebody_waits = !state.waiting.is_empty();
-        if state.free.len() < FREE_MAX {
+        pool.0.given.fetch_sub(1, Ordering::Relaxed);
+        state.let_in(pool.id());
+        let next = state.promise(pool.shared().buffers_max);
+        let surplus = if state.free.len() < FREE_MAX {
             state.free.push(memory);
-            drop(state);
+            None
         } else {
-            drop(state);
-            drop(memory);
-        }
-        if somebody_waits {
-            self.0.tell_next();
-        }
+            Some(memory)
+        };
+        drop(state);
+        drop(surplus);
+        tell(next);
     }
 }
 
-impl Shared {
-    /// Tells the first in line that there is a buffer; whoever can make no use of it is passed over.
-    fn tell_next(&self) {
-        loop {
-            let first = {
-                let mut state = self.state.lock();
-                if state.given == self.buffers_max {
-                    return;
-                }
-                state.waiting.pop_first()
-            };
-            match first {
-                None => return,
-                Some((_, (port, handle))) => {
-                    if port.upgrade().is_some_and(|port| port.resume(handle)) {
-                        return;
-                    }
-                }
-            }
-        }
+impl Pool {
+    /// A buffer with a copy of these bytes, as small as they are, that counts against nothing: the caller bounds it.
+    pub(super) fn copy_aside(&self, bytes: &[u8]) -> Buffer {
+        let memory = self.shared().aside.take(bytes.len());
+        let mut copy = Buffer::leased(memory, Lease::Aside(self.clone()));
+        copy.fill(bytes);
+        copy
     }
 }
 
@@ -210,9 +365,9 @@ impl fmt::Debug for Pool {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Pool")
-            .field("capacity", &self.0.capacity)
-            .field("buffers_max", &self.0.buffers_max)
+            .field("capacity", &self.capacity())
+            .field("buffers_max", &self.shared().buffers_max)
             .field("given", &self.given())
-            .finish()
+            .finish_non_exhaustive()
     }
 }

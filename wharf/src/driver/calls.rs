@@ -75,6 +75,7 @@ unsafe fn attempt(descriptor: BorrowedFd<'_>, call: Call) -> Result<Outcome, Err
             net::recv(descriptor, &mut byte[..], RECEIVE | RecvFlags::PEEK)?;
             Ok(Outcome::Moved(0))
         }
+        Call::Peek => peek(descriptor),
         Call::Scatter { first, count } => {
             // SAFETY: the caller promises `count` buffers there, each valid for writing and nobody else's.
             unsafe { scatter(descriptor, first, count) }
@@ -126,6 +127,20 @@ unsafe fn attempt(descriptor: BorrowedFd<'_>, call: Call) -> Result<Outcome, Err
             rustix::io::pwrite(descriptor, bytes, offset).map(Outcome::Moved)
         }
         Call::Flush => rustix::fs::fsync(descriptor).map(|()| Outcome::Moved(0)),
+    }
+}
+
+/// Looks for the end of a stream, or for its failure, which is told at once though bytes stand before it: nobody will
+/// take an answer to them.
+fn peek(descriptor: BorrowedFd<'_>) -> Result<Outcome, Errno> {
+    let mut byte = [MaybeUninit::uninit(); 1];
+    let ((received, _), _) = net::recv(descriptor, &mut byte[..], RECEIVE | RecvFlags::PEEK)?;
+    if received.is_empty() {
+        return Ok(Outcome::Moved(0));
+    }
+    match net::sockopt::socket_error(descriptor)? {
+        Ok(()) => Ok(Outcome::NotReady),
+        Err(error) => Err(error),
     }
 }
 

@@ -33,6 +33,8 @@ pub(crate) enum Call {
     },
     /// Whether a receive would find anything, without taking it.
     Probe,
+    /// Whether a stream has ended or failed, without taking anything. Not ready while neither is so.
+    Peek,
     /// From one buffer.
     Send(RawBuffer),
     /// From several buffers, less the first `skip` bytes.

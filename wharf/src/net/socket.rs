@@ -118,6 +118,16 @@ impl<K> Socket<K> {
         self.raw().set_unsent_max(self.0.handle, bytes)
     }
 
+    /// Sets the most sends that may be under way at once, however few bytes they have. One more is refused with
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock). No limit is set at first, and all sockets share the port's
+    /// [operations](crate::Builder::operations_max).
+    ///
+    /// # Errors
+    /// The socket is closed.
+    pub fn set_sends_max(&self, sends: u32) -> io::Result<()> {
+        self.raw().set_sends_max(self.0.handle, sends)
+    }
+
     /// Bytes received and sent so far. None once it is closed.
     pub fn traffic(&self) -> Option<(u64, u64)> {
         self.raw().traffic(self.0.handle)

@@ -12,7 +12,7 @@ use crate::{
     net::{Listener, Origin},
     raw::{
         AcceptReceive, Accepted, Request,
-        record::{Cargo, Memory, writable},
+        record::{Cargo, Manner, Memory, writable},
     },
 };
 
@@ -75,7 +75,7 @@ impl<K: Clone + Send + Sync + 'static> Listener<K> {
         };
         let request = Request::AcceptReceive(Box::new(arrival));
         self.association()
-            .start(cargo, request, false, Memory::into_buffer)
+            .start(cargo, request, Manner::Reported, Memory::into_buffer)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
     net::{Association, Socket},
     raw::{
         ConnectSend, Handle, Request,
-        record::{Memory, readable},
+        record::{Manner, Memory, readable},
     },
 };
 
@@ -80,7 +80,7 @@ impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
         let cargo = socket.cargo(Memory::Send(payload));
         socket
             .association()
-            .start(cargo, request, false, Memory::into_payload)
+            .start(cargo, request, Manner::Reported, Memory::into_payload)
     }
 
     /// Connects a new local (Unix) stream socket to the one that listens at `path`. A listener whose backlog is full refuses

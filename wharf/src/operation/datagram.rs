@@ -8,7 +8,7 @@ use crate::{
     net::{DatagramSocket, Origin},
     raw::{
         Datagram, Landing, Request,
-        record::{Cargo, Memory, Records, readable, writable},
+        record::{Cargo, Manner, Memory, Records, readable, writable},
     },
 };
 
@@ -55,7 +55,7 @@ impl<K: Clone + Send + Sync + 'static> DatagramSocket<K> {
         };
         let request = Request::ReceiveFrom(Box::new(datagram));
         self.association()
-            .start(self.cargo(memory), request, false, given)
+            .start(self.cargo(memory), request, Manner::Reported, given)
     }
 
     /// Sends one datagram.
@@ -67,7 +67,7 @@ impl<K: Clone + Send + Sync + 'static> DatagramSocket<K> {
         payload: impl Into<Payload>,
         peer: SocketAddr,
     ) -> Result<OperationId, Refused<Payload>> {
-        self.send_payload(payload.into(), peer, false)
+        self.send_payload(payload.into(), peer, Manner::Reported)
     }
 
     /// Sends one datagram, and completes only if that fails: success has no packet, and costs none.
@@ -79,19 +79,19 @@ impl<K: Clone + Send + Sync + 'static> DatagramSocket<K> {
         payload: impl Into<Payload>,
         peer: SocketAddr,
     ) -> Result<OperationId, Refused<Payload>> {
-        self.send_payload(payload.into(), peer, true)
+        self.send_payload(payload.into(), peer, Manner::Quiet)
     }
 
     fn send_payload(
         &self,
         payload: Payload,
         peer: SocketAddr,
-        quiet: bool,
+        manner: Manner,
     ) -> Result<OperationId, Refused<Payload>> {
         let request = Request::SendTo(readable(&payload), Box::new(peer));
         let cargo = self.cargo(Memory::Send(payload));
         self.association()
-            .start(cargo, request, quiet, Memory::into_payload)
+            .start(cargo, request, manner, Memory::into_payload)
     }
 
     fn cargo(&self, memory: Memory) -> Cargo<Origin<K>> {

@@ -9,7 +9,7 @@ use crate::{
     net::Origin,
     raw::{
         Request, Span,
-        record::{Cargo, Memory, readable, writable},
+        record::{Cargo, Manner, Memory, readable, writable},
     },
 };
 
@@ -34,7 +34,7 @@ impl<K: Clone + Send + Sync + 'static> File<K> {
         let cargo = self.cargo(Memory::Receive(buffer));
         let request = Request::ReadAt(Box::new(span));
         self.association()
-            .start(cargo, request, false, Memory::into_buffer)
+            .start(cargo, request, Manner::Reported, Memory::into_buffer)
     }
 
     /// Writes all of the payload at `offset`. The completion tells that the system has it; [`flush`](Self::flush) that the
@@ -55,7 +55,7 @@ impl<K: Clone + Send + Sync + 'static> File<K> {
         let cargo = self.cargo(Memory::Send(payload));
         let request = Request::WriteAt(Box::new(span));
         self.association()
-            .start(cargo, request, false, Memory::into_payload)
+            .start(cargo, request, Manner::Reported, Memory::into_payload)
     }
 
     /// Has the writes that have completed reach the disk (fsync(2)). Those that are under way may be covered or not.

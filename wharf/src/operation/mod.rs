@@ -31,7 +31,7 @@ use crate::{
     net::{Association, Origin, Socket},
     raw::{
         Request,
-        record::{Cargo, Memory, Records},
+        record::{Cargo, Manner, Memory, Records},
     },
 };
 
@@ -68,17 +68,18 @@ impl<K: Clone + Send + Sync + 'static> Association<K> {
         &self,
         cargo: Cargo<Origin<K>>,
         request: Request,
-        quiet: bool,
+        manner: Manner,
         given: fn(Memory) -> Option<T>,
     ) -> Result<OperationId, Refused<T>> {
-        let started = self.records.start(self.handle, cargo, request, quiet);
+        let started = self.records.start(self.handle, cargo, request, manner);
         started.map_err(|(error, cargo)| Refused::new(error, cargo, given))
     }
 
     /// Starts an operation that moves none of the caller's memory.
     fn start_request(&self, source: Origin<K>, request: Request) -> io::Result<OperationId> {
         let memory = Memory::None;
-        Ok(self.start(Cargo { source, memory }, request, false, |_| Some(()))?)
+        let manner = Manner::Reported;
+        Ok(self.start(Cargo { source, memory }, request, manner, |_| Some(()))?)
     }
 }
 
@@ -96,12 +97,12 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
     fn start<T>(
         &self,
         mut memory: Memory,
-        quiet: bool,
+        manner: Manner,
         given: fn(Memory) -> Option<T>,
     ) -> Result<OperationId, Refused<T>> {
         let request = Records::<Origin<K>>::request_for(&mut memory);
         self.association()
-            .start(self.cargo(memory), request, quiet, given)
+            .start(self.cargo(memory), request, manner, given)
     }
 
     /// Starts an operation that moves none.

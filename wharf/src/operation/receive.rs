@@ -6,7 +6,7 @@ use super::{OperationId, Refused};
 use crate::{
     buffer::{Buffer, Pool},
     net::Socket,
-    raw::record::Memory,
+    raw::record::{Manner, Memory},
 };
 
 /// # Receiving
@@ -24,7 +24,11 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
     /// # Errors
     /// As [above](Self#errors).
     pub fn receive(&self, buffer: Buffer) -> Result<OperationId, Refused<Buffer>> {
-        self.start(Memory::Receive(buffer), false, Memory::into_buffer)
+        self.start(
+            Memory::Receive(buffer),
+            Manner::Reported,
+            Memory::into_buffer,
+        )
     }
 
     /// Receives into a buffer of the pool, which is taken when there is something to receive. Until then the
@@ -34,7 +38,7 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
     /// As [above](Self#errors).
     pub fn receive_from(&self, pool: &Pool) -> io::Result<OperationId> {
         let memory = Memory::ReceiveFrom(pool.clone(), None);
-        Ok(self.start(memory, false, |_| Some(()))?)
+        Ok(self.start(memory, Manner::Reported, |_| Some(()))?)
     }
 
     /// Receives into several buffers, filled one after the other: one operation. With no room in any of them it is a
@@ -44,7 +48,7 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
     /// As [above](Self#errors).
     pub fn receive_many(&self, buffers: Vec<Buffer>) -> Result<OperationId, Refused<Vec<Buffer>>> {
         let memory = Memory::receive_many(buffers);
-        self.start(memory, false, Memory::into_buffers)
+        self.start(memory, Manner::Reported, Memory::into_buffers)
     }
 
     /// Completes when there is something to receive, or the end, and takes nothing.
@@ -52,6 +56,6 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
     /// # Errors
     /// As [above](Self#errors).
     pub fn readable(&self) -> io::Result<OperationId> {
-        Ok(self.start(Memory::None, false, |_| Some(()))?)
+        Ok(self.start(Memory::None, Manner::Reported, |_| Some(()))?)
     }
 }

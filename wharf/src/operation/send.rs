@@ -1,7 +1,11 @@
 //! Sending: whole, in order, and with or without a word of success.
 
 use super::{OperationId, Refused};
-use crate::{buffer::Payload, net::Socket, raw::record::Memory};
+use crate::{
+    buffer::Payload,
+    net::Socket,
+    raw::record::{Manner, Memory},
+};
 
 /// # Sending
 ///
@@ -18,11 +22,15 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
     /// # Errors
     /// As [above](Self#errors-1).
     pub fn send(&self, payload: impl Into<Payload>) -> Result<OperationId, Refused<Payload>> {
-        self.send_payload(payload.into(), false)
+        self.send_payload(payload.into(), Manner::Reported)
     }
 
     /// Sends all of the payload, and completes only if that fails: success has no packet, and costs none. The
     /// payload is dropped when the system has taken it.
+    ///
+    /// Where it has to wait since the peer reads too slowly, bytes in a buffer of a [pool](crate::Pool) move to other
+    /// memory, and the buffer goes back: what waits to be sent keeps nobody from receiving. On Windows the system has
+    /// the buffer until it is sent.
     ///
     /// # Errors
     /// As [above](Self#errors-1).
@@ -30,11 +38,31 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
         &self,
         payload: impl Into<Payload>,
     ) -> Result<OperationId, Refused<Payload>> {
-        self.send_payload(payload.into(), true)
+        let mut payload = payload.into();
+        if self.unsent() > 0 {
+            payload.set_aside();
+        }
+        self.send_payload(payload, Manner::Quiet)
     }
 
-    fn send_payload(&self, payload: Payload, quiet: bool) -> Result<OperationId, Refused<Payload>> {
-        self.start(Memory::Send(payload), quiet, Memory::into_payload)
+    /// Sends as [`send_quietly`](Self::send_quietly) does, if no send is under way: for those who gather what can't
+    /// leave at once, and send it as one.
+    ///
+    /// # Errors
+    /// As [above](Self#errors-1); and [`WouldBlock`](std::io::ErrorKind::WouldBlock) if a send is under way.
+    pub fn send_if_idle(
+        &self,
+        payload: impl Into<Payload>,
+    ) -> Result<OperationId, Refused<Payload>> {
+        self.send_payload(payload.into(), Manner::QuietAlone)
+    }
+
+    fn send_payload(
+        &self,
+        payload: Payload,
+        manner: Manner,
+    ) -> Result<OperationId, Refused<Payload>> {
+        self.start(Memory::Send(payload), manner, Memory::into_payload)
     }
 
     /// Sends several payloads, one after the other: one operation.
@@ -43,6 +71,6 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
     /// As [above](Self#errors-1).
     pub fn send_many(&self, payloads: Vec<Payload>) -> Result<OperationId, Refused<Vec<Payload>>> {
         let memory = Memory::send_many(payloads);
-        self.start(memory, false, Memory::into_payloads)
+        self.start(memory, Manner::Reported, Memory::into_payloads)
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     net::Socket,
     raw::{
         self,
-        record::{Memory, readable},
+        record::{Manner, Memory, readable},
     },
 };
 
@@ -60,6 +60,6 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
     /// As for [any send](Self#errors-1); what is in the range counts as bytes that wait to be sent.
     pub fn transmit(&self, transmit: Transmit) -> Result<OperationId, Refused<Box<Transmit>>> {
         let memory = Memory::Transmit(Box::new(transmit));
-        self.start(memory, false, Memory::into_transmit)
+        self.start(memory, Manner::Reported, Memory::into_transmit)
     }
 }

@@ -38,6 +38,7 @@ pub(crate) mod record;
 mod shared;
 mod table;
 mod timers;
+mod unsent;
 
 // The two shapes: a port of our own, on a kernel that tells readiness, and the port of the Windows kernel.
 #[cfg(unix)]
@@ -64,6 +65,7 @@ use shape::{entry::Entry, start::Next};
 pub use shape::{member::blocking, port::Port};
 pub use table::{Handle, Kind};
 pub(crate) use timers::deadline_after;
+use unsent::Unsent;
 #[cfg(windows)]
 use windows as shape;
 
@@ -196,17 +198,4 @@ fn too_many(max: usize) -> io::Error {
             "{max} operations are under way, the most this port takes; wait for some, or raise operations_max"
         ),
     )
-}
-
-/// Whether so many bytes may be sent where `waiting` wait already.
-fn check_unsent(bytes: usize, waiting: usize, max: usize) -> io::Result<()> {
-    if waiting > 0 && bytes > max.saturating_sub(waiting) {
-        return Err(io::Error::new(
-            io::ErrorKind::WouldBlock,
-            format!(
-                "{waiting} bytes wait to be sent and the limit is {max}; the peer reads too slowly"
-            ),
-        ));
-    }
-    Ok(())
 }

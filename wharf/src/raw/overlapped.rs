@@ -242,6 +242,10 @@ pub struct Overlapped {
     /// What to do on success in place of queueing a packet: only a failure is then reported. The function gets the
     /// operation back as a packet would hand it out. It runs on whatever thread finished it and must not panic.
     pub quiet: Option<unsafe fn(operation: NonNull<Overlapped>)>,
+    /// Called with a [send](Request::Send) from one buffer that the system has not taken whole, by the thread that
+    /// transfers, under no lock: the caller may move the bytes to other memory, and says where all of them are now. `None`
+    /// leaves them. Windows has the memory until the send has ended, and never calls it.
+    pub waits: Option<unsafe fn(operation: NonNull<Overlapped>) -> Option<RawBuffer>>,
     pub(super) request: Request,
     /// The next in the line of its side.
     pub(super) next: Option<NonNull<Overlapped>>,
@@ -261,6 +265,7 @@ impl Overlapped {
             native: Native::default(),
             token,
             quiet: None,
+            waits: None,
             request,
             next: None,
             handle: Handle::NONE,

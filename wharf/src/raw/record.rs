@@ -153,6 +153,17 @@ pub(crate) trait Source: Send + Sized + 'static {
     fn records(&self) -> &Arc<Records<Self>>;
 }
 
+/// How an operation is started, and how its end is told.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Manner {
+    /// By a packet.
+    Reported,
+    /// Only its failure is reported.
+    Quiet,
+    /// Likewise; and it is refused while a send is under way.
+    QuietAlone,
+}
+
 /// What an operation carries.
 #[derive(Debug)]
 pub(crate) struct Cargo<S> {
@@ -223,7 +234,7 @@ impl<S: Source> Records<S> {
         mut cargo: Cargo<S>,
     ) -> Result<Result<Finished<S>, OperationId>, (io::Error, Cargo<S>)> {
         let request = Self::request_for(&mut cargo.memory);
-        let started = self.give_up(cargo, request, false, |operation| {
+        let started = self.give_up(cargo, request, Manner::Reported, |operation| {
             // SAFETY: as in `start`.
             let started = unsafe { self.raw.start_direct(handle, operation) }?;
             Ok((started, operation))
@@ -234,18 +245,22 @@ impl<S: Source> Records<S> {
         })
     }
 
-    /// Starts an operation. `quiet`: only its failure is reported.
+    /// Starts an operation.
     pub(crate) fn start(
         &self,
         handle: Handle,
         cargo: Cargo<S>,
         request: Request,
-        quiet: bool,
+        manner: Manner,
     ) -> Result<OperationId, (io::Error, Cargo<S>)> {
-        self.give_up(cargo, request, quiet, |operation| {
-            // SAFETY: the record is on the heap and this is its only address; it is taken apart when its packet is
-            // handed out and not before. The memory of its request belongs to its cargo, which lives as long.
-            unsafe { self.raw.start(handle, operation) }
+        self.give_up(cargo, request, manner, |operation| {
+            match manner {
+                // SAFETY: the record is on the heap and this is its only address; it is taken apart when its packet is
+                // handed out and not before. The memory of its request belongs to its cargo, which lives as long.
+                Manner::Reported | Manner::Quiet => unsafe { self.raw.start(handle, operation) },
+                // SAFETY: likewise.
+                Manner::QuietAlone => unsafe { self.raw.start_alone(handle, operation) },
+            }
         })
     }
 
@@ -255,7 +270,7 @@ impl<S: Source> Records<S> {
         deadline: Instant,
         cargo: Cargo<S>,
     ) -> Result<OperationId, (io::Error, Cargo<S>)> {
-        self.give_up(cargo, Request::Timer, false, |operation| {
+        self.give_up(cargo, Request::Timer, Manner::Reported, |operation| {
             // SAFETY: as in `start`.
             unsafe { self.raw.start_timer(deadline, 0, operation) }
         })
@@ -277,7 +292,7 @@ impl<S: Source> Records<S> {
         &self,
         cargo: Cargo<S>,
         request: Request,
-        quiet: bool,
+        manner: Manner,
         start: impl FnOnce(NonNull<Overlapped>) -> io::Result<T>,
     ) -> Result<T, (io::Error, Cargo<S>)> {
         let idle = self.idle.lock().pop();
@@ -285,7 +300,10 @@ impl<S: Source> Records<S> {
         #[cfg(shuttle)]
         let idle = idle.filter(|_| !crate::planted::is_any());
         let mut overlapped = Overlapped::new(0, request);
-        overlapped.quiet = quiet.then_some(Record::<S>::finish_quietly as _);
+        if !matches!(manner, Manner::Reported) {
+            overlapped.quiet = Some(Record::<S>::finish_quietly);
+            overlapped.waits = Some(Record::<S>::set_aside);
+        }
         let record = match idle {
             Some(mut record) => {
                 record.overlapped = overlapped;
@@ -415,11 +433,26 @@ impl<S: Source> Record<S> {
         let cargo = unsafe { &mut (*record).cargo };
         if let Some(Cargo { memory, .. }) = cargo
             && let Memory::ReceiveLent(buffer) = memory
-            && let Some(pool) = buffer.pool()
+            && let Some(pool) = buffer.pool().cloned()
         {
             // The buffer goes back; the next attempt finds another.
             *memory = Memory::ReceiveFrom(pool, None);
         }
+    }
+
+    /// A send has to wait: its bytes leave the pool that received them, which others need. Nobody is told of success,
+    /// so nobody misses the buffer itself.
+    ///
+    /// # Safety
+    /// `operation` is a `Record<S>` in transfer, by this thread; see [`Overlapped::waits`].
+    unsafe fn set_aside(operation: NonNull<Overlapped>) -> Option<RawBuffer> {
+        let record = operation.cast::<Self>().as_ptr();
+        // SAFETY: the record is valid, and its cargo this thread's while it transfers.
+        let cargo = unsafe { &mut (*record).cargo };
+        let Memory::Send(payload) = &mut cargo.as_mut()?.memory else {
+            return None;
+        };
+        payload.set_aside().then(|| readable(payload))
     }
 
     /// What becomes of a quiet operation that succeeded.

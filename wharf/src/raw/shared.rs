@@ -8,6 +8,17 @@ use super::{
 };
 use crate::{driver::DriverInfo, sync::MutexGuard};
 
+/// How an operation is to be started.
+#[derive(Debug, Clone, Copy)]
+enum How {
+    /// Whoever comes by may carry it out.
+    Any,
+    /// What can be done at once is to be done by this thread.
+    Here,
+    /// Not while a send is under way.
+    Alone,
+}
+
 impl fmt::Debug for Port {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
@@ -30,13 +41,24 @@ impl Port {
     /// # Errors
     /// The handle is closed.
     pub fn set_unsent_max(&self, handle: Handle, bytes: usize) -> io::Result<()> {
-        self.open_entry(handle)?.unsent_max = bytes;
+        self.open_entry(handle)?.unsent.bytes_max = bytes;
+        Ok(())
+    }
+
+    /// Sets the most sends that may be under way on a handle. One more is refused. No limit is set at first.
+    ///
+    /// # Errors
+    /// The handle is closed.
+    pub fn set_sends_max(&self, handle: Handle, sends: u32) -> io::Result<()> {
+        self.open_entry(handle)?.unsent.sends_max = sends;
         Ok(())
     }
 
     /// Bytes of started sends that the system has not taken yet, as far as is known. 0 for a handle that is closed.
     pub fn unsent(&self, handle: Handle) -> usize {
-        self.table.lock(handle).map_or(0, |entry| entry.unsent)
+        self.table
+            .lock(handle)
+            .map_or(0, |entry| entry.unsent.bytes)
     }
 
     /// Bytes received and sent so far. None for a handle that is closed.
@@ -74,7 +96,25 @@ impl Port {
         operation: NonNull<Overlapped>,
     ) -> io::Result<OperationId> {
         // SAFETY: passed on to the caller.
-        let (id, next) = unsafe { self.line_up(handle, operation, false) }?;
+        let (id, next) = unsafe { self.line_up(handle, operation, How::Any) }?;
+        self.follow(next);
+        Ok(id)
+    }
+
+    /// Starts an operation as [`start`](Self::start) does, unless a send is under way on the handle.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start); and [`WouldBlock`](io::ErrorKind::WouldBlock) if a send is under way.
+    ///
+    /// # Safety
+    /// As for [`start`](Self::start).
+    pub unsafe fn start_alone(
+        &self,
+        handle: Handle,
+        operation: NonNull<Overlapped>,
+    ) -> io::Result<OperationId> {
+        // SAFETY: passed on to the caller.
+        let (id, next) = unsafe { self.line_up(handle, operation, How::Alone) }?;
         self.follow(next);
         Ok(id)
     }
@@ -94,7 +134,7 @@ impl Port {
         operation: NonNull<Overlapped>,
     ) -> io::Result<Started> {
         // SAFETY: passed on to the caller.
-        let (id, next) = unsafe { self.line_up(handle, operation, true) }?;
+        let (id, next) = unsafe { self.line_up(handle, operation, How::Here) }?;
         if !self.follow_direct(next, operation) {
             return Ok(Started::Pending(id));
         }
@@ -103,8 +143,7 @@ impl Port {
         Ok(Started::Done(unsafe { Packet::of(operation) }))
     }
 
-    /// Counts an operation, and puts it into the line that it belongs to. `here`: what can be done at once is to be done by
-    /// this thread.
+    /// Counts an operation, and puts it into the line that it belongs to.
     ///
     /// # Safety
     /// As for [`start`](Self::start).
@@ -112,11 +151,11 @@ impl Port {
         &self,
         handle: Handle,
         operation: NonNull<Overlapped>,
-        here: bool,
+        how: How,
     ) -> io::Result<(OperationId, Next)> {
         self.admit()?;
         // SAFETY: passed on to the caller.
-        let lined_up = unsafe { self.line_up_counted(handle, operation, here) };
+        let lined_up = unsafe { self.line_up_counted(handle, operation, how) };
         lined_up.inspect_err(|_| self.dismiss(1))
     }
 
@@ -126,21 +165,24 @@ impl Port {
         &self,
         handle: Handle,
         mut pointer: NonNull<Overlapped>,
-        here: bool,
+        how: How,
     ) -> io::Result<(OperationId, Next)> {
         let mut entry = self.open_entry(handle)?;
         // SAFETY: the caller leaves the operation to us from now on.
         let operation = unsafe { pointer.as_mut() };
         // SAFETY: the caller promises that the list of buffers is in place.
         let unsent = unsafe { operation.check(&entry) }?;
+        if matches!(how, How::Alone) {
+            entry.unsent.check_alone()?;
+        }
         entry.sequence += 1;
-        entry.unsent += unsent;
+        entry.unsent.begin(operation, unsent);
         operation.handle = handle;
         operation.key = entry.key;
         operation.sequence = entry.sequence;
         let id = operation.id();
         // SAFETY: passed on to the caller.
-        let next = unsafe { self.put_in_line(entry, pointer, here) }?;
+        let next = unsafe { self.put_in_line(entry, pointer, matches!(how, How::Here)) }?;
         Ok((id, next))
     }
 

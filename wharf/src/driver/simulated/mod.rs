@@ -317,6 +317,10 @@ impl Simulated {
                 result => result.map(|_| ()),
             }
             .map(|()| Outcome::Moved(0)),
+            Call::Peek => match state.receive(number, 1, true)?.is_empty() {
+                true => Ok(Outcome::Moved(0)),
+                false => Ok(Outcome::NotReady),
+            },
             Call::Send(_) | Call::Gather { .. } => {
                 if state.strikes(state.faults.resets) {
                     state.break_stream(number);

@@ -1,7 +1,7 @@
 //! The state of one handle.
 
 use super::{arrival::Arrivals, side::Side};
-use crate::raw::{Descriptor, Direction, Kind};
+use crate::raw::{Descriptor, Direction, Kind, Unsent};
 
 /// The state of one handle.
 #[derive(Debug)]
@@ -24,9 +24,7 @@ pub(in crate::raw) struct Entry {
     pub broken: i32,
     /// The number of the last operation.
     pub sequence: u64,
-    /// Bytes of started sends that the kernel has not taken yet, and the most there may be.
-    pub unsent: usize,
-    pub unsent_max: usize,
+    pub unsent: Unsent,
     pub received: u64,
     pub sent: u64,
     /// Of a listener: the connections whose first bytes are waited for. Of such a connection: its listener.
@@ -66,8 +64,7 @@ impl Entry {
             end_in_doubt: false,
             broken: 0,
             sequence: 0,
-            unsent: 0,
-            unsent_max: usize::MAX,
+            unsent: Unsent::NONE,
             received: 0,
             sent: 0,
             arrivals: Arrivals::None,

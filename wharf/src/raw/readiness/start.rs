@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     driver::{self, Transfer},
-    raw::{Completed, Direction, Kind, Overlapped, Queued, Request, Status, check_unsent},
+    raw::{Completed, Direction, Kind, Overlapped, Queued, Request, Status},
     sync::MutexGuard,
 };
 
@@ -152,7 +152,7 @@ impl Overlapped {
         }
         // SAFETY: passed on to the caller.
         let unsent = unsafe { self.unsent() };
-        check_unsent(unsent, entry.unsent, entry.unsent_max)?;
+        entry.unsent.check(self, unsent)?;
         Ok(unsent)
     }
 }

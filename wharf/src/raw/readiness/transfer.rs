@@ -16,7 +16,8 @@ use super::{entry::Entry, port::Port, side::Ready};
 use crate::{
     driver::{Call, Outcome, Transfer},
     raw::{
-        Accepted, Completed, Direction, Handle, Kind, Overlapped, Provider, Queued, Request, Status,
+        Accepted, Buffers, Completed, Direction, Handle, Kind, Overlapped, Provider, Queued,
+        RawBuffer, Request, Status,
     },
     scheduler::Visit,
     sync::MutexGuard,
@@ -32,6 +33,7 @@ pub(in crate::raw) struct Pending {
     /// None if there was no memory to receive into.
     call: Option<Call>,
     provider: Option<&'static Provider>,
+    waits: Option<unsafe fn(NonNull<Overlapped>) -> Option<RawBuffer>>,
 }
 
 /// The attempts of one batch. Reused, so that a batch allocates nothing.
@@ -156,6 +158,12 @@ impl Port {
         let mut call = overlapped.call();
         let provider = overlapped.provider();
         let call_into = overlapped.call_into();
+        let waits = overlapped.waits;
+        // Without memory, the end and a failure are still to be seen.
+        let without_memory = match overlapped.receives_bytes() {
+            true => Outcome::Untried,
+            false => Outcome::NotReady,
+        };
         drop(entry);
         if let Some(provider) = provider {
             // SAFETY: the operation is in transfer, by this thread.
@@ -164,13 +172,8 @@ impl Port {
         let transfer = Transfer {
             descriptor,
             slot: ready.handle.slot(),
-            // Without memory there is nothing to try; `finish` sees to it.
-            call: call.unwrap_or(Call::Probe),
-            outcome: if call.is_some() {
-                Outcome::Untried
-            } else {
-                Outcome::NotReady
-            },
+            call: call.unwrap_or(Call::Peek),
+            outcome: call.map_or(without_memory, |_| Outcome::Untried),
         };
         let pending = Pending {
             ready,
@@ -178,6 +181,7 @@ impl Port {
             tick,
             call,
             provider,
+            waits,
         };
         Some((pending, transfer))
     }
@@ -191,6 +195,7 @@ impl Port {
             tick,
             call,
             provider,
+            waits,
         } = pending;
         if matches!(
             outcome,
@@ -202,9 +207,20 @@ impl Port {
             unsafe { (provider.withdraw)(operation) };
         }
 
+        let moved_to = match (waits, call) {
+            (Some(waits), Some(Call::Send(rest))) if outcome.leaves_some(rest.len) => {
+                // SAFETY: the operation is in transfer, by this thread.
+                unsafe { waits(operation) }
+            }
+            _ => None,
+        };
+
         let mut entry = self.table.lock(ready.handle).expect("a busy handle stays");
         // SAFETY: valid; the side is busy, so the operation is ours, and we have the handle's lock.
         let overlapped = unsafe { operation.as_mut() };
+        if let (Some(bytes), Request::Send(buffers)) = (moved_to, &mut overlapped.request) {
+            *buffers = Buffers::One(bytes);
+        }
         let outcome = match outcome {
             Outcome::Accepted(socket, peer) if overlapped.receives_first() => {
                 return self.arrive(entry, ready, operation, (socket, peer), results);
@@ -311,6 +327,17 @@ impl Port {
         drop(descriptor);
         self.table.release(handle);
         self.strike_off(listener, handle);
+    }
+}
+
+impl Outcome {
+    /// Whether a call that offered so many bytes leaves some to be sent later.
+    fn leaves_some(&self, offered: usize) -> bool {
+        match self {
+            Outcome::NotReady => true,
+            Outcome::Moved(moved) => *moved < offered,
+            _ => false,
+        }
     }
 }
 
@@ -441,7 +468,7 @@ impl Entry {
         if count < offered {
             self.sides[Direction::Write as usize].exhausted(tick);
         }
-        self.unsent -= count;
+        self.unsent.bytes -= count;
         self.sent += count as u64;
         operation.transferred += count;
         if count == 0 && matches!(call, Some(Call::SendFile { .. })) {
@@ -488,10 +515,9 @@ impl Entry {
     fn account(&mut self, operation: NonNull<Overlapped>) -> End {
         // SAFETY: the operation is valid, and out of its line: ours.
         let overlapped = unsafe { operation.as_ref() };
-        if overlapped.status != Status::Done {
-            // SAFETY: the list of buffers is in place, by the promise of `Port::start`.
-            self.unsent -= unsafe { overlapped.unsent() };
-        }
+        // SAFETY: the list of buffers is in place, by the promise of `Port::start`.
+        let unsent = unsafe { overlapped.unsent() };
+        self.unsent.end(overlapped, unsent);
         match overlapped.quiet {
             Some(function) if overlapped.status == Status::Done => End::Quietly(Quiet {
                 operation,

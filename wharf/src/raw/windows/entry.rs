@@ -8,7 +8,7 @@ use std::ptr::NonNull;
 
 use crate::{
     driver::windows,
-    raw::{Descriptor, Direction, Kind, Overlapped, Request, Status},
+    raw::{Descriptor, Direction, Kind, Overlapped, Request, Status, Unsent},
 };
 
 /// Operations one behind the other, through themselves.
@@ -96,9 +96,7 @@ pub(in crate::raw) struct Entry {
     pub fed: bool,
     /// The number of the last operation.
     pub sequence: u64,
-    /// Bytes of started sends whose end is not known yet, and the most there may be.
-    pub unsent: usize,
-    pub unsent_max: usize,
+    pub unsent: Unsent,
     pub received: u64,
     pub sent: u64,
     /// How much was received in all has been told: what ends from now on has received nothing.
@@ -124,8 +122,7 @@ impl Entry {
             starved: None,
             fed: false,
             sequence: 0,
-            unsent: 0,
-            unsent_max: usize::MAX,
+            unsent: Unsent::NONE,
             received: 0,
             sent: 0,
             is_told: false,
@@ -198,7 +195,7 @@ impl Entry {
 
     /// Notes how an operation ended.
     pub(super) fn account(&mut self, overlapped: &Overlapped, unsent: usize) {
-        self.unsent -= unsent;
+        self.unsent.end(overlapped, unsent);
         let moved = overlapped.transferred as u64;
         match overlapped.direction() {
             Direction::Read => self.received += moved,

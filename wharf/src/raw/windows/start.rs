@@ -283,7 +283,7 @@ impl Overlapped {
         }
         // SAFETY: passed on to the caller.
         let unsent = unsafe { self.unsent() };
-        raw::check_unsent(unsent, entry.unsent, entry.unsent_max)?;
+        entry.unsent.check(self, unsent)?;
         Ok(unsent)
     }
 }

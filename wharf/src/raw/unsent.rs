@@ -1,0 +1,79 @@
+//! What waits to be sent on a handle: how much there is, and how much there may be.
+//!
+//! It is bounded in bytes and in number. What a peer that does not read can pin is both: memory, and operations of the
+//! port, which all handles share.
+
+use std::io;
+
+use super::{Overlapped, Request};
+
+#[derive(Debug)]
+pub(super) struct Unsent {
+    /// Bytes of started sends that the kernel has not taken yet, as far as is known.
+    pub bytes: usize,
+    pub bytes_max: usize,
+    /// Sends that were started and have not ended.
+    sends: u32,
+    pub sends_max: u32,
+}
+
+impl Unsent {
+    pub(super) const NONE: Unsent = Unsent {
+        bytes: 0,
+        bytes_max: usize::MAX,
+        sends: 0,
+        sends_max: u32::MAX,
+    };
+
+    /// Whether an operation that sends `bytes` may be started, if it sends any.
+    pub(super) fn check(&self, operation: &Overlapped, bytes: usize) -> io::Result<()> {
+        if !operation.sends() {
+            return Ok(());
+        }
+        let (waiting, max) = (self.bytes, self.bytes_max);
+        let wrong = if waiting > 0 && bytes > max.saturating_sub(waiting) {
+            format!("{waiting} bytes wait to be sent and the limit is {max}")
+        } else if self.sends >= self.sends_max {
+            let (sends, max) = (self.sends, self.sends_max);
+            format!("{sends} sends are under way and the limit is {max}")
+        } else {
+            return Ok(());
+        };
+        let what_to_do = "the peer reads too slowly: wait until it has taken some";
+        Err(io::Error::new(
+            io::ErrorKind::WouldBlock,
+            format!("{wrong}; {what_to_do}"),
+        ))
+    }
+
+    /// Whether an operation may be started that is to be the only one that sends.
+    pub(super) fn check_alone(&self) -> io::Result<()> {
+        match self.sends {
+            0 => Ok(()),
+            // Told often, by those that expect it: so it allocates nothing.
+            _ => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    /// Counts an operation that is started.
+    pub(super) fn begin(&mut self, operation: &Overlapped, bytes: usize) {
+        self.bytes += bytes;
+        self.sends += u32::from(operation.sends());
+    }
+
+    /// Counts an operation as ended, with so many bytes that were not sent.
+    pub(super) fn end(&mut self, operation: &Overlapped, bytes: usize) {
+        self.bytes -= bytes;
+        self.sends -= u32::from(operation.sends());
+    }
+}
+
+impl Overlapped {
+    /// Whether it sends bytes of the caller's.
+    fn sends(&self) -> bool {
+        matches!(
+            self.request,
+            Request::Send(_) | Request::SendTo(..) | Request::ConnectSend(_) | Request::Transmit(_)
+        )
+    }
+}
