@@ -10,9 +10,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use wharf::{Payload, Refused, Socket};
+use wharf::{Payload, Pool, Refused, Socket};
 
-use crate::Clients;
+use crate::{
+    Clients,
+    outbox::{Next, Outbox},
+};
 
 /// A client of a [`Server`](crate::Server). Clones are the same client; one that is kept after the client is gone does
 /// no harm.
@@ -28,8 +31,8 @@ pub(crate) enum Who {
     Client(State),
     /// A timer: try to accept again.
     AcceptAgain,
-    /// A timer: look at the clients for idleness.
-    IdleRound,
+    /// A timer: look at the clients for those that do nothing.
+    Round,
     /// A timer: look at this client, which lingers, for the so-manieth time.
     Linger(u64, u32),
 }
@@ -51,9 +54,15 @@ pub(crate) struct State {
     pub(crate) discarded: AtomicU64,
     /// Its handler is being called.
     pub(crate) handling: AtomicBool,
-    /// For the watch over idleness: what had been moved when it last looked, and in which round that had changed.
+    /// For those who look after idle clients: what had been moved at the last look, and in which round that had changed.
     pub(crate) moved: AtomicU64,
     pub(crate) moved_round: AtomicU32,
+    /// Likewise, of what it took while something waited to be sent to it.
+    pub(crate) taken: AtomicU64,
+    pub(crate) taken_round: AtomicU32,
+    /// Its share of the receive buffers.
+    pub(crate) buffers: Pool,
+    outbox: Outbox,
     gone: OnceLock<Box<Gone>>,
 }
 
@@ -92,6 +101,8 @@ pub enum Ended {
     Failed(io::Error),
     /// It neither sent nor took a byte for the idle time-out.
     Idle,
+    /// Bytes waited to be sent to it, and it took none of them for the stall time-out.
+    Stalled,
     /// Its handler panicked; the message of the panic.
     Panicked(String),
     /// [`Client::abort`] was called.
@@ -101,7 +112,13 @@ pub enum Ended {
 }
 
 impl State {
-    pub(crate) fn new(id: u64, peer: SocketAddr, clients: Clients, round: u32) -> Self {
+    pub(crate) fn new(
+        id: u64,
+        peer: SocketAddr,
+        clients: Clients,
+        buffers: Pool,
+        round: u32,
+    ) -> Self {
         State {
             id,
             peer: Peer::from(peer),
@@ -114,6 +131,10 @@ impl State {
             handling: AtomicBool::new(false),
             moved: AtomicU64::new(0),
             moved_round: AtomicU32::new(round),
+            taken: AtomicU64::new(0),
+            taken_round: AtomicU32::new(round),
+            buffers,
+            outbox: Outbox::default(),
             gone: OnceLock::new(),
         }
     }
@@ -168,7 +189,7 @@ impl Client {
 
     /// Bytes that wait to be sent to it.
     pub fn unsent(&self) -> usize {
-        self.0.unsent()
+        self.0.unsent() + self.state().outbox.bytes()
     }
 
     /// All clients of the same server.
@@ -178,6 +199,9 @@ impl Client {
 
     /// Sends to it, from any thread: whole, and after whatever was sent before. Success says that it is on its way.
     ///
+    /// Where the client takes it more slowly than it comes, payloads gather: small ones, and those in receive buffers, are
+    /// copied one behind the other, so that each costs its bytes and no more.
+    ///
     /// # Errors
     /// Nothing was sent, and the payload comes back: too much waits to be sent already
     /// ([`WouldBlock`](io::ErrorKind::WouldBlock)), since the client does not read; or it is gone, or closing.
@@ -186,7 +210,50 @@ impl Client {
         if payload.is_empty() {
             return Ok(());
         }
-        self.0.send_quietly(payload).map(drop)
+        if self.state().outbox.is_behind() {
+            return self.send_later(payload);
+        }
+        match self.0.send_if_idle(payload) {
+            Err(refused) if refused.error.kind() == io::ErrorKind::WouldBlock => {
+                self.send_later(refused.given)
+            }
+            sent => sent.map(drop),
+        }
+    }
+
+    /// Sends what can't go at once, since something is on its way already.
+    #[cold]
+    fn send_later(&self, payload: Payload) -> Result<(), Refused<Payload>> {
+        let clients = self.clients();
+        if self
+            .state()
+            .outbox
+            .push(&self.0, payload, clients.sending())?
+        {
+            clients.falls_behind();
+        }
+        Ok(())
+    }
+
+    /// An operation of its outbox has ended: sends what waits, and says what follows once nothing does.
+    pub(crate) fn send_next(&self) -> io::Result<Next> {
+        self.state().outbox.advance(&self.0)
+    }
+
+    /// Nothing can be sent to it any more: says what was to follow.
+    pub(crate) fn drop_unsent(&self) -> Next {
+        self.state().outbox.fail()
+    }
+
+    /// Leaves its turn with what waits to be sent, if that is more than so many bytes.
+    pub(crate) fn pauses_above(&self, bytes: usize) -> bool {
+        let outbox = &self.state().outbox;
+        outbox.is_behind() && outbox.pause(&self.0, bytes)
+    }
+
+    /// Takes no more sends. Leaves its turn with what waits to be sent, if anything does.
+    pub(crate) fn ends_behind_unsent(&self) -> bool {
+        self.state().outbox.end()
     }
 
     /// Ends the client in order: nothing more is received, what was sent still arrives, and the end after it.
@@ -231,7 +298,8 @@ impl Client {
 
     /// Ends a client whose peer has ended its side, if nothing is on its way to it any more. Says whether it did.
     pub(crate) fn end_if_sent(&self) -> bool {
-        let Some(traffic) = self.0.close_if_sent() else {
+        let close = || self.0.close_if_sent();
+        let Some(traffic) = self.state().outbox.if_empty(close) else {
             return false;
         };
         let gone = Box::new(Gone {

@@ -27,7 +27,7 @@ use std::{
 
 use wharf::{Buffer, Payload, panic_message};
 
-use crate::{Client, Ended, client::Who, server::Shared};
+use crate::{Client, Ended, client::Who, outbox::Next, server::Shared};
 
 /// How often a client that lingers is looked at.
 const LINGER_LOOK: Duration = Duration::from_millis(50);
@@ -55,10 +55,20 @@ impl Shared {
     /// Takes the next step: one of the client's operations has completed.
     pub(crate) fn step(&self, client: &Client, ending: Ending, result: io::Result<usize>) {
         match (ending, result) {
-            // Sends have no turn, but for the one that drains, which is empty. This one failed.
+            // Sends have no turn, but for the one that drains, which is empty; and what waits may have been left it.
             (Ending::Send(payload), result) if !payload.is_empty() => {
-                if let Err(error) = result {
-                    client.end(Ended::Failed(error));
+                let next = match result.and_then(|_| client.send_next()) {
+                    Ok(next) => next,
+                    Err(error) => {
+                        client.end(Ended::Failed(error));
+                        client.drop_unsent()
+                    }
+                };
+                match next {
+                    Next::Nothing => {}
+                    Next::GoOn => self.go_on(client),
+                    Next::EndOurSide if client.ended().is_some() => self.conclude(client),
+                    Next::EndOurSide => self.end_our_side(client),
                 }
             }
             _ if client.ended().is_some() => self.conclude(client),
@@ -95,8 +105,11 @@ impl Shared {
             self.conclude(client);
         } else if client.is_closing() {
             self.end_our_side(client);
+        } else if client.pauses_above(self.unsent_pause_bytes) {
+            // It does not read, so it is not read from until what waits is out.
         } else if client.unsent() > self.unsent_pause_bytes {
-            // It does not read, so it is not read from: an empty send completes when all before it is out.
+            // Likewise: an empty send completes when all before it is out.
+            self.clients.falls_behind();
             let drained = client.0.send(Payload::from(&b""[..]));
             if let Err(refused) = drained {
                 self.give_up(client, Ended::Failed(refused.error));
@@ -107,7 +120,7 @@ impl Shared {
     }
 
     fn receive(&self, client: &Client) {
-        if let Err(error) = client.0.receive_from(&self.buffers) {
+        if let Err(error) = client.0.receive_from(&client.state().buffers) {
             self.give_up(client, Ended::Failed(error));
         } else if client.is_closing() && !client.state().lingering.load(Ordering::Relaxed) {
             // It was asked to close after we had looked, and before there was a receive to cancel.
@@ -130,6 +143,9 @@ impl Shared {
 
     /// Ends our side of the stream, behind all that was sent.
     fn end_our_side(&self, client: &Client) {
+        if client.ends_behind_unsent() {
+            return;
+        }
         if let Err(error) = client.0.shutdown() {
             self.give_up(client, Ended::Failed(error));
         }
@@ -187,6 +203,8 @@ impl Shared {
         let Some(left) = self.clients.remove(client) else {
             return;
         };
+        client.drop_unsent();
+        self.addresses.leave(client.peer());
         let (received, sent) = client.traffic();
         self.received.fetch_add(received, Ordering::Relaxed);
         self.sent.fetch_add(sent, Ordering::Relaxed);

@@ -5,7 +5,10 @@
 //!
 //! - A client is handled by one worker at a time, so its bytes come in order; different clients run in parallel.
 //! - Sends go to any client, from any thread. What waits to be sent is bounded, and a client that does not read is
-//!   not read from, so memory stays bounded.
+//!   not read from, so memory stays bounded; after a time it goes by itself.
+//! - Each client has a share of what all of them use: receive buffers, bytes and operations that wait to be sent, places
+//!   in the table. What one of them does takes nothing from the others ([`Settings::memory_bytes_max`] says how much
+//!   memory all of them can pin).
 //! - A handler that panics ends its own client and nothing else.
 //! - Out of descriptors, or at the limit of clients, accepting pauses, and resumes when there is room.
 //! - [`Server::stop`] stops accepting, lets what is in flight finish until a deadline, and then cuts.
@@ -32,16 +35,19 @@
 //! # }
 //! ```
 
+mod addresses;
 mod client;
 mod conversation;
-mod idle;
 mod limits;
+mod outbox;
+mod patience;
 mod reception;
 mod registry;
 mod server;
 mod settings;
 
 pub use client::{Client, Ended};
+pub use ipnet::IpNet;
 pub use limits::{OpenFiles, raise_open_files};
 pub use registry::Clients;
 pub use server::{Report, Server};

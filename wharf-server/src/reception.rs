@@ -30,7 +30,27 @@ pub(crate) struct Reception {
     listener: Listener<Key>,
     clients_max: usize,
     state: Mutex<Accepting>,
-    said: Mutex<Option<Instant>>,
+    /// Each is said once, and then once a minute.
+    said_no_room: Seldom,
+    said_crowded: Seldom,
+    said_unserved: Seldom,
+}
+
+/// When something was last said.
+#[derive(Debug, Default)]
+struct Seldom(Mutex<Option<Instant>>);
+
+impl Seldom {
+    /// Whether it is to be said now.
+    fn is_due(&self) -> bool {
+        let now = Instant::now();
+        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = said.is_none_or(|said| now.saturating_duration_since(said) >= SAY_AGAIN);
+        if due {
+            *said = Some(now);
+        }
+        due
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +69,9 @@ impl Reception {
             listener,
             clients_max,
             state: Mutex::new(Accepting::UnderWay),
-            said: Mutex::new(None),
+            said_no_room: Seldom::default(),
+            said_crowded: Seldom::default(),
+            said_unserved: Seldom::default(),
         }
     }
 
@@ -74,16 +96,7 @@ impl Reception {
 
     /// Says that there is no room, if that was not said lately.
     fn say(&self, what: &str) {
-        let now = Instant::now();
-        let due = {
-            let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-            let due = said.is_none_or(|said| now - said >= SAY_AGAIN);
-            if due {
-                *said = Some(now);
-            }
-            due
-        };
-        if due {
+        if self.said_no_room.is_due() {
             tracing::warn!("{what}; accepting pauses, and resumes by itself");
         }
     }
@@ -94,33 +107,56 @@ impl Shared {
     pub(crate) fn accepted(&self, result: io::Result<usize>, connection: Option<Box<Connection>>) {
         match (result, connection) {
             (Ok(_), Some(connection)) => {
-                let client = self.register(connection);
+                let client = self.admit(connection);
                 // The next one first: the handler may take its time.
                 self.accept_next();
-                match client {
-                    Ok(client) => self.welcome(&client),
-                    Err(error) => tracing::warn!(%error, "a connection can't be served"),
+                if let Some(client) = client {
+                    self.welcome(&client);
                 }
             }
             // Closed: the server stops.
             (Err(error), _) if wharf::is_cancelled(&error) => {}
-            (Err(error), _) if is_shortage(&error) => self.pause(&error),
-            (result, _) => self.fail(&result.err().unwrap_or_else(|| io::ErrorKind::Other.into())),
+            (Err(error), _) => self.pause_or_fail(&error),
+            // It came to nothing, for no reason that is told.
+            (Ok(_), None) => self.accept_next(),
         }
+    }
+
+    /// Lets a connection in as a client, if its address has none too many.
+    fn admit(&self, connection: Box<Connection>) -> Option<Client> {
+        let peer = connection.peer;
+        if !self.addresses.admit(peer) {
+            if let Some(max) = self.addresses.max
+                && self.reception.said_crowded.is_due()
+            {
+                tracing::warn!(%peer, "an address has {max} clients, the most it may: more are closed at once");
+            }
+            return None;
+        }
+        let client = self.register(connection);
+        let client = client.inspect_err(|error| {
+            self.addresses.leave(peer);
+            if self.reception.said_unserved.is_due() {
+                tracing::warn!(%error, %peer, "a connection can't be served");
+            }
+        });
+        client.ok()
     }
 
     fn register(&self, connection: Box<Connection>) -> io::Result<Client> {
         let id = self.clients.next_id();
-        let round = self.idle_round();
-        let state = State::new(id, connection.peer, self.clients.clone(), round);
+        let round = self.patience.round();
+        let share = self.buffers.share(self.buffers_per_client);
+        let state = State::new(id, connection.peer, self.clients.clone(), share, round);
         let key = Arc::new(Who::Client(state));
         let client = Client(self.port.associate(connection, key)?);
-        client.0.set_unsent_max(self.unsent_bytes_max)?;
         self.clients.insert(client.clone());
         if self.is_stopping() {
             client.close();
         }
-        self.watch_idleness();
+        if self.patience.minds_idleness() {
+            self.watch_patience();
+        }
         Ok(client)
     }
 
@@ -136,16 +172,22 @@ impl Shared {
                 self.resume_accepting();
             }
         } else if let Err(error) = self.reception.listener.accept() {
-            self.fail(&error);
+            self.pause_or_fail(&error);
         }
     }
 
-    fn pause(&self, error: &io::Error) {
+    /// Whether an accept was refused or failed, it is tried again after a while, unless it can never succeed.
+    fn pause_or_fail(&self, error: &io::Error) {
+        if is_lasting(error) {
+            self.fail(error);
+            return;
+        }
         self.reception
-            .say(&format!("no room for another client ({error})"));
+            .say(&format!("no client can be accepted now ({error})"));
         self.reception.set(Accepting::Paused);
         if let Err(error) = self.port.timer(RETRY, Arc::new(Who::AcceptAgain)) {
-            self.fail(&error);
+            // The next client that goes has it tried again. The port has timers to spare, so it is closed.
+            tracing::debug!(%error, "accepting is not tried again by itself");
         }
     }
 
@@ -166,24 +208,26 @@ impl Shared {
     }
 }
 
-/// Whether an accept failed for want of something that will be there again.
-fn is_shortage(error: &io::Error) -> bool {
-    error.raw_os_error().is_some_and(is_shortage_of_system)
-        || error.kind() == io::ErrorKind::QuotaExceeded
+/// Whether no accept can succeed any more. All else passes: a shortage of descriptors or memory, a firewall's refusal
+/// (`EPERM`, accept(2)), and whatever a later system makes of it.
+fn is_lasting(error: &io::Error) -> bool {
+    error.raw_os_error().is_some_and(is_lasting_for_system)
+        || error.kind() == io::ErrorKind::NotConnected
 }
 
+/// What accept(2) says of a descriptor that is none, is no listener, or can't be.
 #[cfg(unix)]
-fn is_shortage_of_system(number: i32) -> bool {
+fn is_lasting_for_system(number: i32) -> bool {
     use rustix::io::Errno;
 
     matches!(
         Errno::from_raw_os_error(number),
-        Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM
+        Errno::BADF | Errno::INVAL | Errno::NOTSOCK | Errno::OPNOTSUPP | Errno::NOSYS
     )
 }
 
-/// `ERROR_NOT_ENOUGH_MEMORY`, `ERROR_NO_SYSTEM_RESOURCES`, `WSAEMFILE` and `WSAENOBUFS`.
+/// `ERROR_INVALID_HANDLE`, `WSAEINVAL`, `WSAENOTSOCK` and `WSAEOPNOTSUPP`.
 #[cfg(windows)]
-fn is_shortage_of_system(number: i32) -> bool {
-    matches!(number, 8 | 1450 | 10_024 | 10_055)
+fn is_lasting_for_system(number: i32) -> bool {
+    matches!(number, 6 | 10_022 | 10_038 | 10_045)
 }

@@ -5,21 +5,24 @@ use std::{
     collections::HashSet,
     hash::{Hash, Hasher},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
 };
 
-use crate::Client;
+use crate::{Client, outbox::Sending, server::Shared};
 
 /// The clients of a server, as they come and go. Clones are the same registry.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Clients(Arc<Registry>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Registry {
     present: Mutex<HashSet<ById>>,
     last_id: AtomicU64,
+    sending: Sending,
+    /// Set when the server begins.
+    server: OnceLock<Weak<Shared>>,
 }
 
 /// A client that is known by its number. A set of them has half the size of a map from one to the other.
@@ -47,6 +50,32 @@ impl PartialEq for ById {
 impl Eq for ById {}
 
 impl Clients {
+    pub(crate) fn new(sending: Sending) -> Self {
+        Clients(Arc::new(Registry {
+            present: Mutex::default(),
+            last_id: AtomicU64::new(0),
+            sending,
+            server: OnceLock::new(),
+        }))
+    }
+
+    /// Whose clients they are.
+    pub(crate) fn belong_to(&self, server: Weak<Shared>) {
+        let set = self.0.server.set(server);
+        debug_assert!(set.is_ok(), "a server begins once");
+    }
+
+    pub(crate) fn sending(&self) -> &Sending {
+        &self.0.sending
+    }
+
+    /// One of them takes what is sent more slowly than it comes.
+    pub(crate) fn falls_behind(&self) {
+        if let Some(server) = self.0.server.get().and_then(Weak::upgrade) {
+            server.watch_patience();
+        }
+    }
+
     fn present(&self) -> MutexGuard<'_, HashSet<ById>> {
         // No code of a handler runs under the lock.
         self.0

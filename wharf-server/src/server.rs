@@ -6,7 +6,7 @@ use std::{
     ops::RangeInclusive,
     sync::{
         Arc, Condvar, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -16,13 +16,13 @@ use wharf::{Completion, CompletionPort, Done, DriverInfo, Pool, Workers};
 
 use crate::{
     Client, Clients, Ended, Handler, Settings, StartError,
+    addresses::Addresses,
     client::{Key, Who},
     conversation::Ending,
+    outbox::{CHUNK_BYTES, Sending},
+    patience::Patience,
     reception::Reception,
 };
-
-/// How many buffers may wait to be sent to a client before it is no longer read from.
-const UNSENT_BUFFERS: usize = 2;
 
 /// After the deadline of a stop, workers get so long to end before they are left in their handlers.
 const WORKERS_GRACE: Duration = Duration::from_millis(500);
@@ -33,13 +33,12 @@ pub(crate) struct Shared {
     pub(crate) handler: Box<dyn Handler>,
     pub(crate) reception: Reception,
     pub(crate) clients: Clients,
+    pub(crate) addresses: Addresses,
     pub(crate) buffers: Pool,
-    pub(crate) unsent_bytes_max: usize,
+    pub(crate) buffers_per_client: usize,
+    /// A client to which more waits to be sent is no longer read from.
     pub(crate) unsent_pause_bytes: usize,
-    pub(crate) idle_timeout: Option<Duration>,
-    pub(crate) idle_round: AtomicU32,
-    /// A timer for the next round is set.
-    pub(crate) idle_watch: AtomicBool,
+    pub(crate) patience: Patience,
     /// Bytes of clients that are gone.
     pub(crate) received: AtomicU64,
     pub(crate) sent: AtomicU64,
@@ -92,6 +91,7 @@ impl Server {
         let port = CompletionPort::builder()
             .concurrency(settings.concurrency)
             .driver(settings.driver)
+            .operations_max(settings.operations_max())
             .build()
             .map_err(StartError::Port)?;
         let listener = listen(settings)?;
@@ -99,23 +99,34 @@ impl Server {
             .associate(listener, Arc::new(Who::Listener))
             .map_err(StartError::Accept)?;
         let threads = settings.threads(port.concurrency());
-        let buffers_max = settings.buffers_bytes_max / settings.buffer_bytes;
+        let (buffers_max, buffers_per_client) = settings.buffers();
+        if buffers_per_client < settings.buffers_per_client {
+            tracing::warn!(
+                "{buffers_max} receive buffers for {} clients: each may have {buffers_per_client} at a time, not {}; raise                  buffers_bytes_max, or lower clients_max",
+                settings.clients_max,
+                settings.buffers_per_client
+            );
+        }
+        let sending = Sending {
+            chunks: Pool::new(CHUNK_BYTES),
+            bytes_max: settings.unsent_bytes_max,
+        };
         let shared = Arc::new(Shared {
             port,
             handler: Box::new(handler),
             reception: Reception::new(listener, settings.clients_max),
-            clients: Clients::default(),
+            clients: Clients::new(sending),
+            addresses: settings.addresses(),
             buffers: Pool::with_limit(settings.buffer_bytes, buffers_max),
-            unsent_bytes_max: settings.unsent_bytes_max,
-            unsent_pause_bytes: UNSENT_BUFFERS * settings.buffer_bytes,
-            idle_timeout: settings.idle_timeout,
-            idle_round: AtomicU32::new(0),
-            idle_watch: AtomicBool::new(false),
+            buffers_per_client,
+            unsent_pause_bytes: settings.unsent_pause_bytes(),
+            patience: Patience::new(settings),
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
             emptied: (Mutex::new(()), Condvar::new()),
         });
+        shared.clients.belong_to(Arc::downgrade(&shared));
         shared
             .reception
             .listener()
@@ -247,7 +258,7 @@ impl Shared {
     fn timer(&self, who: &Who) {
         match who {
             Who::AcceptAgain => self.resume_accepting(),
-            Who::IdleRound => self.look_for_idle(),
+            Who::Round => self.look_at_patience(),
             Who::Linger(id, looks) => self.look_at_lingering(*id, *looks),
             Who::Listener | Who::Client(_) => unreachable!("no timer has the key {who:?}"),
         }

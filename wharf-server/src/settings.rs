@@ -1,8 +1,29 @@
 //! What a server is started with, and how starting can fail.
 
-use std::{fmt, io, net::SocketAddr, ops::RangeInclusive, time::Duration};
+use std::{
+    fmt, io,
+    net::{IpAddr, Ipv6Addr, SocketAddr},
+    ops::RangeInclusive,
+    time::Duration,
+};
 
+use ipnet::IpNet;
 use wharf::DriverChoice;
+
+use crate::{addresses::Addresses, outbox::CHUNK_BYTES};
+
+/// A client has a receive under way, or what has its turn in the place of it; a send at its socket and one of its outbox;
+/// and a timer while it lingers. Twice as many are room enough.
+const OPERATIONS_PER_CLIENT: usize = 8;
+
+/// Accepting, timers of the server's own, and posts need some that no client can use up.
+const OPERATIONS_KEPT: usize = 1_024;
+
+/// The most clients: a port's handles, but for some that are the server's own.
+const CLIENTS_MAX: usize = wharf::HANDLES_MAX - 64;
+
+/// What is known of a client, in the library too.
+const CLIENT_BYTES: usize = 2_048;
 
 /// What a server is started with.
 #[derive(Debug, Clone)]
@@ -22,15 +43,29 @@ pub struct Settings {
     pub driver: DriverChoice,
     /// The size of a receive buffer, in bytes. At least 1.
     pub buffer_bytes: usize,
-    /// The most memory in receive buffers, in bytes. While it is reached, receiving waits for a buffer to come back.
+    /// The most memory in receive buffers, in bytes; 0 for as much as all clients' shares come to. While it is reached,
+    /// receiving waits for a buffer to come back, first come, first served.
     pub buffers_bytes_max: usize,
+    /// How many receive buffers may be out for one client at a time, however little is in each: with its handler, or
+    /// kept by it. A handler that keeps more waits for itself, so copy what is to be kept. Where there are fewer buffers
+    /// than all clients' shares come to, the shares shrink, to 1 at least. At least 1.
+    pub buffers_per_client: usize,
     /// The most clients at once; while it is reached, others wait in the backlog. At least 1.
     pub clients_max: usize,
+    /// The most clients at once from one address, an IPv6 address counting by its first 64 bits; more are closed as soon
+    /// as they are accepted. 0 for a default: a sixteenth of `clients_max`, so that no address fills the table, and an
+    /// office behind one has room; but no limit where the server listens on loopback, nor for peers that come over it.
+    pub clients_per_address_max: usize,
+    /// Addresses without that limit: of proxies, behind which there are many clients.
+    pub exempt_addresses: Vec<IpNet>,
     /// The most connections that the system holds for us before they are accepted. The system has a limit of its own
     /// (sysctl `net.core.somaxconn`).
     pub backlog: u32,
     /// A client that neither sent nor took a byte for so long is cut; `None` waits for ever.
     pub idle_timeout: Option<Duration>,
+    /// A client that took no byte for so long, while some waited to be sent to it, is cut; `None` waits for ever. What
+    /// it pins meanwhile is bounded, but its place in the table is not free for others.
+    pub stall_timeout: Option<Duration>,
     /// The most bytes that may wait to be sent to one client; [`Client::send`](crate::Client::send) refuses more.
     pub unsent_bytes_max: usize,
 }
@@ -38,7 +73,8 @@ pub struct Settings {
 impl Default for Settings {
     /// On loopback, port 21000; a worker more than processors, so that a handler may block and another go on at once, and
     /// up to 64 where many do; the classic 15,000-byte
-    /// buffers, 256 MiB of them; 16,384 clients; a backlog of 1,024; no idle time-out; 1 MiB unsent a client.
+    /// buffers, 2 for each client; 16,384 clients; a backlog of 1,024; no idle time-out; a minute for a client that takes
+    /// nothing; 1 MiB unsent a client.
     fn default() -> Self {
         Settings {
             listen: SocketAddr::from(([127, 0, 0, 1], 21_000)),
@@ -47,10 +83,14 @@ impl Default for Settings {
             concurrency: 0,
             driver: DriverChoice::Auto,
             buffer_bytes: 15_000,
-            buffers_bytes_max: 256 << 20,
+            buffers_bytes_max: 0,
+            buffers_per_client: 2,
             clients_max: 16_384,
+            clients_per_address_max: 0,
+            exempt_addresses: Vec::new(),
             backlog: 1_024,
             idle_timeout: None,
+            stall_timeout: Some(Duration::from_secs(60)),
             unsent_bytes_max: 1 << 20,
         }
     }
@@ -71,6 +111,72 @@ impl Settings {
         }
     }
 
+    /// How many receive buffers there are, and how many of them each client may have.
+    pub(crate) fn buffers(&self) -> (usize, usize) {
+        let all_shares = self.clients_max.saturating_mul(self.buffers_per_client);
+        match self.buffers_bytes_max / self.buffer_bytes {
+            0 => (all_shares, self.buffers_per_client),
+            buffers => {
+                let fitting = (buffers / self.clients_max).max(1);
+                (buffers, self.buffers_per_client.min(fitting))
+            }
+        }
+    }
+
+    /// A client to which more waits to be sent is no longer read from: one receive more may come to the same again.
+    pub(crate) fn unsent_pause_bytes(&self) -> usize {
+        self.buffer_bytes
+    }
+
+    /// The most operations at once: those of all clients, whatever they do, and the server's own.
+    pub(crate) fn operations_max(&self) -> usize {
+        self.clients_max
+            .saturating_mul(OPERATIONS_PER_CLIENT)
+            .saturating_add(OPERATIONS_KEPT)
+    }
+
+    /// The most clients from one address; none is without limit.
+    pub fn clients_per_address(&self) -> Option<usize> {
+        match self.clients_per_address_max {
+            0 if self.listen.ip().to_canonical().is_loopback() => None,
+            0 => Some((self.clients_max / 16).max(1)),
+            max => Some(max),
+        }
+    }
+
+    pub(crate) fn addresses(&self) -> Addresses {
+        let mut exempt = self.exempt_addresses.clone();
+        if self.clients_per_address_max == 0 {
+            let loopback = [
+                IpAddr::from([127, 0, 0, 0]),
+                IpAddr::V6(Ipv6Addr::LOCALHOST),
+            ];
+            exempt.extend(
+                loopback
+                    .into_iter()
+                    .zip([8, 128])
+                    .map(|(address, bits)| IpNet::new_assert(address, bits)),
+            );
+        }
+        Addresses::new(self.clients_per_address(), exempt)
+    }
+
+    /// The most memory that clients can pin, whatever all of them do, if handlers send no more to a client than comes from
+    /// it, as an echo does: receive buffers, what waits to be sent, and what is known of each. Beside it stands what the
+    /// process itself needs: its threads' stacks and the program. The system's own buffers of the connections are the
+    /// system's (sysctl `net.ipv4.tcp_mem`).
+    ///
+    /// A handler that sends more, as a chat does, can have `unsent_bytes_max` wait for each client.
+    pub fn memory_bytes_max(&self) -> usize {
+        let (buffers, _) = self.buffers();
+        let unsent = self.unsent_pause_bytes() + self.buffer_bytes + 2 * CHUNK_BYTES;
+        let of_each = unsent + CLIENT_BYTES;
+        let of_all = self.clients_max.saturating_mul(of_each);
+        buffers
+            .saturating_mul(self.buffer_bytes)
+            .saturating_add(of_all)
+    }
+
     /// Finds what can't work before anything is started.
     pub(crate) fn check(&self) -> Result<(), StartError> {
         let wrong = if self.workers_max > 0 && self.workers > self.workers_max {
@@ -80,13 +186,21 @@ impl Settings {
             )
         } else if self.buffer_bytes == 0 {
             "buffer_bytes is 0; a receive needs at least 1 byte".to_owned()
-        } else if self.buffers_bytes_max < self.buffer_bytes {
+        } else if self.buffers_per_client == 0 {
+            "buffers_per_client is 0, so nothing could be received; allow at least 1".to_owned()
+        } else if (1..self.buffer_bytes).contains(&self.buffers_bytes_max) {
             format!(
                 "buffers_bytes_max is {}, less than one buffer of {}; allow at least one",
                 self.buffers_bytes_max, self.buffer_bytes
             )
         } else if self.clients_max == 0 {
             "clients_max is 0, so nobody would be served; allow at least 1".to_owned()
+        } else if self.clients_max > CLIENTS_MAX {
+            format!(
+                "clients_max is {}, above the limit of {CLIENTS_MAX}: a port takes {} handles, of which some are the                  server's own",
+                self.clients_max,
+                wharf::HANDLES_MAX
+            )
         } else if self.backlog > i32::MAX as u32 {
             format!(
                 "backlog is {}, above the limit of {}",
@@ -95,6 +209,8 @@ impl Settings {
             )
         } else if self.idle_timeout.is_some_and(|timeout| timeout.is_zero()) {
             "idle_timeout is 0, so every client would be cut; use none for no limit".to_owned()
+        } else if self.stall_timeout.is_some_and(|timeout| timeout.is_zero()) {
+            "stall_timeout is 0, so every client would be cut; use none for no limit".to_owned()
         } else {
             return Ok(());
         };

@@ -59,7 +59,7 @@ pub use operation::{
     is_cancelled,
 };
 pub use port::{Builder, CompletionPort};
-pub use raw::{Many, blocking};
+pub use raw::{HANDLES_MAX, Many, blocking};
 pub use snapshot::{Counts, Snapshot, Standing, WorkerSnapshot};
 pub use workers::{Threads, Workers, panic_message};
 

@@ -157,7 +157,6 @@ impl Arguments {
             Driver::Windows => DriverChoice::Windows,
         };
         settings.buffer_bytes = self.buffer as usize;
-        settings.buffers_bytes_max = settings.buffers_bytes_max.max(4 * settings.buffer_bytes);
         settings.unsent_bytes_max = settings.unsent_bytes_max.max(4 * settings.buffer_bytes);
         settings.clients_max = self.max_clients as usize;
         settings.backlog = self.backlog;

@@ -63,7 +63,7 @@ use parcel::Parcel;
 use readiness as shape;
 use shape::{entry::Entry, start::Next};
 pub use shape::{member::blocking, port::Port};
-pub use table::{Handle, Kind};
+pub use table::{HANDLES_MAX, Handle, Kind};
 pub(crate) use timers::deadline_after;
 use unsent::Unsent;
 #[cfg(windows)]

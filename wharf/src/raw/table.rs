@@ -60,7 +60,7 @@ pub enum Kind {
 const CHUNK: usize = 256;
 const CHUNKS_MAX: usize = 4096;
 /// The most handles of one port.
-pub(super) const HANDLES_MAX: usize = CHUNK * CHUNKS_MAX;
+pub const HANDLES_MAX: usize = CHUNK * CHUNKS_MAX;
 
 type Chunk = Box<[Mutex<Entry>]>;
 

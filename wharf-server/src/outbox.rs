@@ -1,0 +1,260 @@
+//! What waits to be sent to a client that takes it more slowly than it comes.
+//!
+//! While nothing waits, a send goes to the socket at once, and this is not even looked at. What can't go at once
+//! gathers here: small payloads are copied, one behind the other, into chunks that are used again, so that a byte
+//! costs a byte, whatever buffer brought it, and many small sends become few operations. At most one operation of
+//! this client's outbox is under way; its completion sends the next piece. So what a client that does not read can pin
+//! is bounded in bytes and in operations, and none of it is memory that others receive into.
+
+use std::{
+    collections::VecDeque,
+    io,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use wharf::{Buffer, Payload, Pool, Refused, Socket};
+
+use crate::client::Key;
+
+/// The size of a chunk, in bytes: one page.
+pub(crate) const CHUNK_BYTES: usize = 4096;
+
+/// Shared bytes are kept as they are, uncopied, from this size on. Below, the copy costs less than keeping them.
+const WHOLE_MIN: usize = CHUNK_BYTES / 2;
+
+/// As many places for pieces are kept by a client that has caught up.
+const PLACES_KEPT: usize = 16;
+
+/// What is to happen once everything is out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    Nothing,
+    /// The client's turn was left here: it goes on.
+    GoOn,
+    /// Likewise, and our side of the stream ends.
+    EndOurSide,
+}
+
+/// How all clients' outboxes are limited, and where their chunks come from.
+#[derive(Debug)]
+pub(crate) struct Sending {
+    pub(crate) chunks: Pool,
+    /// For each client: what waits here and at its socket.
+    pub(crate) bytes_max: usize,
+}
+
+/// One client's.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    /// An operation of the outbox is under way: what is sent now goes behind it.
+    is_behind: AtomicBool,
+    /// Our side ends: nothing more is taken.
+    is_ending: AtomicBool,
+    /// None before the client first falls behind.
+    waiting: Mutex<Option<Box<Waiting>>>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    pieces: VecDeque<Payload>,
+    /// The bytes in the pieces.
+    bytes: usize,
+    next: Next,
+}
+
+impl Outbox {
+    pub(crate) fn is_behind(&self) -> bool {
+        self.is_behind.load(Ordering::Acquire)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Box<Waiting>>> {
+        // What may panic under the lock, the end of a payload, leaves it in order.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many bytes wait here, beside those at the socket.
+    pub(crate) fn bytes(&self) -> usize {
+        match self.is_behind() {
+            true => self.lock().as_ref().map_or(0, |waiting| waiting.bytes),
+            false => 0,
+        }
+    }
+
+    /// Takes what can't go at once. Says whether the client has just fallen behind.
+    pub(crate) fn push(
+        &self,
+        socket: &Socket<Key>,
+        payload: Payload,
+        sending: &Sending,
+    ) -> Result<bool, Refused<Payload>> {
+        let mut slot = self.lock();
+        let refuse = |error, given| Err(Refused { error, given });
+        if self.is_ending.load(Ordering::Relaxed) {
+            return refuse(io::ErrorKind::BrokenPipe.into(), payload);
+        }
+        let waiting = slot.get_or_insert_default();
+        let (unsent, max) = (socket.unsent() + waiting.bytes, sending.bytes_max);
+        if unsent > 0 && payload.len() > max.saturating_sub(unsent) {
+            return refuse(too_much(unsent, max), payload);
+        }
+        waiting.push(&payload, &sending.chunks);
+        if self.is_behind() {
+            return Ok(false);
+        }
+        match waiting.send_next(socket) {
+            Ok(_) => {
+                self.is_behind.store(true, Ordering::Release);
+                Ok(true)
+            }
+            Err(refused) => {
+                let dropped = waiting.clear();
+                drop(slot);
+                drop((dropped, refused.given));
+                refuse(refused.error, payload)
+            }
+        }
+    }
+
+    /// The operation of the outbox has ended well: sends the next piece. If there is none, says what is to happen now.
+    pub(crate) fn advance(&self, socket: &Socket<Key>) -> io::Result<Next> {
+        let mut slot = self.lock();
+        let Some(waiting) = &mut *slot else {
+            return Ok(Next::Nothing);
+        };
+        match waiting.send_next(socket) {
+            Ok(true) => return Ok(Next::Nothing),
+            Ok(false) => {}
+            Err(refused) => {
+                drop(slot);
+                return Err(refused.into());
+            }
+        }
+        self.is_behind.store(false, Ordering::Release);
+        waiting.pieces.shrink_to(PLACES_KEPT);
+        Ok(std::mem::replace(&mut waiting.next, Next::Nothing))
+    }
+
+    /// Nothing more can be sent: forgets what waits, and says what was to happen.
+    pub(crate) fn fail(&self) -> Next {
+        self.is_ending.store(true, Ordering::Relaxed);
+        let (next, dropped) = match &mut *self.lock() {
+            Some(waiting) => {
+                let next = std::mem::replace(&mut waiting.next, Next::Nothing);
+                (next, waiting.clear())
+            }
+            None => (Next::Nothing, VecDeque::new()),
+        };
+        // What it holds may be anybody's: not under the lock.
+        drop(dropped);
+        next
+    }
+
+    /// Leaves the client's turn here if more than `max` bytes wait, until all of them are out.
+    pub(crate) fn pause(&self, socket: &Socket<Key>, max: usize) -> bool {
+        let mut slot = self.lock();
+        match &mut *slot {
+            Some(waiting) if self.is_behind() && socket.unsent() + waiting.bytes > max => {
+                waiting.next = Next::GoOn;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Takes nothing more. Leaves the client's turn here if something waits, until it is out.
+    pub(crate) fn end(&self) -> bool {
+        let mut slot = self.lock();
+        self.is_ending.store(true, Ordering::Relaxed);
+        match &mut *slot {
+            Some(waiting) if self.is_behind() => {
+                waiting.next = Next::EndOurSide;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Does what has to be done while nothing waits here; none if something does.
+    pub(crate) fn if_empty<T>(&self, then: impl FnOnce() -> Option<T>) -> Option<T> {
+        let _slot = self.lock();
+        match self.is_behind() {
+            true => None,
+            false => then(),
+        }
+    }
+}
+
+impl Default for Waiting {
+    fn default() -> Self {
+        Waiting {
+            pieces: VecDeque::new(),
+            bytes: 0,
+            next: Next::Nothing,
+        }
+    }
+}
+
+impl Waiting {
+    fn push(&mut self, payload: &Payload, chunks: &Pool) {
+        self.bytes += payload.len();
+        match payload {
+            Payload::Bytes(bytes) if bytes.len() >= WHOLE_MIN => {
+                self.pieces.push_back(Payload::Bytes(bytes.clone()));
+            }
+            payload => self.copy(payload, chunks),
+        }
+    }
+
+    /// Copies bytes behind the last, into chunks.
+    fn copy(&mut self, mut bytes: &[u8], chunks: &Pool) {
+        while !bytes.is_empty() {
+            let room = match self.pieces.back_mut() {
+                Some(Payload::Buffer(chunk)) => append(chunk, bytes),
+                _ => 0,
+            };
+            bytes = &bytes[room..];
+            if room == 0 {
+                let chunk = chunks.get();
+                let chunk = chunk.unwrap_or_else(|| Buffer::with_capacity(CHUNK_BYTES));
+                self.pieces.push_back(Payload::Buffer(chunk));
+            }
+        }
+    }
+
+    /// Starts to send the first piece; says whether there was one.
+    fn send_next(&mut self, socket: &Socket<Key>) -> Result<bool, Refused<Payload>> {
+        let Some(piece) = self.pieces.pop_front() else {
+            return Ok(false);
+        };
+        self.bytes -= piece.len();
+        socket.send(piece)?;
+        Ok(true)
+    }
+
+    fn clear(&mut self) -> VecDeque<Payload> {
+        self.bytes = 0;
+        std::mem::take(&mut self.pieces)
+    }
+}
+
+/// Puts as many bytes behind those of a chunk as there is room for; says how many.
+fn append(chunk: &mut Buffer, bytes: &[u8]) -> usize {
+    let at = chunk.len();
+    let count = bytes.len().min(chunk.capacity() - at);
+    chunk.set_len(at + count);
+    chunk[at..].copy_from_slice(&bytes[..count]);
+    count
+}
+
+fn too_much(unsent: usize, max: usize) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::WouldBlock,
+        format!(
+            "{unsent} bytes wait to be sent to this client and the limit is {max}; it reads too slowly: wait until it has \
+             taken some, or raise unsent_bytes_max"
+        ),
+    )
+}
