@@ -5,7 +5,7 @@ mod work;
 
 use std::{
     io::{self, Write},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     process::ExitCode,
     sync::{
         Mutex, PoisonError,
@@ -18,7 +18,8 @@ use std::{
 use clap::{Args, ValueEnum};
 use wharf::{Buffer, DriverChoice};
 use wharf_server::{
-    Client, Ended, Handler, OpenFiles, Report, Server, Settings, StartError, raise_open_files,
+    Client, Ended, Handler, IpNet, OpenFiles, Report, Server, Settings, StartError,
+    raise_open_files,
 };
 
 use self::{echo::Echo, work::Work};
@@ -78,6 +79,22 @@ pub struct Arguments {
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     idle_timeout: Option<Duration>,
 
+    /// Cut clients that take no byte for so long while their answers wait; they are not read from meanwhile. In 60s, TCP
+    /// has tried to reach a peer that is still there many times, and a client that is gone from its screen for a moment is
+    /// back; what one pins until then is bounded, but its place in the table is not free for others
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    stall_timeout: Duration,
+
+    /// Clients at once from one address (IPv6: from one /64); more are closed at once [default: no limit when listening
+    /// on loopback, nor for peers that come over it; else a sixteenth of --max-clients, so that no address fills the
+    /// table and an office behind one has room]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    max_clients_per_address: Option<u32>,
+
+    /// Addresses without that limit, of proxies, such as 192.0.2.0/24; may be given several times
+    #[arg(long, value_name = "RANGE", value_parser = range)]
+    exempt: Vec<IpNet>,
+
     /// How long a stop waits for what is in flight before it cuts. 10s is what service managers allow by far, and a
     /// client that reads needs less
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = humantime::parse_duration)]
@@ -121,6 +138,15 @@ fn duration(text: &str) -> Result<Duration, String> {
     Ok(duration)
 }
 
+fn range(text: &str) -> Result<IpNet, String> {
+    let address = || text.parse::<IpAddr>().map(IpNet::from);
+    text.parse::<IpNet>().or_else(|_| address()).map_err(|_| {
+        format!(
+            "`{text}` is no range of addresses; write 192.0.2.0/24, 2001:db8::/32 or one address"
+        )
+    })
+}
+
 fn stats_period(text: &str) -> Result<Duration, String> {
     const SHORTEST: Duration = Duration::from_millis(10);
     let period = humantime::parse_duration(text).map_err(|error| error.to_string())?;
@@ -161,6 +187,9 @@ impl Arguments {
         settings.clients_max = self.max_clients as usize;
         settings.backlog = self.backlog;
         settings.idle_timeout = self.idle_timeout;
+        settings.stall_timeout = Some(self.stall_timeout);
+        settings.clients_per_address_max = self.max_clients_per_address.unwrap_or(0) as usize;
+        settings.exempt_addresses = self.exempt.clone();
         settings
     }
 }
@@ -193,8 +222,13 @@ impl<A: App> Handler for Served<A> {
     }
 
     fn disconnected(&self, client: &Client, ended: &Ended) {
-        if let Ended::Idle = ended {
-            tracing::info!(client = client.id(), peer = %client.peer(), "cut: idle");
+        let why = match ended {
+            Ended::Idle => "idle",
+            Ended::Stalled => "it took none of its answers",
+            _ => "",
+        };
+        if !why.is_empty() {
+            tracing::info!(client = client.id(), peer = %client.peer(), "cut: {why}");
         }
         self.app.disconnected(client);
     }

@@ -169,6 +169,16 @@ const EXCEPTIONS: &[Exception] = &[
         "local sockets are for Unix",
     ),
     (
+        "s22_a_receive_that_waits_for_memory_sees_the_end_and_a_reset",
+        Driver::Windows,
+        "the kernel tells that something is there, and what when it is received",
+    ),
+    (
+        "s23_a_quiet_send_that_waits_keeps_no_buffer_of_its_pool",
+        Driver::Windows,
+        "the kernel has the memory until it is sent",
+    ),
+    (
         "s35_errors_are_those_of_the_system",
         Driver::Windows,
         "it has no device that is full",
@@ -369,7 +379,13 @@ statements! {
         s22_a_buffer_goes_to_the_next_when_its_receive_is_cancelled_meanwhile
         s22_a_buffer_goes_to_the_next_when_the_first_in_line_has_its_own_by_now
         s22_a_receive_with_its_own_buffer_does_not_wait_for_a_pool
+        s22_a_share_that_is_used_up_keeps_nobody_else_waiting
+        s22_a_buffer_that_is_promised_to_a_receive_is_nobody_elses
+        s22_a_receive_that_waits_for_memory_sees_the_end_and_a_reset
         s23_a_send_completes_when_all_of_its_bytes_are_taken
+        s23_a_quiet_send_that_waits_keeps_no_buffer_of_its_pool
+        s23_a_send_that_asks_for_it_is_refused_while_another_is_under_way
+        s23_the_number_of_sends_under_way_is_bounded
         s23_a_send_of_nothing_completes
         s23_a_send_that_its_starter_leaves_behind_goes_out_through_another_thread
         s23_a_send_leaves_although_its_starter_does_not_come_back

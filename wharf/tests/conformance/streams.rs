@@ -381,6 +381,86 @@ pub fn s22_a_receive_with_its_own_buffer_does_not_wait_for_a_pool(driver: Driver
     assert_eq!(received(&port)[..], [0]);
 }
 
+pub fn s22_a_share_that_is_used_up_keeps_nobody_else_waiting(driver: Driver) {
+    let port = port(driver, 1);
+    let pool = Pool::with_limit(16, 8);
+    let share = pool.share(2);
+    let (greedy, mut greedy_peer) = pair(&port, "greedy");
+    let (polite, mut polite_peer) = pair(&port, "polite");
+    let mut kept = Vec::new();
+    for _ in 0..2 {
+        greedy_peer.write_all(b"1").expect("a write");
+        greedy.receive_from(&share).expect("a start");
+        kept.push(received(&port));
+    }
+    greedy_peer.write_all(b"2").expect("a write");
+    until_arrived(&greedy, 1);
+    greedy.receive_from(&share).expect("a start");
+    expect_nothing(&port);
+    assert!(share.get().is_none(), "the share is used up");
+    assert_eq!(pool.given(), 2, "and takes nothing more");
+
+    polite.receive_from(&pool.share(2)).expect("a start");
+    polite_peer.write_all(b"3").expect("a write");
+    assert_eq!(received(&port)[..], *b"3");
+
+    kept.pop();
+    assert_eq!(received(&port)[..], *b"2");
+    drop(kept);
+    assert_eq!(pool.given(), 0);
+}
+
+pub fn s22_a_buffer_that_is_promised_to_a_receive_is_nobody_elses(driver: Driver) {
+    let port = port(driver, 1);
+    let (pool, held, mut pairs) = waiting_for_buffers(&port, 2);
+    drop(held);
+    assert!(pool.get().is_none(), "it is for the first in line");
+    // A share whose receive waits for its own buffer gets in line when that comes back, and not ahead of it.
+    let first = next(&port);
+    assert_eq!(first.key, 0);
+    assert!(pool.get().is_none());
+    let (socket, peer) = &mut pairs[0];
+    peer.write_all(b"again").expect("a write");
+    socket.receive_from(&pool).expect("a start");
+    drop(first);
+    assert_eq!(next(&port).key, 1);
+    assert_eq!(next(&port).key, 0);
+    assert_eq!(pool.given(), 0);
+}
+
+pub fn s22_a_receive_that_waits_for_memory_sees_the_end_and_a_reset(driver: Driver) {
+    let port = port(driver, 1);
+    let pool = Pool::with_limit(16, 1);
+    let held = pool.get();
+    for resets in [false, true] {
+        let (socket, peer) = pair(&port, resets);
+        socket.receive_from(&pool).expect("a start");
+        expect_nothing(&port);
+        match resets {
+            false => {
+                drop(peer);
+                assert_eq!(next(&port).result.expect("an orderly end"), 0);
+            }
+            true => {
+                reset(peer);
+                assert_eq!(failed(&next(&port)), ErrorKind::ConnectionReset);
+            }
+        }
+    }
+    // Also with bytes before it that nobody has read: there is nobody left to answer them.
+    let (socket, mut peer) = pair(&port, true);
+    peer.write_all(b"unread").expect("a write");
+    until_arrived(&socket, 6);
+    socket.receive_from(&pool).expect("a start");
+    expect_nothing(&port);
+    if driver != Driver::Simulated {
+        reset(peer);
+        assert_eq!(failed(&next(&port)), ErrorKind::ConnectionReset);
+    }
+    drop(held);
+    assert_eq!(pool.given(), 0);
+}
+
 /// Reads on a thread of its own, so that nothing the port does has to wait for it.
 fn read_later(mut peer: Stream, len: usize) -> thread::JoinHandle<(Vec<u8>, Stream)> {
     thread::spawn(move || {
@@ -406,6 +486,73 @@ pub fn s23_a_send_completes_when_all_of_its_bytes_are_taken(driver: Driver) {
         (0, Some((0, BIG as u64)))
     );
     assert!(reader.join().expect("it ends well").0 == payload);
+}
+
+pub fn s23_a_quiet_send_that_waits_keeps_no_buffer_of_its_pool(driver: Driver) {
+    let port = port(driver, 1);
+    let (socket, peer) = narrow_pair(&port, ());
+    let pool = Pool::with_limit(BIG, 3);
+    let bytes = pattern(BIG);
+    // The first can't leave whole, the second stands behind it.
+    for _ in 0..2 {
+        let mut buffer = pool.get().expect("a buffer");
+        buffer.fill(&bytes);
+        socket.send_quietly(buffer).expect("a start");
+        expect_nothing(&port);
+    }
+    assert!(socket.unsent() > BIG);
+    assert_eq!(pool.given(), 0);
+    let workers = Workers::start(&port, 1, |_, _| ()).expect("a worker");
+    let (all, _) = read_later(peer, 2 * BIG).join().expect("it ends well");
+    assert!(all[..BIG] == bytes && all[BIG..] == bytes);
+    port.close();
+    workers.join();
+}
+
+pub fn s23_a_send_that_asks_for_it_is_refused_while_another_is_under_way(driver: Driver) {
+    let port = port(driver, 1);
+    let (socket, peer) = narrow_pair(&port, ());
+    socket.send_if_idle(pattern(BIG)).expect("nothing waits");
+    expect_nothing(&port);
+    let refused = socket.send_if_idle(&b"more"[..]).expect_err("one waits");
+    assert_eq!(refused.error.kind(), ErrorKind::WouldBlock);
+    assert_eq!(refused.given[..], *b"more");
+    let reader = read_later(peer, BIG);
+    eventually("the first is out", || {
+        expect_nothing(&port);
+        socket.unsent() == 0
+    });
+    let (all, mut peer) = reader.join().expect("it ends well");
+    assert!(all == pattern(BIG));
+    eventually("nothing waits", || {
+        socket.send_if_idle(&b"more"[..]).is_ok()
+    });
+    let mut more = [0; 4];
+    peer.read_exact(&mut more).expect("it is out");
+    assert_eq!(more, *b"more");
+}
+
+pub fn s23_the_number_of_sends_under_way_is_bounded(driver: Driver) {
+    let port = port(driver, 1);
+    let (socket, peer) = narrow_pair(&port, ());
+    socket.set_sends_max(3).expect("an open socket");
+    socket.send(pattern(BIG)).expect("the first");
+    for _ in 0..2 {
+        socket.send(&b"x"[..]).expect("there is room");
+    }
+    let refused = socket.send(&b"y"[..]).expect_err("three are under way");
+    assert_eq!(refused.error.kind(), ErrorKind::WouldBlock);
+    let text = refused.error.to_string();
+    assert!(text.contains("the limit is 3"), "{text}");
+    // What ends the stream needs no room.
+    socket.shutdown().expect("a start");
+    let reader = read_later(peer, BIG + 2);
+    for _ in 0..3 {
+        sent(&port);
+    }
+    assert!(matches!(next(&port).done, Done::Shutdown { .. }));
+    let (all, _) = reader.join().expect("it ends well");
+    assert_eq!(all[BIG..], *b"xx");
 }
 
 pub fn s23_a_send_of_nothing_completes(driver: Driver) {
