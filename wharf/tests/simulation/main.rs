@@ -12,6 +12,7 @@
 mod closing;
 mod ledger;
 mod schedule;
+mod shares;
 mod timers;
 mod world;
 
@@ -61,6 +62,13 @@ fn seeds() -> std::ops::Range<u64> {
 fn run(seed: u64, bug: Option<Bug>) {
     plant(bug);
     run_in(seed, schedule::TIME_SELDOM, world::live);
+    plant(None);
+}
+
+/// Runs one seed in the world of those who share a pool.
+fn run_shares(seed: u64, bug: Option<Bug>) {
+    plant(bug);
+    run_in(seed, schedule::TIME_SELDOM, shares::live);
     plant(None);
 }
 
@@ -169,6 +177,16 @@ fn closing_ends_on_the_watcher() {
 }
 
 #[test]
+fn no_client_holds_more_than_its_share_and_a_polite_one_is_served_soon() {
+    let failed = first_failure(0..SEEDS, |seed| run_shares(seed, None));
+    assert_eq!(failed, None, "the seed that fails");
+    println!(
+        "the polite one waited for {} steps at most",
+        shares::WORST.load(Ordering::SeqCst)
+    );
+}
+
+#[test]
 fn a_run_is_the_same_whenever_its_seed_is() {
     let trace = |seed| {
         run(seed, None);
@@ -213,10 +231,19 @@ fn is_found(bug: Bug) {
 #[ignore = "it is the other tests' child"]
 fn planted_bug_in_this_process() {
     let Ok(name) = env::var(PLANTED) else { return };
-    let bugs = [Bug::LostWakeUp, Bug::DoubleCompletion, Bug::EarlyFree];
+    let bugs = [
+        Bug::LostWakeUp,
+        Bug::DoubleCompletion,
+        Bug::EarlyFree,
+        Bug::ShareNotKept,
+    ];
     let bug = bugs.into_iter().find(|bug| format!("{bug:?}") == name);
     let bug = bug.expect("one of them");
     println!("looking for {bug:?}");
+    let run = match bug {
+        Bug::ShareNotKept => run_shares,
+        _ => run,
+    };
     match first_failure(0..SEEDS, |seed| run(seed, Some(bug))) {
         Some(seed) => panic!("\nfound with seed {seed}"),
         None => println!("no seed shows it"),
@@ -236,4 +263,9 @@ fn a_double_completion_is_found() {
 #[test]
 fn memory_that_is_freed_too_early_is_found() {
     is_found(Bug::EarlyFree);
+}
+
+#[test]
+fn a_share_that_is_not_kept_is_found() {
+    is_found(Bug::ShareNotKept);
 }
