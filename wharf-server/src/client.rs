@@ -217,7 +217,15 @@ impl Client {
             Err(refused) if refused.error.kind() == io::ErrorKind::WouldBlock => {
                 self.send_later(refused.given)
             }
-            sent => sent.map(drop),
+            Err(refused) => Err(refused),
+            Ok(_) => {
+                // While its handler is at work, whoever calls that looks afterwards.
+                let is_handled = self.state().handling.load(Ordering::Relaxed);
+                if !is_handled && self.0.unsent() > 0 {
+                    self.clients().falls_behind();
+                }
+                Ok(())
+            }
         }
     }
 

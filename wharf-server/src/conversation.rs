@@ -107,9 +107,18 @@ impl Shared {
             self.end_our_side(client);
         } else if client.pauses_above(self.unsent_pause_bytes) {
             // It does not read, so it is not read from until what waits is out.
-        } else if client.unsent() > self.unsent_pause_bytes {
-            // Likewise: an empty send completes when all before it is out.
-            self.clients.falls_behind();
+        } else {
+            self.receive_unless_behind(client);
+        }
+    }
+
+    fn receive_unless_behind(&self, client: &Client) {
+        let unsent = client.unsent();
+        if unsent > 0 {
+            self.watch_patience();
+        }
+        if unsent > self.unsent_pause_bytes {
+            // An empty send completes when all before it is out.
             let drained = client.0.send(Payload::from(&b""[..]));
             if let Err(refused) = drained {
                 self.give_up(client, Ended::Failed(refused.error));

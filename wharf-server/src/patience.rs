@@ -64,7 +64,8 @@ impl Shared {
     pub(crate) fn watch_patience(&self) {
         let patience = &self.patience;
         let minds = patience.idle_rounds.or(patience.stall_rounds).is_some();
-        if minds && !patience.is_watching.swap(true, Ordering::SeqCst) {
+        let is_watching = || patience.is_watching.load(Ordering::Relaxed);
+        if minds && !is_watching() && !patience.is_watching.swap(true, Ordering::SeqCst) {
             let timer = self.port.timer(patience.round, Arc::new(Who::Round));
             if let Err(error) = timer {
                 // The next client that comes, or falls behind, has it tried again.
@@ -87,7 +88,7 @@ impl Shared {
             let is_over = |rounds: u32, max: Option<u32>| max.is_some_and(|max| rounds >= max);
             if is_over(stalled_rounds(&client, waits, round), patience.stall_rounds) {
                 client.end(Ended::Stalled);
-            } else if is_over(idle_rounds(&client, waits, round), patience.idle_rounds) {
+            } else if is_over(idle_rounds(&client, round), patience.idle_rounds) {
                 client.end(Ended::Idle);
             }
         }
@@ -99,15 +100,15 @@ impl Shared {
 }
 
 /// For how many rounds the client has moved nothing, though it could have.
-fn idle_rounds(client: &Client, waits: bool, round: u32) -> u32 {
+fn idle_rounds(client: &Client, round: u32) -> u32 {
     let state = client.state();
     let (received, sent) = client.traffic();
     let moved = received.wrapping_add(sent);
     let has_moved = state.moved.swap(moved, Ordering::Relaxed) != moved;
     let rounds = round.wrapping_sub(state.moved_round.load(Ordering::Relaxed));
-    // A client whose handler is at work waits for us. So does one whose bytes nobody has read yet, for want of memory;
-    // but to ask costs a call, so it is asked of those only that moved nothing for a round.
-    let is_unread = || !waits && client.0.unread().is_ok_and(|unread| unread > 0);
+    // A client whose handler is at work waits for us. So does one whose bytes nobody reads, for want of memory, or since it
+    // does not take its answers, for which there is another time-out; but to ask costs a call, so it is asked of those only that moved nothing for a round.
+    let is_unread = || client.0.unread().is_ok_and(|unread| unread > 0);
     let waits_for_us =
         state.handling.load(Ordering::Relaxed) || (!has_moved && rounds > 1 && is_unread());
     if has_moved || waits_for_us {

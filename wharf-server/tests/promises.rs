@@ -142,6 +142,7 @@ impl Handler for Reporter {
             Ended::ByServer => "by server",
             Ended::Failed(_) => "failed",
             Ended::Idle => "idle",
+            Ended::Stalled => "stalled",
             Ended::Panicked(message) => {
                 assert_eq!(message, "as it was told");
                 "panicked"
@@ -439,12 +440,171 @@ on_every_driver! {
         assert!(client.since() <= Instant::now());
         assert_eq!(server.clients().get(client.id()).as_ref(), Some(client));
     }
+
+    fn clients_that_do_not_read_keep_no_memory_from_the_others(settings) {
+        let mut settings = settings;
+        settings.buffer_bytes = 1000;
+        // Two, for all.
+        settings.buffers_bytes_max = 2000;
+        let server = Server::start(&settings, echo).unwrap();
+        let mut greedy: Vec<_> = (0..4).map(|_| connect(&server)).collect();
+        for peer in &mut greedy {
+            fill(peer);
+        }
+        let mut polite = connect(&server);
+        for round in 0..100_u8 {
+            for peer in &mut greedy {
+                // Single bytes, as long as there is room for them.
+                let _ = peer.write(&[round]);
+            }
+            exchange(&mut polite, &[round; 2500]);
+        }
+        // What waits for each is as much as it may be.
+        for client in server.clients().snapshot() {
+            assert!(client.unsent() <= 2000, "{} bytes", client.unsent());
+        }
+        drop(greedy);
+    }
+
+    fn many_small_sends_to_a_client_that_does_not_read_are_few_operations(settings) {
+        let mut settings = settings;
+        settings.clients_max = 4;
+        let server = Server::start(&settings, echo).unwrap();
+        let mut silent = connect(&server);
+        exchange(&mut silent, b"here");
+        let client = server.clients().snapshot().remove(0);
+        let mut said = 0;
+        while client.unsent() == 0 {
+            client.send(vec![7; 100_000]).map_err(|refused| refused.error).unwrap();
+            said += 100_000;
+        }
+        // More of them than the port has operations for four clients.
+        for _ in 0..50_000 {
+            client.send(vec![7]).map_err(|refused| refused.error).unwrap();
+        }
+        exchange(&mut connect(&server), b"a newcomer");
+        expect(&mut silent, &vec![7; said + 50_000]);
+    }
+
+    fn what_was_sent_in_small_pieces_arrives_before_an_orderly_end(settings) {
+        let server = Server::start(&settings, echo).unwrap();
+        let mut peer = connect(&server);
+        exchange(&mut peer, b"here");
+        let client = server.clients().snapshot().remove(0);
+        let mut all = Vec::new();
+        while client.unsent() < 100_000 {
+            // Copied, and kept as they are, in turns.
+            for len in [1, 5000, 3, 90_000] {
+                let piece: Vec<_> = (0..len).map(|at| (all.len() + at) as u8).collect();
+                client.send(piece.clone()).map_err(|refused| refused.error).unwrap();
+                all.extend(piece);
+            }
+        }
+        client.close();
+        let refused = client.send(vec![1]);
+        expect(&mut peer, &all);
+        if refused.is_ok() {
+            // It came before the end had been told.
+            expect(&mut peer, &[1]);
+        }
+        expect_end(&mut peer);
+    }
+
+    fn a_client_that_takes_nothing_goes_by_itself_and_one_that_takes_stays(settings) {
+        let mut settings = settings;
+        settings.stall_timeout = Some(Duration::from_millis(400));
+        let (reporter, calls) = Reporter::new();
+        let server = Server::start(&settings, reporter).unwrap();
+        let mut silent = connect(&server);
+        exchange(&mut silent, b"here");
+        let client = server.clients().snapshot().remove(0);
+        while client.unsent() == 0 {
+            client.send(vec![7; 100_000]).map_err(|refused| refused.error).unwrap();
+        }
+        let ended = calls.iter().find(|call| matches!(call, Call::Disconnected(..)));
+        assert_eq!(ended, Some(Call::Disconnected(1, "stalled")));
+
+        // Takes some now and then, for several times as long, and all in the end.
+        let mut slow = connect(&server);
+        exchange(&mut slow, b"here");
+        let client = server.clients().snapshot().remove(0);
+        let mut said = 0;
+        let from = Instant::now();
+        while from.elapsed() < 4 * settings.stall_timeout.unwrap() {
+            if client.unsent() == 0 {
+                client.send(vec![7; 500_000]).map_err(|refused| refused.error).unwrap();
+                said += 500_000;
+            }
+            let some = 100_000.min(said);
+            expect(&mut slow, &vec![7; some]);
+            said -= some;
+        }
+        expect(&mut slow, &vec![7; said]);
+        assert!(client.ended().is_none());
+    }
+
+    fn idle_time_does_not_run_for_a_client_whose_bytes_are_not_read(settings) {
+        let mut settings = settings;
+        settings.idle_timeout = Some(Duration::from_millis(100));
+        settings.stall_timeout = Some(Duration::from_millis(800));
+        let (reporter, calls) = Reporter::new();
+        let server = Server::start(&settings, reporter).unwrap();
+        let mut silent = connect(&server);
+        fill(&mut silent);
+        let ended = calls.iter().find(|call| matches!(call, Call::Disconnected(..)));
+        assert_eq!(ended, Some(Call::Disconnected(1, "stalled")));
+        drop(server);
+    }
+
+    fn an_address_has_so_many_clients_and_another_is_let_in_when_one_goes(settings) {
+        let mut settings = settings;
+        settings.clients_per_address_max = 2;
+        let server = Server::start(&settings, echo).unwrap();
+        let (mut first, mut second) = (connect(&server), connect(&server));
+        exchange(&mut first, b"one");
+        exchange(&mut second, b"two");
+        let mut third = connect(&server);
+        let end = third.read(&mut [0; 1]);
+        assert!(matches!(end, Ok(0) | Err(_)), "{end:?}");
+        exchange(&mut second, b"still here");
+        drop(first);
+        let deadline = Instant::now() + GUARD;
+        while server.clients().len() == 2 {
+            assert!(Instant::now() < deadline);
+            thread::yield_now();
+        }
+        exchange(&mut connect(&server), b"there is room");
+    }
+
+    fn an_address_that_is_exempt_has_as_many_as_it_likes(settings) {
+        let mut settings = settings;
+        settings.clients_per_address_max = 1;
+        settings.exempt_addresses = vec!["127.0.0.0/8".parse().unwrap()];
+        let server = Server::start(&settings, echo).unwrap();
+        let mut peers: Vec<_> = (0..5).map(|_| connect(&server)).collect();
+        for peer in &mut peers {
+            exchange(peer, b"here");
+        }
+    }
+}
+
+/// Says as much as the two systems and the server take from one who reads nothing.
+fn fill(peer: &mut TcpStream) {
+    peer.set_nonblocking(true).unwrap();
+    let mut last = Instant::now();
+    // Nothing tells that it is all: so it is, when nothing more is taken for a while.
+    while last.elapsed() < Duration::from_millis(200) {
+        match peer.write(&[7; 10_000]) {
+            Ok(_) => last = Instant::now(),
+            Err(_) => thread::yield_now(),
+        }
+    }
 }
 
 #[test]
 fn settings_that_can_not_work_are_refused_with_the_value_and_the_remedy() {
     type Change = fn(&mut Settings);
-    let wrong: [(Change, &str); 5] = [
+    let wrong: [(Change, &str); 8] = [
         (|settings| settings.buffer_bytes = 0, "buffer_bytes is 0"),
         (
             |settings| settings.buffers_bytes_max = 1,
@@ -458,6 +618,18 @@ fn settings_that_can_not_work_are_refused_with_the_value_and_the_remedy() {
         (
             |settings| settings.idle_timeout = Some(Duration::ZERO),
             "idle_timeout is 0",
+        ),
+        (
+            |settings| settings.stall_timeout = Some(Duration::ZERO),
+            "stall_timeout is 0",
+        ),
+        (
+            |settings| settings.buffers_per_client = 0,
+            "buffers_per_client is 0",
+        ),
+        (
+            |settings| settings.clients_max = usize::MAX,
+            "clients_max is 18446744073709551615",
         ),
     ];
     for (change, message) in wrong {
