@@ -263,6 +263,10 @@ pub(super) unsafe fn ask(descriptor: i32, query: Query) -> io::Result<Reply> {
             net::sockopt::set_tcp_nodelay(descriptor, at_once)?;
             Reply::Set
         }
+        Query::IsTcp => {
+            let protocol = net::sockopt::socket_protocol(descriptor)?;
+            Reply::Whether(protocol == Some(net::ipproto::TCP))
+        }
         Query::Length => {
             let length = rustix::fs::fstat(descriptor)?.st_size;
             Reply::Count(u64::try_from(length).unwrap_or(0))

@@ -13,6 +13,8 @@ use std::{fmt, io, net::SocketAddr, panic::resume_unwind, ptr::NonNull, thread, 
 
 use rustix::io::Errno;
 
+#[cfg(feature = "simulated")]
+use super::descriptor;
 use super::{
     Descriptor, DriverChoice, DriverInfo, LocalAddress, Query, RawBuffer, Reply, calls, readiness,
     uring,
@@ -125,6 +127,21 @@ pub(crate) trait Driver: Send + Sync + fmt::Debug {
 
     /// The most transfers that are worth handing over at once.
     fn batch_max(&self) -> usize;
+
+    /// Checks that a descriptor is of this driver's kernel, so that its number means it here.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput): it is of another.
+    fn knows(&self, descriptor: &Descriptor) -> io::Result<()> {
+        match descriptor {
+            Descriptor::System(_) => Ok(()),
+            #[cfg(feature = "simulated")]
+            Descriptor::Simulated(_) => Err(descriptor::of_another_kernel(
+                "a simulated kernel's",
+                "the system's",
+            )),
+        }
+    }
 
     /// Makes a stream socket that can be connected to `peer`, from `local` if that is given.
     fn stream_for(&self, peer: SocketAddr, local: Option<SocketAddr>) -> io::Result<Descriptor> {

@@ -43,7 +43,8 @@ impl Descriptor {
         }
     }
 
-    /// How its kernel names it, for as long as it is open.
+    /// How its kernel names it, for as long as it is open. Says nothing to another kernel: see
+    /// [`Driver::knows`](super::Driver::knows).
     pub(crate) fn number(&self) -> i32 {
         match self {
             Descriptor::System(descriptor) => descriptor.as_raw_fd(),
@@ -51,6 +52,18 @@ impl Descriptor {
             Descriptor::Simulated(opened) => opened.number(),
         }
     }
+}
+
+/// The error of a descriptor that is of another kernel than the port that it is given to: its number would name something
+/// else there, or nothing.
+#[cfg(feature = "simulated")]
+pub(super) fn of_another_kernel(whose: &str, port_is_on: &str) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidInput,
+        format!(
+            "the descriptor is {whose}, and the port is on {port_is_on}; use it with a port on its own kernel"
+        ),
+    )
 }
 
 /// The error of whatever a simulated kernel does not have.

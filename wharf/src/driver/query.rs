@@ -17,6 +17,9 @@ pub(crate) enum Query {
     ResetOnClose,
     /// How long a file is.
     Length,
+    /// Whether it is TCP: there, a short receive has found all that there is.
+    #[cfg(unix)]
+    IsTcp,
 }
 
 /// The answer to a [`Query`].

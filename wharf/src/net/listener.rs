@@ -18,6 +18,7 @@ pub struct Listener<K>(Arc<Listening<K>>);
 struct Listening<K> {
     association: Association<K>,
     local: SocketAddr,
+    is_tcp: Option<bool>,
 }
 
 handle!(Listener);
@@ -44,7 +45,12 @@ impl<K> Listener<K> {
         key: K,
     ) -> io::Result<Self> {
         let association = Association::new(port, listener, key, Kind::Listener)?;
-        Ok(Listener(Arc::new(Listening { association, local })))
+        let is_tcp = association.raw().is_tcp(association.handle);
+        Ok(Listener(Arc::new(Listening {
+            association,
+            local,
+            is_tcp,
+        })))
     }
 
     pub(crate) fn association(&self) -> &Association<K> {
@@ -54,6 +60,11 @@ impl<K> Listener<K> {
     /// The address that it listens on, with the real port if it was bound to port 0.
     pub fn local_addr(&self) -> SocketAddr {
         self.0.local
+    }
+
+    /// Whether what it accepts is TCP, if that is known.
+    pub(crate) fn is_tcp(&self) -> Option<bool> {
+        self.0.is_tcp
     }
 
     /// Stops listening: accepts complete as cancelled, and connections that nobody has accepted are reset. Says

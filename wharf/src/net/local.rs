@@ -41,7 +41,7 @@ impl Associate for UnixListener {
         K: Clone + Send + Sync + 'static,
     {
         self.set_nonblocking(true)?;
-        let association = Association::new(port, self, key, Kind::Listener)?;
+        let association = Association::new_as(port, self, key, Kind::Listener, Some(false))?;
         Ok(LocalListener(Arc::new(association)))
     }
 }
@@ -54,7 +54,7 @@ impl Associate for UnixStream {
         K: Clone + Send + Sync + 'static,
     {
         self.set_nonblocking(true)?;
-        Socket::associate(self, port, key)
+        Socket::associate(self, port, key, Some(false))
     }
 }
 
@@ -66,7 +66,7 @@ impl Associate for LocalConnection {
         K: Clone + Send + Sync + 'static,
     {
         // It was accepted as non-blocking.
-        Socket::associate(self.0, port, key)
+        Socket::associate(self.0, port, key, Some(false))
     }
 }
 

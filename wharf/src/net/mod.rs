@@ -114,7 +114,19 @@ impl<K> Association<K> {
         key: K,
         kind: Kind,
     ) -> io::Result<Self> {
-        let handle = port.records().raw().associate(descriptor, 0, kind)?;
+        Self::new_as(port, descriptor, key, kind, None)
+    }
+
+    /// As [`new`](Self::new). `is_tcp`: whether a stream is, if that is known.
+    pub(crate) fn new_as(
+        port: &CompletionPort<K>,
+        descriptor: impl Into<Descriptor>,
+        key: K,
+        kind: Kind,
+        is_tcp: Option<bool>,
+    ) -> io::Result<Self> {
+        let raw = port.records().raw();
+        let handle = raw.associate_as(descriptor, 0, kind, is_tcp)?;
         Ok(Association {
             records: port.records().clone(),
             handle,

@@ -49,7 +49,8 @@ impl Associate for TcpStream {
         K: Clone + Send + Sync + 'static,
     {
         self.set_nonblocking(true)?;
-        Socket::associate(self, port, key)
+        // Most are TCP, but the type can be made of any descriptor, and of MPTCP's without meaning to.
+        Socket::associate(self, port, key, None)
     }
 }
 
@@ -72,18 +73,19 @@ impl Associate for Connection {
         K: Clone + Send + Sync + 'static,
     {
         // It was accepted as non-blocking.
-        Socket::associate(self.socket, port, key)
+        Socket::associate(self.socket, port, key, self.is_tcp)
     }
 }
 
 impl<K> Socket<K> {
-    /// `stream` is non-blocking.
+    /// `stream` is non-blocking; `is_tcp`: whether it is TCP, if that is known.
     pub(crate) fn associate(
         stream: impl Into<Descriptor>,
         port: &CompletionPort<K>,
         key: K,
+        is_tcp: Option<bool>,
     ) -> io::Result<Self> {
-        let association = Association::new(port, stream, key, Kind::Stream)?;
+        let association = Association::new_as(port, stream, key, Kind::Stream, is_tcp)?;
         Ok(Self::from_association(association))
     }
 

@@ -20,6 +20,8 @@ use crate::{
 #[derive(Debug)]
 pub struct Connection {
     pub(crate) socket: Descriptor,
+    /// Whether it is TCP, if that is known.
+    pub(crate) is_tcp: Option<bool>,
     /// Who is at the other end.
     pub peer: SocketAddr,
     /// Which of our addresses it was made to.
@@ -113,6 +115,7 @@ pub(super) fn accepted<K>(
     match addresses() {
         Ok((peer, local)) => Some(Box::new(Connection {
             socket,
+            is_tcp: listener.is_tcp(),
             peer,
             local,
         })),

@@ -57,9 +57,15 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
     /// If the file ends before the range does, the operation fails with `ENODATA`, having transferred what there was.
     ///
     /// # Errors
-    /// As for [any send](Self#errors-1); what is in the range counts as bytes that wait to be sent.
+    /// As for [any send](Self#errors-1); what is in the range counts as bytes that wait to be sent. The file is of another
+    /// kernel than the port, where one of them is simulated ([`InvalidInput`](std::io::ErrorKind::InvalidInput)).
     pub fn transmit(&self, transmit: Transmit) -> Result<OperationId, Refused<Box<Transmit>>> {
-        let memory = Memory::Transmit(Box::new(transmit));
+        let transmit = Box::new(transmit);
+        if let Err(error) = self.association().raw().knows(&transmit.file) {
+            let given = transmit;
+            return Err(Refused { error, given });
+        }
+        let memory = Memory::Transmit(transmit);
         self.start(memory, Manner::Reported, Memory::into_transmit)
     }
 }

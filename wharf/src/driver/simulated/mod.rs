@@ -172,6 +172,15 @@ impl Driver for Simulated {
         self.batch_max
     }
 
+    fn knows(&self, descriptor: &Descriptor) -> io::Result<()> {
+        let whose = match descriptor {
+            Descriptor::Simulated(opened) if opened.is_of(&self.kernel) => return Ok(()),
+            Descriptor::Simulated(_) => "another simulated kernel's",
+            Descriptor::System(_) => "the system's",
+        };
+        Err(descriptor::of_another_kernel(whose, "a simulated kernel"))
+    }
+
     fn stream_for(&self, _peer: SocketAddr, local: Option<SocketAddr>) -> io::Result<Descriptor> {
         let number = self.kernel.with(|state| state.unconnected_from(local))?;
         Ok(self.kernel.opened(number).into())

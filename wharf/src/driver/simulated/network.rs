@@ -407,6 +407,9 @@ impl State {
         if let Query::Length = query {
             return Ok(Reply::Count(self.content(number)?.len() as u64));
         }
+        if let Query::IsTcp = query {
+            return Ok(Reply::Whether(true));
+        }
         if let Query::LocalAddress = query {
             let object = self.objects.get(&number).ok_or(Errno::BADF)?;
             return Ok(Reply::Address(Some(object.local)));
@@ -424,7 +427,7 @@ impl State {
                 let other = stream.other.ok_or(Errno::NOTCONN)?;
                 Reply::Whether(self.stream(other).map_or(true, |far| far.coming == 0))
             }
-            Query::Nodelay(_) | Query::LocalAddress | Query::Length => Reply::Set,
+            Query::Nodelay(_) | Query::LocalAddress | Query::Length | Query::IsTcp => Reply::Set,
         })
     }
 

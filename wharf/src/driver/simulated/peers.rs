@@ -14,7 +14,7 @@ use crate::{
     driver::{Descriptor, Query},
     fs,
     net::{self, Associate},
-    sync::now,
+    sync::{Arc, now},
 };
 
 /// Something that is open on a simulated kernel, and is closed when this is dropped.
@@ -39,6 +39,10 @@ impl From<Opened> for Descriptor {
 impl Opened {
     pub(crate) fn number(&self) -> i32 {
         self.number
+    }
+
+    pub(super) fn is_of(&self, kernel: &Kernel) -> bool {
+        Arc::ptr_eq(&self.kernel.0, &kernel.0)
     }
 
     fn address(&self, query: Query) -> io::Result<SocketAddr> {
@@ -311,7 +315,7 @@ impl Associate for Stream {
     where
         K: Clone + Send + Sync + 'static,
     {
-        net::Socket::associate(self, port, key)
+        net::Socket::associate(self, port, key, Some(true))
     }
 }
 

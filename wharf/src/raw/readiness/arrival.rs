@@ -88,6 +88,7 @@ impl Port {
             listener.arrivals.add(overlapped.sequence, place);
             let mut entry = self.table.lock(place).expect("nobody else knows it");
             entry.arrivals = Arrivals::Of(ready.handle);
+            entry.is_tcp = listener.is_tcp;
             // SAFETY: the operation is valid and in no line.
             unsafe { entry.sides[Direction::Read as usize].push(operation) };
         } else {

@@ -16,6 +16,11 @@ pub(in crate::raw) struct Entry {
     pub holds: u32,
     pub key: usize,
     pub(super) sides: [Side; 2],
+    /// Of a stream: it is TCP, where a transfer that moves less than was offered has exhausted the descriptor. Others stop
+    /// short elsewhere, too: a local socket behind descriptors that were passed, or where the writer changes (unix(7)),
+    /// sctp(7) behind a message, Hyper-V's vsock behind a packet. They are exhausted once they say so. Of a listener: what it
+    /// accepts is.
+    pub is_tcp: bool,
     /// A short read does not mean that nothing is left: the peer has ended, or urgent data came.
     pub read_on: bool,
     /// A receive found the end while a send was in transfer, which may have been told that there is none.
@@ -60,6 +65,7 @@ impl Entry {
             holds: 0,
             key: 0,
             sides: [Side::default(), Side::default()],
+            is_tcp: false,
             read_on: false,
             end_in_doubt: false,
             broken: 0,

@@ -198,15 +198,40 @@ impl Port {
     /// of its packets. The port owns the descriptor from now on.
     ///
     /// # Errors
-    /// The port is closed, has as many handles as it takes, or the system can't watch the descriptor. The
-    /// descriptor is closed.
+    /// The port is closed, has as many handles as it takes, the system can't watch the descriptor, or it is of another kernel
+    /// than the port's ([`InvalidInput`](io::ErrorKind::InvalidInput)). The descriptor is closed.
     pub fn associate(
         &self,
         descriptor: impl Into<Descriptor>,
         key: usize,
         kind: Kind,
     ) -> io::Result<Handle> {
-        let handle = self.insert(descriptor.into(), key, kind)?;
+        self.associate_as(descriptor, key, kind, None)
+    }
+
+    /// As [`associate`](Self::associate). `is_tcp`: whether a stream, or what a listener accepts, is; if it is not known, the
+    /// system is asked.
+    pub(crate) fn associate_as(
+        &self,
+        descriptor: impl Into<Descriptor>,
+        key: usize,
+        kind: Kind,
+        is_tcp: Option<bool>,
+    ) -> io::Result<Handle> {
+        let descriptor = descriptor.into();
+        self.driver.knows(&descriptor)?;
+        let is_tcp = match kind {
+            // Where it can't be told, nothing is taken for granted.
+            Kind::Stream | Kind::Unconnected | Kind::Listener => is_tcp.unwrap_or_else(|| {
+                let told = self.ask_new(&descriptor, Query::IsTcp);
+                told.is_ok_and(Reply::is_so)
+            }),
+            Kind::Datagram | Kind::File => false,
+        };
+        let handle = self.insert(descriptor, key, kind)?;
+        if is_tcp && let Some(mut entry) = self.table.lock(handle) {
+            entry.is_tcp = true;
+        }
         self.release(self.scheduler.watch());
         // Each side of a handle stands on the queue once at most.
         self.scheduler.reserve(0, 2 * self.table.places_used());
@@ -236,12 +261,23 @@ impl Port {
         local: Option<SocketAddr>,
     ) -> io::Result<Handle> {
         let socket = self.driver.stream_for(peer, local)?;
-        self.associate(socket, 0, Kind::Unconnected)
+        self.associate_as(socket, 0, Kind::Unconnected, Some(true))
     }
 
     /// Associates a new stream socket that can be connected to a local one.
     pub(crate) fn associate_unconnected_local(&self) -> io::Result<Handle> {
-        self.associate(self.driver.local_stream()?, 0, Kind::Unconnected)
+        let socket = self.driver.local_stream()?;
+        self.associate_as(socket, 0, Kind::Unconnected, Some(false))
+    }
+
+    /// Whether a stream, or what a listener accepts, is TCP; none if that is not known.
+    pub(crate) fn is_tcp(&self, handle: Handle) -> Option<bool> {
+        Some(self.table.lock(handle)?.is_tcp)
+    }
+
+    /// Checks that a descriptor is of the port's kernel; see [`Driver::knows`].
+    pub(crate) fn knows(&self, descriptor: &Descriptor) -> io::Result<()> {
+        self.driver.knows(descriptor)
     }
 
     /// Asks the system something about a handle, or sets it.
@@ -257,6 +293,7 @@ impl Port {
 
     /// Asks the system something about a descriptor that is not associated.
     pub(crate) fn ask_new(&self, descriptor: &Descriptor, query: Query) -> io::Result<Reply> {
+        self.driver.knows(descriptor)?;
         // SAFETY: it is open as long as it is borrowed.
         unsafe { self.driver.ask(descriptor.number(), query) }
     }

@@ -443,8 +443,8 @@ impl Entry {
                         self.end_in_doubt = true;
                         return false;
                     }
-                    // A short read means that nothing is left, unless the end or urgent data stands behind it.
-                    if 0 < count && count < offered && !self.read_on {
+                    // A short read of TCP means that nothing is left, unless the end or urgent data stands behind it.
+                    if 0 < count && count < offered && self.is_tcp && !self.read_on {
                         self.sides[Direction::Read as usize].exhausted(tick);
                     }
                     self.received += count as u64;
@@ -465,7 +465,7 @@ impl Entry {
         call: Option<Call>,
         tick: u32,
     ) -> bool {
-        if count < offered {
+        if count < offered && self.is_tcp {
             self.sides[Direction::Write as usize].exhausted(tick);
         }
         self.unsent.bytes -= count;

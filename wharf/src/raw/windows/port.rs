@@ -230,6 +230,27 @@ impl Port {
         self.insert(descriptor, key, kind)
     }
 
+    /// As [`associate`](Self::associate): the kernel knows what the socket is.
+    pub(crate) fn associate_as(
+        &self,
+        descriptor: impl Into<Descriptor>,
+        key: usize,
+        kind: Kind,
+        _is_tcp: Option<bool>,
+    ) -> io::Result<Handle> {
+        self.associate(descriptor, key, kind)
+    }
+
+    /// Whether a stream, or what a listener accepts, is TCP: not known, since it makes no difference here.
+    pub(crate) fn is_tcp(&self, _handle: Handle) -> Option<bool> {
+        None
+    }
+
+    /// Checks that a descriptor is of the port's kernel. There is but one.
+    pub(crate) fn knows(&self, _descriptor: &Descriptor) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Associates a new stream socket that can be connected to `peer`, from `local` if that is given.
     pub(crate) fn associate_unconnected(
         &self,
