@@ -43,6 +43,10 @@ macro_rules! suite {
                 a_type_that_says_tcp_is_no_proof_of_it
                 an_accepted_stream_is_what_its_listener_is
                 a_big_send_on_a_local_socket_goes_on_when_there_is_room
+                an_accept_waits_for_nobody_though_the_listener_was_made_blocking
+                a_transmit_waits_for_nobody_though_the_socket_was_made_blocking
+                receives_and_sends_wait_for_nobody_though_the_socket_was_made_blocking
+                a_connect_waits_for_nobody_though_the_socket_was_made_blocking
             }
         }
     };
@@ -231,6 +235,110 @@ fn a_big_send_on_a_local_socket_goes_on_when_there_is_room(driver: Driver) {
     });
     assert_eq!(sent(&port).len(), BIG);
     assert!(reader.join().expect("no panic") == pattern(BIG));
+}
+
+fn an_accept_waits_for_nobody_though_the_listener_was_made_blocking(driver: Driver) {
+    let port = port(driver, 1);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let twin = listener.try_clone().expect("a duplicate");
+    let listener = port.associate(listener, ()).expect("an association");
+    for _ in 0..2 {
+        twin.set_nonblocking(false).expect("a mode");
+        let _peer = TcpStream::connect(listener.local_addr()).expect("a connection");
+        listener.accept().expect("a start");
+        next(&port).result.expect("there was one");
+        // Nothing is left, and there was no word of that: it is tried.
+        listener.accept().expect("a start");
+        expect_nothing(&port);
+        listener
+            .accept_receive(Buffer::with_capacity(8))
+            .expect("a start");
+        assert_eq!(listener.cancel_all(), 2);
+        cancelled(next(&port));
+        cancelled(next(&port));
+    }
+    twin.set_nonblocking(false).expect("a mode");
+    listener.accept().expect("a start");
+    // The test is over only if this is.
+    port.close();
+}
+
+fn a_transmit_waits_for_nobody_though_the_socket_was_made_blocking(driver: Driver) {
+    let port = port(driver, 1);
+    let (ours, mut peer) = streams(driver);
+    let Stream::System(ours) = ours else {
+        unreachable!("it is the system's")
+    };
+    let twin = ours.try_clone().expect("a duplicate");
+    let socket = port.associate(ours, ()).expect("an association");
+    twin.set_nonblocking(false).expect("a mode");
+    let content = pattern(4 * BIG);
+    let file = Arc::new(file(driver, &content));
+    let range = 0..content.len() as u64;
+    socket
+        .transmit(Transmit::new(file, range))
+        .expect("a start");
+    expect_nothing(&port);
+    twin.set_nonblocking(false).expect("a mode");
+    let reader = thread::spawn(move || {
+        let mut all = vec![0; 4 * BIG];
+        peer.read_exact(&mut all).expect("all of it");
+        all
+    });
+    let completion = next(&port);
+    assert_eq!(completion.result.expect("success"), content.len());
+    assert!(reader.join().expect("no panic") == content);
+}
+
+fn receives_and_sends_wait_for_nobody_though_the_socket_was_made_blocking(driver: Driver) {
+    let port = port(driver, 1);
+    let (ours, mut peer) = streams(driver);
+    let Stream::System(ours) = ours else {
+        unreachable!("it is the system's")
+    };
+    let twin = ours.try_clone().expect("a duplicate");
+    let socket = port.associate(ours, ()).expect("an association");
+    twin.set_nonblocking(false).expect("a mode");
+    peer.write_all(b"ahoy").expect("a write");
+    until_arrived(&socket, 4);
+    // One that fills its buffer says nothing of what is left.
+    socket.receive(Buffer::with_capacity(4)).expect("a start");
+    assert_eq!(received(&port)[..], *b"ahoy");
+    socket.receive(Buffer::with_capacity(4)).expect("a start");
+    socket.send(pattern(4 * BIG)).expect("a start");
+    expect_nothing(&port);
+    port.close();
+}
+
+fn a_connect_waits_for_nobody_though_the_socket_was_made_blocking(driver: Driver) {
+    use std::ptr::NonNull;
+    use wharf::raw::{Answer, LocalAddress, Overlapped, Request};
+    let port = Port::new(&driver.options()).expect("the driver is available here");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("socket");
+    let [full, ours] = [(); 2].map(|()| {
+        let (family, kind) = (socket2::Domain::UNIX, socket2::Type::STREAM);
+        socket2::Socket::new(family, kind, None).expect("a socket")
+    });
+    let address = socket2::SockAddr::unix(&path).expect("an address");
+    full.bind(&address).expect("an address");
+    full.listen(0).expect("a listener");
+    // A backlog of 0 has room for one.
+    let _first = UnixStream::connect(&path).expect("a connection");
+    // It was never made anything but blocking.
+    let handle = port
+        .associate(ours, 0, Kind::Unconnected)
+        .expect("an association");
+    let address = Box::new(LocalAddress::new(&path).expect("an address"));
+    let mut operation = Overlapped::new(0, Request::ConnectLocal(address));
+    // SAFETY: it stays in place, untouched, until the packet is here.
+    unsafe { port.start(handle, NonNull::from(&mut operation)) }.expect("a start");
+    let Answer::Packet(packet) = port.wait(Some(GUARD)).expect("a wait") else {
+        port.close();
+        panic!("a packet is due");
+    };
+    let error = packet.error.expect("the backlog is full");
+    assert_eq!(error.kind(), ErrorKind::WouldBlock);
 }
 
 /// A port on the system, and one on a kernel of its own.

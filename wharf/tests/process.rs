@@ -13,7 +13,7 @@ use std::{
     io::{Read, Write},
     os::unix::thread::JoinHandleExt,
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
         mpsc,
     },
@@ -32,7 +32,7 @@ use rustix::{
     io::Errno,
     process::{Resource, Rlimit, getrlimit, setrlimit},
 };
-use wharf::{Buffer, Done, Wait};
+use wharf::{Buffer, Done, Transmit, Wait};
 
 static ALONE: Mutex<()> = Mutex::new(());
 
@@ -45,6 +45,8 @@ macro_rules! suite {
                 s42_a_fork_between_start_and_completion_leaves_the_parent_whole
                 s44_signals_end_no_wait_and_spoil_no_operation
                 s44_a_broken_connection_raises_no_signal
+                s44_a_file_sent_on_a_broken_connection_raises_no_signal
+                s44_a_file_that_is_too_large_raises_no_signal
                 s44_a_port_that_goes_interrupts_nothing_that_its_threads_do_elsewhere
             }
         }
@@ -231,6 +233,73 @@ fn s44_a_broken_connection_raises_no_signal(driver: Driver) {
         assert!(completion.result.is_err());
     }
     assert_eq!(handled(libc::SIGPIPE).load(Ordering::Relaxed), before);
+}
+
+fn s44_a_file_sent_on_a_broken_connection_raises_no_signal(driver: Driver) {
+    let _alone = ALONE.lock();
+    handle(libc::SIGPIPE);
+    let before = handled(libc::SIGPIPE).load(Ordering::Relaxed);
+    let port = port(driver, 1);
+    let content = pattern(BIG);
+    let transmit_on_a_broken_connection = || {
+        let (socket, peer) = pair(&port, ());
+        drop(peer);
+        // The peer's system answers with a reset, which nobody looks for.
+        socket.send(pattern(1)).expect("a start");
+        sent(&port);
+        until_reset(&socket);
+        let file = Arc::new(file(driver, &content));
+        for _ in 0..3 {
+            let part = Transmit::new(file.clone(), 0..content.len() as u64);
+            match socket.transmit(part) {
+                Ok(_) => drop(failed(&next(&port))),
+                Err(refused) => drop(refused.error),
+            }
+        }
+    };
+    transmit_on_a_broken_connection();
+    assert_eq!(handled(libc::SIGPIPE).load(Ordering::Relaxed), before);
+
+    // A signal of somebody else's stays as it was: pending, and blocked.
+    let blocked = |how| {
+        // SAFETY: a zeroed set is as good as an empty one here, and is initialised; the signal is one that there is.
+        unsafe {
+            let [mut set, mut was]: [libc::sigset_t; 2] = std::mem::zeroed();
+            libc::sigemptyset(&mut set);
+            libc::sigaddset(&mut set, libc::SIGPIPE);
+            assert_eq!(libc::pthread_sigmask(how, &set, &mut was), 0);
+            libc::sigismember(&was, libc::SIGPIPE) == 1
+        }
+    };
+    assert!(!blocked(libc::SIG_BLOCK), "the mask is as it was");
+    transmit_on_a_broken_connection();
+    // SAFETY: it sends a signal that is handled to this thread.
+    assert_eq!(unsafe { libc::raise(libc::SIGPIPE) }, 0);
+    transmit_on_a_broken_connection();
+    assert_eq!(handled(libc::SIGPIPE).load(Ordering::Relaxed), before);
+    assert!(blocked(libc::SIG_UNBLOCK), "the mask is as it was");
+    assert_eq!(handled(libc::SIGPIPE).load(Ordering::Relaxed), before + 1);
+}
+
+fn s44_a_file_that_is_too_large_raises_no_signal(driver: Driver) {
+    let _alone = ALONE.lock();
+    handle(libc::SIGXFSZ);
+    let counted = handled(libc::SIGXFSZ).load(Ordering::Relaxed);
+    let port = port(driver, 1);
+    let file = file_on(&port, b"", ());
+    let before = getrlimit(Resource::Fsize);
+    let small = Rlimit {
+        current: Some(16),
+        ..before
+    };
+    setrlimit(Resource::Fsize, small).expect("a lower limit");
+    file.write_at(pattern(32), 0).expect("a start");
+    let completion = next(&port);
+    setrlimit(Resource::Fsize, before).expect("the limit as it was");
+    let error = completion.result.expect_err("it does not fit");
+    assert_eq!(Errno::from_io_error(&error), Some(Errno::FBIG));
+    assert_eq!(completion.transferred, 16, "what fitted is told");
+    assert_eq!(handled(libc::SIGXFSZ).load(Ordering::Relaxed), counted);
 }
 
 fn s44_a_port_that_goes_interrupts_nothing_that_its_threads_do_elsewhere(driver: Driver) {

@@ -14,7 +14,10 @@ use rustix::{
     net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType},
 };
 
-use super::{BUFFERS_PER_CALL_MAX, Call, Descriptor, Outcome, Query, RawBuffer, Reply, Transfer};
+use super::{
+    BUFFERS_PER_CALL_MAX, Call, Descriptor, Outcome, Query, RawBuffer, Reply, Transfer,
+    signals::without_sigpipe,
+};
 
 /// What every receive and send asks for: come back at once, and leave signals out of it.
 pub(super) const RECEIVE: RecvFlags = RecvFlags::DONTWAIT;
@@ -90,8 +93,12 @@ unsafe fn attempt(descriptor: BorrowedFd<'_>, call: Call) -> Result<Outcome, Err
             unsafe { gather(descriptor, first, count, skip) }
         }
         Call::Accept => accept(descriptor),
-        Call::Connect(address) => net::connect(descriptor, &address).map(|()| Outcome::Moved(0)),
+        Call::Connect(address) => {
+            put_mode_back(descriptor)?;
+            net::connect(descriptor, &address).map(|()| Outcome::Moved(0))
+        }
         Call::ConnectLocal(address) => {
+            put_mode_back(descriptor)?;
             // SAFETY: the address is the operation's, which stays while it is in transfer.
             let address = unsafe { address.as_ref() };
             net::connect(descriptor, &address.0).map(|()| Outcome::Moved(0))
@@ -113,7 +120,13 @@ unsafe fn attempt(descriptor: BorrowedFd<'_>, call: Call) -> Result<Outcome, Err
             let file = unsafe { BorrowedFd::borrow_raw(file) };
             let len = usize::try_from(len).unwrap_or(usize::MAX);
             let mut offset = offset;
-            rustix::fs::sendfile(descriptor, file, Some(&mut offset), len).map(Outcome::Moved)
+            put_mode_back(descriptor)?;
+            let sent = without_sigpipe(
+                || rustix::fs::sendfile(descriptor, file, Some(&mut offset), len),
+                // What moved some bytes may have met the broken pipe behind them.
+                |sent| sent.map_or_else(|error| error == Errno::PIPE, |sent| sent < len),
+            );
+            sent.map(Outcome::Moved)
         }
         Call::ReadAt(buffer, offset) => {
             // SAFETY: the caller promises `len` bytes that are valid for writing and nobody else's.
@@ -213,7 +226,18 @@ unsafe fn gather(
     net::sendmsg(descriptor, &slices[..used], &mut control, SEND).map(Outcome::Moved)
 }
 
+/// Has a call not wait that can't be told so by a flag: it goes by the mode of the descriptor (accept(2), connect(2),
+/// sendfile(2)).
+///
+/// Duplicates of the descriptor share that mode, those in other processes, too, and whoever has one may have made it blocking
+/// since the association. So it is put back before each such call. What changes it between the two still has that one call
+/// wait; nothing can be done about that, but it is some nanoseconds.
+fn put_mode_back(descriptor: BorrowedFd<'_>) -> Result<(), Errno> {
+    rustix::io::ioctl_fionbio(descriptor, true)
+}
+
 fn accept(descriptor: BorrowedFd<'_>) -> Result<Outcome, Errno> {
+    put_mode_back(descriptor)?;
     loop {
         match net::acceptfrom_with(descriptor, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
             Ok((accepted, peer)) => {

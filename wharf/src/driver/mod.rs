@@ -19,6 +19,8 @@ mod descriptor;
 mod query;
 #[cfg(unix)]
 mod readiness;
+#[cfg(unix)]
+mod signals;
 #[cfg(all(unix, feature = "simulated"))]
 pub mod simulated;
 #[cfg(unix)]
@@ -47,6 +49,7 @@ pub use {
 #[cfg(unix)]
 pub(crate) use {
     descriptor::codes,
+    signals::block_file_size_signal,
     threads::{Probe, coarse_now_ns, current_thread},
 };
 

@@ -14,7 +14,7 @@ use std::{
 
 use super::{entry::Entry, port::Port};
 use crate::{
-    driver::{Call, Outcome, Transfer},
+    driver::{Call, Outcome, Transfer, block_file_size_signal},
     raw::{Completed, Handle, Overlapped, Queued, Request, Status, closed},
     sync::{
         Condvar, Mutex, now,
@@ -230,6 +230,7 @@ impl Drop for Files {
 fn start_thread(shared: &Arc<Shared>, port: &Weak<Port>) -> io::Result<JoinHandle<()>> {
     let (shared, port) = (shared.clone(), port.clone());
     let work = move || {
+        block_file_size_signal();
         while let Some(job) = shared.next() {
             // Gone, it has nobody whom the result could be told.
             let Some(port) = port.upgrade() else { return };
