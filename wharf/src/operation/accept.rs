@@ -58,6 +58,10 @@ impl<K: Clone + Send + Sync + 'static> Listener<K> {
     ///
     /// The result counts the bytes; 0 is the end, from a peer that sent none.
     ///
+    /// While its first bytes are waited for, the connection counts as a handle of the port, except on Windows. Where the port has
+    /// as many as it takes, the connection is closed, and the operation fails with
+    /// [`QuotaExceeded`](io::ErrorKind::QuotaExceeded).
+    ///
     /// # Errors
     /// As for [`accept`](Self::accept); the buffer comes back. [`InvalidInput`](io::ErrorKind::InvalidInput): it has no
     /// capacity.

@@ -2,11 +2,11 @@
 
 use std::{io, net::SocketAddr, ptr::NonNull};
 
-#[cfg(unix)]
-use super::LocalAddress;
 #[cfg(windows)]
 use super::windows::native::Native;
 use super::{Descriptor, Handle, Kind, RawBuffer};
+#[cfg(unix)]
+use super::{LocalAddress, table};
 use crate::driver::RawDescriptor;
 
 /// Memory for a receive that is found only when there is something to receive.
@@ -66,7 +66,8 @@ pub enum Request {
     #[cfg(unix)]
     ConnectLocal(Box<LocalAddress>),
     /// Accepts a connection on a listener and receives what comes first, at least 1 byte, or the end; see
-    /// [`Overlapped::take_accepted`].
+    /// [`Overlapped::take_accepted`]. Meanwhile the connection has a place of its own; where the port has as many handles as it
+    /// takes, it is closed, and the operation fails with [`QuotaExceeded`](io::ErrorKind::QuotaExceeded).
     AcceptReceive(Box<AcceptReceive>),
     /// Receives one datagram. Where it is longer than the memory, the rest is lost, and the operation fails with the
     /// system's `EMSGSIZE`, having transferred what fitted.
@@ -214,6 +215,9 @@ pub(super) enum Status {
     Done,
     /// The system's own error number.
     Failed(i32),
+    /// What it brought has no place: the port has as many handles as it takes.
+    #[cfg(unix)]
+    Full,
 }
 
 /// One operation, in memory that the caller owns.
@@ -297,10 +301,12 @@ impl Overlapped {
         }
     }
 
-    /// Why it failed, if it did: the system's own error.
+    /// Why it failed, if it did: the system's own error, or the port's.
     pub(super) fn error(&self) -> Option<io::Error> {
         match self.status {
             Status::Failed(number) => Some(io::Error::from_raw_os_error(number)),
+            #[cfg(unix)]
+            Status::Full => Some(table::full()),
             Status::Done | Status::Pending | Status::Cancelling => None,
         }
     }

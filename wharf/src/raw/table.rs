@@ -8,7 +8,8 @@ use std::{io, sync::OnceLock};
 use super::{Descriptor, Entry};
 use crate::sync::{Mutex, MutexGuard};
 
-/// Names a socket that is associated with a port. Never names another, however long it is kept.
+/// Names a socket that is associated with a port. Never names another, however long it is kept: a place whose generations are
+/// used up, after 2^31 handles, is not used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct Handle(u64);
@@ -61,6 +62,9 @@ const CHUNK: usize = 256;
 const CHUNKS_MAX: usize = 4096;
 /// The most handles of one port.
 pub const HANDLES_MAX: usize = CHUNK * CHUNKS_MAX;
+
+/// The last generation of a place. The bit above is left to the driver, which has tokens of its own there.
+const GENERATION_MAX: u32 = i32::MAX as u32;
 
 type Chunk = Box<[Mutex<Entry>]>;
 
@@ -117,12 +121,7 @@ impl Table {
         }
         let slot = places.fresh;
         if slot as usize >= HANDLES_MAX {
-            return Err(io::Error::new(
-                io::ErrorKind::QuotaExceeded,
-                format!(
-                    "a port takes {HANDLES_MAX} handles at most; close some, or use a second port"
-                ),
-            ));
+            return Err(full());
         }
         places.fresh += 1;
         let chunk = &self.chunks[slot as usize / CHUNK];
@@ -148,14 +147,16 @@ impl Table {
     /// Makes the handle stale, and takes the descriptor out. The place is to be given back with
     /// [`release`](Self::release) once nothing refers to it.
     pub(super) fn remove(&self, mut entry: MutexGuard<'_, Entry>) -> Option<Descriptor> {
-        // Generation 0 is left out, so that no handle is ever `Handle::NONE`; the top bit too, since the driver
-        // has tokens of its own there.
-        entry.generation = (entry.generation % (i32::MAX as u32)) + 1;
+        // The first is 1, so that no handle is ever `Handle::NONE`. Behind the last there is one that no handle has.
+        entry.generation += 1;
         entry.descriptor.take()
     }
 
+    /// Gives a place back whose handle was removed. One whose generations are used up stays unused from now on.
     pub(super) fn release(&self, handle: Handle) {
-        self.places.lock().free.push(handle.slot());
+        if handle.generation() < GENERATION_MAX {
+            self.places.lock().free.push(handle.slot());
+        }
     }
 
     /// Refuses new handles from now on, and lists those there are.
@@ -172,5 +173,80 @@ impl Table {
                 .then(|| Handle::new(slot, entry.generation))
         };
         (0..used).filter_map(handle).collect()
+    }
+}
+
+/// The error of a handle for which there is no place.
+pub(super) fn full() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::QuotaExceeded,
+        format!("a port takes {HANDLES_MAX} handles at most; close some, or use a second port"),
+    )
+}
+
+#[cfg(all(test, unix, not(loom), not(shuttle)))]
+mod tests {
+    use std::fs::File;
+
+    use super::*;
+
+    impl Table {
+        /// As if all places were in use.
+        pub(in crate::raw) fn use_up(&self) {
+            self.places.lock().fresh = HANDLES_MAX as u32;
+        }
+    }
+
+    fn insert(table: &Table) -> Handle {
+        let file = File::open("/dev/null").expect("a device");
+        let handle = table.insert(file.into(), 0, Kind::File);
+        handle.expect("a place")
+    }
+
+    fn let_go(table: &Table, handle: Handle) {
+        let entry = table.lock(handle).expect("it is in use");
+        table.remove(entry);
+        table.release(handle);
+    }
+
+    #[test]
+    fn a_place_is_used_again_under_another_handle() {
+        let table = Table::new();
+        let first = insert(&table);
+        let_go(&table, first);
+        let second = insert(&table);
+        assert_eq!(second.slot(), first.slot());
+        assert!(table.lock(first).is_none());
+        assert!(table.lock(second).is_some());
+    }
+
+    #[test]
+    fn a_place_whose_generations_are_used_up_is_not_used_again() {
+        let table = Table::new();
+        let first = insert(&table);
+        let_go(&table, first);
+        let place = table.entry(first.slot()).expect("a place");
+        place.lock().generation = GENERATION_MAX;
+        let last = insert(&table);
+        assert_eq!((last.slot(), last.generation()), (0, GENERATION_MAX));
+        assert!(last.to_bits() < 1 << 63, "the bit is the driver's");
+        let_go(&table, last);
+        let next = insert(&table);
+        assert_eq!((next.slot(), next.generation()), (1, 1));
+        for stale in [first, last] {
+            assert!(table.lock(stale).is_none());
+        }
+        assert_eq!(table.close(), [next]);
+    }
+
+    #[test]
+    fn a_full_table_says_what_ran_out_and_what_to_do() {
+        let table = Table::new();
+        table.use_up();
+        let file = File::open("/dev/null").expect("a device");
+        let error = table.insert(file.into(), 0, Kind::File);
+        let error = error.expect_err("all places are in use");
+        assert_eq!(error.kind(), io::ErrorKind::QuotaExceeded);
+        assert!(error.to_string().contains("1048576"), "{error}");
     }
 }

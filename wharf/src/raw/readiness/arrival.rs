@@ -4,7 +4,7 @@
 //! place of the connection's own, which no caller knows; when the bytes are there, the connection leaves its place and goes
 //! to the caller. To cancel such an operation is to close that place.
 
-use std::{net::SocketAddr, ptr::NonNull};
+use std::{io, net::SocketAddr, ptr::NonNull};
 
 use rustix::io::Errno;
 
@@ -76,12 +76,19 @@ impl Port {
         let again = side.enqueue();
         // SAFETY: valid, and out of its line: ours.
         let overlapped = unsafe { operation.as_mut() };
+        let cancelled = Status::Failed(Errno::CANCELED.raw_os_error());
         let place = match overlapped.status {
-            Status::Cancelling => None,
+            Status::Cancelling => Err(cancelled),
             // Fails only when the port is closed, or as full of handles as it gets.
-            _ => self.table.insert(socket, listener.key, Kind::Stream).ok(),
+            _ => {
+                let place = self.table.insert(socket, listener.key, Kind::Stream);
+                place.map_err(|error| match error.kind() {
+                    io::ErrorKind::QuotaExceeded => Status::Full,
+                    _ => cancelled,
+                })
+            }
         };
-        if let Some(place) = place {
+        if let Ok(place) = place {
             if let Request::AcceptReceive(arrival) = &mut overlapped.request {
                 arrival.arrived = Some(peer);
             }
@@ -91,18 +98,19 @@ impl Port {
             entry.is_tcp = listener.is_tcp;
             // SAFETY: the operation is valid and in no line.
             unsafe { entry.sides[Direction::Read as usize].push(operation) };
-        } else {
-            overlapped.status = Status::Failed(Errno::CANCELED.raw_os_error());
         }
         self.let_go(listener, ready.handle);
         match place {
-            Some(place) => {
+            Ok(place) => {
                 self.scheduler.reserve(0, 2 * self.table.places_used());
                 if let Err(error) = self.watch_handle(place) {
                     self.fail_arrival(place, driver::number_of(&error), results);
                 }
             }
-            None => results.packet(Queued::Operation(Completed(operation))),
+            Err(status) => {
+                overlapped.status = status;
+                results.packet(Queued::Operation(Completed(operation)));
+            }
         }
         if again {
             results.ready(ready);
@@ -164,5 +172,48 @@ impl Entry {
             Arrivals::Of(listener) => Some(listener),
             Arrivals::None | Arrivals::At(_) => None,
         }
+    }
+}
+
+#[cfg(all(test, not(loom), not(shuttle)))]
+mod tests {
+    use std::{
+        io::ErrorKind,
+        net::{TcpListener, TcpStream},
+        time::Duration,
+    };
+
+    use super::*;
+    use crate::raw::{AcceptReceive, Answer, Options, RawBuffer};
+
+    #[test]
+    fn an_accept_whose_connection_has_no_place_says_what_ran_out() {
+        let port = Port::new(&Options::default()).expect("a port");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+        listener.set_nonblocking(true).expect("a mode");
+        let address = listener.local_addr().expect("an address");
+        let listener = port.associate(listener, 7, Kind::Listener);
+        let listener = listener.expect("an association");
+        let mut memory = [0; 8];
+        let buffer = RawBuffer {
+            start: memory.as_mut_ptr(),
+            len: memory.len(),
+        };
+        let request = Request::AcceptReceive(Box::new(AcceptReceive::new(buffer)));
+        let mut operation = Overlapped::new(42, request);
+        port.table.use_up();
+        // SAFETY: operation and memory stay in place, untouched, until the packet is here.
+        unsafe { port.start(listener, NonNull::from(&mut operation)) }.expect("a start");
+        let _peer = TcpStream::connect(address).expect("a connection");
+        let answer = port.wait(Some(Duration::from_secs(20)));
+        let Answer::Packet(packet) = answer.expect("a wait") else {
+            port.close();
+            panic!("a packet is due");
+        };
+        assert_eq!((packet.key, packet.token), (7, 42));
+        let error = packet.error.expect("there is no place for it");
+        assert_eq!(error.kind(), ErrorKind::QuotaExceeded);
+        assert!(error.to_string().contains("second port"), "{error}");
+        assert!(operation.take_accepted().is_none());
     }
 }
