@@ -9,8 +9,11 @@
 //! reference each time; a connection that lives for one echo never pays for the registration.
 
 use std::{
-    fmt, io,
-    sync::atomic::{AtomicBool, AtomicU8, Ordering},
+    fmt, io, process,
+    sync::{
+        Once,
+        atomic::{AtomicBool, AtomicU8, Ordering},
+    },
     time::Duration,
 };
 
@@ -35,6 +38,16 @@ const REGISTER_AFTER: u8 = 16;
 
 /// In [`Ring::slots`]: the descriptor is registered.
 const REGISTERED: u8 = u8::MAX;
+
+/// The descriptor of a handle that is gone is registered still, since the kernel had no memory to take it back: the ring holds
+/// the socket open, and its peer is told nothing. It is tried again, and replaced by the next that comes to the slot.
+const STALE: u8 = u8::MAX - 1;
+
+/// A thread is changing what is registered.
+const CHANGING: u8 = u8::MAX - 2;
+
+/// So often a change is tried that the kernel refuses for a moment.
+const UPDATES_MAX: usize = 3;
 
 /// Registered descriptors a ring: as many slots, 8 bytes of kernel memory each. Handles beyond it go unregistered.
 const REGISTERED_MAX: u32 = 16 * 1024;
@@ -81,8 +94,13 @@ struct Ring {
     /// The ring failed in a way that may have left entries in its queue. It is never entered again.
     broken: AtomicBool,
     /// For each slot, the batched transfers so far, up to [`REGISTER_AFTER`], or [`REGISTERED`]. Written by the
-    /// thread that transfers for the slot, or that closes it: never both at once.
+    /// thread that transfers for the slot, or that closes it: never both at once. Only what is [`STALE`] is anybody's who
+    /// makes it [`CHANGING`].
     slots: Box<[AtomicU8]>,
+    /// There may be some that are [`STALE`].
+    any_stale: AtomicBool,
+    /// The process that made it. A child that was forked has the same ring, in which it is to change nothing.
+    owner: u32,
 }
 
 impl fmt::Debug for Ring {
@@ -119,6 +137,8 @@ impl Ring {
             taken: AtomicBool::new(false),
             broken: AtomicBool::new(false),
             slots: (0..registered_max).map(|_| AtomicU8::new(0)).collect(),
+            any_stale: AtomicBool::new(false),
+            owner: process::id(),
         })
     }
 
@@ -139,6 +159,7 @@ impl Ring {
     /// The calling thread has taken the ring. The descriptors are open, and the memory that the calls name is
     /// valid and nobody else's until this returns.
     unsafe fn transfer(&self, transfers: &mut [Transfer]) {
+        self.take_back_what_is_stale();
         let mut submitted = 0;
         for (index, transfer) in transfers.iter_mut().enumerate().take(BATCH_MAX) {
             let Some(entry) = self.entry(transfer) else {
@@ -166,10 +187,13 @@ impl Ring {
                 let transfer = &mut transfers[completion.user_data() as usize];
                 transfer.outcome = match usize::try_from(completion.result()) {
                     Ok(moved) => Outcome::Moved(moved),
-                    Err(_) => calls::failure(
-                        transfer.call,
-                        Errno::from_raw_os_error(-completion.result()),
-                    ),
+                    Err(_) => match Errno::from_raw_os_error(-completion.result()) {
+                        error if is_the_rings(error) => {
+                            self.distrust(transfer.slot, error);
+                            Outcome::Untried
+                        }
+                        error => calls::failure(transfer.call, error),
+                    },
                 };
             }
             if let Err(error) = result
@@ -209,36 +233,129 @@ impl Ring {
     /// Counts a transfer for its slot, and registers the descriptor once it has earned it.
     fn register(&self, transfer: &Transfer) -> Option<types::Fixed> {
         let state = self.slots.get(transfer.slot as usize)?;
-        match state.load(Ordering::Relaxed) {
+        let was = match state.load(Ordering::Relaxed) {
             REGISTERED => return Some(types::Fixed(transfer.slot)),
-            REGISTER_AFTER => {}
+            CHANGING => return None,
+            was @ (REGISTER_AFTER | STALE) => was,
             count => {
                 state.store(count + 1, Ordering::Relaxed);
                 return None;
             }
-        }
-        let files = [transfer.descriptor];
-        let updated = self
-            .io
-            .submitter()
-            .register_files_update(transfer.slot, &files);
-        if updated.is_ok_and(|count| count == 1) {
-            state.store(REGISTERED, Ordering::Relaxed);
+        };
+        let (order, failed) = (Ordering::Acquire, Ordering::Relaxed);
+        state.compare_exchange(was, CHANGING, order, failed).ok()?;
+        if self.update(transfer.slot, transfer.descriptor).is_ok() {
+            state.store(REGISTERED, Ordering::Release);
             return Some(types::Fixed(transfer.slot));
         }
         // Refused, it counts afresh: unregistered works as well.
-        state.store(0, Ordering::Relaxed);
+        if was == STALE {
+            self.leave_stale(state);
+        } else {
+            state.store(0, Ordering::Release);
+        }
         None
     }
 
-    fn forget(&self, slot: u32) {
-        if let Some(state) = self.slots.get(slot as usize)
-            && state.swap(0, Ordering::Relaxed) == REGISTERED
-        {
-            // Else the ring would hold the socket open. Fails only for a slot out of range.
-            let _ = self.io.submitter().register_files_update(slot, &[-1]);
+    /// Registers a descriptor in the place of what is registered in a slot; -1 is none.
+    fn update(&self, slot: u32, descriptor: i32) -> io::Result<()> {
+        let mut tries = 1;
+        loop {
+            let updated = self
+                .io
+                .submitter()
+                .register_files_update(slot, &[descriptor]);
+            match updated {
+                Ok(_) => return Ok(()),
+                Err(error) if tries < UPDATES_MAX && may_pass(&error) => tries += 1,
+                Err(error) => return Err(error),
+            }
         }
     }
+
+    /// Takes a descriptor back that is to be closed: else the ring would hold the socket open.
+    fn forget(&self, slot: u32) {
+        let Some(state) = self.slots.get(slot as usize) else {
+            return;
+        };
+        match state.load(Ordering::Relaxed) {
+            REGISTERED => {}
+            // It was another's, and is seen to.
+            STALE | CHANGING => return,
+            _ => return state.store(0, Ordering::Relaxed),
+        }
+        // A child that closes its copy of a socket leaves the parent's alone.
+        if process::id() == self.owner {
+            state.store(CHANGING, Ordering::Relaxed);
+            self.take_back(slot, state);
+            self.take_back_what_is_stale();
+        }
+    }
+
+    /// Empties a slot that this thread is changing. Says whether it could.
+    fn take_back(&self, slot: u32, state: &AtomicU8) -> bool {
+        let Err(error) = self.update(slot, -1) else {
+            state.store(0, Ordering::Release);
+            return true;
+        };
+        static SAID: Once = Once::new();
+        SAID.call_once(|| {
+            tracing::warn!(
+                %error,
+                "an io_uring holds on to a socket that was closed, whose peer is told later; it is tried again"
+            );
+        });
+        self.leave_stale(state);
+        false
+    }
+
+    fn leave_stale(&self, state: &AtomicU8) {
+        state.store(STALE, Ordering::Release);
+        self.any_stale.store(true, Ordering::Release);
+    }
+
+    /// Tries again to take back what could not be, until the first that still can't.
+    fn take_back_what_is_stale(&self) {
+        if !self.any_stale.load(Ordering::Relaxed) || !self.any_stale.swap(false, Ordering::Acquire)
+        {
+            return;
+        }
+        let (order, failed) = (Ordering::Acquire, Ordering::Relaxed);
+        for (slot, state) in self.slots.iter().enumerate() {
+            let is_ours = state
+                .compare_exchange(STALE, CHANGING, order, failed)
+                .is_ok();
+            if is_ours && !self.take_back(slot as u32, state) {
+                return;
+            }
+        }
+    }
+
+    /// The transfer of a slot failed in the ring. What is registered there may be the reason; it is not used again before it is
+    /// registered anew.
+    fn distrust(&self, slot: u32, error: Errno) {
+        if error == Errno::BADF
+            && let Some(state) = self.slots.get(slot as usize)
+        {
+            let (from, to) = (REGISTERED, 0);
+            let _ = state.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Whether an error is the ring's own and says nothing of the socket, of which nothing was taken: a signal came, there was no
+/// memory for the request, or the slot is empty. A plain call tells how it stands. What a plain call may have taken from the
+/// socket, such as a reset, is told but once and is none of these.
+fn is_the_rings(error: Errno) -> bool {
+    matches!(
+        error,
+        Errno::INTR | Errno::CANCELED | Errno::NOMEM | Errno::BADF
+    )
+}
+
+/// Whether to ask the kernel once more to change what is registered.
+fn may_pass(error: &io::Error) -> bool {
+    passes(error) || Errno::from_io_error(error) == Some(Errno::NOMEM)
 }
 
 /// Whether to enter the ring again: a signal came, or the kernel had no memory, or too much to do, for a moment.
@@ -319,5 +436,122 @@ impl Driver for Uring {
         for ring in &self.rings.0 {
             ring.forget(slot);
         }
+    }
+}
+
+#[cfg(all(test, not(loom), not(shuttle)))]
+mod tests {
+    use std::{
+        io::{Read, Write},
+        os::{fd::AsRawFd, unix::net::UnixStream},
+    };
+
+    use super::*;
+
+    /// A ring, if there can be one here.
+    fn ring() -> Option<Ring> {
+        Ring::new()
+            .inspect_err(|error| eprintln!("NOT JUDGED: {error}"))
+            .ok()
+    }
+
+    fn state(ring: &Ring, slot: u32) -> u8 {
+        ring.slots[slot as usize].load(Ordering::Relaxed)
+    }
+
+    fn receive(socket: &UnixStream, slot: u32, memory: &mut [u8]) -> Transfer {
+        Transfer {
+            descriptor: socket.as_raw_fd(),
+            slot,
+            call: Call::Receive(RawBuffer {
+                start: memory.as_mut_ptr(),
+                len: memory.len(),
+            }),
+            outcome: Outcome::Untried,
+        }
+    }
+
+    /// A socket that is registered in a slot, and its peer.
+    fn registered(ring: &Ring, slot: u32) -> (UnixStream, UnixStream) {
+        let (ours, peer) = UnixStream::pair().expect("a pair");
+        let transfer = receive(&ours, slot, &mut []);
+        for _ in 0..=REGISTER_AFTER {
+            ring.register(&transfer);
+        }
+        assert_eq!(state(ring, slot), REGISTERED);
+        (ours, peer)
+    }
+
+    #[test]
+    fn what_could_not_be_taken_back_is_tried_again() {
+        let Some(ring) = ring() else { return };
+        let pairs = [3, 5].map(|slot| registered(&ring, slot));
+        let submitter = ring.io.submitter();
+        // Without a table, every change is refused; what is in it goes.
+        submitter.unregister_files().expect("a table");
+        ring.forget(3);
+        ring.forget(5);
+        assert_eq!((state(&ring, 3), state(&ring, 5)), (STALE, STALE));
+        assert!(ring.any_stale.load(Ordering::Relaxed));
+        // The next handle of the slot is none that is registered.
+        let transfer = receive(&pairs[0].0, 3, &mut []);
+        assert!(ring.register(&transfer).is_none());
+        assert_eq!(state(&ring, 3), STALE);
+
+        let count = ring.slots.len() as u32;
+        submitter.register_files_sparse(count).expect("a table");
+        // It replaces what stands there.
+        assert!(ring.register(&transfer).is_some());
+        assert_eq!(state(&ring, 3), REGISTERED);
+        ring.take_back_what_is_stale();
+        assert_eq!((state(&ring, 3), state(&ring, 5)), (REGISTERED, 0));
+        assert!(!ring.any_stale.load(Ordering::Relaxed));
+    }
+
+    #[test]
+    fn a_socket_that_is_taken_back_is_gone_for_its_peer() {
+        let Some(ring) = ring() else { return };
+        let (ours, mut peer) = registered(&ring, 0);
+        ring.forget(0);
+        drop(ours);
+        assert_eq!(peer.read(&mut [0; 1]).expect("an end"), 0);
+    }
+
+    #[test]
+    fn another_process_takes_nothing_back() {
+        let Some(mut ring) = ring() else { return };
+        let (_ours, _peer) = registered(&ring, 0);
+        ring.owner += 1;
+        ring.forget(0);
+        assert_eq!(state(&ring, 0), REGISTERED);
+    }
+
+    #[test]
+    fn what_fails_in_the_ring_alone_goes_as_a_plain_call() {
+        let Some(ring) = ring() else { return };
+        let readiness = Readiness::new().expect("a driver");
+        // As if somebody had emptied them.
+        for slot in &ring.slots[..2] {
+            slot.store(REGISTERED, Ordering::Relaxed);
+        }
+        let driver = Uring::new(readiness, Rings(Box::new([ring])));
+        let pairs = [(); 2].map(|()| UnixStream::pair().expect("a pair"));
+        let mut memory = [[0; 8]; 2];
+        let mut transfers = Vec::new();
+        for (slot, ((ours, peer), memory)) in pairs.iter().zip(&mut memory).enumerate() {
+            let mut peer: &UnixStream = peer;
+            peer.write_all(b"ahoy").expect("a write");
+            transfers.push(receive(ours, slot as u32, memory));
+        }
+        // SAFETY: the sockets are open, and the memory is nobody else's.
+        unsafe { driver.transfer(&mut transfers) };
+        for (slot, transfer) in transfers.iter().enumerate() {
+            assert!(
+                matches!(transfer.outcome, Outcome::Moved(4)),
+                "{transfer:?}"
+            );
+            assert_eq!(state(&driver.rings.0[0], slot as u32), 0);
+        }
+        assert_eq!(memory.map(|bytes| bytes[..4].to_vec()), [b"ahoy"; 2]);
     }
 }
