@@ -100,6 +100,23 @@ pub fn s35_errors_are_those_of_the_system(driver: Driver) {
     assert!(matches!(completion.done, Done::Written { payload, .. } if payload[..] == *b"ahoy"));
 }
 
+pub fn s35_a_file_that_was_opened_to_be_read_is_not_written(driver: Driver) {
+    let port = port(driver, 1);
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("file");
+    fs::write(&path, b"ahoy").expect("a file");
+    let file = fs::File::open(&path).expect("a file");
+    let file = port.associate(file, ()).expect("an association");
+    file.write_at(&b"lost"[..], 0).expect("a start");
+    next(&port).result.expect_err("it is not open for that");
+    file.read_at(Buffer::with_capacity(8), 0).expect("a start");
+    let Done::Read { buffer, .. } = next(&port).done else {
+        panic!("it was a read");
+    };
+    assert_eq!(buffer[..], *b"ahoy");
+    assert_eq!(fs::read(&path).expect("the file"), b"ahoy");
+}
+
 const READS: usize = 100;
 
 /// A file with more reads under way than there are threads for files.

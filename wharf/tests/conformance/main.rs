@@ -124,6 +124,11 @@ const EXCEPTIONS: &[Exception] = &[
         "it has no device that is full and no file that is read-only",
     ),
     (
+        "s35_a_file_that_was_opened_to_be_read_is_not_written",
+        Driver::Simulated,
+        "it has no file that is read-only",
+    ),
+    (
         "s36_local_sockets_carry_bytes_like_any_stream",
         Driver::Simulated,
         "it has no local sockets",
@@ -459,6 +464,7 @@ statements! {
         s35_many_operations_on_one_file_are_under_way_at_once
         s35_a_flush_completes
         s35_errors_are_those_of_the_system
+        s35_a_file_that_was_opened_to_be_read_is_not_written
         s35_closing_a_file_gives_everything_back
         s35_closing_the_port_gives_everything_back
         s35_files_take_no_operations_of_streams

@@ -10,10 +10,11 @@ use std::{
 };
 
 use socket2::SockAddr;
+use windows_sys::Wdk::Foundation::{NtQueryObject, ObjectBasicInformation};
 use windows_sys::Win32::{
     Foundation::{
-        ERROR_HANDLE_EOF, ERROR_IO_PENDING, ERROR_NOT_FOUND, GENERIC_READ, GENERIC_WRITE,
-        GetLastError, HANDLE, INVALID_HANDLE_VALUE, STATUS_PENDING,
+        ERROR_HANDLE_EOF, ERROR_IO_PENDING, ERROR_NOT_FOUND, GetLastError, HANDLE,
+        INVALID_HANDLE_VALUE, STATUS_PENDING,
     },
     Networking::WinSock::{
         MSG_PEEK, SD_SEND, SOCKET, TransmitFile, WSABUF, WSAGetLastError, WSARecv, WSARecvFrom,
@@ -23,7 +24,10 @@ use windows_sys::Win32::{
         FILE_FLAG_OVERLAPPED, FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE, GetFileSizeEx,
         ReOpenFile, ReadFile, WriteFile,
     },
-    System::IO::{CancelIoEx, OVERLAPPED},
+    System::{
+        IO::{CancelIoEx, OVERLAPPED},
+        WindowsProgramming::PUBLIC_OBJECT_BASIC_INFORMATION,
+    },
 };
 
 use super::{Sender, address::as_raw, codes};
@@ -368,17 +372,33 @@ pub(crate) unsafe fn cancel_all(descriptor: RawDescriptor) {
 
 /// Opens a file once more, for overlapped calls: what the standard library opens waits in each call. None if the system does
 /// not let it, as where nobody else may open the file.
+///
+/// It is opened for what the handle may do, and no more: to open it anew is to be given whatever the process may, so that a file
+/// that was opened to be read could be written.
 pub(super) fn reopened(file: &OwnedHandle) -> Option<OwnedHandle> {
     let share = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
-    // With as much as it was opened with: more is refused.
-    for access in [GENERIC_READ | GENERIC_WRITE, GENERIC_READ, GENERIC_WRITE] {
-        // SAFETY: the file is open.
-        let opened =
-            unsafe { ReOpenFile(file.as_raw_handle(), access, share, FILE_FLAG_OVERLAPPED) };
-        if opened != INVALID_HANDLE_VALUE {
-            // SAFETY: it was just made, and nobody else has it.
-            return Some(unsafe { OwnedHandle::from_raw_handle(opened) });
-        }
+    let access = access_of(file)?;
+    // SAFETY: the file is open.
+    let opened = unsafe { ReOpenFile(file.as_raw_handle(), access, share, FILE_FLAG_OVERLAPPED) };
+    if opened == INVALID_HANDLE_VALUE {
+        return None;
     }
-    None
+    // SAFETY: it was just made, and nobody else has it.
+    Some(unsafe { OwnedHandle::from_raw_handle(opened) })
+}
+
+/// What a handle may do (`NtQueryObject`, `GrantedAccess`).
+fn access_of(file: &OwnedHandle) -> Option<u32> {
+    let mut information = PUBLIC_OBJECT_BASIC_INFORMATION::default();
+    // SAFETY: the handle is open, and what is asked for is what this has room for.
+    let status = unsafe {
+        NtQueryObject(
+            file.as_raw_handle(),
+            ObjectBasicInformation,
+            (&raw mut information).cast(),
+            size_of_val(&information) as u32,
+            ptr::null_mut(),
+        )
+    };
+    (status >= 0).then_some(information.GrantedAccess)
 }

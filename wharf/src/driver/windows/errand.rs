@@ -4,9 +4,10 @@
 use std::{
     ffi::c_void,
     io,
-    os::windows::io::{AsRawHandle, BorrowedHandle, OwnedHandle},
+    os::windows::io::{AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle},
     ptr,
     sync::Arc,
+    thread,
 };
 
 use windows_sys::Win32::{
@@ -14,13 +15,13 @@ use windows_sys::Win32::{
     Storage::FileSystem::{FlushFileBuffers, ReadFile, WriteFile},
     System::{
         IO::{GetOverlappedResult, OVERLAPPED},
-        Threading::{QueueUserWorkItem, WT_EXECUTELONGFUNCTION},
+        Threading::{CreateEventW, QueueUserWorkItem, WT_EXECUTELONGFUNCTION},
     },
 };
 
 use super::{
     Queue,
-    calls::{Begun, CALL_MAX, at, last_error},
+    calls::{Begun, CALL_MAX, at, has_ended, last_error},
 };
 use crate::driver::{RawBuffer, RawDescriptor};
 
@@ -100,8 +101,14 @@ impl Errand {
     fn make_call(&self) -> Result<u32, i32> {
         let file = self.file.as_raw_handle();
         let mut moved = 0;
-        // Only the place in the file; the call waits.
-        let mut place = OVERLAPPED::default();
+        // The place in the file, and what tells that the call is over, should it not wait: the file itself would tell of any
+        // other call that ends on it, and the place would be gone before this one has ended.
+        let event = new_event().map_err(|error| error.raw_os_error().unwrap_or_default())?;
+        let mut place = OVERLAPPED {
+            // With the lowest bit set, nothing is queued on a port that the file may have (`GetQueuedCompletionStatus`).
+            hEvent: event.as_raw_handle().map_addr(|address| address | 1),
+            ..OVERLAPPED::default()
+        };
         let len = |buffer: &RawBuffer| buffer.len.min(CALL_MAX) as u32;
         // SAFETY: the file is open, and the memory stays until the packet is taken.
         let done = unsafe {
@@ -123,19 +130,35 @@ impl Errand {
         }
         match last_error() {
             // It was opened for overlapped calls after all, and can't be opened again.
-            pending if pending as u32 == ERROR_IO_PENDING => {
-                // SAFETY: the call is under way, and this waits for its end.
+            pending if pending as u32 == ERROR_IO_PENDING => loop {
+                // SAFETY: the call was begun, and this waits for its end.
                 let ended =
                     unsafe { GetOverlappedResult(file, ptr::from_ref(&place), &mut moved, 1) };
                 if ended != 0 {
-                    Ok(moved)
-                } else {
-                    Err(last_error())
+                    return Ok(moved);
                 }
-            }
+                let code = last_error();
+                // SAFETY: the place is here.
+                if unsafe { has_ended(&place) } {
+                    return Err(code);
+                }
+                // It was the wait that failed: the place is the kernel's still.
+                thread::yield_now();
+            },
             code => Err(code),
         }
     }
+}
+
+/// An event that stays set once it is.
+fn new_event() -> io::Result<OwnedHandle> {
+    // SAFETY: it is made anew, without a name.
+    let event = unsafe { CreateEventW(ptr::null(), 1, 0, ptr::null()) };
+    if event.is_null() {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: it was just made, and nobody else has it.
+    Ok(unsafe { OwnedHandle::from_raw_handle(event) })
 }
 
 /// How an errand went.

@@ -6,7 +6,7 @@
 //!
 //! Not so the sockets of datagrams: whether a packet follows a datagram that does not fit is not to be relied on in that mode,
 //! in any known Windows. They have a packet for each call that was not refused, and the datagram that does not fit counts
-//! as received: see [`Begun::queued`].
+//! as received: see [`Begun::queued`]. Nor have the sockets of layered providers, which know nothing of that mode.
 
 mod address;
 mod arrival;

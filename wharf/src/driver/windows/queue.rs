@@ -11,6 +11,9 @@ use windows_sys::Win32::{
     Foundation::{
         HANDLE, HANDLE_FLAG_INHERIT, INVALID_HANDLE_VALUE, SetHandleInformation, WAIT_TIMEOUT,
     },
+    Networking::WinSock::{
+        SO_PROTOCOL_INFOW, SOCKET, SOL_SOCKET, WSAPROTOCOL_INFOW, XP1_IFS_HANDLES, getsockopt,
+    },
     Storage::FileSystem::SetFileCompletionNotificationModes,
     System::{
         IO::{
@@ -58,13 +61,14 @@ impl Queue {
         self.0.as_raw_handle()
     }
 
-    /// Has the packets of a handle's calls queued here, under `key`; with `skips`, not of those that end within the call.
+    /// Has the packets of a handle's calls queued here, under `key`; with `skips`, not of those that end within the call, if
+    /// the handle can be told so. Says whether it is.
     pub(crate) fn associate(
         &self,
         descriptor: &Descriptor,
         key: usize,
         skips: bool,
-    ) -> io::Result<()> {
+    ) -> io::Result<bool> {
         let handle = descriptor.number() as HANDLE;
         // SAFETY: both are open: we have them.
         let associated = unsafe { CreateIoCompletionPort(handle, self.raw(), key, 0) };
@@ -76,6 +80,7 @@ impl Queue {
         if unsafe { SetHandleInformation(handle, HANDLE_FLAG_INHERIT, 0) } == 0 {
             return Err(io::Error::last_os_error());
         }
+        let skips = skips && is_the_kernels(descriptor);
         let modes = match skips {
             true => FILE_SKIP_COMPLETION_PORT_ON_SUCCESS | FILE_SKIP_SET_EVENT_ON_HANDLE,
             false => FILE_SKIP_SET_EVENT_ON_HANDLE,
@@ -83,7 +88,7 @@ impl Queue {
         // SAFETY: the handle is open.
         match unsafe { SetFileCompletionNotificationModes(handle, modes as u8) } {
             0 => Err(io::Error::last_os_error()),
-            _ => Ok(()),
+            _ => Ok(skips),
         }
     }
 
@@ -148,6 +153,29 @@ impl Taken {
             outcome: code_of(entry.Internal as i32).map_or(Ok(moved), |code| Err((code, moved))),
         }
     }
+}
+
+/// Whether the kernel itself carries out the calls on a handle. A socket may be a layered provider's, in between: that one
+/// queues a packet for each call, whatever the mode says, and the call would end twice. Only the sockets that are handles of the
+/// kernel's (`XP1_IFS_HANDLES`) take the mode (`SetFileCompletionNotificationModes`, remarks).
+fn is_the_kernels(descriptor: &Descriptor) -> bool {
+    if !matches!(descriptor, Descriptor::Socket(_)) {
+        return true;
+    }
+    let mut info = WSAPROTOCOL_INFOW::default();
+    let mut len = size_of_val(&info) as i32;
+    // SAFETY: the socket is open; the option writes what this is, and no more than there is room for.
+    let result = unsafe {
+        getsockopt(
+            descriptor.number() as SOCKET,
+            SOL_SOCKET,
+            SO_PROTOCOL_INFOW,
+            (&raw mut info).cast(),
+            &mut len,
+        )
+    };
+    // Where it can't be told, a packet for each call is right for either.
+    result == 0 && info.dwServiceFlags1 & XP1_IFS_HANDLES != 0
 }
 
 /// A time-out for the kernel: no shorter, and not "for ever".

@@ -87,6 +87,8 @@ pub(in crate::raw) struct Entry {
     /// None while the place is free, or once the handle is closing.
     pub descriptor: Option<Descriptor>,
     pub key: usize,
+    /// Its calls have a packet each, also those that end at once.
+    pub(super) queues_all: bool,
     pub(super) sides: [Side; 2],
     /// Those that the kernel has, or a thread that finds memory for them.
     pub under_way: Vec<NonNull<Overlapped>>,
@@ -117,6 +119,7 @@ impl Entry {
             closing: false,
             descriptor: None,
             key: 0,
+            queues_all: false,
             sides: [Side::default(), Side::default()],
             under_way: Vec::new(),
             starved: None,

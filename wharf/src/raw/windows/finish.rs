@@ -172,9 +172,13 @@ impl Port {
         // SAFETY: the descriptor is open, and the memory the operation's until its packet is handed out.
         let begun = unsafe {
             match is_datagram {
-                true => overlapped.begin_receive_from(descriptor, buffer).queued(),
+                true => overlapped.begin_receive_from(descriptor, buffer),
                 false => windows::receive(descriptor, &[buffer], false, to),
             }
+        };
+        let begun = match entry.queues_all {
+            true => begun.queued(),
+            false => begun,
         };
         let outcome = match begun {
             Begun::Pending => return,

@@ -223,11 +223,16 @@ impl Port {
             // SAFETY: it is open: we have it.
             unsafe { windows::to_datagrams(descriptor.number()) }?;
         }
+        let mut skips = true;
         if !descriptor.waits() {
-            let (key, skips) = (Key::Operation as usize, kind != Kind::Datagram);
-            self.queue.associate(&descriptor, key, skips)?;
+            let (key, wanted) = (Key::Operation as usize, kind != Kind::Datagram);
+            skips = self.queue.associate(&descriptor, key, wanted)?;
         }
-        self.insert(descriptor, key, kind)
+        let handle = self.insert(descriptor, key, kind)?;
+        if !skips && let Some(mut entry) = self.table.lock(handle) {
+            entry.queues_all = true;
+        }
+        Ok(handle)
     }
 
     /// As [`associate`](Self::associate): the kernel knows what the socket is.

@@ -123,17 +123,20 @@ impl Port {
             // stay in place, as whoever started it has promised.
             let begun = unsafe {
                 let overlapped = operation.as_mut();
-                match overlapped.errand(waits) {
+                // That call is none that the kernel has a packet for.
+                let is_queued =
+                    entry.queues_all && !matches!(overlapped.request, Request::Shutdown);
+                let begun = match overlapped.errand(waits) {
                     Some(task) => {
                         let (to, key) = (overlapped.native.fresh(), Key::Errand as usize);
                         windows::send_on_errand(task, descriptor, &self.queue, key, to)
                     }
                     None => overlapped.begin(descriptor, entry.kind),
+                };
+                match is_queued {
+                    true => begun.queued(),
+                    false => begun,
                 }
-            };
-            let begun = match entry.kind {
-                Kind::Datagram => begun.queued(),
-                _ => begun,
             };
             let outcome = match begun {
                 Begun::Pending => return,
