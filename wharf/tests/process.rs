@@ -30,9 +30,9 @@ use rustix::{
         epoll::{self, CreateFlags},
     },
     io::Errno,
-    process::{Resource, Rlimit, getrlimit, setrlimit},
+    process::{Resource, Rlimit, WaitOptions, getrlimit, setrlimit},
 };
-use wharf::{Buffer, Done, Transmit, Wait};
+use wharf::{Buffer, Done, Socket, Transmit, Wait};
 
 static ALONE: Mutex<()> = Mutex::new(());
 
@@ -43,6 +43,7 @@ macro_rules! suite {
             process {
                 s29_out_of_descriptors_is_an_error_that_does_not_spin
                 s42_a_fork_between_start_and_completion_leaves_the_parent_whole
+                s42_a_child_that_closes_its_copies_takes_nothing_from_the_parent
                 s44_signals_end_no_wait_and_spoil_no_operation
                 s44_a_broken_connection_raises_no_signal
                 s44_a_file_sent_on_a_broken_connection_raises_no_signal
@@ -127,6 +128,42 @@ fn s42_a_fork_between_start_and_completion_leaves_the_parent_whole(driver: Drive
     assert_eq!(next(&port).key, 3);
     drop(child);
     expect_nothing(&port);
+}
+
+fn s42_a_child_that_closes_its_copies_takes_nothing_from_the_parent(driver: Driver) {
+    let _alone = ALONE.lock();
+    let port = port::<usize>(driver, 1);
+    let mut pairs: Vec<_> = (0..2).map(|key| pair(&port, key)).collect();
+    // Two at a time, so that a driver that batches does, and so often that one that remembers descriptors has them.
+    let echo = |pairs: &mut Vec<(Socket<usize>, Stream)>| {
+        for _ in 0..40 {
+            for (socket, peer) in &mut *pairs {
+                socket.receive(Buffer::with_capacity(8)).expect("a start");
+                peer.write_all(b"ahoy").expect("a write");
+                until_arrived(socket, 4);
+            }
+            for _ in &*pairs {
+                assert_eq!(received(&port)[..], *b"ahoy");
+            }
+        }
+    };
+    echo(&mut pairs);
+    // SAFETY: the child has this one thread, and only it has used the port, so that no lock of it is held; the allocator's are
+    // whole in a child.
+    match unsafe { libc::fork() } {
+        0 => {
+            let all_were_open = pairs.iter().all(|(socket, _)| socket.close());
+            // SAFETY: ends the child, and runs nothing of what the parent has yet to do.
+            unsafe { libc::_exit(if all_were_open { 0 } else { 1 }) };
+        }
+        child => {
+            let child = rustix::process::Pid::from_raw(child).expect("a child");
+            let status = rustix::process::waitpid(Some(child), WaitOptions::empty());
+            let (_, status) = status.expect("a child").expect("it has ended");
+            assert_eq!(status.exit_status(), Some(0));
+        }
+    }
+    echo(&mut pairs);
 }
 
 fn s44_signals_end_no_wait_and_spoil_no_operation(driver: Driver) {
