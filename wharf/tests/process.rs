@@ -133,8 +133,8 @@ fn s42_a_fork_between_start_and_completion_leaves_the_parent_whole(driver: Drive
 fn s42_a_child_that_closes_its_copies_takes_nothing_from_the_parent(driver: Driver) {
     let _alone = ALONE.lock();
     let port = port::<usize>(driver, 1);
-    let mut pairs: Vec<_> = (0..2).map(|key| pair(&port, key)).collect();
-    // Two at a time, so that a driver that batches does, and so often that one that remembers descriptors has them.
+    let mut pairs: Vec<_> = (0..4).map(|key| pair(&port, key)).collect();
+    // Several at a time, so that a driver that batches does, and so often that one that remembers descriptors has them.
     let echo = |pairs: &mut Vec<(Socket<usize>, Stream)>| {
         for _ in 0..40 {
             for (socket, peer) in &mut *pairs {

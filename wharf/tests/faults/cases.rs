@@ -116,6 +116,14 @@ pub const CASES: &[Case] = &[
         ONCE,
     ),
     case(Readiness, "ioctl", &["ENOTTY"], "associate", ONCE),
+    // Whether it is TCP: not told, it is taken for something else, and works as well.
+    case(
+        Readiness,
+        "getsockopt",
+        &["ENOPROTOOPT", "EPERM"],
+        "associate",
+        "ok; then: ok; afterwards: ok",
+    ),
     // Waiting.
     case(Readiness, "epoll_pwait", &["EINTR"], "wait", OK),
     case(
@@ -236,6 +244,13 @@ pub const CASES: &[Case] = &[
         "io_uring_register",
         &["ENOMEM", "EMFILE", "EBUSY", "EINVAL"],
         "register",
+        OK,
+    ),
+    case(
+        Uring,
+        "io_uring_register",
+        &["ENOMEM", "EAGAIN", "EINTR", "EINVAL"],
+        "take-back",
         OK,
     ),
     // Datagrams.

@@ -72,6 +72,7 @@ fn act(driver: Driver, scenario: &str) {
         }
         "batch" => batch(&port, 1),
         "register" => batch(&port, 40),
+        "take-back" => take_back(&port),
         "receive-datagram" | "send-datagram" => datagram(&port, scenario == "send-datagram"),
         "accept" => accept(&port, driver),
         "connect" | "connect-from" => connect_twice(&port, driver, scenario == "connect-from"),
@@ -192,6 +193,28 @@ fn batch(port: &Port, rounds: usize) -> String {
             if let Err(error) = result(next(port)) {
                 return name(&error);
             }
+        }
+    }
+    "ok".into()
+}
+
+/// Closes sockets that a driver which remembers descriptors has by now: their peers are told.
+fn take_back(port: &Port) -> String {
+    let mut pairs: Vec<_> = (0..4).map(|_| pair(port, "closed")).collect();
+    for _ in 0..40 {
+        for (socket, peer) in &mut pairs {
+            peer.write_all(b"ahoy").expect("a write");
+            until_arrived(socket, 4);
+            socket.receive(Buffer::with_capacity(8)).expect("a start");
+        }
+        pairs.iter().for_each(|_| drop(next(port)));
+    }
+    ready();
+    for (socket, mut peer) in pairs {
+        socket.close();
+        match peer.read(&mut [0; 1]) {
+            Ok(0) => {}
+            told => return format!("the peer is told {told:?}"),
         }
     }
     "ok".into()
