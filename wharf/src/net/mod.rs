@@ -35,7 +35,9 @@ use crate::{
 /// | [`UdpSocket`](std::net::UdpSocket) | [`DatagramSocket`] |
 /// | [`File`](std::fs::File) | [`File`] |
 ///
-/// The association takes the handle, so that it can't be associated twice, nor used behind the port's back.
+/// The association takes the handle, so that it can't be associated twice, nor used behind the port's back. A duplicate
+/// (`try_clone`, or one in another process) still can be: what it receives or accepts, the port does not. On Unix it shares the
+/// non-blocking mode, which the port has to itself: made blocking, it is put back.
 pub trait Associate: sealed::Sealed {
     /// What it becomes.
     type Associated<K>;

@@ -155,7 +155,7 @@ pub enum Landing {
 pub struct Transmit {
     /// Sent before the file.
     pub head: RawBuffer,
-    /// The file's descriptor. It stays open until the packet is handed out.
+    /// The file's descriptor, on the port's own kernel. It stays open until the packet is handed out.
     pub file: RawDescriptor,
     /// Where in the file to begin.
     pub offset: u64,

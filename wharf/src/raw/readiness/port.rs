@@ -194,8 +194,8 @@ impl Port {
         self.scheduler.is_closed()
     }
 
-    /// Associates a descriptor, which must be non-blocking, with the port, under a key that comes back with each
-    /// of its packets. The port owns the descriptor from now on.
+    /// Associates a descriptor with the port, under a key that comes back with each of its packets. The port owns the
+    /// descriptor from now on, and makes it non-blocking where a call goes by that mode.
     ///
     /// # Errors
     /// The port is closed, has as many handles as it takes, the system can't watch the descriptor, or it is of another kernel
