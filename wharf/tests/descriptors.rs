@@ -292,20 +292,32 @@ fn a_transmit_waits_for_nobody_though_the_socket_was_made_blocking(driver: Drive
 
 fn receives_and_sends_wait_for_nobody_though_the_socket_was_made_blocking(driver: Driver) {
     let port = port(driver, 1);
-    let (ours, mut peer) = streams(driver);
-    let Stream::System(ours) = ours else {
-        unreachable!("it is the system's")
-    };
-    let twin = ours.try_clone().expect("a duplicate");
-    let socket = port.associate(ours, ()).expect("an association");
-    twin.set_nonblocking(false).expect("a mode");
-    peer.write_all(b"ahoy").expect("a write");
-    until_arrived(&socket, 4);
-    // One that fills its buffer says nothing of what is left.
-    socket.receive(Buffer::with_capacity(4)).expect("a start");
-    assert_eq!(received(&port)[..], *b"ahoy");
-    socket.receive(Buffer::with_capacity(4)).expect("a start");
-    socket.send(pattern(4 * BIG)).expect("a start");
+    // Several at once, so that a driver that batches does.
+    let mut pairs = Vec::new();
+    for key in 0..4 {
+        let (ours, peer) = streams(driver);
+        let Stream::System(ours) = ours else {
+            unreachable!("it is the system's")
+        };
+        let twin = ours.try_clone().expect("a duplicate");
+        let socket = port.associate(ours, key).expect("an association");
+        twin.set_nonblocking(false).expect("a mode");
+        pairs.push((socket, peer, twin));
+    }
+    for (socket, peer, _) in &mut pairs {
+        peer.write_all(b"ahoy").expect("a write");
+        until_arrived(socket, 4);
+        // One that fills its buffer says nothing of what is left.
+        for _ in 0..2 {
+            socket.receive(Buffer::with_capacity(4)).expect("a start");
+        }
+    }
+    for _ in &pairs {
+        assert_eq!(received(&port)[..], *b"ahoy");
+    }
+    for (socket, ..) in &pairs {
+        socket.send(pattern(4 * BIG)).expect("a start");
+    }
     expect_nothing(&port);
     port.close();
 }

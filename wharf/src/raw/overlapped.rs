@@ -304,11 +304,27 @@ impl Overlapped {
     /// Why it failed, if it did: the system's own error, or the port's.
     pub(super) fn error(&self) -> Option<io::Error> {
         match self.status {
-            Status::Failed(number) => Some(io::Error::from_raw_os_error(number)),
+            Status::Failed(number) => Some(self.failure(number)),
             #[cfg(unix)]
             Status::Full => Some(table::full()),
             Status::Done | Status::Pending | Status::Cancelling => None,
         }
+    }
+
+    fn failure(&self, number: i32) -> io::Error {
+        // A socket that comes to be watched within the operation met epoll's limit. None of its calls fails so.
+        #[cfg(unix)]
+        if matches!(
+            self.request,
+            Request::AcceptReceive(_)
+                | Request::Connect(_)
+                | Request::ConnectSend(_)
+                | Request::ConnectLocal(_)
+        ) && number == rustix::io::Errno::NOSPC.raw_os_error()
+        {
+            return crate::driver::unwatched(rustix::io::Errno::NOSPC);
+        }
+        io::Error::from_raw_os_error(number)
     }
 
     pub(super) fn direction(&self) -> Direction {

@@ -187,6 +187,16 @@ mod tests {
     use crate::raw::{AcceptReceive, Answer, Options, RawBuffer};
 
     #[test]
+    fn what_can_not_be_watched_says_what_to_raise() {
+        let receive = AcceptReceive::new(RawBuffer::EMPTY);
+        let mut operation = Overlapped::new(0, Request::AcceptReceive(Box::new(receive)));
+        operation.status = Status::Failed(Errno::NOSPC.raw_os_error());
+        let error = operation.error().expect("it has failed");
+        assert!(error.to_string().contains("max_user_watches"), "{error}");
+        assert_eq!(driver::number_of(&error), Some(Errno::NOSPC.raw_os_error()));
+    }
+
+    #[test]
     fn an_accept_whose_connection_has_no_place_says_what_ran_out() {
         let port = Port::new(&Options::default()).expect("a port");
         let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
