@@ -164,6 +164,10 @@ impl<K> CompletionPort<K> {
         self.raw().add_crew(crew);
     }
 
+    pub(crate) fn prepare(&self) -> io::Result<()> {
+        self.raw().prepare()
+    }
+
     pub(crate) fn hands_arrived(&self) {
         self.raw().hands_arrived();
     }

@@ -25,6 +25,9 @@ use crate::{
 /// A thread that was started since others were blocked ends after it has waited for so long in vain.
 const IDLE_MAX: Duration = Duration::from_secs(5);
 
+/// A thread that the system refused is asked for again after so long.
+const RETRY: Duration = Duration::from_millis(20);
+
 /// How many threads a pool has: a number, or from how many up to how many.
 ///
 /// As many as the first are there from the start to the end. More are started one by one, when work waits, the port's
@@ -107,6 +110,8 @@ struct Roll {
     /// Those of them that have nothing left to do but to end.
     ended: Vec<ThreadId>,
     started: usize,
+    /// When the system last refused one more, if it has not given one since.
+    refused: Option<Instant>,
 }
 
 impl fmt::Debug for Pool {
@@ -162,6 +167,7 @@ impl Workers {
                 arriving: AtomicUsize::new(0),
             }
         });
+        port.prepare()?;
         for _ in 0..min {
             pool.start_one(false)?;
         }
@@ -223,6 +229,7 @@ impl Pool {
         self.arriving.fetch_add(1, Ordering::SeqCst);
         let thread = start(roll.started, helps).inspect_err(|_| self.arrived())?;
         roll.started += 1;
+        roll.refused = None;
         roll.threads.push(thread);
         Ok(true)
     }
@@ -237,13 +244,24 @@ impl raw::Crew for Pool {
         if self.arriving.load(Ordering::SeqCst) > 0 {
             return Hired::OnTheWay;
         }
-        let started = self.start_one(true).unwrap_or_else(|error| {
-            tracing::warn!(%error, "no thread for one more worker");
-            false
-        });
-        match started {
-            true => Hired::One,
-            false => Hired::Full,
+        let refused = self.roll.lock().refused;
+        if refused.is_some_and(|at| now().duration_since(at) < RETRY) {
+            return Hired::Refused;
+        }
+        match self.start_one(true) {
+            Ok(true) => Hired::One,
+            Ok(false) => Hired::Full,
+            Err(error) => {
+                self.roll.lock().refused = Some(now());
+                if refused.is_none() {
+                    tracing::warn!(
+                        %error,
+                        "no thread for one more worker, though all are blocked: it is tried again and again; raise the \
+                         limit of threads (ulimit -u, pids.max)"
+                    );
+                }
+                Hired::Refused
+            }
         }
     }
 }

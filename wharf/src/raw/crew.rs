@@ -13,6 +13,8 @@ pub(crate) enum Hired {
     One,
     /// One that was started before has not arrived yet.
     OnTheWay,
-    /// There are as many as there may be, or as the system gives.
+    /// The system had no thread, now or a moment ago: it is to be asked again.
+    Refused,
+    /// There are as many as there may be.
     Full,
 }

@@ -16,7 +16,7 @@ use std::sync::atomic::AtomicUsize as Tally;
 
 use loom::thread;
 
-use super::{Duty, Parker, Refused, Release, Scheduler, Step, Visit, Watch};
+use super::{Duty, Parker, Place, Refused, Release, Scheduler, Step, Visit, Watch};
 use crate::sync::{Arc, AtomicUsize, Condvar, Mutex, Ordering};
 
 /// What is posted, raised and delivered: an index of [`Port::taken`].
@@ -83,6 +83,8 @@ struct Port {
     left: Tally,
     /// Where the watcher of threads sleeps, in the models that have one.
     bell: Parker,
+    /// So many times the watcher can't come.
+    absences: Tally,
     /// More threads than the concurrency may be at work: some that were blocked, and are back.
     may_exceed: bool,
 }
@@ -100,6 +102,7 @@ impl Port {
             taken: (0..packets).map(|_| Tally::new(0)).collect(),
             left: Tally::new(packets),
             bell: Parker::default(),
+            absences: Tally::new(0),
             may_exceed,
         })
     }
@@ -133,8 +136,26 @@ impl Port {
             Release::Nobody => {}
             Release::Watching => self.kernel.wake(),
             Release::Parked(worker) => worker.parker.release(),
-            Release::CallWatcher => self.bell.release(),
+            Release::CallWatcher => self.call_watcher(),
         }
+    }
+
+    /// As `raw::Port` does. There, those who find that it is missing look again after a while; here they need not, since it
+    /// comes the second time.
+    fn call_watcher(&self) {
+        let absences = self.absences.load(Ordering::Relaxed);
+        if absences == 0 {
+            self.bell.release();
+            return;
+        }
+        self.absences.store(absences - 1, Ordering::Relaxed);
+        self.scheduler.watcher_is_missing();
+        for (suspect, place) in self.scheduler.seats() {
+            if place == Place::Parked {
+                suspect.worker.parker.release();
+            }
+        }
+        self.kernel.wake();
     }
 
     fn begin(&self) {
@@ -499,6 +520,18 @@ fn a_place_that_is_given_away_is_taken() {
         watch_the_meeting(&worker.port);
     };
     check_blocking(1, 2, &[serve_and_meet, serve_and_meet, watch], |port| {
+        port.complete(0);
+        port.complete(1);
+    });
+}
+
+#[test]
+fn a_place_is_given_away_by_a_watcher_that_could_not_come_at_first() {
+    let watch: fn(Worker) = |worker| {
+        watch_the_meeting(&worker.port);
+    };
+    check_blocking(1, 2, &[serve_and_meet, serve_and_meet, watch], |port| {
+        port.absences.store(1, Ordering::Relaxed);
         port.complete(0);
         port.complete(1);
     });

@@ -937,6 +937,23 @@ mod watcher {
     }
 
     #[test]
+    fn one_that_could_not_come_is_called_again_by_whoever_comes_by() {
+        let mut pool = held();
+        assert_eq!(pool.calls.get(), 1);
+        for calls in 2..5 {
+            assert_eq!(pool.post(calls), Nobody);
+            assert_eq!(pool.wait(1), (Step::Park, Nobody));
+            assert_eq!(pool.calls.get(), calls as usize - 1, "called already");
+            pool.scheduler.watcher_is_missing();
+            // The one that is parked, for one.
+            assert_eq!(pool.wait(1), (Step::Park, Nobody));
+            assert_eq!(pool.calls.get(), calls as usize);
+        }
+        let _ = (pool.look(), pool.look());
+        assert_eq!(pool.block(), (1, Parked(1)));
+    }
+
+    #[test]
     fn what_it_brings_is_work_that_waits() {
         let mut pool = held();
         let _ = (pool.look(), pool.look());

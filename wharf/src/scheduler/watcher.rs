@@ -147,6 +147,11 @@ impl<P, R> Scheduler<P, R> {
         (duty, self.conclude(&mut state))
     }
 
+    /// The watcher was called and can't come: it is to be called again, by the next that comes by.
+    pub(crate) fn watcher_is_missing(&self) {
+        self.state.lock().on_duty = false;
+    }
+
     /// The system says that a suspect sleeps: its place is another's. Says whether it still was where it had been, and
     /// whether a thread is to be started.
     pub(crate) fn block(&self, suspect: &Suspect) -> (bool, bool, Release) {

@@ -10,7 +10,11 @@ use std::{
 #[cfg(shuttle)]
 use crate::planted;
 
-use super::{file::Files, side::Ready, watcher::Watcher};
+use super::{
+    file::Files,
+    side::Ready,
+    watcher::{Called, Watcher},
+};
 use crate::{
     driver::{self, Driver, DriverInfo, Events, Probe, Query, Reply, coarse_now_ns},
     raw::{
@@ -176,7 +180,8 @@ impl Port {
         for crew in crews.iter().filter_map(Weak::upgrade) {
             match crew.hire() {
                 Hired::One => return true,
-                Hired::OnTheWay => full = false,
+                // Where the system has none, the watcher's next looks ask again.
+                Hired::OnTheWay | Hired::Refused => full = false,
                 Hired::Full => {}
             }
         }
@@ -349,7 +354,35 @@ impl Port {
             Release::Nobody => {}
             Release::Watching => self.driver.wake(),
             Release::Parked(worker) => worker.parker.release(),
-            Release::CallWatcher => self.watcher.call(&self.weak),
+            Release::CallWatcher => self.call_watcher(),
         }
+    }
+
+    /// Starts beforehand what is needed when threads block and no further ones can be had.
+    ///
+    /// # Errors
+    /// The system's: it has no thread for it.
+    pub(crate) fn prepare(&self) -> io::Result<()> {
+        self.watcher.start(&self.weak)
+    }
+
+    /// Has the watcher come. If it can't, it is called again: by whoever comes by, and by those who are parked, who look again
+    /// and again until it is there.
+    pub(super) fn call_watcher(&self) {
+        let Called::Missing { first } = self.watcher.call(&self.weak) else {
+            return;
+        };
+        self.scheduler.watcher_is_missing();
+        if !first {
+            return;
+        }
+        // Those who parked before it was missing do not know that they are to look again.
+        for (suspect, place) in self.scheduler.seats() {
+            if place == Place::Parked {
+                suspect.worker.parker.release();
+            }
+        }
+        // If the gate is full, whoever comes from the kernel parks.
+        self.driver.wake();
     }
 }

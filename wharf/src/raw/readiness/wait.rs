@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{member::Member, port::Port, side::Ready};
+use super::{member::Member, port::Port, side::Ready, watcher::RETRY};
 use crate::{
     driver::{Event, Events, coarse_now_ns},
     raw::{Direction, End, Handle, Many, Queued, deadline_after, shared::check_max},
@@ -130,7 +130,7 @@ impl Port {
                 }
                 Step::Park => {
                     member.worker.stands_since(coarse_now_ns());
-                    member.worker.parker.park(remaining(deadline));
+                    member.worker.parker.park(self.patience(deadline));
                     member.visit.expired = is_over(deadline);
                 }
                 Step::TimedOut => {
@@ -143,6 +143,16 @@ impl Port {
                 }
             }
         }
+    }
+
+    /// How long to park: until the deadline, or until the watcher is to be called again.
+    fn patience(&self, deadline: Option<Instant>) -> Option<Duration> {
+        let remaining = remaining(deadline);
+        if !self.watcher.is_missing() {
+            return remaining;
+        }
+        self.call_watcher();
+        Some(remaining.map_or(RETRY, |remaining| remaining.min(RETRY)))
     }
 
     /// Looks out for the next packet for a moment. Where one was posted, another may be about to be: to fall asleep now

@@ -4,12 +4,19 @@
 //! that asks the system, the pause between two looks, and what else is done for work that waits: what stands ready in
 //! the kernel is brought in, more threads are started where there is a crew that may grow, and sends that were put off
 //! for a batch are carried out.
-//! It starts when it is first called, so a port that is never held up has none.
+//!
+//! It is started with the first [pool](crate::Workers), so that it is there when threads can't be had. Where threads wait that
+//! are no pool's, it starts when it is first called, so that a port of theirs that is never held up has none. If the system
+//! has no thread for it then, it is *missing*: whoever comes by tries again, and those who are parked come by for that.
 
 use std::{
     collections::HashMap,
+    io,
     num::NonZeroU64,
-    sync::{Arc, Once, Weak},
+    sync::{
+        Arc, Once, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -49,6 +56,10 @@ const REST_MAX: Duration = Duration::from_millis(16);
 /// Work that waits for so long while no thread comes back is worth a line in the log.
 const HELD_MAX: Duration = Duration::from_secs(2);
 
+/// A thread that the system refused is asked for again after so long: often enough for those who are held up, too seldom to be
+/// a burden.
+pub(super) const RETRY: Duration = Duration::from_millis(20);
+
 /// So many threads' states are kept open. Each takes a descriptor.
 const PROBES_MAX: usize = 256;
 
@@ -56,32 +67,86 @@ const PROBES_MAX: usize = 256;
 #[derive(Debug, Default)]
 pub(super) struct Watcher {
     bell: Arc<Parker>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    post: Mutex<Post>,
+    /// It was called, and the system had no thread for it.
+    missing: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Post {
+    thread: Option<JoinHandle<()>>,
+    /// When the system refused it the last time, if it was not given since.
+    refused: Option<Instant>,
+    ended: bool,
+}
+
+/// What came of [`Watcher::call`].
+pub(super) enum Called {
+    Comes,
+    /// There is no thread for it. `first`: there was one until now, or nobody had asked.
+    Missing {
+        first: bool,
+    },
 }
 
 impl Watcher {
-    /// Has it look, starting it if need be.
-    pub(super) fn call(&self, port: &Weak<Port>) {
-        let mut thread = self.thread.lock();
-        if thread.is_none() {
-            let (port, bell) = (port.clone(), self.bell.clone());
-            let started = thread::Builder::new()
-                .name("wharf-watcher".into())
-                .spawn(move || Round::new().run(&port, &bell));
-            match started {
-                Ok(started) => *thread = Some(started),
-                Err(error) => tracing::error!(
-                    %error,
-                    "no thread for the watcher: workers that block keep their places until they are back"
-                ),
-            }
+    /// Starts it, unless it is there. It looks when it is called.
+    pub(super) fn start(&self, port: &Weak<Port>) -> io::Result<()> {
+        self.start_at(&mut self.post.lock(), port)
+    }
+
+    fn start_at(&self, post: &mut Post, port: &Weak<Port>) -> io::Result<()> {
+        if post.thread.is_some() || post.ended {
+            return Ok(());
         }
-        self.bell.release();
+        let (port, bell) = (port.clone(), self.bell.clone());
+        let started = thread::Builder::new()
+            .name("wharf-watcher".into())
+            .spawn(move || Round::new().run(&port, &bell));
+        post.thread = Some(started?);
+        post.refused = None;
+        self.missing.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Has it look, starting it if need be, and not too soon after that was refused.
+    pub(super) fn call(&self, port: &Weak<Port>) -> Called {
+        let (first, error) = {
+            let mut post = self.post.lock();
+            let is_early = |at: Instant| now().duration_since(at) < RETRY;
+            if post.refused.is_some_and(is_early) {
+                return Called::Missing { first: false };
+            }
+            let Err(error) = self.start_at(&mut post, port) else {
+                self.bell.release();
+                return Called::Comes;
+            };
+            self.missing.store(true, Ordering::Relaxed);
+            (post.refused.replace(now()).is_none(), error)
+        };
+        if first {
+            tracing::error!(
+                %error,
+                "no thread for the watcher: workers that block keep their places until there is one, which is tried again \
+                 and again; raise the limit of threads (ulimit -u, pids.max)"
+            );
+        }
+        Called::Missing { first }
+    }
+
+    /// Whether it was called in vain, and no thread could be had for it since.
+    pub(super) fn is_missing(&self) -> bool {
+        self.missing.load(Ordering::Relaxed)
     }
 
     /// Ends it: the port is closed, or gone.
     pub(super) fn end(&self) {
-        let thread = self.thread.lock().take();
+        let thread = {
+            let mut post = self.post.lock();
+            post.ended = true;
+            self.missing.store(false, Ordering::Relaxed);
+            post.thread.take()
+        };
         self.bell.release();
         // Whoever lets go of a port last drops it; that may be the watcher.
         if let Some(thread) = thread.filter(|it| it.thread().id() != thread::current().id()) {

@@ -165,6 +165,11 @@ impl Port {
         self.running_max.fetch_max(running, Ordering::Relaxed);
     }
 
+    /// Starts beforehand what is needed when threads block: nothing, the kernel sees to that.
+    pub(crate) fn prepare(&self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// From now on this crew may be asked for more threads.
     pub(crate) fn add_crew(&self, crew: Weak<dyn Crew>) {
         self.crews.lock().push(crew);
@@ -192,13 +197,18 @@ impl Port {
         }
         let mut crews = self.crews.lock();
         crews.retain(|crew| crew.strong_count() > 0);
+        let mut full = true;
         for crew in crews.iter().filter_map(Weak::upgrade) {
             match crew.hire() {
                 Hired::One | Hired::OnTheWay => return,
+                // Whoever takes a packet next, and leaves nobody who waits, asks again.
+                Hired::Refused => full = false,
                 Hired::Full => {}
             }
         }
-        self.can_grow.store(false, Ordering::SeqCst);
+        if full {
+            self.can_grow.store(false, Ordering::SeqCst);
+        }
     }
 
     /// Whether the port is closed.
