@@ -144,6 +144,16 @@ impl<K> CompletionPort<K> {
         self.raw().concurrency()
     }
 
+    /// How many descriptors it has open for itself, beside those of what is [associated](Self::associate): 3, and one more
+    /// for each thread that may run at once where io_uring is used. Always the same; on Windows 0, where they are not limited.
+    ///
+    /// Each thread that waits on a port has one more open from its first wait until it ends, by which the system tells whether
+    /// it sleeps. Of the threads of a pool, and what it keeps aside for those it may grow to,
+    /// [`Workers::descriptors`](crate::Workers::descriptors) tells.
+    pub fn descriptors(&self) -> usize {
+        self.raw().descriptors()
+    }
+
     /// The driver that was chosen, and why.
     pub fn driver(&self) -> &DriverInfo {
         self.raw().driver()

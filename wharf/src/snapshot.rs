@@ -42,6 +42,10 @@ pub enum Standing {
     Running,
     /// It is in a handler, and sleeps there or waits for the disk.
     Blocked,
+    /// It is in a handler, or carries out operations; whether it sleeps there, the system does not let be found out: `/proc` is
+    /// not mounted, say. It counts as running. The log has the reason, and
+    /// [`thread_states_available`](crate::thread_states_available) tells it.
+    Unknown,
     /// It is doing something else: a wait of its timed out, or the port is closed.
     Away,
 }
@@ -53,6 +57,7 @@ impl fmt::Display for Standing {
             Standing::Watching => "watching",
             Standing::Running => "running",
             Standing::Blocked => "blocked",
+            Standing::Unknown => "unknown",
             Standing::Away => "away",
         })
     }
@@ -68,7 +73,8 @@ pub struct Counts {
     pub running: usize,
     /// Threads that wait, in the kernel or asleep.
     pub parked: usize,
-    /// Threads that are known to be blocked in their handlers. Another has, or may have, the place of each.
+    /// Threads that are known to be blocked in their handlers. Another has, or may have, the place of each. Those of which it
+    /// [can't be known](Standing::Unknown) count as running.
     pub blocked: usize,
     /// Packets that wait for a thread, and operations that are ready to be carried out by one.
     pub queued: usize,

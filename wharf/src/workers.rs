@@ -15,7 +15,7 @@ use std::{
 use crate::{
     CompletionPort,
     operation::{Completion, Wait},
-    raw::{self, Hired, deadline_after},
+    raw::{self, Hired, Reserve, deadline_after},
     sync::{
         Condvar, Mutex, now,
         thread::{self, JoinHandle, ThreadId},
@@ -34,6 +34,12 @@ const RETRY: Duration = Duration::from_millis(20);
 /// concurrency would let it be done, and every thread is blocked in its handler; each ends again when it had nothing to
 /// do for five seconds. Windows tells nobody that all are blocked: there one is started whenever all are in their handlers,
 /// and the kernel releases it once one of them blocks.
+///
+/// A thread that the system has no room for is asked for again, every 20 milliseconds while it is wanted. On Linux each thread
+/// takes a descriptor, by which the system tells whether it sleeps; for those that may be started later, as many are kept open
+/// from the start, so that blocked threads are found out and replaced when there is no descriptor left. All pools of a process
+/// together keep a quarter of its limit of open files aside at most; threads beyond that take what there is when they are
+/// started.
 ///
 /// ```
 /// use wharf::Threads;
@@ -94,7 +100,9 @@ type Start = dyn Fn(usize, bool) -> io::Result<JoinHandle<()>> + Send + Sync;
 
 /// What the threads of a pool share.
 struct Pool {
+    min: usize,
     max: usize,
+    reserve: Reserve,
     roll: Mutex<Roll>,
     /// A thread has ended.
     changed: Condvar,
@@ -126,7 +134,8 @@ impl fmt::Debug for Pool {
 
 impl Workers {
     /// Starts a pool of `threads`, named `wharf-0` and so on: `3`, or `3..=64` for one that [may grow](Threads). They end
-    /// when the port is closed.
+    /// when the port is closed. On Linux, with a port's first pool starts the thread that finds out which others are blocked
+    /// (`wharf-watcher`), and [descriptors](Self::descriptors) are kept aside.
     ///
     /// # Errors
     /// The system's, if it can't start a thread; those that were started end when the port is closed.
@@ -160,7 +169,9 @@ impl Workers {
                 thread::Builder::new().name(name).spawn(work)
             };
             Pool {
+                min,
                 max,
+                reserve: Reserve::of(max - min),
                 roll: Mutex::default(),
                 changed: Condvar::new(),
                 start: Mutex::new(Some(Box::new(start))),
@@ -176,6 +187,27 @@ impl Workers {
             port.add_crew(pool);
         }
         Ok(Workers(pool))
+    }
+
+    /// How many descriptors its threads take on Linux: one each, and what is [kept aside](Threads) for those that may be started
+    /// later. Always the same while the port is open. On Windows 0.
+    ///
+    /// Whoever shares a limit of open files out needs these, and [those of the port](CompletionPort::descriptors).
+    ///
+    /// ```
+    /// # let port = wharf::CompletionPort::<u32>::new(2)?;
+    /// let workers = wharf::Workers::start(&port, 3..=20, |_, _| {})?;
+    /// # #[cfg(unix)]
+    /// assert_eq!(workers.descriptors(), 20);
+    /// # port.close();
+    /// # workers.join();
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn descriptors(&self) -> usize {
+        match cfg!(unix) {
+            true => self.0.min + self.0.reserve.max(),
+            false => 0,
+        }
     }
 
     /// Waits until all of the threads have ended, which they do once the port is closed and their handlers have
@@ -286,11 +318,15 @@ where
     F: Fn(&CompletionPort<K>, Completion<K>),
 {
     let ending = Ending(pool);
+    raw::enlist(&ending.0.reserve, helps);
     let closed = work(&port, &ending.0, &*handler, helps.then_some(IDLE_MAX));
     if closed {
         // With the last worker goes the handler; it has ended when that is gone too.
         let start = ending.0.start.lock().take();
         drop(start);
+        ending.0.reserve.clear();
+    } else if helps {
+        raw::discharge(&ending.0.reserve);
     }
     drop(handler);
     if closed {

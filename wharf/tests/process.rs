@@ -5,7 +5,7 @@
 
 #[macro_use]
 #[path = "conformance/harness.rs"]
-#[allow(dead_code, reason = "the chapters use all of it")]
+#[allow(dead_code, unused_macros, reason = "the chapters use all of it")]
 mod harness;
 
 use std::{
@@ -34,11 +34,11 @@ use rustix::{
 };
 use wharf::{Buffer, Done, Socket, Transmit, Wait};
 
-static ALONE: Mutex<()> = Mutex::new(());
+static TURN: Mutex<()> = Mutex::new(());
 
 macro_rules! suite {
     ($driver:expr) => {
-        tests! {
+        alone! {
             $driver;
             process {
                 s29_out_of_descriptors_is_an_error_that_does_not_spin
@@ -63,7 +63,6 @@ fn use_up_descriptors() -> Vec<File> {
 }
 
 fn s29_out_of_descriptors_is_an_error_that_does_not_spin(driver: Driver) {
-    let _alone = ALONE.lock();
     let port = port(driver, 1);
     let listener = listen(&port, ());
     let peer = connect(driver, listener.local_addr());
@@ -106,7 +105,6 @@ fn s29_out_of_descriptors_is_an_error_that_does_not_spin(driver: Driver) {
 }
 
 fn s42_a_fork_between_start_and_completion_leaves_the_parent_whole(driver: Driver) {
-    let _alone = ALONE.lock();
     let port = port(driver, 1);
     let (socket, mut peer) = pair(&port, 1);
     socket.receive(Buffer::with_capacity(8)).expect("a start");
@@ -167,7 +165,6 @@ fn s42_a_child_that_closes_its_copies_takes_nothing_from_the_parent(driver: Driv
 }
 
 fn s44_signals_end_no_wait_and_spoil_no_operation(driver: Driver) {
-    let _alone = ALONE.lock();
     handle(libc::SIGUSR1);
     let port = port::<usize>(driver, 2);
     // Three that wait, so that both ways of waiting are interrupted.
@@ -234,7 +231,6 @@ fn s44_signals_end_no_wait_and_spoil_no_operation(driver: Driver) {
 }
 
 fn s44_a_broken_connection_raises_no_signal(driver: Driver) {
-    let _alone = ALONE.lock();
     handle(libc::SIGPIPE);
     let before = handled(libc::SIGPIPE).load(Ordering::Relaxed);
     let port = port(driver, 1);
@@ -344,7 +340,6 @@ fn s44_a_port_that_goes_interrupts_nothing_that_its_threads_do_elsewhere(driver:
         // Not promised; see `NOT_COVERED` in `conformance/main.rs`.
         return;
     }
-    let _alone = ALONE.lock();
     let (give, take) = mpsc::channel();
     let thread = thread::spawn(move || {
         // This thread has made the port and carried out its transfers, many at a time.
@@ -368,7 +363,7 @@ fn s44_a_port_that_goes_interrupts_nothing_that_its_threads_do_elsewhere(driver:
 
 #[test]
 fn s44_asking_whether_io_uring_can_be_used_interrupts_nothing() {
-    let _alone = ALONE.lock();
+    let _turn = TURN.lock();
     for _ in 0..20 {
         let _ = wharf::uring_available();
         assert_eq!(wait_elsewhere(Duration::from_millis(20)), Ok(()));

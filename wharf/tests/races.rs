@@ -2,7 +2,7 @@
 
 #[macro_use]
 #[path = "conformance/harness.rs"]
-#[allow(dead_code, reason = "the chapters use all of it")]
+#[allow(dead_code, unused_macros, reason = "the chapters use all of it")]
 mod harness;
 
 use std::{

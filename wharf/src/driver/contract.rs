@@ -125,6 +125,9 @@ pub(crate) const EVENTS_MAX: usize = 128;
 pub(crate) trait Driver: Send + Sync + fmt::Debug {
     fn name(&self) -> &'static str;
 
+    /// How many descriptors it has open for itself.
+    fn descriptors(&self) -> usize;
+
     /// The most transfers that are worth handing over at once.
     fn batch_max(&self) -> usize;
 

@@ -50,7 +50,7 @@ pub use {
 pub(crate) use {
     descriptor::codes,
     signals::block_file_size_signal,
-    threads::{Probe, coarse_now_ns, current_thread},
+    threads::{Probe, Reserve, coarse_now_ns},
 };
 
 use std::ptr::NonNull;

@@ -63,6 +63,10 @@ impl Driver for Readiness {
         "readiness"
     }
 
+    fn descriptors(&self) -> usize {
+        [&self.epoll, &self.wake, &self.timer].len()
+    }
+
     fn batch_max(&self) -> usize {
         // Nothing is gained by doing several at once, and what one thread does the others can't.
         1

@@ -1,20 +1,32 @@
 //! What the kernel knows of the threads of this process: whether one sleeps, and the time.
 //!
-//! A thread's state is in `/proc/self/task/<tid>/stat` (proc_pid_stat(5)), read here through a descriptor that is kept
-//! open; whether it has run since the last look shows more cheaply in its processor clock (pthread_getcpuclockid(3)).
+//! A thread's state is in `/proc/self/task/<tid>/stat` (proc_pid_stat(5)), read here through a descriptor that the thread
+//! opens when it first waits on a port and that is kept open until it ends, so that it can be read when no descriptors are
+//! left; whether it has run since the last look shows more cheaply in its processor clock (pthread_getcpuclockid(3)).
 //! Neither needs a privilege.
 
-use std::{io, mem::MaybeUninit};
+use std::{
+    io,
+    mem::{self, MaybeUninit},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering},
+    },
+};
 
 use rustix::{
+    event::{EventfdFlags, eventfd},
     fd::OwnedFd,
     fs::{Mode, OFlags, open},
-    io::{Errno, pread},
+    io::{Errno, fcntl_dupfd_cloexec, pread},
+    process::{Resource, getrlimit},
     time::{ClockId, clock_gettime},
 };
 
+use super::Advised;
+
 /// How the system names the calling thread.
-pub(crate) fn current_thread() -> u32 {
+fn current_thread() -> u32 {
     rustix::thread::gettid().as_raw_pid().unsigned_abs()
 }
 
@@ -29,54 +41,158 @@ pub(crate) fn coarse_now_ns() -> u64 {
 /// in its handler. Where they can't be, only [`blocking`](crate::blocking) tells it.
 ///
 /// # Errors
-/// The system's: `/proc` is not mounted, or not to be read.
+/// The system's own error inside, with the remedy as its text: `/proc` is not mounted or not to be read, or there is no
+/// descriptor left to read it by.
 pub fn thread_states_available() -> io::Result<()> {
-    Probe::of(current_thread()).open().map(drop)
+    let opened = open_state(current_thread());
+    opened.map(drop).map_err(|error| unreadable(error).into())
+}
+
+fn open_state(thread: u32) -> Result<OwnedFd, Errno> {
+    let path = format!("/proc/self/task/{thread}/stat");
+    open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+}
+
+/// Why the state of a thread can't be read, with the remedy.
+fn unreadable(error: Errno) -> Advised {
+    let remedy = match error {
+        Errno::NOENT => "mount /proc",
+        Errno::ACCESS | Errno::PERM => "let this process read /proc/self/task",
+        Errno::MFILE => "raise the limit of open files (ulimit -n, LimitNOFILE=)",
+        Errno::NFILE => "raise the system's limit of open files (sysctl fs.file-max)",
+        Errno::NOMEM => "give it more memory",
+        _ => "say in handlers where they block (wharf::blocking)",
+    };
+    Advised {
+        what: "the state of a thread can't be read from /proc/self/task",
+        error: error.into(),
+        remedy,
+    }
+}
+
+/// The error that was last told of by [`tell`], until a state could be opened.
+static TOLD: AtomicI32 = AtomicI32::new(0);
+
+/// Says once why a state can't be read.
+fn tell(error: Errno) {
+    let number = error.raw_os_error();
+    if TOLD.swap(number, Ordering::Relaxed) != number {
+        tracing::warn!(
+            "{}; until then a worker that blocks may be noticed only where it says so (wharf::blocking)",
+            unreadable(error)
+        );
+    }
 }
 
 /// Asks after one thread of this process.
 #[derive(Debug)]
 pub(crate) struct Probe {
     thread: u32,
-    stat: Option<OwnedFd>,
+    state: Mutex<State>,
     /// Its processor time when it was last asked after.
-    ran_ns: u64,
+    ran_ns: AtomicU64,
+}
+
+#[derive(Debug)]
+enum State {
+    /// It could not be opened yet. Whoever asks tries again.
+    Unopened,
+    Open(OwnedFd),
+    /// The thread is about to end.
+    Ended,
 }
 
 impl Probe {
-    pub(crate) fn of(thread: u32) -> Probe {
+    /// That of the calling thread.
+    pub(crate) fn of_this_thread() -> Probe {
+        let thread = current_thread();
+        Probe::new(thread, open_state(thread))
+    }
+
+    /// As [`of_this_thread`](Self::of_this_thread), with a descriptor of `reserve`'s if none is left. `replaces`: this
+    /// thread is one of those that it was made for.
+    pub(crate) fn of_this_worker(reserve: &Reserve, replaces: bool) -> Probe {
+        /// What is given up, another thread may take at once, for a connection it accepts, say. Not so often.
+        const TRIES: usize = 4;
+        let thread = current_thread();
+        let mut opened = open_state(thread);
+        if opened.is_ok() && replaces {
+            reserve.give_one_up();
+        }
+        for _ in 0..TRIES {
+            if !matches!(opened, Err(Errno::MFILE)) || !reserve.give_one_up() {
+                break;
+            }
+            opened = open_state(thread);
+        }
+        Probe::new(thread, opened)
+    }
+
+    /// One that nobody asks after.
+    #[cfg(test)]
+    pub(crate) fn of_nobody() -> Probe {
+        Probe {
+            thread: 0,
+            state: Mutex::new(State::Ended),
+            ran_ns: AtomicU64::new(0),
+        }
+    }
+
+    fn new(thread: u32, opened: Result<OwnedFd, Errno>) -> Probe {
+        // Why it can't be opened is told when somebody asks: until then nobody misses it.
         Probe {
             thread,
-            stat: None,
-            ran_ns: 0,
+            state: Mutex::new(opened.map_or(State::Unopened, State::opened)),
+            ran_ns: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether it is the calling thread's: not where that is a copy of it, in a process that was forked.
+    pub(crate) fn is_of_this_thread(&self) -> bool {
+        self.thread == current_thread()
+    }
+
+    /// The thread is about to end: nobody is to ask after it any more. Returns the descriptor.
+    pub(crate) fn end(&self) -> Option<OwnedFd> {
+        match mem::replace(&mut *lock(&self.state), State::Ended) {
+            State::Open(descriptor) => Some(descriptor),
+            State::Unopened | State::Ended => None,
         }
     }
 
     /// Whether it has run since the last time that this was asked.
-    pub(crate) fn has_run(&mut self) -> bool {
+    pub(crate) fn has_run(&self) -> bool {
         let ran_ns = self.processor_time_ns();
-        std::mem::replace(&mut self.ran_ns, ran_ns) != ran_ns
+        self.ran_ns.swap(ran_ns, Ordering::Relaxed) != ran_ns
     }
 
-    /// Whether it sleeps, or waits for the disk. Not for a processor: then it would run if it could.
-    ///
-    /// # Errors
-    /// The thread is gone, or its state can't be read.
-    pub(crate) fn is_asleep(&mut self) -> io::Result<bool> {
-        if self.stat.is_none() {
-            self.stat = Some(self.open()?);
+    /// Whether it sleeps, or waits for the disk. Not for a processor: then it would run if it could. Nor if it is gone. None
+    /// if its state can't be read; why, is logged.
+    pub(crate) fn is_asleep(&self) -> Option<bool> {
+        match self.state() {
+            Ok(state) => Some(matches!(state, b'S' | b'D')),
+            Err(Errno::SRCH) => Some(false),
+            Err(error) => {
+                tell(error);
+                None
+            }
         }
-        let stat = self.stat.as_ref().ok_or(Errno::BADF)?;
+    }
+
+    fn state(&self) -> Result<u8, Errno> {
         // The name of a thread has at most 15 bytes, its number at most 10.
         let mut text = [0; 64];
-        let len = pread(stat, &mut text, 0)?;
-        let state = state_of(&text[..len]).ok_or(Errno::INVAL)?;
-        Ok(matches!(state, b'S' | b'D'))
-    }
-
-    fn open(&self) -> io::Result<OwnedFd> {
-        let path = format!("/proc/self/task/{}/stat", self.thread);
-        Ok(open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)
+        let len = {
+            let mut state = lock(&self.state);
+            if let State::Unopened = *state {
+                *state = State::opened(open_state(self.thread)?);
+            }
+            match &*state {
+                State::Open(descriptor) => pread(descriptor, &mut text, 0)?,
+                State::Unopened | State::Ended => return Err(Errno::SRCH),
+            }
+        };
+        state_of(&text[..len]).ok_or(Errno::INVAL)
     }
 
     fn processor_time_ns(&self) -> u64 {
@@ -90,6 +206,93 @@ impl Probe {
             time.assume_init()
         };
         time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+    }
+}
+
+impl State {
+    fn opened(descriptor: OwnedFd) -> State {
+        // If it fails again, that is news.
+        TOLD.store(0, Ordering::Relaxed);
+        State::Open(descriptor)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Descriptors that are kept aside for threads that are yet to be started: each gives one up when it opens its state. So
+/// they can be told to be blocked although there are no descriptors left, which is when it matters.
+#[derive(Debug, Default)]
+pub(crate) struct Reserve(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    descriptors: Vec<OwnedFd>,
+    /// The most that there may be.
+    max: usize,
+}
+
+/// Of what this process may open, so large a part is kept aside at most, by all reserves: the rest is for what the program
+/// is there for.
+const KEPT_PART: usize = 4;
+
+/// How many all reserves may keep, as was granted to them.
+static GRANTED: AtomicUsize = AtomicUsize::new(0);
+
+impl Reserve {
+    /// Keeps as many aside: fewer, if that would be too large a [part](KEPT_PART), or there are fewer.
+    pub(crate) fn of(threads: usize) -> Reserve {
+        let open_max = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let kept_max = usize::try_from(open_max).unwrap_or(usize::MAX) / KEPT_PART;
+        let grant = |granted: usize| threads.min(kept_max.saturating_sub(granted));
+        let granted = GRANTED.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |granted| {
+            Some(granted + grant(granted))
+        });
+        let mut kept = Kept {
+            descriptors: Vec::new(),
+            max: grant(granted.unwrap_or_else(|granted| granted)),
+        };
+        // One file for all; which, does not matter.
+        if kept.max > 0
+            && let Ok(first) = eventfd(0, EventfdFlags::CLOEXEC)
+        {
+            let copies = (1..kept.max).map_while(|_| fcntl_dupfd_cloexec(&first, 0).ok());
+            kept.descriptors.extend(copies);
+            kept.descriptors.push(first);
+        }
+        Reserve(Mutex::new(kept))
+    }
+
+    /// How many it keeps, but for those that were given up to threads that are there.
+    pub(crate) fn max(&self) -> usize {
+        lock(&self.0).max
+    }
+
+    /// Closes one. Says whether there was any.
+    fn give_one_up(&self) -> bool {
+        let descriptor = lock(&self.0).descriptors.pop();
+        descriptor.is_some()
+    }
+
+    /// Keeps another, if it lacks one.
+    pub(crate) fn take_back(&self, descriptor: OwnedFd) {
+        let mut kept = lock(&self.0);
+        if kept.descriptors.len() < kept.max {
+            kept.descriptors.push(descriptor);
+        }
+    }
+
+    /// Closes all, for good.
+    pub(crate) fn clear(&self) {
+        let kept = mem::take(&mut *lock(&self.0));
+        GRANTED.fetch_sub(kept.max, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Reserve {
+    fn drop(&mut self) {
+        self.clear();
     }
 }
 

@@ -389,6 +389,10 @@ impl Driver for Uring {
         "uring"
     }
 
+    fn descriptors(&self) -> usize {
+        self.readiness.descriptors() + self.rings.0.len()
+    }
+
     fn batch_max(&self) -> usize {
         BATCH_MAX
     }

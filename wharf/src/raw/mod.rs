@@ -61,6 +61,7 @@ use overlapped::{Direction, Status};
 use parcel::Parcel;
 #[cfg(unix)]
 use readiness as shape;
+pub(crate) use shape::member::{Reserve, discharge, enlist};
 use shape::{entry::Entry, start::Next};
 pub use shape::{member::blocking, port::Port};
 pub use table::{HANDLES_MAX, Handle, Kind};

@@ -17,7 +17,10 @@ use std::sync::atomic::AtomicUsize as Tally;
 use loom::thread;
 
 use super::{Duty, Parker, Place, Refused, Release, Scheduler, Step, Visit, Watch};
-use crate::sync::{Arc, AtomicUsize, Condvar, Mutex, Ordering};
+use crate::{
+    driver::Probe,
+    sync::{Arc, AtomicUsize, Condvar, Mutex, Ordering},
+};
 
 /// What is posted, raised and delivered: an index of [`Port::taken`].
 type Packet = usize;
@@ -225,7 +228,7 @@ struct Worker {
 
 impl Worker {
     fn new(port: &Arc<Port>) -> Worker {
-        let worker = Arc::new(super::Worker::new(0, ""));
+        let worker = Arc::new(super::Worker::new(Probe::of_nobody(), ""));
         Worker {
             port: port.clone(),
             seat: port.scheduler.join(&worker),

@@ -11,7 +11,7 @@ use Woken::{Nobody, Parked, Watching};
 use super::{
     Counts, Duty, Parker, Place, Refused, Release, Scheduler, Step, Suspect, Visit, Watch, Worker,
 };
-use crate::sync::Arc;
+use crate::{driver::Probe, sync::Arc};
 
 /// A [`Release`] that can be compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -247,7 +247,7 @@ impl Thread {
     fn new() -> Thread {
         Thread {
             seat: None,
-            worker: Arc::new(Worker::new(0, "")),
+            worker: Arc::new(Worker::new(Probe::of_nobody(), "")),
             visit: Visit::default(),
         }
     }
@@ -310,7 +310,7 @@ mod porch {
         assert!(matches!(scheduler.post(1), Ok(Release::Nobody)));
         assert!(matches!(scheduler.post(2), Err(Refused::NoRoom(2))));
         // What is delivered makes room.
-        let seat = scheduler.join(&Arc::new(Worker::new(0, "")));
+        let seat = scheduler.join(&Arc::new(Worker::new(Probe::of_nobody(), "")));
         let mut visit = Visit::default();
         let _ = scheduler.visit(seat, &mut visit, 1);
         assert_eq!(visit.delivered, [1]);

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Parker;
+use crate::driver::Probe;
 
 /// One thread. It keeps this for as long as it lives, on whatever port it waits.
 ///
@@ -11,10 +12,8 @@ use super::Parker;
 #[derive(Debug)]
 pub(crate) struct Worker {
     pub parker: Parker,
-    /// Another number for each thread that ever was.
-    pub number: u64,
-    /// How the system names the thread.
-    pub thread: u32,
+    /// Tells whether it sleeps.
+    pub probe: Probe,
     pub name: Box<str>,
     packets: AtomicU64,
     /// When it came to where it stands: a time of the port's clock, in nanoseconds.
@@ -22,12 +21,10 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn new(thread: u32, name: &str) -> Worker {
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
+    pub(crate) fn new(probe: Probe, name: &str) -> Worker {
         Worker {
             parker: Parker::default(),
-            number: NUMBER.fetch_add(1, Ordering::Relaxed),
-            thread,
+            probe,
             name: name.into(),
             packets: AtomicU64::new(0),
             since_ns: AtomicU64::new(0),

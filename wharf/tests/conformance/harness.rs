@@ -135,6 +135,23 @@ macro_rules! tests {
     };
 }
 
+/// As `tests!`, for those that change the whole process: one at a time, by the lock `TURN` of the target. The next begins when
+/// the threads of the one before have ended, and what they had open is closed.
+macro_rules! alone {
+    ($driver:expr; $($chapter:ident { $($statement:ident)* })*) => {
+        $($(
+            #[test]
+            fn $statement() {
+                let _turn = crate::TURN.lock();
+                match crate::harness::unavailable($driver) {
+                    Some(reason) => eprintln!("NOT JUDGED: {reason}"),
+                    None => crate::harness::guarded(|| crate::$chapter::$statement($driver)),
+                }
+            }
+        )*)*
+    };
+}
+
 /// Why a driver is not there to be tested. A container may forbid io_uring; then the tests on it say so and judge nothing,
 /// but where `WHARF_REQUIRE_URING` is set, as in CI, that is a failure.
 pub fn unavailable(driver: Driver) -> Option<&'static str> {

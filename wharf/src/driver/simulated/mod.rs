@@ -168,6 +168,10 @@ impl Driver for Simulated {
         "simulated"
     }
 
+    fn descriptors(&self) -> usize {
+        0
+    }
+
     fn batch_max(&self) -> usize {
         self.batch_max
     }

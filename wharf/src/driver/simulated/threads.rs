@@ -4,10 +4,6 @@ use std::io;
 
 use crate::sync;
 
-pub(crate) fn current_thread() -> u32 {
-    sync::thread_number() as u32
-}
-
 pub(crate) fn coarse_now_ns() -> u64 {
     sync::coarse_now_ns()
 }
@@ -23,17 +19,51 @@ pub fn thread_states_available() -> io::Result<()> {
 #[derive(Debug)]
 pub(crate) struct Probe(u32);
 
+/// A simulation reads no descriptors.
+#[derive(Debug)]
+pub(crate) struct Nothing;
+
 impl Probe {
-    pub(crate) fn of(thread: u32) -> Probe {
-        Probe(thread)
+    pub(crate) fn of_this_thread() -> Probe {
+        Probe(sync::thread_number() as u32)
+    }
+
+    pub(crate) fn of_this_worker(_reserve: &Reserve, _replaces: bool) -> Probe {
+        Probe::of_this_thread()
+    }
+
+    pub(crate) fn is_of_this_thread(&self) -> bool {
+        self.0 == sync::thread_number() as u32
+    }
+
+    pub(crate) fn end(&self) -> Option<Nothing> {
+        None
     }
 
     /// It may have, for all that is known.
-    pub(crate) fn has_run(&mut self) -> bool {
+    pub(crate) fn has_run(&self) -> bool {
         true
     }
 
-    pub(crate) fn is_asleep(&mut self) -> io::Result<bool> {
-        Ok(sync::asleep(self.0 as usize))
+    pub(crate) fn is_asleep(&self) -> Option<bool> {
+        Some(sync::asleep(self.0 as usize))
     }
+}
+
+/// What a simulation needs not keep aside.
+#[derive(Debug, Default)]
+pub(crate) struct Reserve;
+
+impl Reserve {
+    pub(crate) fn of(_threads: usize) -> Reserve {
+        Reserve
+    }
+
+    pub(crate) fn max(&self) -> usize {
+        0
+    }
+
+    pub(crate) fn take_back(&self, _: Nothing) {}
+
+    pub(crate) fn clear(&self) {}
 }

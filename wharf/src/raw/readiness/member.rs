@@ -10,8 +10,9 @@ use std::{
 };
 
 use super::{port::Port, side::Ready, transfer::Attempts};
+pub(crate) use crate::driver::Reserve;
 use crate::{
-    driver::{Events, coarse_now_ns, current_thread},
+    driver::{Events, Probe, coarse_now_ns},
     raw::Queued,
     scheduler::{Visit, Worker},
     sync::{self, thread, thread_local},
@@ -42,13 +43,11 @@ thread_local! {
 }
 
 impl Member {
-    fn new() -> Member {
-        let thread = thread::current();
-        let worker = Worker::new(current_thread(), thread.name().unwrap_or_default());
+    fn new(probe: Probe) -> Member {
         Member {
             port: Weak::new(),
             seat: None,
-            worker: sync::Arc::new(worker),
+            worker: worker_of_this_thread(probe),
             visit: Visit::default(),
             events: Events::default(),
             attempts: Attempts::default(),
@@ -63,10 +62,14 @@ impl Member {
         RUNNING_ON.with(|running| running.set(ptr::null()));
         let mut member = MEMBER
             .with(Cell::take)
-            .unwrap_or_else(|| Box::new(Member::new()));
+            .unwrap_or_else(|| Box::new(Member::new(Probe::of_this_thread())));
         member.runs = false;
         if !ptr::eq(member.port.as_ptr(), Arc::as_ptr(port)) {
             member.leave();
+            if !member.worker.probe.is_of_this_thread() {
+                // The process was forked: what is open tells of a thread of the parent's.
+                member.worker = worker_of_this_thread(Probe::of_this_thread());
+            }
             member.port = Arc::downgrade(port);
         }
         let seat = *member
@@ -105,6 +108,30 @@ impl Member {
 impl Drop for Member {
     fn drop(&mut self) {
         self.leave();
+        // Whoever still holds the worker does not keep its descriptor.
+        drop(self.worker.probe.end());
+    }
+}
+
+fn worker_of_this_thread(probe: Probe) -> sync::Arc<Worker> {
+    let thread = thread::current();
+    sync::Arc::new(Worker::new(probe, thread.name().unwrap_or_default()))
+}
+
+/// This thread is about to wait on a port, for a pool that keeps descriptors aside. `replaces`: it is one that they were kept
+/// for.
+pub(crate) fn enlist(reserve: &Reserve, replaces: bool) {
+    let member = Member::new(Probe::of_this_worker(reserve, replaces));
+    MEMBER.with(|kept| kept.set(Some(Box::new(member))));
+}
+
+/// This thread is about to end, and leaves its descriptor to the next that its pool starts.
+pub(crate) fn discharge(reserve: &Reserve) {
+    if let Some(mut member) = MEMBER.with(Cell::take) {
+        member.leave();
+        if let Some(descriptor) = member.worker.probe.end() {
+            reserve.take_back(descriptor);
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
     watcher::{Called, Watcher},
 };
 use crate::{
-    driver::{self, Driver, DriverInfo, Events, Probe, Query, Reply, coarse_now_ns},
+    driver::{self, Driver, DriverInfo, Events, Query, Reply, coarse_now_ns},
     raw::{
         Completed, Crew, Descriptor, Direction, Handle, Hired, Kind, Options, Queued, closed,
         table::Table, timers::Timers,
@@ -106,6 +106,12 @@ impl Port {
         self.scheduler.concurrency()
     }
 
+    /// How many descriptors the port has open for itself, beside those that are associated: 3, and one more for each thread
+    /// that may run at once where io_uring is used.
+    pub fn descriptors(&self) -> usize {
+        self.driver.descriptors()
+    }
+
     /// How threads and packets stand.
     pub fn counts(&self) -> Counts {
         self.scheduler.counts()
@@ -128,13 +134,17 @@ impl Port {
             let worker = &suspect.worker;
             let standing = match place {
                 Place::Away => Standing::Away,
-                // Not noticed yet, since nobody had to wait for its place.
-                Place::Running if Probe::of(worker.thread).is_asleep().unwrap_or(false) => {
-                    counts.running = counts.running.saturating_sub(1);
-                    counts.blocked += 1;
-                    Standing::Blocked
-                }
-                Place::Running | Place::Released => Standing::Running,
+                Place::Running => match worker.probe.is_asleep() {
+                    Some(true) => {
+                        // Not noticed yet, since nobody had to wait for its place.
+                        counts.running = counts.running.saturating_sub(1);
+                        counts.blocked += 1;
+                        Standing::Blocked
+                    }
+                    Some(false) => Standing::Running,
+                    None => Standing::Unknown,
+                },
+                Place::Released => Standing::Running,
                 Place::Blocked => Standing::Blocked,
                 Place::Watching => Standing::Watching,
                 Place::Parked => Standing::Parked,

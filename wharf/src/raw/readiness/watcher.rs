@@ -10,11 +10,10 @@
 //! has no thread for it then, it is *missing*: whoever comes by tries again, and those who are parked come by for that.
 
 use std::{
-    collections::HashMap,
     io,
     num::NonZeroU64,
     sync::{
-        Arc, Once, Weak,
+        Arc, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -26,7 +25,7 @@ use super::{
     transfer::{Attempts, Quiet, Results},
 };
 use crate::{
-    driver::{Events, Probe, thread_states_available},
+    driver::{Events, Probe},
     raw::Queued,
     scheduler::{Duty, Parker, Suspect, Visit, Watch},
     sync::{
@@ -59,9 +58,6 @@ const HELD_MAX: Duration = Duration::from_secs(2);
 /// A thread that the system refused is asked for again after so long: often enough for those who are held up, too seldom to be
 /// a burden.
 pub(super) const RETRY: Duration = Duration::from_millis(20);
-
-/// So many threads' states are kept open. Each takes a descriptor.
-const PROBES_MAX: usize = 256;
 
 /// A port's handle to its watcher.
 #[derive(Debug, Default)]
@@ -189,8 +185,6 @@ struct Round {
     visit: Visit<Queued, Ready>,
     attempts: Attempts,
     quiet: Vec<Quiet>,
-    /// By the number of the worker.
-    probes: HashMap<u64, Probe>,
     pause: Duration,
     helped_at: Option<Instant>,
     /// How many looks in a row helped nobody.
@@ -208,7 +202,6 @@ impl Round {
             visit: Visit::default(),
             attempts: Attempts::default(),
             quiet: Vec::new(),
-            probes: HashMap::new(),
             pause: GRACE,
             helped_at: None,
             in_vain: IN_VAIN_MAX,
@@ -220,16 +213,8 @@ impl Round {
     fn run(mut self, port: &Weak<Port>, bell: &Parker) {
         // Else the kernel may make each pause 50 us longer, to save power (prctl(2), PR_SET_TIMERSLACK).
         let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
-        if let Err(error) = thread_states_available() {
-            static SAID: Once = Once::new();
-            SAID.call_once(|| {
-                tracing::warn!(
-                    %error,
-                    "the states of threads can't be read (/proc/self/task): workers that block are noticed only where \
-                     they say so (wharf::blocking); mount /proc"
-                );
-            });
-        }
+        // If no thread's state can be read here, that is said now, and not only when one is needed.
+        let _ = Probe::of_this_thread().is_asleep();
         let mut pause = None;
         loop {
             bell.park(pause);
@@ -297,7 +282,7 @@ impl Round {
             return (false, false);
         }
         let mut suspects = std::mem::take(&mut self.watch.suspects);
-        suspects.retain(|suspect| self.is_asleep(suspect));
+        suspects.retain(is_asleep);
         let (mut any, mut wants_hands) = (false, false);
         for suspect in &suspects {
             // One by one, so that each place is taken at once.
@@ -328,35 +313,21 @@ impl Round {
     /// Whether one that has just come to its handler sleeps: then the next look must not be late.
     fn a_newcomer_sleeps(&mut self) -> bool {
         let newcomers = std::mem::take(&mut self.watch.newcomers);
-        let any = newcomers.iter().any(|newcomer| self.is_asleep(newcomer));
+        let any = newcomers.iter().any(is_asleep);
         self.watch.newcomers = newcomers;
         any
-    }
-
-    fn is_asleep(&mut self, suspect: &Suspect) -> bool {
-        // Gone, or not to be asked after: then it is not known to sleep.
-        self.probe(suspect).is_asleep().unwrap_or(false)
     }
 
     fn resume_those_that_run(&mut self, port: &Port) {
         let mut blocked = std::mem::take(&mut self.watch.blocked);
         blocked.retain(|suspect| {
-            let probe = self.probe(suspect);
-            probe.has_run() && probe.is_asleep().is_ok_and(|asleep| !asleep)
+            let probe = &suspect.worker.probe;
+            probe.has_run() && probe.is_asleep() == Some(false)
         });
         if !blocked.is_empty() {
             port.scheduler.resume(&blocked);
         }
         self.watch.blocked = blocked;
-    }
-
-    fn probe(&mut self, suspect: &Suspect) -> &mut Probe {
-        let number = suspect.worker.number;
-        if self.probes.len() >= PROBES_MAX && !self.probes.contains_key(&number) {
-            self.probes.clear();
-        }
-        let probe = self.probes.entry(number);
-        probe.or_insert_with(|| Probe::of(suspect.worker.thread))
     }
 
     /// Says it once when work waits for long and only the return of a handler could help.
@@ -386,4 +357,9 @@ impl Round {
             );
         }
     }
+}
+
+/// Whether it is known to sleep.
+fn is_asleep(suspect: &Suspect) -> bool {
+    suspect.worker.probe.is_asleep() == Some(true)
 }

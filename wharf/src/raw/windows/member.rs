@@ -108,6 +108,26 @@ impl Drop for Member {
     }
 }
 
+/// What need not be kept aside here: nobody asks the system after threads.
+#[derive(Debug)]
+pub(crate) struct Reserve;
+
+impl Reserve {
+    pub(crate) fn of(_threads: usize) -> Reserve {
+        Reserve
+    }
+
+    pub(crate) fn max(&self) -> usize {
+        0
+    }
+
+    pub(crate) fn clear(&self) {}
+}
+
+pub(crate) fn enlist(_reserve: &Reserve, _replaces: bool) {}
+
+pub(crate) fn discharge(_reserve: &Reserve) {}
+
 /// Does what may block.
 ///
 /// On Windows the kernel sees that a thread of a port blocks, and lets another run in its place, so this only does the work;

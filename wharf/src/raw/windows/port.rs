@@ -131,6 +131,11 @@ impl Port {
         self.concurrency
     }
 
+    /// How many descriptors the port has open for itself: none that count against a limit.
+    pub fn descriptors(&self) -> usize {
+        0
+    }
+
     /// How threads and packets stand, as far as the kernel tells.
     pub fn counts(&self) -> Counts {
         Counts {

@@ -1,0 +1,318 @@
+//! Statement 9 where the system has nothing left to give: a thread that blocks gives its place to another also when there is no
+//! descriptor to be had, and threads that could not be had are had as soon as they can be. The process is short of all of
+//! it then, so these run one at a time, apart from the others.
+
+#![cfg(unix)]
+
+#[macro_use]
+#[path = "conformance/harness.rs"]
+#[allow(dead_code, unused_macros, reason = "the chapters use all of it")]
+mod harness;
+
+use std::{
+    fs::{self, File},
+    sync::{
+        Arc, Mutex,
+        mpsc::{self, Receiver, Sender},
+    },
+    thread::{self, JoinHandle},
+};
+
+use crate as shortages;
+use harness::*;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use wharf::{CompletionPort, Standing, Wait, Workers};
+
+static TURN: Mutex<()> = Mutex::new(());
+
+macro_rules! suite {
+    ($driver:expr) => {
+        alone! {
+            $driver;
+            shortages {
+                s09_out_of_descriptors_a_thread_that_blocks_is_noticed_and_replaced
+                s09_out_of_descriptors_a_pool_that_shrank_grows_again
+                s09_a_thread_of_which_nothing_can_be_found_out_is_told_as_unknown
+                s09_out_of_threads_a_pool_grows_once_there_are_some
+                s09_out_of_threads_a_thread_that_blocks_is_noticed_once_there_are_some
+                s09_a_pool_keeps_aside_no_more_than_its_part_and_nothing_once_it_is_closed
+            }
+        }
+    };
+}
+
+on_every_driver!(suite);
+
+/// A limit of the system's, as it was before; it is so again when this goes.
+struct Limit(Resource, Rlimit);
+
+impl Limit {
+    fn set(resource: Resource, most: u64) -> Limit {
+        let before = getrlimit(resource);
+        let current = Some(most);
+        setrlimit(resource, Rlimit { current, ..before }).expect("a lower limit");
+        Limit(resource, before)
+    }
+}
+
+impl Drop for Limit {
+    fn drop(&mut self) {
+        setrlimit(self.0, self.1).expect("the limit as it was");
+    }
+}
+
+/// While this is there, no descriptor can be had.
+struct NoDescriptors {
+    _files: Vec<File>,
+    _limit: Limit,
+}
+
+impl NoDescriptors {
+    fn left() -> NoDescriptors {
+        let limit = Limit::set(Resource::Nofile, 256);
+        let open = || File::open("/dev/null");
+        NoDescriptors {
+            _files: std::iter::from_fn(|| open().ok()).collect(),
+            _limit: limit,
+        }
+    }
+}
+
+/// While this is there, no thread can be had: there is no room in memory for its stack.
+struct NoThreads {
+    limit: Option<Limit>,
+    others: Vec<JoinHandle<()>>,
+    go: Option<Sender<()>>,
+}
+
+impl NoThreads {
+    fn left() -> NoThreads {
+        const SPARE: u64 = 1024 * 1024;
+        const PAGE: u64 = 4096;
+        let used = fs::read_to_string("/proc/self/statm").expect("its own");
+        let used: u64 = used
+            .split(' ')
+            .next()
+            .and_then(|it| it.parse().ok())
+            .expect("pages");
+        let limit = Limit::set(Resource::As, used * PAGE + SPARE);
+        let (go, may_go) = mpsc::channel::<()>();
+        let may_go = Arc::new(Mutex::new(may_go));
+        // For some there is room yet: that of threads which have ended.
+        let another = || {
+            let may_go = may_go.clone();
+            let wait = move || while may_go.lock().expect("no panic").recv().is_ok() {};
+            thread::Builder::new().spawn(wait).ok()
+        };
+        NoThreads {
+            others: std::iter::from_fn(another).collect(),
+            limit: Some(limit),
+            go: Some(go),
+        }
+    }
+}
+
+impl Drop for NoThreads {
+    fn drop(&mut self) {
+        drop((self.limit.take(), self.go.take()));
+        self.others
+            .drain(..)
+            .for_each(|it| it.join().expect("no panic"));
+    }
+}
+
+/// Handlers that tell their key, and sleep until they may go on.
+struct Sleepers {
+    begin: Sender<usize>,
+    may_go: Arc<Mutex<Receiver<()>>>,
+}
+
+impl Sleepers {
+    fn new() -> (Sleepers, Receiver<usize>, Sender<()>) {
+        let (begin, begun) = mpsc::channel();
+        let (go, may_go) = mpsc::channel();
+        let may_go = Arc::new(Mutex::new(may_go));
+        (Sleepers { begin, may_go }, begun, go)
+    }
+
+    fn handle(&self, key: usize) {
+        let _ = self.begin.send(key);
+        let _ = self.may_go.lock().expect("no panic").recv();
+    }
+}
+
+fn standings(port: &CompletionPort<usize>) -> Vec<Standing> {
+    let workers = port.snapshot().workers;
+    workers.iter().map(|worker| worker.standing).collect()
+}
+
+fn s09_out_of_descriptors_a_thread_that_blocks_is_noticed_and_replaced(driver: Driver) {
+    let port = port(driver, 1);
+    let (sleepers, begun, go) = Sleepers::new();
+    let workers = Workers::start(&port, 2..=5, move |_, completion| {
+        sleepers.handle(completion.key)
+    })
+    .expect("workers");
+    eventually("those that are there from the start wait", || {
+        port.counts().parked == 2
+    });
+
+    let nothing_left = NoDescriptors::left();
+    (0..5).for_each(|key| port.post(key, 0).expect("a post"));
+    // One that runs, one that waited, and three that are started.
+    (0..5).for_each(|key| assert_eq!(told(&begun), key));
+    eventually("all are known to be blocked", || {
+        standings(&port) == [Standing::Blocked; 5]
+    });
+    let said = wharf::thread_states_available()
+        .expect_err("this asks for one more")
+        .to_string();
+    assert!(
+        said.contains("ulimit -n") && !said.contains("mount"),
+        "{said}"
+    );
+    drop(nothing_left);
+
+    drop(go);
+    port.close();
+    workers.join();
+}
+
+fn s09_out_of_descriptors_a_pool_that_shrank_grows_again(driver: Driver) {
+    let port = port(driver, 1);
+    let (sleepers, begun, go) = Sleepers::new();
+    let workers = Workers::start(&port, 1..=3, move |_, completion| {
+        sleepers.handle(completion.key)
+    })
+    .expect("workers");
+    eventually("it waits", || port.counts().parked == 1);
+    let nothing_left = NoDescriptors::left();
+    let grows = || {
+        (0..3).for_each(|key| port.post(key, 0).expect("a post"));
+        (0..3).for_each(|key| assert_eq!(told(&begun), key));
+        eventually("all are known to be blocked", || {
+            standings(&port) == [Standing::Blocked; 3]
+        });
+    };
+    grows();
+    (0..3).for_each(|_| go.send(()).expect("they sleep"));
+    eventually("those that were started have left", || {
+        standings(&port).len() == 1
+    });
+    grows();
+    drop((nothing_left, go));
+    port.close();
+    workers.join();
+}
+
+fn s09_a_thread_of_which_nothing_can_be_found_out_is_told_as_unknown(driver: Driver) {
+    let port = port(driver, 1);
+    let (sleepers, begun, go) = Sleepers::new();
+    let nothing_left = NoDescriptors::left();
+    // Of no pool: nothing was kept aside for it.
+    let thread = {
+        let port = port.clone();
+        thread::spawn(move || {
+            let key = next(&port).key;
+            sleepers.handle(key);
+        })
+    };
+    port.post(7, 0).expect("a post");
+    assert_eq!(told(&begun), 7);
+    assert_eq!(standings(&port), [Standing::Unknown]);
+    assert_eq!((port.counts().running, port.counts().blocked), (1, 0));
+    drop(nothing_left);
+    eventually("it can be found out", || {
+        standings(&port) == [Standing::Blocked]
+    });
+    drop(go);
+    thread.join().expect("no panic");
+    assert_eq!(standings(&port), []);
+}
+
+fn s09_out_of_threads_a_pool_grows_once_there_are_some(driver: Driver) {
+    let port = port(driver, 1);
+    let (sleepers, begun, go) = Sleepers::new();
+    let workers = Workers::start(&port, 1..=3, move |_, completion| {
+        sleepers.handle(completion.key)
+    })
+    .expect("workers");
+    eventually("it waits", || port.counts().parked == 1);
+    let nothing_left = NoThreads::left();
+    (0..3).for_each(|key| port.post(key, 0).expect("a post"));
+    assert_eq!(told(&begun), 0);
+    assert!(begun.recv_timeout(2 * QUIET).is_err(), "there is no thread");
+    drop(nothing_left);
+    // Nobody comes by meanwhile.
+    assert_eq!(told(&begun), 1);
+    assert_eq!(told(&begun), 2);
+    drop(go);
+    port.close();
+    workers.join();
+}
+
+fn s09_out_of_threads_a_thread_that_blocks_is_noticed_once_there_are_some(driver: Driver) {
+    let port = port(driver, 1);
+    let (sleepers, begun, go) = Sleepers::new();
+    let sleepers = Arc::new(sleepers);
+    // Of no pool, so that the watcher was not started with it.
+    let threads = [0; 3].map(|_| {
+        let (port, sleepers) = (port.clone(), sleepers.clone());
+        thread::spawn(move || {
+            while let Ok(Wait::Completed(completion)) = port.wait(None) {
+                sleepers.handle(completion.key);
+            }
+        })
+    });
+    eventually("all wait", || port.counts().parked == 3);
+    let nothing_left = NoThreads::left();
+    (0..3).for_each(|key| port.post(key, 0).expect("a post"));
+    assert_eq!(told(&begun), 0);
+    assert!(
+        begun.recv_timeout(2 * QUIET).is_err(),
+        "nobody can find out that it sleeps"
+    );
+    // A pool says so when it is started.
+    let refused = Workers::start(&port, 1, |_, _| {}).map(drop);
+    assert_eq!(
+        refused.expect_err("no thread").kind(),
+        std::io::ErrorKind::WouldBlock
+    );
+    drop(nothing_left);
+    // Nobody comes by meanwhile.
+    assert_eq!(told(&begun), 1);
+    assert_eq!(told(&begun), 2);
+    drop(go);
+    port.close();
+    for thread in threads {
+        thread.join().expect("no panic");
+    }
+}
+
+fn s09_a_pool_keeps_aside_no_more_than_its_part_and_nothing_once_it_is_closed(driver: Driver) {
+    let before = descriptors();
+    let limit = Limit::set(Resource::Nofile, 256);
+    let ports = [0; 2].map(|_| port::<usize>(driver, 1));
+    assert_eq!(descriptors() - before, 2 * ports[0].descriptors());
+    // A quarter of the limit, for both of them.
+    let workers = ports.each_ref().map(|port| {
+        let workers = Workers::start(port, 1..=50, |_, _| {}).expect("workers");
+        eventually("it waits", || port.counts().parked == 1);
+        workers
+    });
+    assert_eq!(
+        workers.each_ref().map(Workers::descriptors),
+        [50, 1 + 64 - 49]
+    );
+    let ours = ports.iter().map(CompletionPort::descriptors).sum::<usize>();
+    assert_eq!(descriptors() - before, ours + 50 + 16);
+    drop(limit);
+    ports.iter().for_each(|port| drop(port.close()));
+    // Before anybody joins them: their threads find it out.
+    eventually("only the ports' own are left", || {
+        descriptors() - before == ours
+    });
+    workers.into_iter().for_each(Workers::join);
+    drop(ports);
+    assert_eq!(descriptors(), before);
+}
