@@ -180,11 +180,11 @@ impl Findings {
         match wharf::thread_states_available() {
             Ok(()) => self.note("blocked workers", "noticed (/proc/self/task can be read)"),
             Err(error) => {
-                self.note("blocked workers", format!("not noticed ({error})"));
-                self.advise(
-                    "mount /proc, so that a handler that blocks gives its place to another; until then only those do \
-                     that say so (wharf::blocking)",
-                );
+                self.note("blocked workers", "not noticed");
+                self.advise(format!(
+                    "{error}, so that a handler that blocks gives its place to another; until then only those do that \
+                     say so (wharf::blocking)"
+                ));
             }
         }
     }

@@ -2,14 +2,23 @@
 
 use std::{fmt::Write, time::Duration};
 
-use wharf::Snapshot;
+use wharf::{Snapshot, Standing};
 
-/// One line, as `--stats` prints it.
+/// One line, as `--stats` prints it. Those of which the system does not tell whether they sleep count as running, and are
+/// named only where there are any.
 pub fn line(snapshot: &Snapshot, clients: usize) -> String {
     let counts = &snapshot.counts;
+    let workers = snapshot.workers.iter();
+    let unknown = match workers
+        .filter(|it| it.standing == Standing::Unknown)
+        .count()
+    {
+        0 => String::new(),
+        unknown => format!(" unknown={unknown}"),
+    };
     format!(
         "stats clients={clients} workers={} running={} parked={} blocked={} queued={} oldest={} releases={} \
-         running_max={}",
+         running_max={}{unknown}",
         snapshot.workers.len(),
         counts.running,
         counts.parked,
