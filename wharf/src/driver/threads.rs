@@ -58,13 +58,13 @@ fn unreadable(error: Errno) -> Advised {
     let remedy = match error {
         Errno::NOENT => "mount /proc",
         Errno::ACCESS | Errno::PERM => "let this process read /proc/self/task",
-        Errno::MFILE => "raise the limit of open files (ulimit -n, LimitNOFILE=)",
+        Errno::MFILE => "raise the limit of open files (ulimit -n)",
         Errno::NFILE => "raise the system's limit of open files (sysctl fs.file-max)",
         Errno::NOMEM => "give it more memory",
         _ => "say in handlers where they block (wharf::blocking)",
     };
     Advised {
-        what: "the state of a thread can't be read from /proc/self/task",
+        what: "the states of threads can't be read",
         error: error.into(),
         remedy,
     }
