@@ -278,21 +278,15 @@ impl raw::Crew for Pool {
         }
         let refused = self.roll.lock().refused;
         if refused.is_some_and(|at| now().duration_since(at) < RETRY) {
-            return Hired::Refused;
+            return Hired::Refused(None);
         }
         match self.start_one(true) {
             Ok(true) => Hired::One,
             Ok(false) => Hired::Full,
             Err(error) => {
                 self.roll.lock().refused = Some(now());
-                if refused.is_none() {
-                    tracing::warn!(
-                        %error,
-                        "no thread for one more worker, though all are blocked: it is tried again and again; raise the \
-                         limit of threads (ulimit -u, pids.max)"
-                    );
-                }
-                Hired::Refused
+                // Said once, until there is one again.
+                Hired::Refused(refused.is_none().then_some(error))
             }
         }
     }

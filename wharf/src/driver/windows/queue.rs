@@ -9,7 +9,8 @@ use std::{
 
 use windows_sys::Win32::{
     Foundation::{
-        HANDLE, HANDLE_FLAG_INHERIT, INVALID_HANDLE_VALUE, SetHandleInformation, WAIT_TIMEOUT,
+        ERROR_NO_SYSTEM_RESOURCES, ERROR_NOT_ENOUGH_MEMORY, HANDLE, HANDLE_FLAG_INHERIT,
+        INVALID_HANDLE_VALUE, SetHandleInformation, WAIT_TIMEOUT,
     },
     Networking::WinSock::{
         SO_PROTOCOL_INFOW, SOCKET, SOL_SOCKET, WSAPROTOCOL_INFOW, XP1_IFS_HANDLES, getsockopt,
@@ -118,25 +119,30 @@ impl Queue {
         each: impl FnMut(Taken),
     ) -> io::Result<usize> {
         let mut entries = [OVERLAPPED_ENTRY::default(); TAKEN_MAX];
-        let max = max.min(TAKEN_MAX) as u32;
+        let mut max = max.min(TAKEN_MAX) as u32;
         let mut count = 0;
-        // SAFETY: the port is open, and there is room for so many entries.
-        let taken = unsafe {
-            GetQueuedCompletionStatusEx(
-                self.raw(),
-                entries.as_mut_ptr(),
-                max,
-                &mut count,
-                timeout.map_or(u32::MAX, milliseconds),
-                0,
-            )
-        };
-        if taken == 0 {
-            let error = io::Error::last_os_error();
-            return match error.raw_os_error() {
-                Some(code) if code as u32 == WAIT_TIMEOUT => Ok(0),
-                _ => Err(error),
+        loop {
+            // SAFETY: the port is open, and there is room for so many entries.
+            let taken = unsafe {
+                GetQueuedCompletionStatusEx(
+                    self.raw(),
+                    entries.as_mut_ptr(),
+                    max,
+                    &mut count,
+                    timeout.map_or(u32::MAX, milliseconds),
+                    0,
+                )
             };
+            if taken != 0 {
+                break;
+            }
+            let error = io::Error::last_os_error();
+            match error.raw_os_error().map(|code| code as u32) {
+                Some(WAIT_TIMEOUT) => return Ok(0),
+                // For more than a few the kernel takes memory, and refuses at once where it has none. For one it needs none.
+                Some(ERROR_NO_SYSTEM_RESOURCES | ERROR_NOT_ENOUGH_MEMORY) if max > 1 => max = 1,
+                _ => return Err(error),
+            }
         }
         let taken = &entries[..count as usize];
         taken.iter().map(Taken::of).for_each(each);

@@ -19,7 +19,7 @@ use crate::{
     driver::{self, Driver, DriverInfo, Events, Query, Reply, coarse_now_ns},
     raw::{
         Completed, Crew, Descriptor, Direction, Handle, Hired, Kind, Options, Queued, closed,
-        table::Table, timers::Timers,
+        crew::tell_refused, table::Table, timers::Timers,
     },
     scheduler::{Place, Release, Scheduler, Visit},
     snapshot::{Counts, Snapshot, Standing, WorkerSnapshot},
@@ -186,22 +186,30 @@ impl Port {
     pub(super) fn hire(&self) -> bool {
         let mut crews = self.crews.lock();
         crews.retain(|crew| crew.strong_count() > 0);
-        let mut full = true;
+        let (mut full, mut started, mut refused) = (true, false, None);
         for crew in crews.iter().filter_map(Weak::upgrade) {
             match crew.hire() {
-                Hired::One => return true,
-                // Where the system has none, the watcher's next looks ask again.
-                Hired::OnTheWay | Hired::Refused => full = false,
+                Hired::One => started = true,
+                Hired::OnTheWay => full = false,
+                Hired::Refused(error) => {
+                    // The watcher's next looks ask again.
+                    full = false;
+                    refused = refused.or(error);
+                }
                 Hired::Full => {}
             }
+            if started {
+                break;
+            }
         }
-        let release = match full {
+        let release = match full && !started {
             true => self.scheduler.set_can_grow(false),
             false => Release::Nobody,
         };
         drop(crews);
         self.release(release);
-        false
+        tell_refused(refused);
+        started
     }
 
     /// Whether the port is closed.

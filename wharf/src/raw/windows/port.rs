@@ -22,7 +22,7 @@ use crate::{
     },
     raw::{
         Crew, Direction, Handle, Hired, Kind, OperationId, Options, Overlapped, Queued, Request,
-        Status, closed, table::Table, too_many,
+        Status, closed, crew::tell_refused, table::Table, too_many,
     },
     snapshot::{Counts, Snapshot, WorkerSnapshot},
     sync::{Mutex, MutexGuard},
@@ -202,18 +202,26 @@ impl Port {
         }
         let mut crews = self.crews.lock();
         crews.retain(|crew| crew.strong_count() > 0);
-        let mut full = true;
+        let (mut full, mut refused) = (true, None);
         for crew in crews.iter().filter_map(Weak::upgrade) {
             match crew.hire() {
-                Hired::One | Hired::OnTheWay => return,
-                // Whoever takes a packet next, and leaves nobody who waits, asks again.
-                Hired::Refused => full = false,
+                Hired::One | Hired::OnTheWay => {
+                    full = false;
+                    break;
+                }
+                Hired::Refused(error) => {
+                    // Whoever takes a packet next, and leaves nobody who waits, asks again.
+                    full = false;
+                    refused = refused.or(error);
+                }
                 Hired::Full => {}
             }
         }
         if full {
             self.can_grow.store(false, Ordering::SeqCst);
         }
+        drop(crews);
+        tell_refused(refused);
     }
 
     /// Whether the port is closed.
