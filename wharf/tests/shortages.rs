@@ -88,14 +88,11 @@ struct NoThreads {
 impl NoThreads {
     fn left() -> NoThreads {
         const SPARE: u64 = 1024 * 1024;
-        const PAGE: u64 = 4096;
-        let used = fs::read_to_string("/proc/self/statm").expect("its own");
-        let used: u64 = used
-            .split(' ')
-            .next()
-            .and_then(|it| it.parse().ok())
-            .expect("pages");
-        let limit = Limit::set(Resource::As, used * PAGE + SPARE);
+        let status = fs::read_to_string("/proc/self/status").expect("its own");
+        let size = status.lines().find_map(|line| line.strip_prefix("VmSize:"));
+        let used_kb = size.and_then(|size| size.trim().strip_suffix(" kB"));
+        let used_kb: u64 = used_kb.and_then(|it| it.parse().ok()).expect("a size");
+        let limit = Limit::set(Resource::As, used_kb * 1024 + SPARE);
         let (go, may_go) = mpsc::channel::<()>();
         let may_go = Arc::new(Mutex::new(may_go));
         // For some there is room yet: that of threads which have ended.
