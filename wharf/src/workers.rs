@@ -104,7 +104,7 @@ struct Pool {
     max: usize,
     reserve: Reserve,
     roll: Mutex<Roll>,
-    /// A thread has ended.
+    /// A thread has begun, or ended.
     changed: Condvar,
     /// Starts the thread with this number; true: one that ends when it is idle. None once the port is closed.
     start: Mutex<Option<Box<Start>>>,
@@ -118,6 +118,8 @@ struct Roll {
     /// Those of them that have nothing left to do but to end.
     ended: Vec<ThreadId>,
     started: usize,
+    /// Threads that have begun, ever: each has its descriptor, if it could be had.
+    begun: usize,
     /// When the system last refused one more, if it has not given one since.
     refused: Option<Instant>,
 }
@@ -135,7 +137,7 @@ impl fmt::Debug for Pool {
 impl Workers {
     /// Starts a pool of `threads`, named `wharf-0` and so on: `3`, or `3..=64` for one that [may grow](Threads). They end
     /// when the port is closed. On Linux, with a port's first pool starts the thread that finds out which others are blocked
-    /// (`wharf-watcher`), and [descriptors](Self::descriptors) are kept aside.
+    /// (`wharf-watcher`), and [descriptors](Self::descriptors) are kept aside; when this returns, all of them are open.
     ///
     /// # Errors
     /// The system's, if it can't start a thread; those that were started end when the port is closed.
@@ -182,6 +184,7 @@ impl Workers {
         for _ in 0..min {
             pool.start_one(false)?;
         }
+        pool.await_begun();
         if max > min {
             let pool: Weak<Pool> = Arc::downgrade(&pool);
             port.add_crew(pool);
@@ -266,6 +269,21 @@ impl Pool {
         Ok(true)
     }
 
+    /// Waits until those have begun that were started: else they would have to find their descriptors later, among others.
+    fn await_begun(&self) {
+        let mut roll = self.roll.lock();
+        while roll.begun < roll.started {
+            roll = self.changed.wait(roll, None);
+        }
+    }
+
+    /// The calling thread has begun, and takes what it needs. `helps`: it is one that descriptors are kept aside for.
+    fn begin(&self, helps: bool) {
+        raw::enlist(&self.reserve, helps);
+        self.roll.lock().begun += 1;
+        self.changed.notify_all();
+    }
+
     fn arrived(&self) {
         self.arriving.fetch_sub(1, Ordering::SeqCst);
     }
@@ -312,7 +330,7 @@ where
     F: Fn(&CompletionPort<K>, Completion<K>),
 {
     let ending = Ending(pool);
-    raw::enlist(&ending.0.reserve, helps);
+    ending.0.begin(helps);
     let closed = work(&port, &ending.0, &*handler, helps.then_some(IDLE_MAX));
     if closed {
         // With the last worker goes the handler; it has ended when that is gone too.

@@ -310,6 +310,10 @@ fn s09_a_pool_keeps_aside_no_more_than_its_part_and_nothing_once_it_is_closed(dr
         descriptors() - before == ours
     });
     workers.into_iter().for_each(Workers::join);
+    // Nor where it was before.
+    let workers = Workers::start(&ports[0], 3..=20, |_, _| {}).expect("threads");
+    workers.join();
+    assert_eq!(descriptors() - before, ours);
     drop(ports);
     assert_eq!(descriptors(), before);
 }

@@ -16,7 +16,7 @@ use super::{
     watcher::{Called, Watcher},
 };
 use crate::{
-    driver::{self, Driver, DriverInfo, Events, Query, Reply, coarse_now_ns},
+    driver::{self, Driver, DriverInfo, Events, Probe, Query, Reply, coarse_now_ns},
     raw::{
         Completed, Crew, Descriptor, Direction, Handle, Hired, Kind, Options, Queued, closed,
         crew::tell_refused, table::Table, timers::Timers,
@@ -381,7 +381,10 @@ impl Port {
     /// # Errors
     /// The system's: it has no thread for it.
     pub(crate) fn prepare(&self) -> io::Result<()> {
-        self.watcher.start(&self.weak)
+        self.watcher.start(&self.weak)?;
+        // If no thread's state can be read here, that is said now, and not only when one is needed.
+        let _ = Probe::of_this_thread().is_asleep();
+        Ok(())
     }
 
     /// Has the watcher come. If it can't, it is called again: by whoever comes by, and by those who are parked, who look again

@@ -25,7 +25,7 @@ use super::{
     transfer::{Attempts, Quiet, Results},
 };
 use crate::{
-    driver::{Events, Probe},
+    driver::Events,
     raw::Queued,
     scheduler::{Duty, Parker, Suspect, Visit, Watch},
     sync::{
@@ -213,8 +213,6 @@ impl Round {
     fn run(mut self, port: &Weak<Port>, bell: &Parker) {
         // Else the kernel may make each pause 50 us longer, to save power (prctl(2), PR_SET_TIMERSLACK).
         let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
-        // If no thread's state can be read here, that is said now, and not only when one is needed.
-        let _ = Probe::of_this_thread().is_asleep();
         let mut pause = None;
         loop {
             bell.park(pause);
