@@ -184,7 +184,7 @@ fn what_makes_no_sense_is_refused_at_the_start() {
 #[test]
 fn without_proc_it_says_so_and_holds_on() {
     let hides = "umount -l /proc && exec \"$0\" serve --listen 127.0.0.1:0 --app work --workers 1 --max-workers 4 \
-                 --concurrency 1 --stop-timeout 100ms";
+                 --concurrency 1 --stop-timeout 100ms --stats 20ms";
     let unshare = |script: &str| {
         let mut command = Command::new("unshare");
         command.args(["--mount", "sh", "-c", script, WHARF]);
@@ -195,9 +195,10 @@ fn without_proc_it_says_so_and_holds_on() {
         eprintln!("NOT JUDGED: a namespace of one's own, to hide /proc in, is not permitted here");
         return;
     }
-    let serve = Serve::from_command(unshare(hides));
+    let mut serve = Serve::from_command(unshare(hides));
     let mut held = serve.connect();
     held.write_all(&request(300_000, 1)).unwrap();
+    line_with(&mut serve, &["running=1", "blocked=0", "unknown=1"]);
     let mut next = serve.connect();
     next.write_all(&NOTHING).unwrap();
     eventually("it says so", || {
