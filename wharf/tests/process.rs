@@ -129,7 +129,6 @@ fn s42_a_fork_between_start_and_completion_leaves_the_parent_whole(driver: Drive
 }
 
 fn s42_a_child_that_closes_its_copies_takes_nothing_from_the_parent(driver: Driver) {
-    let _alone = ALONE.lock();
     let port = port::<usize>(driver, 1);
     let mut pairs: Vec<_> = (0..4).map(|key| pair(&port, key)).collect();
     // Several at a time, so that a driver that batches does, and so often that one that remembers descriptors has them.
@@ -269,7 +268,6 @@ fn s44_a_broken_connection_raises_no_signal(driver: Driver) {
 }
 
 fn s44_a_file_sent_on_a_broken_connection_raises_no_signal(driver: Driver) {
-    let _alone = ALONE.lock();
     handle(libc::SIGPIPE);
     let before = handled(libc::SIGPIPE).load(Ordering::Relaxed);
     let port = port(driver, 1);
@@ -315,7 +313,6 @@ fn s44_a_file_sent_on_a_broken_connection_raises_no_signal(driver: Driver) {
 }
 
 fn s44_a_file_that_is_too_large_raises_no_signal(driver: Driver) {
-    let _alone = ALONE.lock();
     handle(libc::SIGXFSZ);
     let counted = handled(libc::SIGXFSZ).load(Ordering::Relaxed);
     let port = port(driver, 1);

@@ -137,6 +137,7 @@ macro_rules! tests {
 
 /// As `tests!`, for those that change the whole process: one at a time, by the lock `TURN` of the target. The next begins when
 /// the threads of the one before have ended, and what they had open is closed.
+#[allow(unused_macros)] // Not every target that has this file has such tests.
 macro_rules! alone {
     ($driver:expr; $($chapter:ident { $($statement:ident)* })*) => {
         $($(
