@@ -18,7 +18,10 @@ use std::{
 use wharf::{Buffer, Snapshot, Standing};
 use wharf_server::{Client, Handler, Server, Settings};
 
-use crate::{exit, standing};
+use crate::{
+    exit, output, standing,
+    wrap::{columns, wrap},
+};
 
 /// How long nothing must come for it to be plain that nothing comes.
 const SILENCE: Duration = Duration::from_secs(1);
@@ -33,24 +36,34 @@ const CONCURRENCY: usize = 2;
 pub fn run() -> ExitCode {
     match scenes() {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if output::reader_has_gone(&error) => ExitCode::SUCCESS,
         Err(error) => exit::fail(exit::COULD_NOT_RUN, &error.to_string()),
     }
 }
 
 fn scenes() -> io::Result<()> {
     say(&format!(
-        "A completion port lets any free worker serve any client. What if none is free?\n\
+        "A completion port lets any free worker serve any client. What if none is free? \
          A server, {CONCURRENCY} workers of which may run at once; clients that send a line; handlers that we hold and let go."
     ))?;
-    all_workers_blocked()?;
-    one_more_worker()?;
+    match wharf::thread_states_available() {
+        Ok(()) => {
+            all_workers_blocked()?;
+            one_more_worker()?;
+        }
+        Err(error) => say(&format!(
+            "\nThe first two scenes are left out: they are about handlers that sleep, and which threads do can't be told \
+             here ({error}). Mount /proc to see them."
+        ))?,
+    }
     all_places_taken_by_computing()?;
     title("What to try next")?;
     say(
-        "wharf serve --stats 1s                   a line a second; on Unix, kill -USR1 prints the table of workers\n\
-         wharf serve --app work --max-workers 64  and: wharf bench ADDRESS --work fixed:10ms --kind sleep -c 64\n\
-         wharf bench --sweep-workers 1..64        how many workers are best? With this, any number\n\
-         wharf::blocking(|| ...)                  in a handler of your own: say it before you block",
+        "wharf serve --stats 1s\n    A line a second; on Unix, kill -USR1 prints the table of workers.\n\
+         wharf serve --app work --max-workers 64\n\
+         wharf bench ADDRESS --work fixed:10ms --kind sleep -c 64\n    Handlers that sleep, and a load for them.\n\
+         wharf bench --sweep-workers 1..64\n    How many workers are best? With this, any number.\n\
+         wharf::blocking(|| ...)\n    In a handler of your own: say it before you block.",
     )
 }
 
@@ -69,7 +82,7 @@ fn all_workers_blocked() -> io::Result<()> {
         say("(Windows keeps to itself which of them sleep: all count as running.)")?;
     }
     say(
-        "\nTwo may run and none does; but a handler that sleeps still needs its thread, and there is no other. That is what\n\
+        "\nTwo may run and none does; but a handler that sleeps still needs its thread, and there is no other. That is what \
          --workers 3 --max-workers 3 means. We let the handler of A go.",
     )?;
     stage.let_go(&mut held[0])?;
@@ -94,11 +107,11 @@ fn one_more_worker() -> io::Result<()> {
     stage.show()?;
     say(match cfg!(windows) {
         true => {
-            "\nA pool that may grow has one more worker wait than are in their handlers; the kernel released it as soon as it\n\
+            "\nA pool that may grow has one more worker wait than are in their handlers; the kernel released it as soon as it \
              had D's line. It will leave when it has been idle for some seconds."
         }
         false => {
-            "\nWork waited, two might run and none did: the port noticed that all its workers were asleep, and had a fourth\n\
+            "\nWork waited, two might run and none did: the port noticed that all its workers were asleep, and had a fourth \
              started. It will leave when it has been idle for some seconds."
         }
     })?;
@@ -126,7 +139,7 @@ fn all_places_taken_by_computing() -> io::Result<()> {
     say("For a second D gets nothing. The workers:\n")?;
     stage.show()?;
     say(
-        "\nA worker is free, and is not released: two handlers run, which is the concurrency, and more would only take turns\n\
+        "\nA worker is free, and is not released: two handlers run, which is the concurrency, and more would only take turns \
          on the processors. Nobody is blocked, so nobody's place is given away. We let two of them go.",
     )?;
     let released = Instant::now();
@@ -381,7 +394,5 @@ fn title(text: &str) -> io::Result<()> {
 
 /// Whoever does not listen any more ends the demonstration.
 fn say(text: &str) -> io::Result<()> {
-    let mut output = io::stdout().lock();
-    writeln!(output, "{text}")?;
-    output.flush()
+    output::print(&format!("{}\n", wrap(text, columns(), 0)))
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{self, Write},
+    io::{self, IsTerminal},
     process::ExitCode,
     thread,
 };
@@ -14,7 +14,7 @@ use wharf::CompletionPort;
 use wharf_server::OpenFiles;
 use wharf_server::Settings;
 
-use crate::{exit, system};
+use crate::{exit, output, system, wrap};
 
 /// Below this many open files, the default number of clients does not fit.
 #[cfg(unix)]
@@ -37,8 +37,13 @@ pub fn run() -> ExitCode {
     #[cfg(windows)]
     findings.windows();
     let served = findings.choice();
-    // Whoever asked may not read on.
-    let _ = findings.print(&mut io::stdout().lock());
+    match output::print(&findings.text_to_show()) {
+        Err(error) if !output::reader_has_gone(&error) => {
+            return exit::fail(exit::COULD_NOT_RUN, &format!("can't print: {error}"));
+        }
+        // Whoever asked may not read on.
+        Ok(()) | Err(_) => {}
+    }
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => exit::fail(
@@ -86,17 +91,21 @@ impl Findings {
         Ok(())
     }
 
-    fn print(&self, output: &mut impl Write) -> io::Result<()> {
-        for (name, text) in &self.lines {
-            writeln!(output, "{name:<15} {text}")?;
+    /// On a terminal, as wide as it is; else a line for each finding, for programs that look for one.
+    fn text_to_show(&self) -> String {
+        match io::stdout().is_terminal() {
+            true => wrap::wrap(&self.text(), wrap::columns(), 16),
+            false => self.text(),
         }
-        if self.advice.is_empty() {
-            return writeln!(output, "{:<15} nothing", "to change");
-        }
-        for advice in &self.advice {
-            writeln!(output, "{:<15} {advice}", "to change")?;
-        }
-        Ok(())
+    }
+
+    fn text(&self) -> String {
+        let lines = self.lines.iter().map(|(name, text)| (*name, text.as_str()));
+        let advice = self.advice.iter().map(|text| ("to change", text.as_str()));
+        let nothing = self.advice.is_empty().then_some(("to change", "nothing"));
+        let all = lines.chain(advice).chain(nothing);
+        all.map(|(name, text)| format!("{name:<15} {text}\n"))
+            .collect()
     }
 }
 
@@ -162,7 +171,14 @@ impl Findings {
     }
 
     fn backlog(&mut self) {
-        let somaxconn = fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap_or_default();
+        const PATH: &str = "/proc/sys/net/core/somaxconn";
+        let somaxconn = match fs::read_to_string(PATH) {
+            Ok(somaxconn) => somaxconn,
+            Err(error) => {
+                self.note("backlog", format!("at most unknown ({PATH}: {error})"));
+                return;
+            }
+        };
         let somaxconn = somaxconn.trim();
         self.note(
             "backlog",

@@ -1,9 +1,11 @@
 //! How the command ends: a code for each thing that a script would test for. For `serve`, one for each stage of starting
 //! a server; for `bench`, one for each way in which a run can fail.
 
-use std::{io, process::ExitCode};
+use std::process::ExitCode;
 
 use wharf_server::StartError;
+
+use crate::output;
 
 /// The arguments make no sense; the same as for those that can't be parsed.
 pub const USAGE: u8 = 2;
@@ -28,7 +30,7 @@ pub const WRONG_BYTES: u8 = 4;
 /// Ends with a message for the user.
 pub fn fail(code: u8, message: &str) -> ExitCode {
     // Where standard error is gone, the code alone has to say it.
-    let _ = io::Write::write_all(&mut io::stderr(), format!("error: {message}\n").as_bytes());
+    output::ERRORS.say(&format!("error: {message}"));
     ExitCode::from(code)
 }
 

@@ -4,11 +4,13 @@ mod bench;
 mod demo;
 mod doctor;
 mod exit;
+mod output;
 mod quantity;
 mod serve;
 mod standing;
 mod system;
 mod work;
+mod wrap;
 
 use std::process::ExitCode;
 
@@ -62,8 +64,12 @@ impl From<LogLevel> for Level {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    let _flushed = output::Flushed;
+    output::tell_of_panics();
     tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
+        .with_writer(|| output::Log)
+        // Else it would print its own failures, and panic where that fails.
+        .log_internal_errors(false)
         .with_max_level(Level::from(arguments.log))
         .with_target(false)
         .init();

@@ -6,9 +6,9 @@
 mod common;
 
 use std::{
-    io::{Read, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
-    process::Command,
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -244,4 +244,34 @@ fn the_demonstration_shows_what_it_says_in_plain_text() {
     let (_, third) = output.split_once("3. The same four").unwrap_or_default();
     assert!(third.contains(" parked "), "one is free: {third}");
     assert!(!output.contains('\x1b'));
+    let longest = output.lines().max_by_key(|line| line.len()).unwrap();
+    assert!(longest.len() <= 80, "wider than a terminal: {longest}");
+}
+
+#[test]
+fn the_demonstration_may_be_left_before_its_end() {
+    let mut command = Command::new(WHARF);
+    command.arg("demo").stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut demo = command.spawn().unwrap();
+    let mut output = BufReader::new(demo.stdout.take().unwrap());
+    output.read_line(&mut String::new()).unwrap();
+    drop(output);
+    let left = demo.wait_with_output().unwrap();
+    assert_eq!((left.status.code(), &left.stderr[..]), (Some(0), &b""[..]));
+}
+
+#[test]
+fn without_proc_the_demonstration_says_why_it_shows_less() {
+    let mut command = Command::new("unshare");
+    let script = "umount -l /proc && exec \"$0\" demo";
+    command.args(["--mount", "sh", "-c", script, WHARF]);
+    let (code, output, errors) = run(command);
+    if output.is_empty() {
+        eprintln!("NOT JUDGED: a namespace of one's own, to hide /proc in, is not permitted here");
+        return;
+    }
+    assert_eq!(code, Some(0), "{errors}");
+    assert!(output.contains("The first two scenes are left out"), "{output}");
+    assert!(output.contains("What to try next"), "{output}");
 }

@@ -5,14 +5,18 @@
 mod common;
 
 use std::{
+    io::Read,
     net::{SocketAddr, TcpStream},
-    process::Command,
+    process::{Child, Command, Stdio},
     thread,
     time::Duration,
 };
 
-use common::{Serve, Stopped, WHARF, echo, eventually, expect_end, run};
-use rustix::process::Signal;
+use common::{
+    Serve, Stopped, WHARF, echo, eventually, expect_end, full_disk, full_pipe, pipe_without_reader,
+    run,
+};
+use rustix::process::{Pid, Signal, kill_process};
 use seccompiler::{SeccompAction, SeccompFilter, TargetArch};
 use socket2::{Domain, Socket, Type};
 
@@ -43,11 +47,15 @@ on_every_driver! {
     }
 
     fn a_second_signal_ends_it_at_once(driver) {
-        let serve = Serve::start(driver, &["--stop-timeout", "10m"]);
+        let mut serve = Serve::start(driver, &["--stop-timeout", "10m"]);
         let _stuck = client_that_does_not_read(&serve);
         serve.signal(Signal::TERM);
         eventually("it stops listening", || TcpStream::connect(serve.address).is_err());
-        serve.signal(Signal::TERM);
+        // The same within 200 ms is the first.
+        eventually("it ends", || {
+            serve.signal(Signal::TERM);
+            serve.has_ended()
+        });
         let (status, rest) = serve.wait();
         assert_eq!((status.code(), rest.as_str()), (Some(128 + 15), ""));
     }
@@ -62,12 +70,61 @@ on_every_driver! {
         expect_end(&mut other);
     }
 
+    fn a_log_that_nobody_takes_costs_nobody_a_worker(driver) {
+        let (_nobody_reads, full_pipe) = full_pipe();
+        let gone = [Stdio::from(full_disk()), pipe_without_reader().into(), full_pipe.into()];
+        for errors in gone {
+            let mut command = serve_on("127.0.0.1:0", driver);
+            command.args(["--log", "trace", "--idle-timeout", "50ms", "--workers", "2", "--max-workers", "2"]);
+            let serve = Serve::with_errors(command, errors);
+            // Each time one is cut, a worker says so; there are fewer workers.
+            for _ in 0..4 {
+                let idle = serve.connect();
+                let end = (&idle).read(&mut [0; 1]);
+                assert!(end.is_err() || end.is_ok_and(|len| len == 0));
+            }
+            echo(&mut serve.connect(), b"ahoy");
+            // It would have said so in a panic.
+            let stopped = serve.stop();
+            assert_eq!((stopped.clients, stopped.sent), (5, 4));
+        }
+    }
+
+    fn a_signal_is_heard_although_nobody_reads_the_output(driver) {
+        let (_kept, address) = reserved();
+        let (_nobody_reads, full_pipe) = full_pipe();
+        let mut command = serve_on(&address.to_string(), driver);
+        command.args(["--stats", "10ms"]).stdout(full_pipe).stderr(Stdio::null());
+        let mut serve = Ends(command.spawn().unwrap());
+        let mut client = None;
+        eventually("it listens", || {
+            client = TcpStream::connect(address).ok();
+            client.is_some()
+        });
+        let mut client = client.unwrap();
+        echo(&mut client, b"ahoy");
+        kill_process(Pid::from_child(&serve.0), Signal::TERM).unwrap();
+        expect_end(&mut client);
+        eventually("it ends", || serve.0.try_wait().unwrap().is_some());
+        assert_eq!(serve.0.wait().unwrap().code(), Some(0));
+    }
+
     fn a_port_in_use_is_exit_code_30_with_a_remedy(driver) {
         let first = Serve::start(driver, &[]);
         let (code, output, errors) = run(serve_on(&first.address.to_string(), driver));
         assert_eq!((code, output.as_str()), (Some(30), ""));
         assert!(errors.contains("another program listens there"), "{errors}");
         assert!(errors.contains(&first.address.to_string()), "{errors}");
+    }
+}
+
+/// A process that ends with its test.
+struct Ends(Child);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
@@ -308,6 +365,45 @@ fn the_doctor_says_what_serve_would_choose() {
     let chosen = serve.first_line.split_once(" driver=").unwrap().1.trim();
     assert!(
         output.contains(&format!("would choose driver={chosen}")),
+        "{output}"
+    );
+}
+
+#[test]
+fn the_doctor_may_be_left_before_it_has_said_all() {
+    let doctor = |output: Stdio| {
+        let mut command = Command::new(WHARF);
+        command.arg("doctor").stdout(output).stderr(Stdio::piped());
+        command.spawn().unwrap().wait_with_output().unwrap()
+    };
+    let left = doctor(pipe_without_reader().into());
+    assert_eq!((left.status.code(), &left.stderr[..]), (Some(0), &b""[..]));
+    // Where nobody can have read it, that is a failure.
+    let full = doctor(full_disk().into());
+    assert_eq!(full.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&full.stderr).contains("No space left"));
+}
+
+#[test]
+fn the_doctor_may_say_that_it_does_not_know() {
+    let mut command = Command::new("unshare");
+    let script = "umount -l /proc && exec \"$0\" doctor";
+    command.args(["--mount", "sh", "-c", script, WHARF]);
+    let (code, output, _) = run(command);
+    if output.is_empty() {
+        eprintln!("NOT JUDGED: a namespace of one's own, to hide /proc in, is not permitted here");
+        return;
+    }
+    assert_eq!(code, Some(0));
+    let backlog = output.lines().find(|line| line.starts_with("backlog"));
+    assert!(
+        backlog.is_some_and(|line| line.contains("unknown")),
+        "{output}"
+    );
+    assert!(
+        output
+            .lines()
+            .all(|line| line.split_whitespace().count() > 1),
         "{output}"
     );
 }

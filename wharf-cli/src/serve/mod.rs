@@ -4,7 +4,7 @@ mod echo;
 mod work;
 
 use std::{
-    io::{self, Write},
+    io,
     net::{IpAddr, SocketAddr},
     process::ExitCode,
     sync::{
@@ -24,7 +24,9 @@ use wharf_server::{
 
 use self::{echo::Echo, work::Work};
 use crate::{
-    exit, standing,
+    exit,
+    output::OUTPUT,
+    standing,
     system::{Signal, watch_signals},
 };
 
@@ -288,7 +290,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         Ok(server) => server,
         Err(error) => return exit::fail(exit::code_of(&error), &error.to_string()),
     };
-    say(&format!(
+    OUTPUT.say(&format!(
         "listening on {} driver={} workers={} max_workers={} concurrency={}",
         server.local_addr(),
         server.driver().name,
@@ -310,7 +312,9 @@ fn show_until_the_end(
     event: &mpsc::Receiver<Event>,
     arguments: &Arguments,
 ) -> Option<io::Error> {
-    let mut next_line = arguments.stats.map(|period| Instant::now() + period);
+    let mut next_line = arguments
+        .stats
+        .and_then(|period| Instant::now().checked_add(period));
     loop {
         let received = match next_line {
             None => event.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -322,7 +326,7 @@ fn show_until_the_end(
                 return None;
             }
             #[cfg(unix)]
-            Ok(Event::Signal(Signal::Table)) => say(&standing::table(&server.snapshot())),
+            Ok(Event::Signal(Signal::Table)) => OUTPUT.say(&standing::table(&server.snapshot())),
             Ok(Event::StdinEnded) => {
                 tracing::debug!("standard input has ended: stopping");
                 return None;
@@ -330,11 +334,11 @@ fn show_until_the_end(
             Ok(Event::Failed(error)) => return Some(error),
             Err(RecvTimeoutError::Timeout) => {
                 let clients = server.clients().len();
-                say(&standing::line(&server.snapshot(), clients));
+                OUTPUT.say_in_passing(&standing::line(&server.snapshot(), clients));
                 // A period that was missed is left out.
                 let now = Instant::now();
                 let period = arguments.stats.unwrap_or(Duration::MAX);
-                next_line = next_line.map(|at| (at + period).max(now));
+                next_line = next_line.and_then(|at| Some(at.checked_add(period)?.max(now)));
             }
             Err(RecvTimeoutError::Disconnected) => {
                 unreachable!("the signals' thread never ends")
@@ -348,7 +352,7 @@ fn report(report: &Report) {
         let names = report.workers_left.join(", ");
         tracing::warn!("left in their handlers: {names}");
     }
-    say(&format!(
+    OUTPUT.say(&format!(
         "stopped clients={} received={} sent={} cut={}",
         report.clients, report.received, report.sent, report.cut
     ));
@@ -378,11 +382,4 @@ fn prepare_open_files(max_clients: u32) {
             limits.soft
         );
     }
-}
-
-/// Prints a line for whoever started us. Logs go elsewhere.
-fn say(line: &str) {
-    let mut output = io::stdout().lock();
-    // Whoever started us may not listen any more; that is no reason to stop serving.
-    let _ = writeln!(output, "{line}").and_then(|()| output.flush());
 }

@@ -31,6 +31,22 @@ pub fn signals() -> io::Result<impl Iterator<Item = Signal> + Send> {
     }))
 }
 
+/// Writes to standard output, once, and without the lock that others may hold who wait for it.
+///
+/// # Errors
+/// The system's.
+pub fn write_output(bytes: &[u8]) -> io::Result<usize> {
+    Ok(rustix::io::write(io::stdout(), bytes)?)
+}
+
+/// Writes to standard error, likewise.
+///
+/// # Errors
+/// The system's.
+pub fn write_errors(bytes: &[u8]) -> io::Result<usize> {
+    Ok(rustix::io::write(io::stderr(), bytes)?)
+}
+
 /// Has this thread's waits end when they are due: else the kernel may make them 50 us longer, to save power (prctl(2),
 /// PR_SET_TIMERSLACK).
 ///
@@ -60,6 +76,13 @@ pub fn apart(command: &mut Command) {
 /// The most files that may be open, if there is such a limit.
 pub fn open_files_max() -> Option<u64> {
     getrlimit(Resource::Nofile).current
+}
+
+/// How wide the terminal is that standard output goes to.
+pub fn terminal_columns() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    // Some have not been told.
+    Some(size.ws_col.into()).filter(|columns| *columns > 0)
 }
 
 /// What the system is called.

@@ -1,7 +1,7 @@
 //! Windows.
 
 use std::{
-    io,
+    io::{self, Write},
     os::windows::process::CommandExt,
     process::Command,
     sync::{OnceLock, mpsc},
@@ -28,6 +28,26 @@ pub fn signals() -> io::Result<impl Iterator<Item = Signal> + Send> {
     })
     .map_err(io::Error::other)?;
     Ok(receiver.into_iter())
+}
+
+/// Writes to standard output, once.
+///
+/// # Errors
+/// The system's.
+pub fn write_output(bytes: &[u8]) -> io::Result<usize> {
+    let mut output = io::stdout().lock();
+    output.write_all(bytes)?;
+    // It keeps the beginnings of lines, and is never given one.
+    output.flush()?;
+    Ok(bytes.len())
+}
+
+/// Writes to standard error, once.
+///
+/// # Errors
+/// The system's.
+pub fn write_errors(bytes: &[u8]) -> io::Result<usize> {
+    io::stderr().lock().write(bytes)
 }
 
 /// Has this thread's waits end when they are due. Windows has no such wish for a thread: they end with a tick of its clock.
@@ -57,6 +77,11 @@ pub fn apart(command: &mut Command) {
 
 /// The most files that may be open, if there is such a limit: memory alone limits them here.
 pub fn open_files_max() -> Option<u64> {
+    None
+}
+
+/// How wide the terminal is that standard output goes to: no safe call tells it on Windows.
+pub fn terminal_columns() -> Option<usize> {
     None
 }
 

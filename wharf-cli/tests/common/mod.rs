@@ -5,7 +5,7 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufRead, BufReader, PipeReader, PipeWriter, Read, Write},
     net::{SocketAddr, TcpStream},
     process::{Child, ChildStdout, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
@@ -15,6 +15,7 @@ use std::{
 
 use rustix::{
     event::{PollFd, PollFlags, poll},
+    fs::{OFlags, fcntl_getfl, fcntl_setfl},
     process::{Pid, Signal, kill_process},
 };
 
@@ -83,22 +84,29 @@ impl Serve {
         Self::from_command(command)
     }
 
-    pub fn from_command(mut command: Command) -> Self {
+    pub fn from_command(command: Command) -> Self {
+        Self::with_errors(command, Stdio::piped())
+    }
+
+    /// As [`from_command`](Self::from_command); what it logs goes elsewhere.
+    pub fn with_errors(mut command: Command, errors: Stdio) -> Self {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(errors)
             .spawn()
             .expect("wharf starts");
         let log = Arc::new(Mutex::new(String::new()));
-        let (errors, copy) = (child.stderr.take().expect("piped"), log.clone());
-        thread::spawn(move || {
-            for line in BufReader::new(errors).lines().map_while(Result::ok) {
-                let mut log = copy.lock().unwrap();
-                log.push_str(&line);
-                log.push('\n');
-            }
-        });
+        if let Some(errors) = child.stderr.take() {
+            let copy = log.clone();
+            thread::spawn(move || {
+                for line in BufReader::new(errors).lines().map_while(Result::ok) {
+                    let mut log = copy.lock().unwrap();
+                    log.push_str(&line);
+                    log.push('\n');
+                }
+            });
+        }
         let mut output = BufReader::new(child.stdout.take().expect("piped"));
         let mut first_line = String::new();
         output.read_line(&mut first_line).expect("a first line");
@@ -171,6 +179,11 @@ impl Serve {
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_child(&self.child);
         kill_process(pid, signal).expect("it is running");
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     /// Waits until it ends, and returns its status and what it printed after its first line.
@@ -284,6 +297,29 @@ pub fn run(mut command: Command) -> (Option<i32>, String, String) {
         String::from_utf8(output.stdout).unwrap(),
         String::from_utf8(output.stderr).unwrap(),
     )
+}
+
+/// A pipe that takes nothing more; nobody reads it.
+pub fn full_pipe() -> (PipeReader, PipeWriter) {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let flags = fcntl_getfl(&writer).unwrap();
+    fcntl_setfl(&writer, flags | OFlags::NONBLOCK).unwrap();
+    for len in [4096, 1] {
+        while writer.write(&vec![b'.'; len]).is_ok() {}
+    }
+    fcntl_setfl(&writer, flags).unwrap();
+    (reader, writer)
+}
+
+/// A pipe whose reader has gone.
+pub fn pipe_without_reader() -> PipeWriter {
+    std::io::pipe().unwrap().1
+}
+
+/// A device that is always full.
+pub fn full_disk() -> fs::File {
+    let open = fs::File::options().write(true).open("/dev/full");
+    open.expect("Linux has one")
 }
 
 /// Bytes that repeat only after 251 times 64 KiB, so that a byte that is lost, doubled or moved shows.
