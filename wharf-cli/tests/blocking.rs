@@ -272,6 +272,9 @@ fn without_proc_the_demonstration_says_why_it_shows_less() {
         return;
     }
     assert_eq!(code, Some(0), "{errors}");
-    assert!(output.contains("The first two scenes are left out"), "{output}");
+    assert!(
+        output.contains("The first two scenes are left out"),
+        "{output}"
+    );
     assert!(output.contains("What to try next"), "{output}");
 }

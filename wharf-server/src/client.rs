@@ -52,8 +52,10 @@ pub(crate) struct State {
     pub(crate) lingering: AtomicBool,
     /// Bytes that were thrown away.
     pub(crate) discarded: AtomicU64,
-    /// Its handler is being called.
+    /// Its handler is being called, or waits to be called again.
     pub(crate) handling: AtomicBool,
+    /// Its handler is to be called again before more is received.
+    pub(crate) again: AtomicBool,
     /// For those who look after idle clients: what had been moved at the last look, and in which round that had changed.
     pub(crate) moved: AtomicU64,
     pub(crate) moved_round: AtomicU32,
@@ -129,6 +131,7 @@ impl State {
             lingering: AtomicBool::new(false),
             discarded: AtomicU64::new(0),
             handling: AtomicBool::new(false),
+            again: AtomicBool::new(false),
             moved: AtomicU64::new(0),
             moved_round: AtomicU32::new(round),
             taken: AtomicU64::new(0),
@@ -137,6 +140,10 @@ impl State {
             outbox: Outbox::default(),
             gone: OnceLock::new(),
         }
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.id
     }
 }
 
@@ -264,7 +271,19 @@ impl Client {
         self.state().outbox.end()
     }
 
-    /// Ends the client in order: nothing more is received, what was sent still arrives, and the end after it.
+    /// Has the handler called again for this client ([`Handler::resumed`](crate::Handler::resumed)), once the call that asks
+    /// for it has returned: before more is received, but behind whatever waits for a worker then. So a handler gives way
+    /// whose client has brought it much to do.
+    ///
+    /// It is not called if the client has ended meanwhile, or is [closed](Self::close), as each is by an orderly stop; and
+    /// not before the client has taken most of what was sent to it. While it waits for the call, it does not count as idle.
+    /// From outside of this client's handler, the call comes after its next.
+    pub fn call_again(&self) {
+        self.state().again.store(true, Ordering::Relaxed);
+    }
+
+    /// Ends the client in order: nothing more is received, what was sent still arrives, and the end after it. What its
+    /// handler has [put off](Self::call_again) is not done.
     pub fn close(&self) {
         self.state().closing.store(true, Ordering::SeqCst);
         // If a receive is under way, its completion takes the next step; else a handler or a send that drains is, and

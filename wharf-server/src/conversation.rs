@@ -9,10 +9,10 @@
 //! ```text
 //!            data                     much unsent
 //! receive ----------> handler -----------------------> drain
-//!    ^  |                |  ^                            |
-//!    |  +-- end, or      |  +--- all of it is out -------+
-//!    |      closing      |
-//!    +-------------------+
+//!    ^  |              |  |  ^                           |
+//!    |  +-- end, or    |  |  +--- all of it is out ------+
+//!    |      closing    |  |  |
+//!    +-----------------+  +--+ called again, behind whatever else waits: a packet that is posted has the turn
 //!    |
 //!    v            sent and ended              delivered, or the peer ended
 //! shutdown ------------------------> linger ------------------------------> gone
@@ -99,33 +99,72 @@ impl Shared {
         self.go_on(client);
     }
 
-    /// Receives the next bytes, unless the client is to end or has too much to take.
+    /// The packet has come that stood in line for the client.
+    pub(crate) fn resume(&self, client: &Client) {
+        client.state().handling.store(false, Ordering::Relaxed);
+        if client.ended().is_none() && !client.is_closing() {
+            self.call_again(client);
+        }
+        self.go_on(client);
+    }
+
+    fn call_again(&self, client: &Client) {
+        client.state().again.store(false, Ordering::Relaxed);
+        self.call(client, |handler| handler.resumed(client));
+    }
+
+    /// Has a packet stand in line for the client, which has its turn. Says whether it does.
+    fn give_way(&self, client: &Client) -> bool {
+        let handling = &client.state().handling;
+        // It waits for us.
+        handling.store(true, Ordering::Relaxed);
+        let gives_way = self.port.post(client.0.key().clone(), 0).is_ok();
+        if !gives_way {
+            handling.store(false, Ordering::Relaxed);
+        }
+        gives_way
+    }
+
+    /// Receives the next bytes, unless the client is to end, has too much to take, or has the handler called again.
     fn go_on(&self, client: &Client) {
-        if client.ended().is_some() {
-            self.conclude(client);
-        } else if client.is_closing() {
-            self.end_our_side(client);
-        } else if client.pauses_above(self.unsent_pause_bytes) {
-            // It does not read, so it is not read from until what waits is out.
-        } else {
-            self.receive_unless_behind(client);
+        loop {
+            if client.ended().is_some() {
+                self.conclude(client);
+            } else if client.is_closing() {
+                self.end_our_side(client);
+            } else if self.pauses(client) {
+                // It does not read, so it is not read from until what waits is out.
+            } else if client.state().again.load(Ordering::Relaxed) {
+                if !self.give_way(client) {
+                    // No packet is to be had: so others wait, but how the client stands is looked at all the same.
+                    self.call_again(client);
+                    continue;
+                }
+            } else {
+                self.receive(client);
+            }
+            return;
         }
     }
 
-    fn receive_unless_behind(&self, client: &Client) {
+    /// Leaves the client's turn with what waits to be sent to it, if that is too much.
+    fn pauses(&self, client: &Client) -> bool {
+        if client.pauses_above(self.unsent_pause_bytes) {
+            return true;
+        }
         let unsent = client.unsent();
         if unsent > 0 {
             self.watch_patience();
         }
-        if unsent > self.unsent_pause_bytes {
-            // An empty send completes when all before it is out.
-            let drained = client.0.send(Payload::from(&b""[..]));
-            if let Err(refused) = drained {
-                self.give_up(client, Ended::Failed(refused.error));
-            }
-        } else {
-            self.receive(client);
+        if unsent <= self.unsent_pause_bytes {
+            return false;
         }
+        // An empty send completes when all before it is out.
+        let drained = client.0.send(Payload::from(&b""[..]));
+        if let Err(refused) = drained {
+            self.give_up(client, Ended::Failed(refused.error));
+        }
+        true
     }
 
     fn receive(&self, client: &Client) {

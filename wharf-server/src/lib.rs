@@ -9,6 +9,7 @@
 //! - Each client has a share of what all of them use: receive buffers, bytes and operations that wait to be sent, places
 //!   in the table. What one of them does takes nothing from the others ([`Settings::memory_bytes_max`] says how much
 //!   memory all of them can pin).
+//! - A handler with much to do [takes turns](Client::call_again) with those of other clients.
 //! - A handler that panics ends its own client and nothing else.
 //! - Out of descriptors, or at the limit of clients, accepting pauses, and resumes when there is room.
 //! - [`Server::stop`] stops accepting, lets what is in flight finish until a deadline, and then cuts.
@@ -65,8 +66,15 @@ pub trait Handler: Send + Sync + 'static {
 
     /// Bytes have arrived: at least one, at most a buffer full, cut wherever the network cut them.
     ///
-    /// The next bytes of this client are received once this has returned.
+    /// The next bytes of this client are received once this has returned. Meanwhile it holds a worker, and neither the end
+    /// of this client nor an orderly stop is seen: a handler that has long work to do does a piece of it, and asks to be
+    /// [called again](Client::call_again) for the rest.
     fn received(&self, client: &Client, bytes: Buffer);
+
+    /// A call for this client has [asked for another](Client::call_again). Other clients have had their turns meanwhile.
+    fn resumed(&self, client: &Client) {
+        let _ = client;
+    }
 
     /// The client is gone: the last call for it.
     fn disconnected(&self, client: &Client, ended: &Ended) {

@@ -251,7 +251,18 @@ impl Shared {
             Done::Shutdown { socket } => self.step(&Client(socket), Ending::Shutdown, result),
             Done::Accepted { connection, .. } => self.accepted(result, connection),
             Done::Timer => self.timer(&completion.key),
+            Done::Posted => self.posted(&completion.key),
             done => unreachable!("a server starts no such operation: {done:?}"),
+        }
+    }
+
+    fn posted(&self, who: &Who) {
+        let Who::Client(state) = who else {
+            unreachable!("nothing is posted for {who:?}");
+        };
+        // It is there: the packet has its turn.
+        if let Some(client) = self.clients.get(state.id()) {
+            self.resume(&client);
         }
     }
 

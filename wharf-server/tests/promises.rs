@@ -1,6 +1,7 @@
 //! What the toolkit promises a handler and its clients, each promise on every driver.
 
 use std::{
+    collections::HashMap,
     io::{ErrorKind, Read, Write},
     net::{Shutdown, TcpStream},
     sync::{
@@ -156,6 +157,59 @@ impl Handler for Reporter {
 
     fn failed(&self, _: &std::io::Error) {
         self.report(Call::Failed);
+    }
+}
+
+/// Does in pieces what it is asked for, and echoes what is no such wish.
+#[derive(Default)]
+struct Tireless {
+    served: AtomicUsize,
+    /// What is done for whom, and since when.
+    wishes: Mutex<HashMap<u64, (Vec<u8>, Instant)>>,
+    ends: Option<Mutex<mpsc::Sender<&'static str>>>,
+}
+
+impl Handler for Tireless {
+    fn received(&self, client: &Client, bytes: Buffer) {
+        if &bytes[..] == b"ahoy" {
+            self.served.fetch_add(1, Ordering::SeqCst);
+            let _ = client.send(bytes);
+        } else {
+            let wish = (bytes.to_vec(), Instant::now());
+            self.wishes.lock().unwrap().insert(client.id(), wish);
+            client.call_again();
+        }
+    }
+
+    fn resumed(&self, client: &Client) {
+        let (wish, since) = self.wishes.lock().unwrap()[&client.id()].clone();
+        let done = match &wish[..] {
+            b"until others were served" => self.served.load(Ordering::SeqCst) >= 3,
+            b"for five time-outs" => since.elapsed() > Duration::from_millis(500),
+            b"for ever" => client.send(&b"."[..]).is_err(),
+            b"much" => {
+                client.send(vec![7; 10_000]).unwrap();
+                false
+            }
+            wish => panic!("{wish:?}"),
+        };
+        if !done {
+            client.call_again();
+        } else if &wish[..] != b"for ever" {
+            let _ = client.send(&b"done"[..]);
+        }
+    }
+
+    fn disconnected(&self, _: &Client, ended: &Ended) {
+        if let Some(ends) = &self.ends {
+            let ended = match ended {
+                Ended::ByServer => "by server",
+                Ended::Failed(_) => "failed",
+                Ended::Aborted => "aborted",
+                _ => "otherwise",
+            };
+            let _ = ends.lock().unwrap().send(ended);
+        }
     }
 }
 
@@ -356,6 +410,81 @@ on_every_driver! {
         let answered = Instant::now();
         expect_end(&mut peer);
         assert!(answered.elapsed() >= Duration::from_millis(100));
+    }
+
+    fn a_handler_that_gives_way_goes_on_when_others_have_had_their_turn(settings) {
+        let mut settings = settings;
+        (settings.workers, settings.workers_max, settings.concurrency) = (1, 1, 1);
+        let server = Server::start(&settings, Tireless::default()).unwrap();
+        let mut long = connect(&server);
+        long.write_all(b"until others were served").unwrap();
+        // It would hold the only worker until then.
+        for _ in 0..3 {
+            exchange(&mut connect(&server), b"ahoy");
+        }
+        expect(&mut long, b"done");
+        // And what it said meanwhile is received after that.
+        exchange(&mut long, b"ahoy");
+    }
+
+    fn a_client_that_is_to_be_called_again_can_end_in_every_way(settings) {
+        let (ends, ended) = mpsc::channel();
+        let handler = Tireless { ends: Some(Mutex::new(ends)), ..Tireless::default() };
+        let server = Server::start(&settings, handler).unwrap();
+        let start = || {
+            let mut peer = connect(&server);
+            peer.write_all(b"for ever").unwrap();
+            expect(&mut peer, b"..");
+            let clients = server.clients().snapshot();
+            let client = clients.into_iter().max_by_key(Client::id).unwrap();
+            (peer, client)
+        };
+        let (peer, _) = start();
+        socket2::SockRef::from(&peer).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(peer);
+        assert_eq!(ended.recv_timeout(GUARD).unwrap(), "failed");
+        let (_peer, client) = start();
+        client.abort();
+        assert_eq!(ended.recv_timeout(GUARD).unwrap(), "aborted");
+        let (peer, client) = start();
+        client.close();
+        (&peer).read_to_end(&mut Vec::new()).unwrap();
+        drop(peer);
+        assert_eq!(ended.recv_timeout(GUARD).unwrap(), "by server");
+        // A stop does not wait for what would never be done.
+        let (peer, _) = start();
+        let stopping = thread::spawn(move || server.stop(GUARD));
+        (&peer).read_to_end(&mut Vec::new()).unwrap();
+        drop(peer);
+        assert_eq!(stopping.join().unwrap().cut, 0);
+        assert_eq!(ended.recv_timeout(GUARD).unwrap(), "by server");
+    }
+
+    fn a_client_that_does_not_read_is_not_called_again(settings) {
+        let mut settings = settings;
+        settings.unsent_bytes_max = 100_000;
+        settings.buffer_bytes = 1_000;
+        let server = Server::start(&settings, Tireless::default()).unwrap();
+        let mut peer = connect(&server);
+        peer.write_all(b"much").unwrap();
+        // A send that was refused would have ended it.
+        let mut taken = vec![0; 1 << 20];
+        for _ in 0..10 {
+            peer.read_exact(&mut taken).unwrap();
+        }
+        let client = server.clients().snapshot().remove(0);
+        assert!(client.ended().is_none());
+    }
+
+    fn a_client_that_waits_to_be_called_again_is_not_idle(settings) {
+        let mut settings = settings;
+        settings.idle_timeout = Some(Duration::from_millis(100));
+        let server = Server::start(&settings, Tireless::default()).unwrap();
+        let mut peer = connect(&server);
+        peer.write_all(b"for five time-outs").unwrap();
+        expect(&mut peer, b"done");
+        // And then it is.
+        expect_end(&mut peer);
     }
 
     fn a_stop_waits_for_the_handler_that_is_at_work_and_for_its_reply(settings) {
