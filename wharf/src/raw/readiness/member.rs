@@ -18,6 +18,14 @@ use crate::{
     sync::{self, thread, thread_local},
 };
 
+/// After so many packets in a row the kernel is looked at even though work is queued, so that timers and new
+/// readiness are not put off for as long as the queue is never empty.
+pub(super) const DELIVERIES_PER_LOOK: u32 = 61;
+
+/// And after so long, where handlers take their time: those who have just come would else wait for 61 of them. With the
+/// clock's coarse ticks it is some milliseconds, so that it costs nothing.
+const LOOK_AFTER_NS: u64 = 1_000_000;
+
 /// One thread's membership of a port. Boxed, so that taking it costs a pointer.
 #[derive(Debug)]
 pub(super) struct Member {
@@ -32,8 +40,9 @@ pub(super) struct Member {
     pub runs: bool,
     /// It runs, and the last packet that it took was a posted one.
     pub took_posted: bool,
-    /// Packets delivered since the kernel was last looked at.
+    /// Packets delivered since the kernel was last looked at, and when the first of them was.
     pub delivered: u32,
+    delivered_since_ns: u64,
 }
 
 thread_local! {
@@ -54,6 +63,7 @@ impl Member {
             runs: false,
             took_posted: false,
             delivered: 0,
+            delivered_since_ns: 0,
         }
     }
 
@@ -90,8 +100,15 @@ impl Member {
     #[inline]
     pub(super) fn takes(&mut self, packets: usize) {
         self.runs = true;
+        let now_ns = coarse_now_ns();
+        if self.delivered == 0 {
+            self.delivered_since_ns = now_ns;
+        }
         self.delivered = self.delivered.saturating_add(packets as u32);
-        self.worker.took(packets, coarse_now_ns());
+        if now_ns.saturating_sub(self.delivered_since_ns) >= LOOK_AFTER_NS {
+            self.delivered = self.delivered.max(DELIVERIES_PER_LOOK);
+        }
+        self.worker.took(packets, now_ns);
     }
 
     fn leave(&mut self) {

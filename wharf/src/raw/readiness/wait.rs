@@ -10,17 +10,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{member::Member, port::Port, side::Ready, watcher::RETRY};
+use super::{
+    member::{DELIVERIES_PER_LOOK, Member},
+    port::Port,
+    side::Ready,
+    watcher::RETRY,
+};
 use crate::{
     driver::{Event, Events, coarse_now_ns},
     raw::{Direction, End, Handle, Many, Queued, deadline_after, shared::check_max},
     scheduler::{Step, Visit},
     sync::now,
 };
-
-/// After so many packets in a row the kernel is looked at even though work is queued, so that timers and new
-/// readiness are not put off for as long as the queue is never empty.
-const DELIVERIES_PER_LOOK: u32 = 61;
 
 /// So often a thread that runs out of posted packets looks for the next before it waits, each time after twice the pause
 /// of the time before. It comes to some microseconds, which is what it costs to be woken.
