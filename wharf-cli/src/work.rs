@@ -2,17 +2,17 @@
 //!
 //! A request is a frame of 16 bytes, little-endian: `id: u64`, `service_us: u32`, `kind: u8` (0 spin, 1 sleep), and 3
 //! bytes that are zero. The server spends `service_us` microseconds in its handler, and sends the same frame back.
+//!
+//! This is where strangers' bytes are read: it is fuzzed (`fuzz/`), and so uses nothing but what it needs.
 
-use std::{thread, time::Duration};
+use std::time::Duration;
 
 use clap::ValueEnum;
-
-use crate::system::{spin_time, wait_exactly};
 
 /// The bytes of a frame.
 pub const FRAME_BYTES: usize = 16;
 
-/// No request may hold a worker for longer.
+/// No request may hold a worker for longer, whatever a server allows.
 pub const SERVICE_MAX: Duration = Duration::from_secs(10);
 
 /// How a worker spends its time.
@@ -64,22 +64,45 @@ impl Frame {
             kind,
         })
     }
+}
 
-    /// Spends the time that the request asks for.
-    pub fn serve(&self) {
-        match self.kind {
-            Kind::Sleep => {
-                // A call for each, since it costs nothing beside a sleep.
-                let _ = wait_exactly();
-                thread::sleep(self.service);
-            }
-            Kind::Spin => {
-                let end = spin_time() + self.service;
-                while spin_time() < end {
-                    std::hint::spin_loop();
-                }
-            }
+/// The bytes that a client sends, cut into frames as they come.
+#[derive(Debug, Default)]
+pub struct Frames {
+    bytes: Vec<u8>,
+    /// As many at the beginning have been taken.
+    taken: usize,
+}
+
+impl Frames {
+    /// Adds what has come behind all that waits.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.bytes.drain(..self.taken);
+        self.taken = 0;
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// The first frame that is whole.
+    pub fn first(&self) -> Option<&[u8; FRAME_BYTES]> {
+        self.bytes.get(self.taken..)?.first_chunk()
+    }
+
+    /// Takes the first frame away.
+    pub fn pop(&mut self) {
+        self.taken = self.bytes.len().min(self.taken + FRAME_BYTES);
+    }
+
+    /// Gives memory back, if only the beginning of a frame is left: the rest of it may be long in coming.
+    pub fn shrink(&mut self) {
+        if self.first().is_none() {
+            self.push(&[]);
+            self.bytes.shrink_to_fit();
         }
+    }
+
+    /// Whether nothing waits, not even the beginning of a frame.
+    pub fn is_empty(&self) -> bool {
+        self.taken == self.bytes.len()
     }
 }
 
@@ -120,14 +143,21 @@ mod tests {
     }
 
     #[test]
-    fn spinning_uses_the_processor_for_as_long_as_asked() {
-        let frame = Frame {
-            id: 1,
-            service: Duration::from_millis(3),
-            kind: Kind::Spin,
-        };
-        let before = spin_time();
-        frame.serve();
-        assert!(spin_time() - before >= frame.service);
+    fn a_stream_is_the_same_frames_however_it_is_cut() {
+        let stream: Vec<u8> = (0..100).collect();
+        for segment in 1..=stream.len() {
+            let mut frames = Frames::default();
+            let mut taken = Vec::new();
+            for bytes in stream.chunks(segment) {
+                frames.push(bytes);
+                while let Some(frame) = frames.first() {
+                    taken.extend_from_slice(frame);
+                    frames.pop();
+                }
+                frames.shrink();
+            }
+            assert_eq!(taken, &stream[..96], "in segments of {segment}");
+            assert!(!frames.is_empty());
+        }
     }
 }

@@ -29,7 +29,14 @@ const fn request(service_us: u32, kind: u8) -> [u8; 16] {
 
 /// A server of work whose handlers are to be held.
 fn start(driver: &str, arguments: &str) -> Serve {
-    let mut all = vec!["--app", "work", "--stop-timeout", "100ms"];
+    let mut all = vec![
+        "--app",
+        "work",
+        "--work-max",
+        "10s",
+        "--stop-timeout",
+        "100ms",
+    ];
     all.extend(arguments.split_whitespace());
     Serve::start(driver, &all)
 }
@@ -183,7 +190,7 @@ fn what_makes_no_sense_is_refused_at_the_start() {
 
 #[test]
 fn without_proc_it_says_so_and_holds_on() {
-    let hides = "umount -l /proc && exec \"$0\" serve --listen 127.0.0.1:0 --app work --workers 1 --max-workers 4 \
+    let hides = "umount -l /proc && exec \"$0\" serve --listen 127.0.0.1:0 --app work --work-max 1s --workers 1 --max-workers 4 \
                  --concurrency 1 --stop-timeout 100ms --stats 20ms";
     let unshare = |script: &str| {
         let mut command = Command::new("unshare");

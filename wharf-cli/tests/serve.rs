@@ -302,6 +302,9 @@ fn arguments_that_make_no_sense_are_exit_code_2_and_name_the_value() {
         (&["--driver", "kqueue"], "kqueue"),
         (&["--idle-timeout", "0s"], "0s"),
         (&["--stop-timeout", "soon"], "soon"),
+        (&["--stop-timeout", "10"], "10"),
+        (&["--work-max", "0s"], "0 would refuse all work"),
+        (&["--work-max", "10001ms"], "10s"),
         (&["--no-such-flag"], "--no-such-flag"),
     ] {
         let mut command = Command::new(WHARF);
@@ -330,6 +333,7 @@ fn each_default_is_in_the_help_with_its_reason() {
         "stats",
         "idle-timeout",
         "stop-timeout",
+        "work-max",
     ];
     for flag in flags {
         let start = output

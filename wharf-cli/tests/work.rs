@@ -6,14 +6,44 @@ mod common;
 
 use std::{
     io::{Read, Write},
+    net::TcpStream,
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
-use common::{Serve, Stopped, WHARF, expect, expect_end, run};
+use common::{Serve, Stopped, WHARF, eventually, expect, expect_end, run};
+use rustix::process::Signal;
+use socket2::SockRef;
 
 fn start(driver: &str) -> Serve {
     Serve::start(driver, &["--app", "work"])
+}
+
+/// A server with a single worker, and more requests than it could serve while anybody waits: 900 of 20 ms from each of
+/// these clients.
+fn overwhelmed(driver: &str) -> (Serve, Vec<TcpStream>) {
+    let alone = ["--workers", "1", "--max-workers", "1", "--concurrency", "1"];
+    let log = [
+        "--log",
+        "debug",
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--driver",
+        driver,
+    ];
+    let mut command = Command::new(WHARF);
+    command.args(log).args(["--app", "work"]).args(alone);
+    let serve = Serve::from_command(command);
+    let clients = (0..4).map(|_| {
+        let mut client = serve.connect();
+        client.write_all(&frame(1, 20_000, 1).repeat(900)).unwrap();
+        // The first is served.
+        expect(&mut client, &frame(1, 20_000, 1));
+        client
+    });
+    let clients = clients.collect();
+    (serve, clients)
 }
 
 fn frame(id: u64, service_us: u32, kind: u8) -> [u8; 16] {
@@ -71,11 +101,58 @@ on_every_driver! {
     }
 
     fn a_sleep_takes_as_long_as_it_says(driver) {
-        let serve = start(driver);
+        let serve = Serve::start(driver, &["--app", "work", "--work-max", "50ms"]);
         let mut client = serve.connect();
         let before = Instant::now();
         common::echo(&mut client, &frame(1, 50_000, 1));
         assert!(before.elapsed() >= Duration::from_millis(50));
+    }
+
+    fn a_request_above_the_longest_allowed_ends_its_connection(driver) {
+        let serve = start(driver);
+        let mut client = serve.connect();
+        common::echo(&mut client, &frame(1, 20_000, 1));
+        client.write_all(&frame(1, 20_001, 1)).unwrap();
+        expect_end(&mut client);
+    }
+
+    fn many_requests_of_one_client_take_turns_with_those_of_others(driver) {
+        let (serve, clients) = overwhelmed(driver);
+        for id in 0..3 {
+            common::echo(&mut serve.connect(), &frame(id, 10, 0));
+        }
+        let answered = |client: &TcpStream| {
+            client.set_nonblocking(true).unwrap();
+            client.peek(&mut [0; 900 * 16]).unwrap_or(0) / 16
+        };
+        let turns: usize = clients.iter().map(answered).sum();
+        // A newcomer waits for some turns, of one request each: not for all, and not for one in 61, which is how often
+        // the port would look for newcomers if it counted packets only.
+        assert!(turns < 200, "{turns} requests were served first");
+    }
+
+    fn nobody_works_for_a_client_that_is_gone(driver) {
+        let (serve, clients) = overwhelmed(driver);
+        for client in clients {
+            SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
+        }
+        // It would take longer than this waits.
+        eventually("they are seen to be gone", || serve.log().matches("a client is gone").count() == 4);
+        common::echo(&mut serve.connect(), &frame(1, 10, 0));
+    }
+
+    fn a_stop_drops_requests_that_were_not_begun(driver) {
+        let (serve, clients) = overwhelmed(driver);
+        serve.signal(Signal::TERM);
+        for mut client in clients {
+            let mut answers = Vec::new();
+            client.read_to_end(&mut answers).unwrap();
+            assert!(answers.len() < 300 * 16 && answers.len() % 16 == 0, "{}", answers.len());
+        }
+        let (status, rest) = serve.wait();
+        assert_eq!(status.code(), Some(0));
+        let stopped = Stopped::parse(&rest);
+        assert_eq!((stopped.clients, stopped.cut), (4, 0));
     }
 
     fn the_load_generator_speaks_it(driver) {

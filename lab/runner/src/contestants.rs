@@ -239,6 +239,8 @@ impl Contestant {
             add(&["--workers", &workers.to_string()]);
             add(&["--max-workers", &workers_max.to_string()]);
             add(&["--concurrency", &concurrency.to_string()]);
+            // As the others, it refuses no work.
+            add(&["--work-max", "10s"]);
         } else if self.name != "tokio-one" {
             add(&["--threads", &workers.to_string()]);
         }

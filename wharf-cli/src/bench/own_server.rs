@@ -38,7 +38,8 @@ impl OwnServer {
         let clients_max = (2 * arguments.connections).clamp(16_384, 1 << 20);
         command.args(["--max-clients", &clients_max.to_string()]);
         if arguments.work.is_some() {
-            command.args(["--app", "work"]);
+            // Whatever is asked for is meant.
+            command.args(["--app", "work", "--work-max", "10s"]);
         }
         for (option, value) in [
             ("--workers", arguments.workers),
