@@ -1,5 +1,6 @@
 //! The command `wharf`: what it takes, and how it ends.
 
+mod address;
 mod bench;
 mod demo;
 mod doctor;

@@ -158,6 +158,28 @@ fn by_default_there_is_a_worker_more_than_run_at_once() {
 }
 
 #[test]
+fn a_name_is_looked_up_and_the_first_line_says_what_it_is() {
+    let mut command = serve_on("localhost:0", "auto");
+    command.args(["--log", "debug"]);
+    let serve = Serve::from_command(command);
+    assert!(serve.address.ip().is_loopback());
+    echo(&mut serve.connect(), b"ahoy");
+}
+
+#[test]
+fn a_name_that_nobody_has_is_exit_code_30_with_a_remedy() {
+    // There is none by definition (RFC 6761), and nobody is asked.
+    let command = serve_on("nobody.invalid:0", "auto");
+    let (code, _, errors) = run_filtered(libc::SYS_socket, libc::EACCES, command);
+    assert_eq!(code, Some(30), "{errors}");
+    assert!(errors.contains("nobody.invalid"), "{errors}");
+    assert!(
+        errors.contains("use an address of this machine"),
+        "{errors}"
+    );
+}
+
+#[test]
 fn an_address_that_is_not_ours_is_exit_code_30_with_a_remedy() {
     // From the block that is set aside for documentation (RFC 5737).
     let (code, _, errors) = run(serve_on("203.0.113.1:21000", "auto"));
@@ -299,6 +321,10 @@ fn arguments_that_make_no_sense_are_exit_code_2_and_name_the_value() {
         (&["--buffer", "0"], "0"),
         (&["--max-clients", "0"], "0"),
         (&["--listen", "nowhere"], "nowhere"),
+        (&["--listen", ":0"], "0.0.0.0:0"),
+        (&["--listen", "*:0"], "0.0.0.0:0"),
+        (&["--idle-timeout", "999999h"], "999999h"),
+        (&["--stats", "999999h"], "999999h"),
         (&["--driver", "kqueue"], "kqueue"),
         (&["--idle-timeout", "0s"], "0s"),
         (&["--stop-timeout", "soon"], "soon"),

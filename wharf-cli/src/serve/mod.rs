@@ -5,7 +5,7 @@ mod work;
 
 use std::{
     io,
-    net::{IpAddr, SocketAddr},
+    net::IpAddr,
     process::ExitCode,
     sync::{
         Mutex, PoisonError,
@@ -24,6 +24,7 @@ use wharf_server::{
 
 use self::{echo::Echo, work::Work};
 use crate::{
+    address::{self, Place},
     exit,
     output::OUTPUT,
     quantity::parse_duration,
@@ -35,11 +36,11 @@ use crate::{
 /// What `serve` takes. A default that depends on the machine is worked out by the library.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Address and port to listen on; port 0 is any free one.
+    /// Address and port to listen on; port 0 is any free one. Of a name, the first of its addresses that can be had.
     /// Only this machine can connect until told otherwise: an echo server that all the world can reach is a toy for
     /// those who forge addresses
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:21000")]
-    listen: SocketAddr,
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:21000", value_parser = address::parse)]
+    listen: Place,
 
     /// What to do with what clients send
     #[arg(long, value_enum, default_value_t = AppChoice::Echo)]
@@ -108,7 +109,7 @@ pub struct Arguments {
 
     /// How long a stop waits for what is in flight before it cuts. 10s is what service managers allow by far, and a
     /// client that reads needs less
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = time)]
     stop_timeout: Duration,
 
     /// Print a line with the state of the server every so often, such as 1s [default: never; SIGUSR1 prints the table of
@@ -141,8 +142,20 @@ pub enum Driver {
     Windows,
 }
 
+/// Reads a time that is added to the clock's.
+fn time(text: &str) -> Result<Duration, String> {
+    const LONGEST_DAYS: u64 = 1_000;
+    let time = parse_duration(text)?;
+    if time > Duration::from_secs(LONGEST_DAYS * 24 * 3_600) {
+        return Err(format!(
+            "`{text}` is longer than {LONGEST_DAYS} days: use that or less"
+        ));
+    }
+    Ok(time)
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
-    let duration = parse_duration(text)?;
+    let duration = time(text)?;
     if duration.is_zero() {
         return Err("0 would cut every client; leave the option out for no limit".into());
     }
@@ -160,7 +173,7 @@ fn range(text: &str) -> Result<IpNet, String> {
 
 fn stats_period(text: &str) -> Result<Duration, String> {
     const SHORTEST: Duration = Duration::from_millis(10);
-    let period = parse_duration(text)?;
+    let period = time(text)?;
     if period < SHORTEST {
         return Err(format!(
             "the shortest period is {SHORTEST:?}: use that or more"
@@ -196,7 +209,6 @@ impl Arguments {
 
     fn settings(&self) -> Settings {
         let mut settings = Settings::default();
-        settings.listen = self.listen;
         settings.workers = self.workers.unwrap_or(0) as usize;
         settings.workers_max = self.max_workers.unwrap_or(0) as usize;
         settings.concurrency = self.concurrency as usize;
@@ -286,6 +298,35 @@ fn start(
     }
 }
 
+/// Starts a server at the first address of the place that can be had.
+fn start_at_place(arguments: &Arguments, events: &mpsc::Sender<Event>) -> Result<Server, ExitCode> {
+    let place = &arguments.listen;
+    let mut addresses = place.resolve().map_err(|error| {
+        let message = format!(
+            "can't bind to {place}: {error}; use an address of this machine, such as 127.0.0.1, or a name that has one"
+        );
+        exit::fail(exit::BIND, &message)
+    })?;
+    // The last is tried like the others, and its error is the one that is told.
+    let last = addresses.pop();
+    let mut settings = arguments.settings();
+    for address in addresses {
+        settings.listen = address;
+        match start(arguments, &settings, events.clone()) {
+            Err(error @ StartError::Bind(..)) => {
+                tracing::info!("{error}; trying the next address of {place}");
+            }
+            started => return started.map_err(|error| fail(&error)),
+        }
+    }
+    settings.listen = last.unwrap_or(settings.listen);
+    start(arguments, &settings, events.clone()).map_err(|error| fail(&error))
+}
+
+fn fail(error: &StartError) -> ExitCode {
+    exit::fail(exit::code_of(error), &error.to_string())
+}
+
 fn copy_of(error: &io::Error) -> io::Error {
     match error.raw_os_error() {
         Some(number) => io::Error::from_raw_os_error(number),
@@ -315,10 +356,11 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         );
     }
     prepare_open_files(arguments.max_clients);
-    let server = match start(arguments, &arguments.settings(), events) {
+    let server = match start_at_place(arguments, &events) {
         Ok(server) => server,
-        Err(error) => return exit::fail(exit::code_of(&error), &error.to_string()),
+        Err(failed) => return failed,
     };
+    drop(events);
     OUTPUT.say(&format!(
         "listening on {} driver={} workers={} max_workers={} concurrency={}",
         server.local_addr(),
