@@ -2,6 +2,11 @@
 
 mod address;
 mod bench;
+#[cfg(test)]
+#[path = "../../fuzz/checks.rs"]
+mod checks;
+#[cfg(test)]
+mod corpus;
 mod demo;
 mod doctor;
 mod exit;

@@ -1,0 +1,105 @@
+//! What must hold for any bytes at all, wherever bytes come in. The fuzzers call it with what they make up, and a test of the
+//! command with the corpus: this file is part of both.
+
+use std::time::Duration;
+
+use crate::{
+    address::{self, Place},
+    quantity,
+    work::{FRAME_BYTES, Frame, Frames, SERVICE_MAX},
+};
+
+/// The work protocol: a stream is the same frames however the network cuts it, and a frame is read as it was written or not
+/// at all. The first byte says into segments of how many the rest is cut.
+pub fn frames(bytes: &[u8]) {
+    let Some((segment, stream)) = bytes.split_first() else {
+        return;
+    };
+    let (whole, rest) = stream.as_chunks::<FRAME_BYTES>();
+    let mut expected = whole.iter();
+    let mut frames = Frames::default();
+    for segment in stream.chunks(usize::from(*segment).max(1)) {
+        frames.push(segment);
+        while let Some(frame) = frames.first() {
+            assert_eq!(Some(frame), expected.next());
+            check_frame(frame);
+            frames.pop();
+        }
+        frames.shrink();
+    }
+    assert_eq!(expected.next(), None, "each has come");
+    assert_eq!(frames.is_empty(), rest.is_empty());
+}
+
+fn check_frame(bytes: &[u8; FRAME_BYTES]) {
+    let [.., a, b, c, d, kind, x, y, z] = *bytes;
+    let service = Duration::from_micros(u32::from_le_bytes([a, b, c, d]).into());
+    match Frame::decode(bytes) {
+        Some(frame) => {
+            assert_eq!(frame.encode(), *bytes);
+            assert_eq!(frame.service, service);
+            assert!(service <= SERVICE_MAX);
+        }
+        None => assert!(kind > 1 || [x, y, z] != [0; 3] || service > SERVICE_MAX),
+    }
+}
+
+/// The quantities of the command line: what is taken is within its limits, and is taken again as it is shown.
+pub fn quantities(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    match quantity::parse_count(&text) {
+        Ok(count) => {
+            assert!(count <= 1 << 53);
+            assert_eq!(quantity::parse_count(&count.to_string()), Ok(count));
+            let shown = quantity::show_count(count);
+            assert_eq!(shown.replace(',', ""), count.to_string());
+        }
+        Err(error) => assert!(!error.is_empty()),
+    }
+    match quantity::parse_rate(&text) {
+        Ok(rate) => {
+            assert!(rate > 0.0 && rate.is_finite(), "{rate}");
+            assert!(!quantity::show_many(rate, "requests/s").is_empty());
+            assert!(!quantity::show_bytes(rate, "B/s").is_empty());
+        }
+        Err(error) => assert!(!error.is_empty()),
+    }
+    match quantity::parse_duration(&text) {
+        Ok(duration) => {
+            let nanoseconds = duration.as_nanos();
+            // What is longer, a number with a fraction holds to a nanosecond no more.
+            if nanoseconds < 1 << 50 {
+                let written = format!("{nanoseconds}ns");
+                assert_eq!(quantity::parse_duration(&written), Ok(duration));
+            }
+            assert!(!quantity::show_duration(duration).is_empty());
+        }
+        Err(error) => assert!(!error.is_empty()),
+    }
+}
+
+/// The address to listen on: what is taken is written as it can be read again, and is what the standard library takes it
+/// for.
+pub fn addresses(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let parsed = address::parse(&text);
+    assert_eq!(parsed.clone().ok(), parsed.as_ref().ok().and_then(reread));
+    match parsed {
+        Ok(Place::At(address)) => assert_eq!(text.parse(), Ok(address)),
+        Ok(Place::Named { host, .. }) => {
+            assert!(!host.is_empty() && host.len() <= 254 + 40, "{host}");
+            assert!(
+                host.is_ascii() && !host.contains(['/', '*', '[', ']', ' ', '\0']),
+                "{host}"
+            );
+        }
+        Err(error) => {
+            assert!(text.parse::<std::net::SocketAddr>().is_err());
+            assert!(!error.is_empty());
+        }
+    }
+}
+
+fn reread(place: &Place) -> Option<Place> {
+    address::parse(&place.to_string()).ok()
+}

@@ -1,0 +1,34 @@
+//! The corpus of the fuzzers, as an ordinary test: what they once tried holds on every machine, without them.
+
+use std::{fs, panic, path::Path};
+
+use crate::checks;
+
+/// Runs each file of a folder through a check, and says which it was that failed.
+fn run(folder: &str, check: fn(&[u8])) {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
+    let mut count = 0;
+    for entry in fs::read_dir(corpus.join(folder)).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = fs::read(&path).unwrap();
+        let checked = panic::catch_unwind(|| check(&bytes));
+        assert!(checked.is_ok(), "{}", path.display());
+        count += 1;
+    }
+    assert!(count >= 10, "{count} files in {folder}");
+}
+
+#[test]
+fn frames_are_cut_and_read_whatever_comes() {
+    run("frames", checks::frames);
+}
+
+#[test]
+fn quantities_are_read_whatever_is_written() {
+    run("quantities", checks::quantities);
+}
+
+#[test]
+fn addresses_are_read_whatever_is_written() {
+    run("addresses", checks::addresses);
+}
