@@ -7,8 +7,9 @@ use std::{
     net::{Ipv6Addr, SocketAddr, ToSocketAddrs},
 };
 
-/// The longest name that there may be, in bytes (RFC 1035).
+/// The longest name that there may be, and the longest part of one, in bytes (RFC 1035).
 const NAME_BYTES_MAX: usize = 253;
+const LABEL_BYTES_MAX: usize = 63;
 
 /// An address and a port, or a name that is to be looked up and a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,10 +97,10 @@ fn parse_host(text: &str) -> Result<&str, String> {
     Ok(text)
 }
 
-/// Whether this may stand between the dots of a name.
+/// Whether this may stand between the dots of a name. Names of interfaces are shorter everywhere.
 fn is_label(text: &str) -> bool {
     let may_be = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    !text.is_empty() && text.bytes().all(may_be)
+    (1..=LABEL_BYTES_MAX).contains(&text.len()) && text.bytes().all(may_be)
 }
 
 impl Place {
@@ -198,7 +199,15 @@ mod tests {
             let error = parse(text).expect_err(text);
             assert!(error.contains(remedy), "{text}: {error}");
         }
-        assert!(parse(&format!("{}:80", "a".repeat(254))).is_err());
+        let label = "a".repeat(63);
+        assert!(parse(&format!("{label}.{label}:80")).is_ok());
+        for long in [
+            format!("{label}a:80"),
+            format!("[::1%{label}a]:80"),
+            format!("{label}.{label}.{label}.{label}:80"),
+        ] {
+            assert!(parse(&long).is_err(), "{long}");
+        }
     }
 
     #[test]
