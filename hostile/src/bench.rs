@@ -32,7 +32,7 @@ const USAGE: u8 = 2;
 /// has gone, the server's memory, descriptors, threads, clients and operations have to be what they were, within 15 s,
 /// and SIGTERM has to stop it in order.
 #[derive(Debug, Parser)]
-#[command(name = "hostile", max_term_width = 100)]
+#[command(name = "hostile", max_term_width = 100, args_override_self = true)]
 pub struct Arguments {
     /// The built command `wharf`
     #[arg(long, value_name = "PATH", required_unless_present_any = ["list", "against"])]

@@ -188,7 +188,7 @@ mod tests {
     const SLOW: Duration = Duration::from_millis(400);
 
     /// A server of one client that echoes, each time after a while.
-    fn fake<'a>(scope: &'a Scope<'a, '_>, delay: Duration) -> SocketAddr {
+    fn fake<'scope>(scope: &'scope Scope<'scope, '_>, delay: Duration) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         scope.spawn(move || {
@@ -207,8 +207,9 @@ mod tests {
         let start = Instant::now();
         thread::scope(|scope| {
             let (attacked, idle) = (fake(scope, attacked), fake(scope, idle));
-            scope.spawn(|| one.stay(attacked, App::Echo));
-            scope.spawn(|| other.stay(idle, App::Echo));
+            for (polite, address) in [(&one, attacked), (&other, idle)] {
+                scope.spawn(move || polite.stay(address, App::Echo));
+            }
             thread::sleep(4 * SLOW);
             one.end();
             other.end();
@@ -223,8 +224,8 @@ mod tests {
     #[test]
     fn a_slow_server_fails() {
         // On a machine that is too busy to judge, again.
-        let verdicts = (0..50).map(|_| judged(SLOW, Duration::ZERO).verdict);
-        let verdict = verdicts.filter(|it| *it != Verdict::NotJudged).next();
+        let mut verdicts = (0..50).map(|_| judged(SLOW, Duration::ZERO).verdict);
+        let verdict = verdicts.find(|it| *it != Verdict::NotJudged);
         assert!(matches!(verdict, Some(Verdict::Late(_))), "{verdict:?}");
     }
 

@@ -103,7 +103,7 @@ fn dial_again(means: &Means, streams: &mut [Option<TcpStream>]) {
 
 /// Sends until the kernel holds all that it will of the answers, on both sides. What comes then waits in the server. It
 /// must not be much more: a server that reads no more can't be sent single bytes.
-fn fill(means: &Means, streams: &mut [Option<TcpStream>], chunk: usize) {
+pub fn fill(means: &Means, streams: &mut [Option<TcpStream>], chunk: usize) {
     let mut seen: HashMap<SocketAddr, (u64, u32)> = HashMap::new();
     let mut pace = means.pace(20_000.0);
     let deadline = Instant::now() + means.ends.saturating_duration_since(Instant::now()) / 2;

@@ -8,20 +8,27 @@ use std::{
 
 use socket2::SockRef;
 
-use super::{Deeds, Dial, Limits, Means, PEERS, Peer, ZEROS, reset};
+use super::{Deeds, Dial, Limits, Means, PEERS, Peer, ZEROS, reset, silent::fill};
 
 /// From one blow to the next.
 const BLOWS: Duration = Duration::from_millis(500);
 
-/// Every client does the same at the same moment.
+/// How many single bytes each says in one blow; by the time of its next, the server has received it.
+const SINGLE_BYTES: u32 = 20;
+
+/// Every client does the same at the same moment, behind full buffers.
 pub fn worst_phase(means: &Means) {
     let dial = Dial { narrow: true };
     let mut streams = means.dial_many(means.clients, dial);
+    fill(means, &mut streams, 2_048);
     let mut blow = 0;
     let mut next = Instant::now();
     while means.goes_on() {
-        for stream in &mut streams {
-            act(means, stream, blow % 7);
+        let what = blow % 7;
+        for _ in 0..if what == 0 { SINGLE_BYTES } else { 1 } {
+            for stream in &mut streams {
+                act(means, stream, what);
+            }
         }
         // Those that are gone come again, at a pace of their own.
         let mut pace = means.pace(5_000.0);
@@ -41,10 +48,10 @@ pub fn worst_phase(means: &Means) {
 fn act(means: &Means, stream: &mut Option<TcpStream>, what: u32) {
     match what {
         0 => {
-            means.send(stream, &ZEROS[..8 << 10]);
+            means.send(stream, &[0]);
         }
         1 => {
-            means.send(stream, &[0]);
+            means.send(stream, &ZEROS[..8 << 10]);
         }
         2 => {
             means.read(stream, 1);

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Hostile peers against `wharf serve`, each beside polite clients that have to be answered as beside idle ones, and none may
+# leave anything behind (hostile/src/bench.rs says what is judged). Each peer once, on one driver in turn, at --max-clients
+# 1000: about two and a half minutes on 2 cores, and more where something fails; besides, a minute or two to build.
+#
+#   ci/hostile.sh --full                           both drivers, each --app, 4,000 clients, 10 s each: about fifteen minutes
+#   ci/hostile.sh --peers single-bytes --driver uring    one peer again, as its line names it; --app work likewise
+#   ci/hostile.sh --list                           the peers, and what each does
+#   ci/hostile.sh --peers resets -- --idle-timeout 5s    with other options of `wharf serve`
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# A thousand clients are as many files, in the server and in the peer.
+ulimit -n "$(ulimit -Hn)" || true
+
+cargo build --release --package wharf-cli --package wharf-hostile
+built=${CARGO_TARGET_DIR:-target}/release
+
+arguments=(--max-clients 1000)
+case "${1:-}" in
+    --full)
+        shift
+        arguments=(--max-clients 4000 --driver both --app both --seconds 10)
+        ;;
+esac
+# What is said twice counts as it is said last.
+exec "$built/hostile" --server "$built/wharf" "${arguments[@]}" "$@"
