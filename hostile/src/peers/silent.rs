@@ -79,12 +79,12 @@ pub fn single_bytes(means: &Means) {
 /// As [`single_bytes`], with so many clients that each needs to say very little.
 pub fn many_silent(means: &Means) {
     let mut streams = means.dial_many(means.clients, Dial { narrow: true });
-    fill(means, &mut streams, 2_048);
+    fill(means, &mut streams, 4_096);
     say_single_bytes(means, &mut streams);
 }
 
 fn say_single_bytes(means: &Means, streams: &mut [Option<TcpStream>]) {
-    let mut pace = means.pace(8_000.0);
+    let mut pace = means.pace(10_000.0);
     while means.goes_on() {
         for stream in &mut *streams {
             means.send(stream, &[0]);

@@ -20,7 +20,7 @@ const SINGLE_BYTES: u32 = 20;
 pub fn worst_phase(means: &Means) {
     let dial = Dial { narrow: true };
     let mut streams = means.dial_many(means.clients, dial);
-    fill(means, &mut streams, 2_048);
+    fill(means, &mut streams, 4_096);
     let mut blow = 0;
     let mut next = Instant::now();
     while means.goes_on() {
