@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Hostile peers against `wharf serve`, each beside polite clients that have to be answered as beside idle ones, and none may
 # leave anything behind (hostile/src/bench.rs says what is judged). Each peer once, on one driver in turn, at --max-clients
-# 1000: about two and a half minutes on 2 cores, and more where something fails; besides, a minute or two to build.
+# 1000: a bit more than two minutes on 2 cores, 15 s more for each that fails; besides, a minute or two to build.
 #
 #   ci/hostile.sh --full                           both drivers, each --app, 4,000 clients, 10 s each: about fifteen minutes
 #   ci/hostile.sh --peers single-bytes --driver uring    one peer again, as its line names it; --app work likewise

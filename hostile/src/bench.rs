@@ -38,7 +38,7 @@ pub struct Arguments {
     #[arg(long, value_name = "PATH", required_unless_present_any = ["list", "against"])]
     server: Option<PathBuf>,
 
-    /// Which peers, by name
+    /// Which peers, by name: `every` is one after the other, `all` is all of them together
     #[arg(
         long,
         value_name = "NAME,..",
