@@ -42,25 +42,57 @@ fn parse_scaled(text: &str) -> Result<f64, String> {
     Ok(number * scale)
 }
 
-/// Reads a time: a number, perhaps with a fraction, and `ns`, `us`, `ms`, `s`, `m` or `h`.
+/// The units of time, with what they are in seconds.
+const UNITS_S: [(&str, f64); 9] = [
+    ("ns", 1e-9),
+    ("us", 1e-6),
+    ("µs", 1e-6),
+    ("ms", 1e-3),
+    ("s", 1.0),
+    ("m", 60.0),
+    ("min", 60.0),
+    ("h", 3_600.0),
+    ("d", 86_400.0),
+];
+
+/// Reads a time: a number, perhaps with a fraction, and `ns`, `us`, `ms`, `s`, `m` (or `min`), `h` or `d`; or several of
+/// those, which add up, as in `1m30s`. A bare number is refused, even 0, with what would do.
+///
+/// What is read may be as long as a [`Duration`] can be, and so longer than any clock runs: whoever adds it to an instant
+/// has to bear that.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let (number, unit) = split(text)?;
-    let seconds = match unit {
-        "ns" => 1e-9,
-        "us" | "µs" => 1e-6,
-        "ms" => 1e-3,
-        "s" => 1.0,
-        "m" | "min" => 60.0,
-        "h" => 3_600.0,
-        _ => {
-            return Err(format!(
-                "`{unit}` is no unit of time; use ns, us, ms, s, m or h, as in 1.5ms"
-            ));
+    let mut rest = text.trim();
+    let mut sum = Duration::ZERO;
+    loop {
+        let (number, behind) = split(rest)?;
+        let end = behind
+            .find(|char: char| char.is_ascii_digit() || char == '.' || char.is_whitespace())
+            .unwrap_or(behind.len());
+        let (unit, behind) = behind.split_at(end);
+        let seconds = match UNITS_S.iter().find(|(name, _)| *name == unit) {
+            Some((_, seconds)) => number * seconds,
+            None if unit.is_empty() => {
+                let bare = &rest[..rest.len() - behind.len()].trim_end();
+                return Err(format!(
+                    "`{bare}` has no unit of time; use {bare}s or {bare}ms"
+                ));
+            }
+            None => {
+                return Err(format!(
+                    "`{unit}` is no unit of time; use ns, us, ms, s, m, h or d, as in 1.5ms or 1m30s"
+                ));
+            }
+        };
+        // Nanoseconds are what a `Duration` holds, so that is where to round.
+        sum = Duration::try_from_secs_f64(seconds)
+            .ok()
+            .and_then(|part| sum.checked_add(part))
+            .ok_or_else(|| format!("`{text}` is longer than any clock runs; use 1000d or less"))?;
+        rest = behind.trim_start();
+        if rest.is_empty() {
+            return Ok(sum);
         }
-    };
-    // Nanoseconds are what a `Duration` holds, so that is where to round.
-    let duration = Duration::try_from_secs_f64(number * seconds);
-    duration.map_err(|_| format!("`{text}` is longer than any clock runs"))
+    }
 }
 
 fn split(text: &str) -> Result<(f64, &str), String> {
@@ -162,14 +194,57 @@ mod tests {
     }
 
     #[test]
-    fn rates_and_times_take_fractions() {
+    fn rates_take_fractions() {
         assert_eq!(parse_rate("50k/s"), Ok(50_000.0));
         assert_eq!(parse_rate("0.5"), Ok(0.5));
         assert!(parse_rate("0").is_err());
-        assert_eq!(parse_duration("1.5ms"), Ok(Duration::from_micros(1_500)));
-        assert_eq!(parse_duration("2m"), Ok(Duration::from_secs(120)));
-        for text in ["5", "1 year", "ms", "1e3s", "9999999999999999999999h"] {
-            assert!(parse_duration(text).is_err(), "{text}");
+    }
+
+    #[test]
+    fn times_are_numbers_with_units_and_sums_of_them() {
+        for (text, duration) in [
+            ("1.5ms", Duration::from_micros(1_500)),
+            ("0s", Duration::ZERO),
+            ("250ns", Duration::from_nanos(250)),
+            ("7us", Duration::from_micros(7)),
+            ("7µs", Duration::from_micros(7)),
+            ("90s", Duration::from_secs(90)),
+            ("2m", Duration::from_secs(120)),
+            ("2min", Duration::from_secs(120)),
+            ("1m30s", Duration::from_secs(90)),
+            (" 1m 30.5s ", Duration::from_millis(90_500)),
+            ("2 h", Duration::from_secs(7_200)),
+            ("1d12h", Duration::from_secs(36 * 3_600)),
+            ("10_000s", Duration::from_secs(10_000)),
+        ] {
+            assert_eq!(parse_duration(text), Ok(duration), "{text}");
+        }
+        // As long as a time can be, and longer.
+        assert!(parse_duration("18446744073709549568s").is_ok());
+        for text in ["18446744073709551616s", "9999999999999999999999h"] {
+            let error = parse_duration(text).expect_err(text);
+            assert!(error.contains("longer than any clock runs"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused_with_what_would_do() {
+        for (text, message) in [
+            ("5", "`5` has no unit of time; use 5s or 5ms"),
+            ("1m30", "`30` has no unit of time; use 30s or 30ms"),
+            ("1 30s", "`1` has no unit of time; use 1s or 1ms"),
+            ("1 year", "`year` is no unit of time; use ns, us, ms"),
+            ("1e3s", "`e` is no unit of time"),
+            ("1S", "`S` is no unit of time"),
+            ("ms", "`ms` does not begin with a number"),
+            ("", "`` does not begin with a number"),
+            ("-1s", "`-1s` does not begin with a number"),
+            ("1s-", "`s-` is no unit of time"),
+            ("1.2.3s", "`1.2.3s` does not begin with a number"),
+            ("inf", "`inf` does not begin with a number"),
+        ] {
+            let error = parse_duration(text).expect_err(text);
+            assert!(error.contains(message), "{text}: {error}");
         }
     }
 
