@@ -20,6 +20,9 @@ pub fn parse_rate(text: &str) -> Result<f64, String> {
     if rate == 0.0 {
         return Err("a rate of 0 would never do anything; use a higher one".into());
     }
+    if !rate.is_finite() {
+        return Err("this rate is beyond any number; use 1G or less".into());
+    }
     Ok(rate)
 }
 

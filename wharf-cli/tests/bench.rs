@@ -322,7 +322,7 @@ fn wrong_usage_says_what_would_be_right() {
         ("127.0.0.1", "use ADDRESS:PORT"),
         ("-c 0", "below the least, 1"),
         ("--size 1x", "use k, M, G"),
-        ("-d 5", "use ns, us, ms"),
+        ("-d 5", "use 5s or 5ms"),
         ("-d 0s", "use 1s or more"),
         ("--work gauss:1ms", "use exp, fixed or bimodal"),
         ("--work fixed:11s", "use a shorter mean"),

@@ -20,6 +20,7 @@ const SEND_BYTES_MAX: usize = 64 << 10;
 pub(super) struct Departure {
     /// When it left, or should have left.
     pub(super) due: Instant,
+    pub(super) left: Instant,
     /// The time that it asks for; nothing for an echo.
     pub(super) service: Duration,
     pub(super) id: u64,
@@ -63,13 +64,24 @@ impl Content {
         (SEND_BYTES_MAX / self.size()).max(1)
     }
 
-    /// A request that is due now, or was.
-    pub(super) fn request(&self, id: u64, due: Instant, random: &mut fastrand::Rng) -> Departure {
+    /// A request that leaves, and was due then or before.
+    pub(super) fn request(
+        &self,
+        id: u64,
+        due: Instant,
+        left: Instant,
+        random: &mut fastrand::Rng,
+    ) -> Departure {
         let service = match self {
             Content::Echo { .. } => Duration::ZERO,
             Content::Work { service, .. } => service.draw(random),
         };
-        Departure { due, service, id }
+        Departure {
+            due,
+            left,
+            service,
+            id,
+        }
     }
 
     /// The bytes of several requests, which start at `position` in what the connection sends.
@@ -146,8 +158,9 @@ mod tests {
 
     fn departures(content: &Content, count: u64) -> Vec<Departure> {
         let mut random = fastrand::Rng::with_seed(1);
+        let now = Instant::now();
         (0..count)
-            .map(|id| content.request(id, Instant::now(), &mut random))
+            .map(|id| content.request(id, now, now, &mut random))
             .collect()
     }
 

@@ -4,7 +4,7 @@ use std::{
     fmt, io,
     net::SocketAddr,
     sync::{
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
         mpsc,
     },
     thread::{self, ScopedJoinHandle},
@@ -15,8 +15,10 @@ use indicatif::ProgressBar;
 use wharf::CompletionPort;
 
 use super::{
+    connection::Key,
     content::Content,
-    loader::{Key, Loader, Shared, Times},
+    deadline::after,
+    loader::{Loader, Shared, Times, Told},
     outcome::Outcome,
     plan::Plan,
     process::Usage,
@@ -43,6 +45,8 @@ pub(super) enum Event {
 pub(super) enum Ended {
     /// A signal came before anything was measured.
     Early,
+    /// No connection could be made.
+    Unreachable(String),
     /// It could not be run.
     Failed(String),
 }
@@ -72,6 +76,30 @@ impl Load {
         Ok(Load { sender, events })
     }
 
+    /// Does something that takes a while and can't be ended, until it is done or a signal comes.
+    pub(super) fn attend<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Ended> {
+        let (sender, result) = mpsc::channel();
+        let done = Done(self.sender.clone());
+        thread::Builder::new().spawn(move || {
+            // Nobody waits for it any more after a signal.
+            let _ = sender.send(work());
+            drop(done);
+        })?;
+        loop {
+            match self.events.recv() {
+                Ok(Event::Done) => {
+                    let failed = |_| Ended::Failed("a thread has panicked".into());
+                    return result.recv().map_err(failed);
+                }
+                Ok(Event::Signal) => return Err(Ended::Early),
+                Ok(Event::Connected) | Err(_) => {}
+            }
+        }
+    }
+
     /// Runs a plan to its end, or to a signal.
     pub(super) fn run(
         &self,
@@ -85,18 +113,24 @@ impl Load {
             // At the start and not half-way.
             Usage::of(pid).map_err(|error| Ended::Failed(format!("process {pid}: {error}")))?;
         }
+        let told = || {
+            let port = CompletionPort::builder().concurrency(1).build()?;
+            let shared = AtomicBool::new(false);
+            Ok(Told { port, shared })
+        };
         let shared = Shared {
             plan,
             content,
             address,
+            threads: (0..plan.threads)
+                .map(|_| told())
+                .collect::<io::Result<_>>()?,
+            stop: AtomicBool::new(false),
             budget: plan.requests.map(AtomicU64::new),
+            living: [AtomicUsize::new(0), AtomicUsize::new(0)],
             connected: AtomicU64::new(0),
             answered: AtomicU64::new(0),
         };
-        let builder = || CompletionPort::builder().concurrency(1).build();
-        let ports: Vec<CompletionPort<Key>> = (0..plan.threads)
-            .map(|_| builder())
-            .collect::<Result<_, _>>()?;
         let progress = if quiet {
             ProgressBar::hidden()
         } else {
@@ -106,7 +140,6 @@ impl Load {
         let run = Run {
             load: self,
             shared: &shared,
-            ports: &ports,
             progress: &progress,
             done: 0,
             interrupted: false,
@@ -121,7 +154,6 @@ impl Load {
 struct Run<'a> {
     load: &'a Load,
     shared: &'a Shared<'a>,
-    ports: &'a [CompletionPort<Key>],
     progress: &'a ProgressBar,
     /// Threads that have ended.
     done: usize,
@@ -132,9 +164,9 @@ impl Run<'_> {
     fn conduct(mut self, server_pid: Option<u32>) -> Result<Outcome, Ended> {
         thread::scope(|scope| {
             let (mut starts, mut threads) = (Vec::new(), Vec::new());
-            for (thread, port) in self.ports.iter().enumerate() {
+            for thread in 0..self.shared.plan.threads {
                 let (start, started) = mpsc::channel();
-                let loader = Loader::new(self.shared, port.clone(), thread);
+                let loader = Loader::new(self.shared, thread);
                 let events = self.load.sender.clone();
                 let builder = thread::Builder::new().name(format!("load-{thread}"));
                 threads.push(builder.spawn_scoped(scope, move || {
@@ -166,8 +198,9 @@ impl Run<'_> {
     fn times(&self) -> Times {
         // All threads see the start before it comes.
         let start = Instant::now() + Duration::from_millis(1);
-        let measure = start + self.shared.plan.warmup;
-        let end = self.shared.plan.duration.map(|duration| measure + duration);
+        let plan = self.shared.plan;
+        let measure = after(start, plan.warmup);
+        let end = plan.duration.map(|duration| after(measure, duration));
         Times {
             start,
             measure,
@@ -178,7 +211,7 @@ impl Run<'_> {
     /// Waits until every thread has its connections, and says how many there are.
     fn await_connections(&mut self) -> u64 {
         let mut connected = 0;
-        while connected < self.ports.len() && !self.interrupted && self.done == 0 {
+        while connected < self.shared.plan.threads && !self.interrupted && self.done == 0 {
             if let Some(Event::Connected) = self.next_event(None) {
                 connected += 1;
             }
@@ -199,7 +232,9 @@ impl Run<'_> {
 
     /// Waits until then, or until all threads have ended.
     fn await_end(&mut self, until: Option<Instant>) {
-        while self.done < self.ports.len() && until.is_none_or(|until| Instant::now() < until) {
+        while self.done < self.shared.plan.threads
+            && until.is_none_or(|until| Instant::now() < until)
+        {
             self.next_event(until);
         }
     }
@@ -214,9 +249,11 @@ impl Run<'_> {
             Some(Event::Done) => self.done += 1,
             Some(Event::Signal) => {
                 self.interrupted = true;
-                for port in self.ports {
+                // At once for a thread that is busy, and for one that waits.
+                self.shared.stop.store(true, Ordering::Relaxed);
+                for told in &self.shared.threads {
                     // A port that is closed has nobody to tell.
-                    let _ = port.post(Key::Stop, 0);
+                    let _ = told.port.post(Key::Stop, 0);
                 }
             }
             Some(Event::Connected) | None => {}
@@ -246,14 +283,17 @@ impl Run<'_> {
         self.progress.tick();
     }
 
-    fn judge(&self, outcome: Outcome) -> Result<Outcome, Ended> {
+    fn judge(&self, mut outcome: Outcome) -> Result<Outcome, Ended> {
         if self.interrupted && outcome.measured.is_zero() {
             return Err(Ended::Early);
         }
         if outcome.connected == 0 {
             let groups = outcome.errors.groups();
             let (what, _) = groups.first().unwrap_or(&("no connection was made", 0));
-            return Err(Ended::Failed((*what).to_owned()));
+            return Err(Ended::Unreachable((*what).to_owned()));
+        }
+        if self.shared.plan.duration.is_none() && !self.interrupted {
+            outcome.unmade = self.shared.left().unwrap_or(0);
         }
         Ok(outcome)
     }
@@ -286,7 +326,7 @@ impl fmt::Display for Ended {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Ended::Early => formatter.write_str("ended by a signal before anything was measured"),
-            Ended::Failed(why) => formatter.write_str(why),
+            Ended::Unreachable(why) | Ended::Failed(why) => formatter.write_str(why),
         }
     }
 }

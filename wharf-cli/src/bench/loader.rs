@@ -1,14 +1,13 @@
 //! One thread of the load: its connections, on a completion port of its own.
 //!
 //! A connection that has room for a request is *free*. In a closed loop each answer frees a place and the next request
-//! takes it at once; in an open loop those that are due take free connections at random.
+//! takes it at once; in an [open loop](super::open_loop) those that are due take free connections at random.
 
 use std::{
-    collections::VecDeque,
     io,
-    net::{Ipv4Addr, SocketAddr},
+    net::SocketAddr,
     sync::{
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
         mpsc,
     },
     thread,
@@ -18,35 +17,28 @@ use std::{
 use wharf::{Buffer, Completion, CompletionPort, Done, Pool, Socket, Wait};
 
 use super::{
-    arrivals::Arrivals,
+    connection::{Connection, Key},
     content::{Content, Departure},
+    deadline::{Deadlines, after},
     load::Event,
+    open_loop::{Counts, OpenLoop},
     outcome::Outcome,
     plan::{Pace, Plan},
+    source::{self, Sources},
 };
-use crate::system::{processor_time, wait_exactly};
+use crate::{
+    quantity::show_duration,
+    system::{processor_time, wait_exactly},
+};
 
 /// So many connections are on their way at once: fewer than any backlog.
 const CONNECTING_MAX: usize = 100;
 
-/// So many connections are made from one address of ours before the next is used. An address has some 28,000 ports
-/// for a server.
-const CONNECTIONS_PER_ADDRESS: usize = 20_000;
-
-/// Connections that come and go leave their ports taken for a while; they are spread over so many addresses.
-const PASSING_ADDRESSES: usize = 64;
+/// So many requests of an open loop leave before the next look at what has completed, however many are due.
+const DEPARTURES_PER_TURN: usize = 256;
 
 /// The receive buffers: one large answer, or many small ones.
 const RECEIVE_BYTES: std::ops::RangeInclusive<usize> = 4 << 10..=64 << 10;
-
-/// Whose completion it is.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Key {
-    /// A connection: its place, and how many had the place before it.
-    Connection(usize, u64),
-    /// Told to end.
-    Stop,
-}
 
 /// What the threads share.
 #[derive(Debug)]
@@ -54,11 +46,25 @@ pub(super) struct Shared<'a> {
     pub(super) plan: &'a Plan,
     pub(super) content: &'a Content,
     pub(super) address: SocketAddr,
+    /// Each thread's.
+    pub(super) threads: Vec<Told>,
+    /// Told to end.
+    pub(super) stop: AtomicBool,
     /// Requests that may still be made, where there is a limit.
     pub(super) budget: Option<AtomicU64>,
+    /// Connections that live, of each stream of an open loop.
+    pub(super) living: [AtomicUsize; 2],
     /// Connections that are made, and answers: for the progress line.
     pub(super) connected: AtomicU64,
     pub(super) answered: AtomicU64,
+}
+
+/// How a thread of the load is told something.
+#[derive(Debug)]
+pub(super) struct Told {
+    pub(super) port: CompletionPort<Key>,
+    /// It has been told to share out the load anew, and has not heard it yet.
+    pub(super) shared: AtomicBool,
 }
 
 /// When to do what; the same for all threads.
@@ -70,33 +76,23 @@ pub(super) struct Times {
     pub(super) end: Option<Instant>,
 }
 
-#[derive(Debug)]
-struct Connection {
-    socket: Option<Socket<Key>>,
-    generation: u64,
-    /// Its number in the run; the first ones are hot.
-    number: usize,
-    /// What is under way, oldest first.
-    departures: VecDeque<Departure>,
-    /// Bytes sent and received, as places in the stream.
-    sent: u64,
-    received: u64,
-    /// Requests it has made.
-    made: u64,
-    /// When it was begun, if it has not made a request since.
-    begun: Option<Instant>,
-    /// Its place among the free ones of its stream.
-    free: Option<usize>,
-}
+impl Shared<'_> {
+    /// Takes from the requests that may be made in all: as many as asked, or what is left. None if nothing is.
+    fn claim(&self, count: u64) -> Option<u64> {
+        let Some(budget) = &self.budget else {
+            return Some(count);
+        };
+        let take = |left: u64| (left > 0).then(|| left.saturating_sub(count));
+        let left = budget
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
+            .ok()?;
+        Some(left.min(count))
+    }
 
-/// The requests of an open loop that go to a group of connections.
-#[derive(Debug)]
-struct Stream {
-    arrivals: Arrivals,
-    /// Connections with room for a request.
-    free: Vec<usize>,
-    /// A request was due and no connection was free; until the next look it is not us who are late.
-    blocked: bool,
+    /// Requests that may still be made, of a limited number.
+    pub(super) fn left(&self) -> Option<u64> {
+        Some(self.budget.as_ref()?.load(Ordering::Relaxed))
+    }
 }
 
 pub(super) struct Loader<'a> {
@@ -104,18 +100,35 @@ pub(super) struct Loader<'a> {
     port: CompletionPort<Key>,
     buffers: Pool,
     connections: Vec<Connection>,
-    /// Connections that this thread has begun, and how many of them are on their way or made now.
+    sources: Sources,
+    /// Connections that this thread has begun, how many of them are on their way, and how many live, by their stream.
     begun: usize,
     connecting: usize,
-    open: usize,
+    living: Counts,
+    /// Attempts to connect in a row that took too long.
+    unreached: usize,
     thread: usize,
-    streams: Vec<Stream>,
+    open_loop: Option<OpenLoop>,
     under_way: usize,
     next_id: u64,
     random: fastrand::Rng,
     times: Option<Times>,
+    /// More was due than could leave in one turn.
+    is_behind: bool,
     /// What was due before the end has been sent, as far as there was room.
     departed_last: bool,
+    /// Attempts to connect, by when they have to come to something.
+    attempts: Deadlines,
+    /// Connections with requests under way, by when the oldest has to be answered.
+    answers: Deadlines,
+    /// Connections to make again, by when to try.
+    again: Deadlines,
+    /// How long a request may be under way; none if only the end of the run limits it.
+    patience: Option<Duration>,
+    /// A run that only its requests end has waited in vain.
+    is_overdue: bool,
+    /// Since when no connection lives.
+    down_since: Option<Instant>,
     /// The processor time of this thread when the measuring began.
     processor_at_measure: Option<Duration>,
     /// What was used from then on has been noted.
@@ -127,29 +140,44 @@ pub(super) struct Loader<'a> {
 }
 
 impl<'a> Loader<'a> {
-    pub(super) fn new(shared: &'a Shared<'a>, port: CompletionPort<Key>, thread: usize) -> Self {
+    pub(super) fn new(shared: &'a Shared<'a>, thread: usize) -> Self {
         let (plan, size) = (shared.plan, shared.content.size());
-        let buffer_bytes =
-            (size * plan.pipeline).clamp(*RECEIVE_BYTES.start(), *RECEIVE_BYTES.end());
+        let buffer_bytes = size
+            .saturating_mul(plan.pipeline)
+            .clamp(*RECEIVE_BYTES.start(), *RECEIVE_BYTES.end());
         let connections = plan
             .share(thread)
             .map(|number| Connection::new(number, size))
             .collect();
+        let patience = match plan.duration {
+            // The oldest request, and in a run that its requests end, what such a request may take.
+            None => Some(plan.drain_timeout.saturating_add(shared.content.longest())),
+            Some(_) => None,
+        };
         Loader {
             shared,
-            port,
+            port: shared.threads[thread].port.clone(),
             buffers: Pool::new(buffer_bytes),
             connections,
+            sources: Sources::new(shared.address, plan.per_connection.is_some()),
             begun: 0,
             connecting: 0,
-            open: 0,
+            living: [0, 0],
+            unreached: 0,
             thread,
-            streams: Vec::new(),
+            open_loop: None,
             under_way: 0,
             next_id: (thread as u64) << 48,
             random: fastrand::Rng::with_seed(plan.seed.wrapping_add(thread as u64)),
             times: None,
+            is_behind: false,
             departed_last: false,
+            attempts: Deadlines::default(),
+            answers: Deadlines::default(),
+            again: Deadlines::default(),
+            patience: plan.timeout.or(patience),
+            is_overdue: false,
+            down_since: None,
             processor_at_measure: None,
             is_processor_noted: false,
             last_answer: Instant::now(),
@@ -168,7 +196,7 @@ impl<'a> Loader<'a> {
         // Nobody listens only if the run has ended.
         let _ = events.send(Event::Connected);
         if let Ok(times) = times.recv()
-            && !self.stopped
+            && !self.is_stopped()
         {
             self.load(times)?;
         }
@@ -178,52 +206,104 @@ impl<'a> Loader<'a> {
     fn connect_all(&mut self) -> io::Result<()> {
         let mut next = 0;
         loop {
-            while self.connecting < CONNECTING_MAX && next < self.connections.len() {
+            while self.connecting < CONNECTING_MAX
+                && next < self.connections.len()
+                && self.unreached < CONNECTING_MAX
+                && !self.is_stopped()
+            {
                 self.begin(next);
                 next += 1;
             }
-            if self.connecting == 0 || self.stopped {
-                return Ok(());
+            if self.connecting == 0 || self.is_stopped() {
+                break;
             }
-            if let Wait::Completed(completion) = self.port.wait(None)? {
-                self.complete(completion, Instant::now());
+            let now = Instant::now();
+            let wait = self
+                .next_attempt_end()
+                .map(|at| at.saturating_duration_since(now));
+            match self.port.wait(wait)? {
+                Wait::Completed(completion) => self.complete(completion, Instant::now()),
+                Wait::TimedOut => {}
+                Wait::Closed => break,
             }
+            self.give_up_attempts(Instant::now());
         }
+        let untried = self.connections.len() - next;
+        if untried > 0 && !self.is_stopped() {
+            let what = format!("connect: not tried, since {CONNECTING_MAX} in a row took too long");
+            self.outcome.errors.add_many(what, untried as u64);
+        }
+        Ok(())
     }
 
     fn begin(&mut self, place: usize) {
-        let connection = &mut self.connections[place];
-        connection.begun = Some(Instant::now());
-        let key = Key::Connection(place, connection.generation);
-        let number = connection.number;
-        let address = self.shared.address;
-        let begun = match self.local_address(number) {
-            None => self.port.connect(address, key),
-            Some(local) => self.port.connect_from(local, address, key),
-        };
-        self.begun += 1;
-        match begun {
-            Ok(_) => self.connecting += 1,
-            Err(error) => self.outcome.errors.add(format!("connect: {error}")),
+        let now = Instant::now();
+        loop {
+            let connection = &mut self.connections[place];
+            let key = Key::Connection(place, connection.generation);
+            let nth = self.begun * self.shared.plan.threads + self.thread;
+            let (local, full) = self.sources.next(connection.number, nth);
+            connection.begun = connection.begun.or(Some(now));
+            connection.full_sources = full;
+            let address = self.shared.address;
+            let begun = match local {
+                None => self.port.connect(address, key),
+                Some(local) => self.port.connect_from(local, address, key),
+            };
+            self.begun += 1;
+            match begun {
+                Ok(attempt) => {
+                    connection.attempt = Some(attempt);
+                    self.connecting += 1;
+                    let whose = (place, connection.generation);
+                    let deadline = after(now, self.shared.plan.connect_timeout);
+                    self.attempts.add(deadline, whose);
+                    return;
+                }
+                Err(error) if self.has_other_source(place, &error) => {}
+                Err(error) => return self.refused(place, &error, now),
+            }
         }
     }
 
-    /// From which address of ours to connect, where it matters.
-    fn local_address(&self, number: usize) -> Option<SocketAddr> {
-        let SocketAddr::V4(server) = self.shared.address else {
-            return None;
-        };
-        let host = match self.shared.plan.per_connection {
-            Some(_) => {
-                1 + (self.begun * self.shared.plan.threads + self.thread) % PASSING_ADDRESSES
-            }
-            None => number / CONNECTIONS_PER_ADDRESS,
-        };
-        // Every address of 127.0.0.0/8 is ours, and no other network is like that.
-        (server.ip().is_loopback() && host > 0).then(|| {
-            let [_, _, high, low] = (host as u32 + 1).to_be_bytes();
-            SocketAddr::from((Ipv4Addr::new(127, 0, high, low), 0))
-        })
+    /// Whether a connection could not be made since all ports are taken, and there is another address to make it from.
+    fn has_other_source(&mut self, place: usize, error: &io::Error) -> bool {
+        error.kind() == io::ErrorKind::AddrNotAvailable
+            && self.sources.is_full(self.connections[place].full_sources)
+    }
+
+    /// An attempt to connect came to nothing.
+    fn refused(&mut self, place: usize, error: &io::Error, now: Instant) {
+        self.outcome.errors.add(match error.kind() {
+            io::ErrorKind::AddrNotAvailable => source::all_taken(error),
+            _ => format!("connect: {error}"),
+        });
+        self.vacate(place, now);
+        self.connections[place].is_refused = true;
+        self.make_again(place, now);
+    }
+
+    /// Connections that were lost, or could not be made, are made again if that is wanted.
+    fn make_again(&mut self, place: usize, now: Instant) {
+        let connection = &mut self.connections[place];
+        connection.failures = connection.failures.saturating_add(1);
+        if !self.shared.plan.reconnect || self.times.is_none() || self.ends_already(now) {
+            return;
+        }
+        let connection = &mut self.connections[place];
+        connection.again = true;
+        let at = after(now, connection.again_after());
+        self.again.add(at, (place, connection.generation));
+    }
+
+    /// Whether no more connections are to be made.
+    fn ends_already(&self, now: Instant) -> bool {
+        self.is_over(now) || self.is_used_up() || self.is_stopped()
+    }
+
+    /// Whether it was told to end.
+    fn is_stopped(&self) -> bool {
+        self.stopped || self.shared.stop.load(Ordering::Relaxed)
     }
 
     fn load(&mut self, times: Times) -> io::Result<()> {
@@ -238,10 +318,12 @@ impl<'a> Loader<'a> {
         self.last_answer = now;
         loop {
             self.depart_due(now, times);
+            self.meet_deadlines(now);
             if self.has_ended(now, times) {
                 break;
             }
-            match self.port.wait(self.next_look(now, times))? {
+            let wait = self.next_look(now, times);
+            match self.port.wait(wait)? {
                 Wait::Completed(completion) => {
                     now = Instant::now();
                     self.complete(completion, now);
@@ -256,137 +338,122 @@ impl<'a> Loader<'a> {
 
     /// The first requests.
     fn start(&mut self, start: Instant) {
-        match self.shared.plan.pace {
-            Pace::Closed => {
-                for place in 0..self.connections.len() {
-                    // How long it took to connect them all is nobody's latency.
-                    self.connections[place].begun = None;
-                    self.depart(place, self.shared.plan.pipeline, Instant::now());
-                }
+        self.down_since = (self.living == [0, 0]).then_some(start);
+        if let Pace::Open { rate_hz, .. } = self.shared.plan.pace {
+            let (plan, thread) = (self.shared.plan, self.thread);
+            let open_loop = OpenLoop::new(plan, rate_hz, thread, start, &mut self.random);
+            self.open_loop = Some(open_loop);
+            self.share_load(start);
+        }
+        for place in 0..self.connections.len() {
+            if self.is_stopped() {
+                return;
             }
-            Pace::Open { .. } => {
-                self.streams = self.open_streams(start);
-                for place in 0..self.connections.len() {
-                    self.make_free(place);
-                }
+            let connection = &mut self.connections[place];
+            // How long it took to connect them all is nobody's latency.
+            connection.begun = None;
+            if connection.socket.is_none() {
+                self.make_again(place, start);
+            } else if self.open_loop.is_some() {
+                self.make_free(place);
+            } else {
+                self.depart(place, self.shared.plan.pipeline, Instant::now());
             }
         }
     }
 
-    /// The streams of requests, each with this thread's share of its rate.
-    fn open_streams(&mut self, start: Instant) -> Vec<Stream> {
-        let plan = self.shared.plan;
-        let Pace::Open { rate_hz, skew } = plan.pace else {
-            return Vec::new();
+    /// Takes this thread's share of an open loop.
+    fn share_load(&mut self, now: Instant) {
+        let Some(open_loop) = &mut self.open_loop else {
+            return;
         };
-        let hot = skew.map_or(0, |skew| skew.connections);
-        let hot_rate_hz = skew.map_or(0.0, |skew| skew.share * rate_hz);
-        let own_hot = self
-            .connections
-            .iter()
-            .filter(|connection| connection.number < hot);
-        let own_hot = own_hot.count();
-        let share = |own: usize, all: usize, rate_hz: f64| rate_hz * own as f64 / all.max(1) as f64;
-        let rates_hz = [
-            share(
-                self.connections.len() - own_hot,
-                plan.connections - hot,
-                rate_hz - hot_rate_hz,
-            ),
-            share(own_hot, hot, hot_rate_hz),
-        ];
-        rates_hz
-            .iter()
-            .map(|rate_hz| Stream {
-                // A rate of 0 has no request in any time.
-                arrivals: Arrivals::new(start, rate_hz.max(f64::MIN_POSITIVE), self.random.fork()),
-                free: Vec::new(),
-                blocked: false,
-            })
-            .collect()
+        let living = &self.shared.living;
+        let all = [0, 1].map(|stream: usize| living[stream].load(Ordering::SeqCst));
+        open_loop.share(now, self.living, all);
     }
 
-    fn stream_of(&self, place: usize) -> usize {
-        match self.shared.plan.pace {
-            Pace::Open {
-                skew: Some(skew), ..
-            } => usize::from(self.connections[place].number < skew.connections),
-            _ => 0,
+    /// So many connections more or fewer live.
+    fn lives(&mut self, place: usize, lives: bool, now: Instant) {
+        let stream = self.shared.plan.stream_of(self.connections[place].number);
+        let all = &self.shared.living[stream];
+        if lives {
+            self.living[stream] += 1;
+            all.fetch_add(1, Ordering::SeqCst);
+        } else {
+            self.living[stream] -= 1;
+            all.fetch_sub(1, Ordering::SeqCst);
+        }
+        self.down_since = (self.living == [0, 0]).then_some(now);
+        if self.open_loop.is_none() {
+            return;
+        }
+        self.share_load(now);
+        for (thread, told) in self.shared.threads.iter().enumerate() {
+            if thread != self.thread && !told.shared.swap(true, Ordering::SeqCst) {
+                // A thread that has ended has no share.
+                let _ = told.port.post(Key::Shared, 0);
+            }
         }
     }
 
-    /// Puts a connection among the free ones, if it has room.
+    /// Puts a connection among the free ones of an open loop, if it has room.
     fn make_free(&mut self, place: usize) {
-        let stream = self.stream_of(place);
-        let connection = &mut self.connections[place];
+        let connection = &self.connections[place];
         let has_room = connection.departures.len() < self.shared.plan.pipeline;
-        if connection.socket.is_some() && has_room && connection.free.is_none() {
-            connection.free = Some(self.streams[stream].free.len());
-            self.streams[stream].free.push(place);
+        if let Some(open_loop) = &mut self.open_loop
+            && connection.socket.is_some()
+            && has_room
+        {
+            open_loop.make_free(place);
         }
     }
 
     fn make_unfree(&mut self, place: usize) {
-        let stream = self.stream_of(place);
-        if let Some(index) = self.connections[place].free.take() {
-            let free = &mut self.streams[stream].free;
-            free.swap_remove(index);
-            if let Some(moved) = free.get(index) {
-                self.connections[*moved].free = Some(index);
-            }
+        if let Some(open_loop) = &mut self.open_loop {
+            open_loop.make_unfree(place);
         }
     }
 
-    /// Sends what is due in an open loop.
+    /// Sends what is due in an open loop, and of much a part.
     fn depart_due(&mut self, now: Instant, times: Times) {
+        self.is_behind = false;
         if self.departed_last {
             return;
         }
-        self.departed_last = self.is_over(now);
         let until = times.end.map_or(now, |end| end.min(now));
-        for index in 0..self.streams.len() {
-            while self.streams[index].arrivals.next() <= until && !self.stopped {
-                let stream = &mut self.streams[index];
-                if stream.free.is_empty() {
-                    stream.blocked = true;
-                    break;
-                }
-                if self.claim(1).is_none() {
-                    return;
-                }
-                let stream = &mut self.streams[index];
-                let due = stream.arrivals.take();
-                let place = stream.free[self.random.usize(..stream.free.len())];
-                if !stream.blocked && due >= times.measure {
-                    let lag = now.saturating_duration_since(due);
-                    self.outcome.lag.saturating_record(nanoseconds(lag));
-                }
-                self.send(place, 1, due);
-                if self.connections[place].departures.len() >= self.shared.plan.pipeline {
-                    self.make_unfree(place);
-                }
+        for _ in 0..DEPARTURES_PER_TURN {
+            let Some(open_loop) = &mut self.open_loop else {
+                break;
+            };
+            let Some(stream) = open_loop.ready(until) else {
+                break;
+            };
+            if self.shared.claim(1).is_none() {
+                return;
             }
-            let stream = &mut self.streams[index];
-            if stream.arrivals.next() > now {
-                stream.blocked = false;
+            let Some(open_loop) = &mut self.open_loop else {
+                break;
+            };
+            let leaving = open_loop.take(stream);
+            if !leaving.waited && leaving.due >= times.measure {
+                let lag = now.saturating_duration_since(leaving.due);
+                self.outcome.lag.saturating_record(nanoseconds(lag));
+            }
+            self.send(leaving.place, 1, leaving.due, now);
+            if self.connections[leaving.place].departures.len() >= self.shared.plan.pipeline {
+                self.make_unfree(leaving.place);
             }
         }
-    }
-
-    /// Takes from the requests that may be made in all: as many as asked, or what is left. None if nothing is.
-    fn claim(&self, count: u64) -> Option<u64> {
-        let Some(budget) = &self.shared.budget else {
-            return Some(count);
-        };
-        let take = |left: u64| (left > 0).then(|| left.saturating_sub(count));
-        let left = budget
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
-            .ok()?;
-        Some(left.min(count))
+        self.is_behind = self
+            .open_loop
+            .as_ref()
+            .and_then(OpenLoop::next)
+            .is_some_and(|next| next <= until);
+        self.departed_last = self.is_over(now) && !self.is_behind;
     }
 
     /// Sends the next requests of a closed loop, as many as there may be.
-    fn depart(&mut self, place: usize, count: usize, due: Instant) {
+    fn depart(&mut self, place: usize, count: usize, now: Instant) {
         let connection = &mut self.connections[place];
         if connection.socket.is_none() || self.stopped {
             return;
@@ -395,15 +462,15 @@ impl<'a> Loader<'a> {
         if let Some(per_connection) = self.shared.plan.per_connection {
             count = count.min(per_connection - connection.made);
         }
-        let due = connection.begun.take().unwrap_or(due);
+        let due = connection.begun.take().unwrap_or(now);
         if count > 0
-            && let Some(granted) = self.claim(count)
+            && let Some(granted) = self.shared.claim(count)
         {
-            self.send(place, granted as usize, due);
+            self.send(place, granted as usize, due, now);
         }
     }
 
-    fn send(&mut self, place: usize, count: usize, due: Instant) {
+    fn send(&mut self, place: usize, count: usize, due: Instant, now: Instant) {
         let connection = &mut self.connections[place];
         let Some(socket) = &connection.socket else {
             return;
@@ -417,7 +484,7 @@ impl<'a> Loader<'a> {
             let first = connection.departures.len();
             for _ in 0..at_once {
                 self.next_id += 1;
-                let departure = content.request(self.next_id, due, &mut self.random);
+                let departure = content.request(self.next_id, due, now, &mut self.random);
                 connection.departures.push_back(departure);
             }
             let requests = connection.departures.range(first..);
@@ -427,16 +494,31 @@ impl<'a> Loader<'a> {
         }
         connection.made += count as u64;
         self.under_way += count - left;
+        if let Some(patience) = self.patience
+            && !std::mem::replace(&mut connection.is_watched, true)
+        {
+            let deadline = after(now, patience);
+            self.answers.add(deadline, (place, connection.generation));
+        }
         if let Some(refused) = failure {
-            self.lose(place, Some(format!("send: {}", refused.error)));
+            self.lose(place, Some(format!("send: {}", refused.error)), now);
         }
     }
 
     /// Takes in what completed.
     fn complete(&mut self, completion: Completion<Key>, now: Instant) {
-        let Key::Connection(place, generation) = completion.key else {
-            self.stopped = true;
-            return;
+        let (place, generation) = match completion.key {
+            Key::Connection(place, generation) => (place, generation),
+            Key::Shared => {
+                self.shared.threads[self.thread]
+                    .shared
+                    .store(false, Ordering::SeqCst);
+                return self.share_load(now);
+            }
+            Key::Stop => {
+                self.stopped = true;
+                return;
+            }
         };
         if let Done::Connected { .. } = completion.done {
             self.connecting -= 1;
@@ -448,39 +530,67 @@ impl<'a> Loader<'a> {
         match (completion.done, completion.result) {
             (Done::Connected { socket }, Ok(_)) => self.connected(place, socket, now),
             (Done::Connected { .. }, Err(error)) => {
-                self.outcome.errors.add(format!("connect: {error}"));
+                self.connections[place].attempt = None;
+                self.unreached = 0;
+                if self.has_other_source(place, &error) {
+                    self.begin(place);
+                } else {
+                    self.refused(place, &error, now);
+                }
             }
             (Done::Received { .. }, Ok(0)) => {
-                self.lose(
-                    place,
-                    Some("receive: the server has closed the connection".into()),
-                );
+                let why = "receive: the server has closed the connection";
+                self.lose(place, Some(why.into()), now);
             }
             (Done::Received { socket, buffer }, Ok(_)) => {
                 self.received(place, &socket, &buffer, now);
             }
             (Done::Received { .. }, Err(error)) => {
-                self.lose(place, Some(format!("receive: {error}")));
+                self.lose(place, Some(format!("receive: {error}")), now);
             }
             // A send that succeeds is quiet.
-            (Done::Sent { .. }, Err(error)) => self.lose(place, Some(format!("send: {error}"))),
+            (Done::Sent { .. }, Err(error)) => {
+                self.lose(place, Some(format!("send: {error}")), now);
+            }
             _ => {}
         }
     }
 
     fn connected(&mut self, place: usize, socket: Socket<Key>, now: Instant) {
+        self.connections[place].attempt = None;
+        self.unreached = 0;
+        if is_to_itself(&socket, self.shared.address) {
+            socket.reset();
+            let error = io::Error::new(
+                io::ErrorKind::ConnectionRefused,
+                "refused: nobody listens there, and the connection was made to itself",
+            );
+            return self.refused(place, &error, now);
+        }
         let receiving = socket
             .set_nodelay(true)
             .and_then(|()| socket.receive_from(&self.buffers));
-        self.connections[place].socket = Some(socket);
-        self.open += 1;
+        let connection = &mut self.connections[place];
+        connection.socket = Some(socket);
+        connection.is_refused = false;
+        let is_again = std::mem::take(&mut connection.again);
+        if is_again && self.shared.plan.per_connection.is_none() {
+            // How long it took to make it again is no request's latency.
+            connection.begun = None;
+        }
+        self.lives(place, true, now);
         if let Err(error) = receiving {
-            self.lose(place, Some(format!("receive: {error}")));
+            self.lose(place, Some(format!("receive: {error}")), now);
             return;
         }
         if self.times.is_none() {
             self.outcome.connected += 1;
             self.shared.connected.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        self.outcome.reconnected += u64::from(is_again);
+        if self.open_loop.is_some() {
+            self.make_free(place);
         } else if !self.is_over(now) {
             self.depart(place, self.shared.plan.pipeline, now);
         }
@@ -491,16 +601,20 @@ impl<'a> Loader<'a> {
         let connection = &mut self.connections[place];
         if !content.is_expected(connection.received, bytes, connection.departures.iter()) {
             self.outcome.wrong += 1;
-            self.lose(place, None);
+            self.lose(place, None, now);
             return;
         }
         let size = content.size() as u64;
         let answered_before = connection.received / size;
         connection.received += bytes.len() as u64;
+        connection.failures = 0;
         let answered = (connection.received / size - answered_before) as usize;
+        let mut is_late = false;
         for _ in 0..answered {
             let departure = self.connections[place].departures.pop_front();
-            self.record(departure.expect("it was expected"), now);
+            let departure = departure.expect("it was expected");
+            is_late |= self.is_timed_out(&departure, now);
+            self.record(departure, now);
         }
         self.under_way -= answered;
         if answered > 0 {
@@ -508,13 +622,16 @@ impl<'a> Loader<'a> {
             self.shared
                 .answered
                 .fetch_add(answered as u64, Ordering::Relaxed);
+            if is_late {
+                return self.give_up(place, now);
+            }
             self.answered(place, answered, now);
         }
         // It may have been lost or replaced meanwhile.
         if self.connections[place].socket.as_ref() == Some(socket)
             && let Err(error) = socket.receive_from(&self.buffers)
         {
-            self.lose(place, Some(format!("receive: {error}")));
+            self.lose(place, Some(format!("receive: {error}")), now);
         }
     }
 
@@ -524,13 +641,20 @@ impl<'a> Loader<'a> {
         let is_used_up = Some(connection.made) == self.shared.plan.per_connection;
         if is_used_up && connection.departures.is_empty() {
             self.replace(place, now);
-        } else if matches!(self.shared.plan.pace, Pace::Open { .. }) {
+        } else if self.open_loop.is_some() {
             self.make_free(place);
         } else if !self.is_over(now) {
             self.depart(place, answered, now);
         }
     }
 
+    /// Whether a request has been under way for longer than an answer may take.
+    fn is_timed_out(&self, departure: &Departure, now: Instant) -> bool {
+        let timeout = self.shared.plan.timeout;
+        timeout.is_some_and(|timeout| now.saturating_duration_since(departure.left) >= timeout)
+    }
+
+    /// Takes in what came of a request: it was answered, or given up.
     fn record(&mut self, departure: Departure, now: Instant) {
         let Some(times) = self.times else { return };
         // An open loop counts what was due in time though it came late: to leave it out would be to leave out the slowest.
@@ -538,8 +662,12 @@ impl<'a> Loader<'a> {
             Pace::Closed => now,
             Pace::Open { .. } => departure.due,
         };
-        if now >= times.measure && times.end.is_none_or(|end| in_time < end) {
-            self.outcome.requests += 1;
+        let is_late = times.end.is_some_and(|end| in_time >= end);
+        let is_timed_out = self.is_timed_out(&departure, now);
+        self.outcome.timed_out += u64::from(is_timed_out);
+        self.outcome.late += u64::from(is_late && !is_timed_out);
+        if now >= times.measure && !is_late {
+            self.outcome.requests += u64::from(!is_timed_out);
             let latency = now.saturating_duration_since(departure.due);
             self.outcome.latency.saturating_record(nanoseconds(latency));
         }
@@ -547,40 +675,119 @@ impl<'a> Loader<'a> {
 
     /// Closes a connection in order, and begins another in its place.
     fn replace(&mut self, place: usize, now: Instant) {
-        self.vacate(place);
-        if !self.is_over(now) && !self.is_used_up() && !self.stopped {
+        self.vacate(place, now);
+        if !self.ends_already(now) {
             self.begin(place);
         }
     }
 
+    /// Gives a connection up of which a request was not answered in time.
+    fn give_up(&mut self, place: usize, now: Instant) {
+        let timeout = self.shared.plan.timeout.unwrap_or_default();
+        let why = format!(
+            "request: no answer within {}, so that its connection was given up",
+            show_duration(timeout)
+        );
+        self.lose(place, Some(why), now);
+    }
+
     /// A connection is gone, and with it what was under way on it.
-    fn lose(&mut self, place: usize, why: Option<String>) {
+    fn lose(&mut self, place: usize, why: Option<String>, now: Instant) {
         let lost = self.connections[place].departures.len();
         if let Some(why) = why {
             self.outcome.errors.add(why);
         }
+        self.outcome.lost += 1;
         self.outcome.missing += lost as u64;
         self.under_way -= lost;
-        self.vacate(place);
+        self.vacate(place, now);
+        self.make_again(place, now);
     }
 
-    fn vacate(&mut self, place: usize) {
-        if !self.streams.is_empty() {
-            self.make_unfree(place);
-        }
+    fn vacate(&mut self, place: usize, now: Instant) {
+        self.make_unfree(place);
         let connection = &mut self.connections[place];
-        let vacant = Connection::new(connection.number, self.shared.content.size());
-        let generation = connection.generation + 1;
-        let old = std::mem::replace(
-            connection,
-            Connection {
-                generation,
-                ..vacant
-            },
-        );
+        let vacated = connection.vacated(self.shared.content.size());
+        let old = std::mem::replace(connection, vacated);
         if let Some(socket) = old.socket {
-            self.open -= 1;
             socket.close();
+            self.lives(place, false, now);
+        }
+    }
+
+    /// When the first attempt to connect has taken too long.
+    fn next_attempt_end(&mut self) -> Option<Instant> {
+        loop {
+            let (at, (place, generation)) = self.attempts.first()?;
+            let connection = &self.connections[place];
+            if connection.generation == generation && connection.attempt.is_some() {
+                return Some(at);
+            }
+            self.attempts.skip();
+        }
+    }
+
+    fn give_up_attempts(&mut self, now: Instant) {
+        while self.next_attempt_end().is_some_and(|at| at <= now) {
+            let Some((place, _)) = self.attempts.take_due(now) else {
+                return;
+            };
+            let timeout = self.shared.plan.connect_timeout;
+            self.unreached += 1;
+            if let Some(attempt) = self.connections[place].attempt {
+                // If it has completed just now, nobody waits for it any more.
+                let _ = self.port.cancel(attempt);
+            }
+            let error = format!("no connection within {}", show_duration(timeout));
+            let error = io::Error::new(io::ErrorKind::TimedOut, error);
+            self.refused(place, &error, now);
+        }
+    }
+
+    /// Does what is to be done at some time, and has come.
+    fn meet_deadlines(&mut self, now: Instant) {
+        self.give_up_attempts(now);
+        while let Some((place, generation)) = self.answers.take_due(now) {
+            if self.connections[place].generation == generation {
+                self.look_at_oldest(place, now);
+            }
+        }
+        while self.connecting < CONNECTING_MAX
+            && let Some((place, generation)) = self.again.take_due(now)
+        {
+            if self.connections[place].generation == generation && !self.ends_already(now) {
+                self.begin(place);
+            }
+        }
+    }
+
+    /// Looks whether the oldest request of a connection has been under way for too long.
+    fn look_at_oldest(&mut self, place: usize, now: Instant) {
+        let connection = &mut self.connections[place];
+        connection.is_watched = false;
+        let (Some(oldest), Some(patience)) = (connection.departures.front(), self.patience) else {
+            return;
+        };
+        let since = match self.shared.plan.timeout {
+            Some(_) => oldest.left,
+            // A server that answers others is at work, and the run goes on.
+            None => oldest.left.max(self.last_answer),
+        };
+        let deadline = after(since, patience);
+        if deadline > now {
+            connection.is_watched = true;
+            self.answers.add(deadline, (place, connection.generation));
+        } else if self.shared.plan.timeout.is_none() {
+            self.is_overdue = true;
+        } else {
+            while let Some(departure) = self.connections[place].departures.front().copied()
+                && self.is_timed_out(&departure, now)
+            {
+                self.connections[place].departures.pop_front();
+                self.under_way -= 1;
+                self.record(departure, now);
+            }
+            self.give_up(place, now);
         }
     }
 
@@ -598,37 +805,67 @@ impl<'a> Loader<'a> {
         if self.is_over(now) {
             self.note_processor();
         }
-        let over = self.is_over(now) || self.is_used_up() || self.open + self.connecting == 0;
-        let overdue = self.overdue_at(times).is_some_and(|overdue| now >= overdue);
-        self.stopped || overdue || (over && self.under_way == 0)
+        let overdue = self.is_overdue || self.overdue_at(times).is_some_and(|at| now >= at);
+        let over = match self.open_loop {
+            Some(_) if self.is_over(now) => self.departed_last,
+            // What is due and can't leave counts to the end.
+            Some(_) => times.end.is_none() && self.is_deserted(),
+            None => self.is_over(now) || self.is_deserted(),
+        };
+        let over = over || self.is_used_up();
+        self.is_stopped() || overdue || (over && self.under_way == 0)
+    }
+
+    /// Whether no connection lives, and none is to be made.
+    fn is_deserted(&self) -> bool {
+        let is_any_to_be_made = self.connecting > 0 || self.again.first().is_some();
+        self.living == [0, 0] && !is_any_to_be_made
     }
 
     /// Whether all requests that were to be made are made.
     fn is_used_up(&self) -> bool {
-        let budget = self.shared.budget.as_ref();
-        budget.is_some_and(|budget| budget.load(Ordering::Relaxed) == 0)
+        self.shared.left() == Some(0)
     }
 
-    /// When what is not answered never will be: some time after the end, or, in a run that only the answers end, after the
-    /// last of them.
+    /// When it ends whatever has not come: some time after the end; or, in a run that only its requests end, when no
+    /// connection has come back for as long as an attempt and the patience for an answer take.
     fn overdue_at(&self, times: Times) -> Option<Instant> {
-        let patience = self.shared.plan.drain_timeout;
+        let plan = self.shared.plan;
         match times.end {
-            Some(end) => Some(end + patience),
-            None if self.under_way == 0 => None,
-            None => Some(self.last_answer + patience + self.shared.content.longest()),
+            Some(end) => Some(after(end, plan.drain_timeout)),
+            None => {
+                let patience = plan.drain_timeout.saturating_add(plan.connect_timeout);
+                self.down_since.map(|since| after(since, patience))
+            }
         }
     }
 
     /// How long to wait at most.
-    fn next_look(&self, now: Instant, times: Times) -> Option<Duration> {
-        let due = self
-            .streams
-            .iter()
-            .filter(|stream| !stream.free.is_empty() && !self.departed_last)
-            .map(|stream| stream.arrivals.next());
-        let phases = [Some(times.measure), times.end, self.overdue_at(times)];
-        due.chain(phases.into_iter().flatten())
+    fn next_look(&mut self, now: Instant, times: Times) -> Option<Duration> {
+        if self.is_behind {
+            return Some(Duration::ZERO);
+        }
+        let due = match self.departed_last {
+            true => None,
+            false => self.open_loop.as_ref().and_then(OpenLoop::next),
+        };
+        let again = match self.connecting < CONNECTING_MAX {
+            true => self.again.first(),
+            false => None,
+        };
+        let first = |first: Option<(Instant, _)>| first.map(|(at, _)| at);
+        let looks = [
+            due,
+            first(again),
+            self.next_attempt_end(),
+            first(self.answers.first()),
+            Some(times.measure),
+            times.end,
+            self.overdue_at(times),
+        ];
+        looks
+            .into_iter()
+            .flatten()
             .filter(|at| *at > now)
             .min()
             .map(|at| at - now)
@@ -649,36 +886,36 @@ impl<'a> Loader<'a> {
         let end = times.end.map_or(now, |end| end.min(now));
         self.outcome.measured = end.saturating_duration_since(times.measure);
         // An interrupted run leaves answers behind that nobody has refused.
-        if !self.stopped {
+        if !self.is_stopped() {
             self.outcome.missing += self.under_way as u64;
         }
-        // Where none was blocked, the requests were used up.
-        for stream in self.streams.iter_mut().filter(|stream| stream.blocked) {
-            while stream.arrivals.next() < end {
-                let waited = end.saturating_duration_since(stream.arrivals.take());
-                self.outcome.unsent += 1;
-                self.outcome.latency.saturating_record(nanoseconds(waited));
-            }
-        }
+        let down = self.connections.iter().filter(|connection| {
+            self.shared.plan.reconnect && connection.socket.is_none() && connection.is_refused
+        });
+        self.outcome.down = down.count() as u64;
+        let Some(mut open_loop) = self.open_loop.take() else {
+            return;
+        };
+        let (shared, outcome) = (self.shared, &mut self.outcome);
+        open_loop.take_all(end, |due, count| {
+            // Where the requests are used up, none of these was to be made.
+            let Some(count) = shared.claim(count) else {
+                return;
+            };
+            let waited = nanoseconds(end.saturating_duration_since(due));
+            outcome.unsent += count;
+            outcome.latency.saturating_record_n(waited, count);
+        });
     }
 }
 
-impl Connection {
-    fn new(number: usize, size: usize) -> Self {
-        // Each in another place of the stream, so that an answer to another connection's request is a wrong one.
-        let position = (number * 61 * size) as u64;
-        Connection {
-            socket: None,
-            generation: 0,
-            number,
-            departures: VecDeque::new(),
-            sent: position,
-            received: position,
-            made: 0,
-            begun: None,
-            free: None,
-        }
-    }
+/// Whether it was connected to itself: where nobody listens, the system may choose the very port for a connection that it is
+/// to be made to, and TCP takes two ends that call each other at once for a connection.
+fn is_to_itself(socket: &Socket<Key>, address: SocketAddr) -> bool {
+    let Ok(local) = socket.local_addr() else {
+        return false;
+    };
+    local.port() == address.port() && socket.peer_addr().is_ok_and(|peer| peer == local)
 }
 
 fn nanoseconds(duration: Duration) -> u64 {

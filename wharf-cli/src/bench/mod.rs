@@ -4,36 +4,41 @@
 //! [`Outcome`] is what came of it, and [`report`] tells it.
 
 mod arrivals;
+mod connection;
 mod content;
+mod deadline;
 mod load;
 mod loader;
+mod open_loop;
 mod outcome;
 mod own_server;
 mod plan;
 mod process;
 mod report;
 mod service;
+mod source;
 mod sweep;
 mod sweep_plot;
 mod threshold;
+mod wrap;
 
-use std::{io::Write, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Args;
 
 use self::{
-    load::Load,
+    load::{Ended, Load},
     outcome::Outcome,
     own_server::OwnServer,
-    plan::{Plan, Skew, resolve},
-    report::Report,
+    plan::{Pace, Plan, Skew, resolve},
+    report::{Report, check_output, print},
     service::Service,
     sweep::WorkersRange,
     threshold::Threshold,
 };
 use crate::{
     exit,
-    quantity::{parse_count, parse_duration, parse_rate},
+    quantity::{parse_count, parse_duration, parse_rate, show_count, show_duration},
     serve::Driver,
     work::Kind,
 };
@@ -43,16 +48,29 @@ const DURATION: Duration = Duration::from_secs(5);
 /// How long it warms up before.
 const WARMUP: Duration = Duration::from_millis(500);
 
+/// No more requests than one in a nanosecond: their times are told no finer.
+const RATE_MAX_HZ: f64 = 1e9;
+
 /// What `bench` takes.
-///
-/// Counts, sizes and rates take k, M, G, Ki, Mi and Gi; times take ns, us, ms, s, m and h.
 #[derive(Debug, Clone, Args)]
 #[command(
-    after_help = "Exit codes: 0 done; 1 could not run, or not as it was asked to; 2 wrong usage; 3 a --fail-if was met; \
-                  4 wrong or missing bytes."
+    about = "Load an echo server, check every byte, and say what it took",
+    long_about = "Load an echo server, check every byte, and say what it took.\n\n\
+                  Counts, sizes and rates take k, M, G, Ki, Mi and Gi, as in 50k or 16KiB. Times take ns, us, ms, s, m, h and d, \
+                  and sums of them, as in 1.5s or 1m30s",
+    after_help = "Exit codes:\n  \
+                  0  done: something was answered, and nothing of what follows was so\n  \
+                  1  could not run, or not as it was asked to: a connection could not be made or was lost (with --reconnect: could \
+                  not be made again), nothing was answered in the measured time, or the figures could not be printed\n  \
+                  2  wrong usage, or a file to draw into that can't be written\n  \
+                  3  a --fail-if was met\n  \
+                  4  wrong bytes, or requests without an answer, or without one within --timeout\n\n\
+                  The first SIGINT or SIGTERM (on Windows, Ctrl-C or Ctrl-Break) ends the run with the report of what was measured \
+                  so far, and code 0 if all is well with that; the second ends it at once."
 )]
 pub struct Arguments {
-    /// The server: ADDRESS:PORT. Without it, one of our own is started on a free port of this machine
+    /// The server: ADDRESS:PORT, where the address is a number or a name. The addresses of a name are tried in turn, until
+    /// connections can be made. Without it, a server of our own is started on a free port of this machine
     address: Option<String>,
 
     /// Connections
@@ -86,7 +104,7 @@ pub struct Arguments {
     /// Open loop: so many requests a second in all, at random times (Poisson), each measured from when it should have
     /// left. A request takes a connection that has room for it at random; if none has, it waits. Without a rate each
     /// answer sends the next request, and a server that stalls stalls the load, too
-    #[arg(long, value_name = "RATE", value_parser = parse_rate)]
+    #[arg(long, value_name = "RATE", value_parser = some_rate)]
     rate: Option<f64>,
 
     /// So many connections make so much of the load, as in 8:90 for 8 of them and 90%
@@ -119,9 +137,24 @@ pub struct Arguments {
     #[arg(short, long)]
     quiet: bool,
 
-    /// How long to wait for the last answers; in a run that -n ends, for the next one
+    /// How long to wait for the last answers after -d; in a run that -n ends, how long a request may be under way while nothing
+    /// else is answered
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
     drain_timeout: Duration,
+
+    /// How long an attempt to connect may take
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = some_time)]
+    connect_timeout: Duration,
+
+    /// How long a request may be under way [default: as long as the run]. An answer that comes later counts as timed out, and
+    /// its connection is given up
+    #[arg(long, value_name = "TIME", value_parser = some_time)]
+    timeout: Option<Duration>,
+
+    /// Make connections again that are lost: at once, then ever less often, down to once a second. Without it, an open loop
+    /// leaves its load to those that live
+    #[arg(long)]
+    reconnect: bool,
 
     /// Draw the same arrivals and service times as another run with this number
     #[arg(long, value_name = "NUMBER")]
@@ -148,7 +181,7 @@ pub struct Arguments {
     driver: Option<Driver>,
 
     /// Measure servers of our own with so many workers, as in 1..64: the powers of 2 and both ends, each under much load
-    /// (-c connections) and under little (200 requests a second), three times for -d [default: 1s]
+    /// (-c connections) and under little (200 requests a second), five times for -d [default: 1s]
     #[arg(
         long,
         value_name = "FROM..TO",
@@ -172,13 +205,26 @@ fn within(least: u64, most: u64) -> impl Fn(&str) -> Result<u64, String> + Clone
 
 fn some_time(text: &str) -> Result<Duration, String> {
     match parse_duration(text)? {
-        Duration::ZERO => Err("nothing can be measured in no time; use 1s or more".into()),
+        Duration::ZERO => Err("nothing comes to anything in no time; use 1s or more".into()),
         duration => Ok(duration),
     }
 }
 
+fn some_rate(text: &str) -> Result<f64, String> {
+    let rate_hz = parse_rate(text)?;
+    if rate_hz > RATE_MAX_HZ {
+        return Err(format!(
+            "{rate_hz} requests a second are more than one in a nanosecond; use 1G or less"
+        ));
+    }
+    Ok(rate_hz)
+}
+
 /// Runs it; the exit codes are those of the help text.
 pub fn run(arguments: &Arguments) -> ExitCode {
+    if let Err(error) = check_output() {
+        return exit::fail(exit::USAGE, &error);
+    }
     let load = match Load::prepare() {
         Ok(load) => load,
         Err(error) => return exit::fail(exit::COULD_NOT_RUN, &format!("can't begin: {error}")),
@@ -206,18 +252,32 @@ fn run_once(
         Some(_) => None,
         None => Some(OwnServer::start(arguments)?),
     };
-    let (address, pid) = match (&arguments.address, &own) {
-        (_, Some(own)) => (own.address(), own.pid()),
-        (Some(address), None) => (resolve(address)?, arguments.server_pid),
+    let (addresses, pid) = match (&arguments.address, &own) {
+        (_, Some(own)) => (vec![own.address()], own.pid()),
+        (Some(address), None) => {
+            let address = address.clone();
+            let found = load.attend(move || resolve(&address));
+            let found = found.map_err(|ended| ended.to_string())?;
+            (found?, arguments.server_pid)
+        }
         (None, None) => unreachable!("there is an address or a server of our own"),
     };
     let content = Plan::content(arguments);
-    let outcome = load.run(plan, &content, address, pid, arguments.quiet);
-    let outcome = outcome.map_err(|ended| format!("{address}: {ended}"))?;
-    if let Some(own) = own {
-        own.stop()?;
+    let mut unreachable = Vec::new();
+    for address in addresses {
+        match load.run(plan, &content, address, pid, arguments.quiet) {
+            Ok(outcome) => {
+                if let Some(own) = own {
+                    own.stop()?;
+                }
+                return Ok((address, outcome));
+            }
+            // A name may have an address that is not the server's.
+            Err(Ended::Unreachable(why)) => unreachable.push(format!("{address}: {why}")),
+            Err(ended) => return Err(format!("{address}: {ended}")),
+        }
     }
-    Ok((address, outcome))
+    Err(unreachable.join("; "))
 }
 
 fn conclude(
@@ -232,18 +292,15 @@ fn conclude(
         address,
         outcome,
     };
-    let text = match (arguments.json, arguments.quiet) {
-        (true, _) => report.json(),
-        (false, false) => report.text(),
-        (false, true) => String::new(),
+    let printed = match (arguments.json, arguments.quiet) {
+        (true, _) => print(&report.json()),
+        (false, false) => print(&report.for_people()),
+        (false, true) => Ok(()),
     };
-    // Whoever asked may not read on.
-    let _ = std::io::stdout().write_all(text.as_bytes());
-    if outcome.wrong + outcome.missing > 0 {
-        let message = format!(
-            "{} connections brought wrong bytes, {} requests were not answered",
-            outcome.wrong, outcome.missing
-        );
+    if let Err(error) = printed {
+        return exit::fail(exit::COULD_NOT_RUN, &error);
+    }
+    if let Some(message) = unanswered(plan, outcome) {
         return exit::fail(exit::WRONG_BYTES, &message);
     }
     let failures: Vec<String> = arguments
@@ -254,11 +311,60 @@ fn conclude(
     if !failures.is_empty() {
         return exit::fail(exit::THRESHOLD, &format!("failed: {}", failures.join("; ")));
     }
-    match outcome.errors.groups().first() {
+    match not_as_asked(plan, outcome) {
         None => ExitCode::SUCCESS,
-        Some((what, count)) => exit::fail(
+        Some(why) => exit::fail(
             exit::COULD_NOT_RUN,
-            &format!("not as it was asked to: {what} ({count} times)"),
+            &format!("not as it was asked to: {why}"),
         ),
     }
+}
+
+/// What is wrong with the answers.
+fn unanswered(plan: &Plan, outcome: &Outcome) -> Option<String> {
+    if outcome.wrong + outcome.missing + outcome.timed_out == 0 {
+        return None;
+    }
+    let mut message = format!(
+        "{} connections brought wrong bytes, {} requests were not answered",
+        outcome.wrong, outcome.missing
+    );
+    if outcome.timed_out > 0 {
+        let timeout = show_duration(plan.timeout.unwrap_or_default());
+        message += &format!(", {} not within {timeout}", outcome.timed_out);
+    }
+    Some(message)
+}
+
+/// Why a run is no success of which all answers are right.
+fn not_as_asked(plan: &Plan, outcome: &Outcome) -> Option<String> {
+    if outcome.requests == 0 {
+        let measured = show_duration(outcome.measured);
+        let why = match plan.pace {
+            _ if outcome.late > 0 => format!(
+                "{} answers came later; measure longer with -d",
+                show_count(outcome.late)
+            ),
+            Pace::Open { .. } if outcome.unsent == 0 => {
+                "no request was due; use a higher --rate, or measure longer with -d".into()
+            }
+            _ => "measure longer with -d".into(),
+        };
+        return Some(format!(
+            "nothing was answered in the {measured} that were measured: {why}"
+        ));
+    }
+    if outcome.unmade > 0 {
+        let unmade = show_count(outcome.unmade);
+        return Some(format!(
+            "{unmade} requests were not made, since no connection was left"
+        ));
+    }
+    // Connections that were made again are what was asked for.
+    if plan.reconnect && outcome.down == 0 {
+        return None;
+    }
+    let groups = outcome.errors.groups();
+    let (what, count) = groups.first()?;
+    Some(format!("{what} ({count} times)"))
 }

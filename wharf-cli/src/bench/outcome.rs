@@ -29,7 +29,7 @@ impl Errors {
         self.add_many(what, 1);
     }
 
-    fn add_many(&mut self, what: String, count: u64) {
+    pub(super) fn add_many(&mut self, what: String, count: u64) {
         let known = self.0.contains_key(&what) || self.0.len() < Self::GROUPS_MAX;
         let what = if known { what } else { "others".into() };
         *self.0.entry(what).or_default() += count;
@@ -63,13 +63,24 @@ pub struct Outcome {
     pub measured: Duration,
     /// Requests that count: answered in full, and in the measured time.
     pub requests: u64,
-    /// Requests that were due before the end and never left, since no connection was free.
+    /// Connections that were lost, and those that were made again after they were lost, or could not be made.
+    pub lost: u64,
+    pub reconnected: u64,
+    /// Connections that were not there at the end, since they could not be made again.
+    pub down: u64,
+    /// Requests that were due before the end and never left, since no connection was free or there.
     pub unsent: u64,
+    /// Requests that a run was to make in all and has not, since no connection was left.
+    pub unmade: u64,
+    /// Answers that came after the measured part of a closed loop, and do not count.
+    pub late: u64,
+    /// Requests that were not answered within the time for it.
+    pub timed_out: u64,
     /// Requests that were sent and not answered in full.
     pub missing: u64,
     /// Connections on which something else came back than was sent.
     pub wrong: u64,
-    /// Of those that count; of those that are [unsent](Self::unsent), how long they waited.
+    /// Of those that count; of those that are [unsent](Self::unsent) or [timed out](Self::timed_out), how long they waited.
     pub latency: Histogram<u64>,
     /// By how much requests left too late that could have left.
     pub lag: Histogram<u64>,
@@ -88,7 +99,13 @@ impl Outcome {
             connected: 0,
             measured: Duration::ZERO,
             requests: 0,
+            lost: 0,
+            reconnected: 0,
+            down: 0,
             unsent: 0,
+            unmade: 0,
+            late: 0,
+            timed_out: 0,
             missing: 0,
             wrong: 0,
             latency: histogram(),
@@ -105,7 +122,13 @@ impl Outcome {
         self.connected += other.connected;
         self.measured = self.measured.max(other.measured);
         self.requests += other.requests;
+        self.lost += other.lost;
+        self.reconnected += other.reconnected;
+        self.down += other.down;
         self.unsent += other.unsent;
+        self.unmade += other.unmade;
+        self.late += other.late;
+        self.timed_out += other.timed_out;
         self.missing += other.missing;
         self.wrong += other.wrong;
         self.latency += other.latency;

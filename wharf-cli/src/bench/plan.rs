@@ -1,7 +1,7 @@
 //! What a run is to do: the arguments, checked and made definite before anything is started.
 
 use std::{
-    net::{SocketAddr, ToSocketAddrs},
+    net::{Ipv6Addr, SocketAddr, ToSocketAddrs},
     thread,
     time::Duration,
 };
@@ -29,6 +29,12 @@ pub(super) struct Plan {
     pub(super) per_connection: Option<u64>,
     /// How long to wait for answers after the end.
     pub(super) drain_timeout: Duration,
+    /// How long an attempt to connect may take.
+    pub(super) connect_timeout: Duration,
+    /// How long a request may be under way before its connection is given up.
+    pub(super) timeout: Option<Duration>,
+    /// Whether lost connections are made again.
+    pub(super) reconnect: bool,
     pub(super) seed: u64,
 }
 
@@ -74,15 +80,8 @@ impl Plan {
     /// Works out a plan. The error is one of usage, with the remedy.
     pub(super) fn new(arguments: &Arguments) -> Result<Plan, String> {
         let connections = arguments.connections as usize;
-        if let Some(address) = &arguments.address
-            && address
-                .rsplit(':')
-                .next()
-                .is_none_or(|port| port.parse::<u16>().is_err())
-        {
-            return Err(format!(
-                "`{address}` names no port; use ADDRESS:PORT, as in 127.0.0.1:21000"
-            ));
+        if let Some(address) = &arguments.address {
+            check_address(address)?;
         }
         if let Some(skew) = arguments.skew
             && skew.connections >= connections
@@ -117,6 +116,9 @@ impl Plan {
             requests: arguments.requests,
             per_connection: arguments.per_connection,
             drain_timeout: arguments.drain_timeout,
+            connect_timeout: arguments.connect_timeout,
+            timeout: arguments.timeout,
+            reconnect: arguments.reconnect,
             seed: arguments.seed.unwrap_or_else(|| fastrand::u64(..)),
         })
     }
@@ -133,19 +135,85 @@ impl Plan {
     }
 
     /// The connections of a thread: which of the first are hot is told by their number.
-    pub(super) fn share(&self, thread: usize) -> impl Iterator<Item = usize> {
+    pub(super) fn share(&self, thread: usize) -> impl Iterator<Item = usize> + use<> {
         (thread..self.connections).step_by(self.threads)
+    }
+
+    /// A few connections that carry most of the load, if there are such.
+    pub(super) fn skew(&self) -> Option<Skew> {
+        match self.pace {
+            Pace::Open { skew, .. } => skew,
+            Pace::Closed => None,
+        }
+    }
+
+    /// Of which stream of an open loop a connection is: 1 for a hot one, 0 for any other.
+    pub(super) fn stream_of(&self, number: usize) -> usize {
+        usize::from(self.skew().is_some_and(|skew| number < skew.connections))
     }
 }
 
-/// Finds the address of the server.
-pub(super) fn resolve(address: &str) -> Result<SocketAddr, String> {
-    let mut addresses = address
+/// Whether this may be the address of a server: a name or an address, and a port. The error says what would do.
+fn check_address(address: &str) -> Result<(), String> {
+    if let Some((scheme, rest)) = address.split_once("://") {
+        let host = rest.split('/').next().unwrap_or(rest);
+        let port = match (host.rsplit_once(':'), scheme) {
+            (Some(_), _) => "",
+            (None, "https") => ":443",
+            (None, _) => ":80",
+        };
+        return Err(format!(
+            "`{address}` has a scheme, and bench speaks none: it loads a server that sends back what it receives; use \
+             ADDRESS:PORT, as in {host}{port}"
+        ));
+    }
+    let no_port = || {
+        let address = match address.parse::<Ipv6Addr>() {
+            Ok(_) => format!("[{address}]"),
+            Err(_) => address.to_owned(),
+        };
+        format!("`{address}` names no port; use ADDRESS:PORT, as in {address}:21000")
+    };
+    if address.parse::<Ipv6Addr>().is_ok() {
+        return Err(no_port());
+    }
+    let (host, port) = address.rsplit_once(':').ok_or_else(no_port)?;
+    match port.parse::<u16>() {
+        Err(_) if port.is_empty() || !port.bytes().all(|byte| byte.is_ascii_digit()) => {
+            return Err(format!(
+                "`{address}` names no port, since `{port}` is none; use ADDRESS:PORT, as in 127.0.0.1:21000"
+            ));
+        }
+        Ok(1..) => {}
+        Ok(0) | Err(_) => {
+            return Err(format!(
+                "no server is at port {port}; use one within 1 and 65535"
+            ));
+        }
+    }
+    match host {
+        "" | "*" => Err(format!(
+            "`{address}` names no machine; use ADDRESS:PORT, as in 127.0.0.1:{port}"
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Finds the addresses of the server, in the order in which they are to be tried.
+pub(super) fn resolve(address: &str) -> Result<Vec<SocketAddr>, String> {
+    let found = address
         .to_socket_addrs()
         .map_err(|error| format!("can't find `{address}`: {error}"))?;
-    addresses
-        .next()
-        .ok_or_else(|| format!("`{address}` has no address"))
+    let mut addresses: Vec<SocketAddr> = Vec::new();
+    for found in found {
+        if !addresses.contains(&found) {
+            addresses.push(found);
+        }
+    }
+    if addresses.is_empty() {
+        return Err(format!("`{address}` has no address"));
+    }
+    Ok(addresses)
 }
 
 /// Raises the limit of open files, and says so if that is not enough.
@@ -165,6 +233,51 @@ fn check_open_files(connections: usize) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_is_a_name_or_a_number_and_a_port() {
+        for address in [
+            "127.0.0.1:80",
+            "[::1]:80",
+            "localhost:65535",
+            "a.b-c.example:1",
+        ] {
+            assert_eq!(check_address(address), Ok(()), "{address}");
+        }
+        for (address, message) in [
+            (
+                "127.0.0.1",
+                "names no port; use ADDRESS:PORT, as in 127.0.0.1:21000",
+            ),
+            ("localhost", "as in localhost:21000"),
+            ("::1", "as in [::1]:21000"),
+            ("[::1]", "names no port"),
+            ("localhost:", "names no port"),
+            ("localhost:http", "since `http` is none"),
+            ("localhost:-1", "since `-1` is none"),
+            ("localhost:0", "no server is at port 0"),
+            ("localhost:65536", "no server is at port 65536"),
+            (
+                ":80",
+                "names no machine; use ADDRESS:PORT, as in 127.0.0.1:80",
+            ),
+            ("*:80", "names no machine"),
+            ("http://host:80/", "has a scheme, and bench speaks none"),
+            ("http://host:80/", "as in host:80"),
+            ("http://host", "as in host:80"),
+            ("https://host/a:b", "as in host:443"),
+            ("", "names no port"),
+        ] {
+            let error = check_address(address).expect_err(address);
+            assert!(error.contains(message), "{address}: {error}");
+        }
+    }
+
+    #[test]
+    fn every_address_of_a_name_is_found_once() {
+        let found = resolve("127.0.0.1:80").expect("an address");
+        assert_eq!(found, ["127.0.0.1:80".parse().expect("an address")]);
+    }
 
     #[test]
     fn a_skew_names_connections_and_their_share() {

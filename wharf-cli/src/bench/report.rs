@@ -1,6 +1,10 @@
 //! What a run came to, for people and for programs.
 
-use std::{fmt::Write, net::SocketAddr};
+use std::{
+    fmt::Write,
+    io::{self, Write as _},
+    net::SocketAddr,
+};
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
@@ -10,17 +14,58 @@ use super::{
     Arguments,
     outcome::{BUSY_MAX, Outcome, per},
     plan::{Pace, Plan},
+    wrap::wrap,
 };
-use crate::quantity::{show_bytes, show_count, show_duration, show_many, show_ns};
+use crate::{
+    quantity::{show_bytes, show_count, show_duration, show_many, show_ns},
+    system::terminal_columns,
+};
 
 /// The quantiles that are told, by name.
 const QUANTILES: [(&str, f64); 4] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999)];
 
-/// The width of the longest bar.
-const BAR_COLUMNS: u64 = 40;
+/// The width of the longest bar, of the shortest that is the longest, and of what stands beside it.
+const BAR_COLUMNS: usize = 40;
+const BAR_COLUMNS_MIN: usize = 8;
+const BESIDE_BAR_COLUMNS: usize = 33;
+
+/// Where what is said begins, behind its name.
+const INDENT: usize = 12;
 
 /// More rows than this are drawn with fewer, wider steps.
 const BARS_MAX: usize = 16;
+
+/// Prints to standard output. A reader that has gone has read what it wanted.
+///
+/// # Errors
+/// It can't be written for any other reason.
+pub(super) fn print(text: &str) -> Result<(), String> {
+    let mut output = io::stdout().lock();
+    let printed = output.write_all(text.as_bytes());
+    match printed.and_then(|()| output.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(format!("can't print the figures: {error}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Looks whether there is an output that can be written to, before there is anything to print.
+///
+/// # Errors
+/// There is none.
+pub(super) fn check_output() -> Result<(), String> {
+    #[cfg(unix)]
+    {
+        use std::{fs::File, os::fd::AsFd};
+        // The standard library takes a closed output for one that nobody reads.
+        let output = io::stdout().as_fd().try_clone_to_owned().map(File::from);
+        output
+            .and_then(|mut output| output.write(&[]))
+            .map_err(|error| format!("standard output can't be written: {error}"))?;
+    }
+    Ok(())
+}
 
 /// A run and what it came to.
 pub(super) struct Report<'a> {
@@ -31,18 +76,32 @@ pub(super) struct Report<'a> {
 }
 
 impl Report<'_> {
-    /// For people.
-    pub(super) fn text(&self) -> String {
-        let mut text = String::new();
-        // Writing to a string can't fail.
-        let _ = self.write_text(&mut text);
-        text
+    /// For people, and as wide as their terminal; as it comes for what is none.
+    pub(super) fn for_people(&self) -> String {
+        self.text(terminal_columns())
     }
 
-    fn write_text(&self, text: &mut String) -> std::fmt::Result {
+    fn text(&self, columns: Option<usize>) -> String {
+        let mut text = String::new();
+        let bar_columns = columns.map_or(BAR_COLUMNS, |columns| {
+            let left = columns.saturating_sub(BESIDE_BAR_COLUMNS);
+            left.clamp(BAR_COLUMNS_MIN, BAR_COLUMNS)
+        });
+        // Writing to a string can't fail.
+        let _ = self.write_text(&mut text, bar_columns);
+        let headline = self.headline();
+        match columns {
+            None => format!("{headline}\n\n{text}"),
+            Some(columns) => format!(
+                "{}\n{}",
+                wrap(&headline, columns, 0),
+                wrap(&text, columns, INDENT)
+            ),
+        }
+    }
+
+    fn write_text(&self, text: &mut String, bar_columns: usize) -> std::fmt::Result {
         let outcome = self.outcome;
-        writeln!(text, "{}", self.headline())?;
-        writeln!(text)?;
         let cut = if outcome.interrupted {
             ", ended by a signal"
         } else {
@@ -62,7 +121,7 @@ impl Report<'_> {
             show_many(outcome.rate_hz(), "requests/s"),
             show_bytes(bytes_hz, "B/s")
         )?;
-        self.write_latency(text)?;
+        self.write_latency(text, bar_columns)?;
         self.write_cost(text)
     }
 
@@ -96,17 +155,58 @@ impl Report<'_> {
 
     fn write_failures(&self, text: &mut String) -> std::fmt::Result {
         let outcome = self.outcome;
+        let timeout = show_duration(self.plan.timeout.unwrap_or_default());
+        let again = match self.plan.reconnect {
+            true => format!(
+                "connections; {} were made again",
+                show_count(outcome.reconnected)
+            ),
+            false => "connections, which --reconnect would make again".into(),
+        };
+        // A closed loop always ends with a few answers under way; a hundredth of all may hide something.
+        let late = match outcome.late.saturating_mul(100) > outcome.requests {
+            true => outcome.late,
+            false => 0,
+        };
         let failures = [
             (
                 "wrong",
                 outcome.wrong,
-                "connections on which other bytes came back",
+                "connections on which other bytes came back".into(),
             ),
-            ("missing", outcome.missing, "requests without an answer"),
+            (
+                "missing",
+                outcome.missing,
+                "requests without an answer".into(),
+            ),
+            (
+                "timed out",
+                outcome.timed_out,
+                format!(
+                    "requests without an answer within {timeout}; how long they were under way counts below"
+                ),
+            ),
+            (
+                "late",
+                late,
+                "answers after the measured time, which do not count".into(),
+            ),
             (
                 "unsent",
                 outcome.unsent,
-                "requests that were due and found no free connection; their waiting counts below",
+                "requests that were due and found no free connection; their waiting counts below"
+                    .into(),
+            ),
+            (
+                "not made",
+                outcome.unmade,
+                "requests, since no connection was left".into(),
+            ),
+            ("lost", outcome.lost, again),
+            (
+                "down",
+                outcome.down,
+                "connections that could not be made again".into(),
             ),
         ];
         for (name, count, what) in failures {
@@ -120,7 +220,7 @@ impl Report<'_> {
         Ok(())
     }
 
-    fn write_latency(&self, text: &mut String) -> std::fmt::Result {
+    fn write_latency(&self, text: &mut String, bar_columns: usize) -> std::fmt::Result {
         let latency = &self.outcome.latency;
         if latency.is_empty() {
             return writeln!(
@@ -142,11 +242,11 @@ impl Report<'_> {
         }
         writeln!(text, " max {}  ({note})", show_ns(latency.max() as f64))?;
         for (low, high, count) in bars(latency) {
-            let columns = (count * BAR_COLUMNS).div_ceil(tallest(latency)) as usize;
+            let columns = bar_length(count, tallest(latency), bar_columns);
             let share = 100.0 * count as f64 / latency.len() as f64;
             writeln!(
                 text,
-                "  {:>8} to {:>8}  {:<40} {share:.3}%",
+                "  {:>8} to {:>8}  {:<bar_columns$} {share:.3}%",
                 show_ns(low as f64),
                 show_ns(high as f64),
                 "#".repeat(columns)
@@ -224,6 +324,8 @@ impl Report<'_> {
             "seed": self.plan.seed,
             "work": work,
             "skew": skew.map(|skew| json!({"connections": skew.connections, "share": skew.share})),
+            "connect_timeout_s": self.plan.connect_timeout.as_secs_f64(),
+            "timeout_s": self.plan.timeout.map(|timeout| timeout.as_secs_f64()),
             "warmup_s": self.plan.warmup.as_secs_f64(),
             "measured_s": outcome.measured.as_secs_f64(),
             "interrupted": outcome.interrupted,
@@ -231,7 +333,13 @@ impl Report<'_> {
             "requests": outcome.requests,
             "unsent": outcome.unsent,
             "missing": outcome.missing,
+            "timed_out": outcome.timed_out,
+            "late": outcome.late,
+            "unmade": outcome.unmade,
             "wrong": outcome.wrong,
+            "lost": outcome.lost,
+            "reconnected": outcome.reconnected,
+            "down": outcome.down,
             "rate_hz": outcome.rate_hz(),
             "latency_ns": Times::of(&outcome.latency),
             "send_lag_ns": (!outcome.lag.is_empty()).then(|| Times::of(&outcome.lag)),
@@ -286,6 +394,11 @@ impl Times {
             max: histogram.max(),
         }
     }
+}
+
+fn bar_length(count: u64, tallest: u64, columns: usize) -> usize {
+    let length = u128::from(count) * columns as u128;
+    length.div_ceil(u128::from(tallest)) as usize
 }
 
 /// The rows of the drawn histogram: from, to, and how many. Steps of 1, 2 and 5, or of 10 where those are too many.
