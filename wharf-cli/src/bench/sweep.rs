@@ -1,18 +1,30 @@
 //! `--sweep-workers`: the old advice on how many threads a pool should have, put to the test.
 
-use std::{fmt::Write as _, fs, io::Write as _, process::ExitCode, str::FromStr, time::Duration};
+use std::{
+    fmt::Write as _,
+    fs::{self, File, OpenOptions},
+    io::{self, Write as _},
+    path::Path,
+    process::ExitCode,
+    str::FromStr,
+    time::Duration,
+};
 
 use serde::Serialize;
 
 use super::{
     Arguments, Load, Outcome,
+    load::Ended,
     own_server::OwnServer,
     plan::{Pace, Plan},
+    report::print,
     sweep_plot,
+    wrap::wrap,
 };
 use crate::{
     exit,
     quantity::{show_many, show_ns},
+    system::terminal_columns,
 };
 
 /// What is little: so many requests a second, on a few connections.
@@ -82,50 +94,124 @@ pub(super) enum Amount {
     Much,
 }
 
+/// What a sweep came to.
+struct Sweep {
+    points: Vec<Point>,
+    /// Of how many measurements each point is the median, at least and at most.
+    rounds: (usize, usize),
+    /// Why it ended before its time.
+    cut: Option<Ended>,
+}
+
 /// Runs the sweep, tells it, and draws it.
 pub(super) fn run(arguments: &Arguments, range: &WorkersRange, load: &Load) -> ExitCode {
-    let points = match measure(arguments, range, load) {
-        Ok(points) => points,
-        Err(error) => return exit::fail(exit::COULD_NOT_RUN, &error),
+    // Before the sweep, which takes a while.
+    let drawing = arguments.svg.as_deref().map(Drawing::open).transpose();
+    let drawing = match drawing {
+        Ok(drawing) => drawing,
+        Err(error) => return exit::fail(exit::USAGE, &error),
     };
-    let text = if arguments.json {
-        let object = serde_json::json!({ "rounds": ROUNDS, "points": points });
-        format!("{object:#}\n")
-    } else {
-        table(&points)
+    if let Err(error) = Plan::new(arguments) {
+        return exit::fail(exit::USAGE, &error);
+    }
+    let sweep = measure(arguments, range, load);
+    if let (true, Some(cut)) = (sweep.points.is_empty(), &sweep.cut) {
+        return exit::fail(exit::COULD_NOT_RUN, &cut.to_string());
+    }
+    let printed = match (arguments.json, arguments.quiet) {
+        (true, _) => print(&sweep.json()),
+        (false, false) => print(&sweep.for_people()),
+        (false, true) => Ok(()),
     };
-    // Whoever asked may not read on.
-    let _ = std::io::stdout().write_all(text.as_bytes());
-    let Some(file) = &arguments.svg else {
-        return ExitCode::SUCCESS;
-    };
-    let drawn = sweep_plot::draw(&points)
-        .and_then(|svg| fs::write(file, svg).map_err(|error| error.to_string()));
-    match drawn {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => exit::fail(
-            exit::COULD_NOT_RUN,
-            &format!("can't draw {}: {error}", file.display()),
-        ),
+    let drawn = drawing.map_or(Ok(()), |drawing| drawing.draw(&sweep.points));
+    match (printed.and(drawn), sweep.cut) {
+        (Err(error), _) | (Ok(()), Some(Ended::Failed(error) | Ended::Unreachable(error))) => {
+            exit::fail(exit::COULD_NOT_RUN, &error)
+        }
+        (Ok(()), Some(Ended::Early) | None) => ExitCode::SUCCESS,
     }
 }
 
-fn measure(arguments: &Arguments, range: &WorkersRange, load: &Load) -> Result<Vec<Point>, String> {
-    let mut rounds: Vec<(u64, Amount, Vec<Point>)> = Vec::new();
+/// A file to draw into.
+struct Drawing<'a> {
+    path: &'a Path,
+    file: File,
+    /// There was none before, so that there is none if nothing is drawn.
+    is_new: bool,
+}
+
+impl<'a> Drawing<'a> {
+    fn open(path: &'a Path) -> Result<Self, String> {
+        let is_new = !path.exists();
+        // What is there stays until there is something in its place.
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(|error| cant_draw(path, &error.to_string()))?;
+        Ok(Drawing { path, file, is_new })
+    }
+
+    fn draw(mut self, points: &[Point]) -> Result<(), String> {
+        let drawn = sweep_plot::draw(points)
+            .and_then(|svg| self.write(&svg).map_err(|error| error.to_string()));
+        self.is_new &= drawn.is_err();
+        drawn.map_err(|error| cant_draw(self.path, &error))
+    }
+
+    fn write(&mut self, svg: &str) -> io::Result<()> {
+        if self.file.metadata()?.is_file() {
+            self.file.set_len(0)?;
+        }
+        self.file.write_all(svg.as_bytes())
+    }
+}
+
+impl Drop for Drawing<'_> {
+    fn drop(&mut self) {
+        if self.is_new {
+            // An empty file would be all that is left.
+            let _ = fs::remove_file(self.path);
+        }
+    }
+}
+
+fn cant_draw(path: &Path, error: &str) -> String {
+    format!("can't draw {}: {error}", path.display())
+}
+
+fn measure(arguments: &Arguments, range: &WorkersRange, load: &Load) -> Sweep {
+    let mut measured: Vec<(u64, Amount, Vec<Point>)> = Vec::new();
     for amount in [Amount::Little, Amount::Much] {
-        rounds.extend(
+        measured.extend(
             range
                 .counts()
                 .into_iter()
                 .map(|workers| (workers, amount, Vec::new())),
         );
     }
-    for _ in 0..ROUNDS {
-        for (workers, amount, points) in &mut rounds {
-            points.push(measure_once(arguments, *workers, *amount, load)?);
+    let mut cut = None;
+    'rounds: for _ in 0..ROUNDS {
+        for (workers, amount, points) in &mut measured {
+            match measure_once(arguments, *workers, *amount, load) {
+                Ok(point) => points.push(point),
+                Err(ended) => {
+                    cut = Some(ended);
+                    break 'rounds;
+                }
+            }
         }
     }
-    Ok(rounds.iter().map(|(.., points)| median(points)).collect())
+    let rounds = measured.iter().map(|(.., points)| points.len());
+    let rounds = rounds.filter(|rounds| *rounds > 0);
+    let rounds = (rounds.clone().min().unwrap_or(0), rounds.max().unwrap_or(0));
+    let points = measured.iter().filter_map(|(.., points)| median(points));
+    Sweep {
+        points: points.collect(),
+        rounds,
+        cut,
+    }
 }
 
 fn measure_once(
@@ -133,12 +219,12 @@ fn measure_once(
     workers: u64,
     amount: Amount,
     load: &Load,
-) -> Result<Point, String> {
+) -> Result<Point, Ended> {
     let mut arguments = arguments.clone();
     arguments.workers = Some(workers);
     arguments.max_workers = Some(workers);
     arguments.duration = arguments.duration.or(Some(DURATION));
-    let mut plan = Plan::new(&arguments)?;
+    let mut plan = Plan::new(&arguments).map_err(Ended::Failed)?;
     if amount == Amount::Little {
         plan.connections = LITTLE_CONNECTIONS;
         plan.threads = 1;
@@ -147,18 +233,16 @@ fn measure_once(
             skew: None,
         };
     }
-    let server = OwnServer::start(&arguments)?;
+    let server = OwnServer::start(&arguments).map_err(Ended::Failed)?;
     let content = Plan::content(&arguments);
-    let outcome = load
-        .run(
-            &plan,
-            &content,
-            server.address(),
-            server.pid(),
-            arguments.quiet,
-        )
-        .map_err(|ended| ended.to_string())?;
-    server.stop()?;
+    let outcome = load.run(
+        &plan,
+        &content,
+        server.address(),
+        server.pid(),
+        arguments.quiet,
+    )?;
+    server.stop().map_err(Ended::Failed)?;
     check(&outcome)?;
     let used = outcome.server.unwrap_or_default();
     Ok(Point {
@@ -172,59 +256,89 @@ fn measure_once(
 }
 
 /// A point that is not what it should be is no point.
-fn check(outcome: &Outcome) -> Result<(), String> {
+fn check(outcome: &Outcome) -> Result<(), Ended> {
     if outcome.interrupted {
-        return Err("ended by a signal".into());
+        return Err(Ended::Early);
     }
-    if outcome.wrong + outcome.missing + outcome.errors.total() > 0 || outcome.requests == 0 {
+    let unanswered = outcome.missing + outcome.timed_out;
+    if outcome.wrong + unanswered + outcome.errors.total() > 0 || outcome.requests == 0 {
         let groups = outcome.errors.groups();
         let what = groups.first().map_or("", |(what, _)| what);
-        return Err(format!(
-            "a point failed: {} answered, {} missing, {} wrong; {what}",
-            outcome.requests, outcome.missing, outcome.wrong
-        ));
+        return Err(Ended::Failed(format!(
+            "a point failed: {} answered, {unanswered} missing, {} wrong; {what}",
+            outcome.requests, outcome.wrong
+        )));
     }
     Ok(())
 }
 
-fn median(points: &[Point]) -> Point {
+/// The median of the measurements of a point, if there is any.
+fn median(points: &[Point]) -> Option<Point> {
+    let first = points.first()?;
     let middle = |figure: fn(&Point) -> f64| {
         let mut figures: Vec<f64> = points.iter().map(figure).collect();
         figures.sort_by(f64::total_cmp);
         figures[figures.len() / 2]
     };
-    Point {
+    Some(Point {
         rate_hz: middle(|point| point.rate_hz),
         requests_per_cpu_s: middle(|point| point.requests_per_cpu_s),
         p99_ns: middle(|point| point.p99_ns),
         switches_per_request: middle(|point| point.switches_per_request),
-        ..points[0].clone()
-    }
+        ..first.clone()
+    })
 }
 
-fn table(points: &[Point]) -> String {
-    let mut text = format!(
-        "echo; little is {} open loop on {LITTLE_CONNECTIONS} connections, much is closed loop; medians of {ROUNDS}\n\n\
-         workers  load    throughput         per processor second  p99       context switches a request\n",
-        show_many(LITTLE_HZ, "requests/s")
-    );
-    for point in points {
-        let amount = match point.load {
-            Amount::Little => "little",
-            Amount::Much => "much",
-        };
-        // Writing to a string can't fail.
-        let _ = writeln!(
-            text,
-            "{:>7}  {amount:<6}  {:<17}  {:<20}  {:<8}  {:.3}",
-            point.workers,
-            show_many(point.rate_hz, "requests/s"),
-            processor_rate(point),
-            show_ns(point.p99_ns),
-            point.switches_per_request
-        );
+impl Sweep {
+    /// For programs: one object.
+    fn json(&self) -> String {
+        let object = serde_json::json!({
+            "rounds": self.rounds.0,
+            "interrupted": self.cut.is_some(),
+            "points": self.points,
+        });
+        format!("{object:#}\n")
     }
-    text
+
+    /// For people, and as wide as their terminal.
+    fn for_people(&self) -> String {
+        let text = self.table();
+        match terminal_columns() {
+            None => text,
+            Some(columns) => wrap(&text, columns, 0),
+        }
+    }
+
+    fn table(&self) -> String {
+        let rounds = match (self.rounds, &self.cut) {
+            ((_, most), None) => format!("{most}"),
+            ((least, most), Some(_)) => {
+                format!("{least} to {most} of {ROUNDS}, since it ended early")
+            }
+        };
+        let mut text = format!(
+            "echo; little is {} open loop on {LITTLE_CONNECTIONS} connections, much is closed loop; medians of {rounds}\n\n\
+             workers  load    throughput         per processor second  p99       context switches a request\n",
+            show_many(LITTLE_HZ, "requests/s")
+        );
+        for point in &self.points {
+            let amount = match point.load {
+                Amount::Little => "little",
+                Amount::Much => "much",
+            };
+            // Writing to a string can't fail.
+            let _ = writeln!(
+                text,
+                "{:>7}  {amount:<6}  {:<17}  {:<20}  {:<8}  {:.3}",
+                point.workers,
+                show_many(point.rate_hz, "requests/s"),
+                processor_rate(point),
+                show_ns(point.p99_ns),
+                point.switches_per_request
+            );
+        }
+        text
+    }
 }
 
 fn processor_rate(point: &Point) -> String {
@@ -238,6 +352,52 @@ fn processor_rate(point: &Point) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn point(rate_hz: f64) -> Point {
+        Point {
+            workers: 4,
+            load: Amount::Much,
+            rate_hz,
+            requests_per_cpu_s: 0.0,
+            p99_ns: 1e6,
+            switches_per_request: 0.5,
+        }
+    }
+
+    #[test]
+    fn what_was_measured_of_a_sweep_that_was_cut_is_told_with_how_often() {
+        assert!(median(&[]).is_none());
+        let sweep = Sweep {
+            points: median(&[point(3e3), point(1e3), point(2e3)])
+                .into_iter()
+                .collect(),
+            rounds: (2, 3),
+            cut: Some(Ended::Early),
+        };
+        let table = sweep.table();
+        assert!(
+            table.contains("medians of 2 to 3 of 5, since it ended early"),
+            "{table}"
+        );
+        assert!(table.contains("      4  much    2k requests/s"), "{table}");
+        assert!(sweep.json().contains("\"interrupted\": true"));
+    }
+
+    #[test]
+    fn a_drawing_that_comes_to_nothing_leaves_nothing() {
+        let path = std::env::temp_dir().join(format!("drawing-{}.svg", std::process::id()));
+        drop(Drawing::open(&path).expect("it can be written"));
+        assert!(!path.exists());
+        fs::write(&path, "x".repeat(1 << 20)).expect("it can be written");
+        drop(Drawing::open(&path).expect("it can be written"));
+        assert_eq!(fs::metadata(&path).expect("it is there").len(), 1 << 20);
+        let drawing = Drawing::open(&path).expect("it can be written");
+        drawing.draw(&[point(1e3), point(2e3)]).expect("a picture");
+        let svg = fs::read_to_string(&path).expect("it is there");
+        fs::remove_file(&path).expect("it is there");
+        assert!(svg.trim_end().ends_with("</svg>"));
+        assert!(Drawing::open(Path::new("/no/such/place.svg")).is_err());
+    }
 
     #[test]
     fn a_range_is_swept_in_powers_of_two_and_to_its_ends() {
