@@ -37,6 +37,9 @@ const CONNECTING_MAX: usize = 100;
 /// So many requests of an open loop leave before the next look at what has completed, however many are due.
 const DEPARTURES_PER_TURN: usize = 256;
 
+/// What was due before the end of an open loop may leave for so long after it. What then has not is more than we can send.
+const CATCHING_UP: Duration = Duration::from_millis(100);
+
 /// The receive buffers: one large answer, or many small ones.
 const RECEIVE_BYTES: std::ops::RangeInclusive<usize> = 4 << 10..=64 << 10;
 
@@ -449,7 +452,11 @@ impl<'a> Loader<'a> {
             .as_ref()
             .and_then(OpenLoop::next)
             .is_some_and(|next| next <= until);
-        self.departed_last = self.is_over(now) && !self.is_behind;
+        let is_too_late = times
+            .end
+            .is_some_and(|end| now >= after(end, CATCHING_UP.min(self.shared.plan.drain_timeout)));
+        self.departed_last = self.is_over(now) && (is_too_late || !self.is_behind);
+        self.is_behind &= !self.departed_last;
     }
 
     /// Sends the next requests of a closed loop, as many as there may be.

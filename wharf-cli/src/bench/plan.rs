@@ -168,11 +168,12 @@ fn check_address(address: &str) -> Result<(), String> {
         ));
     }
     let no_port = || {
-        let address = match address.parse::<Ipv6Addr>() {
+        let host = match address.parse::<Ipv6Addr>() {
             Ok(_) => format!("[{address}]"),
+            Err(_) if address.is_empty() => "127.0.0.1".to_owned(),
             Err(_) => address.to_owned(),
         };
-        format!("`{address}` names no port; use ADDRESS:PORT, as in {address}:21000")
+        format!("`{address}` names no port; use ADDRESS:PORT, as in {host}:21000")
     };
     if address.parse::<Ipv6Addr>().is_ok() {
         return Err(no_port());

@@ -194,8 +194,7 @@ impl Report<'_> {
             (
                 "unsent",
                 outcome.unsent,
-                "requests that were due and found no free connection; their waiting counts below"
-                    .into(),
+                "requests that were due and could not leave; their waiting counts below".into(),
             ),
             (
                 "not made",
