@@ -20,11 +20,12 @@ pub const LISTEN: u8 = 40;
 /// Accepting fails for good.
 pub const ACCEPT: u8 = 50;
 
-/// A load could not be run, or not as it was asked for.
+/// A load could not be run, or not as it was asked for: connections could not be made or were lost, nothing was answered
+/// in the measured time, or the figures could not be printed.
 pub const COULD_NOT_RUN: u8 = 1;
 /// A figure of a load is out of the bounds that it was given.
 pub const THRESHOLD: u8 = 3;
-/// A server answered with other bytes than it was sent, or did not answer.
+/// A server answered with other bytes than it was sent, or did not answer, or not in the time for it.
 pub const WRONG_BYTES: u8 = 4;
 
 /// Ends with a message for the user.

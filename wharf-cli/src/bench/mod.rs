@@ -51,17 +51,16 @@ const WARMUP: Duration = Duration::from_millis(500);
 /// No more requests than one in a nanosecond: their times are told no finer.
 const RATE_MAX_HZ: f64 = 1e9;
 
-/// What `bench` takes.
+// What `bench` takes. Of a comment for rustdoc, clap would make a text of its own.
 #[derive(Debug, Clone, Args)]
 #[command(
-    about = "Load an echo server, check every byte, and say what it took",
-    long_about = "Load an echo server, check every byte, and say what it took.\n\n\
-                  Counts, sizes and rates take k, M, G, Ki, Mi and Gi, as in 50k or 16KiB. Times take ns, us, ms, s, m, h and d, \
-                  and sums of them, as in 1.5s or 1m30s",
-    after_help = "Exit codes:\n  \
+    after_help = "Counts, sizes and rates take k, M, G, Ki, Mi and Gi, as in 50k or 16KiB. Times take ns, us, ms, s, m, h and d, and \
+                  sums of them, as in 1.5s or 1m30s.\n\n\
+                  Exit codes:\n  \
                   0  done: something was answered, and nothing of what follows was so\n  \
-                  1  could not run, or not as it was asked to: a connection could not be made or was lost (with --reconnect: could \
-                  not be made again), nothing was answered in the measured time, or the figures could not be printed\n  \
+                  1  could not run, or not as it was asked to: no answer in the measured time, connections\n     \
+                  that could not be made or were lost (with --reconnect: could not be made again), or\n     \
+                  figures that could not be printed\n  \
                   2  wrong usage, or a file to draw into that can't be written\n  \
                   3  a --fail-if was met\n  \
                   4  wrong bytes, or requests without an answer, or without one within --timeout\n\n\

@@ -449,3 +449,90 @@ fn tallest(histogram: &Histogram<u64>) -> u64 {
 fn outcome_connected(outcome: &Outcome) -> u64 {
     outcome.connected as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    /// A run in which all has gone wrong that can be told of.
+    fn text(columns: Option<usize>) -> String {
+        let words = "bench 127.0.0.1:1 --rate 50k --skew 8:90 --timeout 1s --reconnect --threads 2";
+        let line = Line::parse_from(words.split(' '));
+        let plan = Plan::new(&line.arguments).expect("a plan");
+        let mut outcome = Outcome::new();
+        outcome.connected = 64;
+        outcome.measured = Duration::from_secs(5);
+        outcome.requests = 100;
+        for count in [
+            &mut outcome.wrong,
+            &mut outcome.missing,
+            &mut outcome.timed_out,
+            &mut outcome.late,
+            &mut outcome.unsent,
+            &mut outcome.unmade,
+            &mut outcome.lost,
+            &mut outcome.reconnected,
+            &mut outcome.down,
+        ] {
+            *count = 1_234_567;
+        }
+        for millis in 1..1_000 {
+            outcome.latency.saturating_record(millis * 1_000_000);
+            outcome.lag.saturating_record(millis * 1_000_000);
+        }
+        outcome.load = vec![Duration::from_millis(4_900); 2];
+        outcome
+            .errors
+            .add("receive: the server has closed the connection".into());
+        outcome.interrupted = true;
+        let report = Report {
+            arguments: &line.arguments,
+            plan: &plan,
+            address: "127.0.0.1:1".parse().expect("an address"),
+            outcome: &outcome,
+        };
+        report.text(columns)
+    }
+
+    #[test]
+    fn on_a_terminal_no_line_is_wider_than_it_and_no_word_is_cut() {
+        let plain = text(None);
+        let words = |text: &str| -> Vec<String> {
+            let words = text.split_whitespace();
+            words
+                .filter(|word| !word.starts_with('#'))
+                .map(str::to_owned)
+                .collect()
+        };
+        for name in [
+            "wrong",
+            "timed out",
+            "late",
+            "unsent",
+            "not made",
+            "lost",
+            "down",
+        ] {
+            let line = format!("\n{name:<11} 1,234,567 ");
+            assert!(plain.contains(&line), "no {name} in {plain}");
+        }
+        assert!(plain.lines().any(|line| line.len() > 112), "{plain}");
+        for columns in [45, 80, 100, 112] {
+            let fitted = text(Some(columns));
+            let widest = fitted.lines().map(|line| line.chars().count()).max();
+            assert!(widest <= Some(columns), "{columns}: {fitted}");
+            assert_eq!(words(&fitted), words(&plain));
+        }
+        assert_eq!(text(Some(500)), plain);
+    }
+}
