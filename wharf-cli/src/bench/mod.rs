@@ -367,3 +367,70 @@ fn not_as_asked(plan: &Plan, outcome: &Outcome) -> Option<String> {
     let (what, count) = groups.first()?;
     Some(format!("{what} ({count} times)"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_is_written_is_read_or_refused() {
+        const PIECES: [&str; 30] = [
+            "",
+            "0",
+            "1",
+            "9",
+            "50",
+            "00000",
+            "18446744073709551615",
+            ".",
+            "_",
+            "-",
+            "+",
+            ":",
+            "::",
+            "://",
+            "/",
+            "[",
+            "]",
+            "%",
+            ">",
+            "<",
+            " ",
+            "s",
+            "ms",
+            "m",
+            "d",
+            "k",
+            "Gi",
+            "p99",
+            "µs",
+            "\u{1F600}",
+        ];
+        let mut random = fastrand::Rng::with_seed(13);
+        for _ in 0..200_000 {
+            let text: String = (0..random.usize(..8))
+                .map(|_| PIECES[random.usize(..PIECES.len())])
+                .collect();
+            if let Ok(count) = parse_count(&text) {
+                assert!(count <= 1 << 53, "{text}");
+            }
+            if let Ok(rate_hz) = some_rate(&text) {
+                assert!(rate_hz > 0.0 && rate_hz <= RATE_MAX_HZ, "{text}");
+            }
+            if let Ok(time) = some_time(&text) {
+                assert!(!time.is_zero(), "{text}");
+                // However long it is, it can be shown.
+                let _ = show_duration(time);
+            }
+            let _ = plan::check_address(&text);
+            let _ = text.parse::<Skew>();
+            let _ = text.parse::<Threshold>();
+            let _ = text.parse::<WorkersRange>();
+            for name in ["exp", "fixed", "bimodal"] {
+                if let Ok(service) = format!("{name}:{text}").parse::<Service>() {
+                    assert!(service.longest() <= crate::work::SERVICE_MAX, "{text}");
+                }
+            }
+        }
+    }
+}

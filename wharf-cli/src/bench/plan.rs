@@ -154,7 +154,7 @@ impl Plan {
 }
 
 /// Whether this may be the address of a server: a name or an address, and a port. The error says what would do.
-fn check_address(address: &str) -> Result<(), String> {
+pub(super) fn check_address(address: &str) -> Result<(), String> {
     if let Some((scheme, rest)) = address.split_once("://") {
         let host = rest.split('/').next().unwrap_or(rest);
         let port = match (host.rsplit_once(':'), scheme) {
