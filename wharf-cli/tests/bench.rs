@@ -484,6 +484,18 @@ fn patience_counts_from_when_a_request_left() {
     assert!(figures["measured_s"].as_f64() > Some(3.0), "{figures}");
 }
 
+#[test]
+fn a_server_that_answers_one_after_the_other_is_waited_for() {
+    let turn = Mutex::new(());
+    let address = changed_echo(move |_, _| {
+        let _turn = turn.lock().unwrap();
+        thread::sleep(Duration::from_millis(800));
+    });
+    // The last one waits for 4 s, longer than without any answer.
+    let figures = figures(&format!("{address} -c 5 -n 5 --drain-timeout 3s"));
+    assert_eq!(figures["requests"], 5);
+}
+
 /// Echoes so many requests on each connection, or on its first connection only, and resets or closes it with the next.
 fn fickle(requests: usize, first_only: bool) -> SocketAddr {
     let connections = AtomicUsize::new(0);
@@ -550,8 +562,8 @@ fn lost_connections_are_made_again_where_that_is_asked_for() {
     assert!(output.contains("not made    178 requests"), "{output}");
 }
 
-#[test]
-fn connections_that_can_not_be_made_again_are_named_and_not_tried_all_the_time() {
+/// Takes two connections, answers one request on each, and is gone.
+fn passing_server() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
     let address = listener.local_addr().expect("an address");
     thread::spawn(move || {
@@ -564,13 +576,26 @@ fn connections_that_can_not_be_made_again_are_named_and_not_tried_all_the_time()
             stream.write_all(&bytes).expect("it is there");
         }
     });
-    let (code, figures) = outcome(&format!("{address} -c 2 -d 1500ms --warmup 0s --reconnect"));
-    assert!(matches!(code, Some(1 | 4)), "{figures}");
-    assert_eq!(count(&figures, "down"), 2, "{figures}");
-    let refused = figures["errors"].as_array().into_iter().flatten();
-    let refused = refused.filter(|error| error["what"].to_string().contains("refused"));
-    let refused: u64 = refused.map(|error| count(error, "count")).sum();
-    assert!((2..=30).contains(&refused), "{figures}");
+    address
+}
+
+#[test]
+fn connections_that_can_not_be_made_again_are_named_and_not_tried_all_the_time() {
+    for words in [
+        "-d 1500ms --warmup 0s",
+        "--rate 100 -d 1500ms --warmup 0s",
+        // This one ends when it has been in vain for as long as an attempt and an answer may take.
+        "-n 1000 --connect-timeout 750ms --drain-timeout 750ms",
+    ] {
+        let address = passing_server();
+        let (code, figures) = outcome(&format!("{address} -c 2 {words} --reconnect"));
+        assert!(matches!(code, Some(1 | 4)), "{figures}");
+        assert_eq!(count(&figures, "down"), 2, "{figures}");
+        let refused = figures["errors"].as_array().into_iter().flatten();
+        let refused = refused.filter(|error| error["what"].to_string().contains("refused"));
+        let refused: u64 = refused.map(|error| count(error, "count")).sum();
+        assert!((2..=30).contains(&refused), "{figures}");
+    }
 }
 
 #[test]
