@@ -18,10 +18,11 @@ use super::{
     connection::Key,
     content::Content,
     deadline::after,
-    loader::{Loader, Shared, Times, Told},
+    loader::Loader,
     outcome::Outcome,
     plan::Plan,
     process::Usage,
+    shared::{Shared, Times, Told},
 };
 use crate::quantity::{show_count, show_many};
 use crate::system::watch_signals;

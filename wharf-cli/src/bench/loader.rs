@@ -5,11 +5,7 @@
 
 use std::{
     io,
-    net::SocketAddr,
-    sync::{
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
-        mpsc,
-    },
+    sync::{atomic::Ordering, mpsc},
     thread,
     time::{Duration, Instant},
 };
@@ -18,21 +14,20 @@ use wharf::{Buffer, Completion, CompletionPort, Done, Pool, Socket, Wait};
 
 use super::{
     connection::{Connection, Key},
-    content::{Content, Departure},
+    content::Departure,
     deadline::{Deadlines, after},
+    dialer::{CONNECTING_MAX, Dialer, is_to_itself},
     load::Event,
     open_loop::{Counts, OpenLoop},
     outcome::Outcome,
-    plan::{Pace, Plan},
-    source::{self, Sources},
+    plan::Pace,
+    shared::{Shared, Times},
+    source,
 };
 use crate::{
     quantity::show_duration,
     system::{processor_time, wait_exactly},
 };
-
-/// So many connections are on their way at once: fewer than any backlog.
-const CONNECTING_MAX: usize = 100;
 
 /// So many requests of an open loop leave before the next look at what has completed, however many are due.
 const DEPARTURES_PER_TURN: usize = 256;
@@ -43,73 +38,14 @@ const CATCHING_UP: Duration = Duration::from_millis(100);
 /// The receive buffers: one large answer, or many small ones.
 const RECEIVE_BYTES: std::ops::RangeInclusive<usize> = 4 << 10..=64 << 10;
 
-/// What the threads share.
-#[derive(Debug)]
-pub(super) struct Shared<'a> {
-    pub(super) plan: &'a Plan,
-    pub(super) content: &'a Content,
-    pub(super) address: SocketAddr,
-    /// Each thread's.
-    pub(super) threads: Vec<Told>,
-    /// Told to end.
-    pub(super) stop: AtomicBool,
-    /// Requests that may still be made, where there is a limit.
-    pub(super) budget: Option<AtomicU64>,
-    /// Connections that live, of each stream of an open loop.
-    pub(super) living: [AtomicUsize; 2],
-    /// Connections that are made, and answers: for the progress line.
-    pub(super) connected: AtomicU64,
-    pub(super) answered: AtomicU64,
-}
-
-/// How a thread of the load is told something.
-#[derive(Debug)]
-pub(super) struct Told {
-    pub(super) port: CompletionPort<Key>,
-    /// It has been told to share out the load anew, and has not heard it yet.
-    pub(super) shared: AtomicBool,
-}
-
-/// When to do what; the same for all threads.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Times {
-    pub(super) start: Instant,
-    pub(super) measure: Instant,
-    /// None if the requests say when it ends.
-    pub(super) end: Option<Instant>,
-}
-
-impl Shared<'_> {
-    /// Takes from the requests that may be made in all: as many as asked, or what is left. None if nothing is.
-    fn claim(&self, count: u64) -> Option<u64> {
-        let Some(budget) = &self.budget else {
-            return Some(count);
-        };
-        let take = |left: u64| (left > 0).then(|| left.saturating_sub(count));
-        let left = budget
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
-            .ok()?;
-        Some(left.min(count))
-    }
-
-    /// Requests that may still be made, of a limited number.
-    pub(super) fn left(&self) -> Option<u64> {
-        Some(self.budget.as_ref()?.load(Ordering::Relaxed))
-    }
-}
-
 pub(super) struct Loader<'a> {
     shared: &'a Shared<'a>,
     port: CompletionPort<Key>,
     buffers: Pool,
     connections: Vec<Connection>,
-    sources: Sources,
-    /// Connections that this thread has begun, how many of them are on their way, and how many live, by their stream.
-    begun: usize,
-    connecting: usize,
+    dialer: Dialer,
+    /// How many connections live, by their stream.
     living: Counts,
-    /// Attempts to connect in a row that took too long.
-    unreached: usize,
     thread: usize,
     open_loop: Option<OpenLoop>,
     under_way: usize,
@@ -120,8 +56,6 @@ pub(super) struct Loader<'a> {
     is_behind: bool,
     /// What was due before the end has been sent, as far as there was room.
     departed_last: bool,
-    /// Attempts to connect, by when they have to come to something.
-    attempts: Deadlines,
     /// Connections with requests under way, by when the oldest has to be answered.
     answers: Deadlines,
     /// Connections to make again, by when to try.
@@ -152,6 +86,7 @@ impl<'a> Loader<'a> {
             .share(thread)
             .map(|number| Connection::new(number, size))
             .collect();
+        let port = shared.threads[thread].port.clone();
         let patience = match plan.duration {
             // The oldest request, and in a run that its requests end, what such a request may take.
             None => Some(plan.drain_timeout.saturating_add(shared.content.longest())),
@@ -159,14 +94,11 @@ impl<'a> Loader<'a> {
         };
         Loader {
             shared,
-            port: shared.threads[thread].port.clone(),
+            port: port.clone(),
             buffers: Pool::new(buffer_bytes),
             connections,
-            sources: Sources::new(shared.address, plan.per_connection.is_some()),
-            begun: 0,
-            connecting: 0,
+            dialer: Dialer::new(port, shared.address, plan, thread),
             living: [0, 0],
-            unreached: 0,
             thread,
             open_loop: None,
             under_way: 0,
@@ -175,7 +107,6 @@ impl<'a> Loader<'a> {
             times: None,
             is_behind: false,
             departed_last: false,
-            attempts: Deadlines::default(),
             answers: Deadlines::default(),
             again: Deadlines::default(),
             patience: plan.timeout.or(patience),
@@ -209,20 +140,21 @@ impl<'a> Loader<'a> {
     fn connect_all(&mut self) -> io::Result<()> {
         let mut next = 0;
         loop {
-            while self.connecting < CONNECTING_MAX
-                && next < self.connections.len()
-                && self.unreached < CONNECTING_MAX
+            while next < self.connections.len()
+                && self.dialer.has_room()
+                && !self.dialer.is_vain()
                 && !self.is_stopped()
             {
                 self.begin(next);
                 next += 1;
             }
-            if self.connecting == 0 || self.is_stopped() {
+            if self.dialer.under_way() == 0 || self.is_stopped() {
                 break;
             }
             let now = Instant::now();
             let wait = self
-                .next_attempt_end()
+                .dialer
+                .next_end(&self.connections)
                 .map(|at| at.saturating_duration_since(now));
             match self.port.wait(wait)? {
                 Wait::Completed(completion) => self.complete(completion, Instant::now()),
@@ -241,38 +173,10 @@ impl<'a> Loader<'a> {
 
     fn begin(&mut self, place: usize) {
         let now = Instant::now();
-        loop {
-            let connection = &mut self.connections[place];
-            let key = Key::Connection(place, connection.generation);
-            let nth = self.begun * self.shared.plan.threads + self.thread;
-            let (local, full) = self.sources.next(connection.number, nth);
-            connection.begun = connection.begun.or(Some(now));
-            connection.full_sources = full;
-            let address = self.shared.address;
-            let begun = match local {
-                None => self.port.connect(address, key),
-                Some(local) => self.port.connect_from(local, address, key),
-            };
-            self.begun += 1;
-            match begun {
-                Ok(attempt) => {
-                    connection.attempt = Some(attempt);
-                    self.connecting += 1;
-                    let whose = (place, connection.generation);
-                    let deadline = after(now, self.shared.plan.connect_timeout);
-                    self.attempts.add(deadline, whose);
-                    return;
-                }
-                Err(error) if self.has_other_source(place, &error) => {}
-                Err(error) => return self.refused(place, &error, now),
-            }
+        let begun = self.dialer.begin(place, &mut self.connections[place], now);
+        if let Err(error) = begun {
+            self.refused(place, &error, now);
         }
-    }
-
-    /// Whether a connection could not be made since all ports are taken, and there is another address to make it from.
-    fn has_other_source(&mut self, place: usize, error: &io::Error) -> bool {
-        error.kind() == io::ErrorKind::AddrNotAvailable
-            && self.sources.is_full(self.connections[place].full_sources)
     }
 
     /// An attempt to connect came to nothing.
@@ -528,7 +432,7 @@ impl<'a> Loader<'a> {
             }
         };
         if let Done::Connected { .. } = completion.done {
-            self.connecting -= 1;
+            self.dialer.completed();
         }
         if self.connections[place].generation != generation {
             // What is left of an earlier connection in the same place.
@@ -537,9 +441,10 @@ impl<'a> Loader<'a> {
         match (completion.done, completion.result) {
             (Done::Connected { socket }, Ok(_)) => self.connected(place, socket, now),
             (Done::Connected { .. }, Err(error)) => {
-                self.connections[place].attempt = None;
-                self.unreached = 0;
-                if self.has_other_source(place, &error) {
+                let connection = &mut self.connections[place];
+                connection.attempt = None;
+                self.dialer.is_reached();
+                if self.dialer.has_other_source(connection, &error) {
                     self.begin(place);
                 } else {
                     self.refused(place, &error, now);
@@ -565,7 +470,7 @@ impl<'a> Loader<'a> {
 
     fn connected(&mut self, place: usize, socket: Socket<Key>, now: Instant) {
         self.connections[place].attempt = None;
-        self.unreached = 0;
+        self.dialer.is_reached();
         if is_to_itself(&socket, self.shared.address) {
             socket.reset();
             let error = io::Error::new(
@@ -722,30 +627,11 @@ impl<'a> Loader<'a> {
         }
     }
 
-    /// When the first attempt to connect has taken too long.
-    fn next_attempt_end(&mut self) -> Option<Instant> {
-        loop {
-            let (at, (place, generation)) = self.attempts.first()?;
-            let connection = &self.connections[place];
-            if connection.generation == generation && connection.attempt.is_some() {
-                return Some(at);
-            }
-            self.attempts.skip();
-        }
-    }
-
+    /// Gives attempts to connect up that have taken too long.
     fn give_up_attempts(&mut self, now: Instant) {
-        while self.next_attempt_end().is_some_and(|at| at <= now) {
-            let Some((place, _)) = self.attempts.take_due(now) else {
-                return;
-            };
-            let timeout = self.shared.plan.connect_timeout;
-            self.unreached += 1;
-            if let Some(attempt) = self.connections[place].attempt {
-                // If it has completed just now, nobody waits for it any more.
-                let _ = self.port.cancel(attempt);
-            }
-            let error = format!("no connection within {}", show_duration(timeout));
+        while let Some(place) = self.dialer.give_up(&mut self.connections, now) {
+            let timeout = show_duration(self.shared.plan.connect_timeout);
+            let error = format!("no connection within {timeout}");
             let error = io::Error::new(io::ErrorKind::TimedOut, error);
             self.refused(place, &error, now);
         }
@@ -759,7 +645,7 @@ impl<'a> Loader<'a> {
                 self.look_at_oldest(place, now);
             }
         }
-        while self.connecting < CONNECTING_MAX
+        while self.dialer.has_room()
             && let Some((place, generation)) = self.again.take_due(now)
         {
             if self.connections[place].generation == generation && !self.ends_already(now) {
@@ -825,7 +711,7 @@ impl<'a> Loader<'a> {
 
     /// Whether no connection lives, and none is to be made.
     fn is_deserted(&self) -> bool {
-        let is_any_to_be_made = self.connecting > 0 || self.again.first().is_some();
+        let is_any_to_be_made = self.dialer.under_way() > 0 || self.again.first().is_some();
         self.living == [0, 0] && !is_any_to_be_made
     }
 
@@ -856,7 +742,7 @@ impl<'a> Loader<'a> {
             true => None,
             false => self.open_loop.as_ref().and_then(OpenLoop::next),
         };
-        let again = match self.connecting < CONNECTING_MAX {
+        let again = match self.dialer.has_room() {
             true => self.again.first(),
             false => None,
         };
@@ -864,7 +750,7 @@ impl<'a> Loader<'a> {
         let looks = [
             due,
             first(again),
-            self.next_attempt_end(),
+            self.dialer.next_end(&self.connections),
             first(self.answers.first()),
             Some(times.measure),
             times.end,
@@ -914,15 +800,6 @@ impl<'a> Loader<'a> {
             outcome.latency.saturating_record_n(waited, count);
         });
     }
-}
-
-/// Whether it was connected to itself: where nobody listens, the system may choose the very port for a connection that it is
-/// to be made to, and TCP takes two ends that call each other at once for a connection.
-fn is_to_itself(socket: &Socket<Key>, address: SocketAddr) -> bool {
-    let Ok(local) = socket.local_addr() else {
-        return false;
-    };
-    local.port() == address.port() && socket.peer_addr().is_ok_and(|peer| peer == local)
 }
 
 fn nanoseconds(duration: Duration) -> u64 {
