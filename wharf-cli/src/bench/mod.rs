@@ -22,7 +22,6 @@ mod source;
 mod sweep;
 mod sweep_plot;
 mod threshold;
-mod wrap;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 

@@ -14,11 +14,12 @@ use super::{
     Arguments,
     outcome::{BUSY_MAX, Outcome, per},
     plan::{Pace, Plan},
-    wrap::wrap,
 };
 use crate::{
+    output,
     quantity::{show_bytes, show_count, show_duration, show_many, show_ns},
     system::terminal_columns,
+    wrap::wrap,
 };
 
 /// The quantiles that are told, by name.
@@ -40,10 +41,8 @@ const BARS_MAX: usize = 16;
 /// # Errors
 /// It can't be written for any other reason.
 pub(super) fn print(text: &str) -> Result<(), String> {
-    let mut output = io::stdout().lock();
-    let printed = output.write_all(text.as_bytes());
-    match printed.and_then(|()| output.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+    match output::print(text) {
+        Err(error) if !output::reader_has_gone(&error) => {
             Err(format!("can't print the figures: {error}"))
         }
         _ => Ok(()),

@@ -19,12 +19,12 @@ use super::{
     plan::{Pace, Plan},
     report::print,
     sweep_plot,
-    wrap::wrap,
 };
 use crate::{
     exit,
     quantity::{show_many, show_ns},
     system::terminal_columns,
+    wrap::wrap,
 };
 
 /// What is little: so many requests a second, on a few connections.
