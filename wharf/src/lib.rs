@@ -43,6 +43,7 @@ mod sync;
 #[cfg(shuttle)]
 #[doc(hidden)]
 pub mod sync;
+mod user_code;
 mod workers;
 
 #[cfg(all(unix, feature = "simulated"))]
@@ -59,9 +60,10 @@ pub use operation::{
     is_cancelled,
 };
 pub use port::{Builder, CompletionPort};
-pub use raw::{HANDLES_MAX, Many, blocking};
+pub use raw::{HANDLES_MAX, Many, blocking, deadline_after};
 pub use snapshot::{Counts, Snapshot, Standing, WorkerSnapshot};
-pub use workers::{Threads, Workers, panic_message};
+pub use user_code::panic_message;
+pub use workers::{Threads, Workers};
 
 /// The README's program, so that it is compiled like any other.
 #[cfg(doctest)]

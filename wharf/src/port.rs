@@ -10,7 +10,8 @@ use crate::{
     Counts, DriverChoice, DriverInfo, Snapshot,
     net::{Associate, Origin},
     operation::{Completion, OperationId, Wait},
-    raw::{self, End, Many, Options, record::Records},
+    raw::{self, End, Many, Options, Queued, record::Records},
+    user_code::contain,
 };
 
 /// A completion port: operations are started on what is associated with it, and any thread that
@@ -20,7 +21,8 @@ use crate::{
 /// when a socket is associated, and a clone comes back with each of its completions. A key must not own its socket:
 /// the two would keep each other for ever. The completion brings the socket; for sending at other times, keep the
 /// sockets in a table of their own. The last clone of a key may be dropped within a wait, or on a thread of the port's, where a
-/// [quiet send](crate::Socket::send_quietly) was the last to hold it: its `Drop` must not block, panic or close the port.
+/// [quiet send](crate::Socket::send_quietly) was the last to hold it: its `Drop` must not block. Where it panics there, the log
+/// says so, and nothing else comes of it; it may close the port.
 ///
 /// The port is a handle; clones are the same port. It closes when the last of them is dropped, or with
 /// [`close`](Self::close); sockets and operations do not keep it open.
@@ -110,17 +112,49 @@ impl Builder {
     /// with the remedy.
     pub fn build<K: Clone + Send + Sync + 'static>(self) -> io::Result<CompletionPort<K>> {
         let records = Arc::new(Records::new(raw::Port::new(&self.0)?));
-        let close = |records: &Records<Origin<K>>| drop(drain(records));
+        let close = |records: &Records<Origin<K>>| {
+            for completion in drain(records) {
+                contain("the drop of a completion", || drop(completion));
+            }
+        };
         Ok(CompletionPort(Arc::new(Open { records, close })))
     }
 }
 
 fn drain<K: Clone + Send + Sync + 'static>(records: &Records<Origin<K>>) -> Vec<Completion<K>> {
     let queued = records.raw().close_queue();
-    queued
+    let completions = queued
         .into_iter()
-        .map(|packet| Completion::new(records, packet))
-        .collect()
+        .filter_map(|packet| contain("the `Clone` of a key", || Completion::new(records, packet)));
+    completions.collect()
+}
+
+/// Packets that are handed out to one thread, on their way into its list.
+struct Unpacking<'a, K: Clone + Send + Sync + 'static> {
+    records: &'a Records<Origin<K>>,
+    packets: std::vec::Drain<'a, Queued>,
+    into: &'a mut Vec<Completion<K>>,
+}
+
+impl<K: Clone + Send + Sync + 'static> Unpacking<'_, K> {
+    fn run(mut self) {
+        self.into.reserve(self.packets.len());
+        for packet in self.packets.by_ref() {
+            self.into.push(Completion::new(self.records, packet));
+        }
+    }
+}
+
+impl<K: Clone + Send + Sync + 'static> Drop for Unpacking<'_, K> {
+    /// What a panic leaves is handed out all the same.
+    fn drop(&mut self) {
+        for packet in self.packets.by_ref() {
+            let completion = contain("the `Clone` of a key", || {
+                Completion::new(self.records, packet)
+            });
+            self.into.extend(completion);
+        }
+    }
 }
 
 impl CompletionPort<()> {
@@ -231,6 +265,9 @@ impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
     ///
     /// # Errors
     /// The system can't wait. None is known to happen.
+    ///
+    /// # Panics
+    /// If the key's `Clone` does: its completion is lost then, as with a handler that panics, and nothing else.
     pub fn wait(&self, timeout: impl Into<Option<Duration>>) -> io::Result<Wait<K>> {
         self.wait_one(timeout.into())
     }
@@ -255,6 +292,9 @@ impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
     ///
     /// # Errors
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if `max` is 0.
+    ///
+    /// # Panics
+    /// If the key's `Clone` does: its completion is lost then. All the others that were taken are in `into`.
     pub fn wait_many(
         &self,
         into: &mut Vec<Completion<K>>,
@@ -262,7 +302,12 @@ impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
         timeout: impl Into<Option<Duration>>,
     ) -> io::Result<Many> {
         self.raw().wait_each(max, timeout.into(), |packets| {
-            into.extend(packets.map(|packet| Completion::new(self.records(), packet)));
+            let unpacking = Unpacking {
+                records: self.records(),
+                packets,
+                into,
+            };
+            unpacking.run();
         })
     }
 
@@ -270,7 +315,8 @@ impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
     ///
     /// Every thread that waits, or will, is answered [`Wait::Closed`]; all sockets and listeners of the port are
     /// closed; their operations are cancelled, and returned here with what else was not picked up: each operation
-    /// still completes once. May be called from a handler, and more than once; only the first call returns anything.
+    /// still completes once. May be called from a handler, and more than once; only the first call returns anything. A
+    /// completion whose key panics when it is cloned is lost, and the log says so.
     pub fn close(&self) -> Vec<Completion<K>> {
         drain(self.records())
     }

@@ -1,7 +1,6 @@
 //! A pool of threads that wait on a port and call a handler.
 
 use std::{
-    any::Any,
     fmt, io, mem,
     ops::RangeInclusive,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -20,6 +19,7 @@ use crate::{
         Condvar, Mutex, now,
         thread::{self, JoinHandle, ThreadId},
     },
+    user_code::{contain, log, tell},
 };
 
 /// A thread that was started since others were blocked ends after it has waited for so long in vain.
@@ -74,7 +74,9 @@ impl From<RangeInclusive<usize>> for Threads {
 /// Threads that wait on a port, and call a handler with each completion, until the port is closed.
 ///
 /// A handler that panics loses its completion, and with it the socket, unless somebody else holds it; the panic is
-/// logged, and the worker goes on.
+/// logged, and the worker goes on. So it does where the `Clone` of a key panics, or a subscriber of the log: a pool loses no
+/// thread to a panic. What can't be caught is a second panic while the first unwinds, and any where a program is built with
+/// `panic = "abort"`: those end the process.
 ///
 /// ```
 /// use std::sync::mpsc;
@@ -335,12 +337,12 @@ where
     if closed {
         // With the last worker goes the handler; it has ended when that is gone too.
         let start = ending.0.start.lock().take();
-        drop(start);
+        contain("the drop of a handler", || drop(start));
         ending.0.reserve.clear();
     } else if helps {
         raw::discharge(&ending.0.reserve);
     }
-    drop(handler);
+    contain("the drop of a handler", || drop(handler));
     if closed {
         drop(port);
         drop(ending);
@@ -374,31 +376,41 @@ where
 {
     let mut arrives = true;
     loop {
-        let answer = port.wait(idle_max);
-        if mem::take(&mut arrives) {
-            pool.arrived();
-            port.hands_arrived();
-        }
-        match answer {
-            Ok(Wait::Completed(completion)) => {
-                let handled = catch_unwind(AssertUnwindSafe(|| handler(port, completion)));
-                if let Err(panic) = handled {
-                    tracing::error!("a handler panicked: {}", panic_message(&*panic));
+        let mut is_handling = false;
+        // The wait too: it clones the key.
+        let turn = catch_unwind(AssertUnwindSafe(|| {
+            let answer = port.wait(idle_max);
+            if mem::take(&mut arrives) {
+                pool.arrived();
+                port.hands_arrived();
+            }
+            match answer {
+                Ok(Wait::Completed(completion)) => {
+                    is_handling = true;
+                    handler(port, completion);
+                    None
+                }
+                Ok(Wait::TimedOut) => Some(false),
+                Ok(Wait::Closed) => Some(true),
+                Err(error) => {
+                    log(|| tracing::error!(%error, "a worker can't wait and ends"));
+                    Some(false)
                 }
             }
-            Ok(Wait::TimedOut) => return false,
-            Ok(Wait::Closed) => return true,
-            Err(error) => {
-                tracing::error!(%error, "a worker can't wait and ends");
-                return false;
+        }));
+        match turn {
+            Ok(None) => {}
+            Ok(Some(is_closed)) => return is_closed,
+            Err(panic) => {
+                if mem::take(&mut arrives) {
+                    pool.arrived();
+                }
+                let what = match is_handling {
+                    true => "a handler",
+                    false => "what a worker waited with (the `Clone` of a key)",
+                };
+                tell(what, panic);
             }
         }
     }
-}
-
-/// What a panic said, if it said anything.
-pub fn panic_message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("it left no message")
 }

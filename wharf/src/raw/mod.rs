@@ -65,7 +65,7 @@ pub(crate) use shape::member::{Reserve, discharge, enlist};
 use shape::{entry::Entry, start::Next};
 pub use shape::{member::blocking, port::Port};
 pub use table::{HANDLES_MAX, Handle, Kind};
-pub(crate) use timers::deadline_after;
+pub use timers::deadline_after;
 use unsent::Unsent;
 #[cfg(windows)]
 use windows as shape;

@@ -244,7 +244,8 @@ pub struct Overlapped {
     /// The caller's own: comes back untouched with the packet.
     pub token: u64,
     /// What to do on success in place of queueing a packet: only a failure is then reported. The function gets the
-    /// operation back as a packet would hand it out. It runs on whatever thread finished it and must not panic.
+    /// operation back as a packet would hand it out. It runs on whatever thread finished it, with
+    /// nothing else in that thread's hands, and must not panic.
     pub quiet: Option<unsafe fn(operation: NonNull<Overlapped>)>,
     /// Called with a [send](Request::Send) from one buffer that the system has not taken whole, by the thread that
     /// transfers, under no lock: the caller may move the bytes to other memory, and says where all of them are now. `None`

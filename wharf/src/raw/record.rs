@@ -15,6 +15,7 @@ use crate::{
     buffer::{Buffer, Payload, Place, Pool},
     operation::Transmit,
     sync::Mutex,
+    user_code::contain,
 };
 
 /// As many idle records are kept; the rest go back to the allocator.
@@ -465,6 +466,9 @@ impl<S: Source> Record<S> {
         let cargo = record.cargo.take().expect("a record in use has cargo");
         // The port may go with the cargo: not before the record is put away.
         cargo.source.records().put_away(record);
-        drop(cargo);
+        let Cargo { source, memory } = cargo;
+        // The owner of a payload is the user's, and so is a key. Each by itself: both may panic.
+        contain("the drop of a payload that was sent", || drop(memory));
+        contain("the drop of a key", || drop(source));
     }
 }

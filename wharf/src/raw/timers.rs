@@ -69,8 +69,17 @@ impl<T> Timers<T> {
     }
 }
 
-/// A delay as a deadline; one that no clock reaches is as good as a century.
-pub(crate) fn deadline_after(delay: Duration) -> Instant {
+/// The deadline that is so far away: a century, where the delay is more than the clock can tell. All deadlines are made by it,
+/// since `Instant::now() + delay` panics where it overflows.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+///
+/// let (soon, never) = (Duration::from_secs(1), Duration::MAX);
+/// assert!(Instant::now() < wharf::deadline_after(soon));
+/// assert!(wharf::deadline_after(soon) < wharf::deadline_after(never));
+/// ```
+pub fn deadline_after(delay: Duration) -> Instant {
     const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
     let now = now();
     now.checked_add(delay).unwrap_or_else(|| now + CENTURY)

@@ -15,7 +15,7 @@ use std::{
 use super::{entry::Entry, port::Port};
 use crate::{
     driver::{Call, Outcome, Transfer, block_file_size_signal},
-    raw::{Completed, Handle, Overlapped, Queued, Request, Status, closed},
+    raw::{Completed, Handle, Overlapped, Queued, Request, Status, closed, deadline_after},
     sync::{
         Condvar, Mutex, now,
         thread::{self, JoinHandle},
@@ -60,22 +60,23 @@ struct State {
 }
 
 impl Port {
-    /// Lines up an operation on a file, whose entry is locked. Its descriptor stays open until it is carried out.
+    /// Lines up an operation on a file, whose entry is locked. Its descriptor stays open until it is carried out. Gives back
+    /// why there is no further thread for it, for the log, once nothing is locked: those that are there will come to it.
     pub(super) fn line_up_on_file(
         &self,
         entry: &mut Entry,
         handle: Handle,
         operation: NonNull<Overlapped>,
-    ) -> io::Result<()> {
+    ) -> io::Result<Option<io::Error>> {
         let descriptor = entry.descriptor.as_ref().ok_or_else(closed)?.number();
         let job = Job {
             operation,
             handle,
             descriptor,
         };
-        self.files.push(job, &self.weak)?;
+        let refused = self.files.push(job, &self.weak)?;
         entry.holds += 1;
-        Ok(())
+        Ok(refused)
     }
 
     /// Takes the operations of a file that `which` accepts, and that nobody has begun, out of the line.
@@ -157,7 +158,8 @@ impl Overlapped {
 }
 
 impl Files {
-    fn push(&self, job: Job, port: &Weak<Port>) -> io::Result<()> {
+    fn push(&self, job: Job, port: &Weak<Port>) -> io::Result<Option<io::Error>> {
+        let mut refused = None;
         let mut state = self.0.state.lock();
         if state.closed {
             return Err(closed());
@@ -170,17 +172,14 @@ impl Files {
                     state.threads.push(thread);
                     state.running += 1;
                 }
-                // Those that are there will come to it.
-                Err(error) if state.running > 0 => {
-                    tracing::warn!(%error, "no further thread for files");
-                }
+                Err(error) if state.running > 0 => refused = Some(error),
                 Err(error) => return Err(error),
             }
         }
         state.line.push_back(job);
         drop(state);
         self.0.changed.notify_one();
-        Ok(())
+        Ok(refused)
     }
 
     fn cancel(
@@ -245,7 +244,7 @@ fn start_thread(shared: &Arc<Shared>, port: &Weak<Port>) -> io::Result<JoinHandl
 impl Shared {
     /// Waits for the next operation; none if there is none for long, or no more.
     fn next(&self) -> Option<Job> {
-        let deadline = now() + IDLE_MAX;
+        let deadline = deadline_after(IDLE_MAX);
         let mut state = self.state.lock();
         loop {
             if let Some(job) = state.line.pop_front() {

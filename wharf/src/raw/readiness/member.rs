@@ -9,7 +9,11 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use super::{port::Port, side::Ready, transfer::Attempts};
+use super::{
+    port::Port,
+    side::Ready,
+    transfer::{Attempts, Quiet},
+};
 pub(crate) use crate::driver::Reserve;
 use crate::{
     driver::{Events, Probe, coarse_now_ns},
@@ -36,6 +40,8 @@ pub(super) struct Member {
     pub visit: Visit<Queued, Ready>,
     pub events: Events,
     pub attempts: Attempts,
+    /// What succeeded quietly in this wait and was not handed out yet.
+    pub quiet: Vec<Quiet>,
     /// It took packets, and has not come back for the next.
     pub runs: bool,
     /// It runs, and the last packet that it took was a posted one.
@@ -60,6 +66,7 @@ impl Member {
             visit: Visit::default(),
             events: Events::default(),
             attempts: Attempts::default(),
+            quiet: Vec::new(),
             runs: false,
             took_posted: false,
             delivered: 0,
@@ -69,10 +76,10 @@ impl Member {
 
     /// This thread's membership of `port`, and its seat there; it leaves any other port.
     pub(super) fn enter(port: &Arc<Port>) -> (Box<Member>, usize) {
-        RUNNING_ON.with(|running| running.set(ptr::null()));
-        let mut member = MEMBER
-            .with(Cell::take)
-            .unwrap_or_else(|| Box::new(Member::new(Probe::of_this_thread())));
+        let _ = RUNNING_ON.try_with(|running| running.set(ptr::null()));
+        // A thread whose own is gone already, since it ends, is a member for one wait.
+        let kept = MEMBER.try_with(Cell::take).ok().flatten();
+        let mut member = kept.unwrap_or_else(|| Box::new(Member::new(Probe::of_this_thread())));
         member.runs = false;
         if !ptr::eq(member.port.as_ptr(), Arc::as_ptr(port)) {
             member.leave();
@@ -88,12 +95,14 @@ impl Member {
         (member, seat)
     }
 
-    /// Keeps the membership until the next wait.
+    /// Keeps the membership until the next wait. In a thread that ends, and has nothing left to keep it in, it is given back.
     pub(super) fn keep(self: Box<Self>) {
-        if self.runs {
-            RUNNING_ON.with(|running| running.set(self.port.as_ptr()));
+        let (runs, port) = (self.runs, self.port.as_ptr());
+        let kept = MEMBER.try_with(|member| member.set(Some(self)));
+        if kept.is_ok() && runs {
+            // It has no destructor, so it is always there.
+            let _ = RUNNING_ON.try_with(|running| running.set(port));
         }
-        MEMBER.with(|member| member.set(Some(self)));
     }
 
     /// It takes so many packets to its handler.
@@ -111,6 +120,11 @@ impl Member {
         self.worker.took(packets, now_ns);
     }
 
+    /// Keeps the membership when this goes, also where code of the user's panics meanwhile.
+    pub(super) fn keeping(self: Box<Self>) -> Keeping {
+        Keeping(Some(self))
+    }
+
     fn leave(&mut self) {
         self.took_posted = false;
         if let Some(seat) = self.seat.take()
@@ -118,6 +132,23 @@ impl Member {
         {
             let release = port.scheduler.leave(seat);
             port.release(release);
+        }
+    }
+}
+
+/// A membership that is kept when this goes.
+pub(super) struct Keeping(Option<Box<Member>>);
+
+impl Keeping {
+    pub(super) fn member(&mut self) -> &mut Member {
+        self.0.as_mut().expect("it goes with this")
+    }
+}
+
+impl Drop for Keeping {
+    fn drop(&mut self) {
+        if let Some(member) = self.0.take() {
+            member.keep();
         }
     }
 }
@@ -199,7 +230,8 @@ impl Lent {
         }
         let member = MEMBER.try_with(Cell::take).ok()??;
         let (port, seat) = (member.port.upgrade(), member.seat);
-        MEMBER.with(|kept| kept.set(Some(member)));
+        // It was there just now, and nothing has ended since.
+        let _ = MEMBER.try_with(|kept| kept.set(Some(member)));
         let (port, seat) = (port?, seat?);
         let (turn, release) = port.scheduler.begin_blocking(seat)?;
         port.release(release);

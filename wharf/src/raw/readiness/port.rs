@@ -3,7 +3,10 @@
 use std::{
     io,
     net::SocketAddr,
-    sync::{Arc, Once, Weak, atomic::AtomicUsize},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -24,6 +27,7 @@ use crate::{
     scheduler::{Place, Release, Scheduler, Visit},
     snapshot::{Counts, Snapshot, Standing, WorkerSnapshot},
     sync::{Condvar, Mutex},
+    user_code::log,
 };
 
 impl Options {
@@ -79,8 +83,11 @@ impl Port {
         };
         let (driver, info) = options.open_driver(concurrency)?;
         if let Some(reason) = &info.fallback {
-            static SAID: Once = Once::new();
-            SAID.call_once(|| tracing::warn!("{reason}; falling back to the readiness driver"));
+            // No `Once`: a subscriber may make a port.
+            static SAID: AtomicBool = AtomicBool::new(false);
+            if !SAID.swap(true, Ordering::Relaxed) {
+                log(|| tracing::warn!("{reason}; falling back to the readiness driver"));
+            }
         }
         let scheduler = Scheduler::new(concurrency, driver.batch_max(), coarse_now_ns);
         Ok(Arc::new_cyclic(|weak| Port {

@@ -9,12 +9,13 @@ use super::{
     member,
     port::Port,
     side::Ready,
-    transfer::{Pending, Results},
+    transfer::{Pending, Quiet, Results},
 };
 use crate::{
     driver::{self, Transfer},
     raw::{Completed, Direction, Kind, Overlapped, Queued, Request, Status},
     sync::MutexGuard,
+    user_code::log,
 };
 
 /// Where the results of a transfer go that may end the operation within the call that starts it.
@@ -36,6 +37,10 @@ impl Results for Direct<'_> {
 
     fn ready(&mut self, ready: Ready) {
         self.port.release(self.port.scheduler.ready(ready));
+    }
+
+    fn quiet(&mut self, quiet: Quiet) {
+        (&mut &*self.port).quiet(quiet);
     }
 }
 
@@ -90,7 +95,11 @@ impl Port {
         let operation = unsafe { pointer.as_ref() };
         let (handle, connects) = (operation.handle, operation.connects());
         if entry.kind == Kind::File {
-            self.line_up_on_file(&mut entry, handle, pointer)?;
+            let refused = self.line_up_on_file(&mut entry, handle, pointer)?;
+            drop(entry);
+            if let Some(error) = refused {
+                log(|| tracing::warn!(%error, "no further thread for files"));
+            }
             return Ok(Next::Nothing);
         }
         let direction = operation.direction();

@@ -49,11 +49,9 @@ pub(super) trait Results {
     fn packet(&mut self, packet: Queued);
     /// A side is worth another attempt.
     fn ready(&mut self, ready: Ready);
-    /// An operation succeeded, and is to be handed out to its [function](Overlapped::quiet).
-    fn quiet(&mut self, port: &Port, quiet: Quiet) {
-        quiet.hand_out();
-        port.dismiss(1);
-    }
+    /// An operation succeeded, and is to be handed out to its [function](Overlapped::quiet): code of the user's may run then,
+    /// which may close the port. So it is, once this thread has nothing in its hands that whoever closes the port waits for.
+    fn quiet(&mut self, quiet: Quiet);
 }
 
 /// An operation that succeeded, out of its line, and the function that it is handed out to.
@@ -73,13 +71,23 @@ impl Quiet {
     }
 }
 
-impl Results for Visit<Queued, Ready> {
+/// Results of a waiting thread's transfers: they go with its next visit, and what is quiet is handed out after that.
+pub(super) struct Waiting<'a> {
+    pub visit: &'a mut Visit<Queued, Ready>,
+    pub quiet: &'a mut Vec<Quiet>,
+}
+
+impl Results for Waiting<'_> {
     fn packet(&mut self, packet: Queued) {
-        self.completed.push(packet);
+        self.visit.completed.push(packet);
     }
 
     fn ready(&mut self, ready: Ready) {
-        self.ready.push(ready);
+        self.visit.ready.push(ready);
+    }
+
+    fn quiet(&mut self, quiet: Quiet) {
+        self.quiet.push(quiet);
     }
 }
 
@@ -97,6 +105,11 @@ impl Results for &Port {
         };
         self.release(release);
     }
+
+    fn quiet(&mut self, quiet: Quiet) {
+        self.dismiss(1);
+        quiet.hand_out();
+    }
 }
 
 /// An operation that is out of its line, on its way to the queue.
@@ -107,6 +120,12 @@ enum End {
 }
 
 impl Port {
+    /// Hands out what succeeded quietly. This thread has nothing else in its hands.
+    pub(super) fn hand_out(&self, quiet: &mut Vec<Quiet>) {
+        self.dismiss(quiet.len());
+        quiet.drain(..).for_each(Quiet::hand_out);
+    }
+
     /// Makes one attempt for each side of the batch, which is empty afterwards.
     pub(super) fn work(
         &self,
@@ -257,6 +276,7 @@ impl Port {
         } else {
             self.let_go(entry, ready.handle);
         }
+        let mut quietly = None;
         match end {
             None => {}
             Some(End::Report(operation)) => {
@@ -266,7 +286,7 @@ impl Port {
                     results.packet(Queued::Operation(Completed(operation)));
                 }
             }
-            Some(End::Quietly(quiet)) => results.quiet(self, quiet),
+            Some(End::Quietly(quiet)) => quietly = Some(quiet),
         }
         failed.into_iter().for_each(|packet| results.packet(packet));
         if again {
@@ -277,6 +297,10 @@ impl Port {
                 handle: ready.handle,
                 direction: Direction::Read,
             });
+        }
+        // Last: code of the user's runs.
+        if let Some(quiet) = quietly {
+            results.quiet(quiet);
         }
     }
 

@@ -14,6 +14,7 @@ use super::{
     member::{DELIVERIES_PER_LOOK, Member},
     port::Port,
     side::Ready,
+    transfer::Waiting,
     watcher::RETRY,
 };
 use crate::{
@@ -40,15 +41,12 @@ impl Port {
         }
         let end = self.run(&mut member, seat, timeout, 1);
         let packet = member.visit.delivered.pop();
-        let posted = member.visit.posted;
         member.keep();
-        Ok(end?.map(|()| {
-            self.dismiss(1 - posted);
-            packet.expect("a packet was delivered")
-        }))
+        Ok(end?.map(|()| packet.expect("a packet was delivered")))
     }
 
-    /// As [`wait_many`](Self::wait_many), with a function for each packet.
+    /// As [`wait_many`](Self::wait_many), with a function for the packets, which may panic: they are handed out already, and the
+    /// thread is a member as before.
     pub(crate) fn wait_each(
         self: &Arc<Self>,
         max: usize,
@@ -58,17 +56,13 @@ impl Port {
         check_max(max)?;
         let (mut member, seat) = Member::enter(self);
         let end = self.run(&mut member, seat, timeout, max);
-        let mut delivered = mem::take(&mut member.visit.delivered);
+        let mut keeping = member.keeping();
+        let delivered = &mut keeping.member().visit.delivered;
         let count = delivered.len();
         each(delivered.drain(..));
-        member.visit.delivered = delivered;
-        let posted = member.visit.posted;
-        member.keep();
+        drop(keeping);
         Ok(match end? {
-            Ok(()) => {
-                self.dismiss(count - posted);
-                Many::Packets(count)
-            }
+            Ok(()) => Many::Packets(count),
             Err(End::TimedOut) => Many::TimedOut,
             Err(End::Closed) => Many::Closed,
         })
@@ -108,15 +102,27 @@ impl Port {
         loop {
             let (step, release) = self.scheduler.visit(seat, &mut member.visit, max);
             self.release(release);
+            if step == Step::Deliver {
+                let packets = member.visit.delivered.len();
+                member.takes(packets);
+                member.took_posted = member.visit.posted > 0;
+                self.dismiss(packets - member.visit.posted);
+            }
+            if !member.quiet.is_empty() {
+                self.hand_out(&mut member.quiet);
+            }
             match step {
-                Step::Deliver => {
-                    member.takes(member.visit.delivered.len());
-                    member.took_posted = member.visit.posted > 0;
-                    return Ok(Ok(()));
-                }
+                Step::Deliver => return Ok(Ok(())),
                 Step::Work => {
-                    let mut batch = mem::take(&mut member.visit.batch);
-                    self.work(&mut batch, &mut member.attempts, &mut member.visit);
+                    let Member {
+                        visit,
+                        attempts,
+                        quiet,
+                        ..
+                    } = &mut *member;
+                    let mut batch = mem::take(&mut visit.batch);
+                    let mut results = Waiting { visit, quiet };
+                    self.work(&mut batch, attempts, &mut results);
                     member.visit.batch = batch;
                 }
                 Step::Watch => {

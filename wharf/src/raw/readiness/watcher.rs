@@ -32,6 +32,7 @@ use crate::{
         Mutex, now,
         thread::{self, JoinHandle},
     },
+    user_code::log,
 };
 
 /// The shortest pause between two looks. A handler that sleeps for less costs nobody its place: to give that away takes
@@ -173,7 +174,7 @@ impl Results for Helping<'_> {
         (&mut &*self.port).ready(ready);
     }
 
-    fn quiet(&mut self, _: &Port, quiet: Quiet) {
+    fn quiet(&mut self, quiet: Quiet) {
         self.quiet.push(quiet);
     }
 }
@@ -303,8 +304,7 @@ impl Round {
         port.work(&mut self.watch.batch, &mut self.attempts, &mut results);
         // What is handed out may hold the port, and be the last that does: then this thread closes it. It would wait for
         // itself if anything were in transfer here, or counted. Whoever else closes the port waits for this thread's end.
-        port.dismiss(self.quiet.len());
-        self.quiet.drain(..).for_each(Quiet::hand_out);
+        port.hand_out(&mut self.quiet);
         true
     }
 
@@ -346,13 +346,15 @@ impl Round {
         if !self.said && now().duration_since(since) >= HELD_MAX {
             self.said = true;
             let counts = port.counts();
-            tracing::warn!(
-                "all workers are held: {} blocked and {} running in their handlers, none waits, and what waits for one \
-                 ({}) waits until a handler returns; let the pool grow further, or see what they wait for",
-                counts.blocked,
-                counts.running,
-                counts.queued
-            );
+            log(|| {
+                tracing::warn!(
+                    "all workers are held: {} blocked and {} running in their handlers, none waits, and what waits for \
+                     one ({}) waits until a handler returns; let the pool grow further, or see what they wait for",
+                    counts.blocked,
+                    counts.running,
+                    counts.queued
+                );
+            });
         }
     }
 }
