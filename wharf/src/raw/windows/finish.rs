@@ -3,10 +3,11 @@
 use std::ptr::NonNull;
 
 use super::{
-    entry::Entry,
+    entry::{Entry, Line},
     native::{Landing, Step},
     port::Port,
     start::Aftermath,
+    wait::hand_out,
 };
 use crate::{
     driver::windows::{self, Begun, codes},
@@ -190,7 +191,13 @@ impl Port {
 
     /// Carries out what follows from a turn under a lock.
     pub(in crate::raw) fn follow(&self, aftermath: Aftermath) {
-        self.follow_with(aftermath, &mut |port, ended| port.hand_over(ended));
+        let mut quiet = Line::default();
+        self.follow_with(aftermath, &mut |port, ended| {
+            if !port.ends_quietly(ended, &mut quiet) {
+                port.hand_over(ended);
+            }
+        });
+        hand_out(&mut quiet);
     }
 
     /// As [`follow`](Self::follow), with a function for what has ended.

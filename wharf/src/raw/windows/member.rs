@@ -72,7 +72,9 @@ thread_local! {
 impl Member {
     /// This thread's membership of `port`; it leaves any other port.
     pub(super) fn enter(port: &Arc<Port>) -> Member {
-        let kept = MEMBER.with(|member| member.borrow_mut().take());
+        // A thread whose own is gone already, since it ends, is a member for one wait.
+        let kept = MEMBER.try_with(|member| member.borrow_mut().take());
+        let kept = kept.ok().flatten();
         let member = kept.filter(|member| ptr::eq(member.port.as_ptr(), Arc::as_ptr(port)));
         let member = member.unwrap_or_else(|| {
             let seat = Arc::new(Seat::new());
@@ -89,9 +91,31 @@ impl Member {
         member
     }
 
-    /// Keeps the membership until the next wait.
+    /// Keeps the membership until the next wait. In a thread that ends, and has nothing left to keep it in, it is given back.
     pub(super) fn keep(self) {
-        MEMBER.with(|member| member.replace(Some(self)));
+        let _ = MEMBER.try_with(|member| member.replace(Some(self)));
+    }
+
+    /// Keeps the membership when this goes, also where code of the user's panics meanwhile.
+    pub(super) fn keeping(self) -> Keeping {
+        Keeping(Some(self))
+    }
+}
+
+/// A membership that is kept when this goes.
+pub(super) struct Keeping(Option<Member>);
+
+impl Keeping {
+    pub(super) fn member(&mut self) -> &mut Member {
+        self.0.as_mut().expect("it goes with this")
+    }
+}
+
+impl Drop for Keeping {
+    fn drop(&mut self) {
+        if let Some(member) = self.0.take() {
+            member.keep();
+        }
     }
 }
 

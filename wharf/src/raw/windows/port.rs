@@ -12,8 +12,13 @@ use std::{
 };
 
 use super::{
-    entry::Entry, member::Seat, native::Step, native::address_of, start::Aftermath,
-    timekeeper::Timekeeper, wait::since,
+    entry::{Entry, Line},
+    member::Seat,
+    native::Step,
+    native::address_of,
+    start::Aftermath,
+    timekeeper::Timekeeper,
+    wait::{hand_out, since},
 };
 use crate::{
     driver::{
@@ -535,7 +540,7 @@ impl Port {
         for handle in self.table.close() {
             self.close_handle(handle);
         }
-        let mut queued = Vec::new();
+        let (mut queued, mut quiet) = (Vec::new(), Line::default());
         self.waiting.fetch_add(1, Ordering::SeqCst);
         loop {
             queued.append(&mut self.leftovers.lock());
@@ -543,9 +548,9 @@ impl Port {
                 break;
             }
             // None is known to fail; what can't be taken can't be waited for.
-            let taken = self
-                .queue
-                .take(usize::MAX, None, |taken| self.receive(taken, &mut queued));
+            let taken = self.queue.take(usize::MAX, None, |taken| {
+                self.receive(taken, &mut queued, &mut quiet);
+            });
             if taken.is_err() {
                 break;
             }
@@ -554,6 +559,7 @@ impl Port {
         self.outstanding.fetch_sub(queued.len(), Ordering::SeqCst);
         self.timekeeper.end();
         self.wake_another();
+        hand_out(&mut quiet);
         queued
     }
 

@@ -35,6 +35,7 @@ impl Port {
         let mut is_done = false;
         self.follow_with(aftermath, &mut |port, ended| match ended == operation {
             true => is_done = true,
+            // Also what is quiet: this one is counted still.
             false => port.hand_over(ended),
         });
         is_done

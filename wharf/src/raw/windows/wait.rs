@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::{
+    entry::Line,
     member::Member,
     native::{address_of, operation_at},
     port::{Key, Port},
@@ -15,7 +16,10 @@ use super::{
 };
 use crate::{
     driver::windows::{Taken, errand_result},
-    raw::{Completed, End, Many, Overlapped, Queued, Status, deadline_after, shared::check_max},
+    raw::{
+        Completed, End, Many, Overlapped, Queued, Request, Status, deadline_after,
+        shared::check_max,
+    },
     sync::now,
 };
 
@@ -32,7 +36,8 @@ impl Port {
         Ok(end.map(|()| packet.expect("a packet was taken")))
     }
 
-    /// As [`wait_many`](Self::wait_many), with a function for each packet.
+    /// As [`wait_many`](Self::wait_many), with a function for the packets, which may panic: they are handed out already, and the
+    /// thread is a member as before.
     pub(crate) fn wait_each(
         self: &Arc<Self>,
         max: usize,
@@ -42,11 +47,11 @@ impl Port {
         check_max(max)?;
         let mut member = Member::enter(self);
         let end = self.run(&mut member, timeout, max)?;
-        let mut packets = std::mem::take(&mut member.packets);
+        let mut keeping = member.keeping();
+        let packets = &mut keeping.member().packets;
         let count = packets.len();
         each(packets.drain(..));
-        member.packets = packets;
-        member.keep();
+        drop(keeping);
         Ok(match end {
             Ok(()) => Many::Packets(count),
             Err(End::TimedOut) => Many::TimedOut,
@@ -62,18 +67,20 @@ impl Port {
     ) -> io::Result<Result<(), End>> {
         let deadline = timeout.map(deadline_after);
         let packets = &mut member.packets;
+        let mut quiet = Line::default();
         loop {
             let timeout = deadline.map(|deadline| deadline.saturating_duration_since(now()));
             self.waiting.fetch_add(1, Ordering::SeqCst);
             let taken = match self.is_closed() {
                 true => Ok(0),
-                false => self
-                    .queue
-                    .take(max, timeout, |taken| self.receive(taken, packets)),
+                false => self.queue.take(max, timeout, |taken| {
+                    self.receive(taken, packets, &mut quiet)
+                }),
             };
             let waiting = self.waiting.fetch_sub(1, Ordering::SeqCst) - 1;
             if self.is_closed() {
                 self.leave_to_closer(packets);
+                hand_out(&mut quiet);
                 return Ok(Err(End::Closed));
             }
             taken?;
@@ -84,8 +91,10 @@ impl Port {
                 if waiting == 0 {
                     self.hire();
                 }
+                hand_out(&mut quiet);
                 return Ok(Ok(()));
             }
+            hand_out(&mut quiet);
             if deadline.is_some_and(|deadline| now() >= deadline) {
                 member.seat.goes_away();
                 return Ok(Err(End::TimedOut));
@@ -93,8 +102,9 @@ impl Port {
         }
     }
 
-    /// What one packet of the kernel's comes to: a packet of ours, or none, or several.
-    pub(super) fn receive(&self, taken: Taken, packets: &mut Vec<Queued>) {
+    /// What one packet of the kernel's comes to: a packet of ours, or none, or several. What ends quietly joins `quiet`, to be
+    /// [handed out](hand_out) once this thread has nothing else in its hands.
+    pub(super) fn receive(&self, taken: Taken, packets: &mut Vec<Queued>, quiet: &mut Line) {
         let operation = || operation_at(taken.address).expect("it was given as an address");
         match Key::of(taken.key) {
             Key::Wake => {}
@@ -103,24 +113,29 @@ impl Port {
                 // SAFETY: a packet with this key carries a box of it, and is taken once.
                 packets.push(*unsafe { Box::from_raw(posted) });
             }
-            Key::Ended => packets.push(Queued::Operation(Completed(operation()))),
-            Key::Provide => self.receive_ended(self.provide(operation()), packets),
+            Key::Ended => {
+                if !self.ends_quietly(operation(), quiet) {
+                    packets.push(Queued::Operation(Completed(operation())));
+                }
+            }
+            Key::Provide => self.receive_ended(self.provide(operation()), packets, quiet),
             Key::Operation => {
-                self.receive_ended(self.completed(operation(), taken.outcome), packets);
+                let aftermath = self.completed(operation(), taken.outcome);
+                self.receive_ended(aftermath, packets, quiet);
             }
             Key::Errand => {
                 // SAFETY: the errand is over, and was told of by this packet only.
                 let outcome = unsafe { errand_result(taken.address) };
-                self.receive_ended(self.completed(operation(), outcome), packets);
+                self.receive_ended(self.completed(operation(), outcome), packets, quiet);
             }
         }
     }
 
     /// The first that has ended is for who is here; what else has is for others.
-    fn receive_ended(&self, aftermath: Aftermath, packets: &mut Vec<Queued>) {
+    fn receive_ended(&self, aftermath: Aftermath, packets: &mut Vec<Queued>, quiet: &mut Line) {
         let mut is_first = true;
         self.follow_with(aftermath, &mut |port, ended| {
-            if port.finish_quietly(ended) {
+            if port.ends_quietly(ended, quiet) {
                 return;
             }
             match std::mem::take(&mut is_first) {
@@ -134,24 +149,35 @@ impl Port {
 
     /// Has an operation that has ended handed out by whoever waits.
     pub(super) fn hand_over(&self, operation: NonNull<Overlapped>) {
-        if !self.finish_quietly(operation) {
-            self.queue
-                .post_surely(Key::Ended as usize, address_of(operation));
-        }
+        self.queue
+            .post_surely(Key::Ended as usize, address_of(operation));
     }
 
-    /// Hands a quiet operation that succeeded to its function. Says whether it was one.
-    fn finish_quietly(&self, operation: NonNull<Overlapped>) -> bool {
+    /// Counts a quiet operation that succeeded as handed out, and puts it behind those that are about to be. Says whether it
+    /// was one.
+    pub(super) fn ends_quietly(&self, operation: NonNull<Overlapped>, quiet: &mut Line) -> bool {
         // SAFETY: it has ended and is not handed out: it is ours.
         let overlapped = unsafe { operation.as_ref() };
-        match (overlapped.quiet, overlapped.status) {
-            (Some(quiet), Status::Done) => {
-                self.dismiss(1);
-                // SAFETY: it is handed out here, as a packet would be.
-                unsafe { quiet(operation) };
-                true
-            }
-            _ => false,
+        let is_told = matches!(overlapped.request, Request::Timer | Request::Posted);
+        let is_quiet = overlapped.quiet.is_some() && overlapped.status == Status::Done && !is_told;
+        if is_quiet {
+            self.dismiss(1);
+            // SAFETY: it is valid, and in no line.
+            unsafe { quiet.push(operation) };
+        }
+        is_quiet
+    }
+}
+
+/// Hands quiet operations that succeeded to their functions. Code of the user's may run then, which may close the port: so
+/// this thread has nothing else in its hands that whoever closes the port would wait for.
+pub(super) fn hand_out(quiet: &mut Line) {
+    while let Some(operation) = quiet.pop() {
+        // SAFETY: it has ended and is not handed out: it is ours.
+        let function = unsafe { operation.as_ref() }.quiet;
+        if let Some(function) = function {
+            // SAFETY: it is handed out here, as a packet would be.
+            unsafe { function(operation) };
         }
     }
 }
