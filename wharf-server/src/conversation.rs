@@ -27,7 +27,13 @@ use std::{
 
 use wharf::{Buffer, Payload, panic_message};
 
-use crate::{Client, Ended, client::Who, outbox::Next, server::Shared};
+use crate::{
+    Client, Ended,
+    client::Who,
+    outbox::Next,
+    server::Shared,
+    user_code::{discard, log},
+};
 
 /// How often a client that lingers is looked at.
 const LINGER_LOOK: Duration = Duration::from_millis(50);
@@ -257,7 +263,9 @@ impl Shared {
         self.received.fetch_add(received, Ordering::Relaxed);
         self.sent.fetch_add(sent, Ordering::Relaxed);
         if let Some(ended) = client.ended() {
-            tracing::debug!(client = client.id(), peer = %client.peer(), received, sent, ?ended, "a client is gone");
+            log(|| {
+                tracing::debug!(client = client.id(), peer = %client.peer(), received, sent, ?ended, "a client is gone");
+            });
             self.call(client, |handler| handler.disconnected(client, ended));
         }
         self.make_room(left);
@@ -270,8 +278,12 @@ impl Shared {
         client.state().handling.store(false, Ordering::Relaxed);
         if let Err(panic) = called {
             let message = panic_message(&*panic).to_owned();
-            tracing::error!(client = client.id(), peer = %client.peer(), "a handler panicked: {message}");
-            client.end(Ended::Panicked(message));
+            // What it carries is the handler's as well, and may panic in turn.
+            discard(panic);
+            client.end(Ended::Panicked(message.clone()));
+            log(|| {
+                tracing::error!(client = client.id(), peer = %client.peer(), "a handler panicked: {message}");
+            });
         }
     }
 }

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{Client, Ended, Settings, client::Who, server::Shared};
+use crate::{Client, Ended, Settings, client::Who, server::Shared, user_code::log};
 
 const ROUNDS_PER_TIMEOUT: u32 = 4;
 
@@ -71,7 +71,7 @@ impl Shared {
                 // The next client that comes, or falls behind, has it tried again.
                 patience.is_watching.store(false, Ordering::SeqCst);
                 if !self.port.is_closed() {
-                    tracing::warn!(%error, "clients that do nothing can't be looked after");
+                    log(|| tracing::warn!(%error, "clients that do nothing can't be looked after"));
                 }
             }
         }

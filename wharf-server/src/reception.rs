@@ -6,16 +6,18 @@
 
 use std::{
     io,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use wharf::{Connection, Listener};
+use wharf::{Connection, Listener, panic_message};
 
 use crate::{
     Client,
     client::{Key, State, Who},
     server::Shared,
+    user_code::{discard, log},
 };
 
 /// When the system had no room for another client, and no client of ours goes, this is when it is tried again: others
@@ -97,7 +99,7 @@ impl Reception {
     /// Says that there is no room, if that was not said lately.
     fn say(&self, what: &str) {
         if self.said_no_room.is_due() {
-            tracing::warn!("{what}; accepting pauses, and resumes by itself");
+            log(|| tracing::warn!("{what}; accepting pauses, and resumes by itself"));
         }
     }
 }
@@ -129,7 +131,9 @@ impl Shared {
             if let Some(max) = self.addresses.max
                 && self.reception.said_crowded.is_due()
             {
-                tracing::warn!(%peer, "an address has {max} clients, the most it may: more are closed at once");
+                log(|| {
+                    tracing::warn!(%peer, "an address has {max} clients, the most it may: more are closed at once");
+                });
             }
             return None;
         }
@@ -137,7 +141,7 @@ impl Shared {
         let client = client.inspect_err(|error| {
             self.addresses.leave(peer);
             if self.reception.said_unserved.is_due() {
-                tracing::warn!(%error, %peer, "a connection can't be served");
+                log(|| tracing::warn!(%error, %peer, "a connection can't be served"));
             }
         });
         client.ok()
@@ -187,7 +191,7 @@ impl Shared {
         self.reception.set(Accepting::Paused);
         if let Err(error) = self.port.timer(RETRY, Arc::new(Who::AcceptAgain)) {
             // The next client that goes has it tried again. The port has timers to spare, so it is closed.
-            tracing::debug!(%error, "accepting is not tried again by itself");
+            log(|| tracing::debug!(%error, "accepting is not tried again by itself"));
         }
     }
 
@@ -203,8 +207,12 @@ impl Shared {
             return;
         }
         self.reception.set(Accepting::Ended);
-        tracing::error!(%error, "no more clients can be accepted");
-        self.handler.failed(error);
+        log(|| tracing::error!(%error, "no more clients can be accepted"));
+        let called = catch_unwind(AssertUnwindSafe(|| self.handler.failed(error)));
+        if let Err(panic) = called {
+            log(|| tracing::error!("a handler panicked: {}", panic_message(&*panic)));
+            discard(panic);
+        }
     }
 }
 

@@ -194,9 +194,11 @@ impl Server {
     /// 3. Clients that have not finished after `timeout` are cut.
     /// 4. The port is closed, and the workers end. One whose handler does not return is left behind, and named.
     ///
+    /// A `timeout` that no clock reaches waits for all of them.
+    ///
     /// A client that connects meanwhile is closed like the others. A handler may still send while it finishes.
     pub fn stop(mut self, timeout: Duration) -> Report {
-        let deadline = Instant::now() + timeout;
+        let deadline = wharf::deadline_after(timeout);
         let shared = &self.shared;
         shared.stopping.store(true, Ordering::SeqCst);
         shared.reception.end();

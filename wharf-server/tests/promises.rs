@@ -511,6 +511,20 @@ on_every_driver! {
         assert_eq!((report.received, report.sent, report.cut), (4, 4, 0));
     }
 
+    fn a_stop_without_a_limit_waits_for_all_and_no_time_is_too_long(settings) {
+        let mut settings = settings;
+        settings.idle_timeout = Some(Duration::MAX);
+        let server = Server::start(&settings, echo).unwrap();
+        let mut peer = connect(&server);
+        exchange(&mut peer, b"ahoy");
+        let stops = thread::spawn(move || server.stop(Duration::MAX));
+        expect_end(&mut peer);
+        drop(peer);
+        let report = stops.join().unwrap();
+        assert_eq!((report.clients, report.cut), (1, 0));
+        assert!(report.workers_left.is_empty());
+    }
+
     fn a_worker_whose_handler_does_not_return_is_left_and_named(settings) {
         let (at_work, forever) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
         let handler = (at_work.clone(), forever.clone());
