@@ -28,12 +28,22 @@ use rustix::{
 };
 
 use super::{Driver, EVENTS_MAX, Event, Events, TOKEN_MAX, Transfer, calls};
+use crate::sync::now;
 
 const WAKE: u64 = TOKEN_MAX + 1;
 const TIMER: u64 = TOKEN_MAX + 2;
 
 /// A timerfd takes any delay, but a date past the end of the kernel's clock is an error; a century is for ever.
 const DELAY_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+/// A wait in epoll may end late by a part of its time-out: a thousandth, or a two-hundredth in a thread with a nice value,
+/// but no more than a tenth of a second (`select_estimate_accuracy` in the kernel's fs/select.c). And by the thread's timer
+/// slack (prctl(2), `PR_SET_TIMERSLACK`: 50 us unless set), which is more where the time-out is short. A thread under a
+/// real-time policy has neither. Nothing turns the first off: so a longer wait than this is made in two or three.
+const SHORT: Duration = Duration::from_millis(20);
+
+/// So much is left for the next by a wait that is long: more than the kernel may be late.
+const LEFT_MAX: Duration = Duration::from_millis(200);
 
 #[derive(Debug)]
 pub(super) struct Readiness {
@@ -86,7 +96,7 @@ impl Driver for Readiness {
         events.woken = false;
         events.timer = false;
         let mut space = [MaybeUninit::uninit(); EVENTS_MAX];
-        let ready = match wait_for(&self.epoll, &mut space, timeout) {
+        let ready = match wait_to_the_end(&self.epoll, &mut space, timeout) {
             Ok(ready) => ready,
             // A signal: nothing is ready, and the caller looks at its clock.
             Err(Errno::INTR) => return Ok(()),
@@ -146,6 +156,36 @@ impl Driver for Readiness {
 
     fn forget(&self, _slot: u32) {
         // Closing the descriptor ends its registration: it is never duplicated.
+    }
+}
+
+/// As [`wait_for`], and no later than a short wait: a long one is made in steps.
+fn wait_to_the_end<'a>(
+    epoll: &OwnedFd,
+    space: &'a mut [MaybeUninit<epoll::Event>],
+    timeout: Option<Duration>,
+) -> Result<&'a mut [epoll::Event], Errno> {
+    let Some(timeout) = timeout.filter(|timeout| *timeout > SHORT) else {
+        return wait_for(epoll, space, timeout);
+    };
+    let start = now();
+    let mut remaining = timeout;
+    while remaining > SHORT {
+        let count = wait_for(epoll, space, Some(step_of(remaining)))?.len();
+        if count > 0 {
+            // SAFETY: so many were filled in by the kernel.
+            return Ok(unsafe { space[..count].assume_init_mut() });
+        }
+        remaining = timeout.saturating_sub(now().saturating_duration_since(start));
+    }
+    wait_for(epoll, space, Some(remaining))
+}
+
+/// How long to wait at a time where so much remains: so that the kernel, late as it may be, is not too late.
+fn step_of(remaining: Duration) -> Duration {
+    match remaining > SHORT {
+        true => remaining - (remaining / 100).min(LEFT_MAX),
+        false => remaining,
     }
 }
 
@@ -217,5 +257,44 @@ fn timespec(duration: Duration) -> Timespec {
     Timespec {
         tv_sec: duration.as_secs() as i64,
         tv_nsec: duration.subsec_nanos().into(),
+    }
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use super::*;
+
+    /// How late the kernel may be, in a thread whose nice value makes it as late as it gets; apart from the timer slack.
+    fn late(timeout: Duration) -> Duration {
+        (timeout / 200).min(Duration::from_millis(100))
+    }
+
+    #[test]
+    fn a_long_wait_comes_to_its_end_in_a_few_steps_none_of_which_is_too_late() {
+        const DAY: u64 = 24 * 60 * 60;
+        let millis = (0..1_000).chain((1..100).map(|tenth| tenth * 100));
+        let seconds = (0..1_000).chain([DAY, 100 * 365 * DAY]);
+        let all = millis
+            .map(Duration::from_millis)
+            .chain(seconds.map(Duration::from_secs))
+            .chain([Duration::MAX, SHORT + Duration::from_nanos(1)]);
+        for timeout in all {
+            for is_late in [false, true] {
+                let (mut remaining, mut steps) = (timeout, 0);
+                while remaining > SHORT {
+                    let step = step_of(remaining);
+                    assert!(step + late(step) < remaining, "{step:?} of {remaining:?}");
+                    remaining -= step + if is_late { late(step) } else { Duration::ZERO };
+                    steps += 1;
+                }
+                assert!(steps <= 2, "{steps} before the last of {timeout:?}");
+                assert_eq!(
+                    step_of(remaining),
+                    remaining,
+                    "the last is as long as what is left"
+                );
+                assert!(late(remaining) <= Duration::from_micros(100));
+            }
+        }
     }
 }
