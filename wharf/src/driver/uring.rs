@@ -26,6 +26,7 @@ use rustix::{
 use super::{
     Advised, Call, Driver, Events, Outcome, RawBuffer, Transfer, calls, readiness::Readiness,
 };
+use crate::{sync::Mutex, user_code::log};
 
 /// The most transfers in one call. Beyond some dozens nothing more is gained, and the last waits for the first.
 const BATCH_MAX: usize = 32;
@@ -93,6 +94,8 @@ struct Ring {
     taken: AtomicBool,
     /// The ring failed in a way that may have left entries in its queue. It is never entered again.
     broken: AtomicBool,
+    /// How, until that is said.
+    failure: Mutex<Option<io::Error>>,
     /// For each slot, the batched transfers so far, up to [`REGISTER_AFTER`], or [`REGISTERED`]. Written by the
     /// thread that transfers for the slot, or that closes it: never both at once. Only what is [`STALE`] is anybody's who
     /// makes it [`CHANGING`].
@@ -136,6 +139,7 @@ impl Ring {
             io,
             taken: AtomicBool::new(false),
             broken: AtomicBool::new(false),
+            failure: Mutex::default(),
             slots: (0..registered_max).map(|_| AtomicU8::new(0)).collect(),
             any_stale: AtomicBool::new(false),
             owner: process::id(),
@@ -200,8 +204,8 @@ impl Ring {
                 && !passes(&error)
             {
                 // What has no completion was not begun, and never will be on this ring.
-                tracing::error!(%error, "an io_uring failed; its transfers go on as plain calls");
                 self.broken.store(true, Ordering::Relaxed);
+                *self.failure.lock() = Some(error);
                 return;
             }
         }
@@ -376,11 +380,34 @@ fn length(bytes: usize) -> u32 {
 pub(super) struct Uring {
     readiness: Readiness,
     rings: Rings,
+    /// A ring has failed, and that was not said yet.
+    has_failed: AtomicBool,
 }
 
 impl Uring {
     pub(super) fn new(readiness: Readiness, rings: Rings) -> Self {
-        Uring { readiness, rings }
+        Uring {
+            readiness,
+            rings,
+            has_failed: AtomicBool::new(false),
+        }
+    }
+
+    /// Says in the log which rings have failed. Not where they do: the thread is in the midst of transfers then, and a
+    /// subscriber may use the port.
+    #[cold]
+    fn say_what_failed(&self) {
+        if !self.has_failed.swap(false, Ordering::Acquire) {
+            return;
+        }
+        for ring in &self.rings.0 {
+            let failure = ring.failure.lock().take();
+            if let Some(error) = failure {
+                log(|| {
+                    tracing::error!(%error, "an io_uring failed; its transfers go on as plain calls");
+                });
+            }
+        }
     }
 }
 
@@ -403,6 +430,9 @@ impl Driver for Uring {
     }
 
     fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
+        if self.has_failed.load(Ordering::Relaxed) {
+            self.say_what_failed();
+        }
         self.readiness.wait(events, timeout)
     }
 
@@ -420,6 +450,9 @@ impl Driver for Uring {
             if let Some(ring) = self.rings.0.iter().find(|ring| ring.take()) {
                 // SAFETY: the ring was taken just now; the rest is passed on to the caller.
                 unsafe { ring.transfer(transfers) };
+                if ring.broken.load(Ordering::Relaxed) {
+                    self.has_failed.store(true, Ordering::Release);
+                }
                 ring.give_back();
             }
         }
