@@ -10,7 +10,7 @@ const FREE_MAX: usize = 64;
 
 /// Free pieces, by size.
 pub(super) struct Aside {
-    free: Mutex<Vec<Vec<Box<[u8]>>>>,
+    free: Mutex<Vec<Vec<Vec<u8>>>>,
     capacity: usize,
 }
 
@@ -31,13 +31,13 @@ impl Aside {
     }
 
     /// Memory for at least so many bytes.
-    pub(super) fn take(&self, len: usize) -> Box<[u8]> {
+    pub(super) fn take(&self, len: usize) -> Vec<u8> {
         let (size, number) = self.size_for(len);
         let used = self.free.lock().get_mut(number).and_then(Vec::pop);
-        used.unwrap_or_else(|| vec![0; size].into_boxed_slice())
+        used.unwrap_or_else(|| vec![0; size])
     }
 
-    pub(super) fn give_back(&self, memory: Box<[u8]>) {
+    pub(super) fn give_back(&self, memory: Vec<u8>) {
         let (_, number) = self.size_for(memory.len());
         let mut free = self.free.lock();
         if free.len() <= number {

@@ -26,7 +26,8 @@ pub use pool::Pool;
 /// ```
 #[derive(Default)]
 pub struct Buffer {
-    memory: Box<[u8]>,
+    /// As long as its capacity. No box: to move one is to say that nobody else has its address, and operations have.
+    memory: Vec<u8>,
     len: usize,
     /// Takes the memory back to its pool when the buffer goes.
     lease: Option<Lease>,
@@ -36,7 +37,7 @@ impl Buffer {
     /// A buffer for `capacity` bytes, with none in use. Capacity 0 allocates nothing.
     pub fn with_capacity(capacity: usize) -> Self {
         Buffer {
-            memory: vec![0; capacity].into_boxed_slice(),
+            memory: vec![0; capacity],
             len: 0,
             lease: None,
         }
@@ -53,7 +54,7 @@ impl Buffer {
         Some(self.pool()?.copy_aside(self))
     }
 
-    fn leased(memory: Box<[u8]>, lease: Lease) -> Self {
+    fn leased(memory: Vec<u8>, lease: Lease) -> Self {
         Buffer {
             memory,
             len: 0,
@@ -124,10 +125,11 @@ impl DerefMut for Buffer {
 
 impl From<Vec<u8>> for Buffer {
     /// All of the bytes are in use, and are the capacity.
-    fn from(bytes: Vec<u8>) -> Self {
+    fn from(mut bytes: Vec<u8>) -> Self {
+        bytes.shrink_to_fit();
         Buffer {
             len: bytes.len(),
-            memory: bytes.into_boxed_slice(),
+            memory: bytes,
             lease: None,
         }
     }

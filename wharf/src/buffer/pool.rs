@@ -55,7 +55,7 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    free: Vec<Box<[u8]>>,
+    free: Vec<Vec<u8>>,
     given: usize,
     /// Buffers that are kept for receives which were told, and have not come for them.
     promised: usize,
@@ -206,14 +206,14 @@ impl Pool {
     }
 
     /// Counts a buffer as given. Its memory, if there is some to be used again.
-    fn take(&self, state: &mut State) -> Option<Box<[u8]>> {
+    fn take(&self, state: &mut State) -> Option<Vec<u8>> {
         state.given += 1;
         self.0.given.fetch_add(1, Ordering::Relaxed);
         state.free.pop()
     }
 
-    fn lend(self, memory: Option<Box<[u8]>>) -> Buffer {
-        let memory = memory.unwrap_or_else(|| vec![0; self.capacity()].into_boxed_slice());
+    fn lend(self, memory: Option<Vec<u8>>) -> Buffer {
+        let memory = memory.unwrap_or_else(|| vec![0; self.capacity()]);
         Buffer::leased(memory, Lease::Counted(self))
     }
 
@@ -329,7 +329,7 @@ impl Lease {
         }
     }
 
-    pub(super) fn give_back(self, memory: Box<[u8]>) {
+    pub(super) fn give_back(self, memory: Vec<u8>) {
         let pool = match self {
             Lease::Counted(pool) => pool,
             Lease::Aside(pool) => return pool.shared().aside.give_back(memory),

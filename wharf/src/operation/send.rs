@@ -26,7 +26,9 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
     }
 
     /// Sends all of the payload, and completes only if that fails: success has no packet, and costs none. The
-    /// payload is dropped when the system has taken it.
+    /// payload is dropped when the system has taken it, by whatever thread finds that out: within this call, in a wait, or by
+    /// one of the port's own. So a `Drop` of its owner must not block; it may use the port, and close it; and where it
+    /// panics, the log says so, and the send has succeeded all the same.
     ///
     /// Where it has to wait since the peer reads too slowly, bytes in a buffer of a [pool](crate::Pool) move to other
     /// memory, and the buffer goes back: what waits to be sent keeps nobody from receiving. On Windows the system has

@@ -84,7 +84,7 @@ fn call_time() {
 
 /// Sleeps, as a thread does that blocks in its handler.
 pub fn sleep(duration: Duration) {
-    let (number, deadline) = (thread_number(), now() + duration);
+    let (number, deadline) = (thread_number(), crate::raw::deadline_after(duration));
     with_clock(|clock| clock.asleep.insert(number));
     let (lock, waking) = (shuttle::sync::Mutex::new(()), Condvar::new());
     while now() < deadline {

@@ -236,26 +236,34 @@ impl Port {
 
         let mut entry = self.table.lock(ready.handle).expect("a busy handle stays");
         // SAFETY: valid; the side is busy, so the operation is ours, and we have the handle's lock.
-        let overlapped = unsafe { operation.as_mut() };
-        if let (Some(bytes), Request::Send(buffers)) = (moved_to, &mut overlapped.request) {
-            *buffers = Buffers::One(bytes);
-        }
+        let receives_first = unsafe { operation.as_ref() }.receives_first();
         let outcome = match outcome {
-            Outcome::Accepted(socket, peer) if overlapped.receives_first() => {
+            Outcome::Accepted(socket, peer) if receives_first => {
                 return self.arrive(entry, ready, operation, (socket, peer), results);
             }
             outcome => outcome,
         };
-        let mut ended = entry.judge(overlapped, outcome, call, tick);
-        if !ended && overlapped.status == Status::Cancelling {
-            overlapped.status = Status::Failed(Errno::CANCELED.raw_os_error());
-            ended = true;
-        }
+        let ended = {
+            // SAFETY: as above; the line, which holds the same address, is left alone meanwhile.
+            let overlapped = unsafe { operation.as_mut() };
+            if let (Some(bytes), Request::Send(buffers)) = (moved_to, &mut overlapped.request) {
+                *buffers = Buffers::One(bytes);
+            }
+            let ended = entry.judge(overlapped, outcome, call, tick);
+            let is_cancelled = !ended && overlapped.status == Status::Cancelling;
+            if is_cancelled {
+                overlapped.status = Status::Failed(Errno::CANCELED.raw_os_error());
+            }
+            ended || is_cancelled
+        };
         entry.sides[ready.direction as usize].busy = false;
         let end = ended.then(|| {
             entry.sides[ready.direction as usize].pop();
             entry.account(operation)
         });
+        // SAFETY: valid, and ours or in the line, under the handle's lock.
+        let overlapped = unsafe { operation.as_ref() };
+        let is_done = overlapped.status == Status::Done;
         let failed = if ended && entry.fails_with(overlapped) {
             entry.fail_line(ready.direction)
         } else {
@@ -267,7 +275,7 @@ impl Port {
             && std::mem::take(&mut entry.end_in_doubt)
             && entry.sides[Direction::Read as usize].enqueue();
         if ended && entry.listener().is_some() {
-            if overlapped.status == Status::Done {
+            if is_done {
                 self.depart(entry, ready.handle, operation);
             } else {
                 entry.closing = true;
