@@ -22,6 +22,7 @@ use crate::{
     outbox::{CHUNK_BYTES, Sending},
     patience::Patience,
     reception::Reception,
+    user_code::log,
 };
 
 /// After the deadline of a stop, workers get so long to end before they are left in their handlers.
@@ -101,11 +102,13 @@ impl Server {
         let threads = settings.threads(port.concurrency());
         let (buffers_max, buffers_per_client) = settings.buffers();
         if buffers_per_client < settings.buffers_per_client {
-            tracing::warn!(
-                "{buffers_max} receive buffers for {} clients: each may have {buffers_per_client} at a time, not {}; raise                  buffers_bytes_max, or lower clients_max",
-                settings.clients_max,
-                settings.buffers_per_client
-            );
+            log(|| {
+                tracing::warn!(
+                    "{buffers_max} receive buffers for {} clients: each may have {buffers_per_client} at a time, not {}; raise                  buffers_bytes_max, or lower clients_max",
+                    settings.clients_max,
+                    settings.buffers_per_client
+                );
+            });
         }
         let sending = Sending {
             chunks: Pool::new(CHUNK_BYTES),

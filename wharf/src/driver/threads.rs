@@ -24,6 +24,7 @@ use rustix::{
 };
 
 use super::Advised;
+use crate::user_code::log;
 
 /// How the system names the calling thread.
 fn current_thread() -> u32 {
@@ -77,10 +78,12 @@ static TOLD: AtomicI32 = AtomicI32::new(0);
 fn tell(error: Errno) {
     let number = error.raw_os_error();
     if TOLD.swap(number, Ordering::Relaxed) != number {
-        tracing::warn!(
-            "{}; until then a worker that blocks may be noticed only where it says so (wharf::blocking)",
-            unreadable(error)
-        );
+        log(|| {
+            tracing::warn!(
+                "{}; until then a worker that blocks may be noticed only where it says so (wharf::blocking)",
+                unreadable(error)
+            );
+        });
     }
 }
 

@@ -10,10 +10,7 @@
 
 use std::{
     fmt, io, process,
-    sync::{
-        Once,
-        atomic::{AtomicBool, AtomicU8, Ordering},
-    },
+    sync::atomic::{AtomicBool, AtomicU8, Ordering},
     time::Duration,
 };
 
@@ -302,14 +299,16 @@ impl Ring {
             state.store(0, Ordering::Release);
             return true;
         };
-        static SAID: Once = Once::new();
-        SAID.call_once(|| {
-            tracing::warn!(
-                %error,
-                "an io_uring holds on to a socket that was closed, whose peer is told later; it is tried again"
-            );
-        });
         self.leave_stale(state);
+        static SAID: AtomicBool = AtomicBool::new(false);
+        if !SAID.swap(true, Ordering::Relaxed) {
+            log(|| {
+                tracing::warn!(
+                    %error,
+                    "an io_uring holds on to a socket that was closed, whose peer is told later; it is tried again"
+                );
+            });
+        }
         false
     }
 

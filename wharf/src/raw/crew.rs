@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::user_code::log;
+
 /// Threads that can become more: a pool that may grow.
 pub(crate) trait Crew: Send + Sync {
     /// Starts a thread that waits on the port, if it may.
@@ -24,10 +26,12 @@ pub(crate) enum Hired {
 /// Says that the system has no thread. Under no lock: whoever writes the log may use the port.
 pub(super) fn tell_refused(refused: Option<io::Error>) {
     if let Some(error) = refused {
-        tracing::warn!(
-            %error,
-            "no thread for one more worker, though all are blocked: it is tried again and again; raise the limit of threads \
-             (ulimit -u, pids.max)"
-        );
+        log(|| {
+            tracing::warn!(
+                %error,
+                "no thread for one more worker, though all are blocked: it is tried again and again; raise the limit of \
+                 threads (ulimit -u, pids.max)"
+            );
+        });
     }
 }

@@ -122,11 +122,13 @@ impl Watcher {
             (post.refused.replace(now()).is_none(), error)
         };
         if first {
-            tracing::error!(
-                %error,
-                "no thread for the watcher: workers that block keep their places until there is one, which is tried again \
-                 and again; raise the limit of threads (ulimit -u, pids.max)"
-            );
+            log(|| {
+                tracing::error!(
+                    %error,
+                    "no thread for the watcher: workers that block keep their places until there is one, which is tried \
+                     again and again; raise the limit of threads (ulimit -u, pids.max)"
+                );
+            });
         }
         Called::Missing { first }
     }
