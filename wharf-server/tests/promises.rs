@@ -737,9 +737,9 @@ fn fill(peer: &mut TcpStream) {
     let mut last = Instant::now();
     // Nothing tells that it is all: so it is, when nothing more is taken for a while.
     while last.elapsed() < Duration::from_millis(200) {
-        match peer.write(&[7; 10_000]) {
-            Ok(_) => last = Instant::now(),
-            Err(_) => thread::yield_now(),
+        match peer.write(&[7; 10_000]).is_ok_and(|count| count > 0) {
+            true => last = Instant::now(),
+            false => thread::yield_now(),
         }
     }
 }
