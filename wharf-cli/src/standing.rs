@@ -17,8 +17,9 @@ pub fn line(snapshot: &Snapshot, clients: usize) -> String {
         unknown => format!(" unknown={unknown}"),
     };
     format!(
-        "stats clients={clients} workers={} running={} parked={} blocked={} queued={} oldest={} releases={} \
-         running_max={}{unknown}",
+        "stats clients={clients} operations={} workers={} running={} parked={} blocked={} queued={} oldest={} \
+         releases={} running_max={}{unknown}",
+        snapshot.operations,
         snapshot.workers.len(),
         counts.running,
         counts.parked,

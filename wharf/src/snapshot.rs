@@ -11,6 +11,8 @@ pub struct Snapshot {
     /// How long the oldest packet, or operation that is ready to be carried out, has waited. None if nothing waits. As
     /// coarse as the system's timer tick: some milliseconds. On Windows always none, since the kernel does not tell.
     pub oldest: Option<Duration>,
+    /// Operations, timers and posted packets that are under way: started, and not handed out.
+    pub operations: usize,
     /// Each thread that has waited on the port, and has neither ended nor gone to wait on another.
     pub workers: Vec<WorkerSnapshot>,
 }

@@ -27,7 +27,7 @@ use crate::{
     address::{self, Place},
     exit,
     output::OUTPUT,
-    quantity::parse_duration,
+    quantity::{parse_duration, show_bytes},
     standing,
     system::{Signal, watch_signals},
     work::SERVICE_MAX,
@@ -35,6 +35,7 @@ use crate::{
 
 /// What `serve` takes. A default that depends on the machine is worked out by the library.
 #[derive(Debug, Args)]
+#[command(after_help = memory_help())]
 pub struct Arguments {
     /// Address and port to listen on; port 0 is any free one. Of a name, the first of its addresses that can be had.
     /// Only this machine can connect until told otherwise: an echo server that all the world can reach is a toy for
@@ -76,8 +77,9 @@ pub struct Arguments {
     #[arg(long, value_name = "BYTES", default_value_t = 15_000, value_parser = clap::value_parser!(u32).range(1..=64 << 20))]
     buffer: u32,
 
-    /// Clients at once; others wait in the backlog. 16,384 is what a laptop holds with memory to spare; the limit of
-    /// open files may be lower, and accepting then pauses there
+    /// Clients at once; others wait in the backlog until one leaves: one that takes none of its answers goes after
+    /// --stall-timeout, or up to half of it later, and one that says nothing after --idle-timeout if that is set. 16,384 is
+    /// what a laptop holds with memory to spare; the limit of open files may be lower, and accepting then pauses there
     #[arg(long, value_name = "N", default_value_t = 16_384, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     max_clients: u32,
 
@@ -140,6 +142,23 @@ pub enum Driver {
     Readiness,
     /// The Windows kernel's own completion port, and only there
     Windows,
+}
+
+/// What all clients together can have the server keep: the toolkit's bound, and the bytes of cut frames of `work`.
+fn memory_bytes_max(settings: &Settings) -> usize {
+    let cut_frames = settings.clients_max.saturating_mul(settings.buffer_bytes);
+    settings.memory_bytes_max().saturating_add(cut_frames)
+}
+
+/// The figure is worked out, and so is true of the settings as they are.
+fn memory_help() -> String {
+    let defaults = Settings::default();
+    format!(
+        "Memory: whatever all clients do, at most --max-clients x (5 x --buffer + 10 KiB) beside 64 MiB of the program's \
+         own: {} with the defaults. An idle client takes less than 1 KiB; what the kernel holds for connections is bounded \
+         by sysctl net.ipv4.tcp_mem",
+        show_bytes(memory_bytes_max(&defaults) as f64, "B")
+    )
 }
 
 /// Reads a time that is added to the clock's.

@@ -333,6 +333,11 @@ impl<P, R> Scheduler<P, R> {
         self.porch.grant(room)
     }
 
+    /// How many more may be posted.
+    pub(crate) fn room(&self) -> usize {
+        self.porch.room()
+    }
+
     /// Takes back the room that no packet uses.
     pub(crate) fn take_room(&self) -> usize {
         self.porch.take_room()

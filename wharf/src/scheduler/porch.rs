@@ -137,6 +137,13 @@ impl<P> Porch<P> {
         Some(stands.room)
     }
 
+    /// How many more may be posted, if it is looked at what was taken.
+    pub(super) fn room(&self) -> usize {
+        let stands = self.stands.lock();
+        let taken = self.taken.0.load(Ordering::Relaxed);
+        stands.room + taken.wrapping_sub(stands.taken)
+    }
+
     /// Takes back the room that no packet uses.
     pub(super) fn take_room(&self) -> usize {
         let mut stands = self.stands.lock();

@@ -128,6 +128,12 @@ impl Port {
         }
     }
 
+    /// How many operations are under way. What is granted to posts and not used is none.
+    pub(super) fn under_way(&self) -> usize {
+        let outstanding = self.outstanding.load(Ordering::SeqCst);
+        outstanding.saturating_sub(self.scheduler.room())
+    }
+
     /// Counts operations as handed out, or as never started.
     pub(in crate::raw) fn dismiss(&self, count: usize) {
         if count == 0 {

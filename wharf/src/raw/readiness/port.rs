@@ -166,6 +166,7 @@ impl Port {
         Snapshot {
             counts,
             oldest,
+            operations: self.under_way(),
             workers,
         }
     }

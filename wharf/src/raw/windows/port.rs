@@ -166,6 +166,7 @@ impl Port {
         Snapshot {
             counts: self.counts(),
             oldest: None,
+            operations: self.outstanding.load(Ordering::SeqCst),
             workers: workers.collect(),
         }
     }
