@@ -26,6 +26,16 @@ need() {
     [ ${#missing[@]} -eq 0 ] || { apt-get update && apt-get install --yes --no-install-recommends "${missing[@]}"; }
 }
 
+# Debian's own Rust is older than the one in its security archive, which this needs: Cargo.toml says the least.
+need_rust() {
+    local least installed
+    need "$@"
+    least=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)
+    installed=$(/usr/bin/rustc --version | cut -d ' ' -f 2)
+    [ "$(printf '%s\n' "$least" "$installed" | sort --version-sort | head -n 1)" = "$least" ] ||
+        { apt-get update && apt-get install --yes --no-install-recommends "$@"; }
+}
+
 # Debian's tools, which would take the other ones if they were let: `windows_cargo cargo test ...`.
 windows_cargo() {
     local program=$1 command=$2
@@ -91,7 +101,8 @@ check_command() {
     rm "$output"
 }
 
-need rustc-web cargo-web rust-web-src rust-web-clippy mingw-w64
+need_rust rustc-web cargo-web rust-web-src rust-web-clippy
+need mingw-w64
 # The lint left out asks for `const` where it is, since it does not see it on targets without thread-local storage.
 windows_cargo cargo-clippy clippy --workspace --all-targets -- -A clippy::missing_const_for_thread_local
 [ "${1:-}" != --check ] || exit 0
