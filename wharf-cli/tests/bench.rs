@@ -564,7 +564,8 @@ fn lost_connections_are_made_again_where_that_is_asked_for() {
 
 /// Takes two connections, answers one request on each, and is gone.
 fn passing_server() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+    // An address of its own: else another test's server may have the port, once this one is gone.
+    let listener = TcpListener::bind("127.7.7.7:0").expect("a listener");
     let address = listener.local_addr().expect("an address");
     thread::spawn(move || {
         let both = [listener.accept(), listener.accept()];

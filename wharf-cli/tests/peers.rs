@@ -96,6 +96,9 @@ on_every_driver! {
     fn peers_that_reset_disturb_nobody(driver) {
         let serve = Serve::start(driver, &[]);
         let mut bystander = serve.connect();
+        echo(&mut bystander, b"ahoy");
+        // Some are kept aside for the threads that the pool may still start.
+        let files = serve.open_files();
         for round in 0..50 {
             let client = serve.connect();
             (&client).write_all(&pattern(round, 1000 * round)).unwrap();
@@ -104,7 +107,7 @@ on_every_driver! {
             drop(client);
             echo(&mut bystander, &pattern(round, 100));
         }
-        eventually("those that reset are gone", || serve.open_files() < 40);
+        eventually("those that reset are gone", || serve.open_files() <= files + 10);
         drop(bystander);
         assert_eq!((serve.stop().clients), 51);
     }

@@ -137,16 +137,19 @@ impl Outbox {
         Ok(std::mem::replace(&mut waiting.next, Next::Nothing))
     }
 
-    /// Nothing more can be sent: forgets what waits, and says what was to happen.
+    /// Nothing more can be sent: forgets what waits, and says what was to happen. Nobody's turn can be left here from now on.
     pub(crate) fn fail(&self) -> Next {
+        let mut slot = self.lock();
         self.is_ending.store(true, Ordering::Relaxed);
-        let (next, dropped) = match &mut *self.lock() {
+        self.is_behind.store(false, Ordering::Release);
+        let (next, dropped) = match &mut *slot {
             Some(waiting) => {
                 let next = std::mem::replace(&mut waiting.next, Next::Nothing);
                 (next, waiting.clear())
             }
             None => (Next::Nothing, VecDeque::new()),
         };
+        drop(slot);
         // What it holds may be anybody's: not under the lock.
         drop(dropped);
         next

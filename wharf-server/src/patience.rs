@@ -64,7 +64,7 @@ impl Shared {
     pub(crate) fn watch_patience(&self) {
         let patience = &self.patience;
         let minds = patience.idle_rounds.or(patience.stall_rounds).is_some();
-        let is_watching = || patience.is_watching.load(Ordering::Relaxed);
+        let is_watching = || patience.is_watching.load(Ordering::SeqCst);
         if minds && !is_watching() && !patience.is_watching.swap(true, Ordering::SeqCst) {
             let timer = self.port.timer(patience.round, Arc::new(Who::Round));
             if let Err(error) = timer {
@@ -82,6 +82,8 @@ impl Shared {
         let patience = &self.patience;
         let round = patience.number.fetch_add(1, Ordering::Relaxed) + 1;
         let mut any_waits = false;
+        // Before the look: whoever falls behind meanwhile may not be seen by it, and sets the next timer.
+        patience.is_watching.store(false, Ordering::SeqCst);
         for client in self.clients.snapshot() {
             let waits = client.unsent() > 0;
             any_waits |= waits;
@@ -92,7 +94,6 @@ impl Shared {
                 client.end(Ended::Idle);
             }
         }
-        patience.is_watching.store(false, Ordering::SeqCst);
         if any_waits || (patience.minds_idleness() && !self.clients.is_empty()) {
             self.watch_patience();
         }

@@ -616,11 +616,7 @@ on_every_driver! {
         let mut silent = connect(&server);
         exchange(&mut silent, b"here");
         let client = server.clients().snapshot().remove(0);
-        let mut said = 0;
-        while client.unsent() == 0 {
-            client.send(vec![7; 100_000]).map_err(|refused| refused.error).unwrap();
-            said += 100_000;
-        }
+        let said = send_until_some_waits(&client);
         // More of them than the port has operations for four clients.
         for _ in 0..50_000 {
             client.send(vec![7]).map_err(|refused| refused.error).unwrap();
@@ -661,9 +657,7 @@ on_every_driver! {
         let mut silent = connect(&server);
         exchange(&mut silent, b"here");
         let client = server.clients().snapshot().remove(0);
-        while client.unsent() == 0 {
-            client.send(vec![7; 100_000]).map_err(|refused| refused.error).unwrap();
-        }
+        send_until_some_waits(&client);
         let ended = calls.iter().find(|call| matches!(call, Call::Disconnected(..)));
         assert_eq!(ended, Some(Call::Disconnected(1, "stalled")));
 
@@ -729,6 +723,23 @@ on_every_driver! {
             exchange(peer, b"here");
         }
     }
+}
+
+/// Sends to a client that reads nothing, until half of what may wait for it does; says how much.
+fn send_until_some_waits(client: &Client) -> usize {
+    let (mut last, mut sent) = (Instant::now(), 0);
+    // What is only on its way to the system is soon gone: so it waits if it does so for a while.
+    while last.elapsed() < Duration::from_millis(200) {
+        if client.unsent() < 500_000 {
+            client
+                .send(vec![7; 100_000])
+                .map_err(|refused| refused.error)
+                .unwrap();
+            (last, sent) = (Instant::now(), sent + 100_000);
+        }
+        thread::yield_now();
+    }
+    sent
 }
 
 /// Says as much as the two systems and the server take from one who reads nothing.

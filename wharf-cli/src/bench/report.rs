@@ -92,7 +92,7 @@ impl Report<'_> {
         match columns {
             None => format!("{headline}\n\n{text}"),
             Some(columns) => format!(
-                "{}\n{}",
+                "{}\n\n{}",
                 wrap(&headline, columns, 0),
                 wrap(&text, columns, INDENT)
             ),
