@@ -217,6 +217,14 @@ impl Pool {
         Buffer::leased(memory, Lease::Counted(self))
     }
 
+    /// A buffer with a copy of these bytes, as small as they are, that counts against nothing: the caller bounds it.
+    pub(super) fn copy_aside(&self, bytes: &[u8]) -> Buffer {
+        let memory = self.shared().aside.take(bytes.len());
+        let mut copy = Buffer::leased(memory, Lease::Aside(self.clone()));
+        copy.fill(bytes);
+        copy
+    }
+
     /// Takes a buffer; or a place in line, to have [`Port::resume`] called for the handle once it is its turn.
     pub(crate) fn lend_or_wait(
         self,
@@ -348,16 +356,6 @@ impl Lease {
         drop(state);
         drop(surplus);
         tell(next);
-    }
-}
-
-impl Pool {
-    /// A buffer with a copy of these bytes, as small as they are, that counts against nothing: the caller bounds it.
-    pub(super) fn copy_aside(&self, bytes: &[u8]) -> Buffer {
-        let memory = self.shared().aside.take(bytes.len());
-        let mut copy = Buffer::leased(memory, Lease::Aside(self.clone()));
-        copy.fill(bytes);
-        copy
     }
 }
 
