@@ -104,19 +104,24 @@ impl<W: Fn(&[u8]) -> io::Result<usize> + Send + Sync + 'static> Outlet<W> {
 
     fn offer(&'static self, lines: &[u8], waiting_max: usize) {
         let mut queue = self.queue();
+        // If there is no thread to spare, the next line may find one, or the end does without.
+        let _ = self.start(&mut queue);
         if queue.waiting.len() + lines.len() > waiting_max {
             queue.lost += count_lines(lines);
             return;
         }
         queue.waiting.extend_from_slice(lines);
-        if !queue.served {
-            // If there is no thread to spare, the next line may find one, or the end does without.
-            let serve = move || self.serve();
-            let thread = thread::Builder::new().name(self.name.into()).spawn(serve);
-            queue.served = thread.is_ok();
-        }
         drop(queue);
         self.more.notify_one();
+    }
+
+    fn start(&'static self, queue: &mut Queue) -> io::Result<()> {
+        if !queue.served {
+            let serve = move || self.serve();
+            thread::Builder::new().name(self.name.into()).spawn(serve)?;
+            queue.served = true;
+        }
+        Ok(())
     }
 
     /// Waits until all is written, but no longer than `patience`; says whether it is.
@@ -125,6 +130,8 @@ impl<W: Fn(&[u8]) -> io::Result<usize> + Send + Sync + 'static> Outlet<W> {
         let mut queue = self.queue();
         if !queue.served {
             let batch = queue.take(Vec::new(), self.tell);
+            queue.writing = false;
+            drop(queue);
             self.write_all(&batch);
             return true;
         }
@@ -238,6 +245,15 @@ impl Drop for Flushed {
     fn drop(&mut self) {
         flush(AT_END);
     }
+}
+
+/// Starts the threads that write: for a command that is not to go on without them.
+///
+/// # Errors
+/// The system's, if it can't start one.
+pub fn start() -> io::Result<()> {
+    OUTPUT.start(&mut OUTPUT.queue())?;
+    ERRORS.start(&mut ERRORS.queue())
 }
 
 /// Waits until all that was said is written, but no longer than `patience`.

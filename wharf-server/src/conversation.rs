@@ -197,6 +197,9 @@ impl Shared {
 
     /// Ends our side of the stream, behind all that was sent.
     fn end_our_side(&self, client: &Client) {
+        if client.unsent() > 0 {
+            self.watch_patience();
+        }
         if client.ends_behind_unsent() {
             return;
         }

@@ -275,7 +275,11 @@ impl Shared {
         match who {
             Who::AcceptAgain => self.resume_accepting(),
             Who::Round => self.look_at_patience(),
-            Who::Linger(id, looks) => self.look_at_lingering(*id, *looks),
+            Who::Linger(id, looks) => {
+                self.look_at_lingering(*id, *looks);
+                // It was one of the port's operations, which accepting may have been refused for want of.
+                self.resume_accepting();
+            }
             Who::Listener | Who::Client(_) => unreachable!("no timer has the key {who:?}"),
         }
     }

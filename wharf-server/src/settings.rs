@@ -169,7 +169,8 @@ impl Settings {
     /// A handler that sends more, as a chat does, can have `unsent_bytes_max` wait for each client.
     pub fn memory_bytes_max(&self) -> usize {
         let (buffers, _) = self.buffers();
-        let unsent = self.unsent_pause_bytes() + self.buffer_bytes + 2 * CHUNK_BYTES;
+        // What waits at the socket takes a whole buffer's memory, however little of it is left.
+        let unsent = self.unsent_pause_bytes() + 2 * self.buffer_bytes + 2 * CHUNK_BYTES;
         let of_each = unsent + CLIENT_BYTES;
         let of_all = self.clients_max.saturating_mul(of_each);
         buffers

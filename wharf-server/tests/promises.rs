@@ -680,6 +680,27 @@ on_every_driver! {
         assert!(client.ended().is_none());
     }
 
+    fn a_client_that_is_closed_and_takes_nothing_goes_by_itself(settings) {
+        struct Farewell(Mutex<mpsc::Sender<()>>);
+        impl Handler for Farewell {
+            fn connected(&self, client: &Client) {
+                client.send(vec![7; 16 << 20]).map_err(|refused| refused.error).unwrap();
+                client.close();
+            }
+            fn received(&self, _: &Client, _: Buffer) {}
+            fn disconnected(&self, _: &Client, ended: &Ended) {
+                assert!(matches!(ended, Ended::Stalled), "{ended:?}");
+                self.0.lock().unwrap().send(()).unwrap();
+            }
+        }
+        let mut settings = settings;
+        settings.stall_timeout = Some(Duration::from_millis(200));
+        let (gone, is_gone) = mpsc::channel();
+        let server = Server::start(&settings, Farewell(Mutex::new(gone))).unwrap();
+        let _silent = connect(&server);
+        is_gone.recv_timeout(GUARD).unwrap();
+    }
+
     fn idle_time_does_not_run_for_a_client_whose_bytes_are_not_read(settings) {
         let mut settings = settings;
         settings.idle_timeout = Some(Duration::from_millis(100));

@@ -26,7 +26,7 @@ use self::{echo::Echo, work::Work};
 use crate::{
     address::{self, Place},
     exit,
-    output::OUTPUT,
+    output::{self, OUTPUT},
     quantity::{parse_duration, show_bytes},
     standing,
     system::{Signal, watch_signals},
@@ -154,7 +154,7 @@ fn memory_bytes_max(settings: &Settings) -> usize {
 fn memory_help() -> String {
     let defaults = Settings::default();
     format!(
-        "Memory: whatever all clients do, at most --max-clients x (5 x --buffer + 10 KiB) beside 64 MiB of the program's \
+        "Memory: whatever all clients do, at most --max-clients x (6 x --buffer + 10 KiB) beside 64 MiB of the program's \
          own: {} with the defaults. An idle client takes less than 1 KiB; what the kernel holds for connections is bounded \
          by sysctl net.ipv4.tcp_mem",
         show_bytes(memory_bytes_max(&defaults) as f64, "B")
@@ -363,6 +363,9 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     let told = events.clone();
     // It fails if the server has ended by itself.
     let tell = move |signal| drop(told.send(Event::Signal(signal)));
+    if let Err(error) = output::start() {
+        return exit::fail(exit::PORT, &format!("no thread for the output: {error}"));
+    }
     if let Err(error) = watch_signals(tell) {
         return exit::fail(exit::PORT, &format!("signals can't be watched: {error}"));
     }

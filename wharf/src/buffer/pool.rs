@@ -31,7 +31,8 @@ const FREE_MAX: usize = 256;
 /// A receive [from the pool](crate::Socket::receive_from) takes its buffer when data is there, not when it is
 /// started, so that ten thousand idle connections own none. Where the pool has a limit and it is reached, such
 /// receives wait for a buffer to come back, first come, first served; none fails for it. One that waits still
-/// completes when the peer ends or resets the connection. Clones are the same pool.
+/// completes when the peer ends or resets the connection. Clones are the same pool. A buffer that is kept for the first in
+/// line is kept until that comes for it: where two ports have one pool, both are to be waited on.
 ///
 /// Where peers that trust nobody use one pool, each should have a [share](Self::share) of it: else one that keeps
 /// buffers busy can take them all.
@@ -86,13 +87,21 @@ impl Drop for Place {
         if self.served {
             return;
         }
+        let (pool, share) = (self.pool.shared(), &self.pool.0);
         let next = {
-            let mut state = self.pool.shared().state.lock();
-            if state.leave(self.pool.id(), self.number) {
+            let mut state = pool.state.lock();
+            let was_held_back = state.held_back.remove(&(self.pool.id(), self.number));
+            if was_held_back.is_some() {
                 return;
             }
-            state.promised -= 1;
-            state.promise(self.pool.shared().buffers_max)
+            if state.waiting.remove(&self.number).is_none() {
+                state.promised -= 1;
+            }
+            // It was let in, or never held back; in its stead another of its share is.
+            if share.given.load(Ordering::Relaxed) < share.buffers_max {
+                state.let_in(self.pool.id());
+            }
+            state.promise(pool.buffers_max)
         };
         tell(next);
     }
@@ -288,11 +297,6 @@ impl State {
     /// Whether this place is in line, or held back.
     fn stands(&self, share: usize, number: u64) -> bool {
         self.waiting.contains_key(&number) || self.held_back.contains_key(&(share, number))
-    }
-
-    /// Takes a place out; says whether it was in line, or held back.
-    fn leave(&mut self, share: usize, number: u64) -> bool {
-        self.waiting.remove(&number).is_some() || self.held_back.remove(&(share, number)).is_some()
     }
 
     /// A buffer of this share has come back: the first that it holds back gets in line.

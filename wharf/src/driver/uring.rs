@@ -84,6 +84,10 @@ impl Rings {
     }
 }
 
+/// A ring of some port has a socket that it could not be made to give back, and nobody has said so yet. It is said once in a
+/// process.
+static HOLDS_ON: AtomicBool = AtomicBool::new(false);
+
 /// One ring, empty between two batches.
 struct Ring {
     io: IoUring,
@@ -93,6 +97,8 @@ struct Ring {
     broken: AtomicBool,
     /// How, until that is said.
     failure: Mutex<Option<io::Error>>,
+    /// Why a socket that was closed could not be taken back, until that is said.
+    held_on: Mutex<Option<io::Error>>,
     /// For each slot, the batched transfers so far, up to [`REGISTER_AFTER`], or [`REGISTERED`]. Written by the
     /// thread that transfers for the slot, or that closes it: never both at once. Only what is [`STALE`] is anybody's who
     /// makes it [`CHANGING`].
@@ -137,6 +143,7 @@ impl Ring {
             taken: AtomicBool::new(false),
             broken: AtomicBool::new(false),
             failure: Mutex::default(),
+            held_on: Mutex::default(),
             slots: (0..registered_max).map(|_| AtomicU8::new(0)).collect(),
             any_stale: AtomicBool::new(false),
             owner: process::id(),
@@ -300,14 +307,11 @@ impl Ring {
             return true;
         };
         self.leave_stale(state);
-        static SAID: AtomicBool = AtomicBool::new(false);
-        if !SAID.swap(true, Ordering::Relaxed) {
-            log(|| {
-                tracing::warn!(
-                    %error,
-                    "an io_uring holds on to a socket that was closed, whose peer is told later; it is tried again"
-                );
-            });
+        // Said by the next that waits: here the thread may be in the midst of something.
+        static NOTED: AtomicBool = AtomicBool::new(false);
+        if !NOTED.swap(true, Ordering::Relaxed) {
+            *self.held_on.lock() = Some(error);
+            HOLDS_ON.store(true, Ordering::Release);
         }
         false
     }
@@ -396,10 +400,18 @@ impl Uring {
     /// subscriber may use the port.
     #[cold]
     fn say_what_failed(&self) {
-        if !self.has_failed.swap(false, Ordering::Acquire) {
-            return;
-        }
+        self.has_failed.store(false, Ordering::Relaxed);
         for ring in &self.rings.0 {
+            let held_on = ring.held_on.lock().take();
+            if let Some(error) = held_on {
+                HOLDS_ON.store(false, Ordering::Relaxed);
+                log(|| {
+                    tracing::warn!(
+                        %error,
+                        "an io_uring holds on to a socket that was closed, whose peer is told later; it is tried again"
+                    );
+                });
+            }
             let failure = ring.failure.lock().take();
             if let Some(error) = failure {
                 log(|| {
@@ -471,6 +483,9 @@ impl Driver for Uring {
     fn forget(&self, slot: u32) {
         for ring in &self.rings.0 {
             ring.forget(slot);
+        }
+        if HOLDS_ON.load(Ordering::Acquire) {
+            self.has_failed.store(true, Ordering::Release);
         }
     }
 }

@@ -385,6 +385,7 @@ statements! {
         s22_a_buffer_goes_to_the_next_when_the_first_in_line_has_its_own_by_now
         s22_a_receive_with_its_own_buffer_does_not_wait_for_a_pool
         s22_a_share_that_is_used_up_keeps_nobody_else_waiting
+        s22_a_share_lets_the_next_in_when_the_first_goes_without
         s22_a_buffer_that_is_promised_to_a_receive_is_nobody_elses
         s22_a_receive_that_waits_for_memory_sees_the_end_and_a_reset
         s23_a_send_completes_when_all_of_its_bytes_are_taken

@@ -410,6 +410,32 @@ pub fn s22_a_share_that_is_used_up_keeps_nobody_else_waiting(driver: Driver) {
     assert_eq!(pool.given(), 0);
 }
 
+pub fn s22_a_share_lets_the_next_in_when_the_first_goes_without(driver: Driver) {
+    let port = port(driver, 1);
+    let pool = Pool::with_limit(16, 8);
+    for is_told in [false, true] {
+        let share = pool.share(1);
+        let held = share.get();
+        let mut pairs: Vec<_> = (0..2).map(|key| pair(&port, key)).collect();
+        for (socket, peer) in &mut pairs {
+            socket.receive_from(&share).expect("a start");
+            peer.write_all(b"x").expect("a write");
+            until_arrived(socket, 1);
+            expect_nothing(&port);
+        }
+        if is_told {
+            drop(held);
+            pairs[0].0.cancel_all();
+        } else {
+            pairs[0].0.cancel_all();
+            drop(held);
+        }
+        cancelled(next(&port));
+        assert_eq!(next(&port).key, 1);
+    }
+    assert_eq!(pool.given(), 0);
+}
+
 pub fn s22_a_buffer_that_is_promised_to_a_receive_is_nobody_elses(driver: Driver) {
     let port = port(driver, 1);
     let (pool, held, mut pairs) = waiting_for_buffers(&port, 2);

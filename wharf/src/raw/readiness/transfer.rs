@@ -177,7 +177,10 @@ impl Port {
         let mut call = overlapped.call();
         let provider = overlapped.provider();
         let call_into = overlapped.call_into();
-        let waits = overlapped.waits;
+        let waits = match overlapped.request {
+            Request::Send(Buffers::One(_)) => overlapped.waits,
+            _ => None,
+        };
         // Without memory, the end and a failure are still to be seen.
         let without_memory = match overlapped.receives_bytes() {
             true => Outcome::Untried,
