@@ -25,15 +25,12 @@ use std::{
     time::Duration,
 };
 
-use wharf::{Buffer, Payload, panic_message};
-
-use crate::{
-    Client, Ended,
-    client::Who,
-    outbox::Next,
-    server::Shared,
+use wharf::{
+    Buffer, Payload, panic_message,
     user_code::{discard, log},
 };
+
+use crate::{Client, Ended, client::Who, outbox::Next, server::Shared};
 
 /// How often a client that lingers is looked at.
 const LINGER_LOOK: Duration = Duration::from_millis(50);

@@ -46,7 +46,6 @@ mod reception;
 mod registry;
 mod server;
 mod settings;
-mod user_code;
 
 pub use client::{Client, Ended};
 pub use ipnet::IpNet;

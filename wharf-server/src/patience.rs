@@ -13,7 +13,9 @@ use std::{
     time::Duration,
 };
 
-use crate::{Client, Ended, Settings, client::Who, server::Shared, user_code::log};
+use wharf::user_code::log;
+
+use crate::{Client, Ended, Settings, client::Who, server::Shared};
 
 const ROUNDS_PER_TIMEOUT: u32 = 4;
 

@@ -11,13 +11,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use wharf::{Connection, Listener, panic_message};
+use wharf::{
+    Connection, Listener, panic_message,
+    user_code::{discard, log},
+};
 
 use crate::{
     Client,
     client::{Key, State, Who},
     server::Shared,
-    user_code::{discard, log},
 };
 
 /// When the system had no room for another client, and no client of ours goes, this is when it is tried again: others

@@ -12,7 +12,7 @@ use std::{
 };
 
 use socket2::{Domain, Protocol, Socket, Type};
-use wharf::{Completion, CompletionPort, Done, DriverInfo, Pool, Workers};
+use wharf::{Completion, CompletionPort, Done, DriverInfo, Pool, Workers, user_code::log};
 
 use crate::{
     Client, Clients, Ended, Handler, Settings, StartError,
@@ -22,7 +22,6 @@ use crate::{
     outbox::{CHUNK_BYTES, Sending},
     patience::Patience,
     reception::Reception,
-    user_code::log,
 };
 
 /// After the deadline of a stop, workers get so long to end before they are left in their handlers.

@@ -43,7 +43,8 @@ mod sync;
 #[cfg(shuttle)]
 #[doc(hidden)]
 pub mod sync;
-mod user_code;
+#[doc(hidden)] // For the toolkit, which calls code of the user's in the midst of its own as well.
+pub mod user_code;
 mod workers;
 
 #[cfg(all(unix, feature = "simulated"))]

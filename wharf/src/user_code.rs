@@ -32,7 +32,7 @@ pub(crate) fn tell(what: &str, panic: Box<dyn Any + Send>) {
 
 /// Writes a line to the log. Called with no lock held, since a subscriber may use the port; if it panics, the line is lost and
 /// nothing else.
-pub(crate) fn log(line: impl FnOnce()) {
+pub fn log(line: impl FnOnce()) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(line)) {
         discard(panic);
     }
@@ -40,7 +40,7 @@ pub(crate) fn log(line: impl FnOnce()) {
 
 /// What a panic carries is the user's too, and may panic when it is dropped. What that one carries is kept for ever: there
 /// has to be an end.
-fn discard(panic: Box<dyn Any + Send>) {
+pub fn discard(panic: Box<dyn Any + Send>) {
     if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
         mem::forget(another);
     }
