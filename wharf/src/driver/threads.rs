@@ -128,6 +128,8 @@ impl Probe {
             }
             opened = open_state(thread);
         }
+        // Some of what was given up others may have taken; the rest is kept again.
+        reserve.refill(|kept| kept.lent += usize::from(replaces));
         Probe::new(thread, opened)
     }
 
@@ -234,6 +236,8 @@ struct Kept {
     descriptors: Vec<OwnedFd>,
     /// The most that there may be.
     max: usize,
+    /// Threads that are there, of those that it was made for: each has one of its own.
+    lent: usize,
 }
 
 /// Of what this process may open, so large a part is kept aside at most, by all reserves: the rest is for what the program
@@ -255,16 +259,17 @@ impl Reserve {
         let mut kept = Kept {
             descriptors: Vec::new(),
             max: grant(granted.unwrap_or_else(|granted| granted)),
+            lent: 0,
         };
-        // One file for all; which, does not matter.
-        if kept.max > 0
-            && let Ok(first) = eventfd(0, EventfdFlags::CLOEXEC)
-        {
-            let copies = (1..kept.max).map_while(|_| fcntl_dupfd_cloexec(&first, 0).ok());
-            kept.descriptors.extend(copies);
-            kept.descriptors.push(first);
-        }
+        kept.refill();
         Reserve(Mutex::new(kept))
+    }
+
+    /// Keeps as many as are due after this change, if there are as many to be had.
+    fn refill(&self, change: impl FnOnce(&mut Kept)) {
+        let mut kept = lock(&self.0);
+        change(&mut kept);
+        kept.refill();
     }
 
     /// How many it keeps, but for those that were given up to threads that are there.
@@ -278,18 +283,38 @@ impl Reserve {
         descriptor.is_some()
     }
 
-    /// Keeps another, if it lacks one.
-    pub(crate) fn take_back(&self, descriptor: OwnedFd) {
-        let mut kept = lock(&self.0);
-        if kept.descriptors.len() < kept.max {
-            kept.descriptors.push(descriptor);
-        }
+    /// A thread that it was made for is about to end: keeps its descriptor, if it has one, for the next.
+    pub(crate) fn take_back(&self, descriptor: Option<OwnedFd>) {
+        self.refill(|kept| {
+            kept.lent = kept.lent.saturating_sub(1);
+            if kept.descriptors.len() < kept.due() {
+                kept.descriptors.extend(descriptor);
+            }
+        });
     }
 
     /// Closes all, for good.
     pub(crate) fn clear(&self) {
         let kept = mem::take(&mut *lock(&self.0));
         GRANTED.fetch_sub(kept.max, Ordering::Relaxed);
+    }
+}
+
+impl Kept {
+    fn due(&self) -> usize {
+        self.max.saturating_sub(self.lent)
+    }
+
+    fn refill(&mut self) {
+        while self.descriptors.len() < self.due() {
+            // One file for all; which, does not matter.
+            let another = match self.descriptors.first() {
+                Some(first) => fcntl_dupfd_cloexec(first, 0),
+                None => eventfd(0, EventfdFlags::CLOEXEC),
+            };
+            let Ok(another) = another else { return };
+            self.descriptors.push(another);
+        }
     }
 }
 

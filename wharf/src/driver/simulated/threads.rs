@@ -24,6 +24,12 @@ pub(crate) struct Probe(u32);
 pub(crate) struct Nothing;
 
 impl Probe {
+    /// One that nobody asks after.
+    #[cfg(test)]
+    pub(crate) fn of_nobody() -> Probe {
+        Probe(0)
+    }
+
     pub(crate) fn of_this_thread() -> Probe {
         Probe(sync::thread_number() as u32)
     }
@@ -63,7 +69,7 @@ impl Reserve {
         0
     }
 
-    pub(crate) fn take_back(&self, _: Nothing) {}
+    pub(crate) fn take_back(&self, _: Option<Nothing>) {}
 
     pub(crate) fn clear(&self) {}
 }

@@ -175,12 +175,11 @@ pub(crate) fn enlist(reserve: &Reserve, replaces: bool) {
 
 /// This thread is about to end, and leaves its descriptor to the next that its pool starts.
 pub(crate) fn discharge(reserve: &Reserve) {
-    if let Some(mut member) = MEMBER.with(Cell::take) {
+    let member = MEMBER.with(Cell::take);
+    reserve.take_back(member.and_then(|mut member| {
         member.leave();
-        if let Some(descriptor) = member.worker.probe.end() {
-            reserve.take_back(descriptor);
-        }
-    }
+        member.worker.probe.end()
+    }));
 }
 
 /// Whether this thread is in a handler: it took a packet of `port` and has not come back for the next.
