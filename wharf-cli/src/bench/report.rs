@@ -1,10 +1,6 @@
 //! What a run came to, for people and for programs.
 
-use std::{
-    fmt::Write,
-    io::{self, Write as _},
-    net::SocketAddr,
-};
+use std::{fmt::Write, net::SocketAddr};
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
@@ -56,7 +52,11 @@ pub(super) fn print(text: &str) -> Result<(), String> {
 pub(super) fn check_output() -> Result<(), String> {
     #[cfg(unix)]
     {
-        use std::{fs::File, os::fd::AsFd};
+        use std::{
+            fs::File,
+            io::{self, Write as _},
+            os::fd::AsFd,
+        };
         // The standard library takes a closed output for one that nobody reads.
         let output = io::stdout().as_fd().try_clone_to_owned().map(File::from);
         output
