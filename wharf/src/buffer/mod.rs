@@ -157,6 +157,13 @@ pub enum Payload {
 }
 
 impl Payload {
+    /// The same bytes, out of a pooled buffer if they are in one.
+    #[cfg(windows)]
+    pub(crate) fn aside(mut self) -> Self {
+        self.set_aside();
+        self
+    }
+
     /// Moves its bytes out of a pooled buffer, if they are in one; says whether they were.
     pub(crate) fn set_aside(&mut self) -> bool {
         let copy = match self {

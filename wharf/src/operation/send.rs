@@ -31,8 +31,8 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
     /// panics, the log says so, and the send has succeeded all the same.
     ///
     /// Where it has to wait since the peer reads too slowly, bytes in a buffer of a [pool](crate::Pool) move to other
-    /// memory, and the buffer goes back: what waits to be sent keeps nobody from receiving. On Windows the system has
-    /// the buffer until it is sent.
+    /// memory, and the buffer goes back: what waits to be sent keeps nobody from receiving. On Windows, where the system
+    /// has the memory until it is sent, they move before.
     ///
     /// # Errors
     /// As [above](Self#errors-1).
@@ -64,6 +64,12 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
         payload: Payload,
         manner: Manner,
     ) -> Result<OperationId, Refused<Payload>> {
+        // The kernel has the memory until it is sent, and it can't be moved meanwhile: so it is other memory from the start.
+        #[cfg(windows)]
+        let payload = match manner {
+            Manner::Reported => payload,
+            Manner::Quiet | Manner::QuietAlone => payload.aside(),
+        };
         self.start(Memory::Send(payload), manner, Memory::into_payload)
     }
 

@@ -249,7 +249,7 @@ pub struct Overlapped {
     pub quiet: Option<unsafe fn(operation: NonNull<Overlapped>)>,
     /// Called with a [send](Request::Send) from one buffer that the system has not taken whole, by the thread that
     /// transfers, under no lock: the caller may move the bytes to other memory, and says where all of them are now. `None`
-    /// leaves them. Windows has the memory until the send has ended, and never calls it.
+    /// leaves them. Windows has the memory until the send has ended, and does not call it.
     pub waits: Option<unsafe fn(operation: NonNull<Overlapped>) -> Option<RawBuffer>>,
     pub(super) request: Request,
     /// The next in the line of its side.

@@ -179,11 +179,6 @@ const EXCEPTIONS: &[Exception] = &[
         "the kernel tells that something is there, and what when it is received",
     ),
     (
-        "s23_a_quiet_send_that_waits_keeps_no_buffer_of_its_pool",
-        Driver::Windows,
-        "the kernel has the memory until it is sent",
-    ),
-    (
         "s35_errors_are_those_of_the_system",
         Driver::Windows,
         "it has no device that is full",
