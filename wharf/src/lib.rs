@@ -26,8 +26,7 @@
 mod buffer;
 #[allow(unsafe_code)] // It talks to the kernel.
 mod driver;
-mod fs;
-mod net;
+mod handle;
 mod operation;
 #[cfg(shuttle)]
 #[doc(hidden)]
@@ -52,10 +51,9 @@ pub use driver::simulated;
 
 pub use buffer::{Buffer, Payload, Pool};
 pub use driver::{Descriptor, DriverChoice, DriverInfo, thread_states_available, uring_available};
-pub use fs::File;
-pub use net::{Associate, DatagramSocket, Listener, Socket};
+pub use handle::{Associate, DatagramSocket, File, Listener, Socket};
 #[cfg(unix)]
-pub use net::{LocalConnection, LocalListener};
+pub use handle::{LocalConnection, LocalListener};
 pub use operation::{
     Completion, Connection, Direct, Done, OperationId, Refused, Started, Transmit, Wait,
     is_cancelled,

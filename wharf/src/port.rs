@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     Counts, DriverChoice, DriverInfo, Snapshot,
-    net::{Associate, Origin},
+    handle::{Associate, Origin},
     operation::{Completion, OperationId, Wait},
     raw::{self, End, Many, Options, Queued, record::Records},
     user_code::contain,

@@ -1,7 +1,6 @@
 //! What a driver that waits for readiness provides; a port of our own is built on it.
 //!
-//! It waits for readiness and carries out transfers, and knows nothing of packets, keys or workers. What a new one must
-//! provide is the trait [`Driver`], with these promises:
+//! It waits for readiness and carries out transfers, and knows nothing of packets, keys or workers. What every one promises:
 //!
 //! - [`watch`](Driver::watch): from now on every *change* to ready of the descriptor is reported once, to one of
 //!   the threads that wait. What is ready already is reported too.
@@ -9,16 +8,9 @@
 //! - [`wake`](Driver::wake): ends one wait, or the next one if nobody waits; never lost.
 //! - [`transfer`](Driver::transfer): tries each transfer once and never blocks; each gets its outcome.
 
-use std::{fmt, io, net::SocketAddr, panic::resume_unwind, ptr::NonNull, thread, time::Duration};
+use std::{fmt, io, net::SocketAddr, ptr::NonNull, time::Duration};
 
-use rustix::io::Errno;
-
-#[cfg(feature = "simulated")]
-use super::descriptor;
-use super::{
-    Descriptor, DriverChoice, DriverInfo, LocalAddress, Query, RawBuffer, Reply, calls, readiness,
-    uring,
-};
+use super::{Descriptor, LocalAddress, Query, RawBuffer, Reply};
 
 /// The most buffers that one system call is given, since they are listed on the stack; an operation may have more.
 pub(crate) const BUFFERS_PER_CALL_MAX: usize = 64;
@@ -82,7 +74,8 @@ pub(crate) enum Outcome {
     },
     /// Not now: the descriptor has to become ready first.
     NotReady,
-    Failed(Errno),
+    /// The system's number of the error.
+    Failed(i32),
 }
 
 /// One transfer on its way through a driver.
@@ -135,41 +128,28 @@ pub(crate) trait Driver: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// [`InvalidInput`](io::ErrorKind::InvalidInput): it is of another.
-    fn knows(&self, descriptor: &Descriptor) -> io::Result<()> {
-        match descriptor {
-            Descriptor::System(_) => Ok(()),
-            #[cfg(feature = "simulated")]
-            Descriptor::Simulated(_) => Err(descriptor::of_another_kernel(
-                "a simulated kernel's",
-                "the system's",
-            )),
-        }
-    }
+    fn knows(&self, descriptor: &Descriptor) -> io::Result<()>;
 
     /// Makes a stream socket that can be connected to `peer`, from `local` if that is given.
-    fn stream_for(&self, peer: SocketAddr, local: Option<SocketAddr>) -> io::Result<Descriptor> {
-        calls::stream_for(peer, local)
-    }
+    fn stream_for(&self, peer: SocketAddr, local: Option<SocketAddr>) -> io::Result<Descriptor>;
 
     /// Makes a stream socket that can be connected to a local one.
-    fn local_stream(&self) -> io::Result<Descriptor> {
-        calls::local_stream()
-    }
+    fn local_stream(&self) -> io::Result<Descriptor>;
 
     /// Asks or sets something.
     ///
     /// # Safety
     /// The descriptor is open.
-    unsafe fn ask(&self, descriptor: i32, query: Query) -> io::Result<Reply> {
-        // SAFETY: passed on to the caller.
-        unsafe { calls::ask(descriptor, query) }
-    }
+    unsafe fn ask(&self, descriptor: i32, query: Query) -> io::Result<Reply>;
 
     /// Starts watching a descriptor, under a token that is not one of the driver's own ([`TOKEN_MAX`]).
     ///
+    /// # Errors
+    /// The system's, with advice. [`AlreadyExists`](io::ErrorKind::AlreadyExists): it is watched already.
+    ///
     /// # Safety
     /// The descriptor is open.
-    unsafe fn watch(&self, descriptor: i32, token: u64) -> Result<(), Errno>;
+    unsafe fn watch(&self, descriptor: i32, token: u64) -> io::Result<()>;
 
     /// Waits for events, for `timeout` at most (`None`: for ever), and puts them into `events`, which it clears.
     fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()>;
@@ -190,10 +170,7 @@ pub(crate) trait Driver: Send + Sync + fmt::Debug {
     ///
     /// # Safety
     /// As for [`transfer`](Self::transfer).
-    unsafe fn transfer_file(&self, transfer: &mut Transfer) {
-        // SAFETY: passed on to the caller.
-        unsafe { calls::perform(transfer) }
-    }
+    unsafe fn transfer_file(&self, transfer: &mut Transfer);
 
     /// Stops watching a descriptor that stays open.
     ///
@@ -205,105 +182,5 @@ pub(crate) trait Driver: Send + Sync + fmt::Debug {
     fn forget(&self, slot: u32);
 }
 
-/// An error of the system's, whole, with what to do about it.
-#[derive(Debug)]
-pub(crate) struct Advised {
-    pub(super) what: &'static str,
-    pub(super) error: io::Error,
-    pub(super) remedy: &'static str,
-}
-
-impl fmt::Display for Advised {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Advised {
-            what,
-            error,
-            remedy,
-        } = self;
-        write!(formatter, "{what} ({error}): {remedy}")
-    }
-}
-
-impl std::error::Error for Advised {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.error)
-    }
-}
-
-impl From<Advised> for io::Error {
-    fn from(advised: Advised) -> Self {
-        io::Error::new(advised.error.kind(), advised)
-    }
-}
-
-/// The system's number of an error, with advice or without.
-pub(crate) fn number_of(error: &io::Error) -> Option<i32> {
-    let inside = error
-        .get_ref()
-        .and_then(|inside| inside.downcast_ref::<Advised>());
-    inside
-        .map_or(error, |advised| &advised.error)
-        .raw_os_error()
-}
-
-/// Why a descriptor can't be [watched](Driver::watch).
-pub(crate) fn unwatched(error: Errno) -> io::Error {
-    if error != Errno::NOSPC {
-        return error.into();
-    }
-    let advised = Advised {
-        what: "the limit of epoll registrations is reached",
-        error: error.into(),
-        remedy: "raise sysctl fs.epoll.max_user_watches",
-    };
-    advised.into()
-}
-
 /// Tokens above this are the driver's own.
 pub(crate) const TOKEN_MAX: u64 = u64::MAX - 16;
-
-/// Makes the driver that was asked for, or the best that there is. `concurrency`: how many threads will transfer
-/// at once.
-pub(crate) fn open(
-    choice: DriverChoice,
-    concurrency: usize,
-) -> io::Result<(Box<dyn Driver>, DriverInfo)> {
-    let readiness = readiness::Readiness::new()?;
-    let refused = match choice {
-        DriverChoice::Readiness => None,
-        DriverChoice::Windows => {
-            return Err(io::Error::new(
-                io::ErrorKind::Unsupported,
-                "the driver windows is for Windows only; use auto, uring or readiness",
-            ));
-        }
-        DriverChoice::Auto | DriverChoice::Uring => match uring::Rings::new(concurrency) {
-            Ok(rings) => {
-                let driver = uring::Uring::new(readiness, rings);
-                let info = DriverInfo {
-                    name: driver.name(),
-                    fallback: None,
-                };
-                return Ok((Box::new(driver), info));
-            }
-            Err(refused) if choice == DriverChoice::Uring => return Err(refused.into()),
-            Err(refused) => Some(refused.to_string()),
-        },
-    };
-    let info = DriverInfo {
-        name: readiness.name(),
-        fallback: refused,
-    };
-    Ok((Box::new(readiness), info))
-}
-
-/// Whether io_uring can be used here; if not, why not and what to change.
-///
-/// # Errors
-/// The system's own error inside, with the likely cause and the remedy as its text; or the system has no thread to try it on.
-pub fn uring_available() -> io::Result<()> {
-    // When a ring goes, the kernel may interrupt the thread that made it, some time later: so that is one of its own.
-    let attempt = || uring::Rings::new(1).map(drop).map_err(io::Error::from);
-    let attempt = thread::Builder::new().spawn(attempt)?;
-    attempt.join().unwrap_or_else(|panic| resume_unwind(panic))
-}

@@ -1,57 +1,74 @@
-//! The only rooms that talk to a kernel.
+//! The only rooms that talk to a kernel: a folder a system, and what they share.
 //!
-//! | driver | waits with | transfers with |
-//! |---|---|---|
-//! | `readiness` | epoll, edge-triggered | a system call each |
-//! | `uring` | the same | one `io_uring_enter` for many, on registered descriptors |
-//! | `simulated` | a queue in memory, with a feature of that name | nothing but memory |
-//! | `windows` | the kernel's own completion port | overlapped calls |
+//! | folder | driver | waits with | transfers with |
+//! |---|---|---|---|
+//! | `linux` | `readiness` | epoll, edge-triggered | a system call each |
+//! | `linux` | `uring` | the same | one `io_uring_enter` for many, on registered descriptors |
+//! | `simulated` | `simulated` | a queue in memory, with a feature of that name | nothing but memory |
+//! | `windows` | `windows` | the kernel's own completion port | overlapped calls |
 //!
 //! The first three bring readiness, and share a `contract`; the queue, the gate and the parking above them are ours.
-//! Windows has all of that in its kernel. `threads` asks the kernel after the threads of this process.
+//! Windows has all of that in its kernel. `unix` has the calls that Unix systems share.
+//!
+//! # A new system
+//!
+//! One that tells readiness (kqueue, event ports) gets a folder of its own, such as `bsd`, which is chosen below, by
+//! `target_os`, and provides under the names that stand there:
+//!
+//! - `open`: the driver that was asked for; a type of its own that implements the trait [`Driver`](contract::Driver), whose
+//!   promises stand with it;
+//! - `codes`: the numbers of errors that the port makes or looks for, and which of them end a connection;
+//! - `unwatched`: the advice for a descriptor that can't be watched;
+//! - `Probe`, `Reserve`, `thread_states_available`: whether a thread of this process sleeps. Where no system call tells,
+//!   a probe answers `None` always, and only [`blocking`](crate::blocking) tells that a worker blocks;
+//! - `coarse_now_ns` and `pause_exactly`: a clock that is cheap to read, and a thread whose pauses are exact;
+//! - `uring_available`: on any system but Linux the error that says so.
+//!
+//! Of the calls in `unix`, these are Linux's and want another form elsewhere: `accept4`, `MSG_NOSIGNAL`, `sendfile`,
+//! `SIOCOUTQ`, `IP_BIND_ADDRESS_NO_PORT`, `ENODATA`. The conformance suite (`wharf/tests/conformance`) runs on every driver
+//! that `harness.rs` lists there.
+
+// The system's driver, chosen here and nowhere else.
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(windows)]
+pub(crate) mod windows;
+#[cfg(target_os = "linux")]
+use linux as system;
+#[cfg(windows)]
+use windows as system;
+#[cfg(not(any(target_os = "linux", windows)))]
+compile_error!(
+    "Wharf has no driver for this system yet; what one must provide is listed in wharf/src/driver/mod.rs"
+);
 
 #[cfg(unix)]
-mod calls;
+mod advice;
 #[cfg(unix)]
 mod contract;
-#[cfg(unix)]
-mod descriptor;
 mod query;
-#[cfg(unix)]
-mod readiness;
-#[cfg(unix)]
-mod signals;
 #[cfg(all(unix, feature = "simulated"))]
 pub mod simulated;
 #[cfg(unix)]
-#[cfg_attr(shuttle, path = "simulated/threads.rs")]
-mod threads;
-#[cfg(unix)]
-mod uring;
-#[cfg(windows)]
-pub(crate) mod windows;
+mod unix;
 
+#[cfg(unix)]
+use advice::Advised;
+#[cfg(unix)]
+pub(crate) use advice::number_of;
 #[cfg(unix)]
 pub(crate) use contract::*;
 pub(crate) use query::{Query, Reply};
-#[cfg(windows)]
-pub(crate) use windows::codes;
-#[cfg(windows)]
-pub use windows::{
-    Descriptor, RawDescriptor, SystemSocket, thread_states_available, uring_available,
-};
+pub(crate) use system::codes;
 #[cfg(unix)]
-pub use {
-    contract::uring_available,
-    descriptor::{Descriptor, LocalAddress, RawDescriptor, SystemSocket},
-    threads::thread_states_available,
-};
+pub(crate) use system::{Probe, Reserve, coarse_now_ns, open, pause_exactly, unwatched};
+pub use system::{thread_states_available, uring_available};
 #[cfg(unix)]
-pub(crate) use {
-    descriptor::codes,
-    signals::block_file_size_signal,
-    threads::{Probe, Reserve, coarse_now_ns},
-};
+pub use unix::descriptor::{Descriptor, LocalAddress, RawDescriptor, SystemSocket};
+#[cfg(unix)]
+pub(crate) use unix::signals::block_file_size_signal;
+#[cfg(windows)]
+pub use windows::{Descriptor, RawDescriptor, SystemSocket};
 
 use std::ptr::NonNull;
 

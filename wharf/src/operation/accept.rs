@@ -9,7 +9,7 @@ use super::{OperationId, Refused};
 use crate::{
     buffer::Buffer,
     driver::{Descriptor, Query},
-    net::{Listener, Origin},
+    handle::{Listener, Origin},
     raw::{
         AcceptReceive, Accepted, Request,
         record::{Cargo, Manner, Memory, writable},

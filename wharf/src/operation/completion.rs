@@ -4,12 +4,11 @@ use std::{io, net::SocketAddr};
 
 use super::{Connection, OperationId, Transmit, accept};
 #[cfg(unix)]
-use crate::net::{LocalConnection, LocalListener};
+use crate::handle::{LocalConnection, LocalListener};
 use crate::{
     buffer::{Buffer, Payload},
     driver::codes,
-    fs::File,
-    net::{DatagramSocket, Listener, Origin, Socket},
+    handle::{DatagramSocket, File, Listener, Origin, Socket},
     raw::{
         Queued, Request,
         record::{Finished, Memory, Records},

@@ -8,7 +8,7 @@ use super::{OperationId, Refused};
 use crate::{
     CompletionPort,
     buffer::Payload,
-    net::{Association, Socket},
+    handle::{Association, Socket},
     raw::{
         ConnectSend, Handle, Request,
         record::{Manner, Memory, readable},

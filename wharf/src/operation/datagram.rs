@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr};
 use super::{OperationId, Refused};
 use crate::{
     buffer::{Buffer, Payload, Pool},
-    net::{DatagramSocket, Origin},
+    handle::{DatagramSocket, Origin},
     raw::{
         Datagram, Landing, Request,
         record::{Cargo, Manner, Memory, Records, readable, writable},

@@ -5,7 +5,7 @@ use std::io;
 use super::{Completion, OperationId, Refused};
 use crate::{
     buffer::{Buffer, Payload, Pool},
-    net::Socket,
+    handle::Socket,
     raw::record::Memory,
 };
 

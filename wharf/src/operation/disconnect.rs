@@ -3,7 +3,7 @@
 use std::{io, net::SocketAddr};
 
 use super::OperationId;
-use crate::{net::Socket, raw::Request};
+use crate::{handle::Socket, raw::Request};
 
 impl<K: Clone + Send + Sync + 'static> Socket<K> {
     /// Ends the connection in order, once all sends that were started before are out, and leaves the socket to

@@ -5,8 +5,7 @@ use std::io;
 use super::{OperationId, Refused};
 use crate::{
     buffer::{Buffer, Payload},
-    fs::File,
-    net::Origin,
+    handle::{File, Origin},
     raw::{
         Request, Span,
         record::{Cargo, Manner, Memory, readable, writable},

@@ -28,7 +28,7 @@ pub use transmit::Transmit;
 
 pub use crate::raw::OperationId;
 use crate::{
-    net::{Association, Origin, Socket},
+    handle::{Association, Origin, Socket},
     raw::{
         Request,
         record::{Cargo, Manner, Memory, Records},

@@ -5,7 +5,7 @@ use std::io;
 use super::{OperationId, Refused};
 use crate::{
     buffer::{Buffer, Pool},
-    net::Socket,
+    handle::Socket,
     raw::record::{Manner, Memory},
 };
 

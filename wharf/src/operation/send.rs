@@ -3,7 +3,7 @@
 use super::{OperationId, Refused};
 use crate::{
     buffer::Payload,
-    net::Socket,
+    handle::Socket,
     raw::record::{Manner, Memory},
 };
 

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::OperationId;
-use crate::{net::Socket, raw::Request};
+use crate::{handle::Socket, raw::Request};
 
 impl<K: Clone + Send + Sync + 'static> Socket<K> {
     /// Ends the sending side, once all sends that were started before are out. Receiving goes on; a send that is

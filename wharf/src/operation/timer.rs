@@ -8,7 +8,7 @@ use std::{
 use super::OperationId;
 use crate::{
     CompletionPort,
-    net::Origin,
+    handle::Origin,
     raw::{
         deadline_after,
         record::{Cargo, Memory},

@@ -6,7 +6,7 @@ use super::{OperationId, Refused};
 use crate::{
     buffer::Payload,
     driver::Descriptor,
-    net::Socket,
+    handle::Socket,
     raw::{
         self,
         record::{Manner, Memory, readable},

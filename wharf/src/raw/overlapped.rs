@@ -313,7 +313,7 @@ impl Overlapped {
     }
 
     fn failure(&self, number: i32) -> io::Error {
-        // A socket that comes to be watched within the operation met epoll's limit. None of its calls fails so.
+        // A socket that comes to be watched within the operation may not be. None of its calls fails so.
         #[cfg(unix)]
         if matches!(
             self.request,
@@ -321,9 +321,8 @@ impl Overlapped {
                 | Request::Connect(_)
                 | Request::ConnectSend(_)
                 | Request::ConnectLocal(_)
-        ) && number == rustix::io::Errno::NOSPC.raw_os_error()
-        {
-            return crate::driver::unwatched(rustix::io::Errno::NOSPC);
+        ) {
+            return crate::driver::unwatched(number);
         }
         io::Error::from_raw_os_error(number)
     }

@@ -12,7 +12,7 @@ mod age;
 mod gate;
 #[cfg(all(test, loom))]
 mod model;
-mod parker;
+
 mod porch;
 mod queue;
 #[cfg(all(test, not(loom)))]
@@ -20,9 +20,9 @@ mod tests;
 mod watcher;
 mod worker;
 
+pub(crate) use crate::sync::Parker;
 pub(crate) use gate::Place;
 use gate::{Chosen, Gate};
-pub(crate) use parker::Parker;
 use porch::Porch;
 pub(crate) use porch::Refused;
 use queue::Queue;

@@ -8,6 +8,8 @@
 //! Poisoning is left out on purpose: no code of the user's runs under any of these locks, so a guard is never dropped by a
 //! panic that is not ours.
 
+#[cfg(unix)]
+mod parker;
 #[cfg(shuttle)]
 mod simulated;
 
@@ -39,6 +41,8 @@ use shuttle::sync as primitive;
 #[cfg(not(any(loom, shuttle)))]
 use std::sync as primitive;
 
+#[cfg(unix)]
+pub(crate) use parker::Parker;
 pub(crate) use primitive::MutexGuard;
 
 #[cfg(not(shuttle))]

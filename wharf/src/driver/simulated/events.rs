@@ -4,8 +4,7 @@ use std::time::Instant;
 
 use crate::{
     driver::{EVENTS_MAX, Event, Events},
-    scheduler::Parker,
-    sync::{Arc, now},
+    sync::{Arc, Parker, now},
 };
 
 #[derive(Debug, Default)]

@@ -29,12 +29,11 @@ pub use peers::{Datagrams, File, Listener, Opened, Stream};
 
 use super::{
     BUFFERS_PER_CALL_MAX, Call, Descriptor, Driver, Events, Outcome, Query, RawBuffer, Reply,
-    Transfer, calls, descriptor,
+    Transfer,
+    unix::{calls, descriptor},
+    unwatched,
 };
-use crate::{
-    scheduler::Parker,
-    sync::{Arc, Condvar, Mutex, MutexGuard, now},
-};
+use crate::sync::{Arc, Condvar, Mutex, MutexGuard, Parker, now};
 
 /// The most transfers at once, where the faults have it that there are several.
 const BATCH_MAX: usize = 8;
@@ -198,9 +197,10 @@ impl Driver for Simulated {
         Ok(self.kernel.with(|state| state.ask(descriptor, query))?)
     }
 
-    unsafe fn watch(&self, descriptor: i32, token: u64) -> Result<(), Errno> {
+    unsafe fn watch(&self, descriptor: i32, token: u64) -> io::Result<()> {
         let by = Some((self.queue, token));
-        self.kernel.with(|state| state.watch(descriptor, by))
+        let watched = self.kernel.with(|state| state.watch(descriptor, by));
+        watched.map_err(|error| unwatched(error.raw_os_error()))
     }
 
     unsafe fn unwatch(&self, descriptor: i32) {

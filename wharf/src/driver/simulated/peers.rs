@@ -10,10 +10,7 @@ use rustix::io::Errno;
 
 use super::Kernel;
 use crate::{
-    CompletionPort,
     driver::{Descriptor, Query},
-    fs,
-    net::{self, Associate},
     sync::{Arc, now},
 };
 
@@ -302,57 +299,20 @@ impl From<Stream> for Descriptor {
     }
 }
 
+impl From<Listener> for Descriptor {
+    fn from(listener: Listener) -> Self {
+        listener.0.into()
+    }
+}
+
+impl From<Datagrams> for Descriptor {
+    fn from(socket: Datagrams) -> Self {
+        socket.0.into()
+    }
+}
+
 impl From<File> for Descriptor {
     fn from(file: File) -> Self {
         file.0.into()
-    }
-}
-
-impl Associate for Stream {
-    type Associated<K> = net::Socket<K>;
-
-    fn associate_with<K>(self, port: &CompletionPort<K>, key: K) -> io::Result<net::Socket<K>>
-    where
-        K: Clone + Send + Sync + 'static,
-    {
-        net::Socket::associate(self, port, key, Some(true))
-    }
-}
-
-impl Associate for Listener {
-    type Associated<K> = net::Listener<K>;
-
-    fn associate_with<K>(self, port: &CompletionPort<K>, key: K) -> io::Result<net::Listener<K>>
-    where
-        K: Clone + Send + Sync + 'static,
-    {
-        let local = self.local_addr()?;
-        net::Listener::associate(self.0, local, port, key)
-    }
-}
-
-impl Associate for Datagrams {
-    type Associated<K> = net::DatagramSocket<K>;
-
-    fn associate_with<K>(
-        self,
-        port: &CompletionPort<K>,
-        key: K,
-    ) -> io::Result<net::DatagramSocket<K>>
-    where
-        K: Clone + Send + Sync + 'static,
-    {
-        net::DatagramSocket::associate(self.0, port, key)
-    }
-}
-
-impl Associate for File {
-    type Associated<K> = fs::File<K>;
-
-    fn associate_with<K>(self, port: &CompletionPort<K>, key: K) -> io::Result<fs::File<K>>
-    where
-        K: Clone + Send + Sync + 'static,
-    {
-        fs::File::associate(self, port, key)
     }
 }

@@ -6,8 +6,6 @@
 
 use std::{io, net::SocketAddr, ptr::NonNull};
 
-use rustix::io::Errno;
-
 use super::{
     entry::Entry,
     port::Port,
@@ -15,7 +13,7 @@ use super::{
     transfer::Results,
 };
 use crate::{
-    driver,
+    driver::{self, codes},
     raw::{
         Accepted, Completed, Descriptor, Direction, Handle, Kind, Overlapped, Queued, Request,
         Status,
@@ -76,7 +74,7 @@ impl Port {
         let again = side.enqueue();
         // SAFETY: valid, and out of its line: ours.
         let overlapped = unsafe { operation.as_mut() };
-        let cancelled = Status::Failed(Errno::CANCELED.raw_os_error());
+        let cancelled = Status::Failed(codes::CANCELLED);
         let place = match overlapped.status {
             Status::Cancelling => Err(cancelled),
             // Fails only when the port is closed, or as full of handles as it gets.
@@ -125,7 +123,7 @@ impl Port {
         let found = entry.sides[Direction::Read as usize].cancel(|_| true);
         drop(entry);
         if let Some(Found::Out(mut operation)) = found {
-            let number = error.unwrap_or(Errno::IO.raw_os_error());
+            let number = error.unwrap_or(codes::WRITE_FAULT);
             // SAFETY: it was in the line, so it is valid; out of it, it is ours.
             unsafe { operation.as_mut() }.status = Status::Failed(number);
             results.packet(Queued::Operation(Completed(operation)));
@@ -182,6 +180,8 @@ mod tests {
         net::{TcpListener, TcpStream},
         time::Duration,
     };
+
+    use rustix::io::Errno;
 
     use super::*;
     use crate::raw::{AcceptReceive, Answer, Options, RawBuffer};

@@ -14,7 +14,7 @@ use std::{
 
 use super::{entry::Entry, port::Port};
 use crate::{
-    driver::{Call, Outcome, Transfer, block_file_size_signal},
+    driver::{Call, Outcome, Transfer, block_file_size_signal, codes},
     raw::{Completed, Handle, Overlapped, Queued, Request, Status, closed, deadline_after},
     sync::{
         Condvar, Mutex, now,
@@ -143,15 +143,15 @@ impl Overlapped {
                 };
                 if !ends && moved == 0 {
                     // A write that takes nothing and gives no reason would go on for ever.
-                    Status::Failed(rustix::io::Errno::IO.raw_os_error())
+                    Status::Failed(codes::WRITE_FAULT)
                 } else if ends {
                     Status::Done
                 } else {
                     return false;
                 }
             }
-            Outcome::Failed(error) => Status::Failed(error.raw_os_error()),
-            _ => Status::Failed(rustix::io::Errno::AGAIN.raw_os_error()),
+            Outcome::Failed(number) => Status::Failed(number),
+            _ => Status::Failed(codes::WOULD_BLOCK),
         };
         true
     }

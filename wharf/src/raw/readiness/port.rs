@@ -280,8 +280,7 @@ impl Port {
     pub(super) fn watch_handle(&self, handle: Handle) -> io::Result<()> {
         self.with_descriptor(handle, |descriptor| {
             // SAFETY: the descriptor stays open meanwhile.
-            let watched = unsafe { self.driver.watch(descriptor, handle.to_bits()) };
-            watched.map_err(driver::unwatched)
+            unsafe { self.driver.watch(descriptor, handle.to_bits()) }
         })
     }
 

@@ -2,8 +2,6 @@
 
 use std::{io, ptr::NonNull};
 
-use rustix::io::Errno;
-
 use super::{
     entry::Entry,
     member,
@@ -12,7 +10,7 @@ use super::{
     transfer::{Pending, Quiet, Results},
 };
 use crate::{
-    driver::{self, Transfer},
+    driver::{self, Transfer, codes},
     raw::{Completed, Direction, Kind, Overlapped, Queued, Request, Status},
     sync::MutexGuard,
     user_code::log,
@@ -105,7 +103,7 @@ impl Port {
         let direction = operation.direction();
         let side = &mut entry.sides[direction as usize];
         if matches!(operation.request, Request::Shutdown) {
-            side.failure = Errno::PIPE.raw_os_error();
+            side.failure = codes::SHUT_DOWN;
         }
         // SAFETY: the caller promises that it is valid and in no line.
         unsafe { side.push(pointer) };
@@ -144,7 +142,7 @@ impl Overlapped {
     pub(in crate::raw) unsafe fn check(&mut self, entry: &Entry) -> io::Result<usize> {
         self.check_kind(entry.kind)?;
         if self.connects() && entry.sides[Direction::Write as usize].head().is_some() {
-            return Err(Errno::ALREADY.into());
+            return Err(io::Error::from_raw_os_error(codes::CONNECTS_ALREADY));
         }
         let failure = entry.sides[self.direction() as usize].failure;
         if failure != 0 {

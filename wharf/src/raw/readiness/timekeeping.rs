@@ -2,10 +2,9 @@
 
 use std::{io, ptr::NonNull, time::Instant};
 
-use rustix::io::Errno;
-
 use super::port::Port;
 use crate::{
+    driver::codes,
     raw::{Completed, Handle, OperationId, Overlapped, Queued, Status},
     sync::now,
 };
@@ -94,7 +93,7 @@ impl Port {
     }
 
     fn complete_cancelled(&self, Completed(mut operation): Completed) {
-        let status = Status::Failed(Errno::CANCELED.raw_os_error());
+        let status = Status::Failed(codes::CANCELLED);
         // SAFETY: it was among the timers, so it is valid; out of them, it is ours.
         unsafe { operation.as_mut() }.status = status;
         self.complete(Queued::Operation(Completed(operation)));

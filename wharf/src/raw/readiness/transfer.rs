@@ -5,16 +5,14 @@
 //! again. While a side is busy its descriptor stays open, and the memory of its head is the transferring thread's alone.
 //! The operation itself is looked at under the lock only: others may mark it as cancelled, or line up behind it.
 
-use std::ptr::NonNull;
-
-use rustix::io::Errno;
+use std::{io, ptr::NonNull};
 
 #[cfg(shuttle)]
 use crate::planted;
 
 use super::{entry::Entry, port::Port, side::Ready};
 use crate::{
-    driver::{Call, Outcome, Transfer},
+    driver::{Call, Outcome, Transfer, codes, number_of},
     raw::{
         Accepted, Buffers, Completed, Direction, Handle, Kind, Overlapped, Provider, Queued,
         RawBuffer, Request, Status,
@@ -255,7 +253,7 @@ impl Port {
             let ended = entry.judge(overlapped, outcome, call, tick);
             let is_cancelled = !ended && overlapped.status == Status::Cancelling;
             if is_cancelled {
-                overlapped.status = Status::Failed(Errno::CANCELED.raw_os_error());
+                overlapped.status = Status::Failed(codes::CANCELLED);
             }
             ended || is_cancelled
         };
@@ -345,8 +343,9 @@ impl Port {
         // SAFETY: the side is busy, so the descriptor stays open.
         if let Err(error) = unsafe { self.driver.watch(transfer.descriptor, token) } {
             // It is watched already where an earlier attempt on the same socket failed.
-            if error != Errno::EXIST {
-                transfer.outcome = Outcome::Failed(error);
+            if error.kind() != io::ErrorKind::AlreadyExists {
+                let number = number_of(&error).unwrap_or(codes::WRITE_FAULT);
+                transfer.outcome = Outcome::Failed(number);
             }
         }
     }
@@ -376,23 +375,6 @@ impl Outcome {
     }
 }
 
-/// Whether an error means that the connection is gone, rather than that this attempt failed.
-fn breaks(number: i32) -> bool {
-    !matches!(
-        Errno::from_raw_os_error(number),
-        Errno::CANCELED
-            | Errno::NOBUFS
-            | Errno::NOMEM
-            | Errno::FAULT
-            | Errno::INVAL
-            | Errno::MSGSIZE
-            // Of the file that is transmitted.
-            | Errno::IO
-            | Errno::NODATA
-            | Errno::OVERFLOW
-    )
-}
-
 impl Entry {
     /// Whether the operation's failure is the failure of its whole direction.
     fn fails_with(&self, operation: &Overlapped) -> bool {
@@ -408,7 +390,7 @@ impl Entry {
             | Request::ReceiveNothing => self.kind == Kind::Stream,
             _ => false,
         };
-        moves_stream && breaks(number)
+        moves_stream && codes::breaks_a_stream(number)
     }
 
     /// Applies an outcome to the operation and to what is known of the handle. Says whether the operation ended.
@@ -430,8 +412,8 @@ impl Entry {
                 }
                 false
             }
-            Outcome::Failed(error) => {
-                self.fail(operation, error.raw_os_error());
+            Outcome::Failed(number) => {
+                self.fail(operation, number);
                 true
             }
             Outcome::Accepted(socket, peer) => {
@@ -446,7 +428,7 @@ impl Entry {
                 self.received += len as u64;
                 operation.transferred = len;
                 operation.status = match is_cut {
-                    true => Status::Failed(Errno::MSGSIZE.raw_os_error()),
+                    true => Status::Failed(codes::CUT),
                     false => Status::Done,
                 };
                 true
@@ -508,7 +490,7 @@ impl Entry {
         operation.transferred += count;
         if count == 0 && matches!(call, Some(Call::SendFile { .. })) {
             // The file has ended before the operation, which says how much there is to come.
-            self.fail(operation, Errno::NODATA.raw_os_error());
+            self.fail(operation, codes::FILE_ENDED);
             return true;
         }
         // SAFETY: the list of buffers is in place, by the promise of `Port::start`.
@@ -566,7 +548,7 @@ impl Entry {
     pub(super) fn cancelled(&mut self, mut operation: NonNull<Overlapped>) -> Queued {
         // SAFETY: it was in the line, so it is valid; out of it, it is ours.
         let overlapped = unsafe { operation.as_mut() };
-        overlapped.status = Status::Failed(Errno::CANCELED.raw_os_error());
+        overlapped.status = Status::Failed(codes::CANCELLED);
         if matches!(overlapped.request, Request::Shutdown) && self.broken == 0 {
             // It was refused to sends from when it was started.
             self.sides[Direction::Write as usize].failure = 0;

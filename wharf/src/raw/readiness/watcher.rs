@@ -11,7 +11,6 @@
 
 use std::{
     io,
-    num::NonZeroU64,
     sync::{
         Arc, Weak,
         atomic::{AtomicBool, Ordering},
@@ -25,11 +24,11 @@ use super::{
     transfer::{Attempts, Quiet, Results},
 };
 use crate::{
-    driver::Events,
+    driver::{Events, pause_exactly},
     raw::Queued,
-    scheduler::{Duty, Parker, Suspect, Visit, Watch},
+    scheduler::{Duty, Suspect, Visit, Watch},
     sync::{
-        Mutex, now,
+        Mutex, Parker, now,
         thread::{self, JoinHandle},
     },
     user_code::log,
@@ -214,8 +213,7 @@ impl Round {
     }
 
     fn run(mut self, port: &Weak<Port>, bell: &Parker) {
-        // Else the kernel may make each pause 50 us longer, to save power (prctl(2), PR_SET_TIMERSLACK).
-        let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
+        pause_exactly();
         let mut pause = None;
         loop {
             bell.park(pause);

@@ -1,14 +1,18 @@
-//! Sockets and listeners that are associated with a port, and start operations on it.
+//! Handles: what is associated with a port, and starts operations on it.
 
 mod datagram;
+mod file;
 mod listener;
 #[cfg(unix)]
 mod local;
+#[cfg(all(unix, feature = "simulated"))]
+mod simulated;
 mod socket;
 
 use std::{io, sync::Arc};
 
 pub use datagram::DatagramSocket;
+pub use file::File;
 pub use listener::Listener;
 #[cfg(unix)]
 pub use local::{LocalConnection, LocalListener};
@@ -17,7 +21,6 @@ pub use socket::Socket;
 use crate::{
     CompletionPort,
     driver::{Descriptor, Query, Reply},
-    fs::File,
     raw::{
         Handle, Kind, Port,
         record::{Records, Source},

@@ -14,20 +14,20 @@ use rustix::{
     net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType},
 };
 
-use super::{
+use super::signals::without_sigpipe;
+use crate::driver::{
     BUFFERS_PER_CALL_MAX, Call, Descriptor, Outcome, Query, RawBuffer, Reply, Transfer,
-    signals::without_sigpipe,
 };
 
 /// What every receive and send asks for: come back at once, and leave signals out of it.
-pub(super) const RECEIVE: RecvFlags = RecvFlags::DONTWAIT;
-pub(super) const SEND: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
+pub(in crate::driver) const RECEIVE: RecvFlags = RecvFlags::DONTWAIT;
+pub(in crate::driver) const SEND: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
 
 /// Tries `transfer` once, by plain system call.
 ///
 /// # Safety
 /// The descriptor is open, and the memory that the call names is valid and nobody else's until this returns.
-pub(super) unsafe fn perform(transfer: &mut Transfer) {
+pub(in crate::driver) unsafe fn perform(transfer: &mut Transfer) {
     // SAFETY: the caller promises that the descriptor is open.
     let descriptor = unsafe { BorrowedFd::borrow_raw(transfer.descriptor) };
     transfer.outcome = until_it_ends(transfer.call, || {
@@ -37,7 +37,7 @@ pub(super) unsafe fn perform(transfer: &mut Transfer) {
 }
 
 /// Tries a call until no signal interrupts it.
-pub(super) fn until_it_ends(
+pub(in crate::driver) fn until_it_ends(
     call: Call,
     mut attempt: impl FnMut() -> Result<Outcome, Errno>,
 ) -> Outcome {
@@ -51,15 +51,15 @@ pub(super) fn until_it_ends(
 }
 
 /// What an error means to the operation: try again later, or fail.
-pub(super) fn failure(call: Call, error: Errno) -> Outcome {
+pub(in crate::driver) fn failure(call: Call, error: Errno) -> Outcome {
     match (call, error) {
         // A local listener whose backlog is full (unix(7)): no event would tell when there is room.
-        (Call::ConnectLocal(_), error) => Outcome::Failed(error),
+        (Call::ConnectLocal(_), error) => Outcome::Failed(error.raw_os_error()),
         (_, Errno::AGAIN) | (Call::Connect(_), Errno::INPROGRESS | Errno::ALREADY) => {
             Outcome::NotReady
         }
         (Call::Connect(_), Errno::ISCONN) => Outcome::Moved(0),
-        (_, error) => Outcome::Failed(error),
+        (_, error) => Outcome::Failed(error.raw_os_error()),
     }
 }
 
@@ -252,7 +252,7 @@ fn accept(descriptor: BorrowedFd<'_>) -> Result<Outcome, Errno> {
 
 /// Whether an accept goes on to the next in the backlog: the peer is gone, or its network was. accept(2) says to treat
 /// these like a retry.
-pub(super) fn passes_over(error: Errno) -> bool {
+pub(in crate::driver) fn passes_over(error: Errno) -> bool {
     matches!(
         error,
         Errno::CONNABORTED
@@ -270,7 +270,7 @@ pub(super) fn passes_over(error: Errno) -> bool {
 ///
 /// # Safety
 /// The descriptor is open.
-pub(super) unsafe fn ask(descriptor: i32, query: Query) -> io::Result<Reply> {
+pub(in crate::driver) unsafe fn ask(descriptor: i32, query: Query) -> io::Result<Reply> {
     // SAFETY: the caller promises that the descriptor is open.
     let descriptor = unsafe { BorrowedFd::borrow_raw(descriptor) };
     let internet = |address| SocketAddr::try_from(address).ok();
@@ -305,7 +305,10 @@ pub(super) unsafe fn ask(descriptor: i32, query: Query) -> io::Result<Reply> {
 
 /// Makes a stream socket that can be connected to `peer`, from `local` if that is given; there, port 0 is one that is
 /// chosen when the connection is made.
-pub(super) fn stream_for(peer: SocketAddr, local: Option<SocketAddr>) -> io::Result<Descriptor> {
+pub(in crate::driver) fn stream_for(
+    peer: SocketAddr,
+    local: Option<SocketAddr>,
+) -> io::Result<Descriptor> {
     let family = match peer {
         SocketAddr::V4(_) => AddressFamily::INET,
         SocketAddr::V6(_) => AddressFamily::INET6,
@@ -322,7 +325,7 @@ pub(super) fn stream_for(peer: SocketAddr, local: Option<SocketAddr>) -> io::Res
 }
 
 /// Makes a stream socket that can be connected to a local one.
-pub(super) fn local_stream() -> io::Result<Descriptor> {
+pub(in crate::driver) fn local_stream() -> io::Result<Descriptor> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
     Ok(socket.into())

@@ -5,7 +5,7 @@ use std::{io, os::fd::OwnedFd, path::Path};
 use rustix::{fd::AsRawFd, net::SocketAddrUnix};
 
 #[cfg(feature = "simulated")]
-use super::simulated::Opened;
+use crate::driver::simulated::Opened;
 
 /// How the system names a descriptor.
 pub type RawDescriptor = i32;
@@ -44,7 +44,7 @@ impl Descriptor {
     }
 
     /// How its kernel names it, for as long as it is open. Says nothing to another kernel: see
-    /// [`Driver::knows`](super::Driver::knows).
+    /// [`Driver::knows`](crate::driver::Driver::knows).
     pub(crate) fn number(&self) -> i32 {
         match self {
             Descriptor::System(descriptor) => descriptor.as_raw_fd(),
@@ -57,7 +57,7 @@ impl Descriptor {
 /// The error of a descriptor that is of another kernel than the port that it is given to: its number would name something
 /// else there, or nothing.
 #[cfg(feature = "simulated")]
-pub(super) fn of_another_kernel(whose: &str, port_is_on: &str) -> io::Error {
+pub(in crate::driver) fn of_another_kernel(whose: &str, port_is_on: &str) -> io::Error {
     io::Error::new(
         io::ErrorKind::InvalidInput,
         format!(
@@ -68,7 +68,7 @@ pub(super) fn of_another_kernel(whose: &str, port_is_on: &str) -> io::Error {
 
 /// The error of whatever a simulated kernel does not have.
 #[cfg(feature = "simulated")]
-pub(super) fn not_simulated(what: &str) -> io::Error {
+pub(in crate::driver) fn not_simulated(what: &str) -> io::Error {
     io::Error::new(
         io::ErrorKind::Unsupported,
         format!("a simulated kernel has not {what}; use one of the system's drivers"),
@@ -97,14 +97,4 @@ impl LocalAddress {
         });
         address.map(LocalAddress)
     }
-}
-
-/// The system's numbers of errors that the port makes itself, or looks for.
-pub(crate) mod codes {
-    use rustix::io::Errno;
-
-    /// The operation was cancelled.
-    pub(crate) const CANCELLED: i32 = Errno::CANCELED.raw_os_error();
-    /// The datagram is longer than the buffer.
-    pub(crate) const CUT: i32 = Errno::MSGSIZE.raw_os_error();
 }

@@ -9,7 +9,9 @@
 //! reference each time; a connection that lives for one echo never pays for the registration.
 
 use std::{
-    fmt, io, process,
+    fmt, io,
+    net::SocketAddr,
+    process,
     sync::atomic::{AtomicBool, AtomicU8, Ordering},
     time::Duration,
 };
@@ -20,10 +22,14 @@ use rustix::{
     process::{Resource, getrlimit},
 };
 
-use super::{
-    Advised, Call, Driver, Events, Outcome, RawBuffer, Transfer, calls, readiness::Readiness,
+use super::{calls, epoll::Readiness};
+use crate::{
+    driver::{
+        Advised, Call, Descriptor, Driver, Events, Outcome, Query, RawBuffer, Reply, Transfer,
+    },
+    sync::Mutex,
+    user_code::log,
 };
-use crate::{sync::Mutex, user_code::log};
 
 /// The most transfers in one call. Beyond some dozens nothing more is gained, and the last waits for the first.
 const BATCH_MAX: usize = 32;
@@ -435,7 +441,24 @@ impl Driver for Uring {
         BATCH_MAX
     }
 
-    unsafe fn watch(&self, descriptor: i32, token: u64) -> Result<(), Errno> {
+    fn knows(&self, descriptor: &Descriptor) -> io::Result<()> {
+        self.readiness.knows(descriptor)
+    }
+
+    fn stream_for(&self, peer: SocketAddr, local: Option<SocketAddr>) -> io::Result<Descriptor> {
+        self.readiness.stream_for(peer, local)
+    }
+
+    fn local_stream(&self) -> io::Result<Descriptor> {
+        self.readiness.local_stream()
+    }
+
+    unsafe fn ask(&self, descriptor: i32, query: Query) -> io::Result<Reply> {
+        // SAFETY: passed on to the caller.
+        unsafe { self.readiness.ask(descriptor, query) }
+    }
+
+    unsafe fn watch(&self, descriptor: i32, token: u64) -> io::Result<()> {
         // SAFETY: passed on to the caller.
         unsafe { self.readiness.watch(descriptor, token) }
     }
@@ -473,6 +496,11 @@ impl Driver for Uring {
                 unsafe { calls::perform(transfer) };
             }
         }
+    }
+
+    unsafe fn transfer_file(&self, transfer: &mut Transfer) {
+        // SAFETY: passed on to the caller.
+        unsafe { self.readiness.transfer_file(transfer) }
     }
 
     unsafe fn unwatch(&self, descriptor: i32) {

@@ -23,8 +23,7 @@ use rustix::{
     time::{ClockId, clock_gettime},
 };
 
-use super::Advised;
-use crate::user_code::log;
+use crate::{driver::Advised, user_code::log};
 
 /// How the system names the calling thread.
 fn current_thread() -> u32 {

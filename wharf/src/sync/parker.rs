@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::sync::{Condvar, Mutex};
+use super::{Condvar, Mutex};
 
 /// Where one thread sleeps while it is parked. A release that comes before the sleep is not lost.
 #[derive(Debug, Default)]

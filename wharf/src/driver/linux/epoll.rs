@@ -7,6 +7,7 @@
 use std::{
     io,
     mem::MaybeUninit,
+    net::SocketAddr,
     os::fd::AsRawFd,
     ptr,
     sync::atomic::{AtomicBool, Ordering},
@@ -27,8 +28,14 @@ use rustix::{
     },
 };
 
-use super::{Driver, EVENTS_MAX, Event, Events, TOKEN_MAX, Transfer, calls};
-use crate::sync::now;
+use super::{calls, unwatched};
+use crate::{
+    driver::{
+        Descriptor, Driver, EVENTS_MAX, Event, Events, Query, Reply, TOKEN_MAX, Transfer,
+        unix::descriptor,
+    },
+    sync::now,
+};
 
 const WAKE: u64 = TOKEN_MAX + 1;
 const TIMER: u64 = TOKEN_MAX + 2;
@@ -82,13 +89,38 @@ impl Driver for Readiness {
         1
     }
 
-    unsafe fn watch(&self, descriptor: i32, token: u64) -> Result<(), Errno> {
+    fn knows(&self, descriptor: &Descriptor) -> io::Result<()> {
+        match descriptor {
+            Descriptor::System(_) => Ok(()),
+            #[cfg(feature = "simulated")]
+            Descriptor::Simulated(_) => Err(descriptor::of_another_kernel(
+                "a simulated kernel's",
+                "the system's",
+            )),
+        }
+    }
+
+    fn stream_for(&self, peer: SocketAddr, local: Option<SocketAddr>) -> io::Result<Descriptor> {
+        calls::stream_for(peer, local)
+    }
+
+    fn local_stream(&self) -> io::Result<Descriptor> {
+        calls::local_stream()
+    }
+
+    unsafe fn ask(&self, descriptor: i32, query: Query) -> io::Result<Reply> {
+        // SAFETY: passed on to the caller.
+        unsafe { calls::ask(descriptor, query) }
+    }
+
+    unsafe fn watch(&self, descriptor: i32, token: u64) -> io::Result<()> {
         debug_assert!(token <= TOKEN_MAX);
         // SAFETY: the caller promises that the descriptor is open.
         let descriptor = unsafe { BorrowedFd::borrow_raw(descriptor) };
         let flags =
             EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::PRI | EventFlags::ET;
-        epoll::add(&self.epoll, descriptor, EventData::new_u64(token), flags)
+        let added = epoll::add(&self.epoll, descriptor, EventData::new_u64(token), flags);
+        added.map_err(|error| unwatched(error.raw_os_error()))
     }
 
     fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
@@ -145,6 +177,11 @@ impl Driver for Readiness {
             // SAFETY: passed on to the caller.
             unsafe { calls::perform(transfer) };
         }
+    }
+
+    unsafe fn transfer_file(&self, transfer: &mut Transfer) {
+        // SAFETY: passed on to the caller.
+        unsafe { calls::perform(transfer) }
     }
 
     unsafe fn unwatch(&self, descriptor: i32) {

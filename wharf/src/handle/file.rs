@@ -2,10 +2,10 @@
 
 use std::{io, sync::Arc};
 
+use super::{Associate, Association, handle};
 use crate::{
     CompletionPort,
     driver::{Descriptor, Query},
-    net::{Associate, Association, handle},
     raw::Kind,
 };
 

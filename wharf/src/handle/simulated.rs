@@ -1,0 +1,54 @@
+//! What is open on a simulated kernel, associated with a port.
+
+use std::io;
+
+use super::{Associate, DatagramSocket, Socket};
+use crate::{
+    CompletionPort,
+    simulated::{Datagrams, File, Listener, Stream},
+};
+
+impl Associate for Stream {
+    type Associated<K> = Socket<K>;
+
+    fn associate_with<K>(self, port: &CompletionPort<K>, key: K) -> io::Result<Socket<K>>
+    where
+        K: Clone + Send + Sync + 'static,
+    {
+        Socket::associate(self, port, key, Some(true))
+    }
+}
+
+impl Associate for Listener {
+    type Associated<K> = super::Listener<K>;
+
+    fn associate_with<K>(self, port: &CompletionPort<K>, key: K) -> io::Result<super::Listener<K>>
+    where
+        K: Clone + Send + Sync + 'static,
+    {
+        let local = self.local_addr()?;
+        super::Listener::associate(self, local, port, key)
+    }
+}
+
+impl Associate for Datagrams {
+    type Associated<K> = DatagramSocket<K>;
+
+    fn associate_with<K>(self, port: &CompletionPort<K>, key: K) -> io::Result<DatagramSocket<K>>
+    where
+        K: Clone + Send + Sync + 'static,
+    {
+        DatagramSocket::associate(self, port, key)
+    }
+}
+
+impl Associate for File {
+    type Associated<K> = super::File<K>;
+
+    fn associate_with<K>(self, port: &CompletionPort<K>, key: K) -> io::Result<super::File<K>>
+    where
+        K: Clone + Send + Sync + 'static,
+    {
+        super::File::associate(self, port, key)
+    }
+}
