@@ -23,17 +23,24 @@
     clippy::undocumented_unsafe_blocks
 )]
 
+#[cfg(feature = "safe")]
 mod buffer;
 #[allow(unsafe_code)] // It talks to the kernel.
 mod driver;
+#[cfg(feature = "safe")]
 mod handle;
+#[cfg(feature = "safe")]
 mod operation;
 #[cfg(shuttle)]
 #[doc(hidden)]
 pub mod planted;
+#[cfg(feature = "safe")]
 mod port;
 #[allow(unsafe_code)] // It is the unsafe layer.
 pub mod raw;
+#[cfg(feature = "safe")]
+#[allow(unsafe_code)] // It gives memory to the unsafe layer, and takes it back.
+mod record;
 #[cfg(unix)]
 mod scheduler;
 mod snapshot;
@@ -44,27 +51,28 @@ mod sync;
 pub mod sync;
 #[doc(hidden)] // For the toolkit, which calls code of the user's in the midst of its own as well.
 pub mod user_code;
+#[cfg(feature = "safe")]
 mod workers;
 
 #[cfg(all(unix, feature = "simulated"))]
 pub use driver::simulated;
 
-pub use buffer::{Buffer, Payload, Pool};
 pub use driver::{Descriptor, DriverChoice, DriverInfo, thread_states_available, uring_available};
-pub use handle::{Associate, DatagramSocket, File, Listener, Socket};
-#[cfg(unix)]
+#[cfg(all(unix, feature = "safe"))]
 pub use handle::{LocalConnection, LocalListener};
-pub use operation::{
-    Completion, Connection, Direct, Done, OperationId, Refused, Started, Transmit, Wait,
-    is_cancelled,
-};
-pub use port::{Builder, CompletionPort};
-pub use raw::{HANDLES_MAX, Many, blocking, deadline_after};
+pub use raw::{HANDLES_MAX, Many, blocking, deadline_after, is_cancelled};
 pub use snapshot::{Counts, Snapshot, Standing, WorkerSnapshot};
 pub use user_code::panic_message;
-pub use workers::{Threads, Workers};
+#[cfg(feature = "safe")]
+pub use {
+    buffer::{Buffer, Payload, Pool, Transmit},
+    handle::{Associate, DatagramSocket, File, Listener, Socket},
+    operation::{Completion, Connection, Direct, Done, OperationId, Refused, Started, Wait},
+    port::{Builder, CompletionPort},
+    workers::{Threads, Workers},
+};
 
 /// The README's program, so that it is compiled like any other.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "safe"))]
 #[doc = include_str!("../../README.md")]
 pub struct Readme;

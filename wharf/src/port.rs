@@ -10,7 +10,8 @@ use crate::{
     Counts, DriverChoice, DriverInfo, Snapshot,
     handle::{Associate, Origin},
     operation::{Completion, OperationId, Wait},
-    raw::{self, End, Many, Options, Queued, record::Records},
+    raw::{self, End, Many, Options, Queued},
+    record::Records,
     user_code::contain,
 };
 

@@ -2,6 +2,7 @@
 
 mod aside;
 mod pool;
+mod transmit;
 
 use std::{
     fmt,
@@ -12,6 +13,9 @@ use bytes::Bytes;
 use pool::Lease;
 pub(crate) use pool::Place;
 pub use pool::Pool;
+pub use transmit::Transmit;
+
+use crate::raw::RawBuffer;
 
 /// Memory to receive into, and what was received.
 ///
@@ -209,5 +213,22 @@ impl From<Bytes> for Payload {
 impl From<&'static [u8]> for Payload {
     fn from(bytes: &'static [u8]) -> Self {
         Payload::Bytes(Bytes::from_static(bytes))
+    }
+}
+
+/// Where a buffer's memory is; it stays there when the buffer is moved.
+pub(crate) fn writable(buffer: &mut Buffer) -> RawBuffer {
+    let memory = buffer.memory_mut();
+    RawBuffer {
+        start: memory.as_mut_ptr(),
+        len: memory.len(),
+    }
+}
+
+/// Where a payload's bytes are; they stay there when it is moved.
+pub(crate) fn readable(payload: &Payload) -> RawBuffer {
+    RawBuffer {
+        start: payload.as_ptr().cast_mut(),
+        len: payload.len(),
     }
 }

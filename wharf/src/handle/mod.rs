@@ -21,10 +21,8 @@ pub use socket::Socket;
 use crate::{
     CompletionPort,
     driver::{Descriptor, Query, Reply},
-    raw::{
-        Handle, Kind, Port,
-        record::{Records, Source},
-    },
+    raw::{Handle, Kind, Port},
+    record::{Records, Source},
 };
 
 /// A handle that a port can be associated with, and what it becomes:

@@ -7,13 +7,11 @@ use std::{
 
 use super::{OperationId, Refused};
 use crate::{
-    buffer::Buffer,
+    buffer::{Buffer, writable},
     driver::{Descriptor, Query},
     handle::{Listener, Origin},
-    raw::{
-        AcceptReceive, Accepted, Request,
-        record::{Cargo, Manner, Memory, writable},
-    },
+    raw::{AcceptReceive, Accepted, Request},
+    record::{Cargo, Manner, Memory},
 };
 
 /// A connection that was accepted, not yet associated with any port.

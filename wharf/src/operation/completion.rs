@@ -2,17 +2,15 @@
 
 use std::{io, net::SocketAddr};
 
-use super::{Connection, OperationId, Transmit, accept};
+use super::{Connection, OperationId, accept};
 #[cfg(unix)]
 use crate::handle::{LocalConnection, LocalListener};
 use crate::{
-    buffer::{Buffer, Payload},
+    buffer::{Buffer, Payload, Transmit},
     driver::codes,
     handle::{DatagramSocket, File, Listener, Origin, Socket},
-    raw::{
-        Queued, Request,
-        record::{Finished, Memory, Records},
-    },
+    raw::{Queued, Request, is_cancelled},
+    record::{Finished, Memory, Records},
 };
 
 /// What a wait for one packet came to.
@@ -189,11 +187,6 @@ impl<K> Completion<K> {
         let error = self.result.as_ref().err();
         is_datagram && error.and_then(io::Error::raw_os_error) == Some(codes::CUT)
     }
-}
-
-/// Whether this is the error of an operation that was cancelled: `ECANCELED`, on Windows `ERROR_OPERATION_ABORTED`.
-pub fn is_cancelled(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(codes::CANCELLED)
 }
 
 impl<K: Clone + Send + Sync + 'static> Completion<K> {

@@ -7,12 +7,10 @@ use std::{io, net::SocketAddr};
 use super::{OperationId, Refused};
 use crate::{
     CompletionPort,
-    buffer::Payload,
+    buffer::{Payload, readable},
     handle::{Association, Socket},
-    raw::{
-        ConnectSend, Handle, Request,
-        record::{Manner, Memory, readable},
-    },
+    raw::{ConnectSend, Handle, Request},
+    record::{Manner, Memory},
 };
 
 impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {

@@ -4,12 +4,10 @@ use std::{io, net::SocketAddr};
 
 use super::{OperationId, Refused};
 use crate::{
-    buffer::{Buffer, Payload, Pool},
+    buffer::{Buffer, Payload, Pool, readable, writable},
     handle::{DatagramSocket, Origin},
-    raw::{
-        Datagram, Landing, Request,
-        record::{Cargo, Manner, Memory, Records, readable, writable},
-    },
+    raw::{Datagram, Landing, Request},
+    record::{Cargo, Manner, Memory, Records},
 };
 
 /// # Datagrams

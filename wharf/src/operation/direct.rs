@@ -6,7 +6,7 @@ use super::{Completion, OperationId, Refused};
 use crate::{
     buffer::{Buffer, Payload, Pool},
     handle::Socket,
-    raw::record::Memory,
+    record::Memory,
 };
 
 /// What became of an operation that was started [directly](Socket::direct).

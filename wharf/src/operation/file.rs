@@ -4,12 +4,10 @@ use std::io;
 
 use super::{OperationId, Refused};
 use crate::{
-    buffer::{Buffer, Payload},
+    buffer::{Buffer, Payload, readable, writable},
     handle::{File, Origin},
-    raw::{
-        Request, Span,
-        record::{Cargo, Manner, Memory, readable, writable},
-    },
+    raw::{Request, Span},
+    record::{Cargo, Manner, Memory},
 };
 
 /// # Operations

@@ -22,17 +22,14 @@ mod transmit;
 use std::{error::Error, fmt, io};
 
 pub use accept::Connection;
-pub use completion::{Completion, Done, Wait, is_cancelled};
+pub use completion::{Completion, Done, Wait};
 pub use direct::{Direct, Started};
-pub use transmit::Transmit;
 
 pub use crate::raw::OperationId;
 use crate::{
     handle::{Association, Origin, Socket},
-    raw::{
-        Request,
-        record::{Cargo, Manner, Memory, Records},
-    },
+    raw::Request,
+    record::{Cargo, Manner, Memory, Records},
 };
 
 /// An operation that was refused when it was started: why, and what it was to own.

@@ -6,7 +6,7 @@ use super::{OperationId, Refused};
 use crate::{
     buffer::{Buffer, Pool},
     handle::Socket,
-    raw::record::{Manner, Memory},
+    record::{Manner, Memory},
 };
 
 /// # Receiving

@@ -4,7 +4,7 @@ use super::{OperationId, Refused};
 use crate::{
     buffer::Payload,
     handle::Socket,
-    raw::record::{Manner, Memory},
+    record::{Manner, Memory},
 };
 
 /// # Sending

@@ -9,10 +9,8 @@ use super::OperationId;
 use crate::{
     CompletionPort,
     handle::Origin,
-    raw::{
-        deadline_after,
-        record::{Cargo, Memory},
-    },
+    raw::deadline_after,
+    record::{Cargo, Memory},
 };
 
 impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {

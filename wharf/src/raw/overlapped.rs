@@ -186,7 +186,7 @@ pub struct Accepted {
 /// Names an operation, for cancelling it. Never names another one of the same port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct OperationId {
-    pub(super) handle: Handle,
+    pub(crate) handle: Handle,
     pub(super) sequence: u64,
 }
 
@@ -251,14 +251,14 @@ pub struct Overlapped {
     /// transfers, under no lock: the caller may move the bytes to other memory, and says where all of them are now. `None`
     /// leaves them. Windows has the memory until the send has ended, and does not call it.
     pub waits: Option<unsafe fn(operation: NonNull<Overlapped>) -> Option<RawBuffer>>,
-    pub(super) request: Request,
+    pub(crate) request: Request,
     /// The next in the line of its side.
     pub(super) next: Option<NonNull<Overlapped>>,
-    pub(super) handle: Handle,
+    pub(crate) handle: Handle,
     pub(super) sequence: u64,
     /// The key of its handle.
     pub(super) key: usize,
-    pub(super) transferred: usize,
+    pub(crate) transferred: usize,
     pub(super) status: Status,
 }
 
@@ -303,7 +303,7 @@ impl Overlapped {
     }
 
     /// Why it failed, if it did: the system's own error, or the port's.
-    pub(super) fn error(&self) -> Option<io::Error> {
+    pub(crate) fn error(&self) -> Option<io::Error> {
         match self.status {
             Status::Failed(number) => Some(self.failure(number)),
             #[cfg(unix)]

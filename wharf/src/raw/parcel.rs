@@ -15,7 +15,7 @@ pub(crate) struct Parcel(Words);
 unsafe impl Send for Parcel {}
 
 impl Parcel {
-    pub(super) fn pack<T: Send>(value: T) -> Self {
+    pub(crate) fn pack<T: Send>(value: T) -> Self {
         let mut words = [MaybeUninit::uninit(); 2];
         let start = words.as_mut_ptr();
         if fits::<T>() {
@@ -29,7 +29,7 @@ impl Parcel {
 
     /// # Safety
     /// It was packed with a `T`.
-    pub(super) unsafe fn unpack<T: Send>(self) -> T {
+    pub(crate) unsafe fn unpack<T: Send>(self) -> T {
         if fits::<T>() {
             // SAFETY: the words hold a `T`, which is moved out.
             unsafe { ptr::from_ref(&self.0).cast::<T>().read() }

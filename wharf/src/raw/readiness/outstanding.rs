@@ -13,10 +13,7 @@ const POSTS_PER_GRANT: usize = 1024;
 
 impl Port {
     /// Queues a packet from outside; gives it back if it is refused.
-    pub(in crate::raw) fn post_packet(
-        &self,
-        mut packet: Queued,
-    ) -> Result<(), (io::Error, Queued)> {
+    pub(crate) fn post_packet(&self, mut packet: Queued) -> Result<(), (io::Error, Queued)> {
         loop {
             packet = match self.scheduler.post(packet) {
                 Ok(release) => {

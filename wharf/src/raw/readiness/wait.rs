@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     driver::{Event, Events, coarse_now_ns},
-    raw::{Direction, End, Handle, Many, Queued, deadline_after, shared::check_max},
+    raw::{Direction, End, Handle, Many, Queued, check_max, deadline_after},
     scheduler::{Step, Visit},
     sync::now,
 };

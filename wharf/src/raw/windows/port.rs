@@ -470,7 +470,7 @@ impl Port {
     }
 
     /// Queues a packet from outside; gives it back if it is refused.
-    pub(in crate::raw) fn post_packet(&self, packet: Queued) -> Result<(), (io::Error, Queued)> {
+    pub(crate) fn post_packet(&self, packet: Queued) -> Result<(), (io::Error, Queued)> {
         if let Err(error) = self.admit() {
             return Err((error, packet));
         }

@@ -16,10 +16,7 @@ use super::{
 };
 use crate::{
     driver::windows::{Taken, errand_result},
-    raw::{
-        Completed, End, Many, Overlapped, Queued, Request, Status, deadline_after,
-        shared::check_max,
-    },
+    raw::{Completed, End, Many, Overlapped, Queued, Request, Status, check_max, deadline_after},
     sync::now,
 };
 

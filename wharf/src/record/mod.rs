@@ -7,13 +7,12 @@
 
 use std::{io, ptr::NonNull, sync::Arc, time::Instant};
 
-use super::{
-    Buffers, Completed, Handle, OperationId, Overlapped, Parcel, Port, Provider, Queued, RawBuffer,
-    Request, Started,
-};
 use crate::{
-    buffer::{Buffer, Payload, Place, Pool},
-    operation::Transmit,
+    buffer::{Buffer, Payload, Place, Pool, Transmit, readable, writable},
+    raw::{
+        Buffers, Completed, Handle, OperationId, Overlapped, Parcel, Port, Provider, Queued,
+        RawBuffer, Request, Started,
+    },
     sync::Mutex,
     user_code::contain,
 };
@@ -125,23 +124,6 @@ impl<T> Many<T> {
             first: self.list.as_ptr(),
             count: self.list.len(),
         }
-    }
-}
-
-/// Where a buffer's memory is; it stays there when the buffer is moved.
-pub(crate) fn writable(buffer: &mut Buffer) -> RawBuffer {
-    let memory = buffer.memory_mut();
-    RawBuffer {
-        start: memory.as_mut_ptr(),
-        len: memory.len(),
-    }
-}
-
-/// Where a payload's bytes are; they stay there when it is moved.
-pub(crate) fn readable(payload: &Payload) -> RawBuffer {
-    RawBuffer {
-        start: payload.as_ptr().cast_mut(),
-        len: payload.len(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What both shapes of the port do in the same way, each on what it does in its own.
+//! The port: what both shapes do in the same way, each on what it does in its own.
 
 use std::{fmt, io, ptr::NonNull, sync::Arc, time::Duration};
 
@@ -298,16 +298,5 @@ impl Port {
     pub fn close(&self) -> Vec<Packet> {
         let queued = self.close_queue();
         queued.into_iter().map(Queued::into_packet).collect()
-    }
-}
-
-/// Whether a wait for so many packets can end.
-pub(super) fn check_max(max: usize) -> io::Result<()> {
-    match max {
-        0 => Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "a wait for 0 packets would wait for ever; ask for at least 1",
-        )),
-        _ => Ok(()),
     }
 }

@@ -1,0 +1,118 @@
+//! What a wait hands out: packets, and the answers of a wait that brings none.
+
+use std::{io, ptr::NonNull};
+
+use super::{OperationId, Overlapped, Parcel};
+
+/// One completed operation, or one posted packet.
+#[derive(Debug)]
+pub struct Packet {
+    /// The key of the handle, or the one that was posted.
+    pub key: usize,
+    /// The bytes that were moved, also by an operation that failed; or the number that was posted.
+    pub transferred: usize,
+    /// The token of the operation, or the one that was posted.
+    pub token: u64,
+    /// Why the operation failed, if it did: the system's own error.
+    pub error: Option<io::Error>,
+    /// The operation, the caller's again; none for a posted packet.
+    pub operation: Option<NonNull<Overlapped>>,
+}
+
+impl Packet {
+    /// # Safety
+    /// The operation is valid, has ended, and is handed out with this.
+    pub(super) unsafe fn of(operation: NonNull<Overlapped>) -> Packet {
+        // SAFETY: passed on to the caller.
+        let overlapped = unsafe { operation.as_ref() };
+        Packet {
+            key: overlapped.key,
+            transferred: overlapped.transferred,
+            token: overlapped.token,
+            error: overlapped.error(),
+            operation: Some(operation),
+        }
+    }
+}
+
+/// What a wait for one packet came to.
+#[derive(Debug)]
+pub enum Answer {
+    /// A packet.
+    Packet(Packet),
+    /// The time is over.
+    TimedOut,
+    /// The port is closed.
+    Closed,
+}
+
+/// What came of [`Port::start_direct`].
+#[derive(Debug)]
+#[must_use = "what is done is handed out here, and nowhere else"]
+pub enum Started {
+    /// Its packet follows.
+    Pending(OperationId),
+    /// It ended within the call.
+    Done(Packet),
+}
+
+/// What a wait for many packets came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Many {
+    /// So many packets were appended.
+    Packets(usize),
+    /// The time is over.
+    TimedOut,
+    /// The port is closed.
+    Closed,
+}
+
+/// How a wait ended that brought no packet.
+pub(crate) enum End {
+    TimedOut,
+    Closed,
+}
+
+/// A packet on the port's queue.
+#[derive(Debug)]
+pub(crate) enum Queued {
+    /// An operation that completed.
+    Operation(Completed),
+    /// What was posted on a raw port.
+    Posted {
+        key: usize,
+        transferred: usize,
+        token: u64,
+    },
+    /// What was posted through the safe API: the key is of its own type.
+    Carried { key: Parcel, transferred: usize },
+}
+
+/// A completed operation, which nobody touches until its packet is handed out.
+#[derive(Debug)]
+pub(crate) struct Completed(pub(crate) NonNull<Overlapped>);
+
+// SAFETY: the caller of `Port::start` gives the operation up until its packet is handed out, on whatever thread; it
+// is told so there. Until then only the port holds the address, in one place at a time.
+unsafe impl Send for Completed {}
+
+impl Queued {
+    pub(super) fn into_packet(self) -> Packet {
+        match self {
+            Queued::Posted {
+                key,
+                transferred,
+                token,
+            } => Packet {
+                key,
+                transferred,
+                token,
+                error: None,
+                operation: None,
+            },
+            Queued::Carried { .. } => unreachable!("it is not posted on a port without records"),
+            // SAFETY: a queued operation is valid, and nobody else's until its packet is handed out: now.
+            Queued::Operation(Completed(operation)) => unsafe { Packet::of(operation) },
+        }
+    }
+}
