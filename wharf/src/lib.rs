@@ -60,7 +60,10 @@ pub use driver::simulated;
 pub use driver::{Descriptor, DriverChoice, DriverInfo, thread_states_available, uring_available};
 #[cfg(all(unix, feature = "safe"))]
 pub use handle::{LocalConnection, LocalListener};
-pub use raw::{HANDLES_MAX, Many, blocking, deadline_after, is_cancelled};
+pub use raw::{
+    DescriptorReserve, HANDLES_MAX, LentDescriptor, Many, Spawned, ThreadPool, blocking,
+    deadline_after, is_cancelled,
+};
 pub use snapshot::{Counts, Snapshot, Standing, WorkerSnapshot};
 pub use user_code::panic_message;
 #[cfg(feature = "safe")]

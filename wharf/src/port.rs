@@ -10,7 +10,7 @@ use crate::{
     Counts, DriverChoice, DriverInfo, Snapshot,
     handle::{Associate, Origin},
     operation::{Completion, OperationId, Wait},
-    raw::{self, End, Many, Options, Queued},
+    raw::{self, End, Many, Options, Queued, ThreadPool},
     record::Records,
     user_code::contain,
 };
@@ -205,20 +205,33 @@ impl<K> CompletionPort<K> {
         self.raw().snapshot()
     }
 
-    pub(crate) fn add_crew(&self, crew: Weak<dyn raw::Crew>) {
-        self.raw().add_crew(crew);
+    /// From now on this pool is asked for a thread when all are blocked: threads of the program's own, in the place of
+    /// [`Workers`](crate::Workers) or beside them. [`ThreadPool`] has an example, and tells what else such a pool calls. The port
+    /// does not keep the pool.
+    pub fn add_pool(&self, pool: Weak<dyn ThreadPool>) {
+        self.raw().add_pool(pool);
     }
 
-    pub(crate) fn prepare(&self) -> io::Result<()> {
+    /// Starts beforehand what is needed when threads block, so that it is there when the system has nothing left to give: on Linux
+    /// the thread that finds out which others are blocked (`wharf-watcher`). To be called before the threads of a pool of one's
+    /// [own](ThreadPool) are started; without this, it starts when it is first needed, if it can be had then.
+    ///
+    /// # Errors
+    /// The system's: it has no thread for it.
+    pub fn prepare(&self) -> io::Result<()> {
         self.raw().prepare()
     }
 
-    pub(crate) fn hands_arrived(&self) {
-        self.raw().hands_arrived();
+    /// To be called by a thread that a [pool](ThreadPool) started when it was asked, once its first wait has returned, whatever
+    /// with.
+    pub fn worker_started(&self) {
+        self.raw().worker_started();
     }
 
-    pub(crate) fn can_hire(&self) {
-        self.raw().can_hire();
+    /// To be called when a [pool](ThreadPool) that was [full](crate::Spawned::Full) is not any more: a thread of it has ended, or
+    /// it may have more. The port's pools are asked again.
+    pub fn can_spawn(&self) {
+        self.raw().can_spawn();
     }
 
     /// Whether the port is closed.

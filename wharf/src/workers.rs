@@ -14,7 +14,7 @@ use std::{
 use crate::{
     CompletionPort,
     operation::{Completion, Wait},
-    raw::{self, Hired, Reserve, deadline_after},
+    raw::{DescriptorReserve, LentDescriptor, Spawned, ThreadPool, deadline_after},
     sync::{
         Condvar, Mutex, now,
         thread::{self, JoinHandle, ThreadId},
@@ -104,7 +104,7 @@ type Start = dyn Fn(usize, bool) -> io::Result<JoinHandle<()>> + Send + Sync;
 struct Pool {
     min: usize,
     max: usize,
-    reserve: Reserve,
+    reserve: DescriptorReserve,
     roll: Mutex<Roll>,
     /// A thread has begun, or ended.
     changed: Condvar,
@@ -175,7 +175,7 @@ impl Workers {
             Pool {
                 min,
                 max,
-                reserve: Reserve::of(max - min),
+                reserve: DescriptorReserve::new(max - min),
                 roll: Mutex::default(),
                 changed: Condvar::new(),
                 start: Mutex::new(Some(Box::new(start))),
@@ -184,12 +184,12 @@ impl Workers {
         });
         port.prepare()?;
         for _ in 0..min {
-            pool.start_one(false)?;
+            pool.start_one(&mut pool.roll.lock(), false)?;
         }
         pool.await_begun();
         if max > min {
             let pool: Weak<Pool> = Arc::downgrade(&pool);
-            port.add_crew(pool);
+            port.add_pool(pool);
         }
         Ok(Workers(pool))
     }
@@ -210,7 +210,7 @@ impl Workers {
     /// ```
     pub fn descriptors(&self) -> usize {
         match cfg!(unix) {
-            true => self.0.min + self.0.reserve.max(),
+            true => self.0.min + self.0.reserve.descriptors(),
             false => 0,
         }
     }
@@ -253,8 +253,8 @@ impl Workers {
 }
 
 impl Pool {
-    fn start_one(&self, helps: bool) -> io::Result<bool> {
-        let mut roll = self.roll.lock();
+    /// Starts a thread, if there may be one more; false: there may not.
+    fn start_one(&self, roll: &mut Roll, helps: bool) -> io::Result<bool> {
         drop(roll.strike_off(JoinHandle::is_finished));
         if roll.threads.len() - roll.ended.len() >= self.max {
             return Ok(false);
@@ -280,10 +280,17 @@ impl Pool {
     }
 
     /// The calling thread has begun, and takes what it needs. `helps`: it is one that descriptors are kept aside for.
-    fn begin(&self, helps: bool) {
-        raw::enlist(&self.reserve, helps);
+    fn begin(&self, helps: bool) -> Option<LentDescriptor<'_>> {
+        let lent = match helps {
+            true => Some(self.reserve.lend()),
+            false => {
+                self.reserve.enter();
+                None
+            }
+        };
         self.roll.lock().begun += 1;
         self.changed.notify_all();
+        lent
     }
 
     fn arrived(&self) {
@@ -291,22 +298,24 @@ impl Pool {
     }
 }
 
-impl raw::Crew for Pool {
-    fn hire(&self) -> Hired {
+impl ThreadPool for Pool {
+    fn spawn(&self) -> Spawned {
+        // All of it under one lock: on Windows several threads may ask at once.
+        let mut roll = self.roll.lock();
         if self.arriving.load(Ordering::SeqCst) > 0 {
-            return Hired::OnTheWay;
+            return Spawned::OnTheWay;
         }
-        let refused = self.roll.lock().refused;
+        let refused = roll.refused;
         if refused.is_some_and(|at| now().duration_since(at) < RETRY) {
-            return Hired::Refused(None);
+            return Spawned::Refused(None);
         }
-        match self.start_one(true) {
-            Ok(true) => Hired::One,
-            Ok(false) => Hired::Full,
+        match self.start_one(&mut roll, true) {
+            Ok(true) => Spawned::Started,
+            Ok(false) => Spawned::Full,
             Err(error) => {
-                self.roll.lock().refused = Some(now());
+                roll.refused = Some(now());
                 // Said once, until there is one again.
-                Hired::Refused(refused.is_none().then_some(error))
+                Spawned::Refused(refused.is_none().then_some(error))
             }
         }
     }
@@ -332,16 +341,15 @@ where
     F: Fn(&CompletionPort<K>, Completion<K>),
 {
     let ending = Ending(pool);
-    ending.0.begin(helps);
+    let lent = ending.0.begin(helps);
     let closed = work(&port, &ending.0, &*handler, helps.then_some(IDLE_MAX));
     if closed {
         // With the last worker goes the handler; it has ended when that is gone too.
         let start = ending.0.start.lock().take();
         contain("the drop of a handler", || drop(start));
-        ending.0.reserve.clear();
-    } else if helps {
-        raw::discharge(&ending.0.reserve);
+        ending.0.reserve.close();
     }
+    drop(lent);
     contain("the drop of a handler", || drop(handler));
     if closed {
         drop(port);
@@ -349,7 +357,7 @@ where
     } else {
         // There is room for another, which counts from when this one has ended.
         drop(ending);
-        port.can_hire();
+        port.can_spawn();
     }
 }
 
@@ -382,7 +390,7 @@ where
             let answer = port.wait(idle_max);
             if mem::take(&mut arrives) {
                 pool.arrived();
-                port.hands_arrived();
+                port.worker_started();
             }
             match answer {
                 Ok(Wait::Completed(completion)) => {

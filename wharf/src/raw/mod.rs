@@ -30,11 +30,11 @@
 //! ```
 
 // What both shapes of the port have in common.
-mod crew;
 mod options;
 mod overlapped;
 mod packet;
 mod parcel;
+mod pools;
 mod port;
 mod refusal;
 mod table;
@@ -50,7 +50,6 @@ mod windows;
 #[cfg(unix)]
 pub use crate::driver::LocalAddress;
 pub use crate::driver::{Descriptor, RawBuffer, RawDescriptor, SystemSocket};
-pub(crate) use crew::{Crew, Hired};
 pub use options::Options;
 pub use overlapped::{
     AcceptReceive, Accepted, Buffers, ConnectSend, Datagram, Landing, OperationId, Overlapped,
@@ -60,12 +59,12 @@ use overlapped::{Direction, Status};
 pub use packet::{Answer, Many, Packet, Started};
 pub(crate) use packet::{Completed, End, Queued};
 pub(crate) use parcel::Parcel;
+pub use pools::{DescriptorReserve, LentDescriptor, Spawned, ThreadPool};
 #[cfg(unix)]
 use readiness as shape;
 pub(crate) use refusal::closed;
 pub use refusal::is_cancelled;
 use refusal::{check_max, too_many};
-pub(crate) use shape::member::{Reserve, discharge, enlist};
 use shape::{entry::Entry, start::Next};
 pub use shape::{member::blocking, port::Port};
 pub use table::{HANDLES_MAX, Handle, Kind};

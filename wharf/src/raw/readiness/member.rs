@@ -170,12 +170,13 @@ fn worker_of_this_thread(probe: Probe) -> sync::Arc<Worker> {
 /// for.
 pub(crate) fn enlist(reserve: &Reserve, replaces: bool) {
     let member = Member::new(Probe::of_this_worker(reserve, replaces));
-    MEMBER.with(|kept| kept.set(Some(Box::new(member))));
+    // In a thread that is being torn down, and has nothing to keep it in, it is given back.
+    let _ = MEMBER.try_with(|kept| kept.set(Some(Box::new(member))));
 }
 
 /// This thread is about to end, and leaves its descriptor to the next that its pool starts.
 pub(crate) fn discharge(reserve: &Reserve) {
-    let member = MEMBER.with(Cell::take);
+    let member = MEMBER.try_with(Cell::take).ok().flatten();
     reserve.take_back(member.and_then(|mut member| {
         member.leave();
         member.worker.probe.end()

@@ -21,8 +21,10 @@ use super::{
 use crate::{
     driver::{self, Driver, DriverInfo, Events, Probe, Query, Reply, coarse_now_ns},
     raw::{
-        Completed, Crew, Descriptor, Direction, Handle, Hired, Kind, Options, Queued, closed,
-        crew::tell_refused, table::Table, timers::Timers,
+        Completed, Descriptor, Direction, Handle, Kind, Options, Queued, ThreadPool, closed,
+        pools::{Outcome, Pools},
+        table::Table,
+        timers::Timers,
     },
     scheduler::{Place, Release, Scheduler, Visit},
     snapshot::{Counts, Snapshot, Standing, WorkerSnapshot},
@@ -63,8 +65,7 @@ pub struct Port {
     pub(super) lingers: bool,
     pub(super) watcher: Watcher,
     pub(super) files: Files,
-    /// Pools that may grow.
-    crews: Mutex<Vec<Weak<dyn Crew>>>,
+    pools: Pools,
     /// For the threads of its own.
     pub(super) weak: Weak<Port>,
 }
@@ -103,7 +104,7 @@ impl Port {
             lingers: processors > 1,
             watcher: Watcher::default(),
             files: Files::default(),
-            crews: Mutex::new(Vec::new()),
+            pools: Pools::default(),
             weak: weak.clone(),
         }))
     }
@@ -171,53 +172,31 @@ impl Port {
         }
     }
 
-    /// From now on this crew may be asked for more threads.
-    pub(crate) fn add_crew(&self, crew: Weak<dyn Crew>) {
-        self.crews.lock().push(crew);
-        self.can_hire();
-    }
-
-    /// A crew that was full is not any more.
-    pub(crate) fn can_hire(&self) {
-        // Under the lock of `hire`, so that its finding that all are full is not older.
-        let release = {
-            let _crews = self.crews.lock();
-            self.scheduler.set_can_grow(true)
-        };
+    /// From now on this pool is asked for a thread when all are blocked; see [`ThreadPool`]. The port does not keep it.
+    pub fn add_pool(&self, pool: Weak<dyn ThreadPool>) {
+        let release = self.pools.add(pool, || self.scheduler.set_can_grow(true));
         self.release(release);
     }
 
-    /// A thread that was started has come. If that is not enough, the watcher finds it out.
-    pub(crate) fn hands_arrived(&self) {}
-
-    /// Has a thread started, by any crew that may. Says whether one was.
-    pub(super) fn hire(&self) -> bool {
-        let mut crews = self.crews.lock();
-        crews.retain(|crew| crew.strong_count() > 0);
-        let (mut full, mut started, mut refused) = (true, false, None);
-        for crew in crews.iter().filter_map(Weak::upgrade) {
-            match crew.hire() {
-                Hired::One => started = true,
-                Hired::OnTheWay => full = false,
-                Hired::Refused(error) => {
-                    // The watcher's next looks ask again.
-                    full = false;
-                    refused = refused.or(error);
-                }
-                Hired::Full => {}
-            }
-            if started {
-                break;
-            }
-        }
-        let release = match full && !started {
-            true => self.scheduler.set_can_grow(false),
-            false => Release::Nobody,
-        };
-        drop(crews);
+    /// To be called when a pool of threads that was [full](crate::raw::Spawned::Full) is not any more: a thread of it has ended,
+    /// or it may have more. Its pools are asked again.
+    pub fn can_spawn(&self) {
+        let release = (self.pools).has_room(|| self.scheduler.set_can_grow(true));
         self.release(release);
-        tell_refused(refused);
-        started
+    }
+
+    /// To be called by a thread that a pool started when it was [asked](ThreadPool::spawn), once its first wait has returned,
+    /// whatever with. On Windows another may be asked for then.
+    pub fn worker_started(&self) {
+        // If that is not enough, the watcher finds it out.
+    }
+
+    /// Has a pool start a thread. Says whether one did.
+    pub(super) fn spawn(&self) -> bool {
+        let mut release = Release::Nobody;
+        let outcome = (self.pools).spawn(|| release = self.scheduler.set_can_grow(false));
+        self.release(release);
+        outcome == Outcome::Started
     }
 
     /// Whether the port is closed.
@@ -383,11 +362,13 @@ impl Port {
         }
     }
 
-    /// Starts beforehand what is needed when threads block and no further ones can be had.
+    /// Starts beforehand what is needed when threads block, so that it is there when the system has nothing left to give: on Linux
+    /// the thread that finds out which others are blocked. To be called before a pool's threads are started; without this, it
+    /// starts when it is first needed, if it can be had then.
     ///
     /// # Errors
     /// The system's: it has no thread for it.
-    pub(crate) fn prepare(&self) -> io::Result<()> {
+    pub fn prepare(&self) -> io::Result<()> {
         self.watcher.start(&self.weak)?;
         // If no thread's state can be read here, that is said now, and not only when one is needed.
         let _ = Probe::of_this_thread().is_asleep();

@@ -2,7 +2,7 @@
 //!
 //! The [scheduler](crate::scheduler) calls it when all who may run do, and says whom to ask after; here is the thread
 //! that asks the system, the pause between two looks, and what else is done for work that waits: what stands ready in
-//! the kernel is brought in, more threads are started where there is a crew that may grow, and sends that were put off
+//! the kernel is brought in, more threads are started where there is a pool that may grow, and sends that were put off
 //! for a batch are carried out.
 //!
 //! It is started with the first [pool](crate::Workers), so that it is there when threads can't be had. Where threads wait that
@@ -241,7 +241,7 @@ impl Round {
         let doubts = !helped && self.watch.work_waits && self.a_newcomer_sleeps();
         self.resume_those_that_run(port);
         if wants_hands || duty == Duty::Hire {
-            helped |= port.hire();
+            helped |= port.spawn();
         }
         self.say_if_held_up(port, duty);
         self.set_pace(duty, helped, doubts);

@@ -26,8 +26,8 @@ use crate::{
         windows::{self, Descriptor, Queue, codes},
     },
     raw::{
-        Crew, Direction, Handle, Hired, Kind, OperationId, Options, Overlapped, Queued, Request,
-        Status, closed, crew::tell_refused, table::Table, too_many,
+        Direction, Handle, Kind, OperationId, Options, Overlapped, Queued, Request, Status,
+        ThreadPool, closed, pools::Pools, table::Table, too_many,
     },
     snapshot::{Counts, Snapshot, WorkerSnapshot},
     sync::{Mutex, MutexGuard},
@@ -85,8 +85,7 @@ pub struct Port {
     /// Threads that have taken a packet and not come back.
     pub(super) running: AtomicUsize,
     running_max: AtomicUsize,
-    /// Pools that may grow.
-    crews: Mutex<Vec<Weak<dyn Crew>>>,
+    pools: Pools,
     can_grow: AtomicBool,
 }
 
@@ -126,7 +125,7 @@ impl Port {
             seats: Mutex::new(Vec::new()),
             running: AtomicUsize::new(0),
             running_max: AtomicUsize::new(0),
-            crews: Mutex::new(Vec::new()),
+            pools: Pools::default(),
             can_grow: AtomicBool::new(false),
         }))
     }
@@ -177,57 +176,43 @@ impl Port {
     }
 
     /// Starts beforehand what is needed when threads block: nothing, the kernel sees to that.
-    pub(crate) fn prepare(&self) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// None.
+    pub fn prepare(&self) -> io::Result<()> {
         Ok(())
     }
 
-    /// From now on this crew may be asked for more threads.
-    pub(crate) fn add_crew(&self, crew: Weak<dyn Crew>) {
-        self.crews.lock().push(crew);
-        self.can_hire();
+    /// From now on this pool is asked for a thread when all are blocked; see [`ThreadPool`]. The port does not keep it.
+    pub fn add_pool(&self, pool: Weak<dyn ThreadPool>) {
+        self.pools
+            .add(pool, || self.can_grow.store(true, Ordering::SeqCst));
     }
 
-    /// A crew that was full is not any more.
-    pub(crate) fn can_hire(&self) {
-        let _crews = self.crews.lock();
-        self.can_grow.store(true, Ordering::SeqCst);
+    /// To be called when a pool of threads that was [full](crate::raw::Spawned::Full) is not any more: a thread of it has ended,
+    /// or it may have more. Its pools are asked again, at once if no thread waits.
+    pub fn can_spawn(&self) {
+        self.pools
+            .has_room(|| self.can_grow.store(true, Ordering::SeqCst));
+        // If none waits, it may be that all are blocked, and that none of them would ask.
+        self.worker_started();
     }
 
-    /// A thread that was started has come, and taken a packet: another may be wanted.
-    pub(crate) fn hands_arrived(&self) {
+    /// To be called by a thread that a pool started when it was [asked](ThreadPool::spawn), once its first wait has returned,
+    /// whatever with. If it has taken a packet and no thread waits, another is asked for.
+    pub fn worker_started(&self) {
         if self.waiting.load(Ordering::SeqCst) == 0 {
-            self.hire();
+            self.spawn();
         }
     }
 
-    /// Has a thread started, by any crew that may. The kernel tells nobody that all threads are blocked, so one more is to
-    /// wait for as long as there may be more: it is released when one of the others blocks.
-    pub(super) fn hire(&self) {
-        if !self.can_grow.load(Ordering::SeqCst) {
-            return;
+    /// Has a pool start a thread. The kernel tells nobody that all threads are blocked, so one more is to wait for as long as
+    /// there may be more: it is released when one of the others blocks.
+    pub(super) fn spawn(&self) {
+        if self.can_grow.load(Ordering::SeqCst) && !self.is_closed() {
+            // One that is refused is asked for again by the next that takes a packet and leaves none that waits.
+            (self.pools).spawn(|| self.can_grow.store(false, Ordering::SeqCst));
         }
-        let mut crews = self.crews.lock();
-        crews.retain(|crew| crew.strong_count() > 0);
-        let (mut full, mut refused) = (true, None);
-        for crew in crews.iter().filter_map(Weak::upgrade) {
-            match crew.hire() {
-                Hired::One | Hired::OnTheWay => {
-                    full = false;
-                    break;
-                }
-                Hired::Refused(error) => {
-                    // Whoever takes a packet next, and leaves nobody who waits, asks again.
-                    full = false;
-                    refused = refused.or(error);
-                }
-                Hired::Full => {}
-            }
-        }
-        if full {
-            self.can_grow.store(false, Ordering::SeqCst);
-        }
-        drop(crews);
-        tell_refused(refused);
     }
 
     /// Whether the port is closed.

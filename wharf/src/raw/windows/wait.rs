@@ -86,7 +86,7 @@ impl Port {
                 self.counts_running(packets.len());
                 member.seat.took(packets.len());
                 if waiting == 0 {
-                    self.hire();
+                    self.spawn();
                 }
                 hand_out(&mut quiet);
                 return Ok(Ok(()));
