@@ -72,7 +72,7 @@ pub use {
     handle::{Associate, DatagramSocket, File, Listener, Socket},
     operation::{Completion, Connection, Direct, Done, OperationId, Refused, Started, Wait},
     port::{Builder, CompletionPort},
-    workers::{Threads, Workers},
+    workers::{Threads, Workers, WorkersBuilder},
 };
 
 /// The README's program, so that it is compiled like any other.

@@ -1,6 +1,7 @@
 //! A pool of threads that wait on a port and call a handler.
 
 use std::{
+    cell::Cell,
     fmt, io, mem,
     ops::RangeInclusive,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -140,6 +141,7 @@ impl Workers {
     /// Starts a pool of `threads`, named `wharf-0` and so on: `3`, or `3..=64` for one that [may grow](Threads). They end
     /// when the port is closed. On Linux, with a port's first pool starts the thread that finds out which others are blocked
     /// (`wharf-watcher`), and [descriptors](Self::descriptors) are kept aside; when this returns, all of them are open.
+    /// [`builder`](Self::builder) has more to set.
     ///
     /// # Errors
     /// The system's, if it can't start a thread; those that were started end when the port is closed.
@@ -153,45 +155,17 @@ impl Workers {
         K: Clone + Send + Sync + 'static,
         F: Fn(&CompletionPort<K>, Completion<K>) + Send + Sync + 'static,
     {
-        let Threads { min, max } = threads.into();
-        if min == 0 || max < min {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                format!(
-                    "a pool of {min} to {max} workers would serve nobody; start at least 1, and let the most be no \
-                     fewer"
-                ),
-            ));
+        Workers::builder(port).threads(threads).start(handler)
+    }
+
+    /// Starts to make a pool with other than the default settings.
+    pub fn builder<K>(port: &CompletionPort<K>) -> WorkersBuilder<'_, K> {
+        WorkersBuilder {
+            port,
+            threads: Threads::from(port.concurrency()),
+            name_prefix: "wharf-".to_owned(),
+            around: None,
         }
-        let pool = Arc::new_cyclic(|pool: &Weak<Pool>| {
-            let (pool, port, handler) = (pool.clone(), port.clone(), Arc::new(handler));
-            let start = move |number, helps| {
-                let (port, handler) = (port.clone(), handler.clone());
-                let pool = pool.upgrade().expect("who starts a thread has the pool");
-                let name = format!("wharf-{number}");
-                let work = move || serve(port, pool, handler, helps);
-                thread::Builder::new().name(name).spawn(work)
-            };
-            Pool {
-                min,
-                max,
-                reserve: DescriptorReserve::new(max - min),
-                roll: Mutex::default(),
-                changed: Condvar::new(),
-                start: Mutex::new(Some(Box::new(start))),
-                arriving: AtomicUsize::new(0),
-            }
-        });
-        port.prepare()?;
-        for _ in 0..min {
-            pool.start_one(&mut pool.roll.lock(), false)?;
-        }
-        pool.await_begun();
-        if max > min {
-            let pool: Weak<Pool> = Arc::downgrade(&pool);
-            port.add_pool(pool);
-        }
-        Ok(Workers(pool))
     }
 
     /// How many descriptors its threads take on Linux: one each, and what is [kept aside](Threads) for those that may be started
@@ -249,6 +223,194 @@ impl Workers {
             }
             roll = self.0.changed.wait(roll, remaining);
         }
+    }
+}
+
+/// What each thread of a pool runs within: it gets the rest of the thread's life, to call it.
+type Around = dyn Fn(Box<dyn FnOnce() + '_>) + Send + Sync;
+
+/// Makes [`Workers`] that are other than the default.
+///
+/// ```
+/// use std::{cell::Cell, sync::mpsc};
+/// use wharf::{CompletionPort, Workers};
+///
+/// thread_local! {
+///     static GREETING: Cell<&'static str> = const { Cell::new("") };
+/// }
+///
+/// # fn main() -> std::io::Result<()> {
+/// let port = CompletionPort::<u32>::new(2)?;
+/// let (sender, receiver) = mpsc::channel();
+/// let workers = Workers::builder(&port)
+///     .threads(2..=8)
+///     .name_prefix("greeter-")
+///     .around(|life| {
+///         GREETING.set("ahoy");
+///         life();
+///         GREETING.set("");
+///     })
+///     .start(move |_port, _completion| {
+///         let name = std::thread::current().name().map(str::to_owned);
+///         let _ = sender.send((name, GREETING.get()));
+///     })?;
+/// port.post(7, 0).map_err(std::io::Error::from)?;
+/// let (name, greeting) = receiver.recv().expect("a worker's handler sends it");
+/// assert!(name.is_some_and(|name| name.starts_with("greeter-")));
+/// assert_eq!(greeting, "ahoy");
+/// port.close();
+/// workers.join();
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "nothing is started before `start`"]
+pub struct WorkersBuilder<'a, K> {
+    port: &'a CompletionPort<K>,
+    threads: Threads,
+    name_prefix: String,
+    around: Option<Box<Around>>,
+}
+
+impl<K> fmt::Debug for WorkersBuilder<'_, K> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("WorkersBuilder")
+            .field("threads", &self.threads)
+            .field("name_prefix", &self.name_prefix)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<K> WorkersBuilder<'_, K> {
+    /// How many threads: `3`, or `3..=64` for a pool that [may grow](Threads). The default is the port's
+    /// [concurrency](CompletionPort::concurrency): enough where handlers do not block.
+    pub fn threads(mut self, threads: impl Into<Threads>) -> Self {
+        self.threads = threads.into();
+        self
+    }
+
+    /// What the names of the threads begin with; a number follows, from 0 on. The default is `wharf-`. Linux shows 15 bytes of a
+    /// thread's name.
+    pub fn name_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.name_prefix = prefix.into();
+        self
+    }
+
+    /// A function that each thread of the pool runs within, also those that are started later: for what a thread needs
+    /// from its start to its end, such as a guard that enters a runtime or a span of the log.
+    ///
+    /// It is called once on each thread, with the rest of the thread's life, which it calls in turn: all waits of the thread
+    /// and all its handlers are in there, from the first to the last. What it has on its stack meanwhile lives as long, and
+    /// is dropped on that thread, before [`join`](Workers::join) returns. If it is given twice, the second takes the first's
+    /// place.
+    ///
+    /// It costs no worker. If it returns or panics without having called the thread's life, the log says so, and the thread
+    /// serves all the same, outside of it: its handlers must not rely on what the function sets up to the point of
+    /// unsoundness. A panic of it after that, as of a guard that is dropped, ends in the log as well, and the thread ends as it
+    /// would have.
+    ///
+    /// It must not block for long: before it calls the thread's life, the pool does not grow further, and until it
+    /// returns, the thread counts as one of the most that the pool may have.
+    pub fn around<A>(mut self, around: A) -> Self
+    where
+        A: Fn(Box<dyn FnOnce() + '_>) + Send + Sync + 'static,
+    {
+        self.around = Some(Box::new(around));
+        self
+    }
+}
+
+impl<K: Clone + Send + Sync + 'static> WorkersBuilder<'_, K> {
+    /// Starts the threads, with what is called with each completion; see [`Workers::start`].
+    ///
+    /// # Errors
+    /// The system's, if it can't start a thread; those that were started end when the port is closed.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if there are to be no threads, or at most fewer than at least, or the
+    /// prefix of their names has a zero byte.
+    pub fn start<F>(self, handler: F) -> io::Result<Workers>
+    where
+        F: Fn(&CompletionPort<K>, Completion<K>) + Send + Sync + 'static,
+    {
+        self.check()?;
+        let (port, Threads { min, max }) = (self.port, self.threads);
+        let pool = Arc::new_cyclic(|pool| Pool {
+            min,
+            max,
+            reserve: DescriptorReserve::new(max - min),
+            roll: Mutex::default(),
+            changed: Condvar::new(),
+            start: Mutex::new(Some(self.into_start(pool.clone(), handler))),
+            arriving: AtomicUsize::new(0),
+        });
+        port.prepare()?;
+        for _ in 0..min {
+            pool.start_one(&mut pool.roll.lock(), false)?;
+        }
+        pool.await_begun();
+        if max > min {
+            port.add_pool(Arc::<Pool>::downgrade(&pool));
+        }
+        Ok(Workers(pool))
+    }
+
+    fn check(&self) -> io::Result<()> {
+        let Threads { min, max } = self.threads;
+        let refuse = |why| Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        if min == 0 || max < min {
+            return refuse(format!(
+                "a pool of {min} to {max} workers would serve nobody; start at least 1, and let the most be no fewer"
+            ));
+        }
+        if self.name_prefix.contains('\0') {
+            return refuse(format!(
+                "the system takes no zero byte in the name of a thread; leave it out of {:?}",
+                self.name_prefix
+            ));
+        }
+        Ok(())
+    }
+
+    /// What starts each thread of the pool.
+    fn into_start<F>(self, pool: Weak<Pool>, handler: F) -> Box<Start>
+    where
+        F: Fn(&CompletionPort<K>, Completion<K>) + Send + Sync + 'static,
+    {
+        let (port, prefix, around) = (self.port.clone(), self.name_prefix, self.around);
+        let service = Arc::new(Service { handler, around });
+        Box::new(move |number, helps| {
+            let (port, service) = (port.clone(), service.clone());
+            let pool = pool.upgrade().expect("who starts a thread has the pool");
+            let work = move || serve(port, pool, service, helps);
+            thread::Builder::new()
+                .name(format!("{prefix}{number}"))
+                .spawn(work)
+        })
+    }
+}
+
+/// The user's part of what a thread does.
+struct Service<F> {
+    handler: F,
+    around: Option<Box<Around>>,
+}
+
+impl<F> Service<F> {
+    /// Runs `life` within what it is to run within; outside of it, where that does not call it.
+    fn run(&self, life: impl Fn() -> bool) -> bool {
+        let ended = Cell::new(None);
+        if let Some(around) = &self.around {
+            contain("what a worker runs within", || {
+                around(Box::new(|| ended.set(Some(life()))));
+            });
+            if ended.get().is_none() {
+                log(|| {
+                    tracing::error!(
+                        "what a worker was to run within did not call the life of the thread: it serves outside of it"
+                    );
+                });
+            }
+        }
+        ended.get().unwrap_or_else(life)
     }
 }
 
@@ -335,14 +497,15 @@ impl Roll {
 }
 
 /// What a thread of the pool does, from its start to its end. `helps`: it ends when it is idle.
-fn serve<K, F>(port: CompletionPort<K>, pool: Arc<Pool>, handler: Arc<F>, helps: bool)
+fn serve<K, F>(port: CompletionPort<K>, pool: Arc<Pool>, service: Arc<Service<F>>, helps: bool)
 where
     K: Clone + Send + Sync + 'static,
     F: Fn(&CompletionPort<K>, Completion<K>),
 {
     let ending = Ending(pool);
     let lent = ending.0.begin(helps);
-    let closed = work(&port, &ending.0, &*handler, helps.then_some(IDLE_MAX));
+    let idle_max = helps.then_some(IDLE_MAX);
+    let closed = service.run(|| work(&port, &ending.0, &service.handler, idle_max));
     if closed {
         // With the last worker goes the handler; it has ended when that is gone too.
         let start = ending.0.start.lock().take();
@@ -350,7 +513,7 @@ where
         ending.0.reserve.close();
     }
     drop(lent);
-    contain("the drop of a handler", || drop(handler));
+    contain("the drop of a handler", || drop(service));
     if closed {
         drop(port);
         drop(ending);
