@@ -22,8 +22,8 @@ use harness::*;
 use wharf::{
     Many, is_cancelled,
     raw::{
-        Answer, Buffers, Handle, Kind, OperationId, Overlapped, Packet, Port, Provider, RawBuffer,
-        Request,
+        Answer, Buffers, Handle, Kind, OnEnd, OperationId, Overlapped, Packet, Port, Provider,
+        RawBuffer, Request,
     },
 };
 
@@ -526,7 +526,7 @@ fn a_quiet_operation_is_handed_back_without_a_packet(driver: Driver) {
     let mut bytes = *b"ahoy";
     let quiet = |bytes: &mut [u8]| {
         let mut operation = Overlapped::new(number as u64, Request::Send(one(bytes)));
-        operation.quiet = Some(|operation| {
+        operation.on_end = OnEnd::NothingOnSuccess(|operation| {
             // SAFETY: it is handed out by this call, and came from a box.
             let operation = unsafe { Box::from_raw(operation.as_ptr()) };
             QUIETLY[operation.token as usize].fetch_add(1, Ordering::SeqCst);

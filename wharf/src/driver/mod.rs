@@ -64,9 +64,13 @@ pub(crate) use system::codes;
 pub(crate) use system::{Probe, Reserve, coarse_now_ns, open, pause_exactly, unwatched};
 pub use system::{thread_states_available, uring_available};
 #[cfg(unix)]
-pub use unix::descriptor::{Descriptor, LocalAddress, RawDescriptor, SystemSocket};
+pub use unix::descriptor::{
+    BorrowedDescriptor, Descriptor, LocalAddress, RawDescriptor, SystemSocket,
+};
 #[cfg(unix)]
 pub(crate) use unix::signals::block_file_size_signal;
+#[cfg(windows)]
+pub(crate) use windows::BUFFERS_PER_CALL_MAX;
 #[cfg(windows)]
 pub use windows::{Descriptor, RawDescriptor, SystemSocket};
 

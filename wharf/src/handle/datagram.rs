@@ -7,11 +7,7 @@ use std::{
 };
 
 use super::{Associate, Association, handle};
-use crate::{
-    CompletionPort,
-    driver::{Descriptor, Query},
-    raw::Kind,
-};
+use crate::{CompletionPort, driver::Descriptor, raw::Kind};
 
 /// A datagram (UDP) socket, associated with a port. Like a [`Socket`](super::Socket), it lives for as long as somebody
 /// holds it or an operation is under way.
@@ -73,7 +69,7 @@ impl<K> DatagramSocket<K> {
     /// # Errors
     /// The system's: the socket is closed.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.ask(Query::LocalAddress)?.address()
+        self.0.raw().local_addr(self.0.handle)
     }
 
     /// Bytes of started sends that the system has not taken yet. 0 once it is closed.

@@ -3,11 +3,7 @@
 use std::{io, sync::Arc};
 
 use super::{Associate, Association, handle};
-use crate::{
-    CompletionPort,
-    driver::{Descriptor, Query},
-    raw::Kind,
-};
+use crate::{CompletionPort, driver::Descriptor, raw::Kind};
 
 /// A file, associated with a port: read and written at offsets, in parallel. Like a [`Socket`](crate::Socket), it lives for
 /// as long as somebody holds it or an operation is under way.
@@ -67,7 +63,7 @@ impl<K> File<K> {
     /// # Errors
     /// The system's: the file is closed.
     pub fn length(&self) -> io::Result<u64> {
-        Ok(self.0.ask(Query::Length)?.count())
+        self.0.raw().length(self.0.handle)
     }
 
     /// Closes the file: operations that have not begun complete as cancelled, those that have with their results; the

@@ -20,7 +20,7 @@ pub use socket::Socket;
 
 use crate::{
     CompletionPort,
-    driver::{Descriptor, Query, Reply},
+    driver::Descriptor,
     raw::{Handle, Kind, Port},
     record::{Records, Source},
 };
@@ -129,7 +129,7 @@ impl<K> Association<K> {
         is_tcp: Option<bool>,
     ) -> io::Result<Self> {
         let raw = port.records().raw();
-        let handle = raw.associate_as(descriptor, 0, kind, is_tcp)?;
+        let handle = raw.associate_as(descriptor.into(), 0, kind, is_tcp)?;
         Ok(Association {
             records: port.records().clone(),
             handle,
@@ -139,10 +139,6 @@ impl<K> Association<K> {
 
     pub(crate) fn raw(&self) -> &Arc<Port> {
         self.records.raw()
-    }
-
-    pub(crate) fn ask(&self, query: Query) -> io::Result<Reply> {
-        self.records.raw().ask(self.handle, query)
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 use super::{Associate, Association};
 use crate::{
     CompletionPort,
-    driver::{Descriptor, Query},
+    driver::Descriptor,
     operation::{Connection, OperationId},
     raw::{Kind, Port},
 };
@@ -140,7 +140,7 @@ impl<K> Socket<K> {
     /// # Errors
     /// The system's: the socket is closed or not connected any more.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.0.ask(Query::PeerAddress)?.address()
+        self.raw().peer_addr(self.0.handle)
     }
 
     /// The socket's own address.
@@ -148,7 +148,7 @@ impl<K> Socket<K> {
     /// # Errors
     /// The system's: the socket is closed.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.ask(Query::LocalAddress)?.address()
+        self.raw().local_addr(self.0.handle)
     }
 
     /// Sends small segments at once (`TCP_NODELAY`), instead of waiting for the last to be acknowledged.
@@ -156,7 +156,7 @@ impl<K> Socket<K> {
     /// # Errors
     /// The system's: the socket is closed.
     pub fn set_nodelay(&self, at_once: bool) -> io::Result<()> {
-        self.0.ask(Query::Nodelay(at_once)).map(drop)
+        self.raw().set_nodelay(self.0.handle, at_once)
     }
 
     /// Bytes that have arrived and were not received yet.
@@ -164,7 +164,7 @@ impl<K> Socket<K> {
     /// # Errors
     /// The system's: the socket is closed.
     pub fn unread(&self) -> io::Result<u64> {
-        Ok(self.0.ask(Query::Unread)?.count())
+        self.raw().unread(self.0.handle)
     }
 
     /// Of a socket whose sending side was [shut down](Self::shutdown): whether the peer's system has all that was sent before.
@@ -175,7 +175,7 @@ impl<K> Socket<K> {
     /// # Errors
     /// The system's: the socket is closed; or it can't tell, as Windows before 10 (1703) and Wine can't.
     pub fn is_delivered(&self) -> io::Result<bool> {
-        Ok(self.0.ask(Query::IsDelivered)?.is_so())
+        self.raw().is_delivered(self.0.handle)
     }
 
     /// Cancels one operation. Its completion follows: as
@@ -202,7 +202,7 @@ impl<K> Socket<K> {
     /// was open.
     pub fn reset(&self) -> bool {
         // Where it can't be set, the socket is gone.
-        let _ = self.0.ask(Query::ResetOnClose);
+        let _ = self.raw().reset_on_close(self.0.handle);
         self.close()
     }
 

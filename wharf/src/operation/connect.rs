@@ -48,7 +48,7 @@ impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
         key: K,
     ) -> io::Result<OperationId> {
         let raw = self.records().raw();
-        let handle = raw.associate_unconnected(address, local)?;
+        let handle = raw.associate_unconnected(address, local, 0)?;
         self.connecting(handle, key)
             .start_request(Request::Connect(Box::new(address)))
     }
@@ -65,7 +65,7 @@ impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
         key: K,
     ) -> Result<OperationId, Refused<Payload>> {
         let payload = payload.into();
-        let handle = match self.records().raw().associate_unconnected(address, None) {
+        let handle = match self.records().raw().associate_unconnected(address, None, 0) {
             Ok(handle) => handle,
             Err(error) => {
                 let given = payload;
@@ -91,7 +91,7 @@ impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
     pub fn connect_local(&self, path: impl AsRef<Path>, key: K) -> io::Result<OperationId> {
         let address = Box::new(crate::raw::LocalAddress::new(path.as_ref())?);
         let raw = self.records().raw();
-        let handle = raw.associate_unconnected_local()?;
+        let handle = raw.associate_unconnected_local(0)?;
         self.connecting(handle, key)
             .start_request(Request::ConnectLocal(address))
     }

@@ -30,16 +30,23 @@
 //! ```
 
 // What both shapes of the port have in common.
+mod line;
+mod membership;
 mod options;
+mod outstanding;
 mod overlapped;
 mod packet;
+#[cfg(feature = "safe")]
 mod parcel;
 mod pools;
 mod port;
 mod refusal;
+mod shape;
+mod start;
 mod table;
 mod timers;
 mod unsent;
+mod wait;
 
 // The two shapes: a port of our own, on a kernel that tells readiness, and the port of the Windows kernel.
 #[cfg(unix)]
@@ -48,27 +55,28 @@ mod readiness;
 mod windows;
 
 #[cfg(unix)]
-pub use crate::driver::LocalAddress;
+pub use crate::driver::{BorrowedDescriptor, LocalAddress};
 pub use crate::driver::{Descriptor, RawBuffer, RawDescriptor, SystemSocket};
 pub use options::Options;
 pub use overlapped::{
-    AcceptReceive, Accepted, Buffers, ConnectSend, Datagram, Landing, OperationId, Overlapped,
-    Provider, Request, Span, Transmit,
+    AcceptReceive, Accepted, Buffers, ConnectSend, Datagram, Landing, OnEnd, OperationId,
+    Overlapped, Provider, Request, Span, Transmit,
 };
 use overlapped::{Direction, Status};
 pub use packet::{Answer, Many, Packet, Started};
 pub(crate) use packet::{Completed, End, Queued};
+#[cfg(feature = "safe")]
 pub(crate) use parcel::Parcel;
 pub use pools::{DescriptorReserve, LentDescriptor, Spawned, ThreadPool};
 #[cfg(unix)]
-use readiness as shape;
+use readiness as system;
 pub(crate) use refusal::closed;
 pub use refusal::is_cancelled;
 use refusal::{check_max, too_many};
-use shape::{entry::Entry, start::Next};
-pub use shape::{member::blocking, port::Port};
+use system::{entry::Entry, start::Next};
+pub use system::{member::blocking, port::Port};
 pub use table::{HANDLES_MAX, Handle, Kind};
 pub use timers::deadline_after;
 use unsent::Unsent;
 #[cfg(windows)]
-use windows as shape;
+use windows as system;

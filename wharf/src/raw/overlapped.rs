@@ -48,6 +48,11 @@ pub enum Request {
     ReceiveProvided(&'static Provider),
     /// Completes with 0 bytes when there is something to receive, or the end; takes nothing.
     ReceiveNothing,
+    /// Completes with 0 bytes when there *may* be something to receive, or the end: no call is made to find out, so that what
+    /// the socket brought before may have been taken since. For a caller that then [tries](super::Port::try_receive); a
+    /// receive that finds nothing makes the next of these wait for new data. On Windows it is a
+    /// [`ReceiveNothing`](Self::ReceiveNothing).
+    ReceiveReadiness,
     /// Sends all of the bytes, over as many writes as it needs.
     Send(Buffers),
     /// Ends the sending side, after the sends that were started before it.
@@ -183,6 +188,25 @@ pub struct Accepted {
     pub peer: Option<SocketAddr>,
 }
 
+/// How the end of an operation is told.
+///
+/// A function gets the operation back as a packet would hand it out: valid, and nobody else's from then on. It runs on the
+/// thread that finished or cancelled the operation, in the call that did so or in a wait, under no lock and with nothing else
+/// in that thread's hands; it may use the port, must not block, and must not panic. A timer and a
+/// [posted](Request::Posted) operation always have a packet.
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
+pub enum OnEnd {
+    /// By a packet.
+    #[default]
+    Packet,
+    /// Its success by nothing but a call of this function, its failure by a packet.
+    NothingOnSuccess(unsafe fn(operation: NonNull<Overlapped>)),
+    /// By a call of this function, however it ends: there is never a packet. Where the port is closed, it is called within
+    /// [`Port::close`](super::Port::close), or by the thread that transferred.
+    Call(unsafe fn(operation: NonNull<Overlapped>)),
+}
+
 /// Names an operation, for cancelling it. Never names another one of the same port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct OperationId {
@@ -191,6 +215,7 @@ pub struct OperationId {
 }
 
 impl OperationId {
+    #[cfg(feature = "safe")]
     /// The name of what can't be cancelled: a posted packet.
     pub(crate) const NONE: OperationId = OperationId {
         handle: Handle::NONE,
@@ -243,10 +268,8 @@ pub struct Overlapped {
     pub(super) native: Native,
     /// The caller's own: comes back untouched with the packet.
     pub token: u64,
-    /// What to do on success in place of queueing a packet: only a failure is then reported. The function gets the
-    /// operation back as a packet would hand it out. It runs on whatever thread finished it, with
-    /// nothing else in that thread's hands, and must not panic.
-    pub quiet: Option<unsafe fn(operation: NonNull<Overlapped>)>,
+    /// How its end is told.
+    pub on_end: OnEnd,
     /// Called with a [send](Request::Send) from one buffer that the system has not taken whole, by the thread that
     /// transfers, under no lock: the caller may move the bytes to other memory, and says where all of them are now. `None`
     /// leaves them. Windows has the memory until the send has ended, and does not call it.
@@ -269,7 +292,7 @@ impl Overlapped {
             #[cfg(windows)]
             native: Native::default(),
             token,
-            quiet: None,
+            on_end: OnEnd::Packet,
             waits: None,
             request,
             next: None,
@@ -327,6 +350,16 @@ impl Overlapped {
         io::Error::from_raw_os_error(number)
     }
 
+    /// The function that it is handed to now that it has ended; none if that is told by a packet.
+    pub(super) fn handed_to(&self) -> Option<unsafe fn(NonNull<Overlapped>)> {
+        match self.on_end {
+            _ if matches!(self.request, Request::Timer | Request::Posted) => None,
+            OnEnd::Call(function) => Some(function),
+            OnEnd::NothingOnSuccess(function) if self.status == Status::Done => Some(function),
+            OnEnd::NothingOnSuccess(_) | OnEnd::Packet => None,
+        }
+    }
+
     pub(super) fn direction(&self) -> Direction {
         match self.request {
             Request::Send(_)
@@ -375,7 +408,9 @@ impl Overlapped {
             #[cfg(unix)]
             Request::ConnectLocal(_) => kind == Kind::Unconnected,
             Request::ReceiveFrom(_) | Request::SendTo(..) => kind == Kind::Datagram,
-            Request::ReceiveNothing => matches!(kind, Kind::Stream | Kind::Datagram),
+            Request::ReceiveNothing | Request::ReceiveReadiness => {
+                matches!(kind, Kind::Stream | Kind::Datagram)
+            }
             Request::ReadAt(_) | Request::WriteAt(_) | Request::Flush => kind == Kind::File,
             Request::Timer | Request::Posted => false,
             _ => kind == Kind::Stream,
@@ -437,7 +472,27 @@ impl Request {
     }
 }
 
+/// What a [`Transmit`] sends next.
+pub(super) enum Part {
+    Memory(RawBuffer),
+    File { offset: u64, len: u64 },
+}
+
 impl Transmit {
+    /// What to send when so much is sent.
+    pub(super) fn part(&self, moved: usize) -> Part {
+        let Some(of_file) = moved.checked_sub(self.head.len).map(|bytes| bytes as u64) else {
+            return Part::Memory(self.head.from(moved));
+        };
+        match of_file.checked_sub(self.len) {
+            None => Part::File {
+                offset: self.offset + of_file,
+                len: self.len - of_file,
+            },
+            Some(of_tail) => Part::Memory(self.tail.from(of_tail as usize)),
+        }
+    }
+
     fn total(&self) -> usize {
         let len = usize::try_from(self.len).unwrap_or(usize::MAX);
         self.head

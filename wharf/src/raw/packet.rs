@@ -2,7 +2,9 @@
 
 use std::{io, ptr::NonNull};
 
-use super::{OperationId, Overlapped, Parcel};
+#[cfg(feature = "safe")]
+use super::Parcel;
+use super::{OperationId, Overlapped};
 
 /// One completed operation, or one posted packet.
 #[derive(Debug)]
@@ -84,6 +86,7 @@ pub(crate) enum Queued {
         transferred: usize,
         token: u64,
     },
+    #[cfg(feature = "safe")]
     /// What was posted through the safe API: the key is of its own type.
     Carried { key: Parcel, transferred: usize },
 }
@@ -110,6 +113,7 @@ impl Queued {
                 error: None,
                 operation: None,
             },
+            #[cfg(feature = "safe")]
             Queued::Carried { .. } => unreachable!("it is not posted on a port without records"),
             // SAFETY: a queued operation is valid, and nobody else's until its packet is handed out: now.
             Queued::Operation(Completed(operation)) => unsafe { Packet::of(operation) },

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use super::shape::member::{Reserve, discharge, enlist};
+use super::system::member::{Reserve, discharge, enlist};
 use crate::{
     sync::Mutex,
     user_code::{contain, log},

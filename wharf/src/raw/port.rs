@@ -1,38 +1,288 @@
-//! The port: what both shapes do in the same way, each on what it does in its own.
+//! The port: its parts, and its handles, on either shape of it.
 
-use std::{fmt, io, ptr::NonNull, sync::Arc, time::Duration};
-
-use super::{
-    Answer, Descriptor, Direction, End, Entry, Handle, Kind, Many, Next, OperationId, Overlapped,
-    Packet, Port, Queued, Started, closed,
+use std::{
+    fmt, io,
+    net::SocketAddr,
+    sync::{Arc, Weak},
 };
-use crate::{driver::DriverInfo, sync::MutexGuard};
 
-/// How an operation is to be started.
-#[derive(Debug, Clone, Copy)]
-enum How {
-    /// Whoever comes by may carry it out.
-    Any,
-    /// What can be done at once is to be done by this thread.
-    Here,
-    /// Not while a send is under way.
-    Alone,
-}
+#[cfg(unix)]
+use super::BorrowedDescriptor;
+use super::{
+    Descriptor, Handle, Kind, Options, Port, RawDescriptor, ThreadPool, closed,
+    shape::{Associations, Parts},
+};
+use crate::{
+    driver::{DriverInfo, Query},
+    snapshot::{Counts, Snapshot},
+};
 
 impl fmt::Debug for Port {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Port")
-            .field("driver", &self.info.name)
+            .field("driver", &self.driver().name)
             .field("counts", &self.counts())
             .finish_non_exhaustive()
     }
 }
 
 impl Port {
+    /// Makes a port.
+    ///
+    /// # Errors
+    /// The system's, if it gives no descriptors or no memory; with [`DriverChoice::Uring`](crate::DriverChoice::Uring), also
+    /// its refusal of io_uring, with the remedy. [`Unsupported`](io::ErrorKind::Unsupported): the driver that was asked for is
+    /// another system's.
+    pub fn new(options: &Options) -> io::Result<Arc<Self>> {
+        Port::make(options)
+    }
+
     /// The driver that was chosen.
     pub fn driver(&self) -> &DriverInfo {
-        &self.info
+        self.info()
+    }
+
+    /// The most threads that run at once.
+    pub fn concurrency(&self) -> usize {
+        Parts::concurrency(self)
+    }
+
+    /// How many descriptors the port has open for itself, beside those that are associated: 3, and one more for each thread
+    /// that may run at once where io_uring is used. On Windows none that count against a limit.
+    pub fn descriptors(&self) -> usize {
+        Parts::descriptors(self)
+    }
+
+    /// How threads and packets stand, as far as the system tells.
+    pub fn counts(&self) -> Counts {
+        Parts::counts(self)
+    }
+
+    /// How the port and its threads stand. It asks the system after each thread that is in a handler, so it is for
+    /// those who look now and then.
+    pub fn snapshot(&self) -> Snapshot {
+        Parts::snapshot(self)
+    }
+
+    /// Whether the port is closed.
+    pub fn is_closed(&self) -> bool {
+        Parts::is_closed(self)
+    }
+
+    /// Starts beforehand what is needed when threads block, so that it is there when the system has nothing left to give: on Linux
+    /// the thread that finds out which others are blocked. To be called before a pool's threads are started; without this, it
+    /// starts when it is first needed, if it can be had then.
+    ///
+    /// # Errors
+    /// The system's: it has no thread for it.
+    pub fn prepare(&self) -> io::Result<()> {
+        Parts::prepare(self)
+    }
+
+    /// From now on this pool is asked for a thread when all are blocked; see [`ThreadPool`]. The port does not keep it.
+    pub fn add_pool(&self, pool: Weak<dyn ThreadPool>) {
+        Parts::add_pool(self, pool);
+    }
+
+    /// To be called when a pool of threads that was [full](super::Spawned::Full) is not any more: a thread of it has ended, or it
+    /// may have more. Its pools are asked again.
+    pub fn can_spawn(&self) {
+        Parts::can_spawn(self);
+    }
+
+    /// To be called by a thread that a pool started when it was [asked](ThreadPool::spawn), once its first wait has returned,
+    /// whatever with. On Windows another may be asked for then.
+    pub fn worker_started(&self) {
+        Parts::worker_started(self);
+    }
+
+    /// Associates a descriptor with the port, under a key that comes back with each of its packets. The port owns the
+    /// descriptor from now on, and makes it non-blocking where a call goes by that mode.
+    ///
+    /// # Errors
+    /// The port is closed, has as many handles as it takes, or the system can't watch the descriptor or associate it; or it is of
+    /// another kernel than the port's ([`InvalidInput`](io::ErrorKind::InvalidInput)). The descriptor is closed.
+    pub fn associate(
+        &self,
+        descriptor: impl Into<Descriptor>,
+        key: usize,
+        kind: Kind,
+    ) -> io::Result<Handle> {
+        Associations::associate_as(self, descriptor.into(), key, kind, None)
+    }
+
+    /// Associates a new stream socket that can be connected to `peer`, from `local` if that is given: one of the kind
+    /// [`Unconnected`](Kind::Unconnected).
+    ///
+    /// # Errors
+    /// The system's; or as for [`associate`](Self::associate).
+    pub fn associate_unconnected(
+        &self,
+        peer: SocketAddr,
+        local: Option<SocketAddr>,
+        key: usize,
+    ) -> io::Result<Handle> {
+        let socket = self.stream_for(peer, local)?;
+        Associations::associate_as(self, socket, key, Kind::Unconnected, Some(true))
+    }
+
+    /// Associates a new stream socket that can be connected to a local one.
+    ///
+    /// # Errors
+    /// As for [`associate_unconnected`](Self::associate_unconnected).
+    #[cfg(unix)]
+    pub fn associate_unconnected_local(&self, key: usize) -> io::Result<Handle> {
+        let socket = self.local_stream()?;
+        Associations::associate_as(self, socket, key, Kind::Unconnected, Some(false))
+    }
+
+    /// Associates a descriptor that stays its owner's: the port does not close it. Close the handle with
+    /// [`release_handle`](Self::release_handle).
+    ///
+    /// # Errors
+    /// As for [`associate`](Self::associate); [`AlreadyExists`](io::ErrorKind::AlreadyExists): it is associated with this port
+    /// already.
+    ///
+    /// # Safety
+    /// The descriptor is open, and stays so until `release_handle` has returned, or the port has been closed and is gone.
+    #[cfg(unix)]
+    pub unsafe fn associate_borrowed(
+        &self,
+        descriptor: RawDescriptor,
+        key: usize,
+        kind: Kind,
+    ) -> io::Result<Handle> {
+        // SAFETY: passed on to the caller.
+        let descriptor = unsafe { BorrowedDescriptor::new(descriptor) };
+        Associations::associate_as(self, Descriptor::Borrowed(descriptor), key, kind, None)
+    }
+
+    /// Closes a handle as [`close_handle`](Self::close_handle) does, and waits until no thread uses its descriptor: for as long
+    /// as those take that transfer for it, which never block, but where it is a file's.
+    ///
+    /// Not to be called by a [`Provider`](super::Provider) or within [`with_descriptor`](Self::with_descriptor), for this
+    /// handle: it would wait for itself.
+    #[cfg(unix)]
+    pub fn release_handle(&self, handle: Handle) -> bool {
+        let was_open = self.close_handle(handle);
+        self.wait_until_free(handle);
+        was_open
+    }
+
+    /// As [`associate`](Self::associate). `is_tcp`: whether a stream, or what a listener accepts, is, if that is known.
+    #[cfg(feature = "safe")]
+    pub(crate) fn associate_as(
+        &self,
+        descriptor: Descriptor,
+        key: usize,
+        kind: Kind,
+        is_tcp: Option<bool>,
+    ) -> io::Result<Handle> {
+        Associations::associate_as(self, descriptor, key, kind, is_tcp)
+    }
+
+    /// Whether a stream, or what a listener accepts, is TCP; none if that is not known, since it makes no difference.
+    pub fn is_tcp(&self, handle: Handle) -> Option<bool> {
+        Associations::is_tcp(self, handle)
+    }
+
+    /// Checks that a descriptor is of the port's kernel.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput): it is of another, where one of them is simulated.
+    pub fn knows(&self, descriptor: &Descriptor) -> io::Result<()> {
+        Associations::knows(self, descriptor)
+    }
+
+    /// Calls `with` with the descriptor of a handle, which stays open meanwhile, whatever other threads close: to read or set an
+    /// option of it, say. It is called under no lock; a close of the handle that comes meanwhile takes effect at once for
+    /// operations, and closes the descriptor afterwards.
+    ///
+    /// What moves bytes behind the port's back is missed by what is started on the handle; and the descriptor is not to be closed.
+    /// The mode may be changed: the port's calls do not go by it.
+    ///
+    /// # Errors
+    /// The handle is closed; or what `with` returns.
+    pub fn with_descriptor<T>(
+        &self,
+        handle: Handle,
+        with: impl FnOnce(RawDescriptor) -> io::Result<T>,
+    ) -> io::Result<T> {
+        Associations::with_descriptor(self, handle, with)
+    }
+
+    /// The address of a socket.
+    ///
+    /// # Errors
+    /// The handle is closed, the system's, or the address is not an Internet one
+    /// ([`AddrNotAvailable`](io::ErrorKind::AddrNotAvailable)).
+    pub fn local_addr(&self, handle: Handle) -> io::Result<SocketAddr> {
+        self.ask(handle, Query::LocalAddress)?.address()
+    }
+
+    /// The address of a socket's peer.
+    ///
+    /// # Errors
+    /// As for [`local_addr`](Self::local_addr); or it is not connected.
+    pub fn peer_addr(&self, handle: Handle) -> io::Result<SocketAddr> {
+        self.ask(handle, Query::PeerAddress)?.address()
+    }
+
+    /// Bytes that have arrived on a stream and were not received yet.
+    ///
+    /// # Errors
+    /// The handle is closed; or the system's.
+    pub fn unread(&self, handle: Handle) -> io::Result<u64> {
+        Ok(self.ask(handle, Query::Unread)?.count())
+    }
+
+    /// Of a stream whose sending side is shut down: whether the peer's system has all that was sent.
+    ///
+    /// # Errors
+    /// The handle is closed; or the system's, which on Windows may not tell.
+    pub fn is_delivered(&self, handle: Handle) -> io::Result<bool> {
+        Ok(self.ask(handle, Query::IsDelivered)?.is_so())
+    }
+
+    /// Has a TCP socket send small segments at once (`TCP_NODELAY`).
+    ///
+    /// # Errors
+    /// The handle is closed; or the system's.
+    pub fn set_nodelay(&self, handle: Handle, at_once: bool) -> io::Result<()> {
+        self.ask(handle, Query::Nodelay(at_once)).map(drop)
+    }
+
+    /// Has a TCP connection reset when its handle is closed.
+    ///
+    /// # Errors
+    /// The handle is closed; or the system's.
+    pub fn reset_on_close(&self, handle: Handle) -> io::Result<()> {
+        self.ask(handle, Query::ResetOnClose).map(drop)
+    }
+
+    /// How many bytes a file holds. The system may wait for the disk.
+    ///
+    /// # Errors
+    /// The handle is closed; or the system's.
+    pub fn length(&self, handle: Handle) -> io::Result<u64> {
+        Ok(self.ask(handle, Query::Length)?.count())
+    }
+
+    /// The answer of the system to a question about a descriptor that is not associated.
+    #[cfg(feature = "safe")]
+    pub(crate) fn ask_new(
+        &self,
+        descriptor: &Descriptor,
+        query: Query,
+    ) -> io::Result<crate::driver::Reply> {
+        Associations::ask_new(self, descriptor, query)
+    }
+
+    /// Tries again to find memory for what is received on a handle: a [`Provider`](super::Provider) that had none has some now.
+    /// Says whether anything on the handle can make use of it.
+    pub fn resume(&self, handle: Handle) -> bool {
+        self.feed(handle)
     }
 
     /// Sets the most bytes that may wait to be sent on a handle. A send that would pass it is refused, unless
@@ -41,7 +291,7 @@ impl Port {
     /// # Errors
     /// The handle is closed.
     pub fn set_unsent_max(&self, handle: Handle, bytes: usize) -> io::Result<()> {
-        self.open_entry(handle)?.unsent.bytes_max = bytes;
+        self.table().open(handle)?.unsent.bytes_max = bytes;
         Ok(())
     }
 
@@ -50,165 +300,21 @@ impl Port {
     /// # Errors
     /// The handle is closed.
     pub fn set_sends_max(&self, handle: Handle, sends: u32) -> io::Result<()> {
-        self.open_entry(handle)?.unsent.sends_max = sends;
+        self.table().open(handle)?.unsent.sends_max = sends;
         Ok(())
     }
 
     /// Bytes of started sends that the system has not taken yet, as far as is known. 0 for a handle that is closed.
     pub fn unsent(&self, handle: Handle) -> usize {
-        self.table
+        self.table()
             .lock(handle)
             .map_or(0, |entry| entry.unsent.bytes)
     }
 
     /// Bytes received and sent so far. None for a handle that is closed.
     pub fn traffic(&self, handle: Handle) -> Option<(u64, u64)> {
-        let entry = self.table.lock(handle)?;
+        let entry = self.table().lock(handle)?;
         Some((entry.received, entry.sent))
-    }
-
-    pub(super) fn open_entry(&self, handle: Handle) -> io::Result<MutexGuard<'_, Entry>> {
-        let entry = self.table.lock(handle).ok_or_else(closed)?;
-        match entry.closing {
-            true => Err(closed()),
-            false => Ok(entry),
-        }
-    }
-
-    /// Starts an operation on a handle. One packet follows, whenever it is done, with the result; unless it is
-    /// [quiet](Overlapped::quiet).
-    ///
-    /// # Errors
-    /// Nothing was started and no packet follows: the port or handle is closed, the direction has failed or is
-    /// shut down, the handle is not of the kind that the operation needs, too much waits to be sent
-    /// ([`WouldBlock`](io::ErrorKind::WouldBlock)), too many operations are under way
-    /// ([`QuotaExceeded`](io::ErrorKind::QuotaExceeded)), or the request is not possible
-    /// ([`InvalidInput`](io::ErrorKind::InvalidInput)).
-    ///
-    /// # Safety
-    /// If this succeeds, until the packet is handed out by a wait, by [`close`](Self::close) or to `quiet`, on
-    /// whatever thread that is: the operation, its buffers and their list stay valid and in place; the operation
-    /// and the memory that is received into are neither read nor written; and the memory that is sent from is not
-    /// written. `operation` is not started already.
-    pub unsafe fn start(
-        &self,
-        handle: Handle,
-        operation: NonNull<Overlapped>,
-    ) -> io::Result<OperationId> {
-        // SAFETY: passed on to the caller.
-        let (id, next) = unsafe { self.line_up(handle, operation, How::Any) }?;
-        self.follow(next);
-        Ok(id)
-    }
-
-    /// Starts an operation as [`start`](Self::start) does, unless a send is under way on the handle.
-    ///
-    /// # Errors
-    /// As for [`start`](Self::start); and [`WouldBlock`](io::ErrorKind::WouldBlock) if a send is under way.
-    ///
-    /// # Safety
-    /// As for [`start`](Self::start).
-    pub unsafe fn start_alone(
-        &self,
-        handle: Handle,
-        operation: NonNull<Overlapped>,
-    ) -> io::Result<OperationId> {
-        // SAFETY: passed on to the caller.
-        let (id, next) = unsafe { self.line_up(handle, operation, How::Alone) }?;
-        self.follow(next);
-        Ok(id)
-    }
-
-    /// Starts an operation, and gives it back at once if it ended within the call, well or not: then no packet follows, and
-    /// it is not [quiet](Overlapped::quiet) either. What Windows has as a mode of the handle
-    /// (`FILE_SKIP_COMPLETION_PORT_ON_SUCCESS`) is chosen for each operation here.
-    ///
-    /// # Errors
-    /// As for [`start`](Self::start).
-    ///
-    /// # Safety
-    /// As for [`start`](Self::start).
-    pub unsafe fn start_direct(
-        &self,
-        handle: Handle,
-        operation: NonNull<Overlapped>,
-    ) -> io::Result<Started> {
-        // SAFETY: passed on to the caller.
-        let (id, next) = unsafe { self.line_up(handle, operation, How::Here) }?;
-        if !self.follow_direct(next, operation) {
-            return Ok(Started::Pending(id));
-        }
-        self.dismiss(1);
-        // SAFETY: it has ended, and no packet tells of it: it is handed out here.
-        Ok(Started::Done(unsafe { Packet::of(operation) }))
-    }
-
-    /// Counts an operation, and puts it into the line that it belongs to.
-    ///
-    /// # Safety
-    /// As for [`start`](Self::start).
-    unsafe fn line_up(
-        &self,
-        handle: Handle,
-        operation: NonNull<Overlapped>,
-        how: How,
-    ) -> io::Result<(OperationId, Next)> {
-        self.admit()?;
-        // SAFETY: passed on to the caller.
-        let lined_up = unsafe { self.line_up_counted(handle, operation, how) };
-        lined_up.inspect_err(|_| self.dismiss(1))
-    }
-
-    /// # Safety
-    /// As for [`start`](Self::start).
-    unsafe fn line_up_counted(
-        &self,
-        handle: Handle,
-        mut pointer: NonNull<Overlapped>,
-        how: How,
-    ) -> io::Result<(OperationId, Next)> {
-        let mut entry = self.open_entry(handle)?;
-        // SAFETY: the caller leaves the operation to us from now on.
-        let operation = unsafe { pointer.as_mut() };
-        // SAFETY: the caller promises that the list of buffers is in place.
-        let unsent = unsafe { operation.check(&entry) }?;
-        if matches!(how, How::Alone) {
-            entry.unsent.check_alone()?;
-        }
-        entry.sequence += 1;
-        entry.unsent.begin(operation, unsent);
-        operation.handle = handle;
-        operation.key = entry.key;
-        operation.sequence = entry.sequence;
-        let id = operation.id();
-        // SAFETY: passed on to the caller.
-        let next = unsafe { self.put_in_line(entry, pointer, matches!(how, How::Here)) }?;
-        Ok((id, next))
-    }
-
-    /// Cancels one operation. Its packet follows, as for any other: with an error that
-    /// [`is_cancelled`](crate::is_cancelled) knows, or with its result if that came first.
-    ///
-    /// # Errors
-    /// [`NotFound`](io::ErrorKind::NotFound): it has finished already. Nothing changes.
-    pub fn cancel(&self, id: OperationId) -> io::Result<()> {
-        match self.cancel_one(id) {
-            true => Ok(()),
-            false => Err(io::Error::new(
-                io::ErrorKind::NotFound,
-                "the operation has finished",
-            )),
-        }
-    }
-
-    /// Cancels all operations of a handle; says how many there were.
-    pub fn cancel_all(&self, handle: Handle) -> usize {
-        self.cancel_those(handle, |_| true)
-    }
-
-    /// Cancels the receives, accepts and waits for data of a handle; says how many there were.
-    pub fn cancel_receives(&self, handle: Handle) -> usize {
-        self.cancel_those(handle, |operation| operation.direction() == Direction::Read)
     }
 
     /// Gives a descriptor a place, unless the port is closed meanwhile.
@@ -218,9 +324,9 @@ impl Port {
         key: usize,
         kind: Kind,
     ) -> io::Result<Handle> {
-        let handle = self.table.insert(descriptor, key, kind)?;
+        let handle = self.table().insert(descriptor, key, kind)?;
         if self.is_closed() {
-            // Who closes the port may have listed its handles before this one was there.
+            // The thread that closes the port may have listed its handles before this one was there.
             self.close_handle(handle);
             return Err(closed());
         }
@@ -230,7 +336,7 @@ impl Port {
     /// Closes a handle: its operations complete as cancelled, and its descriptor is closed as soon as no thread
     /// transfers for it. Says whether it was open.
     pub fn close_handle(&self, handle: Handle) -> bool {
-        match self.open_entry(handle) {
+        match self.table().open(handle) {
             Ok(entry) => {
                 self.close_entry(handle, entry);
                 true
@@ -239,64 +345,10 @@ impl Port {
         }
     }
 
-    /// Queues a packet of the caller's own: any key, any number, any token.
-    ///
-    /// # Errors
-    /// The port is closed, too many packets and operations are under way
-    /// ([`QuotaExceeded`](io::ErrorKind::QuotaExceeded)), or, on Windows, the system has no memory for it.
-    pub fn post(&self, key: usize, transferred: usize, token: u64) -> io::Result<()> {
-        let packet = Queued::Posted {
-            key,
-            transferred,
-            token,
-        };
-        self.post_packet(packet).map_err(|(error, _)| error)
-    }
-
-    /// Waits for one packet, for `timeout` at most; `None` is for ever, zero only looks. Never shorter than asked.
-    ///
-    /// The calling thread counts as running from the packet on until it next waits, on this port or on another, or
-    /// ends; or is found to block.
-    ///
-    /// # Errors
-    /// The system can't wait. None is known to happen.
-    pub fn wait(self: &Arc<Self>, timeout: Option<Duration>) -> io::Result<Answer> {
-        Ok(match self.wait_one(timeout)? {
-            Ok(queued) => Answer::Packet(queued.into_packet()),
-            Err(End::TimedOut) => Answer::TimedOut,
-            Err(End::Closed) => Answer::Closed,
-        })
-    }
-
-    /// Waits for up to `max` packets, and appends those that are there, at least one, to `into`, in queue order.
-    ///
-    /// # Errors
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if `max` is 0.
-    pub fn wait_many(
-        self: &Arc<Self>,
-        into: &mut Vec<Packet>,
-        max: usize,
-        timeout: Option<Duration>,
-    ) -> io::Result<Many> {
-        self.wait_each(max, timeout, |queued| {
-            into.extend(queued.map(Queued::into_packet))
-        })
-    }
-
-    /// Closes the port, and returns the packets that were not handed out.
-    ///
-    /// 1. From now on nothing is started, associated or posted, and every wait answers that the port is closed.
-    /// 2. Timers and operations are cancelled, and handles closed.
-    /// 3. What is in transfer ends. With a port of our own, transfers of sockets never block, so this is soon; those of files that
-    ///    have begun are waited for, and the threads of the port's own end. On Windows, the kernel's last packets are waited
-    ///    for; it gives them to as many threads as may run, so that while as many compute in their handlers, this waits for one
-    ///    of them.
-    /// 4. What was not handed out is returned.
-    ///
-    /// What is started meanwhile is refused, or cancelled with the rest. A second call, or one from another thread
-    /// meanwhile, returns nothing at once. May be called from a handler.
-    pub fn close(&self) -> Vec<Packet> {
-        let queued = self.close_queue();
-        queued.into_iter().map(Queued::into_packet).collect()
+    /// Closes a handle as [`close_handle`](Self::close_handle) does, unless a send or a shutdown is under way, or a receive is in
+    /// transfer or has ended and was not handed out, in one step: what is started meanwhile is under way before, or refused.
+    /// Returns the bytes received and sent in all; none if it is not closed by this.
+    pub fn close_handle_if_sent(&self, handle: Handle) -> Option<(u64, u64)> {
+        self.close_if_sent(handle)
     }
 }

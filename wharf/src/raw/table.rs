@@ -144,6 +144,18 @@ impl Table {
         (entry.generation == handle.generation() && entry.is_in_use()).then_some(entry)
     }
 
+    /// As [`lock`](Self::lock), of a handle that is not being closed.
+    ///
+    /// # Errors
+    /// It is closed.
+    pub(super) fn open(&self, handle: Handle) -> io::Result<MutexGuard<'_, Entry>> {
+        let entry = self.lock(handle).ok_or_else(super::closed)?;
+        match entry.closing {
+            true => Err(super::closed()),
+            false => Ok(entry),
+        }
+    }
+
     /// Makes the handle stale, and takes the descriptor out. The place is to be given back with
     /// [`release`](Self::release) once nothing refers to it.
     pub(super) fn remove(&self, mut entry: MutexGuard<'_, Entry>) -> Option<Descriptor> {

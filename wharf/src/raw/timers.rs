@@ -2,9 +2,11 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    ptr::NonNull,
     time::{Duration, Instant},
 };
 
+use super::{Completed, Overlapped, Status};
 use crate::sync::now;
 
 /// What is to happen when; `T` is what a timer gives back.
@@ -66,6 +68,35 @@ impl<T> Timers<T> {
         let ((_, number), value) = self.queue.pop_first()?;
         self.deadlines.remove(&number);
         Some(value)
+    }
+}
+
+impl Timers<Completed> {
+    /// Sets an operation as a timer, under a key, and returns its number.
+    ///
+    /// # Safety
+    /// The operation is valid, and nobody else's until it is taken out.
+    pub(super) unsafe fn set_operation(
+        &mut self,
+        deadline: Instant,
+        key: usize,
+        mut operation: NonNull<Overlapped>,
+    ) -> u64 {
+        // SAFETY: passed on to the caller.
+        let overlapped = unsafe { operation.as_mut() };
+        overlapped.key = key;
+        overlapped.sequence = self.next_number();
+        self.set(deadline, Completed(operation))
+    }
+}
+
+impl Completed {
+    /// Notes how a timer ended that was taken out.
+    pub(super) fn with(self, status: Status) -> Completed {
+        let Completed(mut operation) = self;
+        // SAFETY: it was among the timers, so it is valid; out of them, it is ours.
+        unsafe { operation.as_mut() }.status = status;
+        self
     }
 }
 

@@ -10,7 +10,7 @@ use std::{io, ptr::NonNull, sync::Arc, time::Instant};
 use crate::{
     buffer::{Buffer, Payload, Place, Pool, Transmit, readable, writable},
     raw::{
-        Buffers, Completed, Handle, OperationId, Overlapped, Parcel, Port, Provider, Queued,
+        Buffers, Completed, Handle, OnEnd, OperationId, Overlapped, Parcel, Port, Provider, Queued,
         RawBuffer, Request, Started,
     },
     sync::Mutex,
@@ -284,7 +284,7 @@ impl<S: Source> Records<S> {
         let idle = idle.filter(|_| !crate::planted::is_any());
         let mut overlapped = Overlapped::new(0, request);
         if !matches!(manner, Manner::Reported) {
-            overlapped.quiet = Some(Record::<S>::finish_quietly);
+            overlapped.on_end = OnEnd::NothingOnSuccess(Record::<S>::finish_quietly);
             overlapped.waits = Some(Record::<S>::set_aside);
         }
         let record = match idle {

@@ -12,8 +12,10 @@ pub(crate) const SHUT_DOWN: i32 = Errno::PIPE.raw_os_error();
 pub(crate) const CONNECTS_ALREADY: i32 = Errno::ALREADY.raw_os_error();
 /// The file ends before the part of it that is to be sent.
 pub(crate) const FILE_ENDED: i32 = Errno::NODATA.raw_os_error();
-/// A file took nothing of what was written, and gave no reason; or there is no better number.
+/// A file took nothing of what was written, and gave no reason.
 pub(crate) const WRITE_FAULT: i32 = Errno::IO.raw_os_error();
+/// The system gave no number.
+pub(crate) const UNKNOWN: i32 = Errno::IO.raw_os_error();
 /// It would have to wait, where nothing tells for what.
 pub(crate) const WOULD_BLOCK: i32 = Errno::AGAIN.raw_os_error();
 

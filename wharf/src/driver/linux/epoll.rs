@@ -30,10 +30,7 @@ use rustix::{
 
 use super::{calls, unwatched};
 use crate::{
-    driver::{
-        Descriptor, Driver, EVENTS_MAX, Event, Events, Query, Reply, TOKEN_MAX, Transfer,
-        unix::descriptor,
-    },
+    driver::{Descriptor, Driver, EVENTS_MAX, Event, Events, Query, Reply, TOKEN_MAX, Transfer},
     sync::now,
 };
 
@@ -91,9 +88,9 @@ impl Driver for Readiness {
 
     fn knows(&self, descriptor: &Descriptor) -> io::Result<()> {
         match descriptor {
-            Descriptor::System(_) => Ok(()),
+            Descriptor::System(_) | Descriptor::Borrowed(_) => Ok(()),
             #[cfg(feature = "simulated")]
-            Descriptor::Simulated(_) => Err(descriptor::of_another_kernel(
+            Descriptor::Simulated(_) => Err(crate::driver::unix::descriptor::of_another_kernel(
                 "a simulated kernel's",
                 "the system's",
             )),

@@ -179,7 +179,7 @@ impl Driver for Simulated {
         let whose = match descriptor {
             Descriptor::Simulated(opened) if opened.is_of(&self.kernel) => return Ok(()),
             Descriptor::Simulated(_) => "another simulated kernel's",
-            Descriptor::System(_) => "the system's",
+            Descriptor::System(_) | Descriptor::Borrowed(_) => "the system's",
         };
         Err(descriptor::of_another_kernel(whose, "a simulated kernel"))
     }

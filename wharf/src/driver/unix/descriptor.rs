@@ -19,9 +19,23 @@ pub type SystemSocket = OwnedFd;
 pub enum Descriptor {
     /// One of the system's.
     System(OwnedFd),
+    /// One of the system's that stays its owner's, and is not closed.
+    Borrowed(BorrowedDescriptor),
     /// One of a simulated kernel.
     #[cfg(feature = "simulated")]
     Simulated(Opened),
+}
+
+/// One of the system's descriptors, for as long as its owner keeps it open.
+#[derive(Debug)]
+pub struct BorrowedDescriptor(RawDescriptor);
+
+impl BorrowedDescriptor {
+    /// # Safety
+    /// It is open, and stays so for as long as this, or what it is given to, has a use for it.
+    pub(crate) unsafe fn new(number: RawDescriptor) -> Self {
+        BorrowedDescriptor(number)
+    }
 }
 
 impl<T: Into<OwnedFd>> From<T> for Descriptor {
@@ -38,9 +52,18 @@ impl Descriptor {
     pub fn into_system(self) -> io::Result<OwnedFd> {
         match self {
             Descriptor::System(descriptor) => Ok(descriptor),
+            Descriptor::Borrowed(_) => Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the descriptor is borrowed, and stays its owner's; duplicate it",
+            )),
             #[cfg(feature = "simulated")]
             Descriptor::Simulated(_) => Err(not_simulated("the system's types")),
         }
+    }
+
+    /// Whether it stays open when this is dropped.
+    pub(crate) fn is_borrowed(&self) -> bool {
+        matches!(self, Descriptor::Borrowed(_))
     }
 
     /// How its kernel names it, for as long as it is open. Says nothing to another kernel: see
@@ -48,6 +71,7 @@ impl Descriptor {
     pub(crate) fn number(&self) -> i32 {
         match self {
             Descriptor::System(descriptor) => descriptor.as_raw_fd(),
+            Descriptor::Borrowed(BorrowedDescriptor(number)) => *number,
             #[cfg(feature = "simulated")]
             Descriptor::Simulated(opened) => opened.number(),
         }

@@ -8,16 +8,13 @@ use std::{io, net::SocketAddr, ptr::NonNull};
 
 use super::{
     entry::Entry,
-    port::Port,
+    handles::Handles,
+    results::{FollowUp, Results},
     side::{Found, Ready},
-    transfer::Results,
 };
 use crate::{
     driver::{self, codes},
-    raw::{
-        Accepted, Completed, Descriptor, Direction, Handle, Kind, Overlapped, Queued, Request,
-        Status,
-    },
+    raw::{Accepted, Descriptor, Direction, Handle, Kind, Overlapped, Request, Status},
     sync::MutexGuard,
 };
 
@@ -57,7 +54,7 @@ impl Arrivals {
     }
 }
 
-impl Port {
+impl Handles {
     /// Judges an accept that is to receive, too: the operation, at the head of its listener's line, moves to the connection
     /// that it brought.
     pub(super) fn arrive(
@@ -68,17 +65,20 @@ impl Port {
         (socket, peer): (Descriptor, Option<SocketAddr>),
         results: &mut impl Results,
     ) {
-        let side = &mut listener.sides[Direction::Read as usize];
+        let side = listener.side(Direction::Read);
         side.busy = false;
         side.pop();
-        let again = side.enqueue();
+        let mut follow_up = FollowUp::default();
+        if side.enqueue() {
+            follow_up.ready(ready);
+        }
         // SAFETY: valid, and out of its line: ours.
-        let overlapped = unsafe { operation.as_mut() };
+        let is_cancelled = unsafe { operation.as_ref() }.status == Status::Cancelling;
         let cancelled = Status::Failed(codes::CANCELLED);
-        let place = match overlapped.status {
-            Status::Cancelling => Err(cancelled),
+        let place = match is_cancelled {
+            true => Err(cancelled),
             // Fails only when the port is closed, or as full of handles as it gets.
-            _ => {
+            false => {
                 let place = self.table.insert(socket, listener.key, Kind::Stream);
                 place.map_err(|error| match error.kind() {
                     io::ErrorKind::QuotaExceeded => Status::Full,
@@ -86,33 +86,44 @@ impl Port {
                 })
             }
         };
-        if let Ok(place) = place {
-            if let Request::AcceptReceive(arrival) = &mut overlapped.request {
-                arrival.arrived = Some(peer);
+        match place {
+            Ok(place) => self.settle_arrival(&mut listener, ready.handle, place, operation, peer),
+            Err(status) => {
+                // SAFETY: as above.
+                unsafe { operation.as_mut() }.status = status;
+                follow_up.end(listener.account(operation));
             }
-            listener.arrivals.add(overlapped.sequence, place);
-            let mut entry = self.table.lock(place).expect("nobody else knows it");
-            entry.arrivals = Arrivals::Of(ready.handle);
-            entry.is_tcp = listener.is_tcp;
-            // SAFETY: the operation is valid and in no line.
-            unsafe { entry.sides[Direction::Read as usize].push(operation) };
         }
         self.let_go(listener, ready.handle);
-        match place {
-            Ok(place) => {
-                self.scheduler.reserve(0, 2 * self.table.places_used());
-                if let Err(error) = self.watch_handle(place) {
-                    self.fail_arrival(place, driver::number_of(&error), results);
-                }
-            }
-            Err(status) => {
-                overlapped.status = status;
-                results.packet(Queued::Operation(Completed(operation)));
+        if let Ok(place) = place {
+            results.make_room(2 * self.table.places_used());
+            if let Err(error) = self.watch(place) {
+                self.fail_arrival(place, driver::number_of(&error), results);
             }
         }
-        if again {
-            results.ready(ready);
+        follow_up.tell(results);
+    }
+
+    /// Puts an operation into the line of the connection that it waits on.
+    fn settle_arrival(
+        &self,
+        listener: &mut Entry,
+        listener_handle: Handle,
+        place: Handle,
+        mut operation: NonNull<Overlapped>,
+        peer: Option<SocketAddr>,
+    ) {
+        // SAFETY: valid, and out of its line: ours.
+        let overlapped = unsafe { operation.as_mut() };
+        if let Request::AcceptReceive(arrival) = &mut overlapped.request {
+            arrival.arrived = Some(peer);
         }
+        listener.arrivals.add(overlapped.sequence, place);
+        let mut entry = self.table.lock(place).expect("nobody else knows it");
+        entry.arrivals = Arrivals::Of(listener_handle);
+        entry.is_tcp = listener.is_tcp;
+        // SAFETY: the operation is valid and in no line.
+        unsafe { entry.side(Direction::Read).push(operation) };
     }
 
     /// The connection can't be watched, so its operation fails.
@@ -120,15 +131,17 @@ impl Port {
         let Some(mut entry) = self.table.lock(place) else {
             return;
         };
-        let found = entry.sides[Direction::Read as usize].cancel(|_| true);
-        drop(entry);
+        let mut follow_up = FollowUp::default();
+        let found = entry.side(Direction::Read).cancel(|_| true);
         if let Some(Found::Out(mut operation)) = found {
-            let number = error.unwrap_or(codes::WRITE_FAULT);
+            let number = error.unwrap_or(codes::UNKNOWN);
             // SAFETY: it was in the line, so it is valid; out of it, it is ours.
             unsafe { operation.as_mut() }.status = Status::Failed(number);
-            results.packet(Queued::Operation(Completed(operation)));
+            follow_up.end(entry.account(operation));
         }
-        self.close_handle(place);
+        drop(entry);
+        self.close(place, results);
+        follow_up.tell(results);
     }
 
     /// Gives the connection to the operation, which has ended well; it leaves its place.
@@ -184,7 +197,7 @@ mod tests {
     use rustix::io::Errno;
 
     use super::*;
-    use crate::raw::{AcceptReceive, Answer, Options, RawBuffer};
+    use crate::raw::{AcceptReceive, Answer, Options, Port, RawBuffer};
 
     #[test]
     fn what_can_not_be_watched_says_what_to_raise() {
@@ -211,7 +224,7 @@ mod tests {
         };
         let request = Request::AcceptReceive(Box::new(AcceptReceive::new(buffer)));
         let mut operation = Overlapped::new(42, request);
-        port.table.use_up();
+        port.handles.table.use_up();
         // SAFETY: operation and memory stay in place, untouched, until the packet is here.
         unsafe { port.start(listener, NonNull::from(&mut operation)) }.expect("a start");
         let _peer = TcpStream::connect(address).expect("a connection");

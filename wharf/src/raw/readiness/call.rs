@@ -4,7 +4,7 @@ use std::ptr::NonNull;
 
 use crate::{
     driver::{BUFFERS_PER_CALL_MAX, Call},
-    raw::{Buffers, Landing, Overlapped, RawBuffer, Request, Transmit},
+    raw::{Buffers, Landing, Overlapped, RawBuffer, Request, Transmit, overlapped::Part},
 };
 
 impl Overlapped {
@@ -36,6 +36,8 @@ impl Overlapped {
             Request::Receive(Buffers::One(buffer)) => Call::Receive(*buffer),
             &Request::Receive(Buffers::Many { first, count }) => Call::Scatter { first, count },
             Request::ReceiveNothing => Call::Probe,
+            // Never made: that the side is ready is all that it waits for.
+            Request::ReceiveReadiness => Call::Probe,
             Request::Send(Buffers::One(buffer)) => Call::Send(buffer.from(moved)),
             &Request::Send(Buffers::Many { first, count }) => Call::Gather {
                 first,
@@ -73,18 +75,14 @@ impl Overlapped {
 }
 
 impl Transmit {
-    /// What to send when so much is sent.
     fn call(&self, moved: usize) -> Call {
-        let Some(of_file) = moved.checked_sub(self.head.len).map(|bytes| bytes as u64) else {
-            return Call::Send(self.head.from(moved));
-        };
-        match of_file.checked_sub(self.len) {
-            None => Call::SendFile {
+        match self.part(moved) {
+            Part::Memory(buffer) => Call::Send(buffer),
+            Part::File { offset, len } => Call::SendFile {
                 file: self.file,
-                offset: self.offset + of_file,
-                len: self.len - of_file,
+                offset,
+                len,
             },
-            Some(of_tail) => Call::Send(self.tail.from(of_tail as usize)),
         }
     }
 }

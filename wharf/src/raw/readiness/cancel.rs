@@ -2,7 +2,8 @@
 
 use super::{
     entry::Entry,
-    port::Port,
+    handles::Handles,
+    results::{FollowUp, Results},
     side::{Found, Ready},
 };
 use crate::{
@@ -10,40 +11,38 @@ use crate::{
     sync::MutexGuard,
 };
 
-impl Port {
+impl Handles {
     /// Cancels one operation. Says whether it was found.
-    pub(in crate::raw) fn cancel_one(&self, id: OperationId) -> bool {
-        if id.handle == Handle::NONE {
-            return self.cancel_timer(id.sequence);
-        }
+    pub(super) fn cancel_one(&self, id: OperationId, results: &mut impl Results) -> bool {
         let Some(entry) = self.table.lock(id.handle) else {
             return false;
         };
         let arrival = entry.arrivals.find(id.sequence);
         let is_it = |operation: &Overlapped| operation.sequence == id.sequence;
-        self.cancel_where(id.handle, entry, is_it) > 0
-            || arrival.is_some_and(|arrival| self.close_handle(arrival))
+        self.cancel_where(id.handle, entry, is_it, results) > 0
+            || arrival.is_some_and(|arrival| self.close(arrival, results))
     }
 
     /// Cancels the operations of a handle that `which` accepts, and the accepts that wait for first bytes; says how many
     /// there were.
-    pub(in crate::raw) fn cancel_those(
+    pub(super) fn cancel_those(
         &self,
         handle: Handle,
         which: impl Fn(&Overlapped) -> bool,
+        results: &mut impl Results,
     ) -> usize {
         let Some(entry) = self.table.lock(handle) else {
             return 0;
         };
         let arrivals = entry.arrivals.handles();
-        self.cancel_where(handle, entry, which) + self.close_arrivals(arrivals)
+        self.cancel_where(handle, entry, which, results) + self.close_arrivals(arrivals, results)
     }
 
     /// Cancels the accepts that wait for the first bytes of these connections; says how many there were.
-    fn close_arrivals(&self, arrivals: Vec<Handle>) -> usize {
+    fn close_arrivals(&self, arrivals: Vec<Handle>, results: &mut impl Results) -> usize {
         let closed = arrivals
             .into_iter()
-            .filter(|arrival| self.close_handle(*arrival));
+            .filter(|arrival| self.close(*arrival, results));
         closed.count()
     }
 
@@ -52,54 +51,61 @@ impl Port {
         handle: Handle,
         mut entry: MutexGuard<'_, Entry>,
         which: impl Fn(&Overlapped) -> bool,
+        results: &mut impl Results,
     ) -> usize {
-        let (mut packets, mut ready) = (Vec::new(), Vec::new());
+        let mut follow_up = FollowUp::default();
         let mut marked = 0;
         if entry.kind == Kind::File {
-            packets = self.cancel_on_file(&mut entry, handle, &which);
+            for operation in self.files.cancel(handle, &which) {
+                entry.holds -= 1;
+                follow_up.end(entry.cancelled(operation));
+            }
         }
         for direction in [Direction::Read, Direction::Write] {
-            while let Some(found) = entry.sides[direction as usize].cancel(&which) {
+            while let Some(found) = entry.side(direction).cancel(&which) {
                 match found {
                     Found::Marked => marked += 1,
-                    Found::Out(operation) => packets.push(entry.cancelled(operation)),
+                    Found::Out(operation) => follow_up.end(entry.cancelled(operation)),
                 }
             }
             // What stood behind an operation that waited for memory need not wait for it.
-            if entry.sides[direction as usize].enqueue() {
-                ready.push(Ready { handle, direction });
+            if entry.side(direction).enqueue() {
+                follow_up.ready(Ready { handle, direction });
             }
         }
         drop(entry);
-        let count = packets.len() + marked;
-        for packet in packets {
-            self.complete(packet);
-        }
-        for ready in ready {
-            self.release(self.scheduler.ready(ready));
-        }
+        let count = follow_up.ended() + marked;
+        follow_up.tell(results);
         count
     }
 
-    /// Closes a handle as [`close_handle`](Self::close_handle) does, unless a send or a shutdown is under way, or a thread is
-    /// receiving just now, in one step: what is started meanwhile is under way before, or refused. Returns the bytes received
+    /// Closes a handle, unless a send or a shutdown is under way, or a thread is receiving just now. Returns the bytes received
     /// and sent in all; none if it is not closed by this.
-    pub fn close_handle_if_sent(&self, handle: Handle) -> Option<(u64, u64)> {
-        let entry = self.open_entry(handle).ok()?;
+    pub(super) fn close_if_sent(
+        &self,
+        handle: Handle,
+        results: &mut impl Results,
+    ) -> Option<(u64, u64)> {
+        let entry = self.table.open(handle).ok()?;
         let [read, write] = &entry.sides;
-        if write.head().is_some() || read.busy {
+        if write.head().is_some() || write.busy || read.busy {
             return None;
         }
         let traffic = (entry.received, entry.sent);
-        self.close_entry(handle, entry);
+        self.close_entry(handle, entry, results);
         Some(traffic)
     }
 
-    pub(in crate::raw) fn close_entry(&self, handle: Handle, mut entry: MutexGuard<'_, Entry>) {
+    pub(super) fn close_entry(
+        &self,
+        handle: Handle,
+        mut entry: MutexGuard<'_, Entry>,
+        results: &mut impl Results,
+    ) {
         entry.closing = true;
         let arrivals = entry.arrivals.handles();
-        self.cancel_where(handle, entry, |_| true);
-        self.close_arrivals(arrivals);
+        self.cancel_where(handle, entry, |_| true, results);
+        self.close_arrivals(arrivals, results);
         if let Some(entry) = self.table.lock(handle) {
             self.let_go(entry, handle);
         }

@@ -1,7 +1,7 @@
 //! The state of one handle.
 
 use super::{arrival::Arrivals, side::Side};
-use crate::raw::{Descriptor, Direction, Kind, Unsent};
+use crate::raw::{Descriptor, Direction, Kind, Overlapped, Unsent};
 
 /// The state of one handle.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub(in crate::raw) struct Entry {
     pub is_tcp: bool,
     /// A short read does not mean that nothing is left: the peer has ended, or urgent data came.
     pub read_on: bool,
+    /// The peer has ended its sending side in order: a receive found the end, or an event told.
+    pub peer_ended: bool,
     /// A receive found the end while a send was in transfer, which may have been told that there is none.
     pub end_in_doubt: bool,
     /// The error that broke the connection, if it isn't 0: what follows is no orderly end.
@@ -67,6 +69,7 @@ impl Entry {
             sides: [Side::default(), Side::default()],
             is_tcp: false,
             read_on: false,
+            peer_ended: false,
             end_in_doubt: false,
             broken: 0,
             sequence: 0,
@@ -75,6 +78,20 @@ impl Entry {
             sent: 0,
             arrivals: Arrivals::None,
         }
+    }
+
+    pub(super) fn side(&mut self, direction: Direction) -> &mut Side {
+        &mut self.sides[direction as usize]
+    }
+
+    /// Whether anything of a direction is under way.
+    pub(in crate::raw) fn has_under_way(&self, direction: Direction) -> bool {
+        self.sides[direction as usize].head().is_some()
+    }
+
+    /// With which error number an operation fails to be started, if it isn't 0.
+    pub(in crate::raw) fn failure_of(&self, operation: &Overlapped) -> i32 {
+        self.sides[operation.direction() as usize].failure
     }
 
     /// Whether a handle has the place.

@@ -12,10 +12,14 @@ use std::{
     time::Duration,
 };
 
-use super::{entry::Entry, port::Port};
+use super::{
+    entry::Entry,
+    port::Port,
+    results::{Ended, FollowUp},
+};
 use crate::{
     driver::{Call, Outcome, Transfer, block_file_size_signal, codes},
-    raw::{Completed, Handle, Overlapped, Queued, Request, Status, closed, deadline_after},
+    raw::{Handle, Overlapped, Request, Status, closed, deadline_after},
     sync::{
         Condvar, Mutex, now,
         thread::{self, JoinHandle},
@@ -74,24 +78,9 @@ impl Port {
             handle,
             descriptor,
         };
-        let refused = self.files.push(job, &self.weak)?;
+        let refused = self.handles.files.push(job, &self.weak)?;
         entry.holds += 1;
         Ok(refused)
-    }
-
-    /// Takes the operations of a file that `which` accepts, and that nobody has begun, out of the line.
-    pub(super) fn cancel_on_file(
-        &self,
-        entry: &mut Entry,
-        handle: Handle,
-        which: impl Fn(&Overlapped) -> bool,
-    ) -> Vec<Queued> {
-        let mut packets = Vec::new();
-        for operation in self.files.cancel(handle, which) {
-            entry.holds -= 1;
-            packets.push(entry.cancelled(operation));
-        }
-        packets
     }
 
     /// Carries out one operation.
@@ -112,21 +101,25 @@ impl Port {
                 outcome: Outcome::Untried,
             };
             // SAFETY: a handle that is held keeps its descriptor open; the memory is the operation's.
-            unsafe { self.driver.transfer_file(&mut transfer) };
+            unsafe { self.handles.driver.transfer_file(&mut transfer) };
             if overlapped.judge_on_file(transfer.outcome) {
                 break;
             }
         }
-        if let Some(mut entry) = self.table.lock(handle) {
+        if let Some(mut entry) = self.handles.table.lock(handle) {
             let moved = overlapped.transferred as u64;
             match overlapped.request {
                 Request::WriteAt(_) => entry.sent += moved,
                 _ => entry.received += moved,
             }
             entry.holds -= 1;
-            self.let_go(entry, handle);
+            self.handles.let_go(entry, handle);
         }
-        self.complete(Queued::Operation(Completed(operation)));
+        // SAFETY: it has ended, and is in no line.
+        let ended = unsafe { Ended::of(operation) };
+        let mut follow_up = FollowUp::default();
+        follow_up.end(ended);
+        follow_up.tell(&mut self.outside());
     }
 }
 
@@ -182,7 +175,8 @@ impl Files {
         Ok(refused)
     }
 
-    fn cancel(
+    /// Takes the operations of a file that `which` accepts, and that no thread has begun, out of the line.
+    pub(super) fn cancel(
         &self,
         handle: Handle,
         which: impl Fn(&Overlapped) -> bool,

@@ -9,15 +9,11 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use super::{
-    port::Port,
-    side::Ready,
-    transfer::{Attempts, Quiet},
-};
+use super::{port::Port, results::Handover, side::Ready, transfer::Attempts};
 pub(crate) use crate::driver::Reserve;
 use crate::{
     driver::{Events, Probe, coarse_now_ns},
-    raw::Queued,
+    raw::{Queued, membership::Membership},
     scheduler::{Visit, Worker},
     sync::{self, thread, thread_local},
 };
@@ -32,16 +28,16 @@ const LOOK_AFTER_NS: u64 = 1_000_000;
 
 /// One thread's membership of a port. Boxed, so that taking it costs a pointer.
 #[derive(Debug)]
-pub(super) struct Member {
+pub(in crate::raw) struct Member {
     port: Weak<Port>,
     /// Its place there; none before the first wait.
     seat: Option<usize>,
     pub worker: sync::Arc<Worker>,
     pub visit: Visit<Queued, Ready>,
     pub events: Events,
-    pub attempts: Attempts,
-    /// What succeeded quietly in this wait and was not handed out yet.
-    pub quiet: Vec<Quiet>,
+    pub(super) attempts: Attempts,
+    /// What has ended in this wait and is to be handed to its function.
+    pub(super) handovers: Vec<Handover>,
     /// It took packets, and has not come back for the next.
     pub runs: bool,
     /// It runs, and the last packet that it took was a posted one.
@@ -66,7 +62,7 @@ impl Member {
             visit: Visit::default(),
             events: Events::default(),
             attempts: Attempts::default(),
-            quiet: Vec::new(),
+            handovers: Vec::new(),
             runs: false,
             took_posted: false,
             delivered: 0,
@@ -74,8 +70,8 @@ impl Member {
         }
     }
 
-    /// This thread's membership of `port`, and its seat there; it leaves any other port.
-    pub(super) fn enter(port: &Arc<Port>) -> (Box<Member>, usize) {
+    /// This thread's membership of `port`; it leaves any other port.
+    pub(super) fn enter(port: &Arc<Port>) -> Box<Member> {
         let _ = RUNNING_ON.try_with(|running| running.set(ptr::null()));
         // A thread whose own is gone already, since it ends, is a member for one wait.
         let kept = MEMBER.try_with(Cell::take).ok().flatten();
@@ -89,20 +85,16 @@ impl Member {
             }
             member.port = Arc::downgrade(port);
         }
-        let seat = *member
+        member
             .seat
             .get_or_insert_with(|| port.scheduler.join(&member.worker));
-        (member, seat)
+        member
     }
 
-    /// Keeps the membership until the next wait. In a thread that ends, and has nothing left to keep it in, it is given back.
-    pub(super) fn keep(self: Box<Self>) {
-        let (runs, port) = (self.runs, self.port.as_ptr());
-        let kept = MEMBER.try_with(|member| member.set(Some(self)));
-        if kept.is_ok() && runs {
-            // It has no destructor, so it is always there.
-            let _ = RUNNING_ON.try_with(|running| running.set(port));
-        }
+    /// Its seat on the port that it entered.
+    #[inline]
+    pub(super) fn seat(&self) -> usize {
+        self.seat.expect("it has entered")
     }
 
     /// It takes so many packets to its handler.
@@ -120,11 +112,6 @@ impl Member {
         self.worker.took(packets, now_ns);
     }
 
-    /// Keeps the membership when this goes, also where code of the user's panics meanwhile.
-    pub(super) fn keeping(self: Box<Self>) -> Keeping {
-        Keeping(Some(self))
-    }
-
     fn leave(&mut self) {
         self.took_posted = false;
         if let Some(seat) = self.seat.take()
@@ -136,20 +123,19 @@ impl Member {
     }
 }
 
-/// A membership that is kept when this goes.
-pub(super) struct Keeping(Option<Box<Member>>);
-
-impl Keeping {
-    pub(super) fn member(&mut self) -> &mut Member {
-        self.0.as_mut().expect("it goes with this")
-    }
-}
-
-impl Drop for Keeping {
-    fn drop(&mut self) {
-        if let Some(member) = self.0.take() {
-            member.keep();
+impl Membership for Box<Member> {
+    /// In a thread that ends, and has nothing left to keep it in, it is given back.
+    fn keep(self) {
+        let (runs, port) = (self.runs, self.port.as_ptr());
+        let kept = MEMBER.try_with(|member| member.set(Some(self)));
+        if kept.is_ok() && runs {
+            // It has no destructor, so it is always there.
+            let _ = RUNNING_ON.try_with(|running| running.set(port));
         }
+    }
+
+    fn delivered(&mut self) -> &mut Vec<Queued> {
+        &mut self.visit.delivered
     }
 }
 

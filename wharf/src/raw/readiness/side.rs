@@ -9,7 +9,10 @@ use std::ptr::NonNull;
 #[cfg(shuttle)]
 use crate::planted;
 
-use crate::raw::{Direction, Handle, Overlapped, Status};
+use crate::raw::{
+    Direction, Handle, Overlapped, Status,
+    line::{self, Line},
+};
 
 /// A side of a handle that is worth a transfer.
 #[derive(Debug, Clone, Copy)]
@@ -20,8 +23,7 @@ pub(in crate::raw) struct Ready {
 
 #[derive(Debug, Default)]
 pub(super) struct Side {
-    /// The last of the line, whose next is the first: an empty side costs one pointer.
-    tail: Option<NonNull<Overlapped>>,
+    line: Line,
     /// Counts the edges.
     pub tick: u32,
     /// A transfer is worth trying.
@@ -36,14 +38,10 @@ pub(super) struct Side {
     pub failure: i32,
 }
 
-// SAFETY: the operations in the line were given to the port until their packets are handed out, on whatever thread
-// that is; the side is behind its handle's lock.
-unsafe impl Send for Side {}
-
 impl Side {
     /// Whether the side should be put on the port's queue. Marks it as queued if so.
     pub(super) fn enqueue(&mut self) -> bool {
-        let possible = self.ready && !self.starved && self.tail.is_some();
+        let possible = self.ready && !self.starved && !self.line.is_empty();
         let wanted = possible && !self.busy && !self.queued;
         self.queued |= wanted;
         wanted
@@ -74,87 +72,47 @@ impl Side {
     }
 
     pub(super) fn head(&self) -> Option<NonNull<Overlapped>> {
-        // SAFETY: what stands in the line is valid, and is touched under the handle's lock only.
-        unsafe { self.tail?.as_ref() }.next
+        self.line.head()
     }
 
     /// Puts an operation at the end of the line.
     ///
     /// # Safety
     /// The operation is valid, in no line, and stays valid until it is taken out.
-    pub(super) unsafe fn push(&mut self, mut operation: NonNull<Overlapped>) {
-        let next = match self.tail {
-            None => operation,
-            Some(mut tail) => {
-                // SAFETY: what stands in the line is valid, and is touched under the handle's lock only.
-                let last = unsafe { tail.as_mut() };
-                last.next
-                    .replace(operation)
-                    .expect("in a line, each has a next")
-            }
-        };
-        // SAFETY: valid by the caller's promise; in no line, so nobody else looks at it.
-        unsafe { operation.as_mut() }.next = Some(next);
-        self.tail = Some(operation);
+    pub(super) unsafe fn push(&mut self, operation: NonNull<Overlapped>) {
+        // SAFETY: passed on to the caller.
+        unsafe { self.line.push(operation) }
     }
 
-    /// Takes the head out of the line.
+    /// Takes the head out of the line, and what it waited for with it.
     pub(super) fn pop(&mut self) -> Option<NonNull<Overlapped>> {
-        let tail = self.tail?;
-        Some(self.take_behind(tail))
-    }
-
-    /// Takes out what stands behind `previous`, which is in the line; behind the last stands the first.
-    fn take_behind(&mut self, mut previous: NonNull<Overlapped>) -> NonNull<Overlapped> {
-        // SAFETY: what stands in the line is valid, and is touched under the handle's lock only.
-        let taken = unsafe { previous.as_ref() }
-            .next
-            .expect("in a line, each has a next");
-        if self.tail == Some(previous) {
-            // The head goes, and what it waited for with it.
-            self.starved = false;
-        }
-        if taken == previous {
-            self.tail = None;
-            return taken;
-        }
-        // SAFETY: as above; it is another than `previous`.
-        let next = unsafe { taken.as_ref() }.next;
-        // SAFETY: as above.
-        unsafe { previous.as_mut() }.next = next;
-        if self.tail == Some(taken) {
-            self.tail = Some(previous);
-        }
-        taken
+        self.starved = false;
+        self.line.pop()
     }
 
     /// Takes the first operation that `which` accepts out of the line, unless it is in transfer: then it is marked
     /// as cancelled and stays. The two cases are [`Found`].
     pub(super) fn cancel(&mut self, which: impl Fn(&Overlapped) -> bool) -> Option<Found> {
-        let tail = self.tail?;
-        let mut previous = tail;
-        loop {
-            // SAFETY: what stands in the line is valid, and is touched under the handle's lock only.
-            let mut current = unsafe { previous.as_ref() }.next?;
-            let in_transfer = self.busy && previous == tail;
-            #[cfg(shuttle)]
-            let in_transfer = in_transfer && !planted::strikes(planted::Bug::EarlyFree);
-            {
-                // SAFETY: as above; the thread that transfers for the head reads its buffers and writes none of the
-                // fields used here.
-                let operation = unsafe { current.as_mut() };
-                if which(operation) && operation.status != Status::Cancelling {
-                    if !in_transfer {
-                        return Some(Found::Out(self.take_behind(previous)));
-                    }
-                    operation.status = Status::Cancelling;
-                    return Some(Found::Marked);
-                }
+        let busy = self.busy;
+        #[cfg(shuttle)]
+        let busy = busy && !planted::strikes(planted::Bug::EarlyFree);
+        let (mut was_head, mut marked) = (false, false);
+        let out = self.line.search(|operation, is_head| {
+            if !which(operation) || operation.status == Status::Cancelling {
+                return line::Found::No;
             }
-            if current == tail {
-                return None;
+            if busy && is_head {
+                operation.status = Status::Cancelling;
+                marked = true;
+                return line::Found::Stop;
             }
-            previous = current;
+            was_head = is_head;
+            line::Found::TakeOut
+        });
+        self.starved &= !was_head;
+        match out {
+            Some(operation) => Some(Found::Out(operation)),
+            None => marked.then_some(Found::Marked),
         }
     }
 }

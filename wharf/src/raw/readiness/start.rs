@@ -1,17 +1,22 @@
 //! Starting operations: each is put into the line that it belongs to, and begun where that is worth a try at once.
 
-use std::{io, ptr::NonNull};
+use std::{io, ptr::NonNull, time::Instant};
 
 use super::{
     entry::Entry,
+    handles::Handles,
     member,
     port::Port,
+    results::{Handover, Results},
     side::Ready,
-    transfer::{Pending, Quiet, Results},
+    transfer::Pending,
 };
 use crate::{
-    driver::{self, Transfer, codes},
-    raw::{Completed, Direction, Kind, Overlapped, Queued, Request, Status},
+    driver::{Transfer, codes},
+    raw::{
+        Completed, Direction, Handle, Kind, OperationId, Overlapped, Queued, Request,
+        shape::Operations,
+    },
     sync::MutexGuard,
     user_code::log,
 };
@@ -29,7 +34,7 @@ impl Results for Direct<'_> {
             Queued::Operation(Completed(operation)) if operation == self.operation => {
                 self.is_done = true;
             }
-            other => self.port.complete(other),
+            other => self.port.outside().packet(other),
         }
     }
 
@@ -37,8 +42,15 @@ impl Results for Direct<'_> {
         self.port.release(self.port.scheduler.ready(ready));
     }
 
-    fn quiet(&mut self, quiet: Quiet) {
-        (&mut &*self.port).quiet(quiet);
+    fn hand_over(&mut self, handover: Handover) {
+        match handover.is_of(self.operation) {
+            true => self.is_done = true,
+            false => self.port.outside().hand_over(handover),
+        }
+    }
+
+    fn make_room(&mut self, sides: usize) {
+        self.port.outside().make_room(sides);
     }
 }
 
@@ -50,21 +62,20 @@ pub(in crate::raw) enum Next {
     Transfer(Pending, Transfer),
 }
 
-impl Port {
-    /// Has happen what follows.
-    pub(in crate::raw) fn follow(&self, next: Next) {
+impl Operations for Port {
+    fn follow(&self, next: Next) {
         match next {
             Next::Nothing => {}
             Next::Queue(ready) => self.release(self.scheduler.ready(ready)),
             Next::Stage(ready) => self.release(self.scheduler.stage(ready)),
             Next::Transfer(pending, transfer) => {
-                self.transfer_here(pending, transfer, &mut &*self);
+                self.handles
+                    .transfer_here(pending, transfer, &mut self.outside());
             }
         }
     }
 
-    /// As [`follow`](Self::follow). Says whether this operation ended meanwhile: then no packet tells of it.
-    pub(in crate::raw) fn follow_direct(&self, next: Next, operation: NonNull<Overlapped>) -> bool {
+    fn follow_direct(&self, next: Next, operation: NonNull<Overlapped>) -> bool {
         let Next::Transfer(pending, transfer) = next else {
             self.follow(next);
             return false;
@@ -74,16 +85,11 @@ impl Port {
             operation,
             is_done: false,
         };
-        self.transfer_here(pending, transfer, &mut results);
+        self.handles.transfer_here(pending, transfer, &mut results);
         results.is_done
     }
 
-    /// Puts an operation that has its number into the line that it belongs to, whose entry is locked. `here`: a transfer is to
-    /// be made by this thread if it can be.
-    ///
-    /// # Safety
-    /// As for [`start`](Self::start).
-    pub(in crate::raw) unsafe fn put_in_line(
+    unsafe fn put_in_line(
         &self,
         mut entry: MutexGuard<'_, Entry>,
         pointer: NonNull<Overlapped>,
@@ -101,7 +107,7 @@ impl Port {
             return Ok(Next::Nothing);
         }
         let direction = operation.direction();
-        let side = &mut entry.sides[direction as usize];
+        let side = entry.side(direction);
         if matches!(operation.request, Request::Shutdown) {
             side.failure = codes::SHUT_DOWN;
         }
@@ -117,7 +123,7 @@ impl Port {
             Next::Stage(ready)
         } else {
             side.queued = false;
-            let begun = Self::begin_locked(entry, ready);
+            let begun = Handles::begin_locked(entry, ready);
             begun.map_or(Next::Nothing, |(pending, transfer)| {
                 Next::Transfer(pending, transfer)
             })
@@ -125,41 +131,52 @@ impl Port {
         Ok(next)
     }
 
+    fn cancel_one(&self, id: OperationId) -> bool {
+        if id.handle != Handle::NONE {
+            return self.handles.cancel_one(id, &mut self.outside());
+        }
+        let timer = self.timekeeper.cancel(id.sequence);
+        timer.map(|timer| self.complete_timer(timer)).is_some()
+    }
+
+    fn cancel_those(&self, handle: Handle, which: impl Fn(&Overlapped) -> bool) -> usize {
+        self.handles
+            .cancel_those(handle, which, &mut self.outside())
+    }
+
+    unsafe fn set_timer(
+        &self,
+        deadline: Instant,
+        key: usize,
+        operation: NonNull<Overlapped>,
+    ) -> io::Result<u64> {
+        self.release(self.scheduler.watch());
+        let driver = &*self.handles.driver;
+        // SAFETY: passed on to the caller.
+        let number = unsafe { self.timekeeper.set(driver, deadline, key, operation) };
+        if self.is_closed() {
+            self.cancel_timers();
+        }
+        Ok(number)
+    }
+}
+
+impl Port {
     /// Whether a transfer should be left for the next batch rather than be made at once: if this thread is in a
     /// handler, more work waits for it, and the driver gains from batches. It then stands on the shared queue,
     /// where any thread can take it.
     fn batches_for_this_thread(&self) -> bool {
-        self.driver.batch_max() > 1 && self.scheduler.seems_busy() && member::runs_on(self)
+        let gains = self.handles.driver.batch_max() > 1;
+        gains && self.scheduler.seems_busy() && member::runs_on(self)
     }
-}
 
-impl Overlapped {
-    /// Whether it can be started on a handle in this state. Returns the bytes that it adds to what waits to be
-    /// sent.
-    ///
-    /// # Safety
-    /// The list of buffers is in place.
-    pub(in crate::raw) unsafe fn check(&mut self, entry: &Entry) -> io::Result<usize> {
-        self.check_kind(entry.kind)?;
-        if self.connects() && entry.sides[Direction::Write as usize].head().is_some() {
-            return Err(io::Error::from_raw_os_error(codes::CONNECTS_ALREADY));
+    pub(super) fn cancel_timers(&self) {
+        while let Some(timer) = self.timekeeper.cancel_any() {
+            self.complete_timer(timer);
         }
-        let failure = entry.sides[self.direction() as usize].failure;
-        if failure != 0 {
-            return Err(io::Error::from_raw_os_error(failure));
-        }
-        self.transferred = 0;
-        self.status = Status::Pending;
-        if let Request::Receive(buffers) = self.request {
-            // SAFETY: passed on to the caller.
-            if unsafe { buffers.len(driver::BUFFERS_PER_CALL_MAX) } == 0 {
-                // Into 0 bytes is a question of its own; received as data, it would read as the end.
-                self.request = Request::ReceiveNothing;
-            }
-        }
-        // SAFETY: passed on to the caller.
-        let unsent = unsafe { self.unsent() };
-        entry.unsent.check(self, unsent)?;
-        Ok(unsent)
+    }
+
+    fn complete_timer(&self, timer: Completed) {
+        self.outside().packet(Queued::Operation(timer));
     }
 }

@@ -13,13 +13,13 @@ use std::{
 use super::{
     member::{DELIVERIES_PER_LOOK, Member},
     port::Port,
+    results::{Handover, Waiting},
     side::Ready,
-    transfer::Waiting,
     watcher::RETRY,
 };
 use crate::{
-    driver::{Event, Events, coarse_now_ns},
-    raw::{Direction, End, Handle, Many, Queued, check_max, deadline_after},
+    driver::{Events, coarse_now_ns},
+    raw::{End, Queued, deadline_after, membership::Membership},
     scheduler::{Step, Visit},
     sync::now,
 };
@@ -29,52 +29,28 @@ use crate::{
 const LOOKS: u32 = 8;
 
 impl Port {
-    /// As [`wait`](Self::wait).
-    pub(crate) fn wait_one(
+    pub(super) fn run_for_one(
         self: &Arc<Self>,
         timeout: Option<Duration>,
     ) -> io::Result<Result<Queued, End>> {
-        let (mut member, seat) = Member::enter(self);
-        if let Some(packet) = self.run_on(&mut member, seat) {
+        let mut member = Member::enter(self);
+        if let Some(packet) = self.run_on(&mut member) {
             member.keep();
             return Ok(Ok(packet));
         }
-        let end = self.run(&mut member, seat, timeout, 1);
+        let end = self.run(&mut member, timeout, 1);
         let packet = member.visit.delivered.pop();
         member.keep();
         Ok(end?.map(|()| packet.expect("a packet was delivered")))
     }
 
-    /// As [`wait_many`](Self::wait_many), with a function for the packets, which may panic: they are handed out already, and the
-    /// thread is a member as before.
-    pub(crate) fn wait_each(
-        self: &Arc<Self>,
-        max: usize,
-        timeout: Option<Duration>,
-        each: impl FnOnce(std::vec::Drain<'_, Queued>),
-    ) -> io::Result<Many> {
-        check_max(max)?;
-        let (mut member, seat) = Member::enter(self);
-        let end = self.run(&mut member, seat, timeout, max);
-        let mut keeping = member.keeping();
-        let delivered = &mut keeping.member().visit.delivered;
-        let count = delivered.len();
-        each(delivered.drain(..));
-        drop(keeping);
-        Ok(match end? {
-            Ok(()) => Many::Packets(count),
-            Err(End::TimedOut) => Many::TimedOut,
-            Err(End::Closed) => Many::Closed,
-        })
-    }
-
     /// The short way from one posted packet to the next.
     #[inline(always)]
-    fn run_on(&self, member: &mut Member, seat: usize) -> Option<Queued> {
+    fn run_on(&self, member: &mut Member) -> Option<Queued> {
         if !member.took_posted || self.must_look(member) {
             return None;
         }
-        let packet = self.scheduler.take_posted(seat)?;
+        let packet = self.scheduler.take_posted(member.seat())?;
         member.takes(1);
         Some(packet)
     }
@@ -84,13 +60,13 @@ impl Port {
         member.delivered >= DELIVERIES_PER_LOOK && self.scheduler.watches()
     }
 
-    fn run(
+    pub(super) fn run(
         &self,
         member: &mut Member,
-        seat: usize,
         timeout: Option<Duration>,
         max: usize,
     ) -> io::Result<Result<(), End>> {
+        let seat = member.seat();
         let deadline = timeout.map(deadline_after);
         member.visit.expired = false;
         if self.must_look(member) {
@@ -106,25 +82,14 @@ impl Port {
                 let packets = member.visit.delivered.len();
                 member.takes(packets);
                 member.took_posted = member.visit.posted > 0;
-                self.dismiss(packets - member.visit.posted);
+                self.outstanding.dismiss(packets - member.visit.posted);
             }
-            if !member.quiet.is_empty() {
-                self.hand_out(&mut member.quiet);
+            if !member.handovers.is_empty() {
+                self.hand_over(&mut member.handovers);
             }
             match step {
                 Step::Deliver => return Ok(Ok(())),
-                Step::Work => {
-                    let Member {
-                        visit,
-                        attempts,
-                        quiet,
-                        ..
-                    } = &mut *member;
-                    let mut batch = mem::take(&mut visit.batch);
-                    let mut results = Waiting { visit, quiet };
-                    self.work(&mut batch, attempts, &mut results);
-                    member.visit.batch = batch;
-                }
+                Step::Work => self.work(member),
                 Step::Watch => {
                     member.worker.stands_since(coarse_now_ns());
                     let result = self.look(member, remaining(deadline));
@@ -145,11 +110,36 @@ impl Port {
                     return Ok(Err(End::TimedOut));
                 }
                 Step::Closed => {
-                    self.settle();
+                    self.outstanding.settle();
                     return Ok(Err(End::Closed));
                 }
             }
         }
+    }
+
+    /// Makes the transfers of a batch.
+    fn work(&self, member: &mut Member) {
+        let Member {
+            visit,
+            attempts,
+            handovers,
+            ..
+        } = member;
+        let mut batch = mem::take(&mut visit.batch);
+        let scheduler = &self.scheduler;
+        let mut results = Waiting {
+            visit,
+            handovers,
+            scheduler,
+        };
+        self.handles.work(&mut batch, attempts, &mut results);
+        member.visit.batch = batch;
+    }
+
+    /// Hands operations that have ended to their functions. This thread has nothing else in its hands.
+    pub(super) fn hand_over(&self, handovers: &mut Vec<Handover>) {
+        self.outstanding.dismiss(handovers.len());
+        handovers.drain(..).for_each(Handover::hand_over);
     }
 
     /// How long to park: until the deadline, or until the watcher is to be called again.
@@ -191,11 +181,11 @@ impl Port {
         visit: &mut Visit<Queued, Ready>,
         timeout: Option<Duration>,
     ) -> io::Result<bool> {
-        self.driver.wait(events, timeout)?;
+        self.handles.driver.wait(events, timeout)?;
         visit.woken |= events.woken;
         let fired = events.timer && self.fire_timers();
         for event in &events.list {
-            self.note(event, &mut visit.ready);
+            self.handles.note(event, &mut visit.ready);
         }
         Ok(fired)
     }
@@ -216,25 +206,10 @@ impl Port {
         any
     }
 
-    fn note(&self, event: &Event, ready: &mut Vec<Ready>) {
-        let handle = Handle::from_bits(event.token);
-        // A stale handle: it was closed while the event was on its way.
-        let Some(mut entry) = self.table.lock(handle) else {
-            return;
-        };
-        entry.read_on |= event.hangup || event.urgent;
-        for (direction, changed) in [
-            (Direction::Read, event.readable),
-            (Direction::Write, event.writable),
-        ] {
-            let side = &mut entry.sides[direction as usize];
-            if changed {
-                side.edge();
-                if side.enqueue() {
-                    ready.push(Ready { handle, direction });
-                }
-            }
-        }
+    /// Queues the timers that are due; says whether there were any.
+    fn fire_timers(&self) -> bool {
+        let line_up = |timer| self.scheduler.line_up(Queued::Operation(timer));
+        self.timekeeper.fire(&*self.handles.driver, line_up)
     }
 }
 

@@ -20,8 +20,9 @@ use std::{
 
 use super::{
     port::Port,
+    results::{Handover, Results},
     side::Ready,
-    transfer::{Attempts, Quiet, Results},
+    transfer::Attempts,
 };
 use crate::{
     driver::{Events, pause_exactly},
@@ -163,20 +164,24 @@ impl Drop for Watcher {
 /// Results of the watcher's own transfers.
 struct Helping<'a> {
     port: &'a Port,
-    quiet: &'a mut Vec<Quiet>,
+    handovers: &'a mut Vec<Handover>,
 }
 
 impl Results for Helping<'_> {
     fn packet(&mut self, packet: Queued) {
-        self.port.complete(packet);
+        self.port.outside().packet(packet);
     }
 
     fn ready(&mut self, ready: Ready) {
-        (&mut &*self.port).ready(ready);
+        self.port.outside().ready(ready);
     }
 
-    fn quiet(&mut self, quiet: Quiet) {
-        self.quiet.push(quiet);
+    fn hand_over(&mut self, handover: Handover) {
+        self.handovers.push(handover);
+    }
+
+    fn make_room(&mut self, sides: usize) {
+        self.port.outside().make_room(sides);
     }
 }
 
@@ -186,7 +191,7 @@ struct Round {
     events: Events,
     visit: Visit<Queued, Ready>,
     attempts: Attempts,
-    quiet: Vec<Quiet>,
+    handovers: Vec<Handover>,
     pause: Duration,
     helped_at: Option<Instant>,
     /// How many looks in a row helped nobody.
@@ -203,7 +208,7 @@ impl Round {
             events: Events::default(),
             visit: Visit::default(),
             attempts: Attempts::default(),
-            quiet: Vec::new(),
+            handovers: Vec::new(),
             pause: GRACE,
             helped_at: None,
             in_vain: IN_VAIN_MAX,
@@ -299,12 +304,13 @@ impl Round {
         if self.watch.batch.is_empty() {
             return false;
         }
-        let quiet = &mut self.quiet;
-        let mut results = Helping { port, quiet };
-        port.work(&mut self.watch.batch, &mut self.attempts, &mut results);
+        let handovers = &mut self.handovers;
+        let mut results = Helping { port, handovers };
+        port.handles
+            .work(&mut self.watch.batch, &mut self.attempts, &mut results);
         // What is handed out may hold the port, and be the last that does: then this thread closes it. It would wait for
         // itself if anything were in transfer here, or counted. Whoever else closes the port waits for this thread's end.
-        port.hand_out(&mut self.quiet);
+        port.hand_over(&mut self.handovers);
         true
     }
 
@@ -345,7 +351,7 @@ impl Round {
         let since = *self.held_since.get_or_insert_with(now);
         if !self.said && now().duration_since(since) >= HELD_MAX {
             self.said = true;
-            let counts = port.counts();
+            let counts = port.scheduler.counts();
             log(|| {
                 tracing::warn!(
                     "all workers are held: {} blocked and {} running in their handlers, none waits, and what waits for \

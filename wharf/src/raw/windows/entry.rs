@@ -7,62 +7,17 @@
 use std::ptr::NonNull;
 
 use crate::{
-    driver::windows,
-    raw::{Descriptor, Direction, Kind, Overlapped, Request, Status, Unsent},
+    driver::windows::{self, codes},
+    raw::{Descriptor, Direction, Kind, Overlapped, Request, Status, Unsent, line::Line},
 };
 
-/// Operations one behind the other, through themselves.
+/// What follows from a turn under a handle's lock, to be done under none.
 #[derive(Debug, Default)]
-pub(in crate::raw) struct Line {
-    head: Option<NonNull<Overlapped>>,
-    tail: Option<NonNull<Overlapped>>,
-}
-
-// SAFETY: the operations were given to the port until their packets are handed out, on whatever thread that is.
-unsafe impl Send for Line {}
-
-impl Line {
-    /// # Safety
-    /// The operation is valid, and in no line.
-    pub(super) unsafe fn push(&mut self, mut operation: NonNull<Overlapped>) {
-        // SAFETY: the caller says so.
-        unsafe { operation.as_mut() }.next = None;
-        match self.tail.replace(operation) {
-            // SAFETY: what is in the line is valid.
-            Some(mut tail) => unsafe { tail.as_mut() }.next = Some(operation),
-            None => self.head = Some(operation),
-        }
-    }
-
-    pub(super) fn head(&self) -> Option<NonNull<Overlapped>> {
-        self.head
-    }
-
-    pub(super) fn pop(&mut self) -> Option<NonNull<Overlapped>> {
-        let mut head = self.head?;
-        // SAFETY: what is in the line is valid.
-        self.head = unsafe { head.as_mut() }.next.take();
-        if self.head.is_none() {
-            self.tail = None;
-        }
-        Some(head)
-    }
-
-    /// Takes out those that `which` chooses.
-    pub(super) fn take_out(&mut self, which: impl Fn(&Overlapped) -> bool) -> Line {
-        let (mut out, mut rest) = (Line::default(), Line::default());
-        while let Some(operation) = self.pop() {
-            // SAFETY: what was in the line is valid, and in none now.
-            unsafe {
-                match which(operation.as_ref()) {
-                    true => out.push(operation),
-                    false => rest.push(operation),
-                }
-            }
-        }
-        *self = rest;
-        out
-    }
+pub(in crate::raw) struct Aftermath {
+    /// They have ended, and are to be handed out.
+    pub ended: Line,
+    /// Memory is to be found for it.
+    pub provide: Option<NonNull<Overlapped>>,
 }
 
 /// One direction of a handle.
@@ -105,9 +60,13 @@ pub(in crate::raw) struct Entry {
     pub is_told: bool,
     /// The error that broke the connection, if it isn't 0: what stands in line fails with it.
     pub broken: i32,
+    /// Receives that the kernel does not have are not begun.
+    pub paused: bool,
+    /// A receive found that the peer has ended its sending side.
+    pub peer_ended: bool,
 }
 
-// SAFETY: as for `Line`.
+// SAFETY: the operations were given to the port until their packets are handed out, on whatever thread that is.
 unsafe impl Send for Entry {}
 
 impl Entry {
@@ -130,6 +89,8 @@ impl Entry {
             sent: 0,
             is_told: false,
             broken: 0,
+            paused: false,
+            peer_ended: false,
         }
     }
 
@@ -152,6 +113,20 @@ impl Entry {
     /// Whether a handle has the place.
     pub(in crate::raw) fn is_in_use(&self) -> bool {
         self.in_use
+    }
+
+    /// Whether anything of a direction is under way.
+    pub(in crate::raw) fn has_under_way(&self, direction: Direction) -> bool {
+        let side = &self.sides[direction as usize];
+        side.under_way > 0 || !side.line.is_empty()
+    }
+
+    /// With which error number an operation fails to be started, if it isn't 0.
+    pub(in crate::raw) fn failure_of(&self, operation: &Overlapped) -> i32 {
+        match self.sides[operation.direction() as usize].failure {
+            codes::SHUT_DOWN if operation.disconnects() => 0,
+            failure => failure,
+        }
     }
 
     pub(super) fn side(&mut self, direction: Direction) -> &mut Side {

@@ -3,15 +3,14 @@
 use std::ptr::NonNull;
 
 use super::{
-    entry::{Entry, Line},
+    entry::{Aftermath, Entry},
     native::{Landing, Step},
     port::Port,
-    start::Aftermath,
     wait::hand_out,
 };
 use crate::{
     driver::windows::{self, Begun, codes},
-    raw::{Accepted, Direction, Handle, Kind, Overlapped, RawBuffer, Request, Status},
+    raw::{Accepted, Direction, Handle, Kind, Overlapped, RawBuffer, Request, Status, line::Line},
     sync::MutexGuard,
 };
 
@@ -190,7 +189,7 @@ impl Port {
     }
 
     /// Carries out what follows from a turn under a lock.
-    pub(in crate::raw) fn follow(&self, aftermath: Aftermath) {
+    pub(super) fn follow_up(&self, aftermath: Aftermath) {
         let mut quiet = Line::default();
         self.follow_with(aftermath, &mut |port, ended| {
             if !port.ends_quietly(ended, &mut quiet) {
@@ -200,7 +199,7 @@ impl Port {
         hand_out(&mut quiet);
     }
 
-    /// As [`follow`](Self::follow), with a function for what has ended.
+    /// As [`follow_up`](Self::follow_up), with a function for what has ended.
     pub(super) fn follow_with(
         &self,
         mut aftermath: Aftermath,
@@ -268,7 +267,9 @@ impl Overlapped {
         match &mut self.request {
             _ if self.native.step == Step::Asking && code == codes::CUT => return Verdict::Provide,
             // A datagram is there.
-            Request::ReceiveNothing if code == codes::CUT => return Verdict::Ended(Status::Done),
+            Request::ReceiveNothing | Request::ReceiveReadiness if code == codes::CUT => {
+                return Verdict::Ended(Status::Done);
+            }
             Request::ReadAt(_) if code == codes::END_OF_FILE => {
                 return Verdict::Ended(Status::Done);
             }
@@ -325,6 +326,10 @@ impl Overlapped {
                 0 => Status::Failed(codes::WRITE_FAULT),
                 _ => return Verdict::Again,
             },
+            Request::Receive(_) | Request::ReceiveProvided(_) => {
+                entry.peer_ended |= moved == 0;
+                Status::Done
+            }
             _ => Status::Done,
         };
         Verdict::Ended(status)

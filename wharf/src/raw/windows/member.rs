@@ -1,66 +1,23 @@
-//! What a thread keeps between two waits: which port it was last seen on, for who looks at the port.
-//!
-//! The kernel counts running threads itself; what is kept here decides nothing.
+//! What a thread keeps between two waits: which port it was last seen on, for a look at the port.
 
 use std::{
     cell::RefCell,
     ptr,
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Instant,
+    sync::{Arc, Weak, atomic::Ordering},
 };
 
-use super::port::Port;
+use super::{port::Port, seat::Seat};
 use crate::{
-    raw::Queued,
+    raw::{Queued, membership::Membership},
     snapshot::Standing,
-    sync::{Mutex, now, thread, thread_local},
+    sync::thread_local,
 };
-
-/// A thread, as its port sees it.
-#[derive(Debug)]
-pub(super) struct Seat {
-    pub name: Box<str>,
-    pub packets: AtomicU64,
-    state: Mutex<(Standing, Instant)>,
-}
-
-impl Seat {
-    fn new() -> Seat {
-        Seat {
-            name: thread::current().name().unwrap_or_default().into(),
-            packets: AtomicU64::new(0),
-            state: Mutex::new((Standing::Away, now())),
-        }
-    }
-
-    /// What it does, and since when.
-    pub(super) fn state(&self) -> (Standing, Instant) {
-        *self.state.lock()
-    }
-
-    fn stands(&self, standing: Standing) -> Standing {
-        let mut state = self.state.lock();
-        std::mem::replace(&mut *state, (standing, now())).0
-    }
-
-    pub(super) fn took(&self, packets: usize) {
-        self.packets.fetch_add(packets as u64, Ordering::Relaxed);
-        self.stands(Standing::Running);
-    }
-
-    pub(super) fn goes_away(&self) {
-        self.stands(Standing::Away);
-    }
-}
 
 /// One thread's membership of a port.
 #[derive(Debug)]
-pub(super) struct Member {
+pub(in crate::raw) struct Member {
     port: Weak<Port>,
-    pub seat: Arc<Seat>,
+    pub(super) seat: Arc<Seat>,
     /// Scratch memory for what a wait brings.
     pub packets: Vec<Queued>,
 }
@@ -90,32 +47,16 @@ impl Member {
         }
         member
     }
+}
 
-    /// Keeps the membership until the next wait. In a thread that ends, and has nothing left to keep it in, it is given back.
-    pub(super) fn keep(self) {
+impl Membership for Member {
+    /// In a thread that ends, and has nothing left to keep it in, it is given back.
+    fn keep(self) {
         let _ = MEMBER.try_with(|member| member.replace(Some(self)));
     }
 
-    /// Keeps the membership when this goes, also where code of the user's panics meanwhile.
-    pub(super) fn keeping(self) -> Keeping {
-        Keeping(Some(self))
-    }
-}
-
-/// A membership that is kept when this goes.
-pub(super) struct Keeping(Option<Member>);
-
-impl Keeping {
-    pub(super) fn member(&mut self) -> &mut Member {
-        self.0.as_mut().expect("it goes with this")
-    }
-}
-
-impl Drop for Keeping {
-    fn drop(&mut self) {
-        if let Some(member) = self.0.take() {
-            member.keep();
-        }
+    fn delivered(&mut self) -> &mut Vec<Queued> {
+        &mut self.packets
     }
 }
 

@@ -7,11 +7,15 @@
 //! An operation's life: [`start`] lines it up and begins what can be begun; the kernel's packet, or the end within the call,
 //! goes through [`finish`], which has the next step taken or hands the operation out; [`wait`] takes packets.
 
+mod cancel;
 pub(super) mod entry;
 mod finish;
+mod key;
 pub(super) mod member;
 pub(super) mod native;
 pub(super) mod port;
+mod post;
+mod seat;
 pub(super) mod start;
 mod timekeeper;
 mod wait;

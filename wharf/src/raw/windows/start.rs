@@ -1,37 +1,31 @@
 //! Starting operations: they are lined up, and begun as far as the kernel can have them.
 
-use std::{io, ptr::NonNull, slice};
+use std::{io, ptr::NonNull, slice, time::Instant};
 
 use super::{
-    entry::{Entry, Line},
+    entry::{Aftermath, Entry},
+    key::Key,
     native::{Landing, Step},
-    port::{Key, Port},
+    port::Port,
 };
 use crate::{
     driver::windows::{self, Arrival, Begun, Sender, Task, codes},
-    raw::{self, Buffers, Direction, Kind, Overlapped, RawBuffer, Request, Status},
+    raw::{
+        self, Buffers, Direction, Handle, Kind, OperationId, Overlapped, RawBuffer, Request,
+        overlapped::Part, shape::Operations,
+    },
     sync::MutexGuard,
 };
 
-/// What follows from a turn under a handle's lock, to be done under none.
-#[derive(Debug, Default)]
-pub(in crate::raw) struct Aftermath {
-    /// They have ended, and are to be handed out.
-    pub ended: Line,
-    /// Memory is to be found for it.
-    pub provide: Option<NonNull<Overlapped>>,
-}
-
-/// Lining up is such a turn.
+/// What follows from lining up an operation.
 pub(in crate::raw) type Next = Aftermath;
 
-impl Port {
-    /// As [`follow`](Self::follow). Says whether this operation ended meanwhile: then no packet tells of it.
-    pub(in crate::raw) fn follow_direct(
-        &self,
-        aftermath: Aftermath,
-        operation: NonNull<Overlapped>,
-    ) -> bool {
+impl Operations for Port {
+    fn follow(&self, aftermath: Aftermath) {
+        self.follow_up(aftermath);
+    }
+
+    fn follow_direct(&self, aftermath: Aftermath, operation: NonNull<Overlapped>) -> bool {
         let mut is_done = false;
         self.follow_with(aftermath, &mut |port, ended| match ended == operation {
             true => is_done = true,
@@ -41,12 +35,8 @@ impl Port {
         is_done
     }
 
-    /// Puts an operation that has its number into its line, whose entry is locked, and begins what can be begun. Whatever ends
-    /// at once is always this thread's. No line refuses any.
-    ///
-    /// # Safety
-    /// As for [`start`](Self::start).
-    pub(in crate::raw) unsafe fn put_in_line(
+    /// What ends at once is always this thread's. No line refuses any.
+    unsafe fn put_in_line(
         &self,
         mut entry: MutexGuard<'_, Entry>,
         mut pointer: NonNull<Overlapped>,
@@ -68,6 +58,43 @@ impl Port {
         Ok(aftermath)
     }
 
+    fn cancel_one(&self, id: OperationId) -> bool {
+        match id.handle == Handle::NONE {
+            true => self.timekeeper.cancel(id.sequence),
+            false => {
+                let is_it = |operation: &Overlapped| operation.sequence == id.sequence;
+                Operations::cancel_those(self, id.handle, is_it) > 0
+            }
+        }
+    }
+
+    fn cancel_those(&self, handle: Handle, which: impl Fn(&Overlapped) -> bool) -> usize {
+        let Some(mut entry) = self.table.lock(handle) else {
+            return 0;
+        };
+        let mut aftermath = Aftermath::default();
+        let count = self.cancel_chosen(&mut entry, which, &mut aftermath);
+        self.go_on(entry, handle, &mut aftermath);
+        self.follow_up(aftermath);
+        count
+    }
+
+    unsafe fn set_timer(
+        &self,
+        deadline: Instant,
+        key: usize,
+        operation: NonNull<Overlapped>,
+    ) -> io::Result<u64> {
+        // SAFETY: passed on to the caller.
+        let number = unsafe { self.timekeeper.set(deadline, key, operation) }?;
+        if self.is_closed() {
+            self.timekeeper.cancel_all();
+        }
+        Ok(number)
+    }
+}
+
+impl Port {
     /// Has nothing more started on a connection that is to end, and its receives cancelled.
     fn leave(&self, entry: &mut Entry, aftermath: &mut Aftermath) {
         entry
@@ -94,6 +121,9 @@ impl Port {
             let overlapped = unsafe { head.as_ref() };
             let (alone, disconnects) = (overlapped.stands_alone(), overlapped.disconnects());
             if side.alone || alone && side.under_way > 0 {
+                return;
+            }
+            if direction == Direction::Read && entry.paused {
                 return;
             }
             if disconnects && entry.side(Direction::Read).under_way > 0 {
@@ -189,7 +219,7 @@ impl Overlapped {
                 Request::Receive(buffers) => {
                     windows::receive(descriptor, buffers.as_slice(), false, to)
                 }
-                Request::ReceiveNothing => {
+                Request::ReceiveNothing | Request::ReceiveReadiness => {
                     windows::receive(descriptor, &[], kind == Kind::Datagram, to)
                 }
                 Request::Send(buffers) => windows::send(descriptor, buffers.as_slice(), moved, to),
@@ -218,7 +248,7 @@ impl Overlapped {
                 Request::SendTo(buffer, peer) => windows::send_to(descriptor, *buffer, **peer, to),
                 Request::Transmit(transmit) => match transmit.part(moved) {
                     Part::Memory(buffer) => windows::send(descriptor, &[buffer], 0, to),
-                    Part::File(offset, len) => {
+                    Part::File { offset, len } => {
                         windows::send_file(descriptor, transmit.file, offset, len, to)
                     }
                 },
@@ -260,55 +290,6 @@ impl Overlapped {
         let begun = unsafe { windows::receive_from(socket, buffer, &mut sender, to) };
         self.native.landing = Landing::Sender(sender);
         begun
-    }
-
-    /// Whether it can be started on a handle in this state. Returns the bytes that it adds to what waits to be
-    /// sent.
-    ///
-    /// # Safety
-    /// The list of buffers is in place.
-    pub(in crate::raw) unsafe fn check(&mut self, entry: &Entry) -> io::Result<usize> {
-        self.check_kind(entry.kind)?;
-        let side = &entry.sides[self.direction() as usize];
-        if self.connects() && !(side.line.head().is_none() && side.under_way == 0) {
-            return Err(io::Error::from_raw_os_error(codes::CONNECTS_ALREADY));
-        }
-        let is_shut_down = side.failure == codes::SHUT_DOWN;
-        if side.failure != 0 && !(is_shut_down && self.disconnects()) {
-            return Err(io::Error::from_raw_os_error(side.failure));
-        }
-        self.transferred = 0;
-        self.status = Status::Pending;
-        if let Request::Receive(buffers) = self.request {
-            // SAFETY: passed on to the caller.
-            if unsafe { buffers.len(usize::MAX) } == 0 {
-                self.request = Request::ReceiveNothing;
-            }
-        }
-        // SAFETY: passed on to the caller.
-        let unsent = unsafe { self.unsent() };
-        entry.unsent.check(self, unsent)?;
-        Ok(unsent)
-    }
-}
-
-/// What is sent next of a file with memory around it.
-enum Part {
-    Memory(RawBuffer),
-    /// From this offset, so many bytes.
-    File(u64, u64),
-}
-
-impl raw::Transmit {
-    fn part(&self, moved: usize) -> Part {
-        let Some(of_file) = moved.checked_sub(self.head.len) else {
-            return Part::Memory(self.head.from(moved));
-        };
-        let of_file = of_file as u64;
-        match of_file.checked_sub(self.len) {
-            None => Part::File(self.offset + of_file, self.len - of_file),
-            Some(of_tail) => Part::Memory(self.tail.from(of_tail as usize)),
-        }
     }
 }
 

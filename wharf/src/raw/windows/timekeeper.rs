@@ -2,7 +2,7 @@
 
 use std::{io, ptr::NonNull, sync::Arc, time::Instant};
 
-use super::{native::address_of, port::Key};
+use super::{key::Key, native::address_of};
 use crate::{
     driver::windows::{Queue, codes},
     raw::{Completed, Overlapped, Status, timers::Timers},
@@ -49,11 +49,14 @@ impl Timekeeper {
     }
 
     /// Sets a timer, and returns its number.
-    pub(super) fn set(
+    ///
+    /// # Safety
+    /// The operation is valid, and nobody else's until its packet is handed out.
+    pub(super) unsafe fn set(
         &self,
         deadline: Instant,
         key: usize,
-        mut operation: NonNull<Overlapped>,
+        operation: NonNull<Overlapped>,
     ) -> io::Result<u64> {
         {
             let mut thread = self.thread.lock();
@@ -65,11 +68,8 @@ impl Timekeeper {
             }
         }
         let mut state = self.shared.state.lock();
-        // SAFETY: the caller leaves the operation to us.
-        let overlapped = unsafe { operation.as_mut() };
-        overlapped.key = key;
-        overlapped.sequence = state.timers.next_number();
-        let number = state.timers.set(deadline, Completed(operation));
+        // SAFETY: passed on to the caller.
+        let number = unsafe { state.timers.set_operation(deadline, key, operation) };
         let is_next = state.timers.earliest() == Some(deadline);
         drop(state);
         if is_next {
@@ -125,9 +125,8 @@ impl Shared {
         self.complete(timer, Status::Failed(codes::CANCELLED));
     }
 
-    fn complete(&self, Completed(mut operation): Completed, status: Status) {
-        // SAFETY: it was among the timers, so it is valid; out of them, it is ours.
-        unsafe { operation.as_mut() }.status = status;
+    fn complete(&self, timer: Completed, status: Status) {
+        let Completed(operation) = timer.with(status);
         self.queue
             .post_surely(Key::Ended as usize, address_of(operation));
     }

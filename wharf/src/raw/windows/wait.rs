@@ -1,62 +1,22 @@
 //! Waiting for packets: what the kernel hands out, in its order.
 
-use std::{
-    io,
-    ptr::NonNull,
-    sync::{Arc, atomic::Ordering},
-    time::{Duration, Instant},
-};
+use std::{io, ptr::NonNull, sync::atomic::Ordering, time::Duration};
 
 use super::{
-    entry::Line,
+    entry::Aftermath,
+    key::Key,
     member::Member,
     native::{address_of, operation_at},
-    port::{Key, Port},
-    start::Aftermath,
+    port::Port,
 };
 use crate::{
     driver::windows::{Taken, errand_result},
-    raw::{Completed, End, Many, Overlapped, Queued, Request, Status, check_max, deadline_after},
+    raw::{Completed, End, Overlapped, Queued, deadline_after, line::Line, shape::Packets},
     sync::now,
 };
 
 impl Port {
-    /// As [`wait`](Self::wait).
-    pub(crate) fn wait_one(
-        self: &Arc<Self>,
-        timeout: Option<Duration>,
-    ) -> io::Result<Result<Queued, End>> {
-        let mut member = Member::enter(self);
-        let end = self.run(&mut member, timeout, 1)?;
-        let packet = member.packets.pop();
-        member.keep();
-        Ok(end.map(|()| packet.expect("a packet was taken")))
-    }
-
-    /// As [`wait_many`](Self::wait_many), with a function for the packets, which may panic: they are handed out already, and the
-    /// thread is a member as before.
-    pub(crate) fn wait_each(
-        self: &Arc<Self>,
-        max: usize,
-        timeout: Option<Duration>,
-        each: impl FnOnce(std::vec::Drain<'_, Queued>),
-    ) -> io::Result<Many> {
-        check_max(max)?;
-        let mut member = Member::enter(self);
-        let end = self.run(&mut member, timeout, max)?;
-        let mut keeping = member.keeping();
-        let packets = &mut keeping.member().packets;
-        let count = packets.len();
-        each(packets.drain(..));
-        drop(keeping);
-        Ok(match end {
-            Ok(()) => Many::Packets(count),
-            Err(End::TimedOut) => Many::TimedOut,
-            Err(End::Closed) => Many::Closed,
-        })
-    }
-
-    fn run(
+    pub(super) fn run(
         &self,
         member: &mut Member,
         timeout: Option<Duration>,
@@ -83,7 +43,7 @@ impl Port {
             taken?;
             if !packets.is_empty() {
                 self.dismiss(packets.len());
-                self.counts_running(packets.len());
+                self.counts_running();
                 member.seat.took(packets.len());
                 if waiting == 0 {
                     self.spawn();
@@ -128,7 +88,7 @@ impl Port {
         }
     }
 
-    /// The first that has ended is for who is here; what else has is for others.
+    /// The first that has ended is for the thread that took the packet; what else has is for others.
     fn receive_ended(&self, aftermath: Aftermath, packets: &mut Vec<Queued>, quiet: &mut Line) {
         let mut is_first = true;
         self.follow_with(aftermath, &mut |port, ended| {
@@ -150,13 +110,11 @@ impl Port {
             .post_surely(Key::Ended as usize, address_of(operation));
     }
 
-    /// Counts a quiet operation that succeeded as handed out, and puts it behind those that are about to be. Says whether it
-    /// was one.
+    /// Counts an operation whose end is told to a function as handed out, and puts it behind those that are about to be. Says
+    /// whether it is one.
     pub(super) fn ends_quietly(&self, operation: NonNull<Overlapped>, quiet: &mut Line) -> bool {
         // SAFETY: it has ended and is not handed out: it is ours.
-        let overlapped = unsafe { operation.as_ref() };
-        let is_told = matches!(overlapped.request, Request::Timer | Request::Posted);
-        let is_quiet = overlapped.quiet.is_some() && overlapped.status == Status::Done && !is_told;
+        let is_quiet = unsafe { operation.as_ref() }.handed_to().is_some();
         if is_quiet {
             self.dismiss(1);
             // SAFETY: it is valid, and in no line.
@@ -166,20 +124,15 @@ impl Port {
     }
 }
 
-/// Hands quiet operations that succeeded to their functions. Code of the user's may run then, which may close the port: so
+/// Hands operations that have ended to their functions. Code of the user's may run then, which may close the port: so
 /// this thread has nothing else in its hands that whoever closes the port would wait for.
 pub(super) fn hand_out(quiet: &mut Line) {
     while let Some(operation) = quiet.pop() {
         // SAFETY: it has ended and is not handed out: it is ours.
-        let function = unsafe { operation.as_ref() }.quiet;
+        let function = unsafe { operation.as_ref() }.handed_to();
         if let Some(function) = function {
             // SAFETY: it is handed out here, as a packet would be.
             unsafe { function(operation) };
         }
     }
-}
-
-/// The time by which a thread is back, for those who wait for it.
-pub(super) fn since(then: Instant) -> Duration {
-    now().saturating_duration_since(then)
 }

@@ -1,0 +1,192 @@
+//! The handles of a port: their table, and the driver that watches their descriptors and transfers for them.
+//!
+//! Nothing here knows of the queue, of packets' way to threads, or of those threads: what comes of a transfer or of a close goes
+//! to [`Results`].
+
+use std::io;
+
+use super::{entry::Entry, file::Files, results::Results, side::Ready};
+use crate::{
+    driver::{Driver, Event, Query, Reply},
+    raw::{Descriptor, Direction, Handle, Kind, RawDescriptor, closed, table::Table},
+    sync::{Condvar, Mutex, MutexGuard},
+};
+
+#[derive(Debug)]
+pub(super) struct Handles {
+    pub table: Table,
+    pub driver: Box<dyn Driver>,
+    pub files: Files,
+    /// Where a thread waits for the place of a borrowed descriptor to be free.
+    freed: (Mutex<()>, Condvar),
+}
+
+impl Handles {
+    pub(super) fn new(driver: Box<dyn Driver>) -> Self {
+        Handles {
+            table: Table::new(),
+            driver,
+            files: Files::default(),
+            freed: (Mutex::new(()), Condvar::new()),
+        }
+    }
+
+    /// Whether a stream, or what a listener accepts, is TCP.
+    pub(super) fn is_tcp(&self, descriptor: &Descriptor, kind: Kind) -> bool {
+        match kind {
+            // Where it can't be told, nothing is taken for granted.
+            Kind::Stream | Kind::Unconnected | Kind::Listener => {
+                let told = self.ask_new(descriptor, Query::IsTcp);
+                told.is_ok_and(Reply::is_so)
+            }
+            Kind::Datagram | Kind::File => false,
+        }
+    }
+
+    /// Has the driver watch a handle.
+    pub(super) fn watch(&self, handle: Handle) -> io::Result<()> {
+        self.with_descriptor(handle, |descriptor| {
+            // SAFETY: the descriptor stays open meanwhile.
+            unsafe { self.driver.watch(descriptor, handle.to_bits()) }
+        })
+    }
+
+    pub(super) fn ask(&self, handle: Handle, query: Query) -> io::Result<Reply> {
+        self.with_descriptor(handle, |descriptor| {
+            // SAFETY: the descriptor stays open meanwhile.
+            unsafe { self.driver.ask(descriptor, query) }
+        })
+    }
+
+    pub(super) fn ask_new(&self, descriptor: &Descriptor, query: Query) -> io::Result<Reply> {
+        self.driver.knows(descriptor)?;
+        // SAFETY: it is open as long as it is borrowed.
+        unsafe { self.driver.ask(descriptor.number(), query) }
+    }
+
+    /// Calls `with` with the handle's descriptor, which stays open meanwhile, under no lock.
+    ///
+    /// # Errors
+    /// The handle is closed; or what `with` returns.
+    pub(super) fn with_descriptor<T>(
+        &self,
+        handle: Handle,
+        with: impl FnOnce(RawDescriptor) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let descriptor = {
+            let mut entry = self.table.open(handle)?;
+            let number = entry.descriptor.as_ref().ok_or_else(closed)?.number();
+            entry.holds += 1;
+            number
+        };
+        let _held = Held {
+            handles: self,
+            handle,
+        };
+        with(descriptor)
+    }
+
+    /// There may be memory now for what is received on a handle. Says whether anything on it can make use of that, and which
+    /// side is worth an attempt.
+    pub(super) fn feed(&self, handle: Handle) -> (bool, Option<Ready>) {
+        let Some(mut entry) = self.table.lock(handle) else {
+            return (false, None);
+        };
+        let side = entry.side(Direction::Read);
+        side.feed();
+        let useful = side.head().is_some();
+        let direction = Direction::Read;
+        let ready = side.enqueue().then_some(Ready { handle, direction });
+        (useful, ready)
+    }
+
+    /// Notes what an event tells of a handle, and which sides are worth an attempt then.
+    pub(super) fn note(&self, event: &Event, ready: &mut Vec<Ready>) {
+        let handle = Handle::from_bits(event.token);
+        // A stale handle: it was closed while the event was on its way.
+        let Some(mut entry) = self.table.lock(handle) else {
+            return;
+        };
+        entry.read_on |= event.hangup || event.urgent;
+        for (direction, changed) in [
+            (Direction::Read, event.readable),
+            (Direction::Write, event.writable),
+        ] {
+            let side = entry.side(direction);
+            if changed {
+                side.edge();
+                if side.enqueue() {
+                    ready.push(Ready { handle, direction });
+                }
+            }
+        }
+    }
+
+    /// Closes a handle: its operations end as cancelled, and its descriptor is closed as soon as no thread uses it. Says
+    /// whether it was open.
+    pub(super) fn close(&self, handle: Handle, results: &mut impl Results) -> bool {
+        match self.table.open(handle) {
+            Ok(entry) => {
+                self.close_entry(handle, entry, results);
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// Lets go of a handle that was used; frees its place if it is closing and nobody else uses it.
+    pub(super) fn let_go(&self, entry: MutexGuard<'_, Entry>, handle: Handle) {
+        if !entry.closing || entry.is_busy() {
+            return;
+        }
+        let listener = entry.listener();
+        let descriptor = self.table.remove(entry);
+        self.driver.forget(handle.slot());
+        // One that is closed leaves by that what watches it.
+        if let Some(borrowed) = descriptor.as_ref().filter(|it| it.is_borrowed()) {
+            // SAFETY: its owner keeps it open until it is let go of.
+            unsafe { self.driver.unwatch(borrowed.number()) };
+        }
+        let was_borrowed = descriptor.is_some_and(|descriptor| descriptor.is_borrowed());
+        self.table.release(handle);
+        self.strike_off(listener, handle);
+        if was_borrowed {
+            drop(self.freed.0.lock());
+            self.freed.1.notify_all();
+        }
+    }
+
+    /// Waits until a handle that was closed has no descriptor any more.
+    pub(super) fn wait_until_free(&self, handle: Handle) {
+        let mut freed = self.freed.0.lock();
+        while self.is_held(handle) {
+            freed = self.freed.1.wait(freed, None);
+        }
+    }
+
+    /// Whether a thread uses the borrowed descriptor of a handle still.
+    fn is_held(&self, handle: Handle) -> bool {
+        let entry = self.table.lock(handle);
+        entry.is_some_and(|entry| {
+            entry
+                .descriptor
+                .as_ref()
+                .is_some_and(Descriptor::is_borrowed)
+        })
+    }
+}
+
+/// A descriptor that is in use other than by a transfer, and stays open until this goes.
+struct Held<'a> {
+    handles: &'a Handles,
+    handle: Handle,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        if let Some(mut entry) = self.handles.table.lock(self.handle) {
+            entry.holds -= 1;
+            self.handles.let_go(entry, self.handle);
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! What the outcome of an attempt means: to its operation, and to what is known of its handle.
+
+use std::{net::SocketAddr, ptr::NonNull};
+
+use super::{
+    entry::Entry,
+    results::{Ended, FollowUp},
+    side::Ready,
+    transfer::Pending,
+};
+use crate::{
+    driver::{Call, Outcome, codes},
+    raw::{Accepted, Buffers, Direction, Kind, Overlapped, RawBuffer, Request, Status},
+};
+
+impl Entry {
+    /// Applies the outcome of an attempt to its operation, at the head of its line, and to what is known of the handle.
+    /// `moved_to`: where the bytes of a send are now, if not where they were. Says whether the operation ended.
+    pub(super) fn apply(
+        &mut self,
+        pending: &Pending,
+        outcome: Outcome,
+        moved_to: Option<RawBuffer>,
+    ) -> bool {
+        let mut operation = pending.operation;
+        // SAFETY: valid; the side is busy, so the operation is this thread's, and the handle is locked. The line, which
+        // holds the same address, is left alone meanwhile.
+        let overlapped = unsafe { operation.as_mut() };
+        if let (Some(bytes), Request::Send(buffers)) = (moved_to, &mut overlapped.request) {
+            *buffers = Buffers::One(bytes);
+        }
+        let ended = self.judge(overlapped, outcome, pending.call, pending.tick);
+        let is_cancelled = !ended && overlapped.status == Status::Cancelling;
+        if is_cancelled {
+            overlapped.status = Status::Failed(codes::CANCELLED);
+        }
+        self.side(pending.ready.direction).busy = false;
+        ended || is_cancelled
+    }
+
+    /// Says whether the operation ended.
+    fn judge(
+        &mut self,
+        operation: &mut Overlapped,
+        outcome: Outcome,
+        call: Option<Call>,
+        tick: u32,
+    ) -> bool {
+        match outcome {
+            Outcome::Untried => unreachable!("a driver tries every transfer"),
+            Outcome::NotReady => {
+                self.judge_in_vain(operation.direction(), call.is_some(), tick);
+                false
+            }
+            Outcome::Failed(number) => {
+                self.fail(operation, number);
+                true
+            }
+            Outcome::Accepted(socket, peer) => {
+                operation.put_accepted(Accepted { socket, peer });
+                operation.status = Status::Done;
+                true
+            }
+            Outcome::Datagram { len, peer, is_cut } => {
+                self.judge_datagram(operation, len, peer, is_cut);
+                true
+            }
+            Outcome::Moved(_) if operation.connects() => self.judge_connected(operation),
+            Outcome::Moved(count) if operation.direction() == Direction::Write => {
+                self.judge_sent(operation, count, call, tick)
+            }
+            Outcome::Moved(count) => self.judge_received(operation, count, call, tick),
+        }
+    }
+
+    /// `had_memory`: it tried; else there was nothing to try with.
+    fn judge_in_vain(&mut self, direction: Direction, had_memory: bool, tick: u32) {
+        let side = self.side(direction);
+        if had_memory {
+            side.exhausted(tick);
+        } else {
+            side.starve(tick);
+        }
+    }
+
+    fn judge_datagram(
+        &mut self,
+        operation: &mut Overlapped,
+        len: usize,
+        peer: Option<SocketAddr>,
+        is_cut: bool,
+    ) {
+        if let Request::ReceiveFrom(datagram) = &mut operation.request {
+            datagram.peer = peer;
+        }
+        self.received += len as u64;
+        operation.transferred = len;
+        operation.status = match is_cut {
+            true => Status::Failed(codes::CUT),
+            false => Status::Done,
+        };
+    }
+
+    fn judge_connected(&mut self, operation: &mut Overlapped) -> bool {
+        self.kind = Kind::Stream;
+        operation.connected();
+        // SAFETY: the list of buffers is in place, by the promise of `Port::start`.
+        let sends = unsafe { operation.unsent() } > 0;
+        if !sends {
+            operation.status = Status::Done;
+        }
+        !sends
+    }
+
+    fn judge_received(
+        &mut self,
+        operation: &mut Overlapped,
+        count: usize,
+        call: Option<Call>,
+        tick: u32,
+    ) -> bool {
+        if operation.receives_bytes() {
+            if count == 0 && self.broken != 0 {
+                // The error itself was reported to a sender; this is no orderly end.
+                self.fail(operation, self.broken);
+                return true;
+            }
+            if count == 0 && self.side(Direction::Write).busy {
+                // It may be about to be: the thread that sends has not come back from the system.
+                self.end_in_doubt = true;
+                return false;
+            }
+            // SAFETY: the list of buffers is in place, by the promise of `Port::start`.
+            let offered = call.map_or(0, |call| unsafe { call.offered() });
+            self.count_received(count, offered, tick);
+            operation.transferred = count;
+        }
+        operation.status = Status::Done;
+        true
+    }
+
+    /// Notes that so many bytes were received, where so many were asked for.
+    pub(super) fn count_received(&mut self, count: usize, offered: usize, tick: u32) {
+        // A short read of TCP means that nothing is left, unless the end or urgent data stands behind it.
+        if 0 < count && count < offered && self.is_tcp && !self.read_on {
+            self.side(Direction::Read).exhausted(tick);
+        }
+        self.peer_ended |= count == 0;
+        self.received += count as u64;
+    }
+
+    fn judge_sent(
+        &mut self,
+        operation: &mut Overlapped,
+        count: usize,
+        call: Option<Call>,
+        tick: u32,
+    ) -> bool {
+        // SAFETY: the list of buffers is in place, by the promise of `Port::start`.
+        let offered = call.map_or(0, |call| unsafe { call.offered() });
+        self.count_sent(count, offered, tick);
+        self.unsent.bytes -= count;
+        operation.transferred += count;
+        if count == 0 && matches!(call, Some(Call::SendFile { .. })) {
+            // The file has ended before the operation, which says how much there is to come.
+            self.fail(operation, codes::FILE_ENDED);
+            return true;
+        }
+        // SAFETY: as above.
+        if unsafe { operation.unsent() } > 0 {
+            return false;
+        }
+        operation.status = Status::Done;
+        true
+    }
+
+    /// Notes that the system has taken so many bytes, where so many were offered.
+    pub(super) fn count_sent(&mut self, count: usize, offered: usize, tick: u32) {
+        if count < offered && self.is_tcp {
+            self.side(Direction::Write).exhausted(tick);
+        }
+        self.sent += count as u64;
+    }
+
+    /// Whether the operation's failure is the failure of its whole direction.
+    fn fails_with(&self, operation: &Overlapped) -> bool {
+        let Status::Failed(number) = operation.status else {
+            return false;
+        };
+        let moves_stream = match operation.request {
+            Request::Send(_)
+            | Request::ConnectSend(_)
+            | Request::Transmit(_)
+            | Request::Receive(_)
+            | Request::ReceiveProvided(_)
+            | Request::ReceiveNothing => self.kind == Kind::Stream,
+            _ => false,
+        };
+        moves_stream && codes::breaks_a_stream(number)
+    }
+
+    fn fail(&mut self, operation: &mut Overlapped, number: i32) {
+        operation.status = Status::Failed(number);
+        if self.fails_with(operation) {
+            self.fail_direction(operation.direction(), number);
+        }
+    }
+
+    /// Notes that a direction of a stream has failed.
+    pub(super) fn fail_direction(&mut self, direction: Direction, number: i32) {
+        self.broken = number;
+        self.side(direction).failure = number;
+        if direction == Direction::Read {
+            // What was reset can't be written to either. The other way about there may still be data to read.
+            self.side(Direction::Write).failure = number;
+        }
+    }
+
+    /// Takes an operation that has ended off the head of its line, and those behind it where its failure is theirs. Says
+    /// whether it ended well.
+    pub(super) fn end(
+        &mut self,
+        ready: Ready,
+        operation: NonNull<Overlapped>,
+        follow_up: &mut FollowUp,
+    ) -> bool {
+        self.side(ready.direction).pop();
+        // SAFETY: the operation is valid, and out of its line: ours.
+        let overlapped = unsafe { operation.as_ref() };
+        let (is_done, fails) = (
+            overlapped.status == Status::Done,
+            self.fails_with(overlapped),
+        );
+        follow_up.end(self.account(operation));
+        if fails {
+            self.fail_line(ready.direction, follow_up);
+        }
+        is_done
+    }
+
+    /// Ends, with the failure of their direction, all operations that stand in its line.
+    pub(super) fn fail_line(&mut self, direction: Direction, follow_up: &mut FollowUp) {
+        let number = self.side(direction).failure;
+        while let Some(mut operation) = self.side(direction).pop() {
+            // SAFETY: it was in the line, so it is valid; out of it, it is ours.
+            unsafe { operation.as_mut() }.status = Status::Failed(number);
+            follow_up.end(self.account(operation));
+        }
+    }
+
+    /// Notes which sides are worth another attempt after one that has `ended` its operation, or has not.
+    pub(super) fn go_on(&mut self, ready: Ready, ended: bool, follow_up: &mut FollowUp) {
+        let Ready { handle, direction } = ready;
+        let in_doubt = direction == Direction::Read && !ended && self.end_in_doubt;
+        if !in_doubt && self.side(direction).enqueue() {
+            follow_up.ready(ready);
+        }
+        if direction == Direction::Write && std::mem::take(&mut self.end_in_doubt) {
+            let direction = Direction::Read;
+            if self.side(direction).enqueue() {
+                follow_up.ready(Ready { handle, direction });
+            }
+        }
+    }
+
+    /// Settles what an operation leaves behind that has ended and is out of its line.
+    pub(super) fn account(&mut self, operation: NonNull<Overlapped>) -> Ended {
+        // SAFETY: the operation is valid, and out of its line: ours.
+        let overlapped = unsafe { operation.as_ref() };
+        // SAFETY: the list of buffers is in place, by the promise of `Port::start`.
+        let unsent = unsafe { overlapped.unsent() };
+        self.unsent.end(overlapped, unsent);
+        // SAFETY: as above.
+        unsafe { Ended::of(operation) }
+    }
+
+    /// Ends an operation that was taken out of its line, as cancelled.
+    pub(super) fn cancelled(&mut self, mut operation: NonNull<Overlapped>) -> Ended {
+        // SAFETY: it was in the line, so it is valid; out of it, it is ours.
+        let overlapped = unsafe { operation.as_mut() };
+        overlapped.status = Status::Failed(codes::CANCELLED);
+        if matches!(overlapped.request, Request::Shutdown) && self.broken == 0 {
+            // It was refused to sends from when it was started.
+            self.side(Direction::Write).failure = 0;
+        }
+        self.account(operation)
+    }
+}

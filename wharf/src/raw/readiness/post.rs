@@ -1,0 +1,153 @@
+//! Packets from outside of a wait: what is posted, and what is taken from a port that closes.
+
+use std::{io, ptr::NonNull, sync::Arc, time::Duration};
+
+use super::{
+    member::Member,
+    port::Port,
+    results::{Handover, Results},
+    side::Ready,
+};
+use crate::{
+    raw::{Completed, Direction, End, Overlapped, Queued, closed, shape::Packets},
+    scheduler::Refused,
+};
+
+/// So much of the port's operations is granted to posts at once: they need not count one by one.
+const POSTS_PER_GRANT: usize = 1024;
+
+impl Packets for Port {
+    type Member = Box<Member>;
+
+    fn admit(&self) -> io::Result<()> {
+        let admitted = self.outstanding.admit(|| self.scheduler.take_room());
+        if self.is_closed() {
+            if admitted.is_ok() {
+                self.outstanding.dismiss(1);
+            }
+            return Err(closed());
+        }
+        self.make_room_for(admitted?);
+        Ok(())
+    }
+
+    fn dismiss(&self, count: usize) {
+        self.outstanding.dismiss(count);
+    }
+
+    fn post_packet(&self, mut packet: Queued) -> Result<(), (io::Error, Queued)> {
+        loop {
+            packet = match self.scheduler.post(packet) {
+                Ok(release) => {
+                    self.release(release);
+                    return Ok(());
+                }
+                Err(Refused::Closed(packet)) => return Err((closed(), packet)),
+                Err(Refused::NoRoom(packet)) => packet,
+            };
+            if let Err(error) = self.grant_posts() {
+                return Err((error, packet));
+            }
+        }
+    }
+
+    fn queue_overlapped(&self, operation: NonNull<Overlapped>) -> io::Result<()> {
+        let packet = Queued::Operation(Completed(operation));
+        Packets::post_packet(self, packet).map_err(|(error, _)| error)
+    }
+
+    fn enter(self: &Arc<Self>) -> Box<Member> {
+        Member::enter(self)
+    }
+
+    fn wait(
+        &self,
+        member: &mut Box<Member>,
+        timeout: Option<Duration>,
+        max: usize,
+    ) -> io::Result<Result<(), End>> {
+        self.run(member, timeout, max)
+    }
+
+    fn wait_one(self: &Arc<Self>, timeout: Option<Duration>) -> io::Result<Result<Queued, End>> {
+        self.run_for_one(timeout)
+    }
+
+    fn close_queue(&self) -> Vec<Queued> {
+        let (first, release) = self.scheduler.close();
+        self.release(release);
+        if !first {
+            return Vec::new();
+        }
+        self.cancel_timers();
+        for handle in self.handles.table.close() {
+            self.handles.close(handle, &mut self.outside());
+        }
+        // What nothing was posted for. No more is granted.
+        self.outstanding.dismiss(self.scheduler.take_room());
+        let mut queued = Vec::new();
+        self.outstanding.wait_for_the_last(|| {
+            let before = queued.len();
+            self.scheduler.drain(&mut queued);
+            queued.len() - before
+        });
+        self.watcher.end();
+        self.handles.files.end();
+        queued
+    }
+}
+
+impl Port {
+    /// Makes room for posts, out of the port's operations.
+    fn grant_posts(&self) -> io::Result<()> {
+        let granted = self.outstanding.grant(POSTS_PER_GRANT);
+        match self.scheduler.grant(granted) {
+            Some(0) => Err(self.outstanding.refusal()),
+            Some(_) => Ok(()),
+            None => {
+                self.outstanding.dismiss(granted);
+                Err(closed())
+            }
+        }
+    }
+
+    /// How many operations are under way. What is granted to posts and not used is none.
+    pub(super) fn under_way(&self) -> usize {
+        let count = self.outstanding.count();
+        count.saturating_sub(self.scheduler.room())
+    }
+
+    /// Where results go that come outside of a wait.
+    pub(super) fn outside(&self) -> Outside<'_> {
+        Outside(self)
+    }
+}
+
+/// Results straight to the scheduler.
+pub(super) struct Outside<'a>(&'a Port);
+
+impl Results for Outside<'_> {
+    fn packet(&mut self, packet: Queued) {
+        self.0.release(self.0.scheduler.complete(packet));
+        self.0.outstanding.settle();
+    }
+
+    fn ready(&mut self, ready: Ready) {
+        let release = match ready.direction {
+            Direction::Read => self.0.scheduler.ready(ready),
+            // A send that was started meanwhile, by another thread in its handler: the watcher sees to it if nobody else
+            // comes by.
+            Direction::Write => self.0.scheduler.stage(ready),
+        };
+        self.0.release(release);
+    }
+
+    fn hand_over(&mut self, handover: Handover) {
+        self.0.outstanding.dismiss(1);
+        handover.hand_over();
+    }
+
+    fn make_room(&mut self, sides: usize) {
+        self.0.scheduler.reserve(0, sides);
+    }
+}

@@ -1,0 +1,156 @@
+//! What comes of transfers and of cancelling, and where it goes.
+//!
+//! Handles know nothing of the queue and of the threads that wait: what they come to goes to [`Results`], which each caller
+//! has of its own.
+
+use std::ptr::NonNull;
+
+#[cfg(shuttle)]
+use crate::planted;
+
+use super::side::Ready;
+use crate::{
+    raw::{Completed, Overlapped, Queued},
+    scheduler::{Scheduler, Visit},
+};
+
+/// Where results go: into the visit of a waiting thread, or straight to the scheduler. Called under no lock.
+pub(super) trait Results {
+    /// An operation has ended, and a packet is to tell of it.
+    fn packet(&mut self, packet: Queued);
+    /// A side is worth another attempt.
+    fn ready(&mut self, ready: Ready);
+    /// An operation has ended, and is to be handed to its [function](crate::raw::OnEnd): code of the user's may run then, which
+    /// may close the port. So it is, once this thread has nothing in its hands that the thread that closes waits for.
+    fn hand_over(&mut self, handover: Handover);
+    /// A handle was added: so many sides may be ready at once.
+    fn make_room(&mut self, sides: usize);
+}
+
+/// An operation that has ended, out of its line, and the function that it is to be handed to.
+#[derive(Debug)]
+pub(super) struct Handover {
+    operation: NonNull<Overlapped>,
+    function: unsafe fn(NonNull<Overlapped>),
+}
+
+// SAFETY: as for `Completed`.
+unsafe impl Send for Handover {}
+
+impl Handover {
+    pub(super) fn is_of(&self, operation: NonNull<Overlapped>) -> bool {
+        self.operation == operation
+    }
+
+    pub(super) fn hand_over(self) {
+        // SAFETY: the operation is out of its line and has ended; this is what it agreed to.
+        unsafe { (self.function)(self.operation) };
+    }
+}
+
+/// An operation that has ended, out of its line, and how that is told.
+#[derive(Debug)]
+pub(super) enum Ended {
+    Packet(Completed),
+    Function(Handover),
+}
+
+impl Ended {
+    /// # Safety
+    /// The operation is valid, has ended, and is in no line: ours.
+    pub(super) unsafe fn of(operation: NonNull<Overlapped>) -> Ended {
+        // SAFETY: passed on to the caller.
+        match unsafe { operation.as_ref() }.handed_to() {
+            Some(function) => Ended::Function(Handover {
+                operation,
+                function,
+            }),
+            None => Ended::Packet(Completed(operation)),
+        }
+    }
+}
+
+/// What follows from a turn under a handle's lock, to be told under none.
+#[derive(Debug, Default)]
+pub(super) struct FollowUp {
+    ended: Option<Ended>,
+    /// Others that ended with it.
+    others: Vec<Ended>,
+    ready: [Option<Ready>; 2],
+}
+
+impl FollowUp {
+    pub(super) fn end(&mut self, ended: Ended) {
+        match self.ended {
+            None => self.ended = Some(ended),
+            Some(_) => self.others.push(ended),
+        }
+    }
+
+    pub(super) fn ready(&mut self, ready: Ready) {
+        self.ready[ready.direction as usize] = Some(ready);
+    }
+
+    /// How many have ended.
+    pub(super) fn ended(&self) -> usize {
+        usize::from(self.ended.is_some()) + self.others.len()
+    }
+
+    /// Tells it all: packets first, and last what runs code of the user's.
+    #[inline]
+    pub(super) fn tell(self, results: &mut impl Results) {
+        let mut handed_over = None;
+        match self.ended {
+            Some(Ended::Packet(completed)) => tell_packet(completed, results),
+            Some(Ended::Function(handover)) => handed_over = Some(handover),
+            None => {}
+        }
+        let mut functions = Vec::new();
+        for other in self.others {
+            match other {
+                Ended::Packet(completed) => results.packet(Queued::Operation(completed)),
+                Ended::Function(handover) => functions.push(handover),
+            }
+        }
+        for ready in self.ready.into_iter().flatten() {
+            results.ready(ready);
+        }
+        for handover in handed_over.into_iter().chain(functions) {
+            results.hand_over(handover);
+        }
+    }
+}
+
+#[inline]
+fn tell_packet(completed: Completed, results: &mut impl Results) {
+    #[cfg(shuttle)]
+    if planted::strikes(planted::Bug::DoubleCompletion) {
+        results.packet(Queued::Operation(Completed(completed.0)));
+    }
+    results.packet(Queued::Operation(completed));
+}
+
+/// Results of a waiting thread's transfers: they go with its next visit, and functions are called after that.
+pub(super) struct Waiting<'a> {
+    pub visit: &'a mut Visit<Queued, Ready>,
+    pub handovers: &'a mut Vec<Handover>,
+    pub scheduler: &'a Scheduler<Queued, Ready>,
+}
+
+impl Results for Waiting<'_> {
+    fn packet(&mut self, packet: Queued) {
+        self.visit.completed.push(packet);
+    }
+
+    fn ready(&mut self, ready: Ready) {
+        self.visit.ready.push(ready);
+    }
+
+    fn hand_over(&mut self, handover: Handover) {
+        self.handovers.push(handover);
+    }
+
+    fn make_room(&mut self, sides: usize) {
+        self.scheduler.reserve(0, sides);
+    }
+}

@@ -1,0 +1,144 @@
+//! What both shapes of the port provide, each in the files of the same names: the compiler says what is missing. What they
+//! do alike is said once, on top of it, in [`port`](super::port).
+
+use std::{
+    io,
+    net::SocketAddr,
+    ptr::NonNull,
+    sync::{Arc, Weak},
+    time::{Duration, Instant},
+};
+
+use super::{
+    Descriptor, End, Entry, Handle, Kind, Next, OperationId, Options, Overlapped, Queued,
+    RawDescriptor, ThreadPool, membership::Membership, table::Table,
+};
+use crate::{
+    driver::{DriverInfo, Query, Reply},
+    snapshot::{Counts, Snapshot},
+    sync::MutexGuard,
+};
+
+/// The parts that it consists of, and how it stands.
+pub(super) trait Parts: Sized {
+    fn make(options: &Options) -> io::Result<Arc<Self>>;
+
+    fn info(&self) -> &DriverInfo;
+    fn table(&self) -> &Table;
+
+    fn concurrency(&self) -> usize;
+    fn descriptors(&self) -> usize;
+    fn counts(&self) -> Counts;
+    fn snapshot(&self) -> Snapshot;
+    fn is_closed(&self) -> bool;
+
+    /// Starts beforehand what is needed when threads block.
+    fn prepare(&self) -> io::Result<()>;
+    fn add_pool(&self, pool: Weak<dyn ThreadPool>);
+    fn can_spawn(&self);
+    fn worker_started(&self);
+}
+
+/// Handles: what is associated, asked and closed.
+pub(super) trait Associations {
+    /// `is_tcp`: whether a stream, or what a listener accepts, is; if it is not known, the system is asked where that matters.
+    fn associate_as(
+        &self,
+        descriptor: Descriptor,
+        key: usize,
+        kind: Kind,
+        is_tcp: Option<bool>,
+    ) -> io::Result<Handle>;
+
+    fn stream_for(&self, peer: SocketAddr, local: Option<SocketAddr>) -> io::Result<Descriptor>;
+    fn knows(&self, descriptor: &Descriptor) -> io::Result<()>;
+    fn is_tcp(&self, handle: Handle) -> Option<bool>;
+    fn ask(&self, handle: Handle, query: Query) -> io::Result<Reply>;
+    #[cfg(feature = "safe")]
+    fn ask_new(&self, descriptor: &Descriptor, query: Query) -> io::Result<Reply>;
+    fn with_descriptor<T>(
+        &self,
+        handle: Handle,
+        with: impl FnOnce(RawDescriptor) -> io::Result<T>,
+    ) -> io::Result<T>;
+
+    /// There may be memory for what is received on a handle. Says whether anything on it can make use of that.
+    fn feed(&self, handle: Handle) -> bool;
+
+    /// Closes a handle that is open, whose entry is locked.
+    fn close_entry(&self, handle: Handle, entry: MutexGuard<'_, Entry>);
+    fn close_if_sent(&self, handle: Handle) -> Option<(u64, u64)>;
+}
+
+/// Operations: how they are started, and cancelled.
+pub(super) trait Operations {
+    /// Puts an operation that has its number into the line that it belongs to, whose entry is locked. `here`: what can be done
+    /// at once is to be done by this thread.
+    ///
+    /// # Safety
+    /// As for [`Port::start`](super::Port::start).
+    unsafe fn put_in_line(
+        &self,
+        entry: MutexGuard<'_, Entry>,
+        operation: NonNull<Overlapped>,
+        here: bool,
+    ) -> io::Result<Next>;
+
+    /// Has happen what follows from that.
+    fn follow(&self, next: Next);
+
+    /// Likewise. Says whether this operation ended meanwhile: then no packet tells of it.
+    fn follow_direct(&self, next: Next, operation: NonNull<Overlapped>) -> bool;
+
+    /// Cancels one operation or timer. Says whether it was found.
+    fn cancel_one(&self, id: OperationId) -> bool;
+
+    /// Cancels the operations of a handle that `which` accepts; says how many there were.
+    fn cancel_those(&self, handle: Handle, which: impl Fn(&Overlapped) -> bool) -> usize;
+
+    /// Sets a timer that was counted.
+    ///
+    /// # Safety
+    /// As for [`Port::start`](super::Port::start).
+    unsafe fn set_timer(
+        &self,
+        deadline: Instant,
+        key: usize,
+        operation: NonNull<Overlapped>,
+    ) -> io::Result<u64>;
+}
+
+/// Packets: how they come onto the queue, and from there to threads.
+pub(super) trait Packets {
+    /// What a thread keeps between two waits.
+    type Member: Membership;
+
+    /// Counts an operation as started, and makes room for its packet.
+    fn admit(&self) -> io::Result<()>;
+
+    /// Counts operations as handed out, or as never started.
+    fn dismiss(&self, count: usize);
+
+    /// Queues a packet from outside; gives it back if it is refused.
+    fn post_packet(&self, packet: Queued) -> Result<(), (io::Error, Queued)>;
+
+    /// Queues an operation as a packet of its own.
+    fn queue_overlapped(&self, operation: NonNull<Overlapped>) -> io::Result<()>;
+
+    /// This thread's membership of the port; it leaves any other.
+    fn enter(self: &Arc<Self>) -> Self::Member;
+
+    /// Waits until there are packets for a member, `max` at most, or the wait is over.
+    fn wait(
+        &self,
+        member: &mut Self::Member,
+        timeout: Option<Duration>,
+        max: usize,
+    ) -> io::Result<Result<(), End>>;
+
+    /// Waits for one packet.
+    fn wait_one(self: &Arc<Self>, timeout: Option<Duration>) -> io::Result<Result<Queued, End>>;
+
+    /// Closes the port, and takes the packets that were not handed out. None where it is closed already.
+    fn close_queue(&self) -> Vec<Queued>;
+}

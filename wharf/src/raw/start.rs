@@ -1,0 +1,211 @@
+//! Starting and cancelling operations, on either shape of the port.
+
+use std::{io, ptr::NonNull, time::Instant};
+
+use super::{
+    Direction, Entry, Handle, Next, OperationId, Overlapped, Packet, Port, Request, Started,
+    Status,
+    shape::{Operations, Packets, Parts},
+};
+use crate::driver::{BUFFERS_PER_CALL_MAX, codes};
+
+/// How an operation is to be started.
+#[derive(Debug, Clone, Copy)]
+enum How {
+    /// Whoever comes by may carry it out.
+    Any,
+    /// What can be done at once is to be done by this thread.
+    Here,
+    /// Not while a send is under way.
+    Alone,
+}
+
+impl Port {
+    /// Starts an operation on a handle. One packet follows, whenever it is done, with the result; unless its end is told
+    /// [otherwise](super::OnEnd).
+    ///
+    /// # Errors
+    /// Nothing was started and no packet follows: the port or handle is closed, the direction has failed or is
+    /// shut down, the handle is not of the kind that the operation needs, too much waits to be sent
+    /// ([`WouldBlock`](io::ErrorKind::WouldBlock)), too many operations are under way
+    /// ([`QuotaExceeded`](io::ErrorKind::QuotaExceeded)), or the request is not possible
+    /// ([`InvalidInput`](io::ErrorKind::InvalidInput)).
+    ///
+    /// # Safety
+    /// If this succeeds, until the packet is handed out by a wait, by [`close`](Self::close) or to the function of its [`OnEnd`](super::OnEnd), on
+    /// whatever thread that is: the operation, its buffers and their list stay valid and in place; the operation
+    /// and the memory that is received into are neither read nor written; and the memory that is sent from is not
+    /// written. `operation` is not started already.
+    pub unsafe fn start(
+        &self,
+        handle: Handle,
+        operation: NonNull<Overlapped>,
+    ) -> io::Result<OperationId> {
+        // SAFETY: passed on to the caller.
+        let (id, next) = unsafe { self.line_up(handle, operation, How::Any) }?;
+        self.follow(next);
+        Ok(id)
+    }
+
+    /// Starts an operation as [`start`](Self::start) does, unless a send is under way on the handle.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start); and [`WouldBlock`](io::ErrorKind::WouldBlock) if a send is under way.
+    ///
+    /// # Safety
+    /// As for [`start`](Self::start).
+    pub unsafe fn start_alone(
+        &self,
+        handle: Handle,
+        operation: NonNull<Overlapped>,
+    ) -> io::Result<OperationId> {
+        // SAFETY: passed on to the caller.
+        let (id, next) = unsafe { self.line_up(handle, operation, How::Alone) }?;
+        self.follow(next);
+        Ok(id)
+    }
+
+    /// Starts an operation, and gives it back at once if it ended within the call, well or not: then neither does a packet
+    /// follow, nor is it handed to the function of its [`OnEnd`](super::OnEnd). What Windows has as a mode of the handle
+    /// (`FILE_SKIP_COMPLETION_PORT_ON_SUCCESS`) is chosen for each operation here.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    ///
+    /// # Safety
+    /// As for [`start`](Self::start).
+    pub unsafe fn start_direct(
+        &self,
+        handle: Handle,
+        operation: NonNull<Overlapped>,
+    ) -> io::Result<Started> {
+        // SAFETY: passed on to the caller.
+        let (id, next) = unsafe { self.line_up(handle, operation, How::Here) }?;
+        if !self.follow_direct(next, operation) {
+            return Ok(Started::Pending(id));
+        }
+        self.dismiss(1);
+        // SAFETY: it has ended, and no packet tells of it: it is handed out here.
+        Ok(Started::Done(unsafe { Packet::of(operation) }))
+    }
+
+    /// Starts a timer: an operation of the kind [`Request::Timer`] that completes at `deadline`, never earlier. On Windows it may
+    /// be later by as much as a tick of the system's clock, some 16 milliseconds.
+    ///
+    /// # Errors
+    /// As for [`post`](Self::post); on Windows also the system's, where it has no thread for the first of them.
+    ///
+    /// # Safety
+    /// As for [`start`](Self::start).
+    pub unsafe fn start_timer(
+        &self,
+        deadline: Instant,
+        key: usize,
+        operation: NonNull<Overlapped>,
+    ) -> io::Result<OperationId> {
+        self.admit()?;
+        // SAFETY: passed on to the caller.
+        let set = unsafe { self.set_timer(deadline, key, operation) };
+        Ok(OperationId {
+            handle: Handle::NONE,
+            sequence: set.inspect_err(|_| self.dismiss(1))?,
+        })
+    }
+
+    /// Counts an operation, and puts it into the line that it belongs to.
+    ///
+    /// # Safety
+    /// As for [`start`](Self::start).
+    unsafe fn line_up(
+        &self,
+        handle: Handle,
+        operation: NonNull<Overlapped>,
+        how: How,
+    ) -> io::Result<(OperationId, Next)> {
+        self.admit()?;
+        // SAFETY: passed on to the caller.
+        let lined_up = unsafe { self.line_up_counted(handle, operation, how) };
+        lined_up.inspect_err(|_| self.dismiss(1))
+    }
+
+    /// # Safety
+    /// As for [`start`](Self::start).
+    unsafe fn line_up_counted(
+        &self,
+        handle: Handle,
+        mut pointer: NonNull<Overlapped>,
+        how: How,
+    ) -> io::Result<(OperationId, Next)> {
+        let mut entry = self.table().open(handle)?;
+        // SAFETY: the caller leaves the operation to us from now on.
+        let operation = unsafe { pointer.as_mut() };
+        // SAFETY: the caller promises that the list of buffers is in place.
+        let unsent = unsafe { check(operation, &entry) }?;
+        if matches!(how, How::Alone) {
+            entry.unsent.check_alone()?;
+        }
+        entry.sequence += 1;
+        entry.unsent.begin(operation, unsent);
+        operation.handle = handle;
+        operation.key = entry.key;
+        operation.sequence = entry.sequence;
+        let id = operation.id();
+        // SAFETY: passed on to the caller.
+        let next = unsafe { self.put_in_line(entry, pointer, matches!(how, How::Here)) }?;
+        Ok((id, next))
+    }
+
+    /// Cancels one operation. Its packet follows, as for any other: with an error that
+    /// [`is_cancelled`](crate::is_cancelled) knows, or with its result if that came first.
+    ///
+    /// # Errors
+    /// [`NotFound`](io::ErrorKind::NotFound): it has finished already. Nothing changes.
+    pub fn cancel(&self, id: OperationId) -> io::Result<()> {
+        match self.cancel_one(id) {
+            true => Ok(()),
+            false => Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                "the operation has finished",
+            )),
+        }
+    }
+
+    /// Cancels all operations of a handle; says how many there were.
+    pub fn cancel_all(&self, handle: Handle) -> usize {
+        self.cancel_those(handle, |_| true)
+    }
+
+    /// Cancels the receives, accepts and waits for data of a handle; says how many there were.
+    pub fn cancel_receives(&self, handle: Handle) -> usize {
+        self.cancel_those(handle, |operation| operation.direction() == Direction::Read)
+    }
+}
+
+/// Checks that an operation can be started on a handle in this state, and makes it ready for that. Returns the bytes that it
+/// adds to what waits to be sent.
+///
+/// # Safety
+/// The list of buffers is in place.
+unsafe fn check(operation: &mut Overlapped, entry: &Entry) -> io::Result<usize> {
+    operation.check_kind(entry.kind)?;
+    if operation.connects() && entry.has_under_way(Direction::Write) {
+        return Err(io::Error::from_raw_os_error(codes::CONNECTS_ALREADY));
+    }
+    let failure = entry.failure_of(operation);
+    if failure != 0 {
+        return Err(io::Error::from_raw_os_error(failure));
+    }
+    operation.transferred = 0;
+    operation.status = Status::Pending;
+    if let Request::Receive(buffers) = operation.request {
+        // SAFETY: passed on to the caller.
+        if unsafe { buffers.len(BUFFERS_PER_CALL_MAX) } == 0 {
+            // Into 0 bytes is a question of its own; received as data, it would read as the end.
+            operation.request = Request::ReceiveNothing;
+        }
+    }
+    // SAFETY: passed on to the caller.
+    let unsent = unsafe { operation.unsent() };
+    entry.unsent.check(operation, unsent)?;
+    Ok(unsent)
+}

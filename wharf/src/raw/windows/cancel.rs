@@ -1,0 +1,84 @@
+//! Cancelling operations: what has not begun is taken back, the kernel is asked for what it has.
+
+use std::ptr::NonNull;
+
+use super::{
+    entry::{Aftermath, Entry},
+    native::Step,
+    port::Port,
+};
+use crate::{
+    driver::windows::{self, codes},
+    raw::{Direction, Kind, Overlapped, Request, Status},
+};
+
+impl Port {
+    pub(super) fn cancel_chosen(
+        &self,
+        entry: &mut Entry,
+        which: impl Fn(&Overlapped) -> bool,
+        aftermath: &mut Aftermath,
+    ) -> usize {
+        let mut count = self.cancel_lines(entry, &which, aftermath);
+        for operation in entry.under_way.clone() {
+            // SAFETY: what is under way is valid.
+            if which(unsafe { operation.as_ref() }) {
+                count += usize::from(self.cancel_under_way(entry, operation, aftermath));
+            }
+        }
+        count
+    }
+
+    /// Cancels what has not begun.
+    pub(super) fn cancel_lines(
+        &self,
+        entry: &mut Entry,
+        which: &impl Fn(&Overlapped) -> bool,
+        aftermath: &mut Aftermath,
+    ) -> usize {
+        let mut count = 0;
+        for direction in [Direction::Read, Direction::Write] {
+            while let Some(mut operation) = entry.side(direction).line.take_first(which) {
+                // SAFETY: it was in the line, so it is valid; out of it, it is ours.
+                let overlapped = unsafe { operation.as_mut() };
+                if matches!(overlapped.request, Request::Shutdown) {
+                    // The side stays open.
+                    entry.side(direction).failure = entry.broken;
+                }
+                overlapped.close_with(entry, Status::Failed(codes::CANCELLED));
+                // SAFETY: it is valid, and in no line.
+                unsafe { aftermath.ended.push(operation) };
+                count += 1;
+            }
+        }
+        count
+    }
+
+    /// Cancels what the kernel has, or a thread that finds memory for it. Says whether it was found in time.
+    fn cancel_under_way(
+        &self,
+        entry: &mut Entry,
+        mut operation: NonNull<Overlapped>,
+        aftermath: &mut Aftermath,
+    ) -> bool {
+        // SAFETY: what is under way is valid; the kernel writes only what it was given.
+        let overlapped = unsafe { operation.as_mut() };
+        if overlapped.native.step == Step::Starved {
+            entry.starved = None;
+            self.end_failed(entry, operation, codes::CANCELLED, aftermath);
+            return true;
+        }
+        let found = overlapped.native.step != Step::Finding
+            && entry.descriptor.as_ref().is_some_and(|descriptor| {
+                // SAFETY: it is open: we have it.
+                unsafe { windows::cancel(descriptor.number(), overlapped.native.address()) }
+            });
+        // Where more calls would have followed, none does.
+        let goes_on = overlapped.status == Status::Pending
+            && (overlapped.stands_alone() || entry.kind == Kind::File);
+        if !found && goes_on {
+            overlapped.status = Status::Cancelling;
+        }
+        found || goes_on
+    }
+}

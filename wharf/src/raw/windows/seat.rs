@@ -1,0 +1,53 @@
+//! How a thread stands, for a look at the port. The kernel counts running threads itself; what is kept here decides nothing.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant},
+};
+
+use crate::{
+    snapshot::Standing,
+    sync::{Mutex, now, thread},
+};
+
+/// A thread, as its port sees it.
+#[derive(Debug)]
+pub(super) struct Seat {
+    pub name: Box<str>,
+    pub packets: AtomicU64,
+    state: Mutex<(Standing, Instant)>,
+}
+
+impl Seat {
+    pub(super) fn new() -> Seat {
+        Seat {
+            name: thread::current().name().unwrap_or_default().into(),
+            packets: AtomicU64::new(0),
+            state: Mutex::new((Standing::Away, now())),
+        }
+    }
+
+    /// What it does, and since when.
+    pub(super) fn state(&self) -> (Standing, Instant) {
+        *self.state.lock()
+    }
+
+    pub(super) fn stands(&self, standing: Standing) -> Standing {
+        let mut state = self.state.lock();
+        std::mem::replace(&mut *state, (standing, now())).0
+    }
+
+    pub(super) fn took(&self, packets: usize) {
+        self.packets.fetch_add(packets as u64, Ordering::Relaxed);
+        self.stands(Standing::Running);
+    }
+
+    pub(super) fn goes_away(&self) {
+        self.stands(Standing::Away);
+    }
+}
+
+/// How long ago that was.
+pub(super) fn since(then: Instant) -> Duration {
+    now().saturating_duration_since(then)
+}
