@@ -1,6 +1,6 @@
 //! Memory for what waits to be sent and must not keep a pooled buffer: a few sizes, each used again.
 
-use crate::sync::Mutex;
+use crate::{raw::Space, sync::Mutex};
 
 /// The smallest size, in bytes; each of the next is twice the one before, up to the size of the pool's buffers.
 const SMALLEST: usize = 64;
@@ -10,7 +10,7 @@ const FREE_MAX: usize = 64;
 
 /// Free pieces, by size.
 pub(super) struct Aside {
-    free: Mutex<Vec<Vec<Vec<u8>>>>,
+    free: Mutex<Vec<Vec<Space>>>,
     capacity: usize,
 }
 
@@ -31,14 +31,14 @@ impl Aside {
     }
 
     /// Memory for at least so many bytes.
-    pub(super) fn take(&self, len: usize) -> Vec<u8> {
+    pub(super) fn take(&self, len: usize) -> Space {
         let (size, number) = self.size_for(len);
         let used = self.free.lock().get_mut(number).and_then(Vec::pop);
-        used.unwrap_or_else(|| vec![0; size])
+        used.unwrap_or_else(|| Space::with_capacity(size))
     }
 
-    pub(super) fn give_back(&self, memory: Vec<u8>) {
-        let (_, number) = self.size_for(memory.len());
+    pub(super) fn give_back(&self, memory: Space) {
+        let (_, number) = self.size_for(memory.capacity());
         let mut free = self.free.lock();
         if free.len() <= number {
             free.resize_with(number + 1, Vec::new);
@@ -64,12 +64,12 @@ mod tests {
             (8_193, 15_000),
             (15_000, 15_000),
         ] {
-            let piece = aside.take(len);
-            assert_eq!(piece.len(), size, "for {len}");
-            let address = piece.as_ptr();
+            let mut piece = aside.take(len);
+            assert_eq!(piece.capacity(), size, "for {len}");
+            let address = piece.raw().start;
             aside.give_back(piece);
-            let again = aside.take(len);
-            assert_eq!(again.as_ptr(), address, "for {len}");
+            let mut again = aside.take(len);
+            assert_eq!(again.raw().start, address, "for {len}");
         }
     }
 

@@ -17,11 +17,13 @@ pub use transmit::Transmit;
 
 use crate::raw::RawBuffer;
 
+use crate::raw::Space;
+
 /// Memory to receive into, and what was received.
 ///
 /// A buffer has a fixed capacity, and dereferences to the bytes that are in use: after a receive, those that
 /// arrived. A receive always starts at the front and may fill the whole capacity. The memory is on the heap and
-/// stays where it is when the buffer is moved.
+/// stays where it is when the buffer is moved. It is not zeroed in advance: a large buffer costs what is written to it.
 ///
 /// ```
 /// let mut buffer = wharf::Buffer::with_capacity(16);
@@ -30,8 +32,8 @@ use crate::raw::RawBuffer;
 /// ```
 #[derive(Default)]
 pub struct Buffer {
-    /// As long as its capacity. No box: to move one is to say that nobody else has its address, and operations have.
-    memory: Vec<u8>,
+    memory: Space,
+    /// As many bytes have been written, at least.
     len: usize,
     /// Takes the memory back to its pool when the buffer goes.
     lease: Option<Lease>,
@@ -41,7 +43,7 @@ impl Buffer {
     /// A buffer for `capacity` bytes, with none in use. Capacity 0 allocates nothing.
     pub fn with_capacity(capacity: usize) -> Self {
         Buffer {
-            memory: vec![0; capacity],
+            memory: Space::with_capacity(capacity),
             len: 0,
             lease: None,
         }
@@ -58,7 +60,7 @@ impl Buffer {
         Some(self.pool()?.copy_aside(self))
     }
 
-    fn leased(memory: Vec<u8>, lease: Lease) -> Self {
+    fn leased(memory: Space, lease: Lease) -> Self {
         Buffer {
             memory,
             len: 0,
@@ -68,19 +70,16 @@ impl Buffer {
 
     /// How many bytes it can hold.
     pub fn capacity(&self) -> usize {
-        self.memory.len()
+        self.memory.capacity()
     }
 
-    /// Makes the first `len` bytes of the memory the ones in use. What they are is whatever was written there last.
+    /// Makes the first `len` bytes of the memory the ones in use. What they are is whatever was written there last;
+    /// those that never were written become 0 now.
     ///
     /// # Panics
     /// If `len` is above the capacity.
     pub fn set_len(&mut self, len: usize) {
-        assert!(
-            len <= self.capacity(),
-            "length {len} is above the capacity {}",
-            self.capacity()
-        );
+        self.memory.zero_up_to(len);
         self.len = len;
     }
 
@@ -89,12 +88,18 @@ impl Buffer {
     /// # Panics
     /// If there are more bytes than the capacity.
     pub fn fill(&mut self, bytes: &[u8]) {
-        self.set_len(bytes.len());
-        self.copy_from_slice(bytes);
+        self.memory.write(bytes);
+        self.len = bytes.len();
     }
 
-    /// The whole memory, in use or not.
+    /// The whole memory, in use or not. What never was written becomes 0 now: the first time, that touches all of it.
     pub fn memory_mut(&mut self) -> &mut [u8] {
+        self.memory.zero_up_to(self.capacity());
+        self.memory.written_mut()
+    }
+
+    /// The memory itself, for operations.
+    pub(crate) fn space_mut(&mut self) -> &mut Space {
         &mut self.memory
     }
 }
@@ -105,7 +110,7 @@ const POISON: u8 = 0xDB;
 impl Drop for Buffer {
     fn drop(&mut self) {
         if cfg!(debug_assertions) {
-            self.memory.fill(POISON);
+            self.memory.written_mut().fill(POISON);
         }
         if let Some(lease) = self.lease.take() {
             lease.give_back(std::mem::take(&mut self.memory));
@@ -117,23 +122,22 @@ impl Deref for Buffer {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.memory[..self.len]
+        &self.memory.written()[..self.len]
     }
 }
 
 impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [u8] {
-        &mut self.memory[..self.len]
+        &mut self.memory.written_mut()[..self.len]
     }
 }
 
 impl From<Vec<u8>> for Buffer {
     /// All of the bytes are in use, and are the capacity.
-    fn from(mut bytes: Vec<u8>) -> Self {
-        bytes.shrink_to_fit();
+    fn from(bytes: Vec<u8>) -> Self {
         Buffer {
             len: bytes.len(),
-            memory: bytes,
+            memory: bytes.into(),
             lease: None,
         }
     }
@@ -218,11 +222,7 @@ impl From<&'static [u8]> for Payload {
 
 /// Where a buffer's memory is; it stays there when the buffer is moved.
 pub(crate) fn writable(buffer: &mut Buffer) -> RawBuffer {
-    let memory = buffer.memory_mut();
-    RawBuffer {
-        start: memory.as_mut_ptr(),
-        len: memory.len(),
-    }
+    buffer.space_mut().raw()
 }
 
 /// Where a payload's bytes are; they stay there when it is moved.

@@ -18,7 +18,7 @@ use crate::planted;
 
 use super::{Buffer, aside::Aside};
 use crate::{
-    raw::{Handle, Port},
+    raw::{Handle, Port, Space},
     sync::Mutex,
 };
 
@@ -56,7 +56,7 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    free: Vec<Vec<u8>>,
+    free: Vec<Space>,
     given: usize,
     /// Buffers that are kept for receives which were told, and have not come for them.
     promised: usize,
@@ -116,7 +116,8 @@ pub(super) enum Lease {
 }
 
 impl Pool {
-    /// A pool of buffers of `capacity` bytes, as many as are asked for. Memory is taken when it is first needed.
+    /// A pool of buffers of `capacity` bytes, as many as are asked for. Memory is taken when it is first
+    /// needed, and touched when data comes.
     ///
     /// # Panics
     /// If `capacity` is 0.
@@ -215,14 +216,14 @@ impl Pool {
     }
 
     /// Counts a buffer as given. Its memory, if there is some to be used again.
-    fn take(&self, state: &mut State) -> Option<Vec<u8>> {
+    fn take(&self, state: &mut State) -> Option<Space> {
         state.given += 1;
         self.0.given.fetch_add(1, Ordering::Relaxed);
         state.free.pop()
     }
 
-    fn lend(self, memory: Option<Vec<u8>>) -> Buffer {
-        let memory = memory.unwrap_or_else(|| vec![0; self.capacity()]);
+    fn lend(self, memory: Option<Space>) -> Buffer {
+        let memory = memory.unwrap_or_else(|| Space::with_capacity(self.capacity()));
         Buffer::leased(memory, Lease::Counted(self))
     }
 
@@ -341,7 +342,7 @@ impl Lease {
         }
     }
 
-    pub(super) fn give_back(self, memory: Vec<u8>) {
+    pub(super) fn give_back(self, memory: Space) {
         let pool = match self {
             Lease::Counted(pool) => pool,
             Lease::Aside(pool) => return pool.shared().aside.give_back(memory),

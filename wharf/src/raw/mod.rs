@@ -42,6 +42,8 @@ mod pools;
 mod port;
 mod refusal;
 mod shape;
+#[cfg(feature = "safe")]
+mod space;
 mod start;
 mod table;
 mod timers;
@@ -73,6 +75,8 @@ use readiness as system;
 pub(crate) use refusal::closed;
 pub use refusal::is_cancelled;
 use refusal::{check_max, too_many};
+#[cfg(feature = "safe")]
+pub(crate) use space::Space;
 use system::{entry::Entry, start::Next};
 pub use system::{member::blocking, port::Port};
 pub use table::{HANDLES_MAX, Handle, Kind};

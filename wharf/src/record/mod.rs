@@ -70,6 +70,25 @@ impl Memory {
         }
     }
 
+    /// Notes that an operation has written so many bytes to it, one buffer after the other.
+    ///
+    /// # Safety
+    /// It has.
+    unsafe fn assume_written(&mut self, transferred: usize) {
+        let buffers = match self {
+            Memory::Receive(buffer) | Memory::ReceiveLent(buffer) => std::slice::from_mut(buffer),
+            Memory::ReceiveMany(many) => &mut many.buffers[..],
+            _ => return,
+        };
+        let mut rest = transferred;
+        for buffer in buffers {
+            let len = rest.min(buffer.capacity());
+            // SAFETY: passed on to the caller.
+            unsafe { buffer.space_mut().assume_written(len) };
+            rest -= len;
+        }
+    }
+
     /// The buffer of a receive or a read.
     pub(crate) fn into_buffer(self) -> Option<Buffer> {
         match self {
@@ -332,11 +351,15 @@ impl<S: Source> Records<S> {
         let overlapped = &record.overlapped;
         let transferred = overlapped.transferred;
         let error = overlapped.error();
-        Finished {
+        let mut finished = Finished {
             transferred,
             error,
             ..self.retire(record)
-        }
+        };
+        // SAFETY: the memory of its request is the cargo's, whole and in this order; what an operation that receives or
+        // reads has transferred is in it, whether it failed in the end or not (`Request`).
+        unsafe { finished.cargo.memory.assume_written(transferred) };
+        finished
     }
 
     /// Empties a record.
