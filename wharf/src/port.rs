@@ -264,7 +264,8 @@ impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
     ///
     /// # Errors
     /// The port is closed or has as many handles as it takes, or the system can't watch the handle. The handle is
-    /// closed then.
+    /// closed then. [`InvalidInput`](io::ErrorKind::InvalidInput): it is of a simulated kernel that is not the port's, or a
+    /// `UdpSocket` that is a stream.
     pub fn associate<H: Associate>(&self, handle: H, key: K) -> io::Result<H::Associated<K>> {
         handle.associate_with(self, key)
     }

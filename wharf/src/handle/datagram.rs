@@ -6,6 +6,8 @@ use std::{
     sync::Arc,
 };
 
+use socket2::{SockRef, Type};
+
 use super::{Associate, Association, handle};
 use crate::{CompletionPort, driver::Descriptor, raw::Kind};
 
@@ -44,8 +46,21 @@ impl Associate for UdpSocket {
     where
         K: Clone + Send + Sync + 'static,
     {
+        check_type(&self)?;
         self.set_nonblocking(true)?;
         DatagramSocket::associate(self, port, key)
+    }
+}
+
+/// Refuses a stream, which can be made a `UdpSocket` by way of its descriptor: the calls that receive datagrams have a TCP
+/// socket throw bytes away, and count them as received.
+fn check_type(socket: &UdpSocket) -> io::Result<()> {
+    match SockRef::from(socket).r#type()? {
+        Type::STREAM => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "the socket is a stream, not a datagram socket; associate it as a `TcpStream`",
+        )),
+        _ => Ok(()),
     }
 }
 

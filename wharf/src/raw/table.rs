@@ -51,7 +51,7 @@ pub enum Kind {
     Unconnected,
     /// A listening socket.
     Listener,
-    /// A datagram socket.
+    /// A datagram socket. A stream in its place, on Linux, may count bytes that it has not written.
     Datagram,
     /// A file that is read and written at offsets.
     File,
