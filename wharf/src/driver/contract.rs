@@ -63,10 +63,11 @@ pub(crate) enum Call {
 pub(crate) enum Outcome {
     /// Not tried yet.
     Untried,
-    /// Bytes moved; for a receive, 0 is the end of the stream.
+    /// Bytes moved; for a receive, 0 is the end of the stream. What is received or read has been written to the memory that
+    /// the call names, from its front on: safe code will read so much of it.
     Moved(usize),
     Accepted(Descriptor, Option<SocketAddr>),
-    /// A datagram was received. `is_cut`: what did not fit is lost.
+    /// A datagram was received; `len` bytes of it were written. `is_cut`: what did not fit is lost.
     Datagram {
         len: usize,
         peer: Option<SocketAddr>,

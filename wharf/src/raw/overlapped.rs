@@ -38,11 +38,12 @@ pub enum Buffers {
     },
 }
 
-/// What an operation does.
+/// What an operation does. Memory that one receives or reads into need not be initialised; so many bytes of it as the
+/// operation has transferred are, from the front of the first buffer on.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Request {
-    /// Receives at least 1 byte, or the end. The memory must be initialised if there are several buffers.
+    /// Receives at least 1 byte, or the end.
     Receive(Buffers),
     /// Receives into memory that is found when there is something to receive.
     ReceiveProvided(&'static Provider),

@@ -1,8 +1,8 @@
 //! One transfer, one system call: what every driver falls back on.
 
 use std::{
-    io::{self, IoSlice, IoSliceMut},
-    mem::MaybeUninit,
+    io::{self, IoSlice},
+    mem::{self, MaybeUninit},
     net::SocketAddr,
     slice,
     time::Duration,
@@ -162,7 +162,8 @@ fn peek(descriptor: BorrowedFd<'_>) -> Result<Outcome, Errno> {
 unsafe fn receive_from(descriptor: BorrowedFd<'_>, buffer: RawBuffer) -> Result<Outcome, Errno> {
     // SAFETY: passed on to the caller.
     let memory = unsafe { uninitialised(buffer) };
-    // Asked to, the kernel gives the length of the whole datagram (recv(2), MSG_TRUNC).
+    // Asked to, the kernel gives the length of the whole datagram (recv(2), MSG_TRUNC). A TCP socket would count what it has
+    // thrown away (tcp(7)): none is associated as a datagram socket.
     let flags = RECEIVE | RecvFlags::TRUNC;
     let ((received, _), len, peer) = net::recvfrom(descriptor, memory, flags)?;
     Ok(Outcome::Datagram {
@@ -179,6 +180,8 @@ unsafe fn uninitialised<'a>(buffer: RawBuffer) -> &'a mut [MaybeUninit<u8>] {
     unsafe { slice::from_raw_parts_mut(buffer.start.cast(), buffer.len) }
 }
 
+/// Receives into several buffers, which need not be initialised; rustix asks for that.
+///
 /// # Safety
 /// `first` points to `count` buffers, each valid for writing and nobody else's until this returns.
 unsafe fn scatter(
@@ -186,18 +189,23 @@ unsafe fn scatter(
     first: *const RawBuffer,
     count: usize,
 ) -> Result<Outcome, Errno> {
-    let count = count.min(BUFFERS_PER_CALL_MAX);
-    // SAFETY: passed on to the caller.
-    let buffers = unsafe { slice::from_raw_parts(first, count) };
-    let mut slices: [IoSliceMut<'_>; BUFFERS_PER_CALL_MAX] =
-        std::array::from_fn(|_| IoSliceMut::new(&mut []));
-    for (slice, buffer) in slices.iter_mut().zip(buffers) {
-        // SAFETY: passed on to the caller; scattered buffers are initialised (`Request::Receive`).
-        *slice = IoSliceMut::new(unsafe { slice::from_raw_parts_mut(buffer.start, buffer.len) });
-    }
-    let mut control = net::RecvAncillaryBuffer::default();
-    let message = net::recvmsg(descriptor, &mut slices[..count], &mut control, RECEIVE)?;
-    Ok(Outcome::Moved(message.bytes))
+    // SAFETY: zeroes are a message without any memory; it may have fields that are the library's own.
+    let mut message: libc::msghdr = unsafe { mem::zeroed() };
+    // The list is only read, and laid out as this one (`RawBuffer`).
+    message.msg_iov = first.cast_mut().cast();
+    message.msg_iovlen = count.min(BUFFERS_PER_CALL_MAX) as _;
+    let flags = RECEIVE.bits() as libc::c_int;
+    // SAFETY: the message names these buffers and no other memory; passed on to the caller.
+    let received = unsafe { libc::recvmsg(descriptor.as_raw_fd(), &mut message, flags) };
+    usize::try_from(received)
+        .map(Outcome::Moved)
+        .map_err(|_| last_error())
+}
+
+/// Why the C library's last call failed.
+fn last_error() -> Errno {
+    let error = io::Error::last_os_error();
+    Errno::from_io_error(&error).expect("the system's errors have numbers")
 }
 
 /// # Safety

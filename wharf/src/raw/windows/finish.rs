@@ -282,6 +282,12 @@ impl Overlapped {
                 };
                 self.take_sender();
             }
+            // What a call that failed is said to have moved need not be in the memory.
+            Request::Receive(_)
+            | Request::ReceiveProvided(_)
+            | Request::ReceiveFrom(_)
+            | Request::AcceptReceive(_)
+            | Request::ReadAt(_) => {}
             _ => self.transferred += moved,
         }
         Verdict::Ended(Status::Failed(code))
@@ -365,7 +371,11 @@ impl Overlapped {
                 self.put_accepted(Accepted { socket, peer });
                 Status::Done
             }
-            Err(code) => Status::Failed(code),
+            Err(code) => {
+                // What came first has not been copied, perhaps.
+                self.transferred = 0;
+                Status::Failed(code)
+            }
         }
     }
 
