@@ -144,7 +144,45 @@ fn listeners_and_datagrams() {
     for _ in 0..4 {
         assert_eq!(next(&port).transferred, 4);
     }
+    one.receive(Buffer::with_capacity(2)).expect("a start");
+    other.send_to_quietly(&b"ahoy"[..], to).expect("a start");
+    let completion = next(&port);
+    assert!(completion.is_cut());
+    let Done::ReceivedDatagram { buffer, .. } = completion.done else {
+        panic!("a datagram is due");
+    };
+    assert_eq!(&buffer[..], b"ah");
     assert!(port.close().is_empty());
+}
+
+#[test]
+fn memory_that_nothing_was_written_to() {
+    let kernel = Kernel::new();
+    let port = port(&kernel);
+    let (socket, mut peer) = pair(&kernel, &port);
+    let pool = Pool::new(8);
+    for pooled in [false, true] {
+        if pooled {
+            socket.receive_from(&pool).expect("a start");
+        } else {
+            socket.receive(Buffer::with_capacity(8)).expect("a start");
+        }
+        peer.write_all(b"ahoy").expect("a write");
+        let Done::Received { mut buffer, .. } = next(&port).done else {
+            panic!("a receive is due");
+        };
+        buffer.set_len(6);
+        assert_eq!(&buffer[..], b"ahoy\0\0");
+        assert_eq!(buffer.memory_mut(), b"ahoy\0\0\0\0");
+    }
+    let buffers = (0..3).map(|_| Buffer::with_capacity(3)).collect();
+    socket.receive_many(buffers).expect("a start");
+    peer.write_all(b"ahoy").expect("a write");
+    let Done::ReceivedMany { mut buffers, .. } = next(&port).done else {
+        panic!("a receive is due");
+    };
+    let all: Vec<_> = buffers.iter_mut().map(Buffer::memory_mut).collect();
+    assert_eq!(all, [b"aho", b"y\0\0", b"\0\0\0"]);
 }
 
 #[test]
