@@ -5,12 +5,15 @@
 //! (`ci/simulate.sh`), and time that is simulated, a run is the same whenever it is repeated.
 //!
 //! - [`network`]: what is open, and what is on its way.
+//! - [`attempt`]: what a call comes to, and [`memory`]: the bytes that it names.
 //! - [`events`]: who is told of it.
 //! - [`faults`]: what goes wrong.
 //! - [`peers`]: the other ends, for tests to hold.
 
+mod attempt;
 mod events;
 mod faults;
+mod memory;
 mod network;
 mod peers;
 
@@ -23,13 +26,14 @@ use std::{
 
 use rustix::io::Errno;
 
+use attempt::Attempt;
 pub use faults::Faults;
+use memory::Memory;
 use network::State;
 pub use peers::{Datagrams, File, Listener, Opened, Stream};
 
 use super::{
-    BUFFERS_PER_CALL_MAX, Call, Descriptor, Driver, Events, Outcome, Query, RawBuffer, Reply,
-    Transfer,
+    Call, Descriptor, Driver, Events, Outcome, Query, Reply, Transfer,
     unix::{calls, descriptor},
     unwatched,
 };
@@ -263,23 +267,15 @@ impl Simulated {
     /// # Safety
     /// The memory that the call names is valid and nobody else's until this returns.
     unsafe fn perform(&self, transfer: &mut Transfer) {
+        let (number, call) = (transfer.descriptor, transfer.call);
         // SAFETY: passed on to the caller.
-        let memory = unsafe { memory_of(transfer.call) };
-        let ranges = memory.iter().map(|buffer| {
-            let start = buffer.start as usize;
-            (start, start + buffer.len)
-        });
-        let ranges: Vec<_> = ranges.collect();
+        let memory = unsafe { Memory::of(call) };
+        let ranges = memory.ranges();
         self.kernel.lock().in_use.extend(&ranges);
         // Others may run in between, as they may on any other processor.
-        transfer.outcome = calls::until_it_ends(transfer.call, || {
-            self.kernel.with(|state| {
-                if state.strikes(state.faults.interrupts) {
-                    return Err(Errno::INTR);
-                }
-                // SAFETY: passed on to the caller.
-                unsafe { self.attempt(state, transfer.descriptor, transfer.call, &memory) }
-            })
+        transfer.outcome = calls::until_it_ends(call, || {
+            self.kernel
+                .with(|state| self.attempt(state, number, call, &memory))
         });
         self.kernel.with(|state| {
             for range in ranges {
@@ -289,202 +285,26 @@ impl Simulated {
         });
     }
 
-    /// # Safety
-    /// As for [`perform`](Self::perform); `memory` is that of the call.
-    unsafe fn attempt(
+    fn attempt(
         &self,
         state: &mut State,
         number: i32,
         call: Call,
-        memory: &[RawBuffer],
+        memory: &Memory,
     ) -> Result<Outcome, Errno> {
-        let refusable = !matches!(
-            call,
-            Call::Accept
-                | Call::Connect(_)
-                | Call::ConnectLocal(_)
-                | Call::ReadAt(..)
-                | Call::WriteAt(..)
-                | Call::Flush
-                | Call::Shutdown
-        );
-        if refusable && state.strikes(state.faults.refusals) {
-            state.show_again(number);
-            return Err(Errno::AGAIN);
+        if state.strikes(state.faults.interrupts) {
+            return Err(Errno::INTR);
         }
-        if refusable && state.strikes(state.faults.shortages) {
-            let sends = matches!(call, Call::Send(_) | Call::Gather { .. } | Call::SendTo(..));
-            return Err(if sends { Errno::NOBUFS } else { Errno::NOMEM });
-        }
-        match call {
-            Call::Receive(_) | Call::Scatter { .. } => {
-                let asked = memory.iter().map(|buffer| buffer.len).sum();
-                let max = cut(state, number, asked);
-                let bytes = state.receive(number, max, false)?;
-                // SAFETY: passed on to the caller.
-                unsafe { write(memory, &bytes) };
-                Ok(Outcome::Moved(bytes.len()))
-            }
-            Call::Probe => match state.receive(number, 1, true) {
-                Err(Errno::NOTSOCK) => state.receive_datagram(number, true).map(|_| ()),
-                result => result.map(|_| ()),
-            }
-            .map(|()| Outcome::Moved(0)),
-            Call::Peek => match state.receive(number, 1, true)?.is_empty() {
-                true => Ok(Outcome::Moved(0)),
-                false => Ok(Outcome::NotReady),
-            },
-            Call::Send(_) | Call::Gather { .. } => {
-                if state.strikes(state.faults.resets) {
-                    state.break_stream(number);
-                }
-                // SAFETY: passed on to the caller.
-                let mut bytes = unsafe { read(memory) };
-                if let Call::Gather { skip, .. } = call {
-                    bytes.drain(..skip);
-                }
-                let max = cut(state, number, bytes.len());
-                state.send(number, &bytes[..max]).map(Outcome::Moved)
-            }
-            Call::Accept => {
-                let (accepted, peer) = loop {
-                    match state.accept(number) {
-                        Err(error) if calls::passes_over(error) => {}
-                        result => break result?,
-                    }
-                };
-                Ok(Outcome::Accepted(
-                    self.kernel.opened(accepted).into(),
-                    Some(peer),
-                ))
-            }
-            Call::Connect(to) => state.connect(number, to).map(|()| Outcome::Moved(0)),
-            Call::ConnectLocal(_) => Err(Errno::OPNOTSUPP),
-            Call::Shutdown => state.shutdown(number).map(|()| Outcome::Moved(0)),
-            Call::ReceiveFrom(_) => {
-                let (from, bytes) = state.receive_datagram(number, false)?;
-                let room = memory.iter().map(|buffer| buffer.len).sum();
-                let len = bytes.len().min(room);
-                // SAFETY: passed on to the caller.
-                unsafe { write(memory, &bytes[..len]) };
-                Ok(Outcome::Datagram {
-                    len,
-                    peer: Some(from),
-                    is_cut: len < bytes.len(),
-                })
-            }
-            Call::SendTo(_, to) => {
-                // SAFETY: passed on to the caller.
-                let bytes = unsafe { read(memory) };
-                state.send_datagram(number, &bytes, to)?;
-                Ok(Outcome::Moved(bytes.len()))
-            }
-            Call::SendFile { file, offset, len } => {
-                let content = state.content(file)?;
-                let from = content.len().min(offset as usize);
-                let to = content.len().min(from.saturating_add(len as usize));
-                let bytes = content[from..to].to_vec();
-                state.send(number, &bytes).map(Outcome::Moved)
-            }
-            Call::ReadAt(..) | Call::WriteAt(..) | Call::Flush => {
-                // SAFETY: passed on to the caller.
-                unsafe { attempt_on_file(state, number, call, memory) }
-            }
-        }
-    }
-}
-
-/// # Safety
-/// As for [`Simulated::attempt`].
-unsafe fn attempt_on_file(
-    state: &mut State,
-    number: i32,
-    call: Call,
-    memory: &[RawBuffer],
-) -> Result<Outcome, Errno> {
-    if state.strikes(state.faults.disk_errors) {
-        return Err(Errno::IO);
-    }
-    let cuts = state.strikes(state.faults.cuts);
-    let content = state.content(number)?;
-    let at_most = |len: usize| if cuts { len.div_ceil(2) } else { len };
-    match call {
-        Call::ReadAt(buffer, offset) => {
-            let from = content.len().min(offset as usize);
-            let len = at_most(buffer.len.min(content.len() - from));
-            // SAFETY: passed on to the caller.
-            unsafe { write(memory, &content[from..from + len]) };
-            Ok(Outcome::Moved(len))
-        }
-        Call::WriteAt(buffer, offset) => {
-            // SAFETY: passed on to the caller.
-            let bytes = unsafe { read(memory) };
-            let (from, len) = (offset as usize, at_most(buffer.len));
-            if content.len() < from + len {
-                content.resize(from + len, 0);
-            }
-            content[from..from + len].copy_from_slice(&bytes[..len]);
-            Ok(Outcome::Moved(len))
-        }
-        _ => Ok(Outcome::Moved(0)),
-    }
-}
-
-/// How much of what is asked for is to be moved: at times less, and then what is there shows again.
-fn cut(state: &mut State, number: i32, asked: usize) -> usize {
-    if asked < 2 || !state.strikes(state.faults.cuts) {
-        return asked;
-    }
-    state.show_again(number);
-    state.random.usize(1..asked)
-}
-
-/// The memory that a call names.
-///
-/// # Safety
-/// A list of several buffers is in place.
-unsafe fn memory_of(call: Call) -> Vec<RawBuffer> {
-    match call {
-        Call::Receive(buffer)
-        | Call::Send(buffer)
-        | Call::ReceiveFrom(buffer)
-        | Call::SendTo(buffer, _)
-        | Call::ReadAt(buffer, _)
-        | Call::WriteAt(buffer, _) => vec![buffer],
-        // SAFETY: passed on to the caller.
-        Call::Gather { first, count, .. } => unsafe {
-            std::slice::from_raw_parts(first, count).to_vec()
-        },
-        Call::Scatter { first, count } => {
-            // SAFETY: passed on to the caller.
-            let list = unsafe { std::slice::from_raw_parts(first, count) };
-            list[..count.min(BUFFERS_PER_CALL_MAX)].to_vec()
-        }
-        _ => Vec::new(),
-    }
-}
-
-/// # Safety
-/// The buffers are valid for writing, nobody else's, and hold the bytes.
-unsafe fn write(buffers: &[RawBuffer], mut bytes: &[u8]) {
-    for buffer in buffers {
-        let (here, rest) = bytes.split_at(bytes.len().min(buffer.len));
-        // SAFETY: passed on to the caller.
-        unsafe {
-            buffer
-                .start
-                .copy_from_nonoverlapping(here.as_ptr(), here.len())
+        let mut attempt = Attempt {
+            kernel: &self.kernel,
+            state,
+            number,
+            room: memory.len(),
+            given: memory.read(),
+            taken: Vec::new(),
         };
-        bytes = rest;
+        let outcome = attempt.make(call)?;
+        memory.write(&attempt.taken);
+        Ok(outcome)
     }
-}
-
-/// # Safety
-/// The buffers are valid for reading.
-unsafe fn read(buffers: &[RawBuffer]) -> Vec<u8> {
-    let slices = buffers.iter().map(|buffer| {
-        // SAFETY: passed on to the caller.
-        unsafe { std::slice::from_raw_parts(buffer.start, buffer.len) }
-    });
-    slices.collect::<Vec<_>>().concat()
 }
