@@ -216,51 +216,33 @@ impl<K: Clone + Send + Sync + 'static> Completion<K> {
             mut request,
         } = finished;
         let mut result = error.map_or(Ok(transferred), Err);
+        let memory = cargo.memory;
         let (key, done) = match cargo.source {
             Origin::Own(key) => (key, Done::Timer),
             Origin::Listener(listener) => {
                 let connection = accept::accepted(&listener, request.take_accepted(), &mut result);
                 let key = listener.key().clone();
-                let done = match cargo.memory {
-                    Memory::Receive(mut buffer) => {
-                        buffer.set_len(transferred);
-                        Done::AcceptedReceived {
-                            listener,
-                            connection,
-                            buffer,
-                        }
-                    }
-                    _ => Done::Accepted {
-                        listener,
-                        connection,
-                    },
-                };
+                let done = Done::on_listener(listener, memory, connection, transferred);
                 (key, done)
             }
             #[cfg(unix)]
             Origin::LocalListener(listener) => {
                 let key = listener.key().clone();
-                let accepted = request.take_accepted();
-                let connection = accepted.map(|accepted| LocalConnection(accepted.socket));
-                let done = Done::AcceptedLocal {
-                    listener,
-                    connection,
-                };
-                (key, done)
+                (key, Done::on_local_listener(listener, &mut request))
             }
             Origin::Socket(socket) => {
                 let key = socket.key().clone();
-                let done = Done::on_socket(socket, cargo.memory, &request, transferred);
+                let done = Done::on_socket(socket, memory, &request, transferred);
                 (key, done)
             }
             Origin::Datagrams(socket) => {
                 let key = socket.key().clone();
-                let done = Done::of_datagram(socket, cargo.memory, &request, transferred);
+                let done = Done::of_datagram(socket, memory, &request, transferred);
                 (key, done)
             }
             Origin::File(file) => {
                 let key = file.key().clone();
-                (key, Done::on_file(file, cargo.memory, transferred))
+                (key, Done::on_file(file, memory, transferred))
             }
         };
         Completion {
@@ -274,6 +256,37 @@ impl<K: Clone + Send + Sync + 'static> Completion<K> {
 }
 
 impl<K> Done<K> {
+    fn on_listener(
+        listener: Listener<K>,
+        memory: Memory,
+        connection: Option<Box<Connection>>,
+        transferred: usize,
+    ) -> Self {
+        match memory {
+            Memory::Receive(mut buffer) => {
+                buffer.set_len(transferred);
+                Done::AcceptedReceived {
+                    listener,
+                    connection,
+                    buffer,
+                }
+            }
+            _ => Done::Accepted {
+                listener,
+                connection,
+            },
+        }
+    }
+
+    #[cfg(unix)]
+    fn on_local_listener(listener: LocalListener<K>, request: &mut Request) -> Self {
+        let accepted = request.take_accepted();
+        Done::AcceptedLocal {
+            listener,
+            connection: accepted.map(|accepted| LocalConnection(accepted.socket)),
+        }
+    }
+
     fn on_socket(socket: Socket<K>, memory: Memory, request: &Request, transferred: usize) -> Self {
         match memory {
             Memory::Receive(mut buffer) | Memory::ReceiveLent(mut buffer) => {
