@@ -30,7 +30,7 @@ use wharf::{
     user_code::{discard, log},
 };
 
-use crate::{Client, Ended, client::Who, outbox::Next, server::Shared};
+use crate::{Client, Ended, client::Who, outbox::Next, shared::Shared};
 
 /// How often a client that lingers is looked at.
 const LINGER_LOOK: Duration = Duration::from_millis(50);

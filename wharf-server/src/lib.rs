@@ -46,6 +46,7 @@ mod reception;
 mod registry;
 mod server;
 mod settings;
+mod shared;
 
 pub use client::{Client, Ended};
 pub use ipnet::IpNet;

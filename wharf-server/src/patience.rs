@@ -15,7 +15,7 @@ use std::{
 
 use wharf::user_code::log;
 
-use crate::{Client, Ended, Settings, client::Who, server::Shared};
+use crate::{Client, Ended, Settings, client::Who, shared::Shared};
 
 const ROUNDS_PER_TIMEOUT: u32 = 4;
 

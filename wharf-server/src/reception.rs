@@ -19,7 +19,7 @@ use wharf::{
 use crate::{
     Client,
     client::{Key, State, Who},
-    server::Shared,
+    shared::Shared,
 };
 
 /// When the system had no room for another client, and no client of ours goes, this is when it is tried again: others

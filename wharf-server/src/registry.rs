@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use crate::{Client, outbox::Sending, server::Shared};
+use crate::{Client, outbox::Sending, shared::Shared};
 
 /// The clients of a server, as they come and go. Clones are the same registry.
 #[derive(Debug, Clone)]

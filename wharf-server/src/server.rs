@@ -4,48 +4,22 @@ use std::{
     io,
     net::{SocketAddr, TcpListener},
     ops::RangeInclusive,
-    sync::{
-        Arc, Condvar, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
 use socket2::{Domain, Protocol, Socket, Type};
-use wharf::{Completion, CompletionPort, Done, DriverInfo, Pool, Workers, user_code::log};
+use wharf::{Completion, CompletionPort, Done, DriverInfo, Workers, user_code::log};
 
 use crate::{
     Client, Clients, Ended, Handler, Settings, StartError,
-    addresses::Addresses,
     client::{Key, Who},
     conversation::Ending,
-    outbox::{CHUNK_BYTES, Sending},
-    patience::Patience,
-    reception::Reception,
+    shared::Shared,
 };
 
 /// After the deadline of a stop, workers get so long to end before they are left in their handlers.
 const WORKERS_GRACE: Duration = Duration::from_millis(500);
-
-/// What the workers share.
-pub(crate) struct Shared {
-    pub(crate) port: CompletionPort<Key>,
-    pub(crate) handler: Box<dyn Handler>,
-    pub(crate) reception: Reception,
-    pub(crate) clients: Clients,
-    pub(crate) addresses: Addresses,
-    pub(crate) buffers: Pool,
-    pub(crate) buffers_per_client: usize,
-    /// A client to which more waits to be sent is no longer read from.
-    pub(crate) unsent_pause_bytes: usize,
-    pub(crate) patience: Patience,
-    /// Bytes of clients that are gone.
-    pub(crate) received: AtomicU64,
-    pub(crate) sent: AtomicU64,
-    stopping: AtomicBool,
-    /// Notified when the last client is gone.
-    emptied: (Mutex<()>, Condvar),
-}
 
 /// A server at work. [Stop](Self::stop) it in order; dropped, it cuts its clients and ends at once.
 #[must_use = "a server that is dropped ends"]
@@ -99,35 +73,8 @@ impl Server {
             .associate(listener, Arc::new(Who::Listener))
             .map_err(StartError::Accept)?;
         let threads = settings.threads(port.concurrency());
-        let (buffers_max, buffers_per_client) = settings.buffers();
-        if buffers_per_client < settings.buffers_per_client {
-            log(|| {
-                tracing::warn!(
-                    "{buffers_max} receive buffers for {} clients: each may have {buffers_per_client} at a time, not {}; raise                  buffers_bytes_max, or lower clients_max",
-                    settings.clients_max,
-                    settings.buffers_per_client
-                );
-            });
-        }
-        let sending = Sending {
-            chunks: Pool::new(CHUNK_BYTES),
-            bytes_max: settings.unsent_bytes_max,
-        };
-        let shared = Arc::new(Shared {
-            port,
-            handler: Box::new(handler),
-            reception: Reception::new(listener, settings.clients_max),
-            clients: Clients::new(sending),
-            addresses: settings.addresses(),
-            buffers: Pool::with_limit(settings.buffer_bytes, buffers_max),
-            buffers_per_client,
-            unsent_pause_bytes: settings.unsent_pause_bytes(),
-            patience: Patience::new(settings),
-            received: AtomicU64::new(0),
-            sent: AtomicU64::new(0),
-            stopping: AtomicBool::new(false),
-            emptied: (Mutex::new(()), Condvar::new()),
-        });
+        warn_of_small_shares(settings);
+        let shared = Arc::new(Shared::new(settings, port, listener, Box::new(handler)));
         shared.clients.belong_to(Arc::downgrade(&shared));
         shared
             .reception
@@ -202,7 +149,7 @@ impl Server {
     pub fn stop(mut self, timeout: Duration) -> Report {
         let deadline = wharf::deadline_after(timeout);
         let shared = &self.shared;
-        shared.stopping.store(true, Ordering::SeqCst);
+        shared.set_stopping();
         shared.reception.end();
         for client in shared.clients.snapshot() {
             client.close();
@@ -236,7 +183,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.shared.stopping.store(true, Ordering::SeqCst);
+        self.shared.set_stopping();
         self.shared.cut_and_close();
     }
 }
@@ -283,21 +230,11 @@ impl Shared {
         }
     }
 
-    pub(crate) fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::SeqCst)
-    }
-
     /// A client has gone, and so many are left.
     pub(crate) fn make_room(&self, left: usize) {
         self.resume_accepting();
         if left == 0 && self.is_stopping() {
-            drop(
-                self.emptied
-                    .0
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner),
-            );
-            self.emptied.1.notify_all();
+            self.notify_emptied();
         }
     }
 
@@ -313,21 +250,20 @@ impl Shared {
         }
         cut
     }
+}
 
-    fn await_end_of_clients(&self, deadline: Instant) {
-        let mut guard = self
-            .emptied
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        while !self.clients.is_empty() {
-            let remaining = deadline.saturating_duration_since(Instant::now());
-            if remaining.is_zero() {
-                return;
-            }
-            let waited = self.emptied.1.wait_timeout(guard, remaining);
-            guard = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
+/// Says so where there is not the memory for each client's share of the receive buffers.
+fn warn_of_small_shares(settings: &Settings) {
+    let (buffers_max, buffers_per_client) = settings.buffers();
+    if buffers_per_client < settings.buffers_per_client {
+        log(|| {
+            tracing::warn!(
+                "{buffers_max} receive buffers for {} clients: each may have {buffers_per_client} at a time, not {}; raise \
+                 buffers_bytes_max, or lower clients_max",
+                settings.clients_max,
+                settings.buffers_per_client
+            );
+        });
     }
 }
 

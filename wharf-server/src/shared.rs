@@ -1,0 +1,106 @@
+//! What the workers of a server share. What they do with it stands in the files that serve one concern each.
+
+use std::{
+    sync::{
+        Condvar, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use wharf::{CompletionPort, Listener, Pool};
+
+use crate::{
+    Clients, Handler, Settings,
+    addresses::Addresses,
+    client::Key,
+    outbox::{CHUNK_BYTES, Sending},
+    patience::Patience,
+    reception::Reception,
+};
+
+/// What the workers share.
+pub(crate) struct Shared {
+    pub(crate) port: CompletionPort<Key>,
+    pub(crate) handler: Box<dyn Handler>,
+    pub(crate) reception: Reception,
+    pub(crate) clients: Clients,
+    pub(crate) addresses: Addresses,
+    pub(crate) buffers: Pool,
+    pub(crate) buffers_per_client: usize,
+    /// A client to which more waits to be sent is no longer read from.
+    pub(crate) unsent_pause_bytes: usize,
+    pub(crate) patience: Patience,
+    /// Bytes of clients that are gone.
+    pub(crate) received: AtomicU64,
+    pub(crate) sent: AtomicU64,
+    stopping: AtomicBool,
+    /// Notified when the last client is gone.
+    emptied: (Mutex<()>, Condvar),
+}
+
+impl Shared {
+    pub(crate) fn new(
+        settings: &Settings,
+        port: CompletionPort<Key>,
+        listener: Listener<Key>,
+        handler: Box<dyn Handler>,
+    ) -> Self {
+        let (buffers_max, buffers_per_client) = settings.buffers();
+        let sending = Sending {
+            chunks: Pool::new(CHUNK_BYTES),
+            bytes_max: settings.unsent_bytes_max,
+        };
+        Shared {
+            port,
+            handler,
+            reception: Reception::new(listener, settings.clients_max),
+            clients: Clients::new(sending),
+            addresses: settings.addresses(),
+            buffers: Pool::with_limit(settings.buffer_bytes, buffers_max),
+            buffers_per_client,
+            unsent_pause_bytes: settings.unsent_pause_bytes(),
+            patience: Patience::new(settings),
+            received: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
+            stopping: AtomicBool::new(false),
+            emptied: (Mutex::new(()), Condvar::new()),
+        }
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+
+    /// The server stops: each client that is there from now on is to end.
+    pub(crate) fn set_stopping(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+    }
+
+    /// The last client is gone.
+    pub(crate) fn notify_emptied(&self) {
+        drop(
+            self.emptied
+                .0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+        self.emptied.1.notify_all();
+    }
+
+    pub(crate) fn await_end_of_clients(&self, deadline: Instant) {
+        let mut guard = self
+            .emptied
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        while !self.clients.is_empty() {
+            let remaining = deadline.saturating_duration_since(Instant::now());
+            if remaining.is_zero() {
+                return;
+            }
+            let waited = self.emptied.1.wait_timeout(guard, remaining);
+            guard = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
