@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use wharf::{Payload, Pool, Refused, Socket};
+use wharf::{Buffer, Payload, Pool, Refused, Socket};
 
 use crate::{
     Clients,
@@ -35,6 +35,13 @@ pub(crate) enum Who {
     Round,
     /// A timer: look at this client, which lingers, for the so-manieth time.
     Linger(u64, u32),
+}
+
+/// One of a client's operations, as it completed.
+pub(crate) enum Event {
+    Receive(Buffer),
+    Send(Payload),
+    Shutdown,
 }
 
 /// What is known of a client, kept as the key of its socket.

@@ -30,7 +30,12 @@ use wharf::{
     user_code::{discard, log},
 };
 
-use crate::{Client, Ended, client::Who, outbox::Next, shared::Shared};
+use crate::{
+    Client, Ended,
+    client::{Event, Who},
+    outbox::Next,
+    shared::Shared,
+};
 
 /// How often a client that lingers is looked at.
 const LINGER_LOOK: Duration = Duration::from_millis(50);
@@ -41,13 +46,6 @@ const LINGER_MAX: Duration = Duration::from_secs(10);
 /// How long where the system does not tell what was delivered, as Wine does not.
 const LINGER_UNTOLD: Duration = Duration::from_secs(1);
 
-/// One of a client's operations, as it completed.
-pub(crate) enum Ending {
-    Receive(Buffer),
-    Send(Payload),
-    Shutdown,
-}
-
 impl Shared {
     /// The first turn: the client has just been accepted.
     pub(crate) fn welcome(&self, client: &Client) {
@@ -56,10 +54,10 @@ impl Shared {
     }
 
     /// Takes the next step: one of the client's operations has completed.
-    pub(crate) fn step(&self, client: &Client, ending: Ending, result: io::Result<usize>) {
-        match (ending, result) {
+    pub(crate) fn step(&self, client: &Client, event: Event, result: io::Result<usize>) {
+        match (event, result) {
             // Sends have no turn, but for the one that drains, which is empty; and what waits may have been left it.
-            (Ending::Send(payload), result) if !payload.is_empty() => {
+            (Event::Send(payload), result) if !payload.is_empty() => {
                 let next = match result.and_then(|_| client.send_next()) {
                     Ok(next) => next,
                     Err(error) => {
@@ -75,16 +73,16 @@ impl Shared {
                 }
             }
             _ if client.ended().is_some() => self.conclude(client),
-            (Ending::Receive(_), Err(error))
+            (Event::Receive(_), Err(error))
                 if wharf::is_cancelled(&error) && client.is_closing() =>
             {
                 self.end_our_side(client);
             }
             (_, Err(error)) => self.give_up(client, Ended::Failed(error)),
-            (Ending::Receive(_), Ok(0)) => self.peer_has_ended(client),
-            (Ending::Receive(buffer), Ok(_)) => self.received(client, buffer),
-            (Ending::Send(_), Ok(_)) => self.go_on(client),
-            (Ending::Shutdown, Ok(_)) => self.linger(client),
+            (Event::Receive(_), Ok(0)) => self.peer_has_ended(client),
+            (Event::Receive(buffer), Ok(_)) => self.received(client, buffer),
+            (Event::Send(_), Ok(_)) => self.go_on(client),
+            (Event::Shutdown, Ok(_)) => self.linger(client),
         }
     }
 

@@ -13,8 +13,7 @@ use wharf::{Completion, CompletionPort, Done, DriverInfo, Workers, user_code::lo
 
 use crate::{
     Client, Clients, Ended, Handler, Settings, StartError,
-    client::{Key, Who},
-    conversation::Ending,
+    client::{Event, Key, Who},
     shared::Shared,
 };
 
@@ -194,12 +193,12 @@ impl Shared {
         let result = completion.result;
         match completion.done {
             Done::Received { socket, buffer } => {
-                self.step(&Client(socket), Ending::Receive(buffer), result);
+                self.step(&Client(socket), Event::Receive(buffer), result);
             }
             Done::Sent { socket, payload } => {
-                self.step(&Client(socket), Ending::Send(payload), result);
+                self.step(&Client(socket), Event::Send(payload), result);
             }
-            Done::Shutdown { socket } => self.step(&Client(socket), Ending::Shutdown, result),
+            Done::Shutdown { socket } => self.step(&Client(socket), Event::Shutdown, result),
             Done::Accepted { connection, .. } => self.accepted(result, connection),
             Done::Timer => self.timer(&completion.key),
             Done::Posted => self.posted(&completion.key),
