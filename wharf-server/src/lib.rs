@@ -36,13 +36,14 @@
 //! # }
 //! ```
 
+mod accepting;
 mod addresses;
+mod admission;
 mod client;
 mod conversation;
 mod limits;
 mod outbox;
 mod patience;
-mod reception;
 mod registry;
 mod server;
 mod settings;

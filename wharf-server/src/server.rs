@@ -76,7 +76,7 @@ impl Server {
         let shared = Arc::new(Shared::new(settings, port, listener, Box::new(handler)));
         shared.clients.belong_to(Arc::downgrade(&shared));
         shared
-            .reception
+            .acceptor
             .listener()
             .accept()
             .map_err(StartError::Accept)?;
@@ -96,7 +96,7 @@ impl Server {
 
     /// Where it listens, with the real port.
     pub fn local_addr(&self) -> SocketAddr {
-        self.shared.reception.listener().local_addr()
+        self.shared.acceptor.listener().local_addr()
     }
 
     /// The driver that was chosen, and why.
@@ -149,7 +149,7 @@ impl Server {
         let deadline = wharf::deadline_after(timeout);
         let shared = &self.shared;
         shared.set_stopping();
-        shared.reception.end();
+        shared.acceptor.end();
         for client in shared.clients.snapshot() {
             client.close();
         }
@@ -226,14 +226,6 @@ impl Shared {
                 self.resume_accepting();
             }
             Who::Listener | Who::Client(_) => unreachable!("no timer has the key {who:?}"),
-        }
-    }
-
-    /// A client has gone, and so many are left.
-    pub(crate) fn make_room(&self, left: usize) {
-        self.resume_accepting();
-        if left == 0 && self.is_stopping() {
-            self.notify_emptied();
         }
     }
 

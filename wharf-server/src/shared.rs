@@ -12,18 +12,18 @@ use wharf::{CompletionPort, Listener, Pool};
 
 use crate::{
     Clients, Handler, Settings,
+    accepting::Acceptor,
     addresses::Addresses,
     client::Key,
     outbox::{CHUNK_BYTES, Sending},
     patience::Patience,
-    reception::Reception,
 };
 
 /// What the workers share.
 pub(crate) struct Shared {
     pub(crate) port: CompletionPort<Key>,
     pub(crate) handler: Box<dyn Handler>,
-    pub(crate) reception: Reception,
+    pub(crate) acceptor: Acceptor,
     pub(crate) clients: Clients,
     pub(crate) addresses: Addresses,
     pub(crate) buffers: Pool,
@@ -54,7 +54,7 @@ impl Shared {
         Shared {
             port,
             handler,
-            reception: Reception::new(listener, settings.clients_max),
+            acceptor: Acceptor::new(listener, settings.clients_max),
             clients: Clients::new(sending),
             addresses: settings.addresses(),
             buffers: Pool::with_limit(settings.buffer_bytes, buffers_max),

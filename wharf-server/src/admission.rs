@@ -1,110 +1,28 @@
-//! Where clients are let in: accepting, and pausing when there is no room.
-//!
-//! One accept is under way at a time, or accepting is paused: at the limit of clients, until one goes; or since the
-//! system has no descriptor or memory for another, until a client goes or a moment has passed. Meanwhile connections
-//! wait in the backlog, and nothing spins.
+//! Letting clients in: each connection that was accepted, and room for the next where a client has gone.
+//! [How accepting stands](crate::accepting) is kept apart.
 
 use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    sync::Arc,
+    time::Duration,
 };
 
 use wharf::{
-    Connection, Listener, panic_message,
+    Connection, panic_message,
     user_code::{discard, log},
 };
 
 use crate::{
     Client,
-    client::{Key, State, Who},
+    accepting::Accepting,
+    client::{State, Who},
     shared::Shared,
 };
 
 /// When the system had no room for another client, and no client of ours goes, this is when it is tried again: others
 /// may have given something back.
 const RETRY: Duration = Duration::from_millis(250);
-
-/// A shortage is said once, and once more if it still comes up after so long.
-const SAY_AGAIN: Duration = Duration::from_secs(60);
-
-#[derive(Debug)]
-pub(crate) struct Reception {
-    listener: Listener<Key>,
-    clients_max: usize,
-    state: Mutex<Accepting>,
-    /// Each is said once, and then once a minute.
-    said_no_room: Seldom,
-    said_crowded: Seldom,
-    said_unserved: Seldom,
-}
-
-/// When something was last said.
-#[derive(Debug, Default)]
-struct Seldom(Mutex<Option<Instant>>);
-
-impl Seldom {
-    /// Whether it is to be said now.
-    fn is_due(&self) -> bool {
-        let now = Instant::now();
-        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = said.is_none_or(|said| now.saturating_duration_since(said) >= SAY_AGAIN);
-        if due {
-            *said = Some(now);
-        }
-        due
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Accepting {
-    /// An accept is under way, or its completion is being handled.
-    UnderWay,
-    /// None is, for want of room.
-    Paused,
-    /// None will be.
-    Ended,
-}
-
-impl Reception {
-    pub(crate) fn new(listener: Listener<Key>, clients_max: usize) -> Self {
-        Reception {
-            listener,
-            clients_max,
-            state: Mutex::new(Accepting::UnderWay),
-            said_no_room: Seldom::default(),
-            said_crowded: Seldom::default(),
-            said_unserved: Seldom::default(),
-        }
-    }
-
-    pub(crate) fn listener(&self) -> &Listener<Key> {
-        &self.listener
-    }
-
-    pub(crate) fn end(&self) {
-        self.set(Accepting::Ended);
-        self.listener.close();
-    }
-
-    /// Moves to another state, unless accepting has ended. Returns the state before.
-    fn set(&self, next: Accepting) -> Accepting {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = *state;
-        if before != Accepting::Ended {
-            *state = next;
-        }
-        before
-    }
-
-    /// Says that there is no room, if that was not said lately.
-    fn say(&self, what: &str) {
-        if self.said_no_room.is_due() {
-            log(|| tracing::warn!("{what}; accepting pauses, and resumes by itself"));
-        }
-    }
-}
 
 impl Shared {
     /// An accept has completed.
@@ -131,7 +49,7 @@ impl Shared {
         let peer = connection.peer;
         if !self.addresses.admit(peer) {
             if let Some(max) = self.addresses.max
-                && self.reception.said_crowded.is_due()
+                && self.acceptor.said_crowded.is_due()
             {
                 log(|| {
                     tracing::warn!(%peer, "an address has {max} clients, the most it may: more are closed at once");
@@ -142,7 +60,7 @@ impl Shared {
         let client = self.register(connection);
         let client = client.inspect_err(|error| {
             self.addresses.leave(peer);
-            if self.reception.said_unserved.is_due() {
+            if self.acceptor.said_unserved.is_due() {
                 log(|| tracing::warn!(%error, %peer, "a connection can't be served"));
             }
         });
@@ -168,16 +86,16 @@ impl Shared {
 
     /// Starts the next accept, if there is room for another client.
     fn accept_next(&self) {
-        if self.clients.len() >= self.reception.clients_max {
-            let limit = self.reception.clients_max;
-            self.reception
+        if self.clients.len() >= self.acceptor.clients_max {
+            let limit = self.acceptor.clients_max;
+            self.acceptor
                 .say(&format!("{limit} clients, the most there may be"));
-            self.reception.set(Accepting::Paused);
+            self.acceptor.set(Accepting::Paused);
             // Clients may have gone between the count and the pause, and have seen nobody to resume.
-            if self.clients.len() < self.reception.clients_max {
+            if self.clients.len() < self.acceptor.clients_max {
                 self.resume_accepting();
             }
-        } else if let Err(error) = self.reception.listener.accept() {
+        } else if let Err(error) = self.acceptor.listener().accept() {
             self.pause_or_fail(&error);
         }
     }
@@ -188,9 +106,9 @@ impl Shared {
             self.fail(error);
             return;
         }
-        self.reception
+        self.acceptor
             .say(&format!("no client can be accepted now ({error})"));
-        self.reception.set(Accepting::Paused);
+        self.acceptor.set(Accepting::Paused);
         if let Err(error) = self.port.timer(RETRY, Arc::new(Who::AcceptAgain)) {
             // The next client that goes has it tried again. The port has timers to spare, so it is closed.
             log(|| tracing::debug!(%error, "accepting is not tried again by itself"));
@@ -199,8 +117,16 @@ impl Shared {
 
     /// Accepts again, if accepting was paused.
     pub(crate) fn resume_accepting(&self) {
-        if self.reception.set(Accepting::UnderWay) == Accepting::Paused {
+        if self.acceptor.set(Accepting::UnderWay) == Accepting::Paused {
             self.accept_next();
+        }
+    }
+
+    /// A client has gone, and so many are left.
+    pub(crate) fn make_room(&self, left: usize) {
+        self.resume_accepting();
+        if left == 0 && self.is_stopping() {
+            self.notify_emptied();
         }
     }
 
@@ -208,7 +134,7 @@ impl Shared {
         if self.is_stopping() || self.port.is_closed() {
             return;
         }
-        self.reception.set(Accepting::Ended);
+        self.acceptor.set(Accepting::Ended);
         log(|| tracing::error!(%error, "no more clients can be accepted"));
         let called = catch_unwind(AssertUnwindSafe(|| self.handler.failed(error)));
         if let Err(panic) = called {
