@@ -25,16 +25,18 @@ use crate::{
 const RETRY: Duration = Duration::from_millis(250);
 
 impl Shared {
-    /// An accept has completed.
-    pub(crate) fn accepted(&self, result: io::Result<usize>, connection: Option<Box<Connection>>) {
+    /// An accept has completed. Returns the client that it brought: its conversation is to begin.
+    pub(crate) fn accepted(
+        &self,
+        result: io::Result<usize>,
+        connection: Option<Box<Connection>>,
+    ) -> Option<Client> {
         match (result, connection) {
             (Ok(_), Some(connection)) => {
                 let client = self.admit(connection);
-                // The next one first: the handler may take its time.
+                // The next one before its handler is called, which may take its time.
                 self.accept_next();
-                if let Some(client) = client {
-                    self.welcome(&client);
-                }
+                return client;
             }
             // Closed: the server stops.
             (Err(error), _) if wharf::is_cancelled(&error) => {}
@@ -42,6 +44,7 @@ impl Shared {
             // It came to nothing, for no reason that is told.
             (Ok(_), None) => self.accept_next(),
         }
+        None
     }
 
     /// Lets a connection in as a client, if its address has none too many.

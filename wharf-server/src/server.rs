@@ -199,7 +199,11 @@ impl Shared {
                 self.step(&Client(socket), Event::Send(payload), result);
             }
             Done::Shutdown { socket } => self.step(&Client(socket), Event::Shutdown, result),
-            Done::Accepted { connection, .. } => self.accepted(result, connection),
+            Done::Accepted { connection, .. } => {
+                if let Some(client) = self.accepted(result, connection) {
+                    self.welcome(&client);
+                }
+            }
             Done::Timer => self.timer(&completion.key),
             Done::Posted => self.posted(&completion.key),
             done => unreachable!("a server starts no such operation: {done:?}"),
