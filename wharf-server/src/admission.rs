@@ -72,7 +72,7 @@ impl Shared {
 
     fn register(&self, connection: Box<Connection>) -> io::Result<Client> {
         let id = self.clients.next_id();
-        let round = self.patience.round();
+        let round = self.clients.patience().round();
         let share = self.buffers.share(self.buffers_per_client);
         let state = State::new(id, connection.peer, self.clients.clone(), share, round);
         let key = Arc::new(Who::Client(state));
@@ -81,8 +81,8 @@ impl Shared {
         if self.is_stopping() {
             client.close();
         }
-        if self.patience.minds_idleness() {
-            self.watch_patience();
+        if self.clients.patience().minds_idleness() {
+            self.clients.watch_patience();
         }
         Ok(client)
     }

@@ -236,7 +236,7 @@ impl Client {
                 // While its handler is at work, whoever calls that looks afterwards.
                 let is_handled = self.state().handling.load(Ordering::Relaxed);
                 if !is_handled && self.0.unsent() > 0 {
-                    self.clients().falls_behind();
+                    self.clients().watch_patience();
                 }
                 Ok(())
             }
@@ -252,7 +252,7 @@ impl Client {
             .outbox
             .push(&self.0, payload, clients.sending())?
         {
-            clients.falls_behind();
+            clients.watch_patience();
         }
         Ok(())
     }

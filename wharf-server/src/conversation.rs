@@ -155,7 +155,7 @@ impl Shared {
         }
         let unsent = client.unsent();
         if unsent > 0 {
-            self.watch_patience();
+            self.clients.watch_patience();
         }
         if unsent <= self.unsent_pause_bytes {
             return false;
@@ -193,7 +193,7 @@ impl Shared {
     /// Ends our side of the stream, behind all that was sent.
     fn end_our_side(&self, client: &Client) {
         if client.unsent() > 0 {
-            self.watch_patience();
+            self.clients.watch_patience();
         }
         if client.ends_behind_unsent() {
             return;

@@ -45,6 +45,7 @@ mod limits;
 mod outbox;
 mod patience;
 mod registry;
+mod rounds;
 mod server;
 mod settings;
 mod shared;

@@ -17,8 +17,6 @@ use std::{
 
 use wharf::{Buffer, Payload, Pool, Refused, Socket};
 
-use crate::client::Key;
-
 /// The size of a chunk, in bytes: one page.
 pub(crate) const CHUNK_BYTES: usize = 4096;
 
@@ -84,9 +82,9 @@ impl Outbox {
     }
 
     /// Takes what can't go at once. Says whether the client has just fallen behind.
-    pub(crate) fn push(
+    pub(crate) fn push<K: Clone + Send + Sync + 'static>(
         &self,
-        socket: &Socket<Key>,
+        socket: &Socket<K>,
         payload: Payload,
         sending: &Sending,
     ) -> Result<bool, Refused<Payload>> {
@@ -119,7 +117,10 @@ impl Outbox {
     }
 
     /// The operation of the outbox has ended well: sends the next piece. If there is none, says what is to happen now.
-    pub(crate) fn advance(&self, socket: &Socket<Key>) -> io::Result<Next> {
+    pub(crate) fn advance<K: Clone + Send + Sync + 'static>(
+        &self,
+        socket: &Socket<K>,
+    ) -> io::Result<Next> {
         let mut slot = self.lock();
         let Some(waiting) = &mut *slot else {
             return Ok(Next::Nothing);
@@ -156,7 +157,7 @@ impl Outbox {
     }
 
     /// Leaves the client's turn here if more than `max` bytes wait, until all of them are out.
-    pub(crate) fn pause(&self, socket: &Socket<Key>, max: usize) -> bool {
+    pub(crate) fn pause<K>(&self, socket: &Socket<K>, max: usize) -> bool {
         let mut slot = self.lock();
         match &mut *slot {
             Some(waiting) if self.is_behind() && socket.unsent() + waiting.bytes > max => {
@@ -228,7 +229,10 @@ impl Waiting {
     }
 
     /// Starts to send the first piece; says whether there was one.
-    fn send_next(&mut self, socket: &Socket<Key>) -> Result<bool, Refused<Payload>> {
+    fn send_next<K: Clone + Send + Sync + 'static>(
+        &mut self,
+        socket: &Socket<K>,
+    ) -> Result<bool, Refused<Payload>> {
         let Some(piece) = self.pieces.pop_front() else {
             return Ok(false);
         };

@@ -1,21 +1,17 @@
-//! Clients that do nothing, and clients that take nothing: found by looking at all of them now and then, so that a busy
-//! client pays nothing for it.
+//! How long clients may do nothing, or take nothing: counted in rounds, so that a busy client pays nothing for it.
 //!
 //! A round is a quarter of the shorter time-out. A client that moved no byte for as many rounds as its time-out has, and
 //! one more, is cut: after the time-out at the earliest, and one and a half of it at the latest. There are rounds while
 //! a client may be idle for too long, or while something waits to be sent to one.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU32, Ordering},
-    },
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
     time::Duration,
 };
 
-use wharf::user_code::log;
+use wharf::{CompletionPort, user_code::log};
 
-use crate::{Client, Ended, Settings, client::Who, shared::Shared};
+use crate::Settings;
 
 const ROUNDS_PER_TIMEOUT: u32 = 4;
 
@@ -59,74 +55,43 @@ impl Patience {
     pub(crate) fn minds_idleness(&self) -> bool {
         self.idle_rounds.is_some()
     }
-}
 
-impl Shared {
-    /// Sees to it that there are rounds, now that there is a client to look after.
-    pub(crate) fn watch_patience(&self) {
-        let patience = &self.patience;
-        let minds = patience.idle_rounds.or(patience.stall_rounds).is_some();
-        let is_watching = || patience.is_watching.load(Ordering::SeqCst);
-        if minds && !is_watching() && !patience.is_watching.swap(true, Ordering::SeqCst) {
-            let timer = self.port.timer(patience.round, Arc::new(Who::Round));
-            if let Err(error) = timer {
-                // The next client that comes, or falls behind, has it tried again.
-                patience.is_watching.store(false, Ordering::SeqCst);
-                if !self.port.is_closed() {
-                    log(|| tracing::warn!(%error, "clients that do nothing can't be looked after"));
-                }
+    /// Sees to it that there are rounds, now that there is a client to look after. A round begins with a timer that has this
+    /// key.
+    pub(crate) fn watch<K>(&self, port: &CompletionPort<K>, key: impl FnOnce() -> K)
+    where
+        K: Clone + Send + Sync + 'static,
+    {
+        let minds = self.idle_rounds.or(self.stall_rounds).is_some();
+        let is_watching = || self.is_watching.load(Ordering::SeqCst);
+        if minds
+            && !is_watching()
+            && !self.is_watching.swap(true, Ordering::SeqCst)
+            && let Err(error) = port.timer(self.round, key())
+        {
+            // The next client that comes, or falls behind, has it tried again.
+            self.is_watching.store(false, Ordering::SeqCst);
+            if !port.is_closed() {
+                log(|| tracing::warn!(%error, "clients that do nothing can't be looked after"));
             }
         }
     }
 
-    /// Looks at all clients once.
-    pub(crate) fn look_at_patience(&self) {
-        let patience = &self.patience;
-        let round = patience.number.fetch_add(1, Ordering::Relaxed) + 1;
-        let mut any_waits = false;
-        // Before the look: whoever falls behind meanwhile may not be seen by it, and sets the next timer.
-        patience.is_watching.store(false, Ordering::SeqCst);
-        for client in self.clients.snapshot() {
-            let waits = client.unsent() > 0;
-            any_waits |= waits;
-            let is_over = |rounds: u32, max: Option<u32>| max.is_some_and(|max| rounds >= max);
-            if is_over(stalled_rounds(&client, waits, round), patience.stall_rounds) {
-                client.end(Ended::Stalled);
-            } else if is_over(idle_rounds(&client, round), patience.idle_rounds) {
-                client.end(Ended::Idle);
-            }
-        }
-        if any_waits || (patience.minds_idleness() && !self.clients.is_empty()) {
-            self.watch_patience();
-        }
+    /// Begins a round; returns its number. A client that falls behind from now on may not be seen in it, and sets the next
+    /// timer.
+    pub(crate) fn begin_round(&self) -> u32 {
+        let round = self.number.fetch_add(1, Ordering::Relaxed) + 1;
+        self.is_watching.store(false, Ordering::SeqCst);
+        round
     }
-}
 
-/// For how many rounds the client has moved nothing, though it could have.
-fn idle_rounds(client: &Client, round: u32) -> u32 {
-    let state = client.state();
-    let (received, sent) = client.traffic();
-    let moved = received.wrapping_add(sent);
-    let has_moved = state.moved.swap(moved, Ordering::Relaxed) != moved;
-    let rounds = round.wrapping_sub(state.moved_round.load(Ordering::Relaxed));
-    // A client whose handler is at work waits for us. So does one whose bytes nobody reads, for want of memory, or since it
-    // does not take its answers, for which there is another time-out; but to ask costs a call, so it is asked of those only that moved nothing for a round.
-    let is_unread = || client.0.unread().is_ok_and(|unread| unread > 0);
-    let waits_for_us =
-        state.handling.load(Ordering::Relaxed) || (!has_moved && rounds > 1 && is_unread());
-    if has_moved || waits_for_us {
-        state.moved_round.store(round, Ordering::Relaxed);
-        return 0;
+    /// Whether a client may not be idle for so many rounds.
+    pub(crate) fn is_over_for_idle(&self, rounds: u32) -> bool {
+        self.idle_rounds.is_some_and(|max| rounds >= max)
     }
-    rounds
-}
 
-/// For how many rounds the client has taken nothing, though something waits to be sent to it.
-fn stalled_rounds(client: &Client, waits: bool, round: u32) -> u32 {
-    let state = client.state();
-    let (_, sent) = client.traffic();
-    if state.taken.swap(sent, Ordering::Relaxed) != sent || !waits {
-        state.taken_round.store(round, Ordering::Relaxed);
+    /// Whether a client may not take nothing for so many rounds.
+    pub(crate) fn is_over_for_stalled(&self, rounds: u32) -> bool {
+        self.stall_rounds.is_some_and(|max| rounds >= max)
     }
-    round.wrapping_sub(state.taken_round.load(Ordering::Relaxed))
 }

@@ -5,12 +5,19 @@ use std::{
     collections::HashSet,
     hash::{Hash, Hasher},
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
 
-use crate::{Client, outbox::Sending, shared::Shared};
+use wharf::CompletionPort;
+
+use crate::{
+    Client,
+    client::{Key, Who},
+    outbox::Sending,
+    patience::Patience,
+};
 
 /// The clients of a server, as they come and go. Clones are the same registry.
 #[derive(Debug, Clone)]
@@ -20,9 +27,10 @@ pub struct Clients(Arc<Registry>);
 struct Registry {
     present: Mutex<HashSet<ById>>,
     last_id: AtomicU64,
+    // What a client needs of its server, whichever thread calls it.
+    port: CompletionPort<Key>,
     sending: Sending,
-    /// Set when the server begins.
-    server: OnceLock<Weak<Shared>>,
+    patience: Patience,
 }
 
 /// A client that is known by its number. A set of them has half the size of a map from one to the other.
@@ -50,30 +58,27 @@ impl PartialEq for ById {
 impl Eq for ById {}
 
 impl Clients {
-    pub(crate) fn new(sending: Sending) -> Self {
+    pub(crate) fn new(port: CompletionPort<Key>, sending: Sending, patience: Patience) -> Self {
         Clients(Arc::new(Registry {
             present: Mutex::default(),
             last_id: AtomicU64::new(0),
+            port,
             sending,
-            server: OnceLock::new(),
+            patience,
         }))
-    }
-
-    /// Whose clients they are.
-    pub(crate) fn belong_to(&self, server: Weak<Shared>) {
-        let set = self.0.server.set(server);
-        debug_assert!(set.is_ok(), "a server begins once");
     }
 
     pub(crate) fn sending(&self) -> &Sending {
         &self.0.sending
     }
 
-    /// One of them takes what is sent more slowly than it comes.
-    pub(crate) fn falls_behind(&self) {
-        if let Some(server) = self.0.server.get().and_then(Weak::upgrade) {
-            server.watch_patience();
-        }
+    pub(crate) fn patience(&self) -> &Patience {
+        &self.0.patience
+    }
+
+    /// There is a client to look after: it may be idle, or takes what is sent more slowly than it comes.
+    pub(crate) fn watch_patience(&self) {
+        self.0.patience.watch(&self.0.port, || Arc::new(Who::Round));
     }
 
     fn present(&self) -> MutexGuard<'_, HashSet<ById>> {

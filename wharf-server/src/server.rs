@@ -74,7 +74,6 @@ impl Server {
         let threads = settings.threads(port.concurrency());
         warn_of_small_shares(settings);
         let shared = Arc::new(Shared::new(settings, port, listener, Box::new(handler)));
-        shared.clients.belong_to(Arc::downgrade(&shared));
         shared
             .acceptor
             .listener()

@@ -30,7 +30,6 @@ pub(crate) struct Shared {
     pub(crate) buffers_per_client: usize,
     /// A client to which more waits to be sent is no longer read from.
     pub(crate) unsent_pause_bytes: usize,
-    pub(crate) patience: Patience,
     /// Bytes of clients that are gone.
     pub(crate) received: AtomicU64,
     pub(crate) sent: AtomicU64,
@@ -51,16 +50,16 @@ impl Shared {
             chunks: Pool::new(CHUNK_BYTES),
             bytes_max: settings.unsent_bytes_max,
         };
+        let clients = Clients::new(port.clone(), sending, Patience::new(settings));
         Shared {
             port,
             handler,
             acceptor: Acceptor::new(listener, settings.clients_max),
-            clients: Clients::new(sending),
+            clients,
             addresses: settings.addresses(),
             buffers: Pool::with_limit(settings.buffer_bytes, buffers_max),
             buffers_per_client,
             unsent_pause_bytes: settings.unsent_pause_bytes(),
-            patience: Patience::new(settings),
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             stopping: AtomicBool::new(false),

@@ -1,0 +1,56 @@
+//! The rounds of [patience](crate::patience): all clients are looked at, and those that did nothing, or took nothing, for
+//! too long are cut.
+
+use std::sync::atomic::Ordering;
+
+use crate::{Client, Ended, shared::Shared};
+
+impl Shared {
+    /// Looks at all clients once.
+    pub(crate) fn look_at_patience(&self) {
+        let patience = self.clients.patience();
+        let round = patience.begin_round();
+        let mut any_waits = false;
+        for client in self.clients.snapshot() {
+            let waits = client.unsent() > 0;
+            any_waits |= waits;
+            if patience.is_over_for_stalled(stalled_rounds(&client, waits, round)) {
+                client.end(Ended::Stalled);
+            } else if patience.is_over_for_idle(idle_rounds(&client, round)) {
+                client.end(Ended::Idle);
+            }
+        }
+        if any_waits || (patience.minds_idleness() && !self.clients.is_empty()) {
+            self.clients.watch_patience();
+        }
+    }
+}
+
+/// For how many rounds the client has moved nothing, though it could have.
+fn idle_rounds(client: &Client, round: u32) -> u32 {
+    let state = client.state();
+    let (received, sent) = client.traffic();
+    let moved = received.wrapping_add(sent);
+    let has_moved = state.moved.swap(moved, Ordering::Relaxed) != moved;
+    let rounds = round.wrapping_sub(state.moved_round.load(Ordering::Relaxed));
+    // A client whose handler is at work waits for us. So does one whose bytes nobody reads, for want of memory, or since it
+    // does not take its answers, for which there is another time-out; but to ask costs a call, so it is asked of those only that moved nothing for a round.
+    let is_unread = || client.0.unread().is_ok_and(|unread| unread > 0);
+    let waits_for_us =
+        state.handling.load(Ordering::Relaxed) || (!has_moved && rounds > 1 && is_unread());
+    if has_moved || waits_for_us {
+        state.moved_round.store(round, Ordering::Relaxed);
+        return 0;
+    }
+    rounds
+}
+
+/// For how many rounds the client has taken nothing, though something waits to be sent to it.
+fn stalled_rounds(client: &Client, waits: bool, round: u32) -> u32 {
+    let state = client.state();
+    let (_, sent) = client.traffic();
+    if state.taken.swap(sent, Ordering::Relaxed) != sent || !waits {
+        state.taken_round.store(round, Ordering::Relaxed);
+    }
+    round.wrapping_sub(state.taken_round.load(Ordering::Relaxed))
+}
