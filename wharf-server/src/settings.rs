@@ -198,7 +198,7 @@ impl Settings {
             "clients_max is 0, so nobody would be served; allow at least 1".to_owned()
         } else if self.clients_max > CLIENTS_MAX {
             format!(
-                "clients_max is {}, above the limit of {CLIENTS_MAX}: a port takes {} handles, of which some are the                  server's own",
+                "clients_max is {}, above the limit of {CLIENTS_MAX}: a port takes {} handles, of which some are the server's own",
                 self.clients_max,
                 wharf::HANDLES_MAX
             )
