@@ -15,6 +15,7 @@ use wharf::{Buffer, Payload, Pool, Refused, Socket};
 use crate::{
     Clients,
     outbox::{Next, Outbox},
+    reading::Reading,
 };
 
 /// A client of a [`Server`](crate::Server). Clones are the same client; one that is kept after the client is gone does
@@ -72,6 +73,7 @@ pub(crate) struct State {
     /// Its share of the receive buffers.
     pub(crate) buffers: Pool,
     outbox: Outbox,
+    pub(crate) reading: Reading,
     gone: OnceLock<Box<Gone>>,
 }
 
@@ -145,6 +147,7 @@ impl State {
             taken_round: AtomicU32::new(round),
             buffers,
             outbox: Outbox::default(),
+            reading: Reading::default(),
             gone: OnceLock::new(),
         }
     }
@@ -284,18 +287,99 @@ impl Client {
     ///
     /// It is not called if the client has ended meanwhile, or is [closed](Self::close), as each is by an orderly stop; and
     /// not before the client has taken most of what was sent to it. While it waits for the call, it does not count as idle.
-    /// From outside of this client's handler, the call comes after its next.
+    /// From outside of this client's handler, the call comes after its next; or by itself, if none is to come since reading
+    /// is [paused](Self::pause_reading).
     pub fn call_again(&self) {
         self.state().again.store(true, Ordering::Relaxed);
+        self.unpark();
+    }
+
+    /// Stops reading from the client until reading is [resumed](Self::resume_reading), from any thread; does nothing where it
+    /// is paused already. What the client sends meanwhile stays with the system, which then holds back the peer: TCP's
+    /// backpressure, in place of memory here. Sends to the client go on.
+    ///
+    /// Paused by a call of this client's own handler, [`received`](crate::Handler::received) is not called after that call
+    /// until reading is resumed. Paused from elsewhere, a call that is under way finishes, and bytes that had been received
+    /// already may bring one more.
+    ///
+    /// While reading is paused, the end of the peer's side is not noticed, nor is a lost connection, unless a send fails.
+    /// The client waits for the server then, so it does not count as idle
+    /// ([`Settings::idle_timeout`](crate::Settings::idle_timeout)); the time-out for a client that takes nothing
+    /// ([`Settings::stall_timeout`](crate::Settings::stall_timeout)) goes on. It ends in every other way as a client does that
+    /// is read from: [`close`](Self::close), [`abort`](Self::abort), [`Server::stop`](crate::Server::stop).
+    ///
+    /// ```
+    /// use std::{io::{Read, Write}, net::TcpStream};
+    /// use wharf_server::{Client, Server, Settings};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut settings = Settings::default();
+    /// settings.listen = "127.0.0.1:0".parse()?;
+    /// let server = Server::start(&settings, |client: &Client, bytes: wharf::Buffer| {
+    ///     // Nothing more, until somebody has dealt with this.
+    ///     client.pause_reading();
+    ///     let client = client.clone();
+    ///     std::thread::spawn(move || {
+    ///         let _ = client.send(bytes);
+    ///         client.resume_reading();
+    ///     });
+    /// })?;
+    /// let mut peer = TcpStream::connect(server.local_addr())?;
+    /// for _ in 0..2 {
+    ///     peer.write_all(b"ahoy")?;
+    ///     peer.read_exact(&mut [0; 4])?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn pause_reading(&self) {
+        if !self.state().reading.set_paused(true) {
+            // A receive that is under way completes with what it has, or as cancelled, and then there is none. One that is
+            // started in this very moment is cancelled by the worker that starts it.
+            self.0.cancel_receives();
+        }
+    }
+
+    /// Reads from the client again, after [`pause_reading`](Self::pause_reading), from any thread; does nothing where
+    /// reading is not paused. Every byte that came meanwhile is received, in order.
+    pub fn resume_reading(&self) {
+        if self.state().reading.set_paused(false) {
+            self.unpark();
+        }
+    }
+
+    /// Whether nothing is to be received from it.
+    pub(crate) fn receives_nothing(&self) -> bool {
+        self.state().reading.is_paused()
+    }
+
+    /// Whether it could send more, but the server has paused reading.
+    pub(crate) fn is_held_back(&self) -> bool {
+        self.state().reading.is_paused() && !self.is_closing()
+    }
+
+    /// Whether its turn belongs where it is [parked](crate::reading): nothing is to be received, nor anything else to be done.
+    pub(crate) fn is_to_be_parked(&self) -> bool {
+        let is_called = self.state().again.load(Ordering::Relaxed);
+        self.receives_nothing() && !is_called && !self.is_closing() && self.ended().is_none()
+    }
+
+    /// Has its turn taken up again, if it is parked. What this is for was noted before.
+    pub(crate) fn unpark(&self) {
+        if let Some(operation) = self.state().reading.take_parked() {
+            // If the port has closed meanwhile, the operation has completed already.
+            let _ = self.clients().port().cancel(operation);
+        }
     }
 
     /// Ends the client in order: nothing more is received, what was sent still arrives, and the end after it. What its
     /// handler has [put off](Self::call_again) is not done.
     pub fn close(&self) {
         self.state().closing.store(true, Ordering::SeqCst);
-        // If a receive is under way, its completion takes the next step; else a handler or a send that drains is, and
-        // takes it then.
+        // If a receive is under way, or the turn is parked, a completion takes the next step; else a handler or a send that
+        // drains is under way, and the step is taken then.
         self.0.cancel_receives();
+        self.unpark();
     }
 
     /// Ends the client at once, with a reset: what it has not received yet is lost, and it is told so.
@@ -314,7 +398,8 @@ impl Client {
 
     /// Ends the client, for a reason; the first reason counts. Says whether this was it.
     ///
-    /// Whoever has the client's turn sees to the rest: closing the socket completes the operation that has it.
+    /// Whoever has the client's turn sees to the rest: closing the socket completes the operation that has it, and a
+    /// turn that is parked is taken up.
     pub(crate) fn end(&self, ended: Ended) -> bool {
         // Read before the socket is closed, and kept for those who ask later.
         let traffic = self.traffic();
@@ -327,6 +412,7 @@ impl Client {
         } else {
             self.0.close();
         }
+        self.unpark();
         first
     }
 

@@ -3,8 +3,9 @@
 //! At every moment exactly one thing has the client's *turn*: an operation that is under way, or the worker that
 //! handles its completion. Whoever has the turn takes the next step, and passes it on or ends the client; nobody else
 //! does. So no lock is needed, no handler is called twice at once, and the end comes once, after all else. Others may
-//! only ask: [`Client::close`] marks the client and cancels its receive, [`Client::abort`] closes its socket; both make
-//! whoever has the turn see it.
+//! only ask: [`Client::close`] and [`Client::pause_reading`] mark the client and cancel its receive, [`Client::abort`] closes
+//! its socket; all make whoever has the turn see it. The turn of a client that is not read from is
+//! [parked](crate::reading), and taken up again by what is asked for next.
 //!
 //! ```text
 //!            data                     much unsent
@@ -13,6 +14,9 @@
 //!    |  +-- end, or    |  |  +--- all of it is out ------+
 //!    |      closing    |  |  |
 //!    +-----------------+  +--+ called again, behind whatever else waits: a packet that is posted has the turn
+//!    |  ^              |
+//!    |  |              | reading is paused
+//!    |  +--- parked <--+
 //!    |
 //!    v            sent and ended              delivered, or the peer ended
 //! shutdown ------------------------> linger ------------------------------> gone
@@ -73,10 +77,8 @@ impl Shared {
                 }
             }
             _ if client.ended().is_some() => self.conclude(client),
-            (Event::Receive(_), Err(error))
-                if wharf::is_cancelled(&error) && client.is_closing() =>
-            {
-                self.end_our_side(client);
+            (Event::Receive(_), Err(error)) if wharf::is_cancelled(&error) => {
+                self.interrupted(client);
             }
             (_, Err(error)) => self.give_up(client, Ended::Failed(error)),
             (Event::Receive(_), Ok(0)) => self.peer_has_ended(client),
@@ -98,6 +100,14 @@ impl Shared {
         }
         self.call(client, |handler| handler.received(client, buffer));
         self.go_on(client);
+    }
+
+    /// A receive was cancelled, since the client is to be closed or its reading was paused.
+    fn interrupted(&self, client: &Client) {
+        match client.state().lingering.load(Ordering::Relaxed) {
+            true => self.receive(client),
+            false => self.go_on(client),
+        }
     }
 
     /// The packet has come that stood in line for the client.
@@ -141,6 +151,8 @@ impl Shared {
                     self.call_again(client);
                     continue;
                 }
+            } else if client.receives_nothing() {
+                self.park(client);
             } else {
                 self.receive(client);
             }
@@ -168,11 +180,34 @@ impl Shared {
         true
     }
 
+    /// Leaves the client's turn [parked](crate::reading), until there is something to be done.
+    fn park(&self, client: &Client) {
+        match self.port.timer(Duration::MAX, client.0.key().clone()) {
+            Ok(operation) => {
+                // From here on the turn is with the operation.
+                client.state().reading.park(operation);
+                if !client.is_to_be_parked() {
+                    client.unpark();
+                }
+            }
+            Err(error) => self.give_up(client, Ended::Failed(error)),
+        }
+    }
+
+    /// The operation has completed that had the client's turn while it was parked.
+    pub(crate) fn unparked(&self, client: &Client) {
+        // It is still in its place if the port has closed.
+        client.state().reading.take_parked();
+        self.go_on(client);
+    }
+
     fn receive(&self, client: &Client) {
         if let Err(error) = client.0.receive_from(&client.state().buffers) {
             self.give_up(client, Ended::Failed(error));
-        } else if client.is_closing() && !client.state().lingering.load(Ordering::Relaxed) {
-            // It was asked to close after we had looked, and before there was a receive to cancel.
+        } else if (client.is_closing() || client.receives_nothing())
+            && !client.state().lingering.load(Ordering::Relaxed)
+        {
+            // That was asked for after we had looked, and before there was a receive to cancel.
             client.0.cancel_receives();
         }
     }

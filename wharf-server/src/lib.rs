@@ -9,6 +9,7 @@
 //! - Each client has a share of what all of them use: receive buffers, bytes and operations that wait to be sent, places
 //!   in the table. What one of them does takes nothing from the others ([`Settings::memory_bytes_max`] says how much
 //!   memory all of them can pin).
+//! - A handler that can't take more for now [pauses reading](Client::pause_reading), and the network holds back the peer.
 //! - A handler with much to do [takes turns](Client::call_again) with those of other clients.
 //! - A handler that panics ends its own client and nothing else.
 //! - Out of descriptors, or at the limit of clients, accepting pauses, and resumes when there is room.
@@ -45,6 +46,7 @@ mod handler;
 mod limits;
 mod outbox;
 mod patience;
+mod reading;
 mod registry;
 mod rounds;
 mod server;

@@ -72,6 +72,10 @@ impl Clients {
         &self.0.sending
     }
 
+    pub(crate) fn port(&self) -> &CompletionPort<Key> {
+        &self.0.port
+    }
+
     pub(crate) fn patience(&self) -> &Patience {
         &self.0.patience
     }

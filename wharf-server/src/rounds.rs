@@ -33,11 +33,12 @@ fn idle_rounds(client: &Client, round: u32) -> u32 {
     let moved = received.wrapping_add(sent);
     let has_moved = state.moved.swap(moved, Ordering::Relaxed) != moved;
     let rounds = round.wrapping_sub(state.moved_round.load(Ordering::Relaxed));
-    // A client whose handler is at work waits for us. So does one whose bytes nobody reads, for want of memory, or since it
+    // A client whose handler is at work waits for us, and so does one whose reading the server has paused. So does one whose bytes nobody reads, for want of memory, or since it
     // does not take its answers, for which there is another time-out; but to ask costs a call, so it is asked of those only that moved nothing for a round.
     let is_unread = || client.0.unread().is_ok_and(|unread| unread > 0);
-    let waits_for_us =
-        state.handling.load(Ordering::Relaxed) || (!has_moved && rounds > 1 && is_unread());
+    let waits_for_us = state.handling.load(Ordering::Relaxed)
+        || client.is_held_back()
+        || (!has_moved && rounds > 1 && is_unread());
     if has_moved || waits_for_us {
         state.moved_round.store(round, Ordering::Relaxed);
         return 0;

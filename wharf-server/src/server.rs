@@ -228,7 +228,13 @@ impl Shared {
                 // It was one of the port's operations, which accepting may have been refused for want of.
                 self.resume_accepting();
             }
-            Who::Listener | Who::Client(_) => unreachable!("no timer has the key {who:?}"),
+            Who::Client(state) => {
+                // It is there: the timer has its turn.
+                if let Some(client) = self.clients.get(state.id()) {
+                    self.unparked(&client);
+                }
+            }
+            Who::Listener => unreachable!("no timer has the key {who:?}"),
         }
     }
 

@@ -13,75 +13,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+#[macro_use]
+mod harness;
+
+use harness::{Call, GUARD, Reporter, connect, echo, exchange, expect, expect_end, settings};
 use wharf::{Buffer, DriverChoice};
 use wharf_server::{Client, Ended, Handler, Server, Settings, StartError};
-
-/// Nothing that is waited for takes as long, unless it is broken.
-const GUARD: Duration = Duration::from_secs(30);
-
-macro_rules! on_every_driver {
-    ($(fn $name:ident($settings:ident) $body:block)*) => {
-        #[cfg(windows)]
-        mod windows {
-            $(#[test] fn $name() { super::$name(super::settings(super::DriverChoice::Windows)); })*
-        }
-        #[cfg(unix)]
-        mod readiness {
-            $(#[test] fn $name() { super::$name(super::settings(super::DriverChoice::Readiness)); })*
-        }
-        #[cfg(unix)]
-        mod uring {
-            $(#[test] fn $name() {
-                if super::uring_can_be_tested() {
-                    super::$name(super::settings(super::DriverChoice::Uring));
-                }
-            })*
-        }
-        $(fn $name($settings: Settings) $body)*
-    };
-}
-
-/// A container may forbid io_uring; the tests on it then say so and judge nothing, but in CI that is a failure.
-#[cfg(unix)]
-fn uring_can_be_tested() -> bool {
-    match wharf::uring_available() {
-        Ok(()) => true,
-        Err(error) if std::env::var_os("WHARF_REQUIRE_URING").is_none() => {
-            eprintln!("NOT JUDGED: {error}");
-            false
-        }
-        Err(error) => panic!("{error}"),
-    }
-}
-
-fn settings(driver: DriverChoice) -> Settings {
-    let mut settings = Settings::default();
-    settings.listen = "127.0.0.1:0".parse().unwrap();
-    settings.driver = driver;
-    settings
-}
-
-fn connect(server: &Server) -> TcpStream {
-    let stream = TcpStream::connect(server.local_addr()).unwrap();
-    stream.set_read_timeout(Some(GUARD)).unwrap();
-    stream.set_write_timeout(Some(GUARD)).unwrap();
-    stream
-}
-
-fn echo(client: &Client, bytes: Buffer) {
-    let _ = client.send(bytes);
-}
-
-fn expect(stream: &mut TcpStream, bytes: &[u8]) {
-    let mut received = vec![0; bytes.len()];
-    stream.read_exact(&mut received).unwrap();
-    assert!(received == bytes, "other bytes than were sent");
-}
-
-fn exchange(stream: &mut TcpStream, bytes: &[u8]) {
-    stream.write_all(bytes).unwrap();
-    expect(stream, bytes);
-}
 
 /// The peer may have a byte before the worker that sent it has counted it.
 fn await_traffic(client: &Client, traffic: (u64, u64)) {
@@ -89,74 +26,6 @@ fn await_traffic(client: &Client, traffic: (u64, u64)) {
     while client.traffic() != traffic {
         assert!(Instant::now() < deadline, "{:?}", client.traffic());
         thread::yield_now();
-    }
-}
-
-/// A server that goes may interrupt who started it, once: unlike `read`, this tries again.
-fn expect_end(stream: &mut TcpStream) {
-    let mut rest = Vec::new();
-    stream.read_to_end(&mut rest).unwrap();
-    assert!(rest.is_empty(), "{rest:?}");
-}
-
-/// What a handler was called with, in order.
-#[derive(Debug, PartialEq, Eq)]
-enum Call {
-    Connected(u64),
-    Received(u64, Vec<u8>),
-    Disconnected(u64, &'static str),
-    Failed,
-}
-
-/// Reports its calls; panics when it is told to.
-struct Reporter(Mutex<mpsc::Sender<Call>>);
-
-impl Reporter {
-    fn new() -> (Self, mpsc::Receiver<Call>) {
-        let (sender, receiver) = mpsc::channel();
-        (Reporter(Mutex::new(sender)), receiver)
-    }
-
-    fn report(&self, call: Call) {
-        let _ = self.0.lock().unwrap().send(call);
-    }
-}
-
-impl Handler for Reporter {
-    fn connected(&self, client: &Client) {
-        self.report(Call::Connected(client.id()));
-    }
-
-    fn received(&self, client: &Client, bytes: Buffer) {
-        self.report(Call::Received(client.id(), bytes.to_vec()));
-        match &bytes[..] {
-            b"panic" => panic!("as it was told"),
-            b"close" => client.close(),
-            _ => {}
-        }
-        let _ = client.send(bytes);
-    }
-
-    fn disconnected(&self, client: &Client, ended: &Ended) {
-        let ended = match ended {
-            Ended::ByPeer => "by peer",
-            Ended::ByServer => "by server",
-            Ended::Failed(_) => "failed",
-            Ended::Idle => "idle",
-            Ended::Stalled => "stalled",
-            Ended::Panicked(message) => {
-                assert_eq!(message, "as it was told");
-                "panicked"
-            }
-            Ended::Aborted => "aborted",
-            Ended::Cut => "cut",
-            _ => "otherwise",
-        };
-        self.report(Call::Disconnected(client.id(), ended));
-    }
-
-    fn failed(&self, _: &std::io::Error) {
-        self.report(Call::Failed);
     }
 }
 

@@ -1,0 +1,318 @@
+//! What the toolkit promises of reading from a client, which can be paused: each promise on every driver.
+
+use std::{
+    io::{ErrorKind, Read, Write},
+    net::{Shutdown, TcpStream},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+#[macro_use]
+mod harness;
+
+use harness::{Call, GUARD, Reporter, connect, echo, exchange, expect, expect_end};
+use socket2::SockRef;
+use wharf::Buffer;
+use wharf_server::{Client, Handler, Server, Settings};
+
+/// No length of a piece divides it.
+const PERIOD: usize = 251;
+
+fn pattern(from: usize, len: usize) -> Vec<u8> {
+    (from..from + len).map(|at| (at % PERIOD) as u8).collect()
+}
+
+/// Says the pattern for as long as anything is taken; returns how much was.
+fn fill_with_pattern(peer: &mut TcpStream) -> usize {
+    /// More than the two systems hold back.
+    const MAX: usize = 256 << 20;
+
+    peer.set_nonblocking(true).unwrap();
+    let (mut said, mut last) = (0, Instant::now());
+    // Nothing tells that it is all: so it is, when nothing more is taken for a while.
+    while last.elapsed() < Duration::from_millis(200) {
+        match peer.write(&pattern(said, 10_000)) {
+            Ok(count) => (said, last) = (said + count, Instant::now()),
+            Err(_) => thread::yield_now(),
+        }
+        assert!(said < MAX, "the peer is not held back");
+    }
+    peer.set_nonblocking(false).unwrap();
+    said
+}
+
+fn only_client(server: &Server) -> Client {
+    server.clients().snapshot().remove(0)
+}
+
+/// Has a client that its handler has paused, and its peer.
+fn pause_one(server: &Server) -> (TcpStream, Client) {
+    let mut peer = connect(server);
+    exchange(&mut peer, b"pause");
+    let clients = server.clients().snapshot();
+    (peer, clients.into_iter().max_by_key(Client::id).unwrap())
+}
+
+fn await_end(calls: &mpsc::Receiver<Call>) -> &'static str {
+    loop {
+        if let Call::Disconnected(_, ended) = calls.recv_timeout(GUARD).unwrap() {
+            return ended;
+        }
+    }
+}
+
+fn next(calls: &mpsc::Receiver<Call>) -> Call {
+    calls.recv_timeout(GUARD).unwrap()
+}
+
+/// Reports what it receives, and pauses reading at each call while it is told to.
+struct Pauser {
+    pauses: Arc<AtomicBool>,
+    received: Mutex<mpsc::Sender<Vec<u8>>>,
+}
+
+impl Handler for Pauser {
+    fn received(&self, client: &Client, bytes: Buffer) {
+        if self.pauses.load(Ordering::SeqCst) {
+            client.pause_reading();
+            // Once more changes nothing.
+            client.pause_reading();
+        }
+        let _ = self.received.lock().unwrap().send(bytes.to_vec());
+    }
+}
+
+on_every_driver! {
+    fn a_paused_client_is_held_back_and_every_byte_comes_in_order_once_it_is_read_again(settings) {
+        let (sender, received) = mpsc::channel();
+        let pauses = Arc::new(AtomicBool::new(true));
+        let handler = Pauser { pauses: pauses.clone(), received: Mutex::new(sender) };
+        let server = Server::start(&settings, handler).unwrap();
+        let mut peer = connect(&server);
+        let said = fill_with_pattern(&mut peer);
+        let client = only_client(&server);
+        let mut all = received.recv_timeout(GUARD).unwrap();
+        assert!(all.len() <= settings.buffer_bytes);
+        assert!(received.try_recv().is_err(), "it was called again");
+        // One piece more each time.
+        for _ in 0..3 {
+            client.resume_reading();
+            all.extend(received.recv_timeout(GUARD).unwrap());
+        }
+        pauses.store(false, Ordering::SeqCst);
+        while all.len() < said {
+            // The last call may still have paused it.
+            client.resume_reading();
+            all.extend(received.recv_timeout(GUARD).unwrap());
+        }
+        assert!(all == pattern(0, said), "other bytes than were sent");
+        peer.write_all(b"more").unwrap();
+        assert_eq!(received.recv_timeout(GUARD).unwrap(), b"more");
+    }
+
+    fn pausing_by_other_threads_loses_nothing_and_doubles_nothing(settings) {
+        const BYTES: usize = 4 << 20;
+        let server = Server::start(&settings, echo).unwrap();
+        let mut peer = connect(&server);
+        exchange(&mut peer, b"here");
+        let client = only_client(&server);
+        let done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !done.load(Ordering::SeqCst) {
+                        client.pause_reading();
+                        client.resume_reading();
+                    }
+                    client.resume_reading();
+                });
+            }
+            let mut says = peer.try_clone().unwrap();
+            let talker = scope.spawn(move || {
+                for at in (0..BYTES).step_by(1 << 16) {
+                    says.write_all(&pattern(at, 1 << 16)).unwrap();
+                }
+            });
+            expect(&mut peer, &pattern(0, BYTES));
+            talker.join().unwrap();
+            // Pieces by themselves, so that most receives begin with nothing there.
+            for round in 0..500_u32 {
+                exchange(&mut peer, &round.to_le_bytes());
+            }
+            done.store(true, Ordering::SeqCst);
+        });
+        exchange(&mut peer, b"and afterwards");
+        drop(peer);
+        let report = server.stop(GUARD);
+        let bytes = (4 + BYTES + 4 * 500 + 14) as u64;
+        assert_eq!((report.received, report.sent, report.cut), (bytes, bytes, 0));
+    }
+
+    fn a_client_that_is_paused_from_elsewhere_is_not_read_from_after_one_more_call(settings) {
+        let (reporter, calls) = Reporter::new();
+        let server = Server::start(&settings, reporter).unwrap();
+        let mut peer = connect(&server);
+        exchange(&mut peer, b"here");
+        let client = only_client(&server);
+        client.pause_reading();
+        let said = fill_with_pattern(&mut peer);
+        assert!(said > settings.buffer_bytes);
+        assert!(client.traffic().0 <= (4 + settings.buffer_bytes) as u64);
+        drop(calls);
+    }
+
+    fn sends_go_on_while_reading_is_paused_and_the_end_of_the_peer_comes_behind_its_bytes(settings) {
+        let (reporter, calls) = Reporter::new();
+        let server = Server::start(&settings, reporter).unwrap();
+        let (mut peer, client) = pause_one(&server);
+        assert_eq!([next(&calls), next(&calls)], [Call::Connected(1), Call::Received(1, b"pause".to_vec())]);
+        peer.write_all(b"last words").unwrap();
+        peer.shutdown(Shutdown::Write).unwrap();
+        for _ in 0..100 {
+            client.send(vec![3; 1000]).map_err(|refused| refused.error).unwrap();
+            expect(&mut peer, &[3; 1000]);
+        }
+        assert!(calls.try_recv().is_err(), "it was read from");
+        client.resume_reading();
+        assert_eq!(next(&calls), Call::Received(1, b"last words".to_vec()));
+        expect(&mut peer, b"last words");
+        expect_end(&mut peer);
+        assert_eq!(next(&calls), Call::Disconnected(1, "by peer"));
+    }
+
+    fn a_paused_client_can_be_closed_and_aborted(settings) {
+        let (reporter, calls) = Reporter::new();
+        let server = Server::start(&settings, reporter).unwrap();
+        // Often, since its turn is parked just when it is closed.
+        for _ in 0..50 {
+            let (mut peer, client) = pause_one(&server);
+            peer.write_all(b"not received").unwrap();
+            client.send(&b"farewell"[..]).unwrap();
+            client.close();
+            expect(&mut peer, b"farewell");
+            expect_end(&mut peer);
+            drop(peer);
+            assert_eq!(await_end(&calls), "by server");
+            let (mut peer, client) = pause_one(&server);
+            client.abort();
+            assert_eq!(peer.read(&mut [0; 1]).unwrap_err().kind(), ErrorKind::ConnectionReset);
+            assert_eq!(await_end(&calls), "aborted");
+            client.resume_reading();
+        }
+        assert_eq!(server.stop(GUARD).cut, 0);
+        assert!(calls.iter().all(|call| !matches!(call, Call::Disconnected(..))), "one ended twice");
+    }
+
+    fn a_paused_client_ends_once_whatever_ends_it_at_once(settings) {
+        const CLIENTS: usize = 50;
+        let (reporter, calls) = Reporter::new();
+        let server = Server::start(&settings, reporter).unwrap();
+        for round in 0..CLIENTS {
+            let (peer, client) = pause_one(&server);
+            thread::scope(|scope| {
+                scope.spawn(|| client.resume_reading());
+                scope.spawn(|| client.close());
+                scope.spawn(|| client.pause_reading());
+                if round % 2 == 0 {
+                    scope.spawn(|| client.abort());
+                }
+            });
+            drop(peer);
+            await_end(&calls);
+        }
+        assert_eq!(server.stop(GUARD).cut, 0);
+        assert!(calls.iter().all(|call| !matches!(call, Call::Disconnected(..))), "one ended twice");
+    }
+
+    fn a_stop_ends_paused_clients_in_order_and_a_drop_cuts_them(settings) {
+        let (reporter, calls) = Reporter::new();
+        let server = Server::start(&settings, reporter).unwrap();
+        let paused: Vec<_> = (0..10).map(|_| pause_one(&server)).collect();
+        let stopping = thread::spawn(move || server.stop(GUARD));
+        for (mut peer, _) in paused {
+            expect_end(&mut peer);
+        }
+        assert_eq!(stopping.join().unwrap().cut, 0);
+        let ends = calls.iter().filter(|call| matches!(call, Call::Disconnected(_, "by server")));
+        assert_eq!(ends.count(), 10);
+
+        let (reporter, calls) = Reporter::new();
+        let server = Server::start(&settings, reporter).unwrap();
+        let _paused: Vec<_> = (0..10).map(|_| pause_one(&server)).collect();
+        drop(server);
+        let ends = calls.iter().filter(|call| matches!(call, Call::Disconnected(_, "cut")));
+        assert_eq!(ends.count(), 10);
+    }
+
+    fn a_send_that_fails_ends_a_paused_client(settings) {
+        let (reporter, calls) = Reporter::new();
+        let server = Server::start(&settings, reporter).unwrap();
+        let (peer, client) = pause_one(&server);
+        SockRef::from(&peer).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(peer);
+        let deadline = Instant::now() + GUARD;
+        while client.ended().is_none() {
+            assert!(Instant::now() < deadline);
+            let _ = client.send(&b"is anybody there?"[..]);
+        }
+        assert_eq!(await_end(&calls), "failed");
+    }
+
+    fn a_paused_client_is_not_idle_until_it_is_read_again(settings) {
+        let mut settings = settings;
+        settings.idle_timeout = Some(Duration::from_millis(100));
+        let (reporter, calls) = Reporter::new();
+        let server = Server::start(&settings, reporter).unwrap();
+        let (_peer, client) = pause_one(&server);
+        // Another is cut as idle, and another, in the same time.
+        for _ in 0..2 {
+            let mut idle = connect(&server);
+            exchange(&mut idle, b"here");
+            expect_end(&mut idle);
+            assert_eq!(await_end(&calls), "idle");
+        }
+        assert!(client.ended().is_none());
+        client.resume_reading();
+        assert_eq!(await_end(&calls), "idle");
+    }
+
+    fn a_paused_client_that_takes_nothing_goes_by_itself(settings) {
+        let mut settings = settings;
+        settings.stall_timeout = Some(Duration::from_millis(200));
+        settings.unsent_bytes_max = 64 << 20;
+        let (reporter, calls) = Reporter::new();
+        let server = Server::start(&settings, reporter).unwrap();
+        let (_peer, client) = pause_one(&server);
+        client.send(vec![7; 32 << 20]).map_err(|refused| refused.error).unwrap();
+        assert_eq!(await_end(&calls), "stalled");
+    }
+
+    fn a_paused_client_is_called_again_if_that_is_asked_for(settings) {
+        struct Recalled(Mutex<mpsc::Sender<()>>);
+        impl Handler for Recalled {
+            fn received(&self, client: &Client, bytes: Buffer) {
+                client.pause_reading();
+                let _ = client.send(bytes);
+            }
+            fn resumed(&self, _: &Client) {
+                self.0.lock().unwrap().send(()).unwrap();
+            }
+        }
+        let (sender, called) = mpsc::channel();
+        let server = Server::start(&settings, Recalled(Mutex::new(sender))).unwrap();
+        let mut peer = connect(&server);
+        exchange(&mut peer, b"ahoy");
+        let client = only_client(&server);
+        for _ in 0..100 {
+            client.call_again();
+            called.recv_timeout(GUARD).unwrap();
+        }
+        client.resume_reading();
+        exchange(&mut peer, b"ahoy");
+    }
+}
