@@ -56,6 +56,8 @@ pub(crate) struct State {
     closing: AtomicBool,
     /// The peer has ended its side.
     pub(crate) peer_ended: AtomicBool,
+    /// Likewise, and more may be sent to it.
+    pub(crate) half_closed: AtomicBool,
     /// Our side has ended; what still arrives is thrown away.
     pub(crate) lingering: AtomicBool,
     /// Bytes that were thrown away.
@@ -137,6 +139,7 @@ impl State {
             clients,
             closing: AtomicBool::new(false),
             peer_ended: AtomicBool::new(false),
+            half_closed: AtomicBool::new(false),
             lingering: AtomicBool::new(false),
             discarded: AtomicU64::new(0),
             handling: AtomicBool::new(false),
@@ -288,7 +291,7 @@ impl Client {
     /// It is not called if the client has ended meanwhile, or is [closed](Self::close), as each is by an orderly stop; and
     /// not before the client has taken most of what was sent to it. While it waits for the call, it does not count as idle.
     /// From outside of this client's handler, the call comes after its next; or by itself, if none is to come since reading
-    /// is [paused](Self::pause_reading).
+    /// is [paused](Self::pause_reading) or the [peer has ended](Self::peer_has_ended).
     pub fn call_again(&self) {
         self.state().again.store(true, Ordering::Relaxed);
         self.unpark();
@@ -299,8 +302,8 @@ impl Client {
     /// backpressure, in place of memory here. Sends to the client go on.
     ///
     /// Paused by a call of this client's own handler, [`received`](crate::Handler::received) is not called after that call
-    /// until reading is resumed. Paused from elsewhere, a call that is under way finishes, and bytes that had been received
-    /// already may bring one more.
+    /// until reading is resumed. Paused from elsewhere, a call that is under way finishes, and one more may come, with bytes
+    /// that arrived before that or about then.
     ///
     /// While reading is paused, the end of the peer's side is not noticed, nor is a lost connection, unless a send fails.
     /// The client waits for the server then, so it does not count as idle
@@ -350,12 +353,17 @@ impl Client {
 
     /// Whether nothing is to be received from it.
     pub(crate) fn receives_nothing(&self) -> bool {
-        self.state().reading.is_paused()
+        self.state().reading.is_paused() || self.is_half_closed()
+    }
+
+    /// Whether its peer has ended its side, and more may be sent to it.
+    pub(crate) fn is_half_closed(&self) -> bool {
+        self.state().half_closed.load(Ordering::SeqCst)
     }
 
     /// Whether it could send more, but the server has paused reading.
     pub(crate) fn is_held_back(&self) -> bool {
-        self.state().reading.is_paused() && !self.is_closing()
+        self.state().reading.is_paused() && !self.is_half_closed() && !self.is_closing()
     }
 
     /// Whether its turn belongs where it is [parked](crate::reading): nothing is to be received, nor anything else to be done.
@@ -385,6 +393,12 @@ impl Client {
     /// Ends the client at once, with a reset: what it has not received yet is lost, and it is told so.
     pub fn abort(&self) {
         self.end(Ended::Aborted);
+    }
+
+    /// Whether the peer has ended its sending side in order, and all its bytes were received. Then the client goes too, unless
+    /// the handler [keeps sending](crate::AfterEnd::KeepSending).
+    pub fn peer_has_ended(&self) -> bool {
+        self.state().peer_ended.load(Ordering::SeqCst)
     }
 
     /// Why it is gone, once it is.

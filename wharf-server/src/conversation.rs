@@ -15,7 +15,7 @@
 //!    |      closing    |  |  |
 //!    +-----------------+  +--+ called again, behind whatever else waits: a packet that is posted has the turn
 //!    |  ^              |
-//!    |  |              | reading is paused
+//!    |  |              | reading is paused, or the peer has ended and is sent more
 //!    |  +--- parked <--+
 //!    |
 //!    v            sent and ended              delivered, or the peer ended
@@ -35,7 +35,7 @@ use wharf::{
 };
 
 use crate::{
-    Client, Ended,
+    AfterEnd, Client, Ended, Handler,
     client::{Event, Who},
     outbox::Next,
     shared::Shared,
@@ -215,14 +215,26 @@ impl Shared {
     fn peer_has_ended(&self, client: &Client) {
         if client.state().lingering.load(Ordering::Relaxed) {
             self.give_up(client, Ended::ByServer);
-        } else {
-            client.state().peer_ended.store(true, Ordering::Relaxed);
-            if client.end_if_sent() {
-                self.conclude(client);
-            } else {
-                self.end_our_side(client);
-            }
+            return;
         }
+        client.state().peer_ended.store(true, Ordering::SeqCst);
+        if self.keeps_sending(client) {
+            client.state().half_closed.store(true, Ordering::SeqCst);
+            self.go_on(client);
+        } else if client.ended().is_some() || client.end_if_sent() {
+            self.conclude(client);
+        } else {
+            self.end_our_side(client);
+        }
+    }
+
+    /// Whether more is to be sent to a client whose peer has ended its side.
+    fn keeps_sending(&self, client: &Client) -> bool {
+        if client.is_closing() {
+            return false;
+        }
+        let after = self.call(client, |handler| handler.peer_ended(client));
+        after == Some(AfterEnd::KeepSending)
     }
 
     /// Ends our side of the stream, behind all that was sent.
@@ -241,8 +253,13 @@ impl Shared {
     /// Our side has ended. A socket that is closed with data unread resets the peer, which may then lose what it has
     /// not read yet; so it is closed only once nothing can be lost.
     fn linger(&self, client: &Client) {
-        if client.state().peer_ended.load(Ordering::Relaxed) {
-            self.give_up(client, Ended::ByPeer);
+        if client.peer_has_ended() {
+            // Nothing can be unread.
+            let ended = match client.is_half_closed() {
+                true => Ended::ByServer,
+                false => Ended::ByPeer,
+            };
+            self.give_up(client, ended);
             return;
         }
         if is_delivered(client) == Some(true) {
@@ -304,20 +321,23 @@ impl Shared {
         self.make_room(left);
     }
 
-    /// Calls the handler. If it panics, that is the end of this client.
-    fn call(&self, client: &Client, call: impl FnOnce(&dyn crate::Handler)) {
+    /// Calls the handler. If it panics, that is the end of this client, and nothing is returned.
+    fn call<T>(&self, client: &Client, call: impl FnOnce(&dyn Handler) -> T) -> Option<T> {
         client.state().handling.store(true, Ordering::Relaxed);
         let called = catch_unwind(AssertUnwindSafe(|| call(&*self.handler)));
         client.state().handling.store(false, Ordering::Relaxed);
-        if let Err(panic) = called {
-            let message = panic_message(&*panic).to_owned();
-            // What it carries is the handler's as well, and may panic in turn.
-            discard(panic);
-            client.end(Ended::Panicked(message.clone()));
-            log(|| {
-                tracing::error!(client = client.id(), peer = %client.peer(), "a handler panicked: {message}");
-            });
-        }
+        let panic = match called {
+            Ok(returned) => return Some(returned),
+            Err(panic) => panic,
+        };
+        let message = panic_message(&*panic).to_owned();
+        // What it carries is the handler's as well, and may panic in turn.
+        discard(panic);
+        client.end(Ended::Panicked(message.clone()));
+        log(|| {
+            tracing::error!(client = client.id(), peer = %client.peer(), "a handler panicked: {message}");
+        });
+        None
     }
 }
 

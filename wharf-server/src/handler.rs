@@ -25,6 +25,16 @@ pub trait Handler: Send + Sync + 'static {
         let _ = client;
     }
 
+    /// The peer has ended its sending side, in order and behind all its bytes: nothing more is received. It may still take
+    /// what is sent to it, as a client does that has asked its one question and waits for the answer.
+    ///
+    /// Called once, if it is called: not for a client that is [closing](Client::close), nor for one whose connection failed;
+    /// and while reading is [paused](Client::pause_reading), the end is not noticed. What is returned says what follows.
+    fn peer_ended(&self, client: &Client) -> AfterEnd {
+        let _ = client;
+        AfterEnd::Close
+    }
+
     /// The client is gone: the last call for it.
     fn disconnected(&self, client: &Client, ended: &Ended) {
         let _ = (client, ended);
@@ -34,6 +44,23 @@ pub trait Handler: Send + Sync + 'static {
     fn failed(&self, error: &std::io::Error) {
         let _ = error;
     }
+}
+
+/// What follows where a peer has [ended](Handler::peer_ended) its sending side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum AfterEnd {
+    /// The server ends its side too, behind all that was sent, and the client is gone
+    /// ([`Ended::ByPeer`]).
+    #[default]
+    Close,
+    /// The client stays among the [clients](crate::Clients), and any thread may send to it, until the server
+    /// [closes](Client::close) or [aborts](Client::abort) it, or it ends otherwise.
+    ///
+    /// A peer that is gone altogether looks the same, since nothing is received any more: a reset is noticed by the next send that
+    /// fails. Where nothing is sent, only the idle time-out ends the client
+    /// ([`Settings::idle_timeout`](crate::Settings::idle_timeout)), which is off by default; so end what has no more to come.
+    KeepSending,
 }
 
 impl<F: Fn(&Client, Buffer) + Send + Sync + 'static> Handler for F {

@@ -9,6 +9,7 @@
 //! - Each client has a share of what all of them use: receive buffers, bytes and operations that wait to be sent, places
 //!   in the table. What one of them does takes nothing from the others ([`Settings::memory_bytes_max`] says how much
 //!   memory all of them can pin).
+//! - A peer that has ended its sending side is told from one that is gone, and [may be sent more](Handler::peer_ended).
 //! - A handler that can't take more for now [pauses reading](Client::pause_reading), and the network holds back the peer.
 //! - A handler with much to do [takes turns](Client::call_again) with those of other clients.
 //! - A handler that panics ends its own client and nothing else.
@@ -54,7 +55,7 @@ mod settings;
 mod shared;
 
 pub use client::{Client, Ended};
-pub use handler::Handler;
+pub use handler::{AfterEnd, Handler};
 pub use ipnet::IpNet;
 pub use limits::{OpenFiles, raise_open_files};
 pub use registry::Clients;

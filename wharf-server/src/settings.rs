@@ -61,8 +61,8 @@ pub struct Settings {
     /// The most connections that the system holds for us before they are accepted. The system has a limit of its own
     /// (sysctl `net.core.somaxconn`).
     pub backlog: u32,
-    /// A client that neither sent nor took a byte for so long is cut; `None` waits for ever. It does not run while the
-    /// server has [paused reading](crate::Client::pause_reading).
+    /// A client that neither sent nor took a byte for so long is cut; `None` waits for ever. The time does not
+    /// run while the server has [paused reading](crate::Client::pause_reading).
     pub idle_timeout: Option<Duration>,
     /// A client that took no byte for so long, while some waited to be sent to it, is cut; `None` waits for ever. What
     /// it pins meanwhile is bounded, but its place in the table is not free for others.

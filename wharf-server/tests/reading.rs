@@ -1,4 +1,5 @@
-//! What the toolkit promises of reading from a client, which can be paused: each promise on every driver.
+//! What the toolkit promises of reading from a client, which can be paused, and of the end of what is to be read: each promise
+//! on every driver.
 
 use std::{
     io::{ErrorKind, Read, Write},
@@ -15,10 +16,10 @@ use std::{
 #[macro_use]
 mod harness;
 
-use harness::{Call, GUARD, Reporter, connect, echo, exchange, expect, expect_end};
+use harness::{Call, GUARD, Reporter, connect, echo, exchange, expect, expect_end, name_of};
 use socket2::SockRef;
 use wharf::Buffer;
-use wharf_server::{Client, Handler, Server, Settings};
+use wharf_server::{AfterEnd, Client, Ended, Handler, Server, Settings};
 
 /// No length of a piece divides it.
 const PERIOD: usize = 251;
@@ -85,6 +86,66 @@ impl Handler for Pauser {
         }
         let _ = self.received.lock().unwrap().send(bytes.to_vec());
     }
+}
+
+/// Reports the end of each peer, and of each client; echoes.
+struct Keeper {
+    after: fn() -> AfterEnd,
+    told: Mutex<mpsc::Sender<&'static str>>,
+}
+
+impl Keeper {
+    /// A server with this handler, and what that is told.
+    fn serve(
+        settings: &Settings,
+        after: fn() -> AfterEnd,
+    ) -> (Server, mpsc::Receiver<&'static str>) {
+        let (sender, told) = mpsc::channel();
+        let told_by = Keeper {
+            after,
+            told: Mutex::new(sender),
+        };
+        (Server::start(settings, told_by).unwrap(), told)
+    }
+
+    fn tell(&self, what: &'static str) {
+        let _ = self.told.lock().unwrap().send(what);
+    }
+}
+
+impl Handler for Keeper {
+    fn received(&self, client: &Client, bytes: Buffer) {
+        assert!(!client.peer_has_ended());
+        let _ = client.send(bytes);
+    }
+
+    fn resumed(&self, _: &Client) {
+        self.tell("called again");
+    }
+
+    fn peer_ended(&self, client: &Client) -> AfterEnd {
+        assert!(client.peer_has_ended());
+        self.tell("peer ended");
+        (self.after)()
+    }
+
+    fn disconnected(&self, _: &Client, ended: &Ended) {
+        self.tell(name_of(ended));
+    }
+}
+
+fn keep_sending() -> AfterEnd {
+    AfterEnd::KeepSending
+}
+
+/// Has a client whose peer has ended its side, as the handler knows, and its peer.
+fn half_close_one(server: &Server, told: &mpsc::Receiver<&'static str>) -> (TcpStream, Client) {
+    let mut peer = connect(server);
+    exchange(&mut peer, b"all I have to say");
+    peer.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(told.recv_timeout(GUARD).unwrap(), "peer ended");
+    let clients = server.clients().snapshot();
+    (peer, clients.into_iter().max_by_key(Client::id).unwrap())
 }
 
 on_every_driver! {
@@ -314,5 +375,116 @@ on_every_driver! {
         }
         client.resume_reading();
         exchange(&mut peer, b"ahoy");
+    }
+
+    fn a_half_closed_client_takes_what_any_thread_sends_until_it_is_closed(settings) {
+        let (server, told) = Keeper::serve(&settings, keep_sending);
+        let (mut peer, client) = half_close_one(&server, &told);
+        assert!(client.peer_has_ended());
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..500 {
+                        client.send(&b"12345678"[..]).map_err(|refused| refused.error).unwrap();
+                    }
+                });
+            }
+            expect(&mut peer, &b"12345678".repeat(4 * 500));
+        });
+        assert_eq!(server.clients().get(client.id()), Some(client.clone()));
+        // It is not read from in any case.
+        client.pause_reading();
+        client.resume_reading();
+        client.call_again();
+        assert_eq!(told.recv_timeout(GUARD).unwrap(), "called again");
+        let farewell = pattern(0, 900_000);
+        client.send(farewell.clone()).map_err(|refused| refused.error).unwrap();
+        client.close();
+        expect(&mut peer, &farewell);
+        expect_end(&mut peer);
+        assert_eq!(told.recv_timeout(GUARD).unwrap(), "by server");
+        assert_eq!(server.stop(GUARD).cut, 0);
+        assert!(told.recv().is_err(), "it was told more than once");
+    }
+
+    fn a_handler_is_told_of_the_end_of_a_peer_once_and_by_itself_lets_it_go(settings) {
+        let (server, told) = Keeper::serve(&settings, AfterEnd::default);
+        for _ in 0..50 {
+            let mut peer = connect(&server);
+            peer.write_all(b"ahoy").unwrap();
+            peer.shutdown(Shutdown::Write).unwrap();
+            expect(&mut peer, b"ahoy");
+            expect_end(&mut peer);
+            let two = [told.recv_timeout(GUARD).unwrap(), told.recv_timeout(GUARD).unwrap()];
+            assert_eq!(two, ["peer ended", "by peer"]);
+        }
+        server.stop(GUARD);
+        assert!(told.recv().is_err(), "it was told more than once");
+    }
+
+    fn a_handler_is_not_told_of_the_end_of_a_peer_that_is_reset_or_closed_first(settings) {
+        let (server, told) = Keeper::serve(&settings, keep_sending);
+        let mut peer = connect(&server);
+        exchange(&mut peer, b"here");
+        SockRef::from(&peer).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(peer);
+        assert_eq!(told.recv_timeout(GUARD).unwrap(), "failed");
+        let mut peer = connect(&server);
+        exchange(&mut peer, b"here");
+        let client = only_client(&server);
+        client.close();
+        expect_end(&mut peer);
+        drop(peer);
+        assert_eq!(told.recv_timeout(GUARD).unwrap(), "by server");
+        assert!(!client.peer_has_ended());
+    }
+
+    fn a_half_closed_client_can_end_in_every_way(settings) {
+        let (server, told) = Keeper::serve(&settings, keep_sending);
+        let (mut peer, client) = half_close_one(&server, &told);
+        client.abort();
+        assert_eq!(peer.read(&mut [0; 1]).unwrap_err().kind(), ErrorKind::ConnectionReset);
+        assert_eq!(told.recv_timeout(GUARD).unwrap(), "aborted");
+        // Its peer goes altogether, which only a send can tell.
+        let (peer, client) = half_close_one(&server, &told);
+        drop(peer);
+        let deadline = Instant::now() + GUARD;
+        while client.ended().is_none() {
+            assert!(Instant::now() < deadline);
+            let _ = client.send(&b"is anybody there?"[..]);
+        }
+        assert_eq!(told.recv_timeout(GUARD).unwrap(), "failed");
+        let (mut peer, _) = half_close_one(&server, &told);
+        assert_eq!(server.stop(GUARD).cut, 0);
+        expect_end(&mut peer);
+        assert_eq!(told.recv_timeout(GUARD).unwrap(), "by server");
+
+        let (server, told) = Keeper::serve(&settings, keep_sending);
+        let _kept = half_close_one(&server, &told);
+        drop(server);
+        assert_eq!(told.recv_timeout(GUARD).unwrap(), "cut");
+
+        let (server, told) = Keeper::serve(&settings, || panic!("as it was told"));
+        let mut peer = connect(&server);
+        exchange(&mut peer, b"here");
+        peer.shutdown(Shutdown::Write).unwrap();
+        expect_end(&mut peer);
+        let two = [told.recv_timeout(GUARD).unwrap(), told.recv_timeout(GUARD).unwrap()];
+        assert_eq!(two, ["peer ended", "panicked"]);
+    }
+
+    fn a_half_closed_client_is_cut_when_it_is_idle_and_when_it_takes_nothing(settings) {
+        let mut settings = settings;
+        settings.idle_timeout = Some(Duration::from_millis(200));
+        settings.stall_timeout = Some(Duration::from_millis(200));
+        settings.unsent_bytes_max = 64 << 20;
+        let (server, told) = Keeper::serve(&settings, keep_sending);
+        let (_peer, client) = half_close_one(&server, &told);
+        // A pause has no meaning for it any more.
+        client.pause_reading();
+        assert_eq!(told.recv_timeout(GUARD).unwrap(), "idle");
+        let (_peer, client) = half_close_one(&server, &told);
+        client.send(vec![7; 32 << 20]).map_err(|refused| refused.error).unwrap();
+        assert_eq!(told.recv_timeout(GUARD).unwrap(), "stalled");
     }
 }

@@ -107,6 +107,24 @@ impl Reporter {
     }
 }
 
+/// Why a client is gone, in a word.
+pub fn name_of(ended: &Ended) -> &'static str {
+    match ended {
+        Ended::ByPeer => "by peer",
+        Ended::ByServer => "by server",
+        Ended::Failed(_) => "failed",
+        Ended::Idle => "idle",
+        Ended::Stalled => "stalled",
+        Ended::Panicked(message) => {
+            assert_eq!(message, "as it was told");
+            "panicked"
+        }
+        Ended::Aborted => "aborted",
+        Ended::Cut => "cut",
+        _ => "otherwise",
+    }
+}
+
 impl Handler for Reporter {
     fn connected(&self, client: &Client) {
         self.report(Call::Connected(client.id()));
@@ -124,21 +142,7 @@ impl Handler for Reporter {
     }
 
     fn disconnected(&self, client: &Client, ended: &Ended) {
-        let ended = match ended {
-            Ended::ByPeer => "by peer",
-            Ended::ByServer => "by server",
-            Ended::Failed(_) => "failed",
-            Ended::Idle => "idle",
-            Ended::Stalled => "stalled",
-            Ended::Panicked(message) => {
-                assert_eq!(message, "as it was told");
-                "panicked"
-            }
-            Ended::Aborted => "aborted",
-            Ended::Cut => "cut",
-            _ => "otherwise",
-        };
-        self.report(Call::Disconnected(client.id(), ended));
+        self.report(Call::Disconnected(client.id(), name_of(ended)));
     }
 
     fn failed(&self, _: &std::io::Error) {
