@@ -228,6 +228,27 @@ on_every_driver! {
         assert_eq!(ended, Some(Call::Disconnected(1, "by server")));
     }
 
+    fn a_client_that_is_closed_more_than_once_gets_all_the_same(settings) {
+        let (reporter, calls) = Reporter::new();
+        let server = Server::start(&settings, reporter).unwrap();
+        let mut peer = connect(&server);
+        exchange(&mut peer, b"here");
+        let client = server.clients().snapshot().remove(0);
+        let message = vec![9; 900_000];
+        client.send(message.clone()).unwrap();
+        let mut taken = 0;
+        // Until all is out, and while the system delivers it.
+        while taken < message.len() {
+            client.close();
+            taken += peer.read(&mut [0; 1_000]).unwrap();
+        }
+        client.close();
+        assert_eq!(taken, message.len());
+        expect_end(&mut peer);
+        let ended = calls.iter().find(|call| matches!(call, Call::Disconnected(..)));
+        assert_eq!(ended, Some(Call::Disconnected(1, "by server")));
+    }
+
     fn a_handler_may_close_its_own_client(settings) {
         let (reporter, calls) = Reporter::new();
         let server = Server::start(&settings, reporter).unwrap();
