@@ -136,7 +136,8 @@ impl Shared {
         gives_way
     }
 
-    /// Receives the next bytes, unless the client is to end, has too much to take, or has the handler called again.
+    /// Receives the next bytes, unless the client is to end, has too much to take, has the handler called again, or is not to
+    /// be read from.
     fn go_on(&self, client: &Client) {
         loop {
             if client.ended().is_some() {

@@ -310,6 +310,35 @@ on_every_driver! {
         assert_eq!(ends.count(), 10);
     }
 
+    fn a_stop_ends_each_client_once_while_other_threads_pause_and_resume(settings) {
+        const CLIENTS: usize = 20;
+        let (reporter, calls) = Reporter::new();
+        let server = Server::start(&settings, reporter).unwrap();
+        let mut peers: Vec<_> = (0..CLIENTS).map(|_| connect(&server)).collect();
+        for peer in &mut peers {
+            exchange(peer, b"here");
+        }
+        let clients = server.clients().snapshot();
+        let done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !done.load(Ordering::SeqCst) {
+                        clients.iter().for_each(Client::pause_reading);
+                        clients.iter().for_each(Client::resume_reading);
+                    }
+                });
+            }
+            for peer in &mut peers {
+                exchange(peer, b"still here");
+            }
+            assert_eq!(server.stop(GUARD).cut, 0);
+            done.store(true, Ordering::SeqCst);
+        });
+        let ends = calls.iter().filter(|call| matches!(call, Call::Disconnected(_, "by server")));
+        assert_eq!(ends.count(), CLIENTS);
+    }
+
     fn a_send_that_fails_ends_a_paused_client(settings) {
         let (reporter, calls) = Reporter::new();
         let server = Server::start(&settings, reporter).unwrap();
