@@ -10,10 +10,9 @@
 
 mod age;
 mod gate;
+mod inbox;
 #[cfg(all(test, loom))]
 mod model;
-
-mod porch;
 mod queue;
 #[cfg(all(test, not(loom)))]
 mod tests;
@@ -23,8 +22,8 @@ mod worker;
 pub(crate) use crate::sync::Parker;
 pub(crate) use gate::Place;
 use gate::{Chosen, Gate};
-use porch::Porch;
-pub(crate) use porch::Refused;
+use inbox::Inbox;
+pub(crate) use inbox::Refused;
 use queue::Queue;
 pub(crate) use watcher::{Duty, Suspect, Watch};
 pub(crate) use worker::Worker;
@@ -79,7 +78,7 @@ pub(crate) struct Visit<P, R> {
     pub expired: bool,
     /// Out, with [`Step::Deliver`].
     pub delivered: Vec<P>,
-    /// Out: how many of those were [posted](Scheduler::post).
+    /// Out: how many of those were posted, in either way.
     pub posted: usize,
     /// Out, with [`Step::Work`].
     pub batch: Vec<R>,
@@ -104,8 +103,6 @@ impl<P, R> Default for Visit<P, R> {
 struct State<P, R> {
     queue: Queue<P, R>,
     gate: Gate,
-    /// The porch was told that a packet is wanted, and no post has come in since.
-    wanted: bool,
     /// The watcher was called, and has not gone off duty since.
     on_duty: bool,
     /// More threads can be had.
@@ -118,7 +115,7 @@ struct State<P, R> {
 #[derive(Debug)]
 pub(crate) struct Scheduler<P, R> {
     state: Mutex<State<P, R>>,
-    porch: Porch<P>,
+    inbox: Inbox<P>,
     /// Mirrors of the state, to be read without the lock by those who only want a hint.
     queued: AtomicUsize,
     closed: AtomicBool,
@@ -138,13 +135,12 @@ impl<P, R> Scheduler<P, R> {
             state: Mutex::new(State {
                 queue: Queue::new(),
                 gate: Gate::new(concurrency),
-                wanted: false,
                 on_duty: false,
                 can_grow: false,
                 releases: 0,
                 closed: false,
             }),
-            porch: Porch::new(),
+            inbox: Inbox::new(),
             queued: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             watches: AtomicBool::new(false),
@@ -187,7 +183,7 @@ impl<P, R> Scheduler<P, R> {
 
     /// Whether anything was queued a moment ago: a hint, read without the lock.
     pub(crate) fn seems_busy(&self) -> bool {
-        self.queued.load(Ordering::Relaxed) > 0 || self.porch.len() > 0
+        self.queued.load(Ordering::Relaxed) > 0 || self.inbox.len() > 0
     }
 
     /// Makes room for `packets` and `ready` entries at once, so that queueing them can't fail later.
@@ -201,7 +197,7 @@ impl<P, R> Scheduler<P, R> {
             running: state.gate.running(),
             parked: state.gate.waiting(),
             blocked: state.gate.blocked(),
-            queued: state.queue.len() + self.porch.len(),
+            queued: state.queue.len() + self.inbox.len(),
             running_max: state.gate.running_max(),
             releases: state.releases,
         }
@@ -210,7 +206,7 @@ impl<P, R> Scheduler<P, R> {
     /// Since when the oldest of what is queued has waited, by the clock.
     pub(crate) fn oldest_since_ns(&self) -> Option<u64> {
         let queued = self.state.lock().queue.oldest_since_ns();
-        let posted = self.porch.oldest_since_ns();
+        let posted = self.inbox.oldest_since_ns();
         queued.into_iter().chain(posted).min()
     }
 
@@ -240,7 +236,7 @@ impl<P, R> Scheduler<P, R> {
         }
         let packet = state.queue.take_next_posted()?;
         self.queued.store(state.queue.len(), Ordering::Relaxed);
-        self.porch.show_taken(state.queue.posted_taken);
+        self.inbox.show_taken(&mut state.queue.posted);
         Some(packet)
     }
 
@@ -264,23 +260,19 @@ impl<P, R> Scheduler<P, R> {
         state.queue.push_worked(&mut visit.completed);
         self.push_found(state, &mut visit.ready);
         if state.queue.is_empty() {
-            state.take_in(&self.porch);
+            state.queue.take_in(&self.inbox);
         }
 
-        let posted_taken = state.queue.posted_taken;
         let step = if state.closed {
             Step::Closed
         } else if !state.queue.is_empty() && state.gate.admit(seat) {
-            state.take_work(&self.porch, visit, packets_max, self.batch_max)
+            state.take_work(&self.inbox, visit, packets_max, self.batch_max)
         } else if visit.expired {
             Step::TimedOut
         } else {
             state.gate.wait(seat)
         };
-        visit.posted = state.queue.posted_taken.wrapping_sub(posted_taken);
-        if visit.posted > 0 {
-            self.porch.show_taken(state.queue.posted_taken);
-        }
+        visit.posted = self.inbox.show_taken(&mut state.queue.posted);
         let release = self.conclude(state);
         (step, release)
     }
@@ -318,29 +310,56 @@ impl<P, R> Scheduler<P, R> {
         self.state.lock().would_hold_up()
     }
 
-    /// Posts a packet: any number of threads may, and seldom meet those that visit. It needs [room](Self::grant).
+    /// Posts a packet: any number of threads may, and seldom meet those that visit. It needs [credit](Self::grant).
+    #[inline]
     pub(crate) fn post(&self, packet: P) -> Result<Release, Refused<P>> {
-        if !self.porch.push(packet, self.clock)? {
-            return Ok(Release::Nobody);
+        let wanted = self.inbox.post(packet, self.clock)?;
+        Ok(self.posted(wanted))
+    }
+
+    /// Posts a packet on a [reserved place](Self::reserve_posts), which has one packet at a time. Its place in the order of
+    /// posts is that of any other; but it needs no credit and no memory.
+    ///
+    /// # Errors
+    /// The port is closed; the packet comes back.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for tasks, which are to come"))]
+    pub(crate) fn post_reserved(&self, packet: P) -> Result<Release, P> {
+        let wanted = self.inbox.post_reserved(packet, self.clock)?;
+        Ok(self.posted(wanted))
+    }
+
+    /// A packet was posted: if it was wanted, its thread sees which other to release.
+    #[inline]
+    fn posted(&self, wanted: bool) -> Release {
+        if !wanted {
+            return Release::Nobody;
         }
         let mut state = self.state.lock();
-        state.wanted = false;
-        Ok(self.conclude(&mut state))
+        state.queue.posted.wanted_came();
+        self.conclude(&mut state)
+    }
+
+    /// Has memory for so many packets at once that are posted on reserved places; each place is counted among the port's
+    /// operations by its owner. They never become fewer.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for tasks, which are to come"))]
+    pub(crate) fn reserve_posts(&self, places: usize) {
+        let mut state = self.state.lock();
+        self.inbox.reserve(&mut state.queue.posted, places);
     }
 
     /// Lets so many more packets be posted; says how many may be now. None: the port is closed and has no use for them.
-    pub(crate) fn grant(&self, room: usize) -> Option<usize> {
-        self.porch.grant(room)
+    pub(crate) fn grant(&self, credit: usize) -> Option<usize> {
+        self.inbox.grant(credit)
     }
 
     /// How many more may be posted.
-    pub(crate) fn room(&self) -> usize {
-        self.porch.room()
+    pub(crate) fn credit(&self) -> usize {
+        self.inbox.credit()
     }
 
-    /// Takes back the room that no packet uses.
-    pub(crate) fn take_room(&self) -> usize {
-        self.porch.take_room()
+    /// Takes back the credit that no packet uses.
+    pub(crate) fn take_credit(&self) -> usize {
+        self.inbox.take_credit()
     }
 
     /// Queues a completed packet from outside a wait.
@@ -394,26 +413,27 @@ impl<P, R> Scheduler<P, R> {
         let mut state = self.state.lock();
         let first = !state.closed;
         state.closed = true;
-        self.porch.close();
+        self.inbox.close();
         self.closed.store(true, Ordering::Release);
         (first, self.conclude(&mut state))
     }
 
     /// Takes out every completed packet of a closed port, and drops the ready work, whose operations have been
-    /// cancelled.
-    pub(crate) fn drain(&self, into: &mut Vec<P>) {
+    /// cancelled. Says how many of the packets were posted on reserved places, which are their owners' still.
+    pub(crate) fn drain(&self, into: &mut Vec<P>) -> usize {
         let mut state = self.state.lock();
         debug_assert!(state.closed);
-        state.queue.drain(into);
-        state.take_in(&self.porch);
-        state.queue.drain(into);
+        let before = state.queue.drain(into);
+        state.queue.take_in(&self.inbox);
+        let reserved = before + state.queue.drain(into);
         self.queued.store(0, Ordering::Relaxed);
+        reserved
     }
 
     fn queue_with(&self, push: impl FnOnce(&mut Queue<P, R>)) -> Release {
         let mut state = self.state.lock();
         // What was posted before stands before.
-        state.take_in(&self.porch);
+        state.queue.take_in(&self.inbox);
         push(&mut state.queue);
         self.conclude(&mut state)
     }
@@ -421,9 +441,9 @@ impl<P, R> Scheduler<P, R> {
     /// The end of a visit: chooses whom to release, and whether the next post is to do so.
     #[inline(always)]
     fn conclude(&self, state: &mut State<P, R>) -> Release {
-        state.take_in(&self.porch);
+        state.queue.take_in(&self.inbox);
         let mut release = state.release_next();
-        if !state.wanted && state.gate.would_release() {
+        if !state.queue.posted.is_wanted() && state.gate.would_release() {
             release = self.want(state, release);
         }
         self.queued.store(state.queue.len(), Ordering::Relaxed);
@@ -434,9 +454,8 @@ impl<P, R> Scheduler<P, R> {
     /// in any case, somebody is for it.
     #[cold]
     fn want(&self, state: &mut State<P, R>, release: Release) -> Release {
-        state.wanted = true;
-        if self.porch.want() && matches!(release, Release::Nobody) {
-            state.take_in(&self.porch);
+        if self.inbox.want(&mut state.queue.posted) && matches!(release, Release::Nobody) {
+            state.queue.take_in(&self.inbox);
             return state.release_next();
         }
         release
@@ -444,28 +463,16 @@ impl<P, R> Scheduler<P, R> {
 }
 
 impl<P, R> State<P, R> {
-    /// Takes in what was posted, if what was taken in before is served. Says whether anything came.
-    #[inline]
-    fn take_in(&mut self, porch: &Porch<P>) -> bool {
-        // Its length is a hint, which is enough: whoever posts what it misses comes in, or is known to those who wait
-        // (`want`). It is looked at last, since those who post write beside it.
-        if self.queue.has_posted() || porch.len() == 0 {
-            return false;
-        }
-        self.queue.take_in(|posted| porch.take(posted));
-        self.queue.has_posted()
-    }
-
     fn take_work(
         &mut self,
-        porch: &Porch<P>,
+        inbox: &Inbox<P>,
         visit: &mut Visit<P, R>,
         packets_max: usize,
         batch_max: usize,
     ) -> Step {
         let delivered = &mut visit.delivered;
         while self.queue.take_packets(delivered, packets_max, batch_max) {
-            if delivered.len() == packets_max || !self.take_in(porch) {
+            if delivered.len() == packets_max || !self.queue.take_in(inbox) {
                 return Step::Deliver;
             }
         }

@@ -7,7 +7,7 @@
 //! - A wake that is lost leaves a thread asleep for ever. The checker reports the deadlock.
 //! - A packet that is lost, or handed out twice, shows in [`Port::taken`].
 //! - More threads at work than the gate allows show in [`Port::begin`] as soon as they are.
-//! - A count that is not given back shows in [`check`] at the end.
+//! - A count that is not given back, or credit for posts that is not, shows in [`settle`] at the end.
 //!
 //! Where packets have to be handled *at the same time*, their handlers [meet](Port::meet): neither returns before
 //! both have begun. A thread that was not released beside work is a deadlock then.
@@ -84,6 +84,8 @@ struct Port {
     /// every access of theirs multiplies the orders to try.
     taken: Vec<Tally>,
     left: Tally,
+    /// Which packets were posted on credit.
+    on_credit: Vec<Tally>,
     /// Where the watcher of threads sleeps, in the models that have one.
     bell: Parker,
     /// So many times the watcher can't come.
@@ -97,6 +99,7 @@ impl Port {
         const BATCH_MAX: usize = 16;
         let scheduler = Scheduler::new(concurrency, BATCH_MAX, || 0);
         assert_eq!(scheduler.grant(packets), Some(packets));
+        scheduler.reserve_posts(packets);
         Arc::new(Port {
             scheduler,
             kernel: Kernel::default(),
@@ -104,6 +107,7 @@ impl Port {
             met: (Mutex::new(0), Condvar::new()),
             taken: (0..packets).map(|_| Tally::new(0)).collect(),
             left: Tally::new(packets),
+            on_credit: (0..packets).map(|_| Tally::new(0)).collect(),
             bell: Parker::default(),
             absences: Tally::new(0),
             may_exceed,
@@ -117,9 +121,19 @@ impl Port {
     fn post(&self, packet: Packet) {
         // Refused once it is closed, as `raw::Port` does.
         match self.scheduler.post(packet) {
-            Ok(release) => self.carry_out(release),
+            Ok(release) => {
+                self.on_credit[packet].store(1, Ordering::Relaxed);
+                self.carry_out(release);
+            }
             Err(Refused::Closed(packet)) => drop(self.note(packet)),
-            Err(Refused::NoRoom(_)) => unreachable!("there is room for all"),
+            Err(Refused::NoCredit(_)) => unreachable!("there is credit for all"),
+        }
+    }
+
+    fn post_reserved(&self, packet: Packet) {
+        match self.scheduler.post_reserved(packet) {
+            Ok(release) => self.carry_out(release),
+            Err(packet) => drop(self.note(packet)),
         }
     }
 
@@ -398,6 +412,10 @@ fn settle(port: &Port) {
     if port.scheduler.is_closed() {
         port.scheduler.drain(&mut drained);
     }
+    // What was taken gave its credit back, and nothing else did.
+    let used = |packet: &&Packet| port.on_credit[**packet].load(Ordering::Relaxed) == 1;
+    let used = drained.iter().filter(used).count();
+    assert_eq!(port.scheduler.credit(), port.taken.len() - used);
     // The operations of work that is dropped, here or in the kernel, are cancelled elsewhere.
     let dropped = queued - drained.len() + port.kernel.pending.lock().events.len();
     for packet in drained {
@@ -795,6 +813,53 @@ fn close_may_race_with_a_post() {
         &[serve, serve, |worker| worker.port.clone().post(0)],
         |port| port.close(),
     );
+}
+
+#[test]
+fn close_may_race_with_both_kinds_of_posts() {
+    check(
+        1,
+        2,
+        &[serve, |worker| worker.port.clone().post_reserved(0)],
+        |port| {
+            port.post(1);
+            port.close();
+        },
+    );
+}
+
+#[test]
+fn both_kinds_of_posts_race_with_each_other_and_are_taken() {
+    check(
+        1,
+        3,
+        &[serve, |worker| worker.port.clone().post_reserved(0)],
+        |port| {
+            port.post(1);
+            port.post_reserved(2);
+        },
+    );
+}
+
+#[test]
+fn a_reserved_post_and_a_post_release_two_threads() {
+    check(2, 2, &[serve_and_meet, serve_and_meet], |port| {
+        port.post_reserved(0);
+        port.post(1);
+    });
+}
+
+#[test]
+fn a_packet_may_be_posted_again_on_its_place_by_its_handler() {
+    let serve: fn(Worker) = |worker| {
+        worker.serve(|port, packet| {
+            if packet == 0 {
+                port.post_reserved(1);
+            }
+            port.meet();
+        });
+    };
+    check_unwatched(2, 2, &[serve, serve], |port| port.post_reserved(0));
 }
 
 #[test]

@@ -10,12 +10,15 @@
 //! goes ahead of it, but takes no more than half of a batch while there is other work. Behind the line it would pile
 //! up: each receive in the line would be done, and its memory held, before the first reply leaves.
 //!
-//! Posted packets come from the [porch](super::porch) all at once, and stay together: they stand in the line behind
+//! Posted packets come from the [inbox](super::inbox) all at once, and stay together: they stand in the line behind
 //! what was in it then. No more come before the last of them is taken, and by then what came later has moved up.
 
 use std::collections::VecDeque;
 
-use super::age::Ages;
+use super::{
+    age::Ages,
+    inbox::{Inbox, Posted},
+};
 
 #[derive(Debug)]
 enum Entry<P, R> {
@@ -35,12 +38,7 @@ pub(super) struct Queue<P, R> {
     staged_taken: u64,
     /// Since when the work that was taken last had stood in the line: what is worked or staged is no older.
     worked_since_ns: u64,
-    /// Packets that were posted, and how many entries of the line stand before the first of them.
-    posted: VecDeque<P>,
-    posted_since_ns: u64,
-    ahead: usize,
-    /// How many posted packets were taken, ever.
-    pub(super) posted_taken: usize,
+    pub(super) posted: Posted<P>,
     /// Packets that were taken from the line while something was staged.
     passed_over: usize,
     /// For how much there is to be room.
@@ -58,10 +56,7 @@ impl<P, R> Queue<P, R> {
             staged_ever: 0,
             staged_taken: 0,
             worked_since_ns: 0,
-            posted: VecDeque::new(),
-            posted_since_ns: 0,
-            ahead: 0,
-            posted_taken: 0,
+            posted: Posted::new(),
             passed_over: 0,
             packets_max: 0,
             ready_max: 0,
@@ -120,7 +115,7 @@ impl<P, R> Queue<P, R> {
     pub(super) fn oldest_since_ns(&self) -> Option<u64> {
         let worked = !self.worked.is_empty() || !self.staged.is_empty();
         let worked = worked.then_some(self.worked_since_ns);
-        let posted = (!self.posted.is_empty()).then_some(self.posted_since_ns);
+        let posted = self.posted.oldest_since_ns();
         let all = [worked, posted, self.ages.oldest_since_ns()];
         all.into_iter().flatten().min()
     }
@@ -132,36 +127,21 @@ impl<P, R> Queue<P, R> {
         }
     }
 
-    /// Whether posted packets are left of those that came in last.
-    pub(super) fn has_posted(&self) -> bool {
-        !self.posted.is_empty()
-    }
-
-    /// Has `fill` put in posted packets, and say since when they have stood elsewhere; none are left of those before.
-    /// They stand behind all that is in the line.
-    pub(super) fn take_in(&mut self, fill: impl FnOnce(&mut VecDeque<P>) -> u64) {
-        self.posted_since_ns = fill(&mut self.posted);
-        self.ahead = self.line.len();
+    /// Takes in what was posted, if what was taken in before is served: behind all that is in the line. Says whether any
+    /// came.
+    #[inline]
+    pub(super) fn take_in(&mut self, inbox: &Inbox<P>) -> bool {
+        inbox.hand_over(&mut self.posted, self.line.len())
     }
 
     /// Takes a posted packet, if it is certain that nothing goes ahead of it.
     #[inline(always)]
     pub(super) fn take_next_posted(&mut self) -> Option<P> {
         if self.worked.is_empty() && self.staged.is_empty() {
-            self.next_posted()
+            self.posted.take_next()
         } else {
             None
         }
-    }
-
-    #[inline(always)]
-    fn next_posted(&mut self) -> Option<P> {
-        if self.ahead > 0 {
-            return None;
-        }
-        let packet = self.posted.pop_front()?;
-        self.posted_taken = self.posted_taken.wrapping_add(1);
-        Some(packet)
     }
 
     /// Moves up to `packets_max` packets to `into`, if packets are what stands first; says whether there was any. What
@@ -179,7 +159,7 @@ impl<P, R> Queue<P, R> {
         }
         if self.staged.is_empty() {
             self.passed_over = 0;
-            self.take_posted(into, packets_max);
+            self.posted.take_into(into, packets_max - into.len());
         }
         while into.len() < packets_max
             && self.passed_over < passed_over_max
@@ -191,17 +171,9 @@ impl<P, R> Queue<P, R> {
         !into.is_empty()
     }
 
-    fn take_posted(&mut self, into: &mut Vec<P>, packets_max: usize) {
-        if self.ahead == 0 && !self.posted.is_empty() {
-            let count = self.posted.len().min(packets_max - into.len());
-            into.extend(self.posted.drain(..count));
-            self.posted_taken = self.posted_taken.wrapping_add(count);
-        }
-    }
-
     /// Takes the head of the line, if it is a packet.
     fn next_packet(&mut self) -> Option<P> {
-        if let Some(packet) = self.next_posted() {
+        if let Some(packet) = self.posted.take_next() {
             return Some(packet);
         }
         match self
@@ -218,7 +190,7 @@ impl<P, R> Queue<P, R> {
 
     /// Takes the head of the line, if it is work.
     fn next_ready(&mut self) -> Option<R> {
-        if self.ahead == 0 && !self.posted.is_empty() {
+        if self.posted.is_next() {
             return None;
         }
         match self
@@ -237,7 +209,7 @@ impl<P, R> Queue<P, R> {
     /// The head of the line was taken.
     fn moved_up(&mut self) {
         self.ages.leave();
-        self.ahead = self.ahead.saturating_sub(1);
+        self.posted.move_up();
         if self.line.is_empty() {
             // It begins anew at the front of its memory. Else it would go through all of it, which is room for the worst
             // case, and keep every page of it in use.
@@ -267,10 +239,10 @@ impl<P, R> Queue<P, R> {
         into.extend(self.staged.drain(..count));
     }
 
-    /// Takes all packets, and drops the work.
-    pub(super) fn drain(&mut self, into: &mut Vec<P>) {
+    /// Takes all packets, and drops the work. Says how many of the packets were posted on reserved places.
+    pub(super) fn drain(&mut self, into: &mut Vec<P>) -> usize {
         into.extend(self.worked.drain(..));
-        into.extend(self.posted.drain(..));
+        let reserved = self.posted.drain(into);
         self.staged.clear();
         self.ages = Ages::new();
         let packet = |entry| match entry {
@@ -278,6 +250,7 @@ impl<P, R> Queue<P, R> {
             Entry::Ready(_) => None,
         };
         into.extend(self.line.drain(..).filter_map(packet));
+        reserved
     }
 }
 

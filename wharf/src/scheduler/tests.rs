@@ -49,11 +49,13 @@ fn scheduler(concurrency: usize) -> Scheduler<u32, u32> {
 }
 
 impl Pool {
+    /// More than any test uses.
+    const CREDIT: usize = 1_000_000;
+
     fn new(concurrency: usize, threads: usize) -> Pool {
-        const ROOM: usize = 1_000_000;
         let scheduler = scheduler(concurrency);
         assert!(matches!(scheduler.watch(), Release::Nobody));
-        assert_eq!(scheduler.grant(ROOM), Some(ROOM));
+        assert_eq!(scheduler.grant(Self::CREDIT), Some(Self::CREDIT));
         Pool {
             scheduler,
             threads: (0..threads).map(|_| Thread::new()).collect(),
@@ -98,7 +100,13 @@ impl Pool {
 
     fn post(&self, packet: u32) -> Woken {
         let release = self.scheduler.post(packet);
-        self.woken(release.unwrap_or_else(|_| panic!("it has room")))
+        self.woken(release.unwrap_or_else(|_| panic!("it has credit")))
+    }
+
+    /// On a reserved place.
+    fn post_reserved(&self, packet: u32) -> Woken {
+        let release = self.scheduler.post_reserved(packet);
+        self.woken(release.expect("the port is open"))
     }
 
     /// A packet that is not posted, but comes of an operation.
@@ -253,7 +261,7 @@ impl Thread {
     }
 }
 
-mod porch {
+mod posted {
     use super::*;
 
     #[test]
@@ -304,12 +312,12 @@ mod porch {
     }
 
     #[test]
-    fn no_more_is_posted_than_there_is_room_for() {
+    fn no_more_is_posted_than_there_is_credit_for() {
         let scheduler = scheduler(1);
         assert_eq!(scheduler.grant(1), Some(1));
         assert!(matches!(scheduler.post(1), Ok(Release::Nobody)));
-        assert!(matches!(scheduler.post(2), Err(Refused::NoRoom(2))));
-        // What is delivered makes room.
+        assert!(matches!(scheduler.post(2), Err(Refused::NoCredit(2))));
+        // What is delivered gives its credit back.
         let seat = scheduler.join(&Arc::new(Worker::new(Probe::of_nobody(), "")));
         let mut visit = Visit::default();
         let _ = scheduler.visit(seat, &mut visit, 1);
@@ -318,11 +326,80 @@ mod porch {
         assert!(matches!(scheduler.post(2), Ok(Release::Nobody)));
         // What is taken back is not there any more.
         assert_eq!(scheduler.grant(3), Some(3));
-        assert_eq!(scheduler.take_room(), 3);
-        assert!(matches!(scheduler.post(3), Err(Refused::NoRoom(3))));
+        assert_eq!(scheduler.take_credit(), 3);
+        assert!(matches!(scheduler.post(3), Err(Refused::NoCredit(3))));
         let _ = scheduler.close();
         assert_eq!(scheduler.grant(1), None);
         assert!(matches!(scheduler.post(3), Err(Refused::Closed(3))));
+    }
+}
+
+/// Posts of those who have a place for one packet each, and need no credit.
+mod reserved {
+    use super::*;
+
+    fn pool(threads: usize) -> Pool {
+        let pool = Pool::new(1, threads);
+        assert_eq!(pool.scheduler.take_credit(), Pool::CREDIT);
+        pool.scheduler.reserve_posts(2);
+        pool
+    }
+
+    #[test]
+    fn a_packet_is_posted_again_and_again_without_credit() {
+        let mut pool = pool(1);
+        for _ in 0..1_000 {
+            assert_eq!(pool.post_reserved(1), Nobody);
+            assert_eq!(pool.post_reserved(2), Nobody);
+            assert_eq!(pool.wait(0), (Step::Deliver, Nobody));
+            assert_eq!(pool.threads[0].visit.posted, 1);
+            assert_eq!(pool.delivered(0), [1]);
+            assert_eq!(pool.take_posted(0), Some(2), "the short way");
+        }
+        assert_eq!(pool.scheduler.grant(0), Some(0), "no credit came of it");
+        assert!(matches!(pool.scheduler.post(2), Err(Refused::NoCredit(2))));
+    }
+
+    #[test]
+    fn packets_leave_in_the_order_posted_however_they_were() {
+        let mut pool = pool(1);
+        assert_eq!(pool.scheduler.grant(2), Some(2));
+        assert_eq!(pool.post_reserved(1), Nobody);
+        assert_eq!(pool.post(2), Nobody);
+        assert_eq!(pool.complete(3), Nobody);
+        assert_eq!(pool.post(4), Nobody);
+        assert_eq!(pool.post_reserved(5), Nobody);
+        assert_eq!(pool.wait_many(0, 9), (Step::Deliver, Nobody));
+        assert_eq!(pool.delivered(0), [1, 2, 3, 4, 5]);
+        assert_eq!(pool.threads[0].visit.posted, 4);
+        assert_eq!(pool.scheduler.credit(), 2);
+    }
+
+    #[test]
+    fn a_thread_that_waits_is_released_for_it() {
+        let mut pool = pool(2);
+        assert_eq!(pool.wait(0), (Step::Watch, Nobody));
+        assert_eq!(pool.wait(1), (Step::Park, Nobody));
+        assert_eq!(pool.post_reserved(1), Parked(1));
+        assert_eq!(pool.wait(1), (Step::Deliver, Nobody));
+        assert_eq!(pool.wait(1), (Step::Park, Nobody));
+    }
+
+    #[test]
+    fn a_closed_port_gives_the_packet_back_and_says_what_was_reserved() {
+        let pool = pool(1);
+        assert_eq!(pool.scheduler.grant(2), Some(2));
+        for packet in [1, 2] {
+            assert_eq!(pool.post_reserved(packet), Nobody);
+            assert_eq!(pool.post(packet), Nobody);
+            // Has what was posted taken in.
+            assert_eq!(pool.complete(3), Nobody);
+        }
+        assert_eq!(pool.close(), (true, Nobody));
+        assert!(matches!(pool.scheduler.post_reserved(4), Err(4)));
+        let mut drained = Vec::new();
+        assert_eq!(pool.scheduler.drain(&mut drained), 2);
+        assert_eq!(drained.len(), 6);
     }
 }
 

@@ -109,7 +109,7 @@ impl<P, R> Scheduler<P, R> {
         if state.closed {
             return (Duty::Closed, Release::Nobody);
         }
-        state.take_in(&self.porch);
+        state.queue.take_in(&self.inbox);
         let holds_up = state.would_hold_up();
         if holds_up {
             watch.quiet_looks = 0;

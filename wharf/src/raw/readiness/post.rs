@@ -20,7 +20,7 @@ impl Packets for Port {
     type Member = Box<Member>;
 
     fn admit(&self) -> io::Result<()> {
-        let admitted = self.outstanding.admit(|| self.scheduler.take_room());
+        let admitted = self.outstanding.admit(|| self.scheduler.take_credit());
         if self.is_closed() {
             if admitted.is_ok() {
                 self.outstanding.dismiss(1);
@@ -43,9 +43,9 @@ impl Packets for Port {
                     return Ok(());
                 }
                 Err(Refused::Closed(packet)) => return Err((closed(), packet)),
-                Err(Refused::NoRoom(packet)) => packet,
+                Err(Refused::NoCredit(packet)) => packet,
             };
-            if let Err(error) = self.grant_posts() {
+            if let Err(error) = self.grant_credit() {
                 return Err((error, packet));
             }
         }
@@ -84,12 +84,12 @@ impl Packets for Port {
             self.handles.close(handle, &mut self.outside());
         }
         // What nothing was posted for. No more is granted.
-        self.outstanding.dismiss(self.scheduler.take_room());
+        self.outstanding.dismiss(self.scheduler.take_credit());
         let mut queued = Vec::new();
         self.outstanding.wait_for_the_last(|| {
             let before = queued.len();
-            self.scheduler.drain(&mut queued);
-            queued.len() - before
+            let reserved = self.scheduler.drain(&mut queued);
+            queued.len() - before - reserved
         });
         self.watcher.end();
         self.handles.files.end();
@@ -98,8 +98,8 @@ impl Packets for Port {
 }
 
 impl Port {
-    /// Makes room for posts, out of the port's operations.
-    fn grant_posts(&self) -> io::Result<()> {
+    /// Gives posts more credit, out of the port's operations.
+    fn grant_credit(&self) -> io::Result<()> {
         let granted = self.outstanding.grant(POSTS_PER_GRANT);
         match self.scheduler.grant(granted) {
             Some(0) => Err(self.outstanding.refusal()),
@@ -114,7 +114,7 @@ impl Port {
     /// How many operations are under way. What is granted to posts and not used is none.
     pub(super) fn under_way(&self) -> usize {
         let count = self.outstanding.count();
-        count.saturating_sub(self.scheduler.room())
+        count.saturating_sub(self.scheduler.credit())
     }
 
     /// Where results go that come outside of a wait.
