@@ -4,7 +4,8 @@
 //! stay warm. A waiter waits in one of two places: as many as could run at once watch the kernel, where each new
 //! event releases one of them without a detour; the rest sleep on their parkers. Linux wakes the threads in
 //! `epoll_wait` last in, first out as well (`ep_poll` adds an exclusive waiter at the head of its list), so the
-//! order holds in both places.
+//! order holds in both places. Where a driver does not promise that, one thread watches, and where it takes fewer threads
+//! than could run, so many do.
 //!
 //! Each thread that has visited has a [`Seat`]. Where a thread stands is written there and nowhere else, always under
 //! the scheduler's lock: by the thread itself when it visits, and by others when they release it or find it blocked.
@@ -54,6 +55,8 @@ pub(super) struct Gate {
     /// The seats of those who wait, oldest first; released from the end.
     waiters: Vec<usize>,
     watching: usize,
+    /// No more of them may watch than this, which is no more than the concurrency.
+    watching_max: usize,
     /// There is something to watch the kernel for.
     watchable: bool,
     /// A wake is on its way to those who watch, and none of them has reported it yet.
@@ -72,7 +75,7 @@ pub(super) enum Chosen {
 }
 
 impl Gate {
-    pub(super) fn new(concurrency: usize) -> Self {
+    pub(super) fn new(concurrency: usize, watching_max: usize) -> Self {
         Gate {
             concurrency,
             running: 0,
@@ -81,6 +84,7 @@ impl Gate {
             seats: Slab::new(),
             waiters: Vec::new(),
             watching: 0,
+            watching_max,
             watchable: false,
             wake_pending: false,
             turns: 0,
@@ -218,7 +222,9 @@ impl Gate {
     }
 
     fn has_place_to_watch(&self) -> bool {
-        self.watchable && self.running + self.watching < self.concurrency
+        self.watchable
+            && self.watching < self.watching_max
+            && self.running + self.watching < self.concurrency
     }
 
     /// From now on there is something to watch the kernel for.

@@ -33,6 +33,36 @@ use crate::{
     sync::{Arc, AtomicBool, AtomicUsize, Mutex, Ordering},
 };
 
+/// What a driver promises beyond the least that is asked of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Promises {
+    /// Of several threads that wait in the kernel, the last to come is woken first, by an event as by a wake.
+    pub wakes_last_first: bool,
+    /// So many threads may wait in the kernel at once, at least 1. One that looks and does not wait is none of them.
+    pub waiters_max: usize,
+    /// The system can tell that a thread is blocked.
+    pub tells_blocked: bool,
+}
+
+impl Promises {
+    /// All that there are.
+    pub(crate) const ALL: Promises = Promises {
+        wakes_last_first: true,
+        waiters_max: usize::MAX,
+        tells_blocked: true,
+    };
+
+    /// So many threads watch the kernel at most, of those that may.
+    fn watching_max(&self, concurrency: usize) -> usize {
+        if self.wakes_last_first {
+            self.waiters_max.min(concurrency)
+        } else {
+            // A wake is to go to the thread that is meant.
+            1
+        }
+    }
+}
+
 /// What a thread is to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
@@ -107,6 +137,8 @@ struct State<P, R> {
     on_duty: bool,
     /// More threads can be had.
     can_grow: bool,
+    /// The system can tell that a thread is blocked.
+    tells_blocked: bool,
     releases: u64,
     closed: bool,
 }
@@ -128,15 +160,21 @@ pub(crate) struct Scheduler<P, R> {
 
 impl<P, R> Scheduler<P, R> {
     /// `concurrency`: the most threads that may run at once. `batch_max`: the most ready work that a thread may
-    /// take at a time. Both at least 1. `clock`: the time in nanoseconds.
-    pub(crate) fn new(concurrency: usize, batch_max: usize, clock: fn() -> u64) -> Self {
-        debug_assert!(concurrency > 0 && batch_max > 0);
+    /// take at a time. Both at least 1. `promises`: the driver's. `clock`: the time in nanoseconds.
+    pub(crate) fn new(
+        concurrency: usize,
+        batch_max: usize,
+        promises: Promises,
+        clock: fn() -> u64,
+    ) -> Self {
+        debug_assert!(concurrency > 0 && batch_max > 0 && promises.waiters_max > 0);
         Scheduler {
             state: Mutex::new(State {
                 queue: Queue::new(),
-                gate: Gate::new(concurrency),
+                gate: Gate::new(concurrency, promises.watching_max(concurrency)),
                 on_duty: false,
                 can_grow: false,
+                tells_blocked: promises.tells_blocked,
                 releases: 0,
                 closed: false,
             }),
@@ -512,6 +550,7 @@ impl<P, R> State<P, R> {
     /// Whether the watcher could do anything about it: give a place away, have a thread started, or carry out what was
     /// put off.
     fn can_help(&self) -> bool {
-        self.gate.waiting() > 0 || self.can_grow || self.queue.has_staged()
+        let gives_places = self.tells_blocked && self.gate.waiting() > 0;
+        gives_places || self.can_grow || self.queue.has_staged()
     }
 }

@@ -16,7 +16,7 @@ use std::sync::atomic::AtomicUsize as Tally;
 
 use loom::thread;
 
-use super::{Duty, Parker, Place, Refused, Release, Scheduler, Step, Visit, Watch};
+use super::{Duty, Parker, Place, Promises, Refused, Release, Scheduler, Step, Visit, Watch};
 use crate::{
     driver::Probe,
     sync::{Arc, AtomicUsize, Condvar, Mutex, Ordering},
@@ -30,10 +30,13 @@ type Packet = usize;
 struct Kernel {
     pending: Mutex<Pending>,
     changed: Condvar,
+    /// So many threads may wait at once.
+    waiters_max: usize,
 }
 
 #[derive(Default)]
 struct Pending {
+    waiters: usize,
     woken: bool,
     events: Vec<Packet>,
 }
@@ -55,9 +58,12 @@ impl Kernel {
 
     fn wait(&self, visit: &mut Visit<Packet, Packet>) {
         let mut pending = self.pending.lock();
+        pending.waiters += 1;
+        assert!(pending.waiters <= self.waiters_max, "too many wait");
         while !pending.woken && pending.events.is_empty() {
             pending = self.changed.wait(pending, None);
         }
+        pending.waiters -= 1;
         pending.harvest(visit);
     }
 
@@ -95,14 +101,21 @@ struct Port {
 }
 
 impl Port {
-    fn new(concurrency: usize, packets: usize, may_exceed: bool) -> Arc<Port> {
+    fn new(variant: Variant, concurrency: usize, packets: usize) -> Arc<Port> {
         const BATCH_MAX: usize = 16;
-        let scheduler = Scheduler::new(concurrency, BATCH_MAX, || 0);
+        let promises = Promises {
+            wakes_last_first: variant != Variant::AnyOrder,
+            ..Promises::ALL
+        };
+        let scheduler = Scheduler::new(concurrency, BATCH_MAX, promises, || 0);
         assert_eq!(scheduler.grant(packets), Some(packets));
         scheduler.reserve_posts(packets);
         Arc::new(Port {
             scheduler,
-            kernel: Kernel::default(),
+            kernel: Kernel {
+                waiters_max: promises.watching_max(concurrency),
+                ..Kernel::default()
+            },
             active: AtomicUsize::new(0),
             met: (Mutex::new(0), Condvar::new()),
             taken: (0..packets).map(|_| Tally::new(0)).collect(),
@@ -110,7 +123,7 @@ impl Port {
             on_credit: (0..packets).map(|_| Tally::new(0)).collect(),
             bell: Parker::default(),
             absences: Tally::new(0),
-            may_exceed,
+            may_exceed: variant == Variant::Blocking,
         })
     }
 
@@ -367,11 +380,23 @@ fn check_blocking(
     check_with(Variant::Blocking, concurrency, packets, workers, meanwhile);
 }
 
+/// As [`check`], where the kernel wakes those who wait there in an order of its own.
+fn check_any_order(
+    concurrency: usize,
+    packets: usize,
+    workers: &[fn(Worker)],
+    meanwhile: impl Fn(&Arc<Port>) + Send + Sync + 'static,
+) {
+    check_with(Variant::AnyOrder, concurrency, packets, workers, meanwhile);
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Variant {
     Usual,
     Unwatched,
     Blocking,
+    /// The driver does not promise to wake the last that came first.
+    AnyOrder,
 }
 
 fn check_with(
@@ -388,7 +413,7 @@ fn check_with(
         model.preemption_bound = model.preemption_bound.map(|bound| bound.min(2));
     }
     model.check(move || {
-        let port = Port::new(concurrency, packets, variant == Variant::Blocking);
+        let port = Port::new(variant, concurrency, packets);
         if variant != Variant::Unwatched {
             port.watch();
         }
@@ -934,4 +959,49 @@ fn a_post_may_race_with_the_first_watch() {
             port.kernel.raise(1);
         },
     );
+}
+
+#[test]
+fn two_posts_release_two_threads_of_which_one_may_watch() {
+    check_any_order(2, 2, &[serve_and_meet, serve_and_meet], |port| {
+        port.post(0);
+        port.post(1);
+    });
+}
+
+#[test]
+fn two_events_release_two_threads_of_which_one_may_watch() {
+    check_any_order(2, 2, &[serve_and_meet, serve_and_meet], |port| {
+        port.kernel.raise(0);
+        port.kernel.raise(1);
+    });
+}
+
+#[test]
+fn an_event_and_a_post_release_two_threads_of_which_one_may_watch() {
+    check_any_order(2, 2, &[serve_and_meet, serve_and_meet], |port| {
+        port.kernel.raise(0);
+        port.post(1);
+    });
+}
+
+#[test]
+fn the_only_one_that_may_watch_hands_over_when_its_time_is_over() {
+    check_any_order(2, 2, &[serve, try_once], |port| {
+        port.kernel.raise(0);
+        port.post(1);
+    });
+}
+
+#[test]
+fn the_only_one_that_may_watch_hands_over_when_it_leaves() {
+    check_any_order(2, 2, &[take_one, take_one], |port| {
+        port.post(0);
+        port.kernel.raise(1);
+    });
+}
+
+#[test]
+fn close_releases_the_only_one_that_watches_and_the_parked() {
+    check_any_order(2, 0, &[serve, serve], |port| port.close());
 }

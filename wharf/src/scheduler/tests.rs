@@ -9,7 +9,8 @@ use std::{
 use Woken::{Nobody, Parked, Watching};
 
 use super::{
-    Counts, Duty, Parker, Place, Refused, Release, Scheduler, Step, Suspect, Visit, Watch, Worker,
+    Counts, Duty, Parker, Place, Promises, Refused, Release, Scheduler, Step, Suspect, Visit,
+    Watch, Worker,
 };
 use crate::{driver::Probe, sync::Arc};
 
@@ -44,8 +45,12 @@ thread_local! {
 }
 
 fn scheduler(concurrency: usize) -> Scheduler<u32, u32> {
+    scheduler_of(Promises::ALL, concurrency)
+}
+
+fn scheduler_of(promises: Promises, concurrency: usize) -> Scheduler<u32, u32> {
     const BATCH_MAX: usize = 16;
-    Scheduler::new(concurrency, BATCH_MAX, || NOW_NS.get())
+    Scheduler::new(concurrency, BATCH_MAX, promises, || NOW_NS.get())
 }
 
 impl Pool {
@@ -53,7 +58,11 @@ impl Pool {
     const CREDIT: usize = 1_000_000;
 
     fn new(concurrency: usize, threads: usize) -> Pool {
-        let scheduler = scheduler(concurrency);
+        Pool::of(Promises::ALL, concurrency, threads)
+    }
+
+    fn of(promises: Promises, concurrency: usize, threads: usize) -> Pool {
+        let scheduler = scheduler_of(promises, concurrency);
         assert!(matches!(scheduler.watch(), Release::Nobody));
         assert_eq!(scheduler.grant(Self::CREDIT), Some(Self::CREDIT));
         Pool {
@@ -433,6 +442,152 @@ mod unwatched {
         assert_eq!(pool.wait(1), (Step::Watch, Nobody));
         assert_eq!(pool.woken(pool.scheduler.watch()), Nobody);
         assert_eq!((pool.watching(), pool.counts()), (2, (0, 3, 0)));
+    }
+}
+
+/// A driver that promises less than Linux's.
+mod promises {
+    use super::*;
+
+    /// One thread watches, the others are parked.
+    fn any_order(concurrency: usize, threads: usize) -> Pool {
+        let promises = Promises {
+            wakes_last_first: false,
+            ..Promises::ALL
+        };
+        let mut pool = Pool::of(promises, concurrency, threads);
+        assert_eq!(pool.wait(0), (Step::Watch, Nobody));
+        (1..threads).for_each(|thread| assert_eq!(pool.wait(thread), (Step::Park, Nobody)));
+        pool
+    }
+
+    /// One thread runs, another is parked, and the gate lets one run.
+    fn untold() -> Pool {
+        let promises = Promises {
+            tells_blocked: false,
+            ..Promises::ALL
+        };
+        let mut pool = Pool::of(promises, 1, 2);
+        assert_eq!(pool.post(1), Nobody);
+        assert_eq!(pool.wait(0), (Step::Deliver, Nobody));
+        assert_eq!(pool.wait(1), (Step::Park, Nobody));
+        pool
+    }
+
+    #[test]
+    fn no_more_watch_than_the_kernel_takes() {
+        let promises = Promises {
+            waiters_max: 2,
+            ..Promises::ALL
+        };
+        let mut pool = Pool::of(promises, 3, 4);
+        assert_eq!(pool.wait(0), (Step::Watch, Nobody));
+        assert_eq!(pool.wait(1), (Step::Watch, Nobody));
+        assert_eq!(pool.wait(2), (Step::Park, Nobody));
+        assert_eq!(pool.wait(3), (Step::Park, Nobody));
+        // All three that may run are released all the same, and the place that is free is filled.
+        assert_eq!(pool.wait_with(1, &[1, 2, 3]), (Step::Work, Parked(3)));
+        assert_eq!(pool.wait(3), (Step::Work, Parked(2)));
+        assert_eq!(pool.wait(2), (Step::Work, Nobody));
+        assert_eq!((pool.watching(), pool.counts()), (1, (3, 1, 0)));
+        assert_eq!(pool.wait(2), (Step::Park, Nobody), "two run, one watches");
+        assert_eq!(pool.wait(3), (Step::Watch, Nobody));
+        assert_eq!(pool.wait(1), (Step::Park, Nobody), "two watch");
+    }
+
+    #[test]
+    fn more_than_the_concurrency_never_watch() {
+        let promises = Promises {
+            waiters_max: 2,
+            ..Promises::ALL
+        };
+        let mut pool = Pool::of(promises, 1, 2);
+        assert_eq!(pool.wait(0), (Step::Watch, Nobody));
+        assert_eq!(pool.wait(1), (Step::Park, Nobody));
+    }
+
+    #[test]
+    fn where_the_kernel_has_another_order_those_who_wait_are_released_last_in_first_out() {
+        let mut pool = any_order(3, 3);
+        assert_eq!(pool.post(1), Parked(2));
+        assert_eq!(pool.post(2), Parked(1));
+        assert_eq!(pool.post(3), Watching);
+        assert_eq!(pool.wait_woken(0), (Step::Deliver, Nobody));
+        assert_eq!(pool.wait(1), (Step::Deliver, Nobody));
+        assert_eq!(pool.wait(2), (Step::Deliver, Nobody));
+    }
+
+    #[test]
+    fn where_the_kernel_has_another_order_the_one_that_watches_is_first_if_it_came_last() {
+        let mut pool = any_order(2, 2);
+        assert_eq!(pool.wait(0), (Step::Watch, Nobody), "for no reason");
+        assert_eq!(pool.post(1), Watching);
+        assert_eq!(pool.wait_woken(0), (Step::Deliver, Parked(1)));
+        assert_eq!(pool.wait(1), (Step::Watch, Nobody), "in its place");
+        assert_eq!(pool.wait(0), (Step::Park, Nobody));
+        assert_eq!(pool.post(2), Parked(0), "which came last again");
+    }
+
+    #[test]
+    fn the_one_that_watches_has_a_successor_as_soon_as_it_runs() {
+        let mut pool = any_order(2, 3);
+        assert_eq!(pool.wait_with(0, &[1]), (Step::Work, Parked(2)));
+        assert_eq!(pool.wait(2), (Step::Watch, Nobody));
+        assert_eq!(pool.wait_expired(2), (Step::TimedOut, Parked(1)));
+        assert_eq!(pool.wait(1), (Step::Watch, Nobody));
+        assert_eq!(pool.leave(1), Nobody, "nobody is left to succeed it");
+        assert_eq!(pool.wait_worked(0), (Step::Deliver, Nobody));
+        assert_eq!(pool.wait(0), (Step::Watch, Nobody));
+    }
+
+    #[test]
+    fn close_reaches_the_one_that_watches_and_all_that_are_parked() {
+        let mut pool = any_order(2, 3);
+        assert_eq!(pool.close(), (true, Parked(2)));
+        assert_eq!(pool.wait(2), (Step::Closed, Parked(1)));
+        assert_eq!(pool.wait(1), (Step::Closed, Watching));
+        assert_eq!(pool.wait_woken(0), (Step::Closed, Nobody));
+    }
+
+    #[test]
+    fn the_watcher_is_not_called_to_ask_a_system_that_can_not_tell() {
+        let mut pool = untold();
+        assert_eq!(pool.post(2), Nobody);
+        assert_eq!(pool.wait(1), (Step::Park, Nobody));
+        assert_eq!(pool.calls.get(), 0);
+        assert_eq!(pool.stage(3), Nobody);
+        assert_eq!(pool.calls.get(), 1, "it can carry that out");
+    }
+
+    #[test]
+    fn the_watcher_is_called_where_threads_can_be_had_and_asks_after_nobody() {
+        let mut pool = untold();
+        assert_eq!(pool.woken(pool.scheduler.set_can_grow(true)), Nobody);
+        assert_eq!(pool.calls.get(), 1);
+        assert_eq!(pool.post(2), Nobody);
+        pool.watch.eager = true;
+        let _ = (pool.look(), pool.look());
+        assert_eq!((pool.suspects(), pool.watch.work_waits), (vec![], true));
+        assert!(pool.watch.newcomers.is_empty());
+    }
+
+    #[test]
+    fn a_thread_that_says_that_it_blocks_is_replaced_where_the_system_can_not_tell() {
+        let mut pool = untold();
+        assert_eq!(pool.woken(pool.scheduler.set_can_grow(true)), Nobody);
+        assert_eq!(pool.post(2), Nobody);
+        let seat = pool.seat(0);
+        let (turn, release) = pool.scheduler.begin_blocking(seat).expect("it runs");
+        assert_eq!(pool.woken(release), Parked(1));
+        assert_eq!(pool.wait(1), (Step::Deliver, Nobody));
+        assert_eq!(pool.post(3), Nobody);
+        let seat = pool.seat(1);
+        let said = pool.scheduler.begin_blocking(seat);
+        assert_eq!(pool.woken(said.expect("it runs").1), Nobody);
+        assert_eq!(pool.look().0, Duty::Hire, "nobody waits");
+        let seat = pool.seat(0);
+        pool.scheduler.end_blocking(seat, turn);
+        assert_eq!(pool.place(0), Place::Running);
     }
 }
 
@@ -1390,6 +1545,7 @@ mod lives {
 
     struct Life {
         pool: Pool,
+        watching_max: usize,
         /// Where each thread is.
         steps: Vec<Step>,
         /// The parkers that were released and not slept on since.
@@ -1403,9 +1559,10 @@ mod lives {
     }
 
     impl Life {
-        fn new(concurrency: usize, threads: usize) -> Life {
+        fn new(promises: Promises, concurrency: usize, threads: usize) -> Life {
             Life {
-                pool: Pool::new(concurrency, threads),
+                pool: Pool::of(promises, concurrency, threads),
+                watching_max: promises.watching_max(concurrency),
                 steps: vec![Step::TimedOut; threads],
                 tokens: vec![false; threads],
                 releases: Vec::new(),
@@ -1495,7 +1652,7 @@ mod lives {
             assert!(self.steps.iter().filter(at_work).count() <= concurrency);
             let counts = self.pool.scheduler.counts();
             assert!(self.pool.scheduler.is_closed() || counts.running <= concurrency);
-            assert!(self.pool.watching() <= concurrency);
+            assert!(self.pool.watching() <= self.watching_max);
         }
 
         /// Lets everybody go on until nobody can.
@@ -1514,9 +1671,9 @@ mod lives {
         }
     }
 
-    fn live(seed: u64, concurrency: usize, threads: usize) {
+    fn live(seed: u64, promises: Promises, concurrency: usize, threads: usize) {
         let mut die = Die(seed);
-        let mut life = Life::new(concurrency, threads);
+        let mut life = Life::new(promises, concurrency, threads);
         for _ in 0..400 {
             life.step(&mut die);
         }
@@ -1524,7 +1681,7 @@ mod lives {
         assert_eq!(life.pool.counts(), (0, threads, 0));
         assert_eq!(
             life.pool.watching(),
-            concurrency.min(threads),
+            life.watching_max.min(threads),
             "who is to see the next event"
         );
         life.taken.sort_unstable();
@@ -1539,9 +1696,37 @@ mod lives {
 
     #[test]
     fn no_life_loses_a_packet_or_a_thread() {
+        live_all(Promises::ALL);
+    }
+
+    #[test]
+    fn no_life_loses_anything_where_the_kernel_takes_fewer() {
+        live_all(Promises {
+            waiters_max: 2,
+            ..Promises::ALL
+        });
+    }
+
+    #[test]
+    fn no_life_loses_anything_where_the_kernel_has_another_order() {
+        live_all(Promises {
+            wakes_last_first: false,
+            ..Promises::ALL
+        });
+    }
+
+    #[test]
+    fn no_life_loses_anything_where_the_system_can_not_tell_who_is_blocked() {
+        live_all(Promises {
+            tells_blocked: false,
+            ..Promises::ALL
+        });
+    }
+
+    fn live_all(promises: Promises) {
         for seed in 0..500 {
             for (concurrency, threads) in [(1, 1), (1, 2), (1, 4), (2, 2), (2, 5), (3, 4)] {
-                live(seed, concurrency, threads);
+                live(seed, promises, concurrency, threads);
             }
         }
     }

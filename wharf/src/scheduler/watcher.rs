@@ -4,7 +4,8 @@
 //! the gate is full, or nobody is left to wait. While that lasts it looks again and again. A thread that is at the same
 //! turn in two looks has been in one handler for all the time between them, and is a *suspect*. If work waits, the
 //! watcher asks the system, under no lock, whether the suspect sleeps, and if so gives its place away. A thread that
-//! computes keeps it.
+//! computes keeps it. Where the system can't tell, nobody is a suspect, and only those that say so count as blocked: the
+//! watcher is called for what else it does.
 //!
 //! Work may wait in the kernel, where nobody watches while all that may run do. So if nobody has between two looks, the
 //! watcher is to look there too.
@@ -126,8 +127,11 @@ impl<P, R> Scheduler<P, R> {
         let looks = state.gate.looks();
         watch.unwatched = looks.is_some() && looks == watch.looks;
         watch.looks = looks;
-        state.suspect(watch);
-        state.look_after_blocked(watch);
+        watch.work_waits = !state.queue.is_empty();
+        if state.tells_blocked {
+            state.suspect(watch);
+            state.look_after_blocked(watch);
+        }
         if still {
             state
                 .queue
@@ -175,7 +179,6 @@ impl<P, R> State<P, R> {
     fn suspect(&mut self, watch: &mut Watch<R>) {
         watch.suspects.clear();
         watch.newcomers.clear();
-        watch.work_waits = !self.queue.is_empty();
         for (index, seat) in self.gate.seats_mut() {
             let list = match watch.eager || seat.seen == seat.turn {
                 true => &mut watch.suspects,

@@ -29,7 +29,7 @@ use crate::{
         shape::{Associations, Parts},
         table::Table,
     },
-    scheduler::{Place, Release, Scheduler, Suspect, Visit},
+    scheduler::{Place, Promises, Release, Scheduler, Suspect, Visit},
     snapshot::{Counts, Snapshot, Standing, WorkerSnapshot},
     sync::MutexGuard,
     user_code::log,
@@ -82,7 +82,8 @@ impl Parts for Port {
                 log(|| tracing::warn!("{reason}; falling back to the readiness driver"));
             }
         }
-        let scheduler = Scheduler::new(concurrency, driver.batch_max(), coarse_now_ns);
+        let batch_max = driver.batch_max();
+        let scheduler = Scheduler::new(concurrency, batch_max, Promises::ALL, coarse_now_ns);
         Ok(Arc::new_cyclic(|weak| Port {
             info,
             handles: Handles::new(driver),
