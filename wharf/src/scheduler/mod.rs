@@ -349,7 +349,6 @@ impl<P, R> Scheduler<P, R> {
     }
 
     /// Posts a packet: any number of threads may, and seldom meet those that visit. It needs [credit](Self::grant).
-    #[inline]
     pub(crate) fn post(&self, packet: P) -> Result<Release, Refused<P>> {
         let wanted = self.inbox.post(packet, self.clock)?;
         Ok(self.posted(wanted))
