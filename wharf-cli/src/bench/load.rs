@@ -18,8 +18,9 @@ use super::{
     connection::Key,
     content::Content,
     deadline::after,
+    event::{Done, Event},
     loader::Loader,
-    outcome::Outcome,
+    outcome::{Outcome, per},
     plan::Plan,
     process::Usage,
     shared::{Shared, Times, Told},
@@ -29,17 +30,6 @@ use crate::system::watch_signals;
 
 /// How often the progress line is drawn.
 const TICK: Duration = Duration::from_millis(100);
-
-/// What the main thread waits for.
-#[derive(Debug)]
-pub(super) enum Event {
-    /// A thread has its connections.
-    Connected,
-    /// A thread has ended.
-    Done,
-    /// Told to end by a signal.
-    Signal,
-}
 
 /// Why there is no outcome.
 #[derive(Debug)]
@@ -275,10 +265,7 @@ impl Run<'_> {
                 "{:.1} s: {} answered, {}",
                 elapsed.as_secs_f64(),
                 show_count(answered),
-                show_many(
-                    super::outcome::per(answered as f64, elapsed),
-                    "requests/s on average"
-                )
+                show_many(per(answered as f64, elapsed), "requests/s on average")
             )
         });
         self.progress.tick();
@@ -297,15 +284,6 @@ impl Run<'_> {
             outcome.unmade = self.shared.left().unwrap_or(0);
         }
         Ok(outcome)
-    }
-}
-
-/// Says that a thread has ended, however it did.
-struct Done(mpsc::Sender<Event>);
-
-impl Drop for Done {
-    fn drop(&mut self) {
-        let _ = self.0.send(Event::Done);
     }
 }
 

@@ -17,7 +17,7 @@ use super::{
     content::Departure,
     deadline::{Deadlines, after},
     dialer::{CONNECTING_MAX, Dialer, is_to_itself},
-    load::Event,
+    event::Event,
     open_loop::{Counts, OpenLoop},
     outcome::Outcome,
     plan::Pace,

@@ -8,6 +8,7 @@ mod connection;
 mod content;
 mod deadline;
 mod dialer;
+mod event;
 mod load;
 mod loader;
 mod open_loop;
