@@ -15,6 +15,7 @@ mod open_loop;
 mod outcome;
 mod own_server;
 mod plan;
+mod point;
 mod process;
 mod report;
 mod service;

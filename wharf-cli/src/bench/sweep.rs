@@ -10,13 +10,12 @@ use std::{
     time::Duration,
 };
 
-use serde::Serialize;
-
 use super::{
     Arguments, Load, Outcome,
     load::Ended,
     own_server::OwnServer,
     plan::{Pace, Plan},
+    point::{Amount, Point},
     report::print,
     sweep_plot,
 };
@@ -73,25 +72,6 @@ impl WorkersRange {
         counts.dedup();
         counts
     }
-}
-
-/// A point of the sweep.
-#[derive(Debug, Clone, Serialize)]
-pub(super) struct Point {
-    pub(super) workers: u64,
-    pub(super) load: Amount,
-    pub(super) rate_hz: f64,
-    pub(super) requests_per_cpu_s: f64,
-    pub(super) p99_ns: f64,
-    pub(super) switches_per_request: f64,
-}
-
-/// How much load.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Amount {
-    Little,
-    Much,
 }
 
 /// What a sweep came to.

@@ -2,7 +2,7 @@
 
 use plotters::{coord::Shift, prelude::*};
 
-use super::sweep::{Amount, Point};
+use super::point::{Amount, Point};
 
 const SIZE: (u32, u32) = (720, 840);
 const COLOURS: [(Amount, &str, RGBColor); 2] = [
