@@ -20,7 +20,7 @@ use super::{
     event::Event,
     open_loop::{Counts, OpenLoop},
     outcome::Outcome,
-    plan::Pace,
+    pace::Pace,
     shared::{Shared, Times},
     source,
 };

@@ -5,10 +5,7 @@
 
 use std::time::Instant;
 
-use super::{
-    arrivals::Arrivals,
-    plan::{Plan, Skew},
-};
+use super::{arrivals::Arrivals, pace::Skew, plan::Plan};
 
 /// How many connections there are of each stream: cold ones, hot ones.
 pub(super) type Counts = [usize; 2];

@@ -9,7 +9,7 @@ use std::{
 
 use clap::ValueEnum;
 
-use super::Arguments;
+use super::arguments::Arguments;
 use crate::system::apart;
 
 /// A `wharf serve` that ends with us.

@@ -1,13 +1,19 @@
 //! What a run is to do: the arguments, checked and made definite before anything is started.
 
-use std::{
-    net::{Ipv6Addr, SocketAddr, ToSocketAddrs},
-    thread,
-    time::Duration,
-};
+use std::{thread, time::Duration};
 
-use super::{Arguments, content::Content};
+use super::{
+    arguments::Arguments,
+    content::Content,
+    pace::{Pace, Skew},
+    server_address::check_address,
+};
 use crate::system::open_files_max;
+
+/// How long a run measures unless it is told.
+const DURATION: Duration = Duration::from_secs(5);
+/// How long it warms up before.
+const WARMUP: Duration = Duration::from_millis(500);
 
 /// Files that are open beside the connections: ports, rings, standard streams.
 const OTHER_FILES: u64 = 64;
@@ -36,44 +42,6 @@ pub(super) struct Plan {
     /// Whether lost connections are made again.
     pub(super) reconnect: bool,
     pub(super) seed: u64,
-}
-
-/// When requests leave.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Pace {
-    /// With the answer to the one before.
-    Closed,
-    /// When they are due, whatever the answers do.
-    Open { rate_hz: f64, skew: Option<Skew> },
-}
-
-/// A few connections that carry most of the load.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Skew {
-    /// How many they are.
-    pub connections: usize,
-    /// The share of the requests that they make, above 0 and below 1.
-    pub share: f64,
-}
-
-impl std::str::FromStr for Skew {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || {
-            format!("`{text}` is no skew; use 8:90 for 8 connections that make 90% of the requests")
-        };
-        let (connections, percent) = text.split_once(':').ok_or_else(wrong)?;
-        let connections = connections.parse().map_err(|_| wrong())?;
-        let percent: f64 = percent.trim_end_matches('%').parse().map_err(|_| wrong())?;
-        if connections == 0 || !(percent > 0.0 && percent < 100.0) {
-            return Err(wrong());
-        }
-        Ok(Skew {
-            connections,
-            share: percent / 100.0,
-        })
-    }
 }
 
 impl Plan {
@@ -106,11 +74,11 @@ impl Plan {
                 },
             },
             warmup: arguments.warmup.unwrap_or(match arguments.requests {
-                None => super::WARMUP,
+                None => WARMUP,
                 Some(_) => Duration::ZERO,
             }),
             duration: match (arguments.duration, arguments.requests) {
-                (None, None) => Some(super::DURATION),
+                (None, None) => Some(DURATION),
                 (duration, _) => duration,
             },
             requests: arguments.requests,
@@ -153,70 +121,6 @@ impl Plan {
     }
 }
 
-/// Whether this may be the address of a server: a name or an address, and a port. The error says what would do.
-pub(super) fn check_address(address: &str) -> Result<(), String> {
-    if let Some((scheme, rest)) = address.split_once("://") {
-        let host = rest.split('/').next().unwrap_or(rest);
-        let port = match (host.rsplit_once(':'), scheme) {
-            (Some(_), _) => "",
-            (None, "https") => ":443",
-            (None, _) => ":80",
-        };
-        return Err(format!(
-            "`{address}` has a scheme, and bench speaks none: it loads a server that sends back what it receives; use \
-             ADDRESS:PORT, as in {host}{port}"
-        ));
-    }
-    let no_port = || {
-        let host = match address.parse::<Ipv6Addr>() {
-            Ok(_) => format!("[{address}]"),
-            Err(_) if address.is_empty() => "127.0.0.1".to_owned(),
-            Err(_) => address.to_owned(),
-        };
-        format!("`{address}` names no port; use ADDRESS:PORT, as in {host}:21000")
-    };
-    if address.parse::<Ipv6Addr>().is_ok() {
-        return Err(no_port());
-    }
-    let (host, port) = address.rsplit_once(':').ok_or_else(no_port)?;
-    match port.parse::<u16>() {
-        Err(_) if port.is_empty() || !port.bytes().all(|byte| byte.is_ascii_digit()) => {
-            return Err(format!(
-                "`{address}` names no port, since `{port}` is none; use ADDRESS:PORT, as in 127.0.0.1:21000"
-            ));
-        }
-        Ok(1..) => {}
-        Ok(0) | Err(_) => {
-            return Err(format!(
-                "no server is at port {port}; use one within 1 and 65535"
-            ));
-        }
-    }
-    match host {
-        "" | "*" => Err(format!(
-            "`{address}` names no machine; use ADDRESS:PORT, as in 127.0.0.1:{port}"
-        )),
-        _ => Ok(()),
-    }
-}
-
-/// Finds the addresses of the server, in the order in which they are to be tried.
-pub(super) fn resolve(address: &str) -> Result<Vec<SocketAddr>, String> {
-    let found = address
-        .to_socket_addrs()
-        .map_err(|error| format!("can't find `{address}`: {error}"))?;
-    let mut addresses: Vec<SocketAddr> = Vec::new();
-    for found in found {
-        if !addresses.contains(&found) {
-            addresses.push(found);
-        }
-    }
-    if addresses.is_empty() {
-        return Err(format!("`{address}` has no address"));
-    }
-    Ok(addresses)
-}
-
 /// Raises the limit of open files, and says so if that is not enough.
 fn check_open_files(connections: usize) -> Result<(), String> {
     let needed = connections as u64 + OTHER_FILES;
@@ -228,64 +132,5 @@ fn check_open_files(connections: usize) -> Result<(), String> {
              the hard limit (ulimit -Hn)"
         )),
         _ => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_is_a_name_or_a_number_and_a_port() {
-        for address in [
-            "127.0.0.1:80",
-            "[::1]:80",
-            "localhost:65535",
-            "a.b-c.example:1",
-        ] {
-            assert_eq!(check_address(address), Ok(()), "{address}");
-        }
-        for (address, message) in [
-            (
-                "127.0.0.1",
-                "names no port; use ADDRESS:PORT, as in 127.0.0.1:21000",
-            ),
-            ("localhost", "as in localhost:21000"),
-            ("::1", "as in [::1]:21000"),
-            ("[::1]", "names no port"),
-            ("localhost:", "names no port"),
-            ("localhost:http", "since `http` is none"),
-            ("localhost:-1", "since `-1` is none"),
-            ("localhost:0", "no server is at port 0"),
-            ("localhost:65536", "no server is at port 65536"),
-            (
-                ":80",
-                "names no machine; use ADDRESS:PORT, as in 127.0.0.1:80",
-            ),
-            ("*:80", "names no machine"),
-            ("http://host:80/", "has a scheme, and bench speaks none"),
-            ("http://host:80/", "as in host:80"),
-            ("http://host", "as in host:80"),
-            ("https://host/a:b", "as in host:443"),
-            ("", "names no port"),
-        ] {
-            let error = check_address(address).expect_err(address);
-            assert!(error.contains(message), "{address}: {error}");
-        }
-    }
-
-    #[test]
-    fn every_address_of_a_name_is_found_once() {
-        let found = resolve("127.0.0.1:80").expect("an address");
-        assert_eq!(found, ["127.0.0.1:80".parse().expect("an address")]);
-    }
-
-    #[test]
-    fn a_skew_names_connections_and_their_share() {
-        let skew: Skew = "8:90%".parse().expect("a skew");
-        assert_eq!((skew.connections, skew.share), (8, 0.9));
-        for text in ["8", "0:90", "8:0", "8:100", "8:x", "x:90", "8:NaN"] {
-            assert!(text.parse::<Skew>().is_err(), "{text}");
-        }
     }
 }

@@ -7,9 +7,10 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{
-    Arguments,
+    arguments::Arguments,
     outcome::{BUSY_MAX, Outcome, per},
-    plan::{Pace, Plan},
+    pace::Pace,
+    plan::Plan,
 };
 use crate::{
     output,

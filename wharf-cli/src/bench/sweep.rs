@@ -6,18 +6,20 @@ use std::{
     io::{self, Write as _},
     path::Path,
     process::ExitCode,
-    str::FromStr,
     time::Duration,
 };
 
 use super::{
-    Arguments, Load, Outcome,
-    load::Ended,
+    arguments::Arguments,
+    load::{Ended, Load},
+    outcome::{Outcome, per},
     own_server::OwnServer,
-    plan::{Pace, Plan},
+    pace::Pace,
+    plan::Plan,
     point::{Amount, Point},
     report::print,
     sweep_plot,
+    workers_range::WorkersRange,
 };
 use crate::{
     exit,
@@ -34,45 +36,6 @@ const LITTLE_CONNECTIONS: usize = 8;
 const ROUNDS: usize = 5;
 /// How long each measurement takes unless it is told.
 const DURATION: Duration = Duration::from_secs(1);
-
-/// From how many workers to how many.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WorkersRange {
-    from: u64,
-    to: u64,
-}
-
-impl FromStr for WorkersRange {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let range = text.split_once("..").and_then(|(from, to)| {
-            Some(WorkersRange {
-                from: from.parse().ok()?,
-                to: to.parse().ok()?,
-            })
-        });
-        match range {
-            Some(range) if (1..=range.to).contains(&range.from) && range.to <= 4_096 => Ok(range),
-            _ => Err(format!(
-                "`{text}` is no range of workers; use one within 1..4096, as in 1..64"
-            )),
-        }
-    }
-}
-
-impl WorkersRange {
-    /// The powers of 2 in the range, and its ends.
-    fn counts(&self) -> Vec<u64> {
-        let powers = (0..=12).map(|exponent| 1 << exponent);
-        let inner = powers.filter(|count| (self.from + 1..self.to).contains(count));
-        let mut counts = vec![self.from];
-        counts.extend(inner);
-        counts.push(self.to);
-        counts.dedup();
-        counts
-    }
-}
 
 /// What a sweep came to.
 struct Sweep {
@@ -229,7 +192,7 @@ fn measure_once(
         workers,
         load: amount,
         rate_hz: outcome.rate_hz(),
-        requests_per_cpu_s: super::outcome::per(outcome.requests as f64, used.processor),
+        requests_per_cpu_s: per(outcome.requests as f64, used.processor),
         p99_ns: outcome.latency.value_at_quantile(0.99) as f64,
         switches_per_request: used.switches as f64 / outcome.requests.max(1) as f64,
     })
@@ -377,16 +340,5 @@ mod tests {
         fs::remove_file(&path).expect("it is there");
         assert!(svg.trim_end().ends_with("</svg>"));
         assert!(Drawing::open(Path::new("/no/such/place.svg")).is_err());
-    }
-
-    #[test]
-    fn a_range_is_swept_in_powers_of_two_and_to_its_ends() {
-        let counts = |text: &str| text.parse::<WorkersRange>().map(|range| range.counts());
-        assert_eq!(counts("1..64"), Ok(vec![1, 2, 4, 8, 16, 32, 64]));
-        assert_eq!(counts("3..9"), Ok(vec![3, 4, 8, 9]));
-        assert_eq!(counts("5..5"), Ok(vec![5]));
-        for text in ["", "1", "0..4", "4..1", "1..5000", "a..b"] {
-            assert!(counts(text).is_err(), "{text}");
-        }
     }
 }
