@@ -14,20 +14,17 @@ use wharf::{Buffer, Completion, CompletionPort, Done, Pool, Socket, Wait};
 
 use super::{
     connection::{Connection, Key},
-    content::Departure,
     deadline::{Deadlines, after},
     dialer::{CONNECTING_MAX, Dialer, is_to_itself},
     event::Event,
+    measurement::Measurement,
     open_loop::{Counts, OpenLoop},
     outcome::Outcome,
     pace::Pace,
     shared::{Shared, Times},
     source,
 };
-use crate::{
-    quantity::show_duration,
-    system::{processor_time, wait_exactly},
-};
+use crate::{quantity::show_duration, system::wait_exactly};
 
 /// So many requests of an open loop leave before the next look at what has completed, however many are due.
 const DEPARTURES_PER_TURN: usize = 256;
@@ -51,7 +48,7 @@ pub(super) struct Loader<'a> {
     under_way: usize,
     next_id: u64,
     random: fastrand::Rng,
-    times: Option<Times>,
+    measurement: Measurement,
     /// More was due than could leave in one turn.
     is_behind: bool,
     /// What was due before the end has been sent, as far as there was room.
@@ -66,14 +63,9 @@ pub(super) struct Loader<'a> {
     is_overdue: bool,
     /// Since when no connection lives.
     down_since: Option<Instant>,
-    /// The processor time of this thread when the measuring began.
-    processor_at_measure: Option<Duration>,
-    /// What was used from then on has been noted.
-    is_processor_noted: bool,
     /// When something was last answered, or the load began.
     last_answer: Instant,
     stopped: bool,
-    outcome: Outcome,
 }
 
 impl<'a> Loader<'a> {
@@ -104,7 +96,7 @@ impl<'a> Loader<'a> {
             under_way: 0,
             next_id: (thread as u64) << 48,
             random: fastrand::Rng::with_seed(plan.seed.wrapping_add(thread as u64)),
-            times: None,
+            measurement: Measurement::new(plan),
             is_behind: false,
             departed_last: false,
             answers: Deadlines::default(),
@@ -112,11 +104,8 @@ impl<'a> Loader<'a> {
             patience: plan.timeout.or(patience),
             is_overdue: false,
             down_since: None,
-            processor_at_measure: None,
-            is_processor_noted: false,
             last_answer: Instant::now(),
             stopped: false,
-            outcome: Outcome::new(),
         }
     }
 
@@ -134,7 +123,7 @@ impl<'a> Loader<'a> {
         {
             self.load(times)?;
         }
-        Ok(self.outcome)
+        Ok(self.measurement.outcome)
     }
 
     fn connect_all(&mut self) -> io::Result<()> {
@@ -166,7 +155,10 @@ impl<'a> Loader<'a> {
         let untried = self.connections.len() - next;
         if untried > 0 && !self.is_stopped() {
             let what = format!("connect: not tried, since {CONNECTING_MAX} in a row took too long");
-            self.outcome.errors.add_many(what, untried as u64);
+            self.measurement
+                .outcome
+                .errors
+                .add_many(what, untried as u64);
         }
         Ok(())
     }
@@ -181,7 +173,7 @@ impl<'a> Loader<'a> {
 
     /// An attempt to connect came to nothing.
     fn refused(&mut self, place: usize, error: &io::Error, now: Instant) {
-        self.outcome.errors.add(match error.kind() {
+        self.measurement.outcome.errors.add(match error.kind() {
             io::ErrorKind::AddrNotAvailable => source::all_taken(error),
             _ => format!("connect: {error}"),
         });
@@ -194,7 +186,7 @@ impl<'a> Loader<'a> {
     fn make_again(&mut self, place: usize, now: Instant) {
         let connection = &mut self.connections[place];
         connection.failures = connection.failures.saturating_add(1);
-        if !self.shared.plan.reconnect || self.times.is_none() || self.ends_already(now) {
+        if !self.shared.plan.reconnect || !self.measurement.has_begun() || self.ends_already(now) {
             return;
         }
         let connection = &mut self.connections[place];
@@ -205,7 +197,7 @@ impl<'a> Loader<'a> {
 
     /// Whether no more connections are to be made.
     fn ends_already(&self, now: Instant) -> bool {
-        self.is_over(now) || self.is_used_up() || self.is_stopped()
+        self.measurement.is_over(now) || self.is_used_up() || self.is_stopped()
     }
 
     /// Whether it was told to end.
@@ -217,7 +209,7 @@ impl<'a> Loader<'a> {
         if let Pace::Open { .. } = self.shared.plan.pace {
             wait_exactly()?;
         }
-        self.times = Some(times);
+        self.measurement.begin(times);
         // What left earlier would not count, and each request of a run does.
         thread::sleep(times.start.saturating_duration_since(Instant::now()));
         self.start(times.start);
@@ -239,7 +231,7 @@ impl<'a> Loader<'a> {
                 Wait::Closed => break,
             }
         }
-        self.conclude(now, times);
+        self.conclude(now);
         Ok(())
     }
 
@@ -342,9 +334,8 @@ impl<'a> Loader<'a> {
                 break;
             };
             let leaving = open_loop.take(stream);
-            if !leaving.waited && leaving.due >= times.measure {
-                let lag = now.saturating_duration_since(leaving.due);
-                self.outcome.lag.saturating_record(nanoseconds(lag));
+            if !leaving.waited {
+                self.measurement.record_lag(leaving.due, now);
             }
             self.send(leaving.place, 1, leaving.due, now);
             if self.connections[leaving.place].departures.len() >= self.shared.plan.pipeline {
@@ -359,7 +350,7 @@ impl<'a> Loader<'a> {
         let is_too_late = times
             .end
             .is_some_and(|end| now >= after(end, CATCHING_UP.min(self.shared.plan.drain_timeout)));
-        self.departed_last = self.is_over(now) && (is_too_late || !self.is_behind);
+        self.departed_last = self.measurement.is_over(now) && (is_too_late || !self.is_behind);
         self.is_behind &= !self.departed_last;
     }
 
@@ -495,15 +486,15 @@ impl<'a> Loader<'a> {
             self.lose(place, Some(format!("receive: {error}")), now);
             return;
         }
-        if self.times.is_none() {
-            self.outcome.connected += 1;
+        if !self.measurement.has_begun() {
+            self.measurement.outcome.connected += 1;
             self.shared.connected.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        self.outcome.reconnected += u64::from(is_again);
+        self.measurement.outcome.reconnected += u64::from(is_again);
         if self.open_loop.is_some() {
             self.make_free(place);
-        } else if !self.is_over(now) {
+        } else if !self.measurement.is_over(now) {
             self.depart(place, self.shared.plan.pipeline, now);
         }
     }
@@ -512,7 +503,7 @@ impl<'a> Loader<'a> {
         let content = self.shared.content;
         let connection = &mut self.connections[place];
         if !content.is_expected(connection.received, bytes, connection.departures.iter()) {
-            self.outcome.wrong += 1;
+            self.measurement.outcome.wrong += 1;
             self.lose(place, None, now);
             return;
         }
@@ -525,8 +516,7 @@ impl<'a> Loader<'a> {
         for _ in 0..answered {
             let departure = self.connections[place].departures.pop_front();
             let departure = departure.expect("it was expected");
-            is_late |= self.is_timed_out(&departure, now);
-            self.record(departure, now);
+            is_late |= self.measurement.record(&departure, now);
         }
         self.under_way -= answered;
         if answered > 0 {
@@ -555,33 +545,8 @@ impl<'a> Loader<'a> {
             self.replace(place, now);
         } else if self.open_loop.is_some() {
             self.make_free(place);
-        } else if !self.is_over(now) {
+        } else if !self.measurement.is_over(now) {
             self.depart(place, answered, now);
-        }
-    }
-
-    /// Whether a request has been under way for longer than an answer may take.
-    fn is_timed_out(&self, departure: &Departure, now: Instant) -> bool {
-        let timeout = self.shared.plan.timeout;
-        timeout.is_some_and(|timeout| now.saturating_duration_since(departure.left) >= timeout)
-    }
-
-    /// Takes in what came of a request: it was answered, or given up.
-    fn record(&mut self, departure: Departure, now: Instant) {
-        let Some(times) = self.times else { return };
-        // An open loop counts what was due in time though it came late: to leave it out would be to leave out the slowest.
-        let in_time = match self.shared.plan.pace {
-            Pace::Closed => now,
-            Pace::Open { .. } => departure.due,
-        };
-        let is_late = times.end.is_some_and(|end| in_time >= end);
-        let is_timed_out = self.is_timed_out(&departure, now);
-        self.outcome.timed_out += u64::from(is_timed_out);
-        self.outcome.late += u64::from(is_late && !is_timed_out);
-        if now >= times.measure && !is_late {
-            self.outcome.requests += u64::from(!is_timed_out);
-            let latency = now.saturating_duration_since(departure.due);
-            self.outcome.latency.saturating_record(nanoseconds(latency));
         }
     }
 
@@ -606,11 +571,7 @@ impl<'a> Loader<'a> {
     /// A connection is gone, and with it what was under way on it.
     fn lose(&mut self, place: usize, why: Option<String>, now: Instant) {
         let lost = self.connections[place].departures.len();
-        if let Some(why) = why {
-            self.outcome.errors.add(why);
-        }
-        self.outcome.lost += 1;
-        self.outcome.missing += lost as u64;
+        self.measurement.record_loss(why, lost);
         self.under_way -= lost;
         self.vacate(place, now);
         self.make_again(place, now);
@@ -674,36 +635,25 @@ impl<'a> Loader<'a> {
             self.is_overdue = true;
         } else {
             while let Some(departure) = self.connections[place].departures.front().copied()
-                && self.is_timed_out(&departure, now)
+                && self.measurement.is_timed_out(&departure, now)
             {
                 self.connections[place].departures.pop_front();
                 self.under_way -= 1;
-                self.record(departure, now);
+                self.measurement.record(&departure, now);
             }
             self.give_up(place, now);
         }
     }
 
-    fn is_over(&self, now: Instant) -> bool {
-        self.times
-            .and_then(|times| times.end)
-            .is_some_and(|end| now >= end)
-    }
-
     /// Whether there is nothing left to do.
     fn has_ended(&mut self, now: Instant, times: Times) -> bool {
-        if self.processor_at_measure.is_none() && now >= times.measure {
-            self.processor_at_measure = processor_time();
-        }
-        if self.is_over(now) {
-            self.note_processor();
-        }
+        self.measurement.read_processor(now);
         let overdue = self.is_overdue || self.overdue_at(times).is_some_and(|at| now >= at);
         let over = match self.open_loop {
-            Some(_) if self.is_over(now) => self.departed_last,
+            Some(_) if self.measurement.is_over(now) => self.departed_last,
             // What is due and can't leave counts to the end.
             Some(_) => times.end.is_none() && self.is_deserted(),
-            None => self.is_over(now) || self.is_deserted(),
+            None => self.measurement.is_over(now) || self.is_deserted(),
         };
         let over = over || self.is_used_up();
         self.is_stopped() || overdue || (over && self.under_way == 0)
@@ -764,44 +714,25 @@ impl<'a> Loader<'a> {
             .map(|at| at - now)
     }
 
-    /// Notes, once, what processor time the measured part took.
-    fn note_processor(&mut self) {
-        if std::mem::replace(&mut self.is_processor_noted, true) {
-            return;
-        }
-        let before = self.processor_at_measure.unwrap_or_default();
-        let used = processor_time().map(|time| time.saturating_sub(before));
-        self.outcome.load.extend(used);
-    }
-
-    fn conclude(&mut self, now: Instant, times: Times) {
-        self.note_processor();
-        let end = times.end.map_or(now, |end| end.min(now));
-        self.outcome.measured = end.saturating_duration_since(times.measure);
+    fn conclude(&mut self, now: Instant) {
+        let end = self.measurement.conclude(now);
         // An interrupted run leaves answers behind that nobody has refused.
         if !self.is_stopped() {
-            self.outcome.missing += self.under_way as u64;
+            self.measurement.outcome.missing += self.under_way as u64;
         }
         let down = self.connections.iter().filter(|connection| {
             self.shared.plan.reconnect && connection.socket.is_none() && connection.is_refused
         });
-        self.outcome.down = down.count() as u64;
+        self.measurement.outcome.down = down.count() as u64;
         let Some(mut open_loop) = self.open_loop.take() else {
             return;
         };
-        let (shared, outcome) = (self.shared, &mut self.outcome);
+        let (shared, measurement) = (self.shared, &mut self.measurement);
         open_loop.take_all(end, |due, count| {
             // Where the requests are used up, none of these was to be made.
-            let Some(count) = shared.claim(count) else {
-                return;
-            };
-            let waited = nanoseconds(end.saturating_duration_since(due));
-            outcome.unsent += count;
-            outcome.latency.saturating_record_n(waited, count);
+            if let Some(count) = shared.claim(count) {
+                measurement.record_unsent(due, count, end);
+            }
         });
     }
-}
-
-fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

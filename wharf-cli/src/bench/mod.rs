@@ -12,6 +12,7 @@ mod dialer;
 mod event;
 mod load;
 mod loader;
+mod measurement;
 mod open_loop;
 mod outcome;
 mod own_server;
