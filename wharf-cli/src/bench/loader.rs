@@ -21,6 +21,7 @@ use super::{
     open_loop::{Counts, OpenLoop},
     outcome::Outcome,
     pace::Pace,
+    patience::Patience,
     shared::{Shared, Times},
     source,
 };
@@ -53,18 +54,11 @@ pub(super) struct Loader<'a> {
     is_behind: bool,
     /// What was due before the end has been sent, as far as there was room.
     departed_last: bool,
-    /// Connections with requests under way, by when the oldest has to be answered.
-    answers: Deadlines,
+    patience: Patience,
     /// Connections to make again, by when to try.
     again: Deadlines,
-    /// How long a request may be under way; none if only the end of the run limits it.
-    patience: Option<Duration>,
-    /// A run that only its requests end has waited in vain.
-    is_overdue: bool,
     /// Since when no connection lives.
     down_since: Option<Instant>,
-    /// When something was last answered, or the load began.
-    last_answer: Instant,
     stopped: bool,
 }
 
@@ -79,11 +73,6 @@ impl<'a> Loader<'a> {
             .map(|number| Connection::new(number, size))
             .collect();
         let port = shared.threads[thread].port.clone();
-        let patience = match plan.duration {
-            // The oldest request, and in a run that its requests end, what such a request may take.
-            None => Some(plan.drain_timeout.saturating_add(shared.content.longest())),
-            Some(_) => None,
-        };
         Loader {
             shared,
             port: port.clone(),
@@ -99,12 +88,9 @@ impl<'a> Loader<'a> {
             measurement: Measurement::new(plan),
             is_behind: false,
             departed_last: false,
-            answers: Deadlines::default(),
+            patience: Patience::new(plan, shared.content.longest(), Instant::now()),
             again: Deadlines::default(),
-            patience: plan.timeout.or(patience),
-            is_overdue: false,
             down_since: None,
-            last_answer: Instant::now(),
             stopped: false,
         }
     }
@@ -214,7 +200,7 @@ impl<'a> Loader<'a> {
         thread::sleep(times.start.saturating_duration_since(Instant::now()));
         self.start(times.start);
         let mut now = Instant::now();
-        self.last_answer = now;
+        self.patience.answered(now);
         loop {
             self.depart_due(now, times);
             self.meet_deadlines(now);
@@ -396,12 +382,7 @@ impl<'a> Loader<'a> {
         }
         connection.made += count as u64;
         self.under_way += count - left;
-        if let Some(patience) = self.patience
-            && !std::mem::replace(&mut connection.is_watched, true)
-        {
-            let deadline = after(now, patience);
-            self.answers.add(deadline, (place, connection.generation));
-        }
+        self.patience.watch(place, connection, now);
         if let Some(refused) = failure {
             self.lose(place, Some(format!("send: {}", refused.error)), now);
         }
@@ -520,7 +501,7 @@ impl<'a> Loader<'a> {
         }
         self.under_way -= answered;
         if answered > 0 {
-            self.last_answer = now;
+            self.patience.answered(now);
             self.shared
                 .answered
                 .fetch_add(answered as u64, Ordering::Relaxed);
@@ -601,10 +582,8 @@ impl<'a> Loader<'a> {
     /// Does what is to be done at some time, and has come.
     fn meet_deadlines(&mut self, now: Instant) {
         self.give_up_attempts(now);
-        while let Some((place, generation)) = self.answers.take_due(now) {
-            if self.connections[place].generation == generation {
-                self.look_at_oldest(place, now);
-            }
+        while let Some(place) = self.patience.take_due(&mut self.connections, now) {
+            self.give_up_requests(place, now);
         }
         while self.dialer.has_room()
             && let Some((place, generation)) = self.again.take_due(now)
@@ -615,40 +594,23 @@ impl<'a> Loader<'a> {
         }
     }
 
-    /// Looks whether the oldest request of a connection has been under way for too long.
-    fn look_at_oldest(&mut self, place: usize, now: Instant) {
-        let connection = &mut self.connections[place];
-        connection.is_watched = false;
-        let (Some(oldest), Some(patience)) = (connection.departures.front(), self.patience) else {
-            return;
-        };
-        let since = match self.shared.plan.timeout {
-            Some(_) => oldest.left,
-            // A server that answers others is at work, and the run goes on.
-            None => oldest.left.max(self.last_answer),
-        };
-        let deadline = after(since, patience);
-        if deadline > now {
-            connection.is_watched = true;
-            self.answers.add(deadline, (place, connection.generation));
-        } else if self.shared.plan.timeout.is_none() {
-            self.is_overdue = true;
-        } else {
-            while let Some(departure) = self.connections[place].departures.front().copied()
-                && self.measurement.is_timed_out(&departure, now)
-            {
-                self.connections[place].departures.pop_front();
-                self.under_way -= 1;
-                self.measurement.record(&departure, now);
-            }
-            self.give_up(place, now);
+    /// Gives up the requests of a connection that have been under way for too long, and the connection with them.
+    fn give_up_requests(&mut self, place: usize, now: Instant) {
+        while let Some(departure) = self.connections[place].departures.front().copied()
+            && self.measurement.is_timed_out(&departure, now)
+        {
+            self.connections[place].departures.pop_front();
+            self.under_way -= 1;
+            self.measurement.record(&departure, now);
         }
+        self.give_up(place, now);
     }
 
     /// Whether there is nothing left to do.
     fn has_ended(&mut self, now: Instant, times: Times) -> bool {
         self.measurement.read_processor(now);
-        let overdue = self.is_overdue || self.overdue_at(times).is_some_and(|at| now >= at);
+        let overdue =
+            self.patience.is_overdue() || self.overdue_at(times).is_some_and(|at| now >= at);
         let over = match self.open_loop {
             Some(_) if self.measurement.is_over(now) => self.departed_last,
             // What is due and can't leave counts to the end.
@@ -701,7 +663,7 @@ impl<'a> Loader<'a> {
             due,
             first(again),
             self.dialer.next_end(&self.connections),
-            first(self.answers.first()),
+            self.patience.next_look(),
             Some(times.measure),
             times.end,
             self.overdue_at(times),

@@ -17,6 +17,7 @@ mod open_loop;
 mod outcome;
 mod own_server;
 mod pace;
+mod patience;
 mod plan;
 mod point;
 mod process;
