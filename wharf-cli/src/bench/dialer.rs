@@ -36,6 +36,8 @@ pub(super) struct Dialer {
     unreached: usize,
     /// By when attempts have to come to something.
     deadlines: Deadlines,
+    /// Connections to make again, by when to try.
+    again: Deadlines,
 }
 
 impl Dialer {
@@ -56,6 +58,7 @@ impl Dialer {
             under_way: 0,
             unreached: 0,
             deadlines: Deadlines::default(),
+            again: Deadlines::default(),
         }
     }
 
@@ -123,6 +126,38 @@ impl Dialer {
     /// Whether so many attempts in a row took too long that others would, too.
     pub(super) fn is_vain(&self) -> bool {
         self.unreached >= CONNECTING_MAX
+    }
+
+    /// A connection that was lost, or could not be made, is to be made again after a while.
+    pub(super) fn make_again(&mut self, place: usize, connection: &mut Connection, now: Instant) {
+        connection.again = true;
+        let at = after(now, connection.again_after());
+        self.again.add(at, (place, connection.generation));
+    }
+
+    /// Takes a connection that is to be made again now, if there is room for another attempt.
+    pub(super) fn take_again(&mut self, connections: &[Connection], now: Instant) -> Option<usize> {
+        while self.has_room() {
+            let (place, generation) = self.again.take_due(now)?;
+            if connections[place].generation == generation {
+                return Some(place);
+            }
+        }
+        None
+    }
+
+    /// Whether a connection is on its way, or to be made again.
+    pub(super) fn is_any_to_be_made(&self) -> bool {
+        self.under_way > 0 || self.again.first().is_some()
+    }
+
+    /// When there is something to give up, and something to begin.
+    pub(super) fn next_looks(&mut self, connections: &[Connection]) -> [Option<Instant>; 2] {
+        let again = match self.has_room() {
+            true => self.again.first().map(|(at, _)| at),
+            false => None,
+        };
+        [self.next_end(connections), again]
     }
 
     /// When the first attempt will have taken too long.

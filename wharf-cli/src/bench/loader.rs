@@ -14,7 +14,7 @@ use wharf::{Buffer, Completion, CompletionPort, Done, Pool, Socket, Wait};
 
 use super::{
     connection::{Connection, Key},
-    deadline::{Deadlines, after},
+    deadline::after,
     dialer::{CONNECTING_MAX, Dialer, is_to_itself},
     event::Event,
     measurement::Measurement,
@@ -55,8 +55,6 @@ pub(super) struct Loader<'a> {
     /// What was due before the end has been sent, as far as there was room.
     departed_last: bool,
     patience: Patience,
-    /// Connections to make again, by when to try.
-    again: Deadlines,
     /// Since when no connection lives.
     down_since: Option<Instant>,
     stopped: bool,
@@ -89,7 +87,6 @@ impl<'a> Loader<'a> {
             is_behind: false,
             departed_last: false,
             patience: Patience::new(plan, shared.content.longest(), Instant::now()),
-            again: Deadlines::default(),
             down_since: None,
             stopped: false,
         }
@@ -175,10 +172,8 @@ impl<'a> Loader<'a> {
         if !self.shared.plan.reconnect || !self.measurement.has_begun() || self.ends_already(now) {
             return;
         }
-        let connection = &mut self.connections[place];
-        connection.again = true;
-        let at = after(now, connection.again_after());
-        self.again.add(at, (place, connection.generation));
+        self.dialer
+            .make_again(place, &mut self.connections[place], now);
     }
 
     /// Whether no more connections are to be made.
@@ -585,10 +580,8 @@ impl<'a> Loader<'a> {
         while let Some(place) = self.patience.take_due(&mut self.connections, now) {
             self.give_up_requests(place, now);
         }
-        while self.dialer.has_room()
-            && let Some((place, generation)) = self.again.take_due(now)
-        {
-            if self.connections[place].generation == generation && !self.ends_already(now) {
+        while let Some(place) = self.dialer.take_again(&self.connections, now) {
+            if !self.ends_already(now) {
                 self.begin(place);
             }
         }
@@ -623,8 +616,7 @@ impl<'a> Loader<'a> {
 
     /// Whether no connection lives, and none is to be made.
     fn is_deserted(&self) -> bool {
-        let is_any_to_be_made = self.dialer.under_way() > 0 || self.again.first().is_some();
-        self.living == [0, 0] && !is_any_to_be_made
+        self.living == [0, 0] && !self.dialer.is_any_to_be_made()
     }
 
     /// Whether all requests that were to be made are made.
@@ -654,15 +646,11 @@ impl<'a> Loader<'a> {
             true => None,
             false => self.open_loop.as_ref().and_then(OpenLoop::next),
         };
-        let again = match self.dialer.has_room() {
-            true => self.again.first(),
-            false => None,
-        };
-        let first = |first: Option<(Instant, _)>| first.map(|(at, _)| at);
+        let [given_up, again] = self.dialer.next_looks(&self.connections);
         let looks = [
             due,
-            first(again),
-            self.dialer.next_end(&self.connections),
+            given_up,
+            again,
             self.patience.next_look(),
             Some(times.measure),
             times.end,
