@@ -18,7 +18,7 @@ use super::{
     dialer::{CONNECTING_MAX, Dialer, is_to_itself},
     event::Event,
     measurement::Measurement,
-    open_loop::{Counts, OpenLoop},
+    open_loop::{Counts, Leaving, OpenLoop},
     outcome::Outcome,
     pace::Pace,
     patience::Patience,
@@ -29,9 +29,6 @@ use crate::{quantity::show_duration, system::wait_exactly};
 
 /// So many requests of an open loop leave before the next look at what has completed, however many are due.
 const DEPARTURES_PER_TURN: usize = 256;
-
-/// What was due before the end of an open loop may leave for so long after it. What then has not is more than we can send.
-const CATCHING_UP: Duration = Duration::from_millis(100);
 
 /// The receive buffers: one large answer, or many small ones.
 const RECEIVE_BYTES: std::ops::RangeInclusive<usize> = 4 << 10..=64 << 10;
@@ -50,10 +47,6 @@ pub(super) struct Loader<'a> {
     next_id: u64,
     random: fastrand::Rng,
     measurement: Measurement,
-    /// More was due than could leave in one turn.
-    is_behind: bool,
-    /// What was due before the end has been sent, as far as there was room.
-    departed_last: bool,
     patience: Patience,
     /// Since when no connection lives.
     down_since: Option<Instant>,
@@ -84,8 +77,6 @@ impl<'a> Loader<'a> {
             next_id: (thread as u64) << 48,
             random: fastrand::Rng::with_seed(plan.seed.wrapping_add(thread as u64)),
             measurement: Measurement::new(plan),
-            is_behind: false,
-            departed_last: false,
             patience: Patience::new(plan, shared.content.longest(), Instant::now()),
             down_since: None,
             stopped: false,
@@ -178,7 +169,7 @@ impl<'a> Loader<'a> {
 
     /// Whether no more connections are to be made.
     fn ends_already(&self, now: Instant) -> bool {
-        self.measurement.is_over(now) || self.is_used_up() || self.is_stopped()
+        self.measurement.is_over(now) || self.shared.is_used_up() || self.is_stopped()
     }
 
     /// Whether it was told to end.
@@ -296,25 +287,14 @@ impl<'a> Loader<'a> {
 
     /// Sends what is due in an open loop, and of much a part.
     fn depart_due(&mut self, now: Instant, times: Times) {
-        self.is_behind = false;
-        if self.departed_last {
+        let open_loop = self.open_loop.as_mut();
+        let Some(by) = open_loop.and_then(|open_loop| open_loop.begin_turn(now, times.end)) else {
             return;
-        }
-        let until = times.end.map_or(now, |end| end.min(now));
+        };
         for _ in 0..DEPARTURES_PER_TURN {
-            let Some(open_loop) = &mut self.open_loop else {
+            let Some(leaving) = self.take_due(by) else {
                 break;
             };
-            let Some(stream) = open_loop.ready(until) else {
-                break;
-            };
-            if self.shared.claim(1).is_none() {
-                return;
-            }
-            let Some(open_loop) = &mut self.open_loop else {
-                break;
-            };
-            let leaving = open_loop.take(stream);
             if !leaving.waited {
                 self.measurement.record_lag(leaving.due, now);
             }
@@ -323,16 +303,19 @@ impl<'a> Loader<'a> {
                 self.make_unfree(leaving.place);
             }
         }
-        self.is_behind = self
-            .open_loop
-            .as_ref()
-            .and_then(OpenLoop::next)
-            .is_some_and(|next| next <= until);
-        let is_too_late = times
-            .end
-            .is_some_and(|end| now >= after(end, CATCHING_UP.min(self.shared.plan.drain_timeout)));
-        self.departed_last = self.measurement.is_over(now) && (is_too_late || !self.is_behind);
-        self.is_behind &= !self.departed_last;
+        if let Some(open_loop) = &mut self.open_loop
+            && !self.shared.is_used_up()
+        {
+            open_loop.end_turn(now, times.end);
+        }
+    }
+
+    /// Takes a request of an open loop that is due by then, if one can leave and may still be made.
+    fn take_due(&mut self, by: Instant) -> Option<Leaving> {
+        let open_loop = self.open_loop.as_mut()?;
+        let stream = open_loop.ready(by)?;
+        self.shared.claim(1)?;
+        Some(open_loop.take(stream))
     }
 
     /// Sends the next requests of a closed loop, as many as there may be.
@@ -604,24 +587,19 @@ impl<'a> Loader<'a> {
         self.measurement.read_processor(now);
         let overdue =
             self.patience.is_overdue() || self.overdue_at(times).is_some_and(|at| now >= at);
-        let over = match self.open_loop {
-            Some(_) if self.measurement.is_over(now) => self.departed_last,
+        let over = match &self.open_loop {
+            Some(open_loop) if self.measurement.is_over(now) => open_loop.has_ended(),
             // What is due and can't leave counts to the end.
             Some(_) => times.end.is_none() && self.is_deserted(),
             None => self.measurement.is_over(now) || self.is_deserted(),
         };
-        let over = over || self.is_used_up();
+        let over = over || self.shared.is_used_up();
         self.is_stopped() || overdue || (over && self.under_way == 0)
     }
 
     /// Whether no connection lives, and none is to be made.
     fn is_deserted(&self) -> bool {
         self.living == [0, 0] && !self.dialer.is_any_to_be_made()
-    }
-
-    /// Whether all requests that were to be made are made.
-    fn is_used_up(&self) -> bool {
-        self.shared.left() == Some(0)
     }
 
     /// When it ends whatever has not come: some time after the end; or, in a run that only its requests end, when no
@@ -639,16 +617,13 @@ impl<'a> Loader<'a> {
 
     /// How long to wait at most.
     fn next_look(&mut self, now: Instant, times: Times) -> Option<Duration> {
-        if self.is_behind {
+        let open_loop = self.open_loop.as_ref();
+        if open_loop.is_some_and(OpenLoop::is_behind) {
             return Some(Duration::ZERO);
         }
-        let due = match self.departed_last {
-            true => None,
-            false => self.open_loop.as_ref().and_then(OpenLoop::next),
-        };
         let [given_up, again] = self.dialer.next_looks(&self.connections);
         let looks = [
-            due,
+            open_loop.and_then(OpenLoop::next_turn),
             given_up,
             again,
             self.patience.next_look(),

@@ -3,9 +3,12 @@
 //! There are two streams, of the cold connections and of the hot ones. Each thread makes the share of a stream that its
 //! living connections are of all that live, so that what a lost connection would have carried moves to the others.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::{arrivals::Arrivals, pace::Skew, plan::Plan};
+use super::{arrivals::Arrivals, deadline::after, pace::Skew, plan::Plan};
+
+/// What was due before the end of an open loop may leave for so long after it. What then has not is more than we can send.
+const CATCHING_UP: Duration = Duration::from_millis(100);
 
 /// How many connections there are of each stream: cold ones, hot ones.
 pub(super) type Counts = [usize; 2];
@@ -41,6 +44,12 @@ pub(super) struct OpenLoop {
     /// Of each connection, by its place: the stream that it is of, and where it is among the free ones.
     places: Vec<(usize, Option<usize>)>,
     random: fastrand::Rng,
+    /// For how long after the end what was due before it may leave.
+    catching_up: Duration,
+    /// More was due than could leave in one turn.
+    is_behind: bool,
+    /// What was due before the end has been sent, as far as there was room.
+    has_ended: bool,
 }
 
 impl OpenLoop {
@@ -70,6 +79,9 @@ impl OpenLoop {
                 .map(|number| (plan.stream_of(number), None))
                 .collect(),
             random: random.fork(),
+            catching_up: CATCHING_UP.min(plan.drain_timeout),
+            is_behind: false,
+            has_ended: false,
         }
     }
 
@@ -107,6 +119,39 @@ impl OpenLoop {
         }
     }
 
+    /// Begins a turn, in which some of what is due leaves, in a run that measures until `end`. Says by when what may leave is
+    /// due; none if nothing may leave any more.
+    pub(super) fn begin_turn(&mut self, now: Instant, end: Option<Instant>) -> Option<Instant> {
+        self.is_behind = false;
+        (!self.has_ended).then(|| by(now, end))
+    }
+
+    /// Ends a turn, and notes whether there is to be another at once, or none at all.
+    pub(super) fn end_turn(&mut self, now: Instant, end: Option<Instant>) {
+        let is_left = self.next().is_some_and(|next| next <= by(now, end));
+        self.has_ended =
+            end.is_some_and(|end| now >= end && (!is_left || now >= after(end, self.catching_up)));
+        self.is_behind = is_left && !self.has_ended;
+    }
+
+    /// Whether more is due than could leave in the last turn.
+    pub(super) fn is_behind(&self) -> bool {
+        self.is_behind
+    }
+
+    /// Whether what was due before the end has left, as far as it can.
+    pub(super) fn has_ended(&self) -> bool {
+        self.has_ended
+    }
+
+    /// When the next turn is due, if there is one.
+    pub(super) fn next_turn(&self) -> Option<Instant> {
+        match self.has_ended {
+            true => None,
+            false => self.next(),
+        }
+    }
+
     /// A stream of which a request is due by then, and can leave.
     pub(super) fn ready(&mut self, until: Instant) -> Option<usize> {
         for (index, stream) in self.streams.iter_mut().enumerate() {
@@ -130,7 +175,7 @@ impl OpenLoop {
     }
 
     /// When the next request is due that can leave.
-    pub(super) fn next(&self) -> Option<Instant> {
+    fn next(&self) -> Option<Instant> {
         let streams = self.streams.iter().filter(|stream| !stream.free.is_empty());
         streams.map(|stream| stream.arrivals.next()).min()
     }
@@ -141,6 +186,11 @@ impl OpenLoop {
             stream.arrivals.take_all(end, &mut each);
         }
     }
+}
+
+/// By when requests are due that may leave now.
+fn by(now: Instant, end: Option<Instant>) -> Instant {
+    end.map_or(now, |end| end.min(now))
 }
 
 /// How many of these connections are of each stream.
@@ -167,8 +217,6 @@ fn rates_hz(rate_hz: f64, skew: Option<Skew>, own: Counts, all: Counts) -> [f64;
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     const SKEW: Option<Skew> = Some(Skew {
@@ -207,6 +255,9 @@ mod tests {
             streams: [stream(1), stream(2)],
             places: vec![(0, None); connections],
             random: fastrand::Rng::with_seed(3),
+            catching_up: CATCHING_UP,
+            is_behind: false,
+            has_ended: false,
         }
     }
 
@@ -239,6 +290,33 @@ mod tests {
         open_loop.take_all(end, |_, count| left += count);
         // Five standard deviations, without the four that have left.
         assert!((840..1_160).contains(&(left + 4)), "{left}");
+    }
+
+    #[test]
+    fn what_is_due_leaves_before_the_end_or_shortly_after_it() {
+        let start = Instant::now();
+        let end = start + Duration::from_secs(1);
+        let mut open_loop = open_loop(start, 1);
+        open_loop.share(start, [1, 0], [1, 0]);
+        open_loop.make_free(0);
+        // A turn that leaves much behind is followed by another at once, also at the end.
+        for now in [end - CATCHING_UP, end, end + CATCHING_UP / 2] {
+            assert_eq!(open_loop.begin_turn(now, Some(end)), Some(now.min(end)));
+            open_loop.end_turn(now, Some(end));
+            assert!(open_loop.is_behind() && !open_loop.has_ended());
+        }
+        open_loop.end_turn(end + CATCHING_UP, Some(end));
+        assert!(open_loop.has_ended() && !open_loop.is_behind());
+        assert_eq!(open_loop.begin_turn(end, Some(end)), None);
+        assert_eq!(open_loop.next_turn(), None);
+        // With nothing left, or no room for it, the end is the end.
+        open_loop.make_unfree(0);
+        open_loop.end_turn(end, Some(end));
+        assert!(open_loop.has_ended());
+        // Without an end there is always another turn.
+        open_loop.make_free(0);
+        open_loop.end_turn(end + CATCHING_UP, None);
+        assert!(!open_loop.has_ended() && open_loop.next_turn().is_some());
     }
 
     #[test]

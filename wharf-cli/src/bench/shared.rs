@@ -63,4 +63,9 @@ impl Shared<'_> {
     pub(super) fn left(&self) -> Option<u64> {
         Some(self.budget.as_ref()?.load(Ordering::Relaxed))
     }
+
+    /// Whether all requests that were to be made are made, or on their way.
+    pub(super) fn is_used_up(&self) -> bool {
+        self.left() == Some(0)
+    }
 }
