@@ -17,8 +17,9 @@ use super::{
     deadline::after,
     dialer::{CONNECTING_MAX, Dialer, is_to_itself},
     event::Event,
+    living::Living,
     measurement::Measurement,
-    open_loop::{Counts, Leaving, OpenLoop},
+    open_loop::{Leaving, OpenLoop},
     outcome::Outcome,
     pace::Pace,
     patience::Patience,
@@ -39,8 +40,7 @@ pub(super) struct Loader<'a> {
     buffers: Pool,
     connections: Vec<Connection>,
     dialer: Dialer,
-    /// How many connections live, by their stream.
-    living: Counts,
+    living: Living<'a>,
     thread: usize,
     open_loop: Option<OpenLoop>,
     under_way: usize,
@@ -48,8 +48,6 @@ pub(super) struct Loader<'a> {
     random: fastrand::Rng,
     measurement: Measurement,
     patience: Patience,
-    /// Since when no connection lives.
-    down_since: Option<Instant>,
     stopped: bool,
 }
 
@@ -70,7 +68,7 @@ impl<'a> Loader<'a> {
             buffers: Pool::new(buffer_bytes),
             connections,
             dialer: Dialer::new(port, shared.address, plan, thread),
-            living: [0, 0],
+            living: Living::new(shared, thread),
             thread,
             open_loop: None,
             under_way: 0,
@@ -78,7 +76,6 @@ impl<'a> Loader<'a> {
             random: fastrand::Rng::with_seed(plan.seed.wrapping_add(thread as u64)),
             measurement: Measurement::new(plan),
             patience: Patience::new(plan, shared.content.longest(), Instant::now()),
-            down_since: None,
             stopped: false,
         }
     }
@@ -209,7 +206,7 @@ impl<'a> Loader<'a> {
 
     /// The first requests.
     fn start(&mut self, start: Instant) {
-        self.down_since = (self.living == [0, 0]).then_some(start);
+        self.living.begin(start);
         if let Pace::Open { rate_hz, .. } = self.shared.plan.pace {
             let (plan, thread) = (self.shared.plan, self.thread);
             let open_loop = OpenLoop::new(plan, rate_hz, thread, start, &mut self.random);
@@ -235,35 +232,17 @@ impl<'a> Loader<'a> {
 
     /// Takes this thread's share of an open loop.
     fn share_load(&mut self, now: Instant) {
-        let Some(open_loop) = &mut self.open_loop else {
-            return;
-        };
-        let living = &self.shared.living;
-        let all = [0, 1].map(|stream: usize| living[stream].load(Ordering::SeqCst));
-        open_loop.share(now, self.living, all);
+        if let Some(open_loop) = &mut self.open_loop {
+            let [own, all] = self.living.counts();
+            open_loop.share(now, own, all);
+        }
     }
 
-    /// So many connections more or fewer live.
-    fn lives(&mut self, place: usize, lives: bool, now: Instant) {
-        let stream = self.shared.plan.stream_of(self.connections[place].number);
-        let all = &self.shared.living[stream];
-        if lives {
-            self.living[stream] += 1;
-            all.fetch_add(1, Ordering::SeqCst);
-        } else {
-            self.living[stream] -= 1;
-            all.fetch_sub(1, Ordering::SeqCst);
-        }
-        self.down_since = (self.living == [0, 0]).then_some(now);
-        if self.open_loop.is_none() {
-            return;
-        }
-        self.share_load(now);
-        for (thread, told) in self.shared.threads.iter().enumerate() {
-            if thread != self.thread && !told.shared.swap(true, Ordering::SeqCst) {
-                // A thread that has ended has no share.
-                let _ = told.port.post(Key::Shared, 0);
-            }
+    /// Another number of connections live, of this thread and so of all.
+    fn share_load_anew(&mut self, now: Instant) {
+        if self.open_loop.is_some() {
+            self.share_load(now);
+            self.living.tell_others();
         }
     }
 
@@ -371,9 +350,7 @@ impl<'a> Loader<'a> {
         let (place, generation) = match completion.key {
             Key::Connection(place, generation) => (place, generation),
             Key::Shared => {
-                self.shared.threads[self.thread]
-                    .shared
-                    .store(false, Ordering::SeqCst);
+                self.living.hear();
                 return self.share_load(now);
             }
             Key::Stop => {
@@ -440,7 +417,8 @@ impl<'a> Loader<'a> {
             // How long it took to make it again is no request's latency.
             connection.begun = None;
         }
-        self.lives(place, true, now);
+        self.living.add(self.connections[place].number);
+        self.share_load_anew(now);
         if let Err(error) = receiving {
             self.lose(place, Some(format!("receive: {error}")), now);
             return;
@@ -543,7 +521,8 @@ impl<'a> Loader<'a> {
         let old = std::mem::replace(connection, vacated);
         if let Some(socket) = old.socket {
             socket.close();
-            self.lives(place, false, now);
+            self.living.remove(self.connections[place].number, now);
+            self.share_load_anew(now);
         }
     }
 
@@ -599,7 +578,7 @@ impl<'a> Loader<'a> {
 
     /// Whether no connection lives, and none is to be made.
     fn is_deserted(&self) -> bool {
-        self.living == [0, 0] && !self.dialer.is_any_to_be_made()
+        self.living.is_none() && !self.dialer.is_any_to_be_made()
     }
 
     /// When it ends whatever has not come: some time after the end; or, in a run that only its requests end, when no
@@ -610,7 +589,8 @@ impl<'a> Loader<'a> {
             Some(end) => Some(after(end, plan.drain_timeout)),
             None => {
                 let patience = plan.drain_timeout.saturating_add(plan.connect_timeout);
-                self.down_since.map(|since| after(since, patience))
+                let down_since = self.living.down_since();
+                down_since.map(|since| after(since, patience))
             }
         }
     }

@@ -10,6 +10,7 @@ mod content;
 mod deadline;
 mod dialer;
 mod event;
+mod living;
 mod load;
 mod loader;
 mod measurement;
