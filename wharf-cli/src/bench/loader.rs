@@ -23,6 +23,7 @@ use super::{
     outcome::Outcome,
     pace::Pace,
     patience::Patience,
+    sender::Sender,
     shared::{Shared, Times},
     source,
 };
@@ -43,9 +44,7 @@ pub(super) struct Loader<'a> {
     living: Living<'a>,
     thread: usize,
     open_loop: Option<OpenLoop>,
-    under_way: usize,
-    next_id: u64,
-    random: fastrand::Rng,
+    sender: Sender<'a>,
     measurement: Measurement,
     patience: Patience,
     stopped: bool,
@@ -71,9 +70,7 @@ impl<'a> Loader<'a> {
             living: Living::new(shared, thread),
             thread,
             open_loop: None,
-            under_way: 0,
-            next_id: (thread as u64) << 48,
-            random: fastrand::Rng::with_seed(plan.seed.wrapping_add(thread as u64)),
+            sender: Sender::new(shared, thread),
             measurement: Measurement::new(plan),
             patience: Patience::new(plan, shared.content.longest(), Instant::now()),
             stopped: false,
@@ -209,7 +206,7 @@ impl<'a> Loader<'a> {
         self.living.begin(start);
         if let Pace::Open { rate_hz, .. } = self.shared.plan.pace {
             let (plan, thread) = (self.shared.plan, self.thread);
-            let open_loop = OpenLoop::new(plan, rate_hz, thread, start, &mut self.random);
+            let open_loop = OpenLoop::new(plan, rate_hz, thread, start, &mut self.sender.random);
             self.open_loop = Some(open_loop);
             self.share_load(start);
         }
@@ -317,31 +314,9 @@ impl<'a> Loader<'a> {
 
     fn send(&mut self, place: usize, count: usize, due: Instant, now: Instant) {
         let connection = &mut self.connections[place];
-        let Some(socket) = &connection.socket else {
-            return;
-        };
-        let content = self.shared.content;
-        let mut failure = None;
-        let mut left = count;
-        while left > 0 && failure.is_none() {
-            let at_once = left.min(content.requests_per_send());
-            left -= at_once;
-            let first = connection.departures.len();
-            for _ in 0..at_once {
-                self.next_id += 1;
-                let departure = content.request(self.next_id, due, now, &mut self.random);
-                connection.departures.push_back(departure);
-            }
-            let requests = connection.departures.range(first..);
-            let payload = content.payload(connection.sent, requests);
-            connection.sent += payload.len() as u64;
-            failure = socket.send_quietly(payload).err();
-        }
-        connection.made += count as u64;
-        self.under_way += count - left;
-        self.patience.watch(place, connection, now);
-        if let Some(refused) = failure {
-            self.lose(place, Some(format!("send: {}", refused.error)), now);
+        match self.sender.send(connection, count, due, now) {
+            Ok(()) => self.patience.watch(place, connection, now),
+            Err(error) => self.lose(place, Some(format!("send: {error}")), now),
         }
     }
 
@@ -455,7 +430,7 @@ impl<'a> Loader<'a> {
             let departure = departure.expect("it was expected");
             is_late |= self.measurement.record(&departure, now);
         }
-        self.under_way -= answered;
+        self.sender.completed(answered);
         if answered > 0 {
             self.patience.answered(now);
             self.shared
@@ -509,7 +484,7 @@ impl<'a> Loader<'a> {
     fn lose(&mut self, place: usize, why: Option<String>, now: Instant) {
         let lost = self.connections[place].departures.len();
         self.measurement.record_loss(why, lost);
-        self.under_way -= lost;
+        self.sender.completed(lost);
         self.vacate(place, now);
         self.make_again(place, now);
     }
@@ -555,7 +530,7 @@ impl<'a> Loader<'a> {
             && self.measurement.is_timed_out(&departure, now)
         {
             self.connections[place].departures.pop_front();
-            self.under_way -= 1;
+            self.sender.completed(1);
             self.measurement.record(&departure, now);
         }
         self.give_up(place, now);
@@ -573,7 +548,7 @@ impl<'a> Loader<'a> {
             None => self.measurement.is_over(now) || self.is_deserted(),
         };
         let over = over || self.shared.is_used_up();
-        self.is_stopped() || overdue || (over && self.under_way == 0)
+        self.is_stopped() || overdue || (over && self.sender.under_way() == 0)
     }
 
     /// Whether no connection lives, and none is to be made.
@@ -623,7 +598,7 @@ impl<'a> Loader<'a> {
         let end = self.measurement.conclude(now);
         // An interrupted run leaves answers behind that nobody has refused.
         if !self.is_stopped() {
-            self.measurement.outcome.missing += self.under_way as u64;
+            self.measurement.outcome.missing += self.sender.under_way() as u64;
         }
         let down = self.connections.iter().filter(|connection| {
             self.shared.plan.reconnect && connection.socket.is_none() && connection.is_refused

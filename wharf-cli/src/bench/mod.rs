@@ -23,6 +23,7 @@ mod plan;
 mod point;
 mod process;
 mod report;
+mod sender;
 mod server_address;
 mod service;
 mod shared;
