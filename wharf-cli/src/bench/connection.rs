@@ -87,6 +87,15 @@ impl Connection {
         }
     }
 
+    /// So many bytes have come, of answers of `size` bytes each. Says how many answers are complete by them.
+    pub(super) fn receive(&mut self, bytes: usize, size: usize) -> usize {
+        let size = size as u64;
+        let answered_before = self.received / size;
+        self.received += bytes as u64;
+        self.failures = 0;
+        (self.received / size - answered_before) as usize
+    }
+
     /// How long to wait before it is made again.
     pub(super) fn again_after(&self) -> Duration {
         match self.failures {
@@ -113,5 +122,12 @@ mod tests {
             })
             .collect();
         assert_eq!(waits, [0, 0, 10, 20, 640, 1_000, 1_000, 1_000]);
+    }
+
+    #[test]
+    fn an_answer_is_complete_with_its_last_byte() {
+        let mut connection = Connection::new(7, 64);
+        let answers = [63, 1, 64, 130, 62].map(|bytes| connection.receive(bytes, 64));
+        assert_eq!(answers, [0, 1, 1, 2, 1]);
     }
 }

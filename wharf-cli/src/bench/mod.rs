@@ -6,12 +6,14 @@
 mod arguments;
 mod arrivals;
 mod connection;
+mod connections;
 mod content;
 mod deadline;
 mod dialer;
 mod event;
 mod living;
 mod load;
+mod load_share;
 mod loader;
 mod measurement;
 mod open_loop;
@@ -31,6 +33,7 @@ mod source;
 mod sweep;
 mod sweep_plot;
 mod threshold;
+mod traffic;
 mod workers_range;
 
 use std::{net::SocketAddr, process::ExitCode};

@@ -68,4 +68,9 @@ impl Shared<'_> {
     pub(super) fn is_used_up(&self) -> bool {
         self.left() == Some(0)
     }
+
+    /// Whether the threads were told to end.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
 }
