@@ -1,10 +1,11 @@
 //! `wharf bench`: a load generator for servers that send back what they receive.
 //!
 //! A [`Plan`] says what to do; [`load`] runs it, with a [`loader`] for each thread, itself on a completion port; the
-//! [`Outcome`] is what came of it, and [`report`] tells it.
+//! [`Outcome`] is what came of it; [`report`] tells it to people, and [`report_json`] to programs.
 
 mod arguments;
 mod arrivals;
+mod bars;
 mod connection;
 mod connections;
 mod content;
@@ -25,6 +26,7 @@ mod plan;
 mod point;
 mod process;
 mod report;
+mod report_json;
 mod sender;
 mod server_address;
 mod service;
@@ -126,7 +128,7 @@ fn conclude(
         outcome,
     };
     let printed = match (arguments.json, arguments.quiet) {
-        (true, _) => print(&report.json()),
+        (true, _) => print(&report_json::json(&report)),
         (false, false) => print(&report.for_people()),
         (false, true) => Ok(()),
     };

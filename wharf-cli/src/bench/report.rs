@@ -1,13 +1,10 @@
-//! What a run came to, for people and for programs.
+//! What a run came to, for people.
 
 use std::{fmt::Write, net::SocketAddr};
 
-use hdrhistogram::Histogram;
-use serde::Serialize;
-use serde_json::json;
-
 use super::{
     arguments::Arguments,
+    bars::{bar_length, bars, tallest},
     outcome::{BUSY_MAX, Outcome, per},
     pace::Pace,
     plan::Plan,
@@ -29,9 +26,6 @@ const BESIDE_BAR_COLUMNS: usize = 33;
 
 /// Where what is said begins, behind its name.
 const INDENT: usize = 12;
-
-/// More rows than this are drawn with fewer, wider steps.
-const BARS_MAX: usize = 16;
 
 /// Prints to standard output. A reader that has gone has read what it wanted.
 ///
@@ -154,6 +148,19 @@ impl Report<'_> {
     }
 
     fn write_failures(&self, text: &mut String) -> std::fmt::Result {
+        for (name, count, what) in self.failures() {
+            if count > 0 {
+                writeln!(text, "{name:<11} {} {what}", show_count(count))?;
+            }
+        }
+        for (what, count) in self.outcome.errors.groups() {
+            writeln!(text, "{:<11} {} x {what}", "error", show_count(count))?;
+        }
+        Ok(())
+    }
+
+    /// What may have gone wrong: its name, how often it has, and what it was.
+    fn failures(&self) -> [(&'static str, u64, String); 8] {
         let outcome = self.outcome;
         let timeout = show_duration(self.plan.timeout.unwrap_or_default());
         let again = match self.plan.reconnect {
@@ -163,12 +170,7 @@ impl Report<'_> {
             ),
             false => "connections, which --reconnect would make again".into(),
         };
-        // A closed loop always ends with a few answers under way; a hundredth of all may hide something.
-        let late = match outcome.late.saturating_mul(100) > outcome.requests {
-            true => outcome.late,
-            false => 0,
-        };
-        let failures = [
+        [
             (
                 "wrong",
                 outcome.wrong,
@@ -188,7 +190,7 @@ impl Report<'_> {
             ),
             (
                 "late",
-                late,
+                self.late(),
                 "answers after the measured time, which do not count".into(),
             ),
             (
@@ -207,16 +209,17 @@ impl Report<'_> {
                 outcome.down,
                 "connections that could not be made again".into(),
             ),
-        ];
-        for (name, count, what) in failures {
-            if count > 0 {
-                writeln!(text, "{name:<11} {} {what}", show_count(count))?;
-            }
+        ]
+    }
+
+    /// Late answers, if they are worth a line. A closed loop always ends with a few answers under way; a hundredth of all may
+    /// hide something.
+    fn late(&self) -> u64 {
+        let (late, requests) = (self.outcome.late, self.outcome.requests);
+        match late.saturating_mul(100) > requests {
+            true => late,
+            false => 0,
         }
-        for (what, count) in outcome.errors.groups() {
-            writeln!(text, "{:<11} {} x {what}", "error", show_count(count))?;
-        }
-        Ok(())
     }
 
     fn write_latency(&self, text: &mut String, bar_columns: usize) -> std::fmt::Result {
@@ -293,157 +296,17 @@ impl Report<'_> {
         Ok(())
     }
 
-    /// For programs: one object.
-    pub(super) fn json(&self) -> String {
-        let outcome = self.outcome;
-        let (rate_offered_hz, skew) = match self.plan.pace {
-            Pace::Closed => (None, None),
-            Pace::Open { rate_hz, skew } => (Some(rate_hz), skew),
-        };
-        let work = self.arguments.work.map(|service| {
-            json!({
-                "distribution": service.name(),
-                "mean_us": service.mean().as_secs_f64() * 1e6,
-                "kind": format!("{:?}", self.arguments.kind).to_lowercase(),
-            })
-        });
-        let errors = outcome.errors.groups().into_iter();
-        let errors: Vec<_> = errors
-            .map(|(what, count)| json!({"what": what, "count": count}))
-            .collect();
-        let object = json!({
-            "address": self.address.to_string(),
-            "mode": if rate_offered_hz.is_some() { "open" } else { "closed" },
-            "connections": self.plan.connections,
-            "connected": outcome.connected,
-            "pipeline": self.plan.pipeline,
-            "per_connection": self.plan.per_connection,
-            "size_bytes": self.size(),
-            "threads": self.plan.threads,
-            "seed": self.plan.seed,
-            "work": work,
-            "skew": skew.map(|skew| json!({"connections": skew.connections, "share": skew.share})),
-            "connect_timeout_s": self.plan.connect_timeout.as_secs_f64(),
-            "timeout_s": self.plan.timeout.map(|timeout| timeout.as_secs_f64()),
-            "warmup_s": self.plan.warmup.as_secs_f64(),
-            "measured_s": outcome.measured.as_secs_f64(),
-            "interrupted": outcome.interrupted,
-            "rate_offered_hz": rate_offered_hz,
-            "requests": outcome.requests,
-            "unsent": outcome.unsent,
-            "missing": outcome.missing,
-            "timed_out": outcome.timed_out,
-            "late": outcome.late,
-            "unmade": outcome.unmade,
-            "wrong": outcome.wrong,
-            "lost": outcome.lost,
-            "reconnected": outcome.reconnected,
-            "down": outcome.down,
-            "rate_hz": outcome.rate_hz(),
-            "latency_ns": Times::of(&outcome.latency),
-            "send_lag_ns": (!outcome.lag.is_empty()).then(|| Times::of(&outcome.lag)),
-            "load": (!outcome.load.is_empty()).then(|| json!({
-                "cpu_s": outcome.load_total().as_secs_f64(),
-                "busiest_thread": outcome.busiest(),
-                "is_bottleneck": outcome.is_bottleneck(),
-            })),
-            "server": outcome.server.map(|server| json!({
-                "pid": server.pid,
-                "cpu_s": server.processor.as_secs_f64(),
-                "requests_per_cpu_s": per(outcome.requests as f64, server.processor),
-                "switches_per_request": self.switches_per_request(),
-            })),
-            "errors": errors,
-        });
-        format!("{object:#}\n")
-    }
-
-    fn size(&self) -> usize {
+    /// The bytes of a request.
+    pub(super) fn size(&self) -> usize {
         Plan::content(self.arguments).size()
     }
 
-    fn switches_per_request(&self) -> Option<f64> {
+    /// Context switches of the server's, if it was watched.
+    pub(super) fn switches_per_request(&self) -> Option<f64> {
         let server = self.outcome.server?;
         let requests = self.outcome.requests;
         (requests > 0).then(|| server.switches as f64 / requests as f64)
     }
-}
-
-/// A histogram in numbers, in nanoseconds.
-#[derive(Debug, Serialize)]
-pub(super) struct Times {
-    min: u64,
-    mean: f64,
-    p50: u64,
-    p90: u64,
-    p99: u64,
-    p99_9: u64,
-    max: u64,
-}
-
-impl Times {
-    pub(super) fn of(histogram: &Histogram<u64>) -> Self {
-        Times {
-            min: histogram.min(),
-            mean: histogram.mean(),
-            p50: histogram.value_at_quantile(0.5),
-            p90: histogram.value_at_quantile(0.9),
-            p99: histogram.value_at_quantile(0.99),
-            p99_9: histogram.value_at_quantile(0.999),
-            max: histogram.max(),
-        }
-    }
-}
-
-fn bar_length(count: u64, tallest: u64, columns: usize) -> usize {
-    let length = u128::from(count) * columns as u128;
-    length.div_ceil(u128::from(tallest)) as usize
-}
-
-/// The rows of the drawn histogram: from, to, and how many. Steps of 1, 2 and 5, or of 10 where those are too many.
-fn bars(histogram: &Histogram<u64>) -> Vec<(u64, u64, u64)> {
-    let fine = steps(&[1, 2, 5], histogram);
-    if fine.len() <= BARS_MAX {
-        fine
-    } else {
-        steps(&[1], histogram)
-    }
-}
-
-fn steps(mantissas: &[u64], histogram: &Histogram<u64>) -> Vec<(u64, u64, u64)> {
-    let powers = (0..=18).map(|exponent| 10_u64.pow(exponent));
-    let edges: Vec<u64> = powers
-        .flat_map(|power| mantissas.iter().map(move |mantissa| mantissa * power))
-        .collect();
-    edges
-        .windows(2)
-        .map(|edge| (edge[0], edge[1], count_between(histogram, edge[0], edge[1])))
-        .skip_while(|(.., count)| *count == 0)
-        .take_while(|(low, ..)| *low <= histogram.max())
-        .collect()
-}
-
-fn count_between(histogram: &Histogram<u64>, low: u64, high: u64) -> u64 {
-    histogram
-        .iter_recorded()
-        .map(|recorded| {
-            (
-                recorded.value_iterated_to(),
-                recorded.count_since_last_iteration(),
-            )
-        })
-        .filter(|(value, _)| (low..high).contains(value))
-        .map(|(_, count)| count)
-        .sum()
-}
-
-fn tallest(histogram: &Histogram<u64>) -> u64 {
-    bars(histogram)
-        .into_iter()
-        .map(|(.., count)| count)
-        .max()
-        .unwrap_or(0)
-        .max(1)
 }
 
 fn outcome_connected(outcome: &Outcome) -> u64 {
