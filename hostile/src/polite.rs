@@ -95,32 +95,30 @@ impl Polite {
     /// One client that stays, and asks one thing after the other.
     pub fn stay(&self, address: SocketAddr, app: App) {
         let mut stream = None;
-        let mut number = 0;
-        while !self.is_ending() {
-            if !self.may_ask() {
-                thread::sleep(PACE);
-                continue;
-            }
-            let message = app.message(number);
-            let asked = self.request(|| {
-                let stream = match &mut stream {
-                    Some(stream) => stream,
-                    none => none.insert(connect(address)?),
-                };
-                self.exchange(stream, &message)
-            });
-            match asked {
-                Ok(true) => {}
-                Ok(false) => return,
-                Err(error) => return self.failed("the polite client", &error),
-            }
-            number += 1;
-            thread::sleep(PACE);
-        }
+        self.ask_on("the polite client", PACE, app, |message| {
+            let stream = match &mut stream {
+                Some(stream) => stream,
+                none => none.insert(connect(address)?),
+            };
+            self.exchange(stream, message)
+        });
     }
 
     /// One client after the other: it comes, asks one thing, and leaves.
     pub fn come_and_go(&self, address: SocketAddr, app: App) {
+        self.ask_on("a newcomer", NEWCOMER_PACE, app, |message| {
+            self.exchange(&mut connect(address)?, message)
+        });
+    }
+
+    /// Asks one thing after the other, as long as it may and is answered; the next so long after an answer.
+    fn ask_on(
+        &self,
+        who: &str,
+        pace: Duration,
+        app: App,
+        mut ask: impl FnMut(&[u8]) -> io::Result<bool>,
+    ) {
         let mut number = 0;
         while !self.is_ending() {
             if !self.may_ask() {
@@ -128,14 +126,13 @@ impl Polite {
                 continue;
             }
             let message = app.message(number);
-            let asked = self.request(|| self.exchange(&mut connect(address)?, &message));
-            match asked {
+            match self.request(|| ask(&message)) {
                 Ok(true) => {}
                 Ok(false) => return,
-                Err(error) => return self.failed("a newcomer", &error),
+                Err(error) => return self.failed(who, &error),
             }
             number += 1;
-            thread::sleep(NEWCOMER_PACE);
+            thread::sleep(pace);
         }
     }
 
