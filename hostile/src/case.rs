@@ -5,16 +5,16 @@ use std::{
     net::SocketAddr,
     path::Path,
     process::{Child, Command, Stdio},
-    sync::Arc,
-    thread::{self, JoinHandle},
+    thread,
     time::{Duration, Instant},
 };
 
 use crate::{
     App,
-    judge::{Judgement, Times, Verdict, judge},
+    judge::{Judgement, Times, Verdict},
+    pair::{Answers, Pair},
     peers::{Limits, Peer},
-    polite::{GRACE, Polite, Told},
+    polite::GRACE,
     server::{Holdings, Server},
 };
 
@@ -131,56 +131,6 @@ pub fn mib(kib: u64) -> f64 {
     kib as f64 / 1024.0
 }
 
-/// The polite clients of one server.
-struct Pair {
-    stays: Arc<Polite>,
-    newcomer: Arc<Polite>,
-    threads: Vec<JoinHandle<()>>,
-}
-
-impl Pair {
-    fn start(address: SocketAddr, app: App) -> Self {
-        let (stays, newcomer) = (Arc::<Polite>::default(), Arc::<Polite>::default());
-        let (one, other) = (stays.clone(), newcomer.clone());
-        Pair {
-            stays,
-            newcomer,
-            threads: vec![
-                thread::spawn(move || one.stay(address, app)),
-                thread::spawn(move || other.come_and_go(address, app)),
-            ],
-        }
-    }
-
-    fn rest(&self, rests: bool) {
-        self.stays.rest(rests);
-        self.newcomer.rest(rests);
-    }
-
-    /// Waits until nothing is asked any more. False if answers are missing.
-    fn await_quiet(&self) -> bool {
-        let start = Instant::now();
-        loop {
-            if self.stays.is_quiet() && self.newcomer.is_quiet() {
-                return true;
-            }
-            if start.elapsed() > GRACE {
-                return false;
-            }
-            thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    fn end(self) -> (Told, Told) {
-        self.stays.end();
-        self.newcomer.end();
-        for thread in self.threads {
-            let _ = thread.join();
-        }
-        (self.stays.result(), self.newcomer.result())
-    }
-}
-
 impl Case<'_> {
     pub fn name(&self) -> String {
         format!("{} {} {}", self.peer.name, self.driver, self.app.name())
@@ -250,32 +200,67 @@ impl Case<'_> {
         };
         let clients = (self.peer.clients)(limits);
         let bound = self.bound(clients, attacked.concurrency);
-
         let ours = Pair::start(attacked.address, self.app);
         let theirs = Pair::start(idle.address, self.app);
-        thread::sleep(WARM_UP);
-        ours.rest(true);
-        if !ours.await_quiet() || !attacked.await_stats(GRACE) {
-            return Err(format!("{}: no answer before the peer came", self.name()));
-        }
-        let before = holdings(&attacked)?;
-        ours.rest(false);
+        let before = self.warm_up(&ours, &mut attacked)?;
 
         let start = Instant::now();
         let peer = self.start_peer(attacked.address, clients)?;
         let (deeds, peak) = self.await_peer(peer, &attacked)?;
         let time = (start, Instant::now());
 
-        // It has gone. What is under way is answered, and nothing more is asked.
         let mut failed = Vec::new();
+        let after = self.calm_down(&ours, &mut attacked, before, clients, &mut failed)?;
+        let answers = self.ask_once_more(ours, theirs, &mut failed);
+        let judgement = answers.judge(time, bound, &mut failed);
+        stop(attacked, idle, &mut failed);
+        Ok(Outcome {
+            case: self.name(),
+            judgement,
+            attacked: Times::of(&answers.stays.samples, time),
+            idle: Times::of(&answers.idle_stays.samples, time),
+            newcomer: Times::of(&answers.newcomer.samples, time),
+            newcomer_judged: answers.newcomer_judged,
+            before,
+            after,
+            peak,
+            deeds,
+            failed,
+        })
+    }
+
+    /// Has both servers asked for a while. What the one that is to be attacked holds when all is answered.
+    fn warm_up(&self, ours: &Pair, attacked: &mut Server) -> Result<Holdings, String> {
+        thread::sleep(WARM_UP);
+        ours.rest(true);
+        if !ours.await_quiet() || !attacked.await_stats(GRACE) {
+            return Err(format!("{}: no answer before the peer came", self.name()));
+        }
+        let before = holdings(attacked)?;
+        ours.rest(false);
+        Ok(before)
+    }
+
+    /// The peer has gone: what is under way is answered, and nothing more is asked. What the server holds then.
+    fn calm_down(
+        &self,
+        ours: &Pair,
+        attacked: &mut Server,
+        before: Holdings,
+        clients: usize,
+        failed: &mut Vec<String>,
+    ) -> Result<Holdings, String> {
         ours.rest(true);
         if !ours.await_quiet() {
             failed.push(format!("no answer {GRACE:?} after the peer has gone"));
         }
         let kept = MEMORY_KEPT + clients as u64 * MEMORY_KEPT_OF_A_CLIENT;
         let memory_slack = self.memory_slack.unwrap_or(kept);
-        let after = await_settled(&mut attacked, before, memory_slack, &mut failed)?;
-        // The servers are asked once more.
+        await_settled(attacked, before, memory_slack, failed)
+    }
+
+    /// Has the servers asked once more, and ends their clients.
+    fn ask_once_more(&self, ours: Pair, theirs: Pair, failed: &mut Vec<String>) -> Answers {
         let asked = Instant::now();
         ours.rest(false);
         thread::sleep(Duration::from_millis(250));
@@ -285,43 +270,13 @@ impl Case<'_> {
         if newcomer.failed.is_none() && last.max > 1e3 {
             failed.push(format!("a newcomer waited {:.0} ms afterwards", last.max));
         }
-
-        let newcomer_judged = !self.peer.fills_the_table || self.has_shares_of_addresses();
-        let idle_samples = [&idle_stays.samples[..], &idle_newcomer.samples[..]].concat();
-        let mut judged = stays.samples.clone();
-        if newcomer_judged {
-            judged.extend_from_slice(&newcomer.samples);
+        Answers {
+            stays,
+            newcomer,
+            idle_stays,
+            idle_newcomer,
+            newcomer_judged: !self.peer.fills_the_table || self.has_shares_of_addresses(),
         }
-        let judgement = judge(&judged, &idle_samples, time, bound);
-        if let Verdict::Late(late) = judgement.verdict {
-            failed.push(format!(
-                "an answer took {late:.2?} while the idle server was quick; {bound:?} is the most"
-            ));
-        }
-        failed.extend(stays.failed);
-        failed.extend(newcomer.failed.filter(|_| newcomer_judged));
-        let of_idle = idle_stays.failed.into_iter().chain(idle_newcomer.failed);
-        failed.extend(of_idle.map(|it| format!("the idle server: {it}")));
-
-        if attacked.has_ended() {
-            failed.push(format!("the server has ended: {}", attacked.last_errors()));
-        } else {
-            failed.extend(attacked.stop().err());
-        }
-        failed.extend(idle.stop().err().map(|it| format!("the idle server: {it}")));
-        Ok(Outcome {
-            case: self.name(),
-            judgement,
-            attacked: Times::of(&stays.samples, time),
-            idle: Times::of(&idle_stays.samples, time),
-            newcomer: Times::of(&newcomer.samples, time),
-            newcomer_judged,
-            before,
-            after,
-            peak,
-            deeds,
-            failed,
-        })
     }
 
     /// Starts the peer as a process of its own, which is given way to the others, and ends by itself.
@@ -371,6 +326,16 @@ impl Case<'_> {
         let deeds = String::from_utf8_lossy(&output.stdout);
         Ok((format!("{}{overtime}", deeds.trim()), peak))
     }
+}
+
+/// Stops both servers, and says what failed.
+fn stop(mut attacked: Server, idle: Server, failed: &mut Vec<String>) {
+    if attacked.has_ended() {
+        failed.push(format!("the server has ended: {}", attacked.last_errors()));
+    } else {
+        failed.extend(attacked.stop().err());
+    }
+    failed.extend(idle.stop().err().map(|it| format!("the idle server: {it}")));
 }
 
 fn holdings(server: &Server) -> Result<Holdings, String> {
