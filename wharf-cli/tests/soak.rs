@@ -12,7 +12,7 @@ use std::{
     io::{Read, Write},
     net::{Shutdown, SocketAddr, TcpStream},
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
-    thread,
+    thread::{self, Scope},
     time::{Duration, Instant},
 };
 
@@ -34,6 +34,17 @@ struct Load {
 }
 
 impl Load {
+    fn new(address: SocketAddr) -> Self {
+        Load {
+            address,
+            ends: AtomicBool::new(false),
+            echoes: AtomicU64::new(0),
+            resets: AtomicU64::new(0),
+            cancelled: AtomicU64::new(0),
+            operations: AtomicU64::new(0),
+        }
+    }
+
     fn goes_on(&self) -> bool {
         !self.ends.load(Ordering::Relaxed)
     }
@@ -227,50 +238,13 @@ fn memory_and_descriptors_stay_flat_under_load_resets_and_cancels() {
 
 fn soak(driver: &str, choice: DriverChoice, time: Duration) {
     let server = Serve::start(driver, &["--max-workers", "16"]);
-    let load = Load {
-        address: server.address,
-        ends: AtomicBool::new(false),
-        echoes: AtomicU64::new(0),
-        resets: AtomicU64::new(0),
-        cancelled: AtomicU64::new(0),
-        operations: AtomicU64::new(0),
-    };
+    let load = Load::new(server.address);
     let mut idle: Vec<_> = (0..50).map(|_| load.connect()).collect();
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    thread::scope(|scope| {
-        for seed in 0..6 {
-            let (load, random) = (&load, fastrand::Rng::with_seed(seed));
-            scope.spawn(move || come_and_go(load, random));
-        }
-        scope.spawn(|| flood(&load));
-        for seed in 0..2 {
-            let (load, random) = (&load, fastrand::Rng::with_seed(seed));
-            scope.spawn(move || cancel(load, choice, random));
-        }
-        let start = Instant::now();
-        let warm = time / 5;
-        let mut said = Duration::ZERO;
-        while start.elapsed() < time {
-            thread::sleep(time / 500);
-            if start.elapsed() > warm {
-                ours.push(Holdings::of("self"));
-                theirs.push(Holdings::of(&server.pid().to_string()));
-            }
-            if start.elapsed() > said + Duration::from_secs(60) {
-                said = start.elapsed();
-                let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-                println!(
-                    "{driver} {:.0?}: {} echoes, {} resets, {} operations, {} cancelled; server {:?}",
-                    said,
-                    of(&load.echoes),
-                    of(&load.resets),
-                    of(&load.operations),
-                    of(&load.cancelled),
-                    theirs.last()
-                );
-            }
-        }
+    let samples = thread::scope(|scope| {
+        start_clients(scope, &load, choice);
+        let samples = watch(driver, &load, server.pid(), time);
         load.ends.store(true, Ordering::Relaxed);
+        samples
     });
     idle.iter_mut()
         .for_each(|stream| echo(stream, b"still there"));
@@ -282,9 +256,61 @@ fn soak(driver: &str, choice: DriverChoice, time: Duration) {
         load.operations.into_inner(),
         load.cancelled.into_inner()
     );
-    is_flat(&format!("{driver}, the server"), &theirs);
-    is_flat(&format!("{driver}, its clients"), &ours);
+    is_flat(&format!("{driver}, the server"), &samples.theirs);
+    is_flat(&format!("{driver}, its clients"), &samples.ours);
     let stopped = server.stop();
     assert!(stopped.sent <= stopped.received, "{stopped:?}");
     println!("{driver}: {stopped:?}");
+}
+
+fn start_clients<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    load: &'scope Load,
+    choice: DriverChoice,
+) {
+    for seed in 0..6 {
+        let random = fastrand::Rng::with_seed(seed);
+        scope.spawn(move || come_and_go(load, random));
+    }
+    scope.spawn(|| flood(load));
+    for seed in 0..2 {
+        let random = fastrand::Rng::with_seed(seed);
+        scope.spawn(move || cancel(load, choice, random));
+    }
+}
+
+/// What both processes hold, from time to time.
+#[derive(Default)]
+struct Samples {
+    ours: Vec<Holdings>,
+    theirs: Vec<Holdings>,
+}
+
+/// Looks at both processes for so long, but for the first fifth of it, in which they grow; and says each minute how it is.
+fn watch(driver: &str, load: &Load, server: u32, time: Duration) -> Samples {
+    let mut samples = Samples::default();
+    let start = Instant::now();
+    let warm = time / 5;
+    let mut said = Duration::ZERO;
+    while start.elapsed() < time {
+        thread::sleep(time / 500);
+        if start.elapsed() > warm {
+            samples.ours.push(Holdings::of("self"));
+            samples.theirs.push(Holdings::of(&server.to_string()));
+        }
+        if start.elapsed() > said + Duration::from_secs(60) {
+            said = start.elapsed();
+            let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+            println!(
+                "{driver} {:.0?}: {} echoes, {} resets, {} operations, {} cancelled; server {:?}",
+                said,
+                of(&load.echoes),
+                of(&load.resets),
+                of(&load.operations),
+                of(&load.cancelled),
+                samples.theirs.last()
+            );
+        }
+    }
+    samples
 }
