@@ -3,10 +3,15 @@
 //! It knows what was done to each stream, by us and by its peer, and so which results its operations may have. Where two
 //! things were done at once it allows for both orders, and nowhere else.
 
-use std::{collections::HashMap, io, time::Instant};
+use std::{
+    collections::HashMap,
+    fmt::{self, Display},
+    io,
+    time::Instant,
+};
 
 use rustix::io::Errno;
-use wharf::{Completion, Done, OperationId};
+use wharf::{Buffer, Completion, Done, OperationId};
 
 use crate::{
     acts::{Key, Kind, Note, content},
@@ -907,8 +912,37 @@ impl Stream {
 impl Operation {
     /// Takes a completion apart, and checks that it gives back what was given.
     fn end_of(&self, completion: Completion<Key>) -> End {
-        let told = || format!("{:?} came as {:?}", self.kind, completion.done);
-        let mut bytes = Vec::new();
+        let told = fmt::from_fn(|to| write!(to, "{:?} came as {:?}", self.kind, completion.done));
+        let bytes = match &completion.done {
+            Done::Received { .. } | Done::ReceivedMany { .. } => self.received(&completion, &told),
+            _ => {
+                self.check_rest(&completion, &told);
+                Vec::new()
+            }
+        };
+        let moved = if self.kind.is_write() {
+            completion.transferred
+        } else {
+            bytes.len()
+        };
+        assert_eq!(completion.transferred, moved, "{told}");
+        assert!(moved <= self.kind.len(), "{told}");
+        if self.kind.is_write() && completion.result.is_ok() {
+            assert_eq!(moved, self.kind.len(), "a send sends all: {told}");
+        }
+        let outcome = completion.result.map_err(|error| {
+            Errno::from_io_error(&error)
+                .unwrap_or_else(|| panic!("not the system's error: {error:?}"))
+        });
+        End {
+            outcome,
+            transferred: completion.transferred,
+            bytes,
+        }
+    }
+
+    /// What a receive has brought; it gives back its buffers.
+    fn received(&self, completion: &Completion<Key>, told: &impl Display) -> Vec<u8> {
         match (&self.kind, &completion.done) {
             (
                 Kind::Receive {
@@ -917,8 +951,8 @@ impl Operation {
                 },
                 Done::Received { buffer, .. },
             ) => {
-                assert_eq!(buffer.capacity(), capacities[0], "its buffer: {}", told());
-                bytes.extend_from_slice(buffer);
+                assert_eq!(buffer.capacity(), capacities[0], "its buffer: {told}");
+                buffer.to_vec()
             }
             (
                 Kind::Receive {
@@ -926,38 +960,23 @@ impl Operation {
                     many: true,
                 },
                 Done::ReceivedMany { buffers, .. },
-            ) => {
-                let back: Vec<_> = buffers.iter().map(|buffer| buffer.capacity()).collect();
-                assert_eq!(&back, capacities, "its buffers: {}", told());
-                let part_filled = buffers
-                    .iter()
-                    .position(|buffer| buffer.len() < buffer.capacity());
-                let mut rest = buffers
-                    .iter()
-                    .skip(part_filled.map_or(usize::MAX, |at| at + 1));
-                assert!(
-                    rest.all(|buffer| buffer.is_empty()),
-                    "one after the other: {}",
-                    told()
-                );
-                buffers
-                    .iter()
-                    .for_each(|buffer| bytes.extend_from_slice(buffer));
-            }
+            ) => received_in_parts(capacities, buffers, told),
             (Kind::ReceiveFrom { capacity }, Done::Received { buffer, .. }) => {
                 let lent = if completion.transferred > 0 {
                     *capacity
                 } else {
                     0
                 };
-                assert_eq!(
-                    buffer.capacity(),
-                    lent,
-                    "a buffer with bytes only: {}",
-                    told()
-                );
-                bytes.extend_from_slice(buffer);
+                assert_eq!(buffer.capacity(), lent, "a buffer with bytes only: {told}");
+                buffer.to_vec()
             }
+            _ => panic!("{told}"),
+        }
+    }
+
+    /// Checks what is no receive; a send gives back what it has sent.
+    fn check_rest(&self, completion: &Completion<Key>, told: &impl Display) {
+        match (&self.kind, &completion.done) {
             (Kind::Readable, Done::Readable { .. })
             | (Kind::Shutdown, Done::Shutdown { .. })
             | (Kind::Timer { .. }, Done::Timer) => assert_eq!(completion.transferred, 0),
@@ -970,11 +989,8 @@ impl Operation {
                 },
                 Done::Sent { payload, .. },
             ) => {
-                assert!(
-                    content(*stamp, 0, lens[0]) == payload[..],
-                    "its payload: {}",
-                    told()
-                );
+                let given = content(*stamp, 0, lens[0]);
+                assert!(given == payload[..], "its payload: {told}");
             }
             (
                 Kind::Send {
@@ -986,37 +1002,32 @@ impl Operation {
                 Done::SentMany { payloads, .. },
             ) => {
                 let back: Vec<_> = payloads.iter().map(|payload| payload.len()).collect();
-                assert_eq!(&back, lens, "its payloads: {}", told());
+                assert_eq!(&back, lens, "its payloads: {told}");
                 let sent: Vec<u8> = payloads
                     .iter()
                     .flat_map(|payload| payload.to_vec())
                     .collect();
-                assert!(
-                    content(*stamp, 0, sent.len()) == sent,
-                    "its payloads: {}",
-                    told()
-                );
+                let given = content(*stamp, 0, sent.len());
+                assert!(given == sent, "its payloads: {told}");
             }
-            _ => panic!("{}", told()),
-        }
-        let moved = if self.kind.is_write() {
-            completion.transferred
-        } else {
-            bytes.len()
-        };
-        assert_eq!(completion.transferred, moved, "{}", told());
-        assert!(moved <= self.kind.len(), "{}", told());
-        if self.kind.is_write() && completion.result.is_ok() {
-            assert_eq!(moved, self.kind.len(), "a send sends all: {}", told());
-        }
-        let outcome = completion.result.map_err(|error| {
-            Errno::from_io_error(&error)
-                .unwrap_or_else(|| panic!("not the system's error: {error:?}"))
-        });
-        End {
-            outcome,
-            transferred: completion.transferred,
-            bytes,
+            _ => panic!("{told}"),
         }
     }
+}
+
+/// What came in several buffers, which are those that were given, filled one after the other.
+fn received_in_parts(capacities: &[usize], buffers: &[Buffer], told: &impl Display) -> Vec<u8> {
+    let back: Vec<_> = buffers.iter().map(|buffer| buffer.capacity()).collect();
+    assert_eq!(back, capacities, "its buffers: {told}");
+    let part_filled = buffers
+        .iter()
+        .position(|buffer| buffer.len() < buffer.capacity());
+    let mut rest = buffers
+        .iter()
+        .skip(part_filled.map_or(usize::MAX, |at| at + 1));
+    assert!(
+        rest.all(|buffer| buffer.is_empty()),
+        "one after the other: {told}"
+    );
+    buffers.iter().flat_map(|buffer| buffer.to_vec()).collect()
 }
