@@ -11,6 +11,7 @@ mod harness;
 
 use std::{
     fs::{self, File},
+    ops::RangeInclusive,
     sync::{
         Arc, Mutex,
         mpsc::{self, Receiver, Sender},
@@ -119,6 +120,7 @@ impl Drop for NoThreads {
 }
 
 /// Handlers that tell their key, and sleep until they may go on.
+#[derive(Clone)]
 struct Sleepers {
     begin: Sender<usize>,
     may_go: Arc<Mutex<Receiver<()>>>,
@@ -138,29 +140,82 @@ impl Sleepers {
     }
 }
 
+/// A pool of sleepers on a port that lets one run.
+struct Pool {
+    port: CompletionPort<usize>,
+    workers: Workers,
+    begun: Receiver<usize>,
+    go: Sender<()>,
+}
+
+impl Pool {
+    /// Those that are there from the start wait already.
+    fn start(driver: Driver, threads: RangeInclusive<usize>) -> Pool {
+        let port = port(driver, 1);
+        let (sleepers, begun, go) = Sleepers::new();
+        let least = *threads.start();
+        let workers = Workers::start(&port, threads, move |_, completion| {
+            sleepers.handle(completion.key);
+        })
+        .expect("workers");
+        eventually("those that are there from the start wait", || {
+            port.counts().parked == least
+        });
+        Pool {
+            port,
+            workers,
+            begun,
+            go,
+        }
+    }
+
+    /// Posts so many packets, of which each makes one more thread run that blocks.
+    fn grow_to(&self, count: usize) {
+        post(&self.port, count);
+        (0..count).for_each(|key| assert_eq!(told(&self.begun), key));
+        eventually("all are known to be blocked", || {
+            standings(&self.port) == vec![Standing::Blocked; count]
+        });
+    }
+
+    /// Lets all go on, and ends it.
+    fn end(self) {
+        drop(self.go);
+        self.port.close();
+        self.workers.join();
+    }
+}
+
+fn post(port: &CompletionPort<usize>, count: usize) {
+    (0..count).for_each(|key| port.post(key, 0).expect("a post"));
+}
+
+/// Of three packets, one is handled while no thread can be had to find out that its handler sleeps, or to take its place; the
+/// others are, once there are threads.
+fn only_one_begins_while(
+    nothing_left: NoThreads,
+    begun: &Receiver<usize>,
+    meanwhile: impl FnOnce(),
+) {
+    assert_eq!(told(begun), 0);
+    assert!(begun.recv_timeout(2 * QUIET).is_err(), "there is no thread");
+    meanwhile();
+    drop(nothing_left);
+    // Nobody comes by meanwhile.
+    assert_eq!(told(begun), 1);
+    assert_eq!(told(begun), 2);
+}
+
 fn standings(port: &CompletionPort<usize>) -> Vec<Standing> {
     let workers = port.snapshot().workers;
     workers.iter().map(|worker| worker.standing).collect()
 }
 
 fn s09_out_of_descriptors_a_thread_that_blocks_is_noticed_and_replaced(driver: Driver) {
-    let port = port(driver, 1);
-    let (sleepers, begun, go) = Sleepers::new();
-    let workers = Workers::start(&port, 2..=5, move |_, completion| {
-        sleepers.handle(completion.key)
-    })
-    .expect("workers");
-    eventually("those that are there from the start wait", || {
-        port.counts().parked == 2
-    });
-
+    let pool = Pool::start(driver, 2..=5);
     let nothing_left = NoDescriptors::left();
-    (0..5).for_each(|key| port.post(key, 0).expect("a post"));
     // One that runs, one that waited, and three that are started.
-    (0..5).for_each(|key| assert_eq!(told(&begun), key));
-    eventually("all are known to be blocked", || {
-        standings(&port) == [Standing::Blocked; 5]
-    });
+    pool.grow_to(5);
     let said = wharf::thread_states_available()
         .expect_err("this asks for one more")
         .to_string();
@@ -169,37 +224,20 @@ fn s09_out_of_descriptors_a_thread_that_blocks_is_noticed_and_replaced(driver: D
         "{said}"
     );
     drop(nothing_left);
-
-    drop(go);
-    port.close();
-    workers.join();
+    pool.end();
 }
 
 fn s09_out_of_descriptors_a_pool_that_shrank_grows_again(driver: Driver) {
-    let port = port(driver, 1);
-    let (sleepers, begun, go) = Sleepers::new();
-    let workers = Workers::start(&port, 1..=3, move |_, completion| {
-        sleepers.handle(completion.key)
-    })
-    .expect("workers");
-    eventually("it waits", || port.counts().parked == 1);
+    let pool = Pool::start(driver, 1..=3);
     let nothing_left = NoDescriptors::left();
-    let grows = || {
-        (0..3).for_each(|key| port.post(key, 0).expect("a post"));
-        (0..3).for_each(|key| assert_eq!(told(&begun), key));
-        eventually("all are known to be blocked", || {
-            standings(&port) == [Standing::Blocked; 3]
-        });
-    };
-    grows();
-    (0..3).for_each(|_| go.send(()).expect("they sleep"));
+    pool.grow_to(3);
+    (0..3).for_each(|_| pool.go.send(()).expect("they sleep"));
     eventually("those that were started have left", || {
-        standings(&port).len() == 1
+        standings(&pool.port).len() == 1
     });
-    grows();
-    drop((nothing_left, go));
-    port.close();
-    workers.join();
+    pool.grow_to(3);
+    drop(nothing_left);
+    pool.end();
 }
 
 fn s09_a_thread_of_which_nothing_can_be_found_out_is_told_as_unknown(driver: Driver) {
@@ -228,30 +266,16 @@ fn s09_a_thread_of_which_nothing_can_be_found_out_is_told_as_unknown(driver: Dri
 }
 
 fn s09_out_of_threads_a_pool_grows_once_there_are_some(driver: Driver) {
-    let port = port(driver, 1);
-    let (sleepers, begun, go) = Sleepers::new();
-    let workers = Workers::start(&port, 1..=3, move |_, completion| {
-        sleepers.handle(completion.key)
-    })
-    .expect("workers");
-    eventually("it waits", || port.counts().parked == 1);
+    let pool = Pool::start(driver, 1..=3);
     let nothing_left = NoThreads::left();
-    (0..3).for_each(|key| port.post(key, 0).expect("a post"));
-    assert_eq!(told(&begun), 0);
-    assert!(begun.recv_timeout(2 * QUIET).is_err(), "there is no thread");
-    drop(nothing_left);
-    // Nobody comes by meanwhile.
-    assert_eq!(told(&begun), 1);
-    assert_eq!(told(&begun), 2);
-    drop(go);
-    port.close();
-    workers.join();
+    post(&pool.port, 3);
+    only_one_begins_while(nothing_left, &pool.begun, || {});
+    pool.end();
 }
 
 fn s09_out_of_threads_a_thread_that_blocks_is_noticed_once_there_are_some(driver: Driver) {
     let port = port(driver, 1);
     let (sleepers, begun, go) = Sleepers::new();
-    let sleepers = Arc::new(sleepers);
     // Of no pool, so that the watcher was not started with it.
     let threads = [0; 3].map(|_| {
         let (port, sleepers) = (port.clone(), sleepers.clone());
@@ -263,22 +287,15 @@ fn s09_out_of_threads_a_thread_that_blocks_is_noticed_once_there_are_some(driver
     });
     eventually("all wait", || port.counts().parked == 3);
     let nothing_left = NoThreads::left();
-    (0..3).for_each(|key| port.post(key, 0).expect("a post"));
-    assert_eq!(told(&begun), 0);
-    assert!(
-        begun.recv_timeout(2 * QUIET).is_err(),
-        "nobody can find out that it sleeps"
-    );
-    // A pool says so when it is started.
-    let refused = Workers::start(&port, 1, |_, _| {}).map(drop);
-    assert_eq!(
-        refused.expect_err("no thread").kind(),
-        std::io::ErrorKind::WouldBlock
-    );
-    drop(nothing_left);
-    // Nobody comes by meanwhile.
-    assert_eq!(told(&begun), 1);
-    assert_eq!(told(&begun), 2);
+    post(&port, 3);
+    only_one_begins_while(nothing_left, &begun, || {
+        // A pool says so when it is started.
+        let refused = Workers::start(&port, 1, |_, _| {}).map(drop);
+        assert_eq!(
+            refused.expect_err("no thread").kind(),
+            std::io::ErrorKind::WouldBlock
+        );
+    });
     drop(go);
     port.close();
     for thread in threads {
