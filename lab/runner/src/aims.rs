@@ -52,7 +52,7 @@ fn figures<T: for<'a> Deserialize<'a>>(results: &Results, row: u8) -> Option<T> 
 
 /// Wharf's better driver at a point.
 fn best_wharf(all: &[Runs]) -> Option<&Runs> {
-    let cost = |runs: &&Runs| runs.spread(echo::cost).map_or(0.0, |spread| spread.median);
+    let cost = |runs: &&Runs| runs.median(echo::cost).unwrap_or(0.0);
     let wharf = all.iter().filter(|runs| runs.name.starts_with("wharf"));
     wharf.max_by(|left, right| cost(left).total_cmp(&cost(right)))
 }

@@ -67,6 +67,11 @@ impl Runs {
         spread(self.runs.iter().flatten().map(figure).collect())
     }
 
+    /// The median of a figure, if any run succeeded.
+    pub fn median(&self, figure: impl Fn(&Run) -> f64) -> Option<f64> {
+        self.spread(figure).map(|spread| spread.median)
+    }
+
     /// The spread of the rounds' ratios to another's.
     pub fn ratio(&self, other: &Runs, figure: impl Fn(&Run) -> f64) -> Option<Spread> {
         let pairs = self.runs.iter().zip(&other.runs);
@@ -125,6 +130,18 @@ pub fn ratio_text(spread: Option<Spread>) -> String {
              most,
          }| { format!("{median:.2} ({least:.2} to {most:.2})") },
     )
+}
+
+/// Rows of a table by the figure that stands before each, the highest first.
+pub fn highest_first(mut rows: Vec<(f64, Vec<String>)>) -> Vec<Vec<String>> {
+    rows.sort_by(|left, right| right.0.total_cmp(&left.0));
+    rows.into_iter().map(|(_, row)| row).collect()
+}
+
+/// Rows of a table by the figure that stands before each, the lowest first.
+pub fn lowest_first(mut rows: Vec<(f64, Vec<String>)>) -> Vec<Vec<String>> {
+    rows.sort_by(|left, right| left.0.total_cmp(&right.0));
+    rows.into_iter().map(|(_, row)| row).collect()
 }
 
 /// A table in Markdown.

@@ -19,7 +19,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::Parser;
 
-use contestants::Contestant;
+use contestants::{Contestant, Role};
 use load::Bench;
 use results::Results;
 
@@ -80,6 +80,14 @@ struct Lab {
 impl Lab {
     fn rounds(&self, suited: u32) -> u32 {
         self.rounds.unwrap_or(suited)
+    }
+
+    /// The contestants of every row but that of the sleepers, for which remedies are.
+    fn without_remedies(&self) -> Vec<&Contestant> {
+        self.contestants
+            .iter()
+            .filter(|contestant| contestant.role != Role::Remedy)
+            .collect()
     }
 
     fn turn_ms(&self, suited: u32) -> u32 {

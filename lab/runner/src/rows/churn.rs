@@ -8,8 +8,9 @@ use serde_json::Value;
 use super::{LOAD, SERVER, echo::cost, from_value, to_value};
 use crate::{
     Lab,
-    contestants::{FLOOR, Role},
-    figures::{Runs, digits, failures, named, ratio_text, rounds, table, time},
+    contestants::FLOOR,
+    figures::{Runs, digits, failures, highest_first, named, ratio_text, rounds, table, time},
+    load::Run,
     server::Server,
 };
 
@@ -24,11 +25,7 @@ pub struct Figures {
 pub fn measure(lab: &Lab) -> Result<Value, String> {
     let turn_ms = lab.turn_ms(1_000);
     let words = format!("{WORDS} -d {turn_ms}ms");
-    let contestants: Vec<_> = lab
-        .contestants
-        .iter()
-        .filter(|contestant| contestant.role != Role::Remedy)
-        .collect();
+    let contestants = lab.without_remedies();
     let runs = rounds(&contestants, lab.rounds(9), |contestant| {
         let server = Server::start(SERVER, &contestant.command("echo", 1))?;
         lab.bench.load(LOAD, &server, &words)
@@ -45,9 +42,7 @@ pub fn tell(figures: &Value, _: &Path) -> Result<String, String> {
             continue;
         };
         let ratio = floor.and_then(|floor| runs.ratio(floor, cost));
-        let middle = |figure: fn(&crate::load::Run) -> f64| {
-            runs.spread(figure).map_or(0.0, |spread| spread.median)
-        };
+        let middle = |figure: fn(&Run) -> f64| runs.median(figure).unwrap_or(0.0);
         rows.push((
             ratio.map_or(0.0, |ratio| ratio.median),
             vec![
@@ -60,8 +55,7 @@ pub fn tell(figures: &Value, _: &Path) -> Result<String, String> {
             ],
         ));
     }
-    rows.sort_by(|left, right| right.0.total_cmp(&left.0));
-    let rows: Vec<Vec<String>> = rows.into_iter().map(|(_, row)| row).collect();
+    let rows = highest_first(rows);
     let heads = [
         "server",
         "ratio to the plainest epoll server",

@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::{LOAD, SERVER, from_value, to_value};
 use crate::{
     Lab,
-    contestants::{Contestant, FLOOR, Role},
-    figures::{Runs, digits, failures, named, ratio_text, rounds, table, time},
+    contestants::{Contestant, FLOOR},
+    figures::{Runs, digits, failures, highest_first, named, ratio_text, rounds, table, time},
     load::Run,
     machine::Machine,
     plot,
@@ -66,13 +66,6 @@ pub fn cost(run: &Run) -> f64 {
     run.requests_per_cpu_s
 }
 
-fn contestants(lab: &Lab) -> Vec<&Contestant> {
-    lab.contestants
-        .iter()
-        .filter(|contestant| contestant.role != Role::Remedy)
-        .collect()
-}
-
 pub fn measure(lab: &Lab) -> Result<Value, String> {
     let (turns, turn_ms) = (lab.rounds(9), lab.turn_ms(700));
     if !lab.points.is_empty() {
@@ -80,7 +73,7 @@ pub fn measure(lab: &Lab) -> Result<Value, String> {
     }
     let points: Vec<Point> = POINTS
         .iter()
-        .map(|point| measure_point(lab, &contestants(lab), *point, turns, turn_ms))
+        .map(|point| measure_point(lab, &lab.without_remedies(), *point, turns, turn_ms))
         .collect();
     let floor = points.get(1).and_then(|point| named(&point.runs, FLOOR));
     let rate_hz = floor
@@ -90,7 +83,7 @@ pub fn measure(lab: &Lab) -> Result<Value, String> {
     let words =
         format!("-c 64 --size 64 --threads 1 -d {turn_ms}ms --warmup 200ms --rate {open_rate_hz}");
     eprintln!("  open loop at {open_rate_hz} requests/s");
-    let open = rounds(&contestants(lab), turns, |contestant| {
+    let open = rounds(&lab.without_remedies(), turns, |contestant| {
         turn(lab, contestant, &words)
     });
     to_value(Figures {
@@ -109,7 +102,7 @@ fn measure_again(lab: &Lab, turns: u32, turn_ms: u32) -> Result<Value, String> {
         .ok_or("row 1 has no results to keep; measure all of it")?;
     let mut figures: Figures = from_value(&kept.figures)?;
     for wanted in &lab.points {
-        let again = measure_point(lab, &contestants(lab), *wanted, turns, turn_ms);
+        let again = measure_point(lab, &lab.without_remedies(), *wanted, turns, turn_ms);
         let same = |point: &&mut Point| (point.connections, point.bytes, point.pipeline) == *wanted;
         if let Some(point) = figures.points.iter_mut().find(same) {
             *point = again;
@@ -177,8 +170,7 @@ fn tell_point(point: &Point) -> String {
             continue;
         };
         let ratio = floor.and_then(|floor| runs.ratio(floor, cost));
-        let middle =
-            |figure: fn(&Run) -> f64| runs.spread(figure).map_or(0.0, |spread| spread.median);
+        let middle = |figure: fn(&Run) -> f64| runs.median(figure).unwrap_or(0.0);
         let busiest = middle(|run| run.busiest);
         let bound = if busiest > BUSY_MAX { " (bound)" } else { "" };
         rows.push((
@@ -194,8 +186,7 @@ fn tell_point(point: &Point) -> String {
             ],
         ));
     }
-    rows.sort_by(|left, right| right.0.total_cmp(&left.0));
-    let rows: Vec<Vec<String>> = rows.into_iter().map(|(_, row)| row).collect();
+    let rows = highest_first(rows);
     let heads = [
         "server",
         "ratio to the plainest epoll server",
@@ -264,7 +255,7 @@ fn tell_open(figures: &Figures) -> String {
         .open
         .iter()
         .filter_map(|runs| {
-            let middle = |figure: fn(&Run) -> f64| runs.spread(figure).map(|spread| spread.median);
+            let middle = |figure: fn(&Run) -> f64| runs.median(figure);
             Some(vec![
                 runs.name.clone(),
                 ratio_text(floor.and_then(|floor| runs.ratio(floor, cost))),

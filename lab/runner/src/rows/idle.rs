@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::{BOTH, from_value, to_value};
 use crate::{
     Lab,
-    contestants::{Contestant, FLOOR, Role},
+    contestants::{Contestant, FLOOR},
     figures::{digits, table},
     machine::kernel_bytes,
     server::Server,
@@ -65,11 +65,7 @@ pub fn measure(lab: &Lab) -> Result<Value, String> {
         servers: Vec::new(),
         failures: Vec::new(),
     };
-    for contestant in lab
-        .contestants
-        .iter()
-        .filter(|contestant| contestant.role != Role::Remedy)
-    {
+    for contestant in lab.without_remedies() {
         eprintln!("  {}", contestant.name);
         match measure_one(contestant, many) {
             Ok(idle) => figures.servers.push(idle),

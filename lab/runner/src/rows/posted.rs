@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::from_value;
 use crate::{
     Lab,
-    figures::{digits, ratio_text, spread, table},
+    figures::{digits, highest_first, lowest_first, ratio_text, spread, table},
 };
 
 /// What others are measured against.
@@ -66,14 +66,10 @@ pub fn tell(figures: &Value, _: &Path) -> Result<String, String> {
                 ],
             ));
         }
-        rows.sort_by(|left, right| {
-            if measure.is_time() {
-                left.0.total_cmp(&right.0)
-            } else {
-                right.0.total_cmp(&left.0)
-            }
-        });
-        let rows: Vec<Vec<String>> = rows.into_iter().map(|(_, row)| row).collect();
+        let rows = match measure.is_time() {
+            true => lowest_first(rows),
+            false => highest_first(rows),
+        };
         let head = format!(
             "the port over it{}",
             if measure.is_time() {

@@ -9,8 +9,7 @@ use serde_json::Value;
 use super::{BOTH, from_value, to_value};
 use crate::{
     Lab,
-    contestants::Role,
-    figures::{Runs, failures, ratio_text, rounds, table, time},
+    figures::{Runs, failures, lowest_first, ratio_text, rounds, table, time},
     server::Server,
 };
 
@@ -29,10 +28,11 @@ pub struct Figures {
 
 pub fn measure(lab: &Lab) -> Result<Value, String> {
     let (turns, turn_ms) = (lab.rounds(5), lab.turn_ms(1_500));
-    let eligible = |contestant: &&crate::contestants::Contestant| {
-        contestant.role != Role::Remedy && contestant.serves_on(2)
-    };
-    let contestants: Vec<_> = lab.contestants.iter().filter(eligible).collect();
+    let contestants: Vec<_> = lab
+        .without_remedies()
+        .into_iter()
+        .filter(|contestant| contestant.serves_on(2))
+        .collect();
     let mut even: Vec<Runs> = contestants
         .iter()
         .map(|contestant| Runs::new(contestant.name))
@@ -76,8 +76,7 @@ pub fn tell(figures: &Value, _: &Path) -> Result<String, String> {
             ],
         ));
     }
-    rows.sort_by(|left, right| left.0.total_cmp(&right.0));
-    let rows: Vec<Vec<String>> = rows.into_iter().map(|(_, row)| row).collect();
+    let rows = lowest_first(rows);
     Ok(format!(
         "512 connections, two threads (workers) that share both processors with the load; every request computes for 50 us; \
          open loop at 12,000 a second: `wharf bench ADDRESS {WORDS} -d {}ms`, evenly, and with `{SKEW}`.\n\n{}\n{}",

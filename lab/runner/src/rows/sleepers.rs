@@ -9,7 +9,7 @@ use super::{BOTH, from_value, to_value};
 use crate::{
     Lab,
     contestants::Role,
-    figures::{Runs, digits, failures, table, time},
+    figures::{Runs, digits, failures, highest_first, table, time},
     server::Server,
 };
 
@@ -74,8 +74,7 @@ pub fn tell(figures: &Value, _: &Path) -> Result<String, String> {
             ],
         ));
     }
-    rows.sort_by(|left, right| right.0.total_cmp(&left.0));
-    let rows: Vec<Vec<String>> = rows.into_iter().map(|(_, row)| row).collect();
+    let rows = highest_first(rows);
     Ok(format!(
         "64 clients in a closed loop, each request sleeps for 10 ms in its handler; two threads unless said, \
          and of Wharf's never more than two run at once: \

@@ -8,8 +8,7 @@ use serde_json::Value;
 use super::{BOTH, from_value, to_value};
 use crate::{
     Lab,
-    contestants::Role,
-    figures::{Runs, digits, failures, rounds, table, time},
+    figures::{Runs, digits, failures, lowest_first, rounds, table, time},
     server::Server,
 };
 
@@ -26,10 +25,11 @@ pub struct Figures {
 
 pub fn measure(lab: &Lab) -> Result<Value, String> {
     let (turns, turn_ms) = (lab.rounds(5), lab.turn_ms(2_000));
-    let eligible = |contestant: &&crate::contestants::Contestant| {
-        contestant.role != Role::Remedy && contestant.serves_on(2)
-    };
-    let contestants: Vec<_> = lab.contestants.iter().filter(eligible).collect();
+    let contestants: Vec<_> = lab
+        .without_remedies()
+        .into_iter()
+        .filter(|contestant| contestant.serves_on(2))
+        .collect();
     let runs = rounds(&contestants, turns, |contestant| {
         let server = Server::start(BOTH, &contestant.command("work", 2))?;
         // Longer than the echoes, from before them until after.
@@ -68,8 +68,7 @@ pub fn tell(figures: &Value, _: &Path) -> Result<String, String> {
             ],
         ));
     }
-    rows.sort_by(|left, right| left.0.total_cmp(&right.0));
-    let rows: Vec<Vec<String>> = rows.into_iter().map(|(_, row)| row).collect();
+    let rows = lowest_first(rows);
     Ok(format!(
         "Two threads (workers); one connection has a request in a handler at all times that computes for 10 ms: \
          `wharf bench ADDRESS {SPINNER}`. Beside it 1,000 requests a second on 32 connections, open loop: \
