@@ -4,9 +4,11 @@
 //!
 //! - [`watch`](Driver::watch): from now on every *change* to ready of the descriptor is reported once, to one of
 //!   the threads that wait. What is ready already is reported too.
-//! - [`wait`](Driver::wait): any number of threads may wait at once; the one that came last is woken first.
+//! - [`wait`](Driver::wait): any thread may wait.
 //! - [`wake`](Driver::wake): ends one wait, or the next one if nobody waits; never lost.
 //! - [`transfer`](Driver::transfer): tries each transfer once and never blocks; each gets its outcome.
+//!
+//! What not every system can promise, a driver states: [`Promises`], [`late_max`](Driver::late_max).
 
 use std::{fmt, io, net::SocketAddr, ptr::NonNull, time::Duration};
 
@@ -116,8 +118,43 @@ pub(crate) struct Events {
 /// they are looked at while still warm.
 pub(crate) const EVENTS_MAX: usize = 128;
 
+/// What a driver promises beyond the least that is asked of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Promises {
+    /// Of several threads that wait in the kernel, the last to come is woken first, by an event as by a wake.
+    pub wakes_last_first: bool,
+    /// So many threads may wait in the kernel at once, at least 1. One that looks and does not wait is none of them.
+    pub waiters_max: usize,
+    /// The system can tell that a thread is blocked.
+    pub tells_blocked: bool,
+}
+
+impl Promises {
+    /// All that there are.
+    pub(crate) const ALL: Promises = Promises {
+        wakes_last_first: true,
+        waiters_max: usize::MAX,
+        tells_blocked: true,
+    };
+
+    /// None.
+    #[cfg(feature = "simulated")]
+    pub(crate) const LEAST: Promises = Promises {
+        wakes_last_first: false,
+        waiters_max: 1,
+        tells_blocked: false,
+    };
+}
+
 pub(crate) trait Driver: Send + Sync + fmt::Debug {
     fn name(&self) -> &'static str;
+
+    /// What it promises beyond what every driver does.
+    fn promises(&self) -> Promises;
+
+    /// How much later than asked a wait of such a length may end; none where it is exact but for the system's timer slack. The
+    /// port makes a long wait in steps, so that none ends much too late.
+    fn late_max(&self, timeout: Duration) -> Duration;
 
     /// How many descriptors it has open for itself.
     fn descriptors(&self) -> usize;

@@ -29,39 +29,10 @@ pub(crate) use watcher::{Duty, Suspect, Watch};
 pub(crate) use worker::Worker;
 
 use crate::{
+    driver::Promises,
     snapshot::Counts,
     sync::{Arc, AtomicBool, AtomicUsize, Mutex, Ordering},
 };
-
-/// What a driver promises beyond the least that is asked of it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Promises {
-    /// Of several threads that wait in the kernel, the last to come is woken first, by an event as by a wake.
-    pub wakes_last_first: bool,
-    /// So many threads may wait in the kernel at once, at least 1. One that looks and does not wait is none of them.
-    pub waiters_max: usize,
-    /// The system can tell that a thread is blocked.
-    pub tells_blocked: bool,
-}
-
-impl Promises {
-    /// All that there are.
-    pub(crate) const ALL: Promises = Promises {
-        wakes_last_first: true,
-        waiters_max: usize::MAX,
-        tells_blocked: true,
-    };
-
-    /// So many threads watch the kernel at most, of those that may.
-    fn watching_max(&self, concurrency: usize) -> usize {
-        if self.wakes_last_first {
-            self.waiters_max.min(concurrency)
-        } else {
-            // A wake is to go to the thread that is meant.
-            1
-        }
-    }
-}
 
 /// What a thread is to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,7 +142,7 @@ impl<P, R> Scheduler<P, R> {
         Scheduler {
             state: Mutex::new(State {
                 queue: Queue::new(),
-                gate: Gate::new(concurrency, promises.watching_max(concurrency)),
+                gate: Gate::new(concurrency, watching_max(promises, concurrency)),
                 on_duty: false,
                 can_grow: false,
                 tells_blocked: promises.tells_blocked,
@@ -551,5 +522,15 @@ impl<P, R> State<P, R> {
     fn can_help(&self) -> bool {
         let gives_places = self.tells_blocked && self.gate.waiting() > 0;
         gives_places || self.can_grow || self.queue.has_staged()
+    }
+}
+
+/// So many threads watch the kernel at most, of those that may.
+fn watching_max(promises: Promises, concurrency: usize) -> usize {
+    if promises.wakes_last_first {
+        promises.waiters_max.min(concurrency)
+    } else {
+        // A wake is to go to the thread that is meant.
+        1
     }
 }

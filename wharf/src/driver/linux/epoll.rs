@@ -29,9 +29,8 @@ use rustix::{
 };
 
 use super::{calls, unwatched};
-use crate::{
-    driver::{Descriptor, Driver, EVENTS_MAX, Event, Events, Query, Reply, TOKEN_MAX, Transfer},
-    sync::now,
+use crate::driver::{
+    Descriptor, Driver, EVENTS_MAX, Event, Events, Promises, Query, Reply, TOKEN_MAX, Transfer,
 };
 
 const WAKE: u64 = TOKEN_MAX + 1;
@@ -43,11 +42,11 @@ const DELAY_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 /// A wait in epoll may end late by a part of its time-out: a thousandth, or a two-hundredth in a thread with a nice value,
 /// but no more than a tenth of a second (`select_estimate_accuracy` in the kernel's fs/select.c). And by the thread's timer
 /// slack (prctl(2), `PR_SET_TIMERSLACK`: 50 us unless set), which is more where the time-out is short. A thread under a
-/// real-time policy has neither. Nothing turns the first off: so a longer wait than this is made in two or three.
+/// real-time policy has neither. Nothing turns the first off. A wait as short as this is late by a tenth of a millisecond.
 const SHORT: Duration = Duration::from_millis(20);
 
-/// So much is left for the next by a wait that is long: more than the kernel may be late.
-const LEFT_MAX: Duration = Duration::from_millis(200);
+/// Twice what the kernel may be late at most.
+const LATE_MAX: Duration = Duration::from_millis(200);
 
 #[derive(Debug)]
 pub(super) struct Readiness {
@@ -75,6 +74,15 @@ impl Readiness {
 impl Driver for Readiness {
     fn name(&self) -> &'static str {
         "readiness"
+    }
+
+    /// Linux wakes the threads in `epoll_wait` last in, first out (`ep_poll` adds an exclusive waiter at the head of its list).
+    fn promises(&self) -> Promises {
+        Promises::ALL
+    }
+
+    fn late_max(&self, timeout: Duration) -> Duration {
+        late_max(timeout)
     }
 
     fn descriptors(&self) -> usize {
@@ -125,7 +133,7 @@ impl Driver for Readiness {
         events.woken = false;
         events.timer = false;
         let mut space = [MaybeUninit::uninit(); EVENTS_MAX];
-        let ready = match wait_to_the_end(&self.epoll, &mut space, timeout) {
+        let ready = match wait_for(&self.epoll, &mut space, timeout) {
             Ok(ready) => ready,
             // A signal: nothing is ready, and the caller looks at its clock.
             Err(Errno::INTR) => return Ok(()),
@@ -193,33 +201,11 @@ impl Driver for Readiness {
     }
 }
 
-/// As [`wait_for`], and no later than a short wait: a long one is made in steps.
-fn wait_to_the_end<'a>(
-    epoll: &OwnedFd,
-    space: &'a mut [MaybeUninit<epoll::Event>],
-    timeout: Option<Duration>,
-) -> Result<&'a mut [epoll::Event], Errno> {
-    let Some(timeout) = timeout.filter(|timeout| *timeout > SHORT) else {
-        return wait_for(epoll, space, timeout);
-    };
-    let start = now();
-    let mut remaining = timeout;
-    while remaining > SHORT {
-        let count = wait_for(epoll, space, Some(step_of(remaining)))?.len();
-        if count > 0 {
-            // SAFETY: so many were filled in by the kernel.
-            return Ok(unsafe { space[..count].assume_init_mut() });
-        }
-        remaining = timeout.saturating_sub(now().saturating_duration_since(start));
-    }
-    wait_for(epoll, space, Some(remaining))
-}
-
-/// How long to wait at a time where so much remains: so that the kernel, late as it may be, is not too late.
-fn step_of(remaining: Duration) -> Duration {
-    match remaining > SHORT {
-        true => remaining - (remaining / 100).min(LEFT_MAX),
-        false => remaining,
+/// How late a wait may end, as far as the port need care.
+fn late_max(timeout: Duration) -> Duration {
+    match timeout > SHORT {
+        true => (timeout / 100).min(LATE_MAX),
+        false => Duration::ZERO,
     }
 }
 
@@ -305,6 +291,7 @@ mod tests {
 
     #[test]
     fn a_long_wait_comes_to_its_end_in_a_few_steps_none_of_which_is_too_late() {
+        let step_of = |remaining: Duration| remaining - late_max(remaining);
         const DAY: u64 = 24 * 60 * 60;
         let millis = (0..1_000).chain((1..100).map(|tenth| tenth * 100));
         let seconds = (0..1_000).chain([DAY, 100 * 365 * DAY]);

@@ -25,7 +25,8 @@ use rustix::{
 use super::{calls, epoll::Readiness};
 use crate::{
     driver::{
-        Advised, Call, Descriptor, Driver, Events, Outcome, Query, RawBuffer, Reply, Transfer,
+        Advised, Call, Descriptor, Driver, Events, Outcome, Promises, Query, RawBuffer, Reply,
+        Transfer,
     },
     sync::Mutex,
     user_code::log,
@@ -431,6 +432,14 @@ impl Uring {
 impl Driver for Uring {
     fn name(&self) -> &'static str {
         "uring"
+    }
+
+    fn promises(&self) -> Promises {
+        self.readiness.promises()
+    }
+
+    fn late_max(&self, timeout: Duration) -> Duration {
+        self.readiness.late_max(timeout)
     }
 
     fn descriptors(&self) -> usize {

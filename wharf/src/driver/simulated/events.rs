@@ -1,4 +1,4 @@
-//! What a port waits for on a simulated kernel: events, wakes and its timer, for any number of threads, the last to come first.
+//! What a port waits for on a simulated kernel: events, wakes and its timer, for any number of threads, the last to come first, or as the faults have it.
 
 use std::time::Instant;
 
@@ -12,8 +12,10 @@ pub(super) struct Queue {
     events: Vec<Event>,
     woken: bool,
     timer: Option<Instant>,
-    /// Who waits; the last came last.
+    /// Threads that wait; the last came last.
     waiters: Vec<Arc<Parker>>,
+    /// The first to come is woken first.
+    pub wakes_first_first: bool,
 }
 
 impl Queue {
@@ -47,7 +49,11 @@ impl Queue {
     }
 
     fn call(&mut self) {
-        if let Some(waiter) = self.waiters.pop() {
+        let waiter = match self.wakes_first_first && !self.waiters.is_empty() {
+            true => Some(self.waiters.remove(0)),
+            false => self.waiters.pop(),
+        };
+        if let Some(waiter) = waiter {
             waiter.release();
         }
     }

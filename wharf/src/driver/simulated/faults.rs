@@ -26,6 +26,9 @@ pub struct Faults {
     pub disk_errors: u16,
     /// The driver does several transfers at once, so that sends are put off for the next batch.
     pub batches: bool,
+    /// The driver promises no more than every one does: the first of several threads that wait is woken first, only one may
+    /// wait at once, and nothing tells that a thread is blocked.
+    pub promises_least: bool,
 }
 
 impl Faults {
@@ -48,6 +51,7 @@ impl Faults {
             losses: rate(50),
             disk_errors: rate(20),
             batches: random.bool(),
+            promises_least: random.u8(..4) == 0,
         }
     }
 }

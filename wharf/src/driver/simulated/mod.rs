@@ -33,7 +33,7 @@ use network::State;
 pub use peers::{Datagrams, File, Listener, Opened, Stream};
 
 use super::{
-    Call, Descriptor, Driver, Events, Outcome, Query, Reply, Transfer,
+    Call, Descriptor, Driver, Events, Outcome, Promises, Query, Reply, Transfer,
     unix::{calls, descriptor},
     unwatched,
 };
@@ -140,14 +140,19 @@ impl Kernel {
     pub(crate) fn open_driver(&self) -> Box<dyn Driver> {
         static LAST: AtomicU64 = AtomicU64::new(0);
         let queue = LAST.fetch_add(1, Ordering::Relaxed);
-        let batches = self.with(|state| {
-            state.queues.entry(queue).or_default();
-            state.faults.batches
+        let Faults {
+            batches,
+            promises_least,
+            ..
+        } = self.with(|state| {
+            state.queues.entry(queue).or_default().wakes_first_first = state.faults.promises_least;
+            state.faults
         });
         Box::new(Simulated {
             kernel: self.clone(),
             queue,
             batch_max: if batches { BATCH_MAX } else { 1 },
+            promises_least,
         })
     }
 }
@@ -158,6 +163,7 @@ struct Simulated {
     kernel: Kernel,
     queue: u64,
     batch_max: usize,
+    promises_least: bool,
 }
 
 impl Drop for Simulated {
@@ -169,6 +175,17 @@ impl Drop for Simulated {
 impl Driver for Simulated {
     fn name(&self) -> &'static str {
         "simulated"
+    }
+
+    fn promises(&self) -> Promises {
+        match self.promises_least {
+            true => Promises::LEAST,
+            false => Promises::ALL,
+        }
+    }
+
+    fn late_max(&self, _timeout: Duration) -> Duration {
+        Duration::ZERO
     }
 
     fn descriptors(&self) -> usize {

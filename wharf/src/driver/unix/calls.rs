@@ -118,15 +118,7 @@ unsafe fn attempt(descriptor: BorrowedFd<'_>, call: Call) -> Result<Outcome, Err
         Call::SendFile { file, offset, len } => {
             // SAFETY: the operation keeps its file open.
             let file = unsafe { BorrowedFd::borrow_raw(file) };
-            let len = usize::try_from(len).unwrap_or(usize::MAX);
-            let mut offset = offset;
-            put_mode_back(descriptor)?;
-            let sent = without_sigpipe(
-                || rustix::fs::sendfile(descriptor, file, Some(&mut offset), len),
-                // What moved some bytes may have met the broken pipe behind them.
-                |sent| sent.map_or_else(|error| error == Errno::PIPE, |sent| sent < len),
-            );
-            sent.map(Outcome::Moved)
+            send_file(descriptor, file, offset, len).map(Outcome::Moved)
         }
         Call::ReadAt(buffer, offset) => {
             // SAFETY: the caller promises `len` bytes that are valid for writing and nobody else's.
@@ -141,6 +133,21 @@ unsafe fn attempt(descriptor: BorrowedFd<'_>, call: Call) -> Result<Outcome, Err
         }
         Call::Flush => rustix::fs::fsync(descriptor).map(|()| Outcome::Moved(0)),
     }
+}
+
+fn send_file(
+    descriptor: BorrowedFd<'_>,
+    file: BorrowedFd<'_>,
+    mut offset: u64,
+    len: u64,
+) -> Result<usize, Errno> {
+    let len = usize::try_from(len).unwrap_or(usize::MAX);
+    put_mode_back(descriptor)?;
+    without_sigpipe(
+        || rustix::fs::sendfile(descriptor, file, Some(&mut offset), len),
+        // What moved some bytes may have met the broken pipe behind them.
+        |sent| sent.map_or_else(|error| error == Errno::PIPE, |sent| sent < len),
+    )
 }
 
 /// Looks for the end of a stream, or for its failure, which is told at once though bytes stand before it: nobody will

@@ -29,7 +29,7 @@ use crate::{
         shape::{Associations, Parts},
         table::Table,
     },
-    scheduler::{Place, Promises, Release, Scheduler, Suspect, Visit},
+    scheduler::{Place, Release, Scheduler, Suspect, Visit},
     snapshot::{Counts, Snapshot, Standing, WorkerSnapshot},
     sync::MutexGuard,
     user_code::log,
@@ -83,7 +83,7 @@ impl Parts for Port {
             }
         }
         let batch_max = driver.batch_max();
-        let scheduler = Scheduler::new(concurrency, batch_max, Promises::ALL, coarse_now_ns);
+        let scheduler = Scheduler::new(concurrency, batch_max, driver.promises(), coarse_now_ns);
         Ok(Arc::new_cyclic(|weak| Port {
             info,
             handles: Handles::new(driver),

@@ -169,7 +169,10 @@ impl Port {
     fn look(&self, member: &mut Member, timeout: Option<Duration>) -> io::Result<()> {
         member.delivered = 0;
         member.visit.looked = true;
-        self.harvest(&mut member.events, &mut member.visit, timeout)?;
+        // A long wait is made in steps: the thread comes back for the next, unless there was something.
+        let late_max = |timeout| self.handles.driver.late_max(timeout);
+        let step = timeout.map(|timeout| timeout.saturating_sub(late_max(timeout)));
+        self.harvest(&mut member.events, &mut member.visit, step)?;
         Ok(())
     }
 
