@@ -55,11 +55,9 @@ pub(super) struct Posted<P> {
     since_ns: u64,
     /// How many entries of the line stand before the first of the packets.
     ahead: usize,
-    /// How many posted packets were taken, ever: now, when those that stand here came, and when it was last shown to those
-    /// who post.
+    /// How many posted packets were taken, ever: now, and when those that stand here came.
     taken: usize,
     taken_before: usize,
-    taken_shown: usize,
     /// How many of them had reserved places.
     taken_reserved: usize,
     /// The inbox was told that a packet is wanted, and no post has come in since.
@@ -188,16 +186,11 @@ impl<P> Inbox<P> {
         !slots.packets.is_empty()
     }
 
-    /// Gives those who post the credit back of what was taken. Says how many packets were, since this was last called.
+    /// Shows those who post what was taken, which gives them its credit back.
     #[inline(always)]
-    pub(super) fn show_taken(&self, posted: &mut Posted<P>) -> usize {
-        let count = posted.taken.wrapping_sub(posted.taken_shown);
-        if count > 0 {
-            posted.taken_shown = posted.taken;
-            let taken = posted.taken.wrapping_sub(posted.taken_reserved);
-            self.taken.0.store(taken, Ordering::Relaxed);
-        }
-        count
+    pub(super) fn show_taken(&self, posted: &Posted<P>) {
+        let taken = posted.taken.wrapping_sub(posted.taken_reserved);
+        self.taken.0.store(taken, Ordering::Relaxed);
     }
 
     /// Lets so many more packets be posted; says how many may be now. None: the port is closed and has no use for them.
@@ -266,7 +259,6 @@ impl<P> Posted<P> {
             ahead: 0,
             taken: 0,
             taken_before: 0,
-            taken_shown: 0,
             taken_reserved: 0,
             wanted: false,
         }
@@ -278,6 +270,12 @@ impl<P> Posted<P> {
 
     pub(super) fn is_empty(&self) -> bool {
         self.packets.is_empty()
+    }
+
+    /// How many posted packets were taken, ever.
+    #[inline]
+    pub(super) fn taken(&self) -> usize {
+        self.taken
     }
 
     /// Whether a packet stands here, and nothing of the line before it.
@@ -378,7 +376,7 @@ mod tests {
     fn take_all(inbox: &Inbox<u32>, posted: &mut Posted<u32>) -> Vec<u32> {
         inbox.hand_over(posted, 0);
         let taken: Vec<u32> = std::iter::from_fn(|| posted.take_next()).collect();
-        assert_eq!(inbox.show_taken(posted), taken.len());
+        inbox.show_taken(posted);
         taken
     }
 
@@ -448,7 +446,7 @@ mod tests {
         assert!(inbox.hand_over(&mut posted, 0));
         for (packet, credit) in [(1, 0), (2, 1), (3, 1)] {
             assert_eq!(posted.take_next(), Some(packet));
-            assert_eq!(inbox.show_taken(&mut posted), 1);
+            inbox.show_taken(&posted);
             assert_eq!(inbox.credit(), credit, "after {packet}");
         }
     }
@@ -467,7 +465,7 @@ mod tests {
             let mut taken = Vec::new();
             posted.take_into(&mut taken, 3);
             assert_eq!(taken, expected);
-            assert_eq!(inbox.show_taken(&mut posted), 3);
+            inbox.show_taken(&posted);
             assert_eq!(inbox.credit(), credit);
         }
     }

@@ -245,7 +245,7 @@ impl<P, R> Scheduler<P, R> {
         }
         let packet = state.queue.take_next_posted()?;
         self.queued.store(state.queue.len(), Ordering::Relaxed);
-        self.inbox.show_taken(&mut state.queue.posted);
+        self.inbox.show_taken(&state.queue.posted);
         Some(packet)
     }
 
@@ -272,6 +272,7 @@ impl<P, R> Scheduler<P, R> {
             state.queue.take_in(&self.inbox);
         }
 
+        let posted_taken = state.queue.posted.taken();
         let step = if state.closed {
             Step::Closed
         } else if !state.queue.is_empty() && state.gate.admit(seat) {
@@ -281,7 +282,10 @@ impl<P, R> Scheduler<P, R> {
         } else {
             state.gate.wait(seat)
         };
-        visit.posted = self.inbox.show_taken(&mut state.queue.posted);
+        visit.posted = state.queue.posted.taken().wrapping_sub(posted_taken);
+        if visit.posted > 0 {
+            self.inbox.show_taken(&state.queue.posted);
+        }
         let release = self.conclude(state);
         (step, release)
     }
