@@ -1562,7 +1562,7 @@ mod lives {
         fn new(promises: Promises, concurrency: usize, threads: usize) -> Life {
             Life {
                 pool: Pool::of(promises, concurrency, threads),
-                watching_max: promises.watching_max(concurrency),
+                watching_max: crate::scheduler::watching_max(promises, concurrency),
                 steps: vec![Step::TimedOut; threads],
                 tokens: vec![false; threads],
                 releases: Vec::new(),
