@@ -305,9 +305,9 @@ impl<K> WorkersBuilder<'_, K> {
     /// place.
     ///
     /// It costs no worker. If it returns or panics without having called the thread's life, the log says so, and the thread
-    /// serves all the same, outside of it: its handlers must not rely on what the function sets up to the point of
-    /// unsoundness. A panic of it after that, as of a guard that is dropped, ends in the log as well, and the thread ends as it
-    /// would have.
+    /// serves all the same, outside of it: a pool that lost its threads would serve nobody, and one that started others in
+    /// their place would not come to an end. So a handler finds out by itself whether what it relies on is there. A panic of
+    /// the function after that, as of a guard that is dropped, ends in the log as well, and the thread ends as it would have.
     ///
     /// It must not block for long: before it calls the thread's life, the pool does not grow further, and until it
     /// returns, the thread counts as one of the most that the pool may have.

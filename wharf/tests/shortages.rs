@@ -13,7 +13,8 @@ use std::{
     fs::{self, File},
     ops::RangeInclusive,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, Weak,
+        atomic::{AtomicUsize, Ordering},
         mpsc::{self, Receiver, Sender},
     },
     thread::{self, JoinHandle},
@@ -22,7 +23,7 @@ use std::{
 use crate as shortages;
 use harness::*;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use wharf::{CompletionPort, Standing, Wait, Workers};
+use wharf::{CompletionPort, DescriptorReserve, Spawned, Standing, ThreadPool, Wait, Workers};
 
 static TURN: Mutex<()> = Mutex::new(());
 
@@ -33,6 +34,7 @@ macro_rules! suite {
             shortages {
                 s09_out_of_descriptors_a_thread_that_blocks_is_noticed_and_replaced
                 s09_out_of_descriptors_a_pool_that_shrank_grows_again
+                s09_out_of_descriptors_a_pool_of_ones_own_is_noticed_and_grows
                 s09_a_thread_of_which_nothing_can_be_found_out_is_told_as_unknown
                 s09_out_of_threads_a_pool_grows_once_there_are_some
                 s09_out_of_threads_a_thread_that_blocks_is_noticed_once_there_are_some
@@ -238,6 +240,86 @@ fn s09_out_of_descriptors_a_pool_that_shrank_grows_again(driver: Driver) {
     pool.grow_to(3);
     drop(nothing_left);
     pool.end();
+}
+
+/// A pool of one's own on a safe port: of three threads at most.
+struct OwnPool {
+    own: Weak<OwnPool>,
+    port: CompletionPort<usize>,
+    reserve: DescriptorReserve,
+    sleepers: Sleepers,
+    arriving: AtomicUsize,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl OwnPool {
+    fn start(&self, helps: bool) {
+        let pool = self.own.upgrade().expect("it is there");
+        self.arriving.fetch_add(1, Ordering::SeqCst);
+        let thread = thread::spawn(move || pool.serve(helps));
+        self.threads.lock().expect("no panic").push(thread);
+    }
+
+    fn serve(&self, helps: bool) {
+        let lent = helps.then(|| self.reserve.lend());
+        if lent.is_none() {
+            self.reserve.enter();
+        }
+        let first = self.port.wait(None);
+        self.arriving.fetch_sub(1, Ordering::SeqCst);
+        self.port.worker_started();
+        let mut answer = first.expect("a wait");
+        while let Wait::Completed(completion) = answer {
+            self.sleepers.handle(completion.key);
+            answer = self.port.wait(None).expect("a wait");
+        }
+    }
+}
+
+impl ThreadPool for OwnPool {
+    fn spawn(&self) -> Spawned {
+        if self.arriving.load(Ordering::SeqCst) > 0 {
+            return Spawned::OnTheWay;
+        }
+        if self.threads.lock().expect("no panic").len() == 3 {
+            return Spawned::Full;
+        }
+        self.start(true);
+        Spawned::Started
+    }
+}
+
+fn s09_out_of_descriptors_a_pool_of_ones_own_is_noticed_and_grows(driver: Driver) {
+    let port = port(driver, 1);
+    let (sleepers, begun, go) = Sleepers::new();
+    port.prepare().expect("a watcher");
+    let pool = Arc::new_cyclic(|own| OwnPool {
+        own: own.clone(),
+        port: port.clone(),
+        reserve: DescriptorReserve::new(2),
+        sleepers,
+        arriving: AtomicUsize::new(0),
+        threads: Mutex::default(),
+    });
+    pool.start(false);
+    port.add_pool(Arc::<OwnPool>::downgrade(&pool));
+    eventually("it waits", || port.counts().parked == 1);
+
+    let nothing_left = NoDescriptors::left();
+    (0..3).for_each(|key| port.post(key, 0).expect("a post"));
+    (0..3).for_each(|key| assert_eq!(told(&begun), key));
+    eventually("all are known to be blocked", || {
+        standings(&port) == [Standing::Blocked; 3]
+    });
+    drop((nothing_left, go));
+    port.close();
+    let threads = std::mem::take(&mut *pool.threads.lock().expect("no panic"));
+    threads
+        .into_iter()
+        .for_each(|thread| thread.join().expect("no panic"));
+    assert_eq!(pool.reserve.descriptors(), 2);
+    pool.reserve.close();
+    assert_eq!(pool.reserve.descriptors(), 0);
 }
 
 fn s09_a_thread_of_which_nothing_can_be_found_out_is_told_as_unknown(driver: Driver) {

@@ -42,6 +42,7 @@ macro_rules! suite {
                 a_pool_loses_no_worker_to_a_clone_that_panics
                 a_pool_loses_no_worker_to_a_handler_or_a_log_that_panics
                 a_pool_loses_no_worker_to_a_completion_that_panics_when_it_is_dropped
+                a_pool_loses_no_worker_to_what_it_runs_within_if_that_panics
                 a_payload_that_panics_when_it_is_dropped_is_told_of_and_no_more
                 a_payload_that_had_to_wait_and_panics_when_it_is_dropped_costs_no_worker
                 a_payload_may_close_the_port_when_it_is_dropped
@@ -287,6 +288,39 @@ pub fn a_pool_loses_no_worker_to_a_handler_or_a_log_that_panics(driver: Driver) 
     }
     serve_another(&port, &told_of);
     ends_with_all(&port, workers, 2);
+}
+
+pub fn a_pool_loses_no_worker_to_what_it_runs_within_if_that_panics(driver: Driver) {
+    hostile_log();
+    let port = port::<Key>(driver, 1);
+    let (early, late) = (
+        format!("before a worker's life, {driver:?}"),
+        format!("after a worker's life, {driver:?}"),
+    );
+    let calls = AtomicUsize::new(0);
+    let (tell, told_of) = mpsc::channel();
+    let said = (early.clone(), late.clone());
+    let workers = Workers::builder(&port)
+        .threads(2)
+        .around(move |life| {
+            if calls.fetch_add(1, Ordering::SeqCst) == 0 {
+                panics(&said.0);
+            }
+            life();
+            panics(&said.1);
+        })
+        .start(move |_, completion| {
+            if let Done::Received { socket, buffer } = completion.done {
+                let _ = socket.send_quietly(buffer);
+                let _ = tell.send(completion.key.number());
+            }
+        })
+        .expect("a pool");
+    eventually("the first is told of", || lines(&early) == 1);
+    serve_another(&port, &told_of);
+    eventually("both wait", || port.snapshot().workers.len() == 2);
+    ends_with_all(&port, workers, 2);
+    assert_eq!((lines(&early), lines(&late)), (1, 1));
 }
 
 /// A key that panics when the last of it goes.

@@ -26,11 +26,12 @@ use crate::{
 /// | when a thread has ended, if the pool may have said [`Full`](Spawned::Full) before | `can_spawn` |
 ///
 /// ```
-/// use std::{io, sync::{Arc, Mutex, atomic::{AtomicUsize, Ordering}, mpsc}, thread};
+/// use std::{io, mem, sync::{Arc, Mutex, Weak, atomic::{AtomicUsize, Ordering}, mpsc}, thread};
 /// use wharf::raw::{Answer, DescriptorReserve, Options, Port, Spawned, ThreadPool};
 ///
 /// /// At most four threads, one of them from the start.
 /// struct Growing {
+///     own: Weak<Growing>,
 ///     port: Arc<Port>,
 ///     reserve: DescriptorReserve,
 ///     threads: AtomicUsize,
@@ -42,10 +43,10 @@ use crate::{
 /// }
 ///
 /// impl Growing {
-///     fn start(self: &Arc<Self>) -> io::Result<()> {
+///     fn start(&self) -> io::Result<()> {
 ///         self.threads.fetch_add(1, Ordering::SeqCst);
 ///         self.arriving.fetch_add(1, Ordering::SeqCst);
-///         let pool = self.clone();
+///         let pool = self.own.upgrade().expect("it is there while it is called");
 ///         let started = thread::Builder::new().spawn(move || pool.serve());
 ///         if started.is_err() {
 ///             self.threads.fetch_sub(1, Ordering::SeqCst);
@@ -59,7 +60,7 @@ use crate::{
 ///         let mut arrives = true;
 ///         loop {
 ///             let answer = self.port.wait(None);
-///             if std::mem::take(&mut arrives) {
+///             if mem::take(&mut arrives) {
 ///                 self.arriving.fetch_sub(1, Ordering::SeqCst);
 ///                 self.port.worker_started();
 ///             }
@@ -70,18 +71,15 @@ use crate::{
 ///     }
 /// }
 ///
-/// struct Hand(Arc<Growing>);
-///
-/// impl ThreadPool for Hand {
+/// impl ThreadPool for Growing {
 ///     fn spawn(&self) -> Spawned {
-///         let pool = &self.0;
-///         if pool.arriving.load(Ordering::SeqCst) > 0 {
+///         if self.arriving.load(Ordering::SeqCst) > 0 {
 ///             return Spawned::OnTheWay;
 ///         }
-///         if pool.threads.load(Ordering::SeqCst) == 4 {
+///         if self.threads.load(Ordering::SeqCst) == 4 {
 ///             return Spawned::Full;
 ///         }
-///         match pool.start() {
+///         match self.start() {
 ///             Ok(()) => Spawned::Started,
 ///             Err(error) => Spawned::Refused(Some(error)),
 ///         }
@@ -93,7 +91,8 @@ use crate::{
 /// port.prepare()?;
 /// let (jobs, begun) = mpsc::channel();
 /// let (go, may_go) = mpsc::channel();
-/// let pool = Arc::new(Growing {
+/// let pool = Arc::new_cyclic(|own| Growing {
+///     own: own.clone(),
 ///     port: port.clone(),
 ///     reserve: DescriptorReserve::new(4),
 ///     threads: AtomicUsize::new(0),
@@ -102,8 +101,7 @@ use crate::{
 ///     go: Mutex::new(may_go),
 /// });
 /// pool.start()?;
-/// let hand = Arc::new(Hand(pool));
-/// port.add_pool(Arc::<Hand>::downgrade(&hand));
+/// port.add_pool(Arc::<Growing>::downgrade(&pool));
 ///
 /// // Each job blocks its thread, and yet the next is begun.
 /// for token in 0..4 {
