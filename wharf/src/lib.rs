@@ -9,7 +9,7 @@
 //! - [`Socket`], [`Listener`], [`DatagramSocket`], [`File`], and on Unix `LocalListener`: start operations.
 //! - [`Buffer`], [`Payload`], [`Pool`]: memory that operations own while they are under way.
 //! - [`Completion`]: what was done, its result, and everything it owned back.
-//! - [`Workers`]: the threads, if the port is to have a pool of its own.
+//! - [`Workers`]: the threads, if the port is to have a pool of its own; [`ThreadPool`]: a pool of the program's.
 //! - `simulated`, with the feature of that name: a kernel in memory, for tests.
 //! - [`raw`]: the layer beneath, for other languages and for memory that is not Rust's.
 //!

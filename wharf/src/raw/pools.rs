@@ -119,10 +119,10 @@ pub trait ThreadPool: Send + Sync {
     /// Starts a thread that waits on the port, if the pool may have one more; it does not wait for the thread.
     ///
     /// On Linux it is called when packets wait, the port's concurrency lets one more thread run, and none waits: by a thread
-    /// of the port's own, every few milliseconds while this lasts, so a pool that finds a start expensive, or was refused one
-    /// just now, answers [`Refused(None)`](Spawned::Refused) until it tries again. Windows tells nobody that all are
-    /// blocked: there it is called by a thread that took a packet and left none that waits, and the thread that it starts
-    /// waits until one of the others blocks. There several threads may call it at once.
+    /// of the port's own, again and again while this lasts, at first every 0.1 ms and later every 16. So a pool that was
+    /// refused a thread just now answers [`Refused(None)`](Spawned::Refused) for a while before it tries again. Windows tells
+    /// nobody that all are blocked: there it is called by a thread that took a packet and left none that waits, and the
+    /// thread that it starts waits until one of the others blocks. There several threads may call it at once.
     ///
     /// It is called under no lock. It may use the port, but not call `can_spawn` or `worker_started`, which may call it. A
     /// panic ends in the log, and counts as `Refused`.
@@ -138,8 +138,8 @@ pub enum Spawned {
     /// A thread that was started before has not returned from its first wait yet. On Linux another pool is asked; later
     /// this one is asked again, if one more thread is wanted then.
     OnTheWay,
-    /// The system had no thread, now or a moment ago. Another pool is asked, and this one again: on Linux after some
-    /// milliseconds, on Windows when a thread next takes a packet and leaves none that waits.
+    /// The system had no thread, now or a moment ago. Another pool is asked, and this one again: on Linux 0.1 to 16 ms later, on
+    /// Windows when a thread next takes a packet and leaves none that waits.
     ///
     /// With the error, the log says so; a pool that is refused again and again gives it the first time only.
     Refused(Option<io::Error>),
