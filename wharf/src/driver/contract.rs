@@ -98,7 +98,9 @@ pub(crate) struct Event {
     pub token: u64,
     pub readable: bool,
     pub writable: bool,
-    /// The peer has ended its side, or the connection is gone.
+    /// The peer has ended its sending side in order.
+    pub ended: bool,
+    /// The connection is gone.
     pub hangup: bool,
     /// Urgent data arrived: a short read no longer means that nothing is left.
     pub urgent: bool,

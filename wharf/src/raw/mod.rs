@@ -30,6 +30,7 @@
 //! ```
 
 // What both shapes of the port have in common.
+mod attempt;
 mod line;
 mod membership;
 mod options;
@@ -74,7 +75,7 @@ pub use pools::{DescriptorReserve, LentDescriptor, Spawned, ThreadPool};
 use readiness as system;
 pub(crate) use refusal::closed;
 pub use refusal::is_cancelled;
-use refusal::{check_max, too_many};
+use refusal::{check_max, takes_no_attempts, too_many};
 #[cfg(feature = "safe")]
 pub(crate) use space::Space;
 use system::{entry::Entry, start::Next};

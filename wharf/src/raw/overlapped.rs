@@ -326,8 +326,18 @@ impl Overlapped {
         }
     }
 
-    /// Why it failed, if it did: the system's own error, or the port's.
-    pub(crate) fn error(&self) -> Option<io::Error> {
+    /// The bytes that it moved, once it was handed out; also where it failed.
+    pub fn transferred(&self) -> usize {
+        self.transferred
+    }
+
+    /// The key of its handle, once it was started.
+    pub fn key(&self) -> usize {
+        self.key
+    }
+
+    /// Why it failed, if it did, once it was handed out: the system's own error, or the port's.
+    pub fn error(&self) -> Option<io::Error> {
         match self.status {
             Status::Failed(number) => Some(self.failure(number)),
             #[cfg(unix)]

@@ -279,6 +279,36 @@ impl Port {
         Associations::ask_new(self, descriptor, query)
     }
 
+    /// Has no receive begin on a stream from now on: those that are started wait, as if there were nothing to receive, and the
+    /// peer is held back by the network once the system's memory is full. One that is in transfer ends; and on Windows, where
+    /// the kernel has them, those that were begun. [Attempts](Self::try_receive) are not held back.
+    ///
+    /// While this lasts, neither the end of the stream nor its failure is seen by receives.
+    ///
+    /// # Errors
+    /// The handle is closed.
+    pub fn pause_receives(&self, handle: Handle) -> io::Result<()> {
+        self.set_paused(handle, true)
+    }
+
+    /// Has receives begin again that were [paused](Self::pause_receives).
+    ///
+    /// # Errors
+    /// The handle is closed.
+    pub fn resume_receives(&self, handle: Handle) -> io::Result<()> {
+        self.set_paused(handle, false)
+    }
+
+    /// Whether the peer of a stream is known to have ended its sending side in order, which says nothing of its receiving side:
+    /// what is sent to it may still be taken. It is known once a receive has found the end; on Linux also once the system told
+    /// it, while bytes stand before the end.
+    ///
+    /// # Errors
+    /// The handle is closed.
+    pub fn peer_has_ended(&self, handle: Handle) -> io::Result<bool> {
+        Ok(self.table().open(handle)?.peer_ended)
+    }
+
     /// Tries again to find memory for what is received on a handle: a [`Provider`](super::Provider) that had none has some now.
     /// Says whether anything on the handle can make use of it.
     pub fn resume(&self, handle: Handle) -> bool {

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::Kind;
 use crate::driver::codes;
 
 /// The error of whatever is started on a closed port or handle.
@@ -18,6 +19,16 @@ pub(super) fn too_many(max: usize) -> io::Error {
         io::ErrorKind::QuotaExceeded,
         format!(
             "{max} operations are under way, the most this port takes; wait for some, or raise operations_max"
+        ),
+    )
+}
+
+/// The error of an attempt on what is no connected stream.
+pub(super) fn takes_no_attempts(kind: Kind) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidInput,
+        format!(
+            "a handle of kind {kind:?} takes no attempts; start an operation, or use a connected stream"
         ),
     )
 }

@@ -11,7 +11,7 @@ use std::{
 
 use super::{
     Descriptor, End, Entry, Handle, Kind, Next, OperationId, Options, Overlapped, Queued,
-    RawDescriptor, ThreadPool, membership::Membership, table::Table,
+    RawDescriptor, ThreadPool, attempt::Attempt, membership::Membership, table::Table,
 };
 use crate::{
     driver::{DriverInfo, Query, Reply},
@@ -65,6 +65,9 @@ pub(super) trait Associations {
     /// There may be memory for what is received on a handle. Says whether anything on it can make use of that.
     fn feed(&self, handle: Handle) -> bool;
 
+    /// Has no receive begun on a stream from now on, or has them begun again.
+    fn set_paused(&self, handle: Handle, paused: bool) -> io::Result<()>;
+
     /// Closes a handle that is open, whose entry is locked.
     fn close_entry(&self, handle: Handle, entry: MutexGuard<'_, Entry>);
     fn close_if_sent(&self, handle: Handle) -> Option<(u64, u64)>;
@@ -106,6 +109,15 @@ pub(super) trait Operations {
         key: usize,
         operation: NonNull<Overlapped>,
     ) -> io::Result<u64>;
+}
+
+/// Attempts on memory that is lent for a call.
+pub(super) trait Attempts {
+    /// Makes one attempt, at once; in order with what is under way.
+    ///
+    /// # Safety
+    /// The memory, and a list of several, are valid until this returns, and nobody else's where they are written.
+    unsafe fn attempt(&self, handle: Handle, attempt: Attempt) -> io::Result<usize>;
 }
 
 /// Packets: how they come onto the queue, and from there to threads.

@@ -151,7 +151,8 @@ impl Driver for Readiness {
                         EventFlags::IN | EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR,
                     ),
                     writable: flags.intersects(EventFlags::OUT | EventFlags::HUP | EventFlags::ERR),
-                    hangup: flags.intersects(EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR),
+                    ended: flags.contains(EventFlags::RDHUP) && !flags.contains(EventFlags::ERR),
+                    hangup: flags.intersects(EventFlags::HUP | EventFlags::ERR),
                     urgent: flags.contains(EventFlags::PRI),
                 }),
             }

@@ -25,6 +25,7 @@ impl Queue {
             Some(earlier) => {
                 earlier.readable |= event.readable;
                 earlier.writable |= event.writable;
+                earlier.ended |= event.ended;
                 earlier.hangup |= event.hangup;
                 earlier.urgent |= event.urgent;
             }

@@ -558,6 +558,7 @@ impl Object {
             token,
             readable: false,
             writable: false,
+            ended: false,
             hangup: false,
             urgent: false,
         };
@@ -565,8 +566,9 @@ impl Object {
             Kind::Stream(stream) => {
                 let far = stream.other.and_then(kind_of);
                 let is_full = matches!(far, Some(Kind::Stream(far)) if far.inbox.len() + far.coming >= far.room);
-                event.hangup = stream.ended || stream.broken;
-                event.readable = event.hangup || !stream.inbox.is_empty();
+                event.ended = stream.ended && !stream.broken;
+                event.hangup = stream.broken;
+                event.readable = event.ended || event.hangup || !stream.inbox.is_empty();
                 event.writable = stream.broken || (!stream.connecting && !is_full);
             }
             Kind::Listener { backlog } => event.readable = !backlog.is_empty(),

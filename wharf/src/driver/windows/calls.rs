@@ -17,8 +17,8 @@ use windows_sys::Win32::{
         INVALID_HANDLE_VALUE, STATUS_PENDING,
     },
     Networking::WinSock::{
-        MSG_PEEK, SD_SEND, SOCKET, TransmitFile, WSABUF, WSAGetLastError, WSARecv, WSARecvFrom,
-        WSASend, WSASendTo,
+        FIONBIO, MSG_PEEK, SD_SEND, SOCKET, TransmitFile, WSABUF, WSAGetLastError, WSARecv,
+        WSARecvFrom, WSASend, WSASendTo, ioctlsocket,
     },
     Storage::FileSystem::{
         FILE_FLAG_OVERLAPPED, FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE, GetFileSizeEx,
@@ -143,6 +143,19 @@ pub(crate) unsafe fn receive(
         )
     });
     begun(result == 0, moved)
+}
+
+/// Has calls on a socket without an `OVERLAPPED` not wait. Overlapped ones do not go by that mode.
+///
+/// # Safety
+/// The socket is open.
+pub(crate) unsafe fn do_not_wait(socket: RawDescriptor) -> Result<(), i32> {
+    let mut on = 1;
+    // SAFETY: the socket is open, and the call reads one number.
+    match unsafe { ioctlsocket(socket as SOCKET, FIONBIO, &mut on) } {
+        0 => Ok(()),
+        _ => Err(last_error()),
+    }
 }
 
 /// Sends from several buffers, less the first `skip` bytes.

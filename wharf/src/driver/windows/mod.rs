@@ -21,8 +21,8 @@ mod queue;
 pub(crate) use arrival::{Arrival, Sender};
 pub(crate) use ask::{ask, to_datagrams};
 pub(crate) use calls::{
-    Begun, cancel, cancel_all, has_ended, read_at, receive, receive_from, send, send_file, send_to,
-    shutdown, write_at,
+    Begun, cancel, cancel_all, do_not_wait, has_ended, read_at, receive, receive_from, send,
+    send_file, send_to, shutdown, write_at,
 };
 pub(crate) use codes_of::{breaks_a_stream, code_of, has_vanished};
 pub(crate) use connection::{connect, connected, disconnect, stream_for};

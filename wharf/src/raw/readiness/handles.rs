@@ -45,9 +45,14 @@ impl Handles {
 
     /// Has the driver watch a handle.
     pub(super) fn watch(&self, handle: Handle) -> io::Result<()> {
-        self.with_descriptor(handle, |descriptor| {
+        let watched = self.with_descriptor(handle, |descriptor| {
             // SAFETY: the descriptor stays open meanwhile.
             unsafe { self.driver.watch(descriptor, handle.to_bits()) }
+        });
+        watched.inspect_err(|_| {
+            if let Some(mut entry) = self.table.lock(handle) {
+                entry.unwatched = true;
+            }
         })
     }
 
@@ -100,6 +105,15 @@ impl Handles {
         (useful, ready)
     }
 
+    /// Has no receive begin on a handle, or has them begin again. Says whether its read side is worth an attempt then.
+    pub(super) fn set_paused(&self, handle: Handle, paused: bool) -> io::Result<Option<Ready>> {
+        let mut entry = self.table.open(handle)?;
+        let direction = Direction::Read;
+        let side = entry.side(direction);
+        side.paused = paused;
+        Ok(side.enqueue().then_some(Ready { handle, direction }))
+    }
+
     /// Notes what an event tells of a handle, and which sides are worth an attempt then.
     pub(super) fn note(&self, event: &Event, ready: &mut Vec<Ready>) {
         let handle = Handle::from_bits(event.token);
@@ -107,7 +121,8 @@ impl Handles {
         let Some(mut entry) = self.table.lock(handle) else {
             return;
         };
-        entry.read_on |= event.hangup || event.urgent;
+        entry.read_on |= event.hangup || event.ended || event.urgent;
+        entry.peer_ended |= event.ended && !event.hangup;
         for (direction, changed) in [
             (Direction::Read, event.readable),
             (Direction::Write, event.writable),
@@ -139,11 +154,14 @@ impl Handles {
         if !entry.closing || entry.is_busy() {
             return;
         }
-        let listener = entry.listener();
+        let (listener, unwatched) = (entry.listener(), entry.unwatched);
         let descriptor = self.table.remove(entry);
         self.driver.forget(handle.slot());
         // One that is closed leaves by that what watches it.
-        if let Some(borrowed) = descriptor.as_ref().filter(|it| it.is_borrowed()) {
+        if let Some(borrowed) = descriptor
+            .as_ref()
+            .filter(|it| it.is_borrowed() && !unwatched)
+        {
             // SAFETY: its owner keeps it open until it is let go of.
             unsafe { self.driver.unwatch(borrowed.number()) };
         }

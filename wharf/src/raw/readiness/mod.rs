@@ -5,6 +5,7 @@
 //! go to threads of their own ([`mod@file`]); the [`watcher`] sees to it that no blocked thread holds anything up.
 
 mod arrival;
+mod attempt;
 mod call;
 mod cancel;
 pub(super) mod entry;

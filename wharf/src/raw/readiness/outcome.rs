@@ -1,6 +1,6 @@
 //! What the outcome of an attempt means: to its operation, and to what is known of its handle.
 
-use std::{net::SocketAddr, ptr::NonNull};
+use std::{io, net::SocketAddr, ptr::NonNull};
 
 use super::{
     entry::Entry,
@@ -246,6 +246,61 @@ impl Entry {
             unsafe { operation.as_mut() }.status = Status::Failed(number);
             follow_up.end(self.account(operation));
         }
+    }
+
+    /// What an attempt on lent memory came to.
+    pub(super) fn judge_attempt(
+        &mut self,
+        direction: Direction,
+        outcome: Outcome,
+        offered: usize,
+        tick: u32,
+        follow_up: &mut FollowUp,
+    ) -> io::Result<usize> {
+        match outcome {
+            Outcome::Moved(count) if direction == Direction::Write => {
+                self.count_sent(count, offered, tick);
+                Ok(count)
+            }
+            // The error itself was reported to a sender; this is no orderly end.
+            Outcome::Moved(0) if self.broken != 0 => Err(io::Error::from_raw_os_error(self.broken)),
+            // It may be about to be reported: the thread that sends has not come back from the system.
+            Outcome::Moved(0) if self.side(Direction::Write).busy => {
+                Err(io::ErrorKind::WouldBlock.into())
+            }
+            Outcome::Moved(count) => {
+                self.count_received(count, offered, tick);
+                Ok(count)
+            }
+            Outcome::Failed(number) => {
+                if codes::breaks_a_stream(number) {
+                    self.fail_direction(direction, number);
+                    self.fail_line(direction, follow_up);
+                }
+                Err(io::Error::from_raw_os_error(number))
+            }
+            _ => {
+                self.side(direction).exhausted(tick);
+                Err(io::ErrorKind::WouldBlock.into())
+            }
+        }
+    }
+
+    /// An attempt is over: those that were started meanwhile, and those that are cancelled or fail with it, are seen to.
+    pub(super) fn give_back_side(&mut self, ready: Ready, follow_up: &mut FollowUp) {
+        let direction = ready.direction;
+        self.side(direction).busy = false;
+        // Where it was cancelled meanwhile, it was taken for one that is in transfer.
+        let is_marked = |operation: NonNull<Overlapped>| {
+            // SAFETY: what stands in the line is valid, and the handle is locked.
+            unsafe { operation.as_ref() }.status == Status::Cancelling
+        };
+        if self.side(direction).head().is_some_and(is_marked)
+            && let Some(operation) = self.side(direction).pop()
+        {
+            follow_up.end(self.cancelled(operation));
+        }
+        self.go_on(ready, true, follow_up);
     }
 
     /// Notes which sides are worth another attempt after one that has `ended` its operation, or has not.

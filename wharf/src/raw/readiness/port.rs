@@ -259,6 +259,13 @@ impl Associations for Port {
         useful
     }
 
+    fn set_paused(&self, handle: Handle, paused: bool) -> io::Result<()> {
+        if let Some(ready) = self.handles.set_paused(handle, paused)? {
+            self.release(self.scheduler.ready(ready));
+        }
+        Ok(())
+    }
+
     fn close_entry(&self, handle: Handle, entry: MutexGuard<'_, Entry>) {
         self.handles.close_entry(handle, entry, &mut self.outside());
     }

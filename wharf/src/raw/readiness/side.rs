@@ -30,6 +30,8 @@ pub(super) struct Side {
     pub ready: bool,
     /// The head of the line found no memory, and waits to be told that there is some.
     starved: bool,
+    /// No transfer is to begin.
+    pub paused: bool,
     /// A thread is transferring for the head of the line, which it has to itself.
     pub busy: bool,
     /// The side stands on the port's queue.
@@ -41,7 +43,7 @@ pub(super) struct Side {
 impl Side {
     /// Whether the side should be put on the port's queue. Marks it as queued if so.
     pub(super) fn enqueue(&mut self) -> bool {
-        let possible = self.ready && !self.starved && !self.line.is_empty();
+        let possible = self.ready && !self.starved && !self.paused && !self.line.is_empty();
         let wanted = possible && !self.busy && !self.queued;
         self.queued |= wanted;
         wanted

@@ -70,7 +70,7 @@ impl Handles {
         let mut entry = self.table.lock(ready.handle)?;
         let side = entry.side(ready.direction);
         side.queued = false;
-        if side.busy {
+        if side.busy || side.paused {
             return None;
         }
         Self::begin_locked(entry, ready)

@@ -7,6 +7,7 @@
 //! An operation's life: [`start`] lines it up and begins what can be begun; the kernel's packet, or the end within the call,
 //! goes through [`finish`], which has the next step taken or hands the operation out; [`wait`] takes packets.
 
+mod attempt;
 mod cancel;
 pub(super) mod entry;
 mod finish;

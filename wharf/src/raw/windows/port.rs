@@ -242,6 +242,15 @@ impl Associations for Port {
         entry.fed
     }
 
+    fn set_paused(&self, handle: Handle, paused: bool) -> io::Result<()> {
+        let mut entry = self.table.open(handle)?;
+        entry.paused = paused;
+        let mut aftermath = Aftermath::default();
+        self.go_on(entry, handle, &mut aftermath);
+        self.follow_up(aftermath);
+        Ok(())
+    }
+
     fn close_entry(&self, handle: Handle, mut entry: MutexGuard<'_, Entry>) {
         entry.closing = true;
         let mut aftermath = Aftermath::default();

@@ -1,0 +1,100 @@
+//! Attempts on memory that the caller lends for a call: done at once, or not at all.
+//!
+//! They stand in no line, have no packet and are no operations: for callers that have memory of their own at hand, and want to
+//! be told when to try again ([`Request::ReceiveReadiness`](super::Request::ReceiveReadiness); an empty send ends when
+//! what stands before it is out).
+
+use std::{
+    io::{self, IoSlice},
+    mem::MaybeUninit,
+};
+
+use super::{Direction, Handle, Port, RawBuffer, shape::Attempts};
+
+/// The most buffers of one attempt, listed on the stack.
+const ATTEMPT_BUFFERS_MAX: usize = 64;
+
+/// What is tried.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Attempt {
+    Receive(RawBuffer),
+    Send(RawBuffer),
+    /// So many buffers from the first on.
+    SendMany {
+        first: *const RawBuffer,
+        count: usize,
+    },
+}
+
+impl Attempt {
+    pub(super) fn direction(&self) -> Direction {
+        match self {
+            Attempt::Receive(_) => Direction::Read,
+            Attempt::Send(_) | Attempt::SendMany { .. } => Direction::Write,
+        }
+    }
+}
+
+impl Port {
+    /// Receives what a stream has, if it has something; never waits. Returns how many bytes of `memory`, from its front, were
+    /// written: 0 is the end of the stream, or that there is no memory.
+    ///
+    /// # Errors
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock): there is nothing, or a receive is under way, which comes first. As for
+    /// [`start`](Self::start) otherwise, or the system's.
+    pub fn try_receive(&self, handle: Handle, memory: &mut [MaybeUninit<u8>]) -> io::Result<usize> {
+        if memory.is_empty() {
+            return Ok(0);
+        }
+        let buffer = RawBuffer {
+            start: memory.as_mut_ptr().cast(),
+            len: memory.len(),
+        };
+        // SAFETY: the memory is lent for this call.
+        unsafe { self.attempt(handle, Attempt::Receive(buffer)) }
+    }
+
+    /// Sends what a stream's system takes of `bytes`, if it takes some; never waits. Returns how many it took. They are no part of
+    /// what [waits](Self::unsent) to be sent.
+    ///
+    /// # Errors
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock): it takes none now, or a send or a shutdown is under way, behind which these
+    /// bytes are to stand. As for [`start`](Self::start) otherwise, or the system's.
+    pub fn try_send(&self, handle: Handle, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        // SAFETY: the bytes are lent for this call, which only reads them.
+        unsafe { self.attempt(handle, Attempt::Send(RawBuffer::of(bytes))) }
+    }
+
+    /// As [`try_send`](Self::try_send), of several pieces, one after the other; of the first 64 at most.
+    ///
+    /// # Errors
+    /// As for [`try_send`](Self::try_send).
+    pub fn try_send_vectored(&self, handle: Handle, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut list = [RawBuffer::EMPTY; ATTEMPT_BUFFERS_MAX];
+        let mut count = 0;
+        let pieces = pieces.iter().filter(|piece| !piece.is_empty());
+        for (buffer, piece) in list.iter_mut().zip(pieces) {
+            *buffer = RawBuffer::of(piece);
+            count += 1;
+        }
+        if count == 0 {
+            return Ok(0);
+        }
+        let first = list.as_ptr();
+        // SAFETY: the bytes and the list are lent for this call, which only reads them.
+        unsafe { self.attempt(handle, Attempt::SendMany { first, count }) }
+    }
+}
+
+impl RawBuffer {
+    /// These bytes, to be read.
+    fn of(bytes: &[u8]) -> RawBuffer {
+        RawBuffer {
+            start: bytes.as_ptr().cast_mut(),
+            len: bytes.len(),
+        }
+    }
+}
