@@ -113,7 +113,10 @@ impl Port {
         Arc::new(Port {
             scheduler,
             kernel: Kernel {
-                waiters_max: promises.watching_max(concurrency),
+                waiters_max: match variant {
+                    Variant::AnyOrder => 1,
+                    _ => concurrency,
+                },
                 ..Kernel::default()
             },
             active: AtomicUsize::new(0),

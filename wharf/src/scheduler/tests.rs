@@ -1559,10 +1559,11 @@ mod lives {
     }
 
     impl Life {
-        fn new(promises: Promises, concurrency: usize, threads: usize) -> Life {
+        fn new(pool: Pool, watching_max: usize) -> Life {
+            let threads = pool.threads.len();
             Life {
-                pool: Pool::of(promises, concurrency, threads),
-                watching_max: crate::scheduler::watching_max(promises, concurrency),
+                pool,
+                watching_max,
                 steps: vec![Step::TimedOut; threads],
                 tokens: vec![false; threads],
                 releases: Vec::new(),
@@ -1671,9 +1672,11 @@ mod lives {
         }
     }
 
-    fn live(seed: u64, promises: Promises, concurrency: usize, threads: usize) {
+    /// `watching_max`: so many of the threads are to watch in the end.
+    fn live(seed: u64, pool: Pool, watching_max: usize) {
         let mut die = Die(seed);
-        let mut life = Life::new(promises, concurrency, threads);
+        let threads = pool.threads.len();
+        let mut life = Life::new(pool, watching_max);
         for _ in 0..400 {
             life.step(&mut die);
         }
@@ -1681,7 +1684,7 @@ mod lives {
         assert_eq!(life.pool.counts(), (0, threads, 0));
         assert_eq!(
             life.pool.watching(),
-            life.watching_max.min(threads),
+            watching_max.min(threads),
             "who is to see the next event"
         );
         life.taken.sort_unstable();
@@ -1696,37 +1699,41 @@ mod lives {
 
     #[test]
     fn no_life_loses_a_packet_or_a_thread() {
-        live_all(Promises::ALL);
+        live_all(Promises::ALL, usize::MAX);
     }
 
     #[test]
     fn no_life_loses_anything_where_the_kernel_takes_fewer() {
-        live_all(Promises {
+        let promises = Promises {
             waiters_max: 2,
             ..Promises::ALL
-        });
+        };
+        live_all(promises, 2);
     }
 
     #[test]
     fn no_life_loses_anything_where_the_kernel_has_another_order() {
-        live_all(Promises {
+        let promises = Promises {
             wakes_last_first: false,
             ..Promises::ALL
-        });
+        };
+        live_all(promises, 1);
     }
 
     #[test]
     fn no_life_loses_anything_where_the_system_can_not_tell_who_is_blocked() {
-        live_all(Promises {
+        let promises = Promises {
             tells_blocked: false,
             ..Promises::ALL
-        });
+        };
+        live_all(promises, usize::MAX);
     }
 
-    fn live_all(promises: Promises) {
+    fn live_all(promises: Promises, watching_max: usize) {
         for seed in 0..500 {
             for (concurrency, threads) in [(1, 1), (1, 2), (1, 4), (2, 2), (2, 5), (3, 4)] {
-                live(seed, promises, concurrency, threads);
+                let pool = Pool::of(promises, concurrency, threads);
+                live(seed, pool, watching_max.min(concurrency));
             }
         }
     }
