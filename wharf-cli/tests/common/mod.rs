@@ -299,6 +299,20 @@ pub fn run(mut command: Command) -> (Option<i32>, String, String) {
     )
 }
 
+/// Runs a command of `wharf` where /proc is hidden: exit code, output, messages. None where that is not allowed; then a test
+/// says so and judges nothing.
+pub fn run_without_proc(words: &str) -> Option<(Option<i32>, String, String)> {
+    let mut command = Command::new("unshare");
+    let script = format!("umount -l /proc && exec \"$0\" {words}");
+    command.args(["--mount", "sh", "-c", &script, WHARF]);
+    let (code, output, errors) = run(command);
+    if output.is_empty() {
+        eprintln!("NOT JUDGED: a namespace of one's own, to hide /proc in, is not permitted here");
+        return None;
+    }
+    Some((code, output, errors))
+}
+
 /// A pipe that takes nothing more; nobody reads it.
 pub fn full_pipe() -> (PipeReader, PipeWriter) {
     let (reader, mut writer) = std::io::pipe().unwrap();
