@@ -15,7 +15,7 @@
 //! One that tells readiness (kqueue, event ports) gets a folder of its own, such as `bsd`, which is chosen below, by
 //! `target_os`, and provides under the names that stand there:
 //!
-//! - `open`: the driver that was asked for; a type of its own that implements the trait [`Driver`](contract::Driver), whose
+//! - `open`: the driver that was asked for; a type of its own that implements the trait [`Driver`], whose
 //!   promises stand with it;
 //! - `codes`: the numbers of errors that the port makes or looks for, and which of them end a connection;
 //! - `unwatched`: the advice for a descriptor that can't be watched;
