@@ -20,8 +20,10 @@ pub(super) struct Patience {
     /// A connection that has kept a request for too long is given up. Without it, the run ends.
     gives_up: bool,
     answers: Deadlines,
-    /// When something was last answered, or the load began.
+    /// When something was last answered, as far as this thread knows, or the load began.
     last_answer: Instant,
+    /// How much all threads had had answered when this one last asked.
+    answers_seen: u64,
     /// The run has waited in vain.
     is_overdue: bool,
 }
@@ -39,7 +41,16 @@ impl Patience {
             gives_up: plan.timeout.is_some(),
             answers: Deadlines::default(),
             last_answer: now,
+            answers_seen: 0,
             is_overdue: false,
+        }
+    }
+
+    /// So much was answered in all, by whichever threads.
+    pub(super) fn have_answered(&mut self, answers: u64, now: Instant) {
+        if answers != self.answers_seen {
+            self.answers_seen = answers;
+            self.last_answer = now;
         }
     }
 
@@ -118,6 +129,7 @@ mod tests {
             gives_up,
             answers: Deadlines::default(),
             last_answer: start,
+            answers_seen: 0,
             is_overdue: false,
         }
     }
@@ -168,6 +180,21 @@ mod tests {
         assert_eq!(patience.take_due(&mut connections, start + SECOND), None);
         assert!(!patience.is_overdue());
         assert_eq!(patience.take_due(&mut connections, later + SECOND), None);
+        assert!(patience.is_overdue());
+    }
+
+    #[test]
+    fn answers_that_other_threads_have_had_count() {
+        let start = Instant::now();
+        let mut patience = patience(start, false);
+        let mut connections = [connection(start)];
+        patience.watch(0, &mut connections[0], start);
+        let due = start + SECOND;
+        patience.have_answered(1, due);
+        assert_eq!(patience.take_due(&mut connections, due), None);
+        assert!(!patience.is_overdue());
+        patience.have_answered(1, due + SECOND);
+        assert_eq!(patience.take_due(&mut connections, due + SECOND), None);
         assert!(patience.is_overdue());
     }
 

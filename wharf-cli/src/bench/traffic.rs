@@ -235,6 +235,8 @@ impl<'a> Traffic<'a> {
     /// Gives up what has been under way for too long: attempts to connect, and requests with their connections.
     pub(super) fn meet_deadlines(&mut self, now: Instant) {
         self.connections.give_up_attempts(now);
+        let answers = self.shared.answered.load(Ordering::Relaxed);
+        self.patience.have_answered(answers, now);
         while let Some(place) = self.patience.take_due(&mut self.connections.places, now) {
             self.give_up_requests(place, now);
         }
