@@ -76,3 +76,79 @@ impl Timekeeper {
         Some(timer.with(Status::Failed(codes::CANCELLED)))
     }
 }
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        driver::{DriverChoice, Events, open},
+        raw::Request,
+    };
+
+    fn driver() -> Box<dyn Driver> {
+        let (driver, _) = open(DriverChoice::Readiness, 1).expect("a driver");
+        driver
+    }
+
+    fn operations<const N: usize>() -> [Overlapped; N] {
+        std::array::from_fn(|token| Overlapped::new(token as u64, Request::Timer))
+    }
+
+    fn set(
+        timekeeper: &Timekeeper,
+        driver: &dyn Driver,
+        deadline: Instant,
+        operation: &mut Overlapped,
+    ) -> u64 {
+        // SAFETY: the tests leave it alone until it is completed.
+        unsafe { timekeeper.set(driver, deadline, 7, NonNull::from(operation)) }
+    }
+
+    fn token(completed: &Completed) -> (u64, Status) {
+        // SAFETY: the tests keep the operations.
+        let operation = unsafe { completed.0.as_ref() };
+        (operation.token, operation.status)
+    }
+
+    #[test]
+    fn the_driver_tells_of_the_earliest_and_what_is_due_comes_in_order() {
+        let (driver, timekeeper) = (driver(), Timekeeper::new());
+        let [mut late, mut soon, mut never] = operations();
+        let start = now();
+        let millis = |millis| start + Duration::from_millis(millis);
+        set(&timekeeper, &*driver, millis(3_600_000), &mut never);
+        set(&timekeeper, &*driver, millis(10), &mut late);
+        set(&timekeeper, &*driver, millis(5), &mut soon);
+        let mut fired = Vec::new();
+        while fired.len() < 2 {
+            let mut events = Events::default();
+            driver.wait(&mut events, None).expect("a wait");
+            assert!(events.timer, "nothing else is there to end it");
+            timekeeper.fire(&*driver, |timer| fired.push((token(&timer), now())));
+        }
+        assert_eq!(fired[0].0, (1, Status::Done));
+        assert_eq!(fired[1].0, (0, Status::Done));
+        assert!(fired[0].1 >= millis(5) && fired[1].1 >= millis(10));
+        let left = timekeeper.cancel_any().expect("one is left");
+        assert_eq!(token(&left), (2, Status::Failed(codes::CANCELLED)));
+        assert!(timekeeper.cancel_any().is_none());
+    }
+
+    #[test]
+    fn a_timer_is_cancelled_or_comes_and_never_both() {
+        let (driver, timekeeper) = (driver(), Timekeeper::new());
+        let [mut first, mut second] = operations();
+        let first = set(&timekeeper, &*driver, now(), &mut first);
+        let second = set(&timekeeper, &*driver, now(), &mut second);
+        let cancelled = timekeeper.cancel(first).expect("it has not come");
+        assert_eq!(token(&cancelled), (0, Status::Failed(codes::CANCELLED)));
+        assert!(timekeeper.cancel(first).is_none());
+        let mut fired = Vec::new();
+        assert!(timekeeper.fire(&*driver, |timer| fired.push(token(&timer).0)));
+        assert_eq!(fired, [1]);
+        assert!(timekeeper.cancel(second).is_none());
+        assert!(!timekeeper.fire(&*driver, |_| panic!("nothing is due")));
+    }
+}
