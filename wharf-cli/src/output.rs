@@ -25,7 +25,7 @@ use crate::system;
 pub const AT_END: Duration = Duration::from_secs(1);
 
 /// How long where it is to end at once.
-pub const AT_ONCE: Duration = Duration::from_millis(200);
+const AT_ONCE: Duration = Duration::from_millis(200);
 
 /// What waits to be written, at most. The longest thing that is said at once, a table of 4,096 workers, takes a fifth.
 const WAITING_BYTES_MAX: usize = 1 << 20;
@@ -261,6 +261,11 @@ pub fn flush(patience: Duration) {
     let start = Instant::now();
     OUTPUT.flush(patience);
     ERRORS.flush(patience.saturating_sub(start.elapsed()));
+}
+
+/// As [`flush`], where the command is to end at once.
+pub fn flush_at_once() {
+    flush(AT_ONCE);
 }
 
 /// Prints for whoever waits to read it.

@@ -25,8 +25,11 @@ use super::{
     process::Usage,
     shared::{Shared, Times, Told},
 };
-use crate::quantity::{show_count, show_many};
-use crate::system::watch_signals;
+use crate::{
+    output::flush_at_once,
+    quantity::{show_count, show_many},
+    system::{Signal, watch_signals},
+};
 
 /// How often the progress line is drawn.
 const TICK: Duration = Duration::from_millis(100);
@@ -59,11 +62,12 @@ impl Load {
     pub(super) fn prepare() -> io::Result<Load> {
         let (sender, events) = mpsc::channel();
         let told = sender.clone();
-        watch_signals(move |signal| {
+        let tell = move |signal: Signal| {
             if signal.stops() {
                 let _ = told.send(Event::Signal);
             }
-        })?;
+        };
+        watch_signals(tell, flush_at_once)?;
         Ok(Load { sender, events })
     }
 

@@ -366,7 +366,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     if let Err(error) = output::start() {
         return exit::fail(exit::PORT, &format!("no thread for the output: {error}"));
     }
-    if let Err(error) = watch_signals(tell) {
+    if let Err(error) = watch_signals(tell, output::flush_at_once) {
         return exit::fail(exit::PORT, &format!("signals can't be watched: {error}"));
     }
     if arguments.stop_with_stdin

@@ -15,8 +15,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::output;
-
 /// What a signal asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
@@ -79,11 +77,14 @@ impl Stops {
 }
 
 /// Has `each` told of the signals to this process, on a thread of its own. The second that asks it to stop ends it at once;
-/// the same one within 200 ms counts as the first.
+/// the same one within 200 ms counts as the first. `before_end` is called before it does.
 ///
 /// # Errors
 /// The system's: signals can't be watched, or there is no thread.
-pub fn watch_signals(mut each: impl FnMut(Signal) + Send + 'static) -> io::Result<()> {
+pub fn watch_signals(
+    mut each: impl FnMut(Signal) + Send + 'static,
+    before_end: fn(),
+) -> io::Result<()> {
     let signals = signals()?;
     let watch = move || {
         let mut stops = Stops::default();
@@ -93,7 +94,7 @@ pub fn watch_signals(mut each: impl FnMut(Signal) + Send + 'static) -> io::Resul
                 Act::Nothing => tracing::debug!("the same signal again, at once: it is the first"),
                 Act::EndAtOnce(code) => {
                     tracing::warn!("a second signal: ending at once");
-                    output::flush(output::AT_ONCE);
+                    before_end();
                     process::exit(code);
                 }
             }

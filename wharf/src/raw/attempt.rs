@@ -9,31 +9,13 @@ use std::{
     mem::MaybeUninit,
 };
 
-use super::{Direction, Handle, Port, RawBuffer, shape::Attempts};
+use super::{
+    Handle, Port, RawBuffer,
+    shape::{Attempt, Attempts},
+};
 
 /// The most buffers of one attempt, listed on the stack.
 const ATTEMPT_BUFFERS_MAX: usize = 64;
-
-/// What is tried.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Attempt {
-    Receive(RawBuffer),
-    Send(RawBuffer),
-    /// So many buffers from the first on.
-    SendMany {
-        first: *const RawBuffer,
-        count: usize,
-    },
-}
-
-impl Attempt {
-    pub(super) fn direction(&self) -> Direction {
-        match self {
-            Attempt::Receive(_) => Direction::Read,
-            Attempt::Send(_) | Attempt::SendMany { .. } => Direction::Write,
-        }
-    }
-}
 
 impl Port {
     /// Receives what a stream has, if it has something; never waits. Returns how many bytes of `memory`, from its front, were

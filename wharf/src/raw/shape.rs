@@ -10,8 +10,8 @@ use std::{
 };
 
 use super::{
-    Descriptor, End, Entry, Handle, Kind, Next, OperationId, Options, Overlapped, Queued,
-    RawDescriptor, ThreadPool, attempt::Attempt, membership::Membership, table::Table,
+    Descriptor, Direction, End, Entry, Handle, Kind, Next, OperationId, Options, Overlapped,
+    Queued, RawBuffer, RawDescriptor, ThreadPool, membership::Membership, table::Table,
 };
 use crate::{
     driver::{DriverInfo, Query, Reply},
@@ -109,6 +109,27 @@ pub(super) trait Operations {
         key: usize,
         operation: NonNull<Overlapped>,
     ) -> io::Result<u64>;
+}
+
+/// What is tried.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Attempt {
+    Receive(RawBuffer),
+    Send(RawBuffer),
+    /// So many buffers from the first on.
+    SendMany {
+        first: *const RawBuffer,
+        count: usize,
+    },
+}
+
+impl Attempt {
+    pub(super) fn direction(&self) -> Direction {
+        match self {
+            Attempt::Receive(_) => Direction::Read,
+            Attempt::Send(_) | Attempt::SendMany { .. } => Direction::Write,
+        }
+    }
 }
 
 /// Attempts on memory that is lent for a call.

@@ -30,7 +30,7 @@ const ROOMS: &[(&str, &str)] = &[
     ("snapshot.rs", ""),
     ("driver/linux", "driver driver/unix sync user_code.rs"),
     ("driver/simulated", "driver driver/unix sync user_code.rs"),
-    ("driver/unix", "driver driver/simulated sync user_code.rs"),
+    ("driver/unix", "driver sync user_code.rs"),
     ("driver/windows", "driver sync user_code.rs"),
     ("driver", "driver/linux driver/unix driver/windows sync user_code.rs"),
     ("sync", "raw"),
@@ -51,7 +51,6 @@ const CIRCLES: &[(&str, &str, &str)] = &[
     ("driver/mod.rs", "driver/linux", "the driver is chosen by the system"),
     ("driver/mod.rs", "driver/windows", "the driver is chosen by the system"),
     ("driver/mod.rs", "driver/unix", "a descriptor is the same in all drivers of Unix"),
-    ("driver/unix/descriptor.rs", "driver/simulated", "a descriptor is the system's or a simulated kernel's"),
     ("sync/simulated.rs", "raw", "a deadline is computed as everywhere"),
 ];
 

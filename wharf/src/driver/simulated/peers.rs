@@ -10,8 +10,8 @@ use rustix::io::Errno;
 
 use super::Kernel;
 use crate::{
-    driver::{Descriptor, Query},
-    sync::{Arc, now},
+    driver::{Descriptor, Query, unix::descriptor::Emulated},
+    sync::now,
 };
 
 /// Something that is open on a simulated kernel, and is closed when this is dropped.
@@ -29,19 +29,21 @@ impl Drop for Opened {
 
 impl From<Opened> for Descriptor {
     fn from(opened: Opened) -> Self {
-        Descriptor::Simulated(opened)
+        Descriptor::Simulated(Box::new(opened))
+    }
+}
+
+impl Emulated for Opened {
+    fn number(&self) -> i32 {
+        self.number
+    }
+
+    fn kernel(&self) -> usize {
+        self.kernel.address()
     }
 }
 
 impl Opened {
-    pub(crate) fn number(&self) -> i32 {
-        self.number
-    }
-
-    pub(super) fn is_of(&self, kernel: &Kernel) -> bool {
-        Arc::ptr_eq(&self.kernel.0, &kernel.0)
-    }
-
     fn address(&self, query: Query) -> io::Result<SocketAddr> {
         let reply = self.kernel.with(|state| state.ask(self.number, query))?;
         reply.address()

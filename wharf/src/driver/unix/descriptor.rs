@@ -1,11 +1,10 @@
 //! What a port can be associated with, whichever kernel it is of; and what can be asked of it.
 
+#[cfg(feature = "simulated")]
+use std::fmt;
 use std::{io, os::fd::OwnedFd, path::Path};
 
 use rustix::{fd::AsRawFd, net::SocketAddrUnix};
-
-#[cfg(feature = "simulated")]
-use crate::driver::simulated::Opened;
 
 /// How the system names a descriptor.
 pub type RawDescriptor = i32;
@@ -23,7 +22,17 @@ pub enum Descriptor {
     Borrowed(BorrowedDescriptor),
     /// One of a simulated kernel.
     #[cfg(feature = "simulated")]
-    Simulated(Opened),
+    Simulated(Box<dyn Emulated>),
+}
+
+/// What is open on a kernel that is not the system's.
+#[cfg(feature = "simulated")]
+pub trait Emulated: fmt::Debug + Send + Sync {
+    /// How its kernel names it.
+    fn number(&self) -> RawDescriptor;
+
+    /// Which of them its kernel is: an address.
+    fn kernel(&self) -> usize;
 }
 
 /// One of the system's descriptors, for as long as its owner keeps it open.

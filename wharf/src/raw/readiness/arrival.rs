@@ -7,7 +7,7 @@
 use std::{io, net::SocketAddr, ptr::NonNull};
 
 use super::{
-    entry::Entry,
+    entry::{Arrivals, Entry},
     handles::Handles,
     results::{FollowUp, Results},
     side::{Found, Ready},
@@ -17,42 +17,6 @@ use crate::{
     raw::{Accepted, Descriptor, Direction, Handle, Kind, Overlapped, Request, Status},
     sync::MutexGuard,
 };
-
-/// What a handle has to do with arrivals.
-#[derive(Debug)]
-pub(super) enum Arrivals {
-    None,
-    /// It is a listener: by the number of each operation, where it waits.
-    At(Vec<(u64, Handle)>),
-    /// It is a connection, and waits for the first bytes on behalf of this listener.
-    Of(Handle),
-}
-
-impl Arrivals {
-    /// Where the operation with this number waits.
-    pub(super) fn find(&self, sequence: u64) -> Option<Handle> {
-        let Arrivals::At(list) = self else {
-            return None;
-        };
-        let arrival = list.iter().find(|(number, _)| *number == sequence)?;
-        Some(arrival.1)
-    }
-
-    /// Where all of them wait.
-    pub(super) fn handles(&self) -> Vec<Handle> {
-        match self {
-            Arrivals::At(list) => list.iter().map(|(_, handle)| *handle).collect(),
-            Arrivals::None | Arrivals::Of(_) => Vec::new(),
-        }
-    }
-
-    fn add(&mut self, sequence: u64, handle: Handle) {
-        match self {
-            Arrivals::At(list) => list.push((sequence, handle)),
-            none => *none = Arrivals::At(vec![(sequence, handle)]),
-        }
-    }
-}
 
 impl Handles {
     /// Judges an accept that is to receive, too: the operation, at the head of its listener's line, moves to the connection
@@ -172,16 +136,6 @@ impl Handles {
             && let Arrivals::At(list) = &mut entry.arrivals
         {
             list.retain(|(_, handle)| *handle != place);
-        }
-    }
-}
-
-impl Entry {
-    /// On behalf of which listener it waits for the first bytes, if it does.
-    pub(super) fn listener(&self) -> Option<Handle> {
-        match self.arrivals {
-            Arrivals::Of(listener) => Some(listener),
-            Arrivals::None | Arrivals::At(_) => None,
         }
     }
 }

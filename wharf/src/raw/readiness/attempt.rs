@@ -10,7 +10,11 @@ use super::{
 };
 use crate::{
     driver::{Call, Outcome, Transfer},
-    raw::{Direction, Handle, Kind, attempt::Attempt, closed, shape::Attempts, takes_no_attempts},
+    raw::{
+        Direction, Handle, Kind, closed,
+        shape::{Attempt, Attempts},
+        takes_no_attempts,
+    },
 };
 
 impl Attempts for Port {

@@ -1,7 +1,7 @@
 //! The state of one handle.
 
-use super::{arrival::Arrivals, side::Side};
-use crate::raw::{Descriptor, Direction, Kind, Overlapped, Unsent};
+use super::side::Side;
+use crate::raw::{Descriptor, Direction, Handle, Kind, Overlapped, Unsent};
 
 /// The state of one handle.
 #[derive(Debug)]
@@ -102,8 +102,52 @@ impl Entry {
         self.descriptor.is_some()
     }
 
+    /// On behalf of which listener it waits for the first bytes, if it does.
+    pub(super) fn listener(&self) -> Option<Handle> {
+        match self.arrivals {
+            Arrivals::Of(listener) => Some(listener),
+            Arrivals::None | Arrivals::At(_) => None,
+        }
+    }
+
     /// Whether a thread uses the descriptor, so that it must stay open.
     pub(super) fn is_busy(&self) -> bool {
         self.holds > 0 || self.sides.iter().any(|side| side.busy)
+    }
+}
+
+/// What a handle has to do with arrivals.
+#[derive(Debug)]
+pub(super) enum Arrivals {
+    None,
+    /// It is a listener: by the number of each operation, where it waits.
+    At(Vec<(u64, Handle)>),
+    /// It is a connection, and waits for the first bytes on behalf of this listener.
+    Of(Handle),
+}
+
+impl Arrivals {
+    /// Where the operation with this number waits.
+    pub(super) fn find(&self, sequence: u64) -> Option<Handle> {
+        let Arrivals::At(list) = self else {
+            return None;
+        };
+        let arrival = list.iter().find(|(number, _)| *number == sequence)?;
+        Some(arrival.1)
+    }
+
+    /// Where all of them wait.
+    pub(super) fn handles(&self) -> Vec<Handle> {
+        match self {
+            Arrivals::At(list) => list.iter().map(|(_, handle)| *handle).collect(),
+            Arrivals::None | Arrivals::Of(_) => Vec::new(),
+        }
+    }
+
+    pub(super) fn add(&mut self, sequence: u64, handle: Handle) {
+        match self {
+            Arrivals::At(list) => list.push((sequence, handle)),
+            none => *none = Arrivals::At(vec![(sequence, handle)]),
+        }
     }
 }

@@ -10,6 +10,7 @@ mod call;
 mod cancel;
 pub(super) mod entry;
 mod file;
+mod files;
 mod handles;
 pub(super) mod member;
 mod outcome;

@@ -230,3 +230,135 @@ impl Outcome {
         }
     }
 }
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use std::{
+        io::{Read, Write},
+        os::unix::net::UnixStream,
+        ptr::NonNull,
+    };
+
+    use super::{super::results::Handover, *};
+    use crate::{
+        driver::{DriverChoice, Events, open},
+        raw::{Completed, Handle, Kind, Queued, Status},
+    };
+
+    /// What came of it all, in order.
+    #[derive(Default)]
+    struct Collected {
+        packets: Vec<NonNull<Overlapped>>,
+        ready: Vec<Ready>,
+    }
+
+    impl Results for Collected {
+        fn packet(&mut self, packet: Queued) {
+            let Queued::Operation(Completed(operation)) = packet else {
+                panic!("nothing is posted here")
+            };
+            self.packets.push(operation);
+        }
+
+        fn ready(&mut self, ready: Ready) {
+            self.ready.push(ready);
+        }
+
+        fn hand_over(&mut self, handover: Handover) {
+            handover.hand_over();
+        }
+
+        fn make_room(&mut self, _sides: usize) {}
+    }
+
+    impl Collected {
+        fn outcomes(&self) -> Vec<(u64, usize, Status)> {
+            let outcome = |operation: &NonNull<Overlapped>| {
+                // SAFETY: the tests keep the operations.
+                let operation = unsafe { operation.as_ref() };
+                (operation.token, operation.transferred, operation.status)
+            };
+            self.packets.iter().map(outcome).collect()
+        }
+    }
+
+    /// A handle that is watched, and its peer.
+    fn pair() -> (Handles, Handle, UnixStream) {
+        let (driver, _) = open(DriverChoice::Readiness, 1).expect("a driver");
+        let handles = Handles::new(driver);
+        let (ours, peer) = UnixStream::pair().expect("a pair");
+        let handle = handles.table.insert(ours.into(), 7, Kind::Stream);
+        let handle = handle.expect("a place");
+        handles.watch(handle).expect("it can be watched");
+        (handles, handle, peer)
+    }
+
+    fn receive(memory: &mut [u8], token: u64) -> Overlapped {
+        let buffer = RawBuffer {
+            start: memory.as_mut_ptr(),
+            len: memory.len(),
+        };
+        Overlapped::new(token, Request::Receive(Buffers::One(buffer)))
+    }
+
+    fn line_up(handles: &Handles, handle: Handle, operation: &mut Overlapped) {
+        operation.handle = handle;
+        let mut entry = handles.table.lock(handle).expect("it is open");
+        let direction = operation.direction();
+        // SAFETY: the tests leave it alone until it is completed.
+        unsafe { entry.side(direction).push(NonNull::from(operation)) };
+    }
+
+    /// Waits for events, and works on what is ready then.
+    fn work(handles: &Handles, results: &mut Collected) {
+        let (mut events, mut ready) = (Events::default(), Vec::new());
+        handles.driver.wait(&mut events, None).expect("a wait");
+        for event in &events.list {
+            handles.note(event, &mut ready);
+        }
+        handles.work(&mut ready, &mut Attempts::default(), results);
+    }
+
+    #[test]
+    fn what_comes_of_transfers_goes_to_the_results_and_nowhere_else() {
+        let (handles, handle, mut peer) = pair();
+        let mut memory = [[0; 4]; 2];
+        let [first, second] = &mut memory;
+        let (mut first, mut second) = (receive(first, 1), receive(second, 2));
+        line_up(&handles, handle, &mut first);
+        line_up(&handles, handle, &mut second);
+        peer.write_all(b"ahoysail").expect("a write");
+        let mut results = Collected::default();
+        work(&handles, &mut results);
+        assert_eq!(results.outcomes(), [(1, 4, Status::Done)]);
+        // The next is worth an attempt.
+        let mut ready = std::mem::take(&mut results.ready);
+        assert_eq!(ready.len(), 1);
+        handles.work(&mut ready, &mut Attempts::default(), &mut results);
+        assert_eq!(results.outcomes()[1], (2, 4, Status::Done));
+        assert_eq!(memory, [*b"ahoy", *b"sail"]);
+    }
+
+    #[test]
+    fn a_close_ends_what_is_in_line_and_lets_the_descriptor_go() {
+        let (handles, handle, mut peer) = pair();
+        let mut memory = [0; 4];
+        let mut operation = receive(&mut memory, 1);
+        line_up(&handles, handle, &mut operation);
+        let mut results = Collected::default();
+        let cancelled = Status::Failed(codes::CANCELLED);
+        handles
+            .with_descriptor(handle, |_| {
+                assert!(handles.close(handle, &mut results));
+                assert_eq!(results.outcomes(), [(1, 0, cancelled)]);
+                peer.set_nonblocking(true)?;
+                let open = peer.read(&mut [0; 1]).expect_err("it is in use still");
+                assert_eq!(open.kind(), io::ErrorKind::WouldBlock);
+                Ok(())
+            })
+            .expect("it was open");
+        assert_eq!(peer.read(&mut [0; 1]).expect("the end"), 0);
+        assert!(!handles.close(handle, &mut results));
+        assert_eq!(results.outcomes().len(), 1);
+    }
+}

@@ -6,7 +6,8 @@ use super::{entry::Entry, port::Port};
 use crate::{
     driver::windows::{self, Begun},
     raw::{
-        Direction, Handle, Kind, RawDescriptor, attempt::Attempt, closed, shape::Attempts,
+        Direction, Handle, Kind, RawDescriptor, closed,
+        shape::{Attempt, Attempts},
         takes_no_attempts,
     },
 };
