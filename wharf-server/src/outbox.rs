@@ -89,7 +89,13 @@ impl Outbox {
         sending: &Sending,
     ) -> Result<bool, Refused<Payload>> {
         let mut slot = self.lock();
-        let refuse = |error, given| Err(Refused { error, given });
+        let refuse = |error, given| {
+            Err(Refused {
+                error,
+                given,
+                context: None,
+            })
+        };
         if self.is_ending.load(Ordering::Relaxed) {
             return refuse(io::ErrorKind::BrokenPipe.into(), payload);
         }

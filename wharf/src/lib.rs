@@ -9,6 +9,7 @@
 //! - [`Socket`], [`Listener`], [`DatagramSocket`], [`File`], and on Unix `LocalListener`: start operations.
 //! - [`Buffer`], [`Payload`], [`Pool`]: memory that operations own while they are under way.
 //! - [`Completion`]: what was done, its result, and everything it owned back.
+//! - [`Context`]: what goes with an operation, and comes back with its completion.
 //! - [`Workers`]: the threads, if the port is to have a pool of its own; [`ThreadPool`]: a pool of the program's.
 //! - `simulated`, with the feature of that name: a kernel in memory, for tests.
 //! - [`raw`]: the layer beneath, for other languages and for memory that is not Rust's.
@@ -70,7 +71,9 @@ pub use user_code::panic_message;
 pub use {
     buffer::{Buffer, Payload, Pool, Transmit},
     handle::{Associate, DatagramSocket, File, Listener, Socket},
-    operation::{Completion, Connection, Direct, Done, OperationId, Refused, Started, Wait},
+    operation::{
+        Completion, Connection, Context, Direct, Done, OperationId, Refused, Started, Wait, With,
+    },
     port::{Builder, CompletionPort},
     workers::{Threads, Workers, WorkersBuilder},
 };

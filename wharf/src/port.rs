@@ -114,7 +114,9 @@ impl Builder {
     pub fn build<K: Clone + Send + Sync + 'static>(self) -> io::Result<CompletionPort<K>> {
         let records = Arc::new(Records::new(raw::Port::new(&self.0)?));
         let close = |records: &Records<Origin<K>>| {
-            for completion in drain(records) {
+            for mut completion in drain(records) {
+                let context = completion.context.take();
+                contain("the drop of a context", || drop(context));
                 contain("the drop of a completion", || drop(completion));
             }
         };

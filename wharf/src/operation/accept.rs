@@ -5,13 +5,13 @@ use std::{
     net::{SocketAddr, TcpStream},
 };
 
-use super::{OperationId, Refused};
+use super::{OperationId, Refused, With};
 use crate::{
     buffer::{Buffer, writable},
     driver::{Descriptor, Query},
-    handle::{Listener, Origin},
+    handle::Listener,
     raw::{AcceptReceive, Accepted, Request},
-    record::{Cargo, Manner, Memory},
+    record::{Manner, Memory},
 };
 
 /// A connection that was accepted, not yet associated with any port.
@@ -46,9 +46,7 @@ impl<K: Clone + Send + Sync + 'static> Listener<K> {
     /// # Errors
     /// The listener or its port is closed, or too many operations are under way.
     pub fn accept(&self) -> io::Result<OperationId> {
-        let source = Origin::Listener(self.clone());
-        self.association()
-            .start_request(source, Request::Accept(None))
+        Ok(self.plain().accept()?)
     }
 
     /// Accepts one connection, and receives what comes first on it: one operation. A peer that connects and sends nothing
@@ -63,23 +61,8 @@ impl<K: Clone + Send + Sync + 'static> Listener<K> {
     /// # Errors
     /// As for [`accept`](Self::accept); the buffer comes back. [`InvalidInput`](io::ErrorKind::InvalidInput): it has no
     /// capacity.
-    pub fn accept_receive(&self, mut buffer: Buffer) -> Result<OperationId, Refused<Buffer>> {
-        if buffer.capacity() == 0 {
-            let error = io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "the buffer for the first bytes has a capacity of 0; give it room for 1 at least, or use `accept`",
-            );
-            let given = buffer;
-            return Err(Refused { error, given });
-        }
-        let arrival = AcceptReceive::new(writable(&mut buffer));
-        let cargo = Cargo {
-            source: Origin::Listener(self.clone()),
-            memory: Memory::Receive(buffer),
-        };
-        let request = Request::AcceptReceive(Box::new(arrival));
-        self.association()
-            .start(cargo, request, Manner::Reported, Memory::into_buffer)
+    pub fn accept_receive(&self, buffer: Buffer) -> Result<OperationId, Refused<Buffer>> {
+        self.plain().accept_receive(buffer)
     }
 }
 
@@ -90,9 +73,49 @@ impl<K: Clone + Send + Sync + 'static> crate::LocalListener<K> {
     /// # Errors
     /// As there.
     pub fn accept(&self) -> io::Result<OperationId> {
-        let source = Origin::LocalListener(self.clone());
-        self.association()
-            .start_request(source, Request::Accept(None))
+        Ok(self.plain().accept()?)
+    }
+}
+
+impl<K: Clone + Send + Sync + 'static> With<'_, Listener<K>> {
+    /// As [`Listener::accept`].
+    ///
+    /// # Errors
+    /// As there; the context comes back.
+    pub fn accept(self) -> Result<OperationId, Refused<()>> {
+        self.start_request(Request::Accept(None))
+    }
+
+    /// As [`Listener::accept_receive`].
+    ///
+    /// # Errors
+    /// As there; the buffer and the context come back.
+    pub fn accept_receive(self, mut buffer: Buffer) -> Result<OperationId, Refused<Buffer>> {
+        if buffer.capacity() == 0 {
+            let error = io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the buffer for the first bytes has a capacity of 0; give it room for 1 at least, or use `accept`",
+            );
+            return Err(self.refuse(error, buffer));
+        }
+        let arrival = AcceptReceive::new(writable(&mut buffer));
+        self.start(
+            Memory::Receive(buffer),
+            Request::AcceptReceive(Box::new(arrival)),
+            Manner::Reported,
+            Memory::into_buffer,
+        )
+    }
+}
+
+#[cfg(unix)]
+impl<K: Clone + Send + Sync + 'static> With<'_, crate::LocalListener<K>> {
+    /// As [`LocalListener::accept`](crate::LocalListener::accept).
+    ///
+    /// # Errors
+    /// As there; the context comes back.
+    pub fn accept(self) -> Result<OperationId, Refused<()>> {
+        self.start_request(Request::Accept(None))
     }
 }
 

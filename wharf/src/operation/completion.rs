@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr};
 
-use super::{Connection, OperationId, accept};
+use super::{Connection, Context, OperationId, accept};
 #[cfg(unix)]
 use crate::handle::{LocalConnection, LocalListener};
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     driver::codes,
     handle::{DatagramSocket, File, Listener, Origin, Socket},
     raw::{Queued, Request, is_cancelled},
-    record::{Finished, Memory, Records},
+    record::{Cargo, Finished, Memory, Records},
 };
 
 /// What a wait for one packet came to.
@@ -39,6 +39,8 @@ pub struct Completion<K> {
     pub operation: OperationId,
     /// What was done, and what it gives back.
     pub done: Done<K>,
+    /// What was given to [go with](Context) the operation.
+    pub context: Option<Context>,
 }
 
 /// What a completed operation was, and what it gives back.
@@ -204,6 +206,7 @@ impl<K: Clone + Send + Sync + 'static> Completion<K> {
             transferred: number,
             operation: OperationId::NONE,
             done: Done::Posted,
+            context: None,
         }
     }
 
@@ -216,9 +219,13 @@ impl<K: Clone + Send + Sync + 'static> Completion<K> {
             mut request,
         } = finished;
         let mut result = error.map_or(Ok(transferred), Err);
-        let memory = cargo.memory;
-        let (key, done) = match cargo.source {
-            Origin::Own(key) => (key, Done::Timer),
+        let Cargo {
+            source,
+            memory,
+            context,
+        } = cargo;
+        let (key, done) = match source {
+            Origin::Own(key) => (key, Done::on_nothing(&request)),
             Origin::Listener(listener) => {
                 let connection = accept::accepted(&listener, request.take_accepted(), &mut result);
                 let key = listener.key().clone();
@@ -251,11 +258,19 @@ impl<K: Clone + Send + Sync + 'static> Completion<K> {
             transferred,
             operation,
             done,
+            context,
         }
     }
 }
 
 impl<K> Done<K> {
+    fn on_nothing(request: &Request) -> Self {
+        match request {
+            Request::Posted => Done::Posted,
+            _ => Done::Timer,
+        }
+    }
+
     fn on_listener(
         listener: Listener<K>,
         memory: Memory,

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::{io, net::SocketAddr};
 
-use super::{OperationId, Refused};
+use super::{OperationId, Refused, With};
 use crate::{
     CompletionPort,
     buffer::{Payload, readable},
@@ -20,7 +20,7 @@ impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
     /// The system has no socket to give, or the port is closed. That the address can't be reached is for the
     /// completion to say.
     pub fn connect(&self, address: SocketAddr, key: K) -> io::Result<OperationId> {
-        self.connect_with(None, address, key)
+        Ok(self.plain().connect(address, key)?)
     }
 
     /// As [`connect`](Self::connect), from an address of this machine; port 0 is any that is free. A pair of addresses
@@ -38,19 +38,7 @@ impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
         address: SocketAddr,
         key: K,
     ) -> io::Result<OperationId> {
-        self.connect_with(Some(local), address, key)
-    }
-
-    fn connect_with(
-        &self,
-        local: Option<SocketAddr>,
-        address: SocketAddr,
-        key: K,
-    ) -> io::Result<OperationId> {
-        let raw = self.records().raw();
-        let handle = raw.associate_unconnected(address, local, 0)?;
-        self.connecting(handle, key)
-            .start_request(Request::Connect(Box::new(address)))
+        Ok(self.plain().connect_from(local, address, key)?)
     }
 
     /// Connects a new TCP socket to `address`, and sends the payload when it is connected: one operation, whose completion
@@ -64,21 +52,7 @@ impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
         payload: impl Into<Payload>,
         key: K,
     ) -> Result<OperationId, Refused<Payload>> {
-        let payload = payload.into();
-        let handle = match self.records().raw().associate_unconnected(address, None, 0) {
-            Ok(handle) => handle,
-            Err(error) => {
-                let given = payload;
-                return Err(Refused { error, given });
-            }
-        };
-        let socket = self.connecting(handle, key);
-        let connect = ConnectSend::new(address, readable(&payload));
-        let request = Request::ConnectSend(Box::new(connect));
-        let cargo = socket.cargo(Memory::Send(payload));
-        socket
-            .association()
-            .start(cargo, request, Manner::Reported, Memory::into_payload)
+        self.plain().connect_send(address, payload, key)
     }
 
     /// Connects a new local (Unix) stream socket to the one that listens at `path`. A listener whose backlog is full refuses
@@ -89,11 +63,7 @@ impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
     /// socket.
     #[cfg(unix)]
     pub fn connect_local(&self, path: impl AsRef<Path>, key: K) -> io::Result<OperationId> {
-        let address = Box::new(crate::raw::LocalAddress::new(path.as_ref())?);
-        let raw = self.records().raw();
-        let handle = raw.associate_unconnected_local(0)?;
-        self.connecting(handle, key)
-            .start_request(Request::ConnectLocal(address))
+        Ok(self.plain().connect_local(path, key)?)
     }
 
     fn connecting(&self, handle: Handle, key: K) -> Socket<K> {
@@ -102,5 +72,98 @@ impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
             handle,
             key,
         })
+    }
+}
+
+impl<K: Clone + Send + Sync + 'static> With<'_, CompletionPort<K>> {
+    /// As [`CompletionPort::connect`].
+    ///
+    /// # Errors
+    /// As there; the context comes back.
+    pub fn connect(self, address: SocketAddr, key: K) -> Result<OperationId, Refused<()>> {
+        self.connect_with(None, address, key)
+    }
+
+    /// As [`CompletionPort::connect_from`].
+    ///
+    /// # Errors
+    /// As there; the context comes back.
+    pub fn connect_from(
+        self,
+        local: SocketAddr,
+        address: SocketAddr,
+        key: K,
+    ) -> Result<OperationId, Refused<()>> {
+        self.connect_with(Some(local), address, key)
+    }
+
+    fn connect_with(
+        self,
+        local: Option<SocketAddr>,
+        address: SocketAddr,
+        key: K,
+    ) -> Result<OperationId, Refused<()>> {
+        let raw = self.on.records().raw();
+        match raw.associate_unconnected(address, local, 0) {
+            Ok(handle) => {
+                let socket = self.on.connecting(handle, key);
+                let request = Request::Connect(Box::new(address));
+                self.on_socket(&socket).start_request(request)
+            }
+            Err(error) => Err(self.refuse(error, ())),
+        }
+    }
+
+    /// As [`CompletionPort::connect_send`].
+    ///
+    /// # Errors
+    /// As there; the payload and the context come back.
+    pub fn connect_send(
+        self,
+        address: SocketAddr,
+        payload: impl Into<Payload>,
+        key: K,
+    ) -> Result<OperationId, Refused<Payload>> {
+        let payload = payload.into();
+        let raw = self.on.records().raw();
+        let handle = match raw.associate_unconnected(address, None, 0) {
+            Ok(handle) => handle,
+            Err(error) => return Err(self.refuse(error, payload)),
+        };
+        let socket = self.on.connecting(handle, key);
+        let connect = ConnectSend::new(address, readable(&payload));
+        self.on_socket(&socket).start(
+            Memory::Send(payload),
+            Request::ConnectSend(Box::new(connect)),
+            Manner::Reported,
+            Memory::into_payload,
+        )
+    }
+
+    /// As [`CompletionPort::connect_local`].
+    ///
+    /// # Errors
+    /// As there; the context comes back.
+    #[cfg(unix)]
+    pub fn connect_local(self, path: impl AsRef<Path>, key: K) -> Result<OperationId, Refused<()>> {
+        let raw = self.on.records().raw();
+        let address = crate::raw::LocalAddress::new(path.as_ref());
+        let made = address.and_then(|address| Ok((address, raw.associate_unconnected_local(0)?)));
+        match made {
+            Ok((address, handle)) => {
+                let socket = self.on.connecting(handle, key);
+                let request = Request::ConnectLocal(Box::new(address));
+                self.on_socket(&socket).start_request(request)
+            }
+            Err(error) => Err(self.refuse(error, ())),
+        }
+    }
+
+    /// The same context, on the socket that is to be connected.
+    fn on_socket<'a>(self, socket: &'a Socket<K>) -> With<'a, Socket<K>> {
+        With {
+            on: socket,
+            context: self.context,
+        }
     }
 }

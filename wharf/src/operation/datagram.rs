@@ -2,12 +2,12 @@
 
 use std::{io, net::SocketAddr};
 
-use super::{OperationId, Refused};
+use super::{OperationId, Refused, With};
 use crate::{
     buffer::{Buffer, Payload, Pool, readable, writable},
     handle::{DatagramSocket, Origin},
     raw::{Datagram, Landing, Request},
-    record::{Cargo, Manner, Memory, Records},
+    record::{Manner, Memory, Records},
 };
 
 /// # Datagrams
@@ -26,9 +26,8 @@ impl<K: Clone + Send + Sync + 'static> DatagramSocket<K> {
     ///
     /// # Errors
     /// As [above](Self#errors).
-    pub fn receive(&self, mut buffer: Buffer) -> Result<OperationId, Refused<Buffer>> {
-        let landing = Landing::Buffer(writable(&mut buffer));
-        self.receive_into(Memory::Receive(buffer), landing, Memory::into_buffer)
+    pub fn receive(&self, buffer: Buffer) -> Result<OperationId, Refused<Buffer>> {
+        self.plain().receive(buffer)
     }
 
     /// As [`receive`](Self::receive), into a buffer of the pool, which is taken when a datagram is there.
@@ -36,24 +35,7 @@ impl<K: Clone + Send + Sync + 'static> DatagramSocket<K> {
     /// # Errors
     /// As [above](Self#errors).
     pub fn receive_from(&self, pool: &Pool) -> io::Result<OperationId> {
-        let memory = Memory::ReceiveFrom(pool.clone(), None);
-        let landing = Landing::Provided(Records::<Origin<K>>::PROVIDER);
-        Ok(self.receive_into(memory, landing, |_| Some(()))?)
-    }
-
-    fn receive_into<T>(
-        &self,
-        memory: Memory,
-        landing: Landing,
-        given: fn(Memory) -> Option<T>,
-    ) -> Result<OperationId, Refused<T>> {
-        let datagram = Datagram {
-            landing,
-            peer: None,
-        };
-        let request = Request::ReceiveFrom(Box::new(datagram));
-        self.association()
-            .start(self.cargo(memory), request, Manner::Reported, given)
+        Ok(self.plain().receive_from(pool)?)
     }
 
     /// Sends one datagram.
@@ -65,7 +47,7 @@ impl<K: Clone + Send + Sync + 'static> DatagramSocket<K> {
         payload: impl Into<Payload>,
         peer: SocketAddr,
     ) -> Result<OperationId, Refused<Payload>> {
-        self.send_payload(payload.into(), peer, Manner::Reported)
+        self.plain().send_to(payload, peer)
     }
 
     /// Sends one datagram, and completes only if that fails: success has no packet, and costs none.
@@ -77,25 +59,75 @@ impl<K: Clone + Send + Sync + 'static> DatagramSocket<K> {
         payload: impl Into<Payload>,
         peer: SocketAddr,
     ) -> Result<OperationId, Refused<Payload>> {
+        self.plain().send_to_quietly(payload, peer)
+    }
+}
+
+impl<K: Clone + Send + Sync + 'static> With<'_, DatagramSocket<K>> {
+    /// As [`DatagramSocket::receive`].
+    ///
+    /// # Errors
+    /// As there; the buffer and the context come back.
+    pub fn receive(self, mut buffer: Buffer) -> Result<OperationId, Refused<Buffer>> {
+        let landing = Landing::Buffer(writable(&mut buffer));
+        self.receive_into(Memory::Receive(buffer), landing, Memory::into_buffer)
+    }
+
+    /// As [`DatagramSocket::receive_from`].
+    ///
+    /// # Errors
+    /// As there; the context comes back.
+    pub fn receive_from(self, pool: &Pool) -> Result<OperationId, Refused<()>> {
+        let memory = Memory::ReceiveFrom(pool.clone(), None);
+        let landing = Landing::Provided(Records::<Origin<K>>::PROVIDER);
+        self.receive_into(memory, landing, |_| Some(()))
+    }
+
+    fn receive_into<T>(
+        self,
+        memory: Memory,
+        landing: Landing,
+        given: fn(Memory) -> Option<T>,
+    ) -> Result<OperationId, Refused<T>> {
+        let datagram = Datagram {
+            landing,
+            peer: None,
+        };
+        let request = Request::ReceiveFrom(Box::new(datagram));
+        self.start(memory, request, Manner::Reported, given)
+    }
+
+    /// As [`DatagramSocket::send_to`].
+    ///
+    /// # Errors
+    /// As there; the payload and the context come back.
+    pub fn send_to(
+        self,
+        payload: impl Into<Payload>,
+        peer: SocketAddr,
+    ) -> Result<OperationId, Refused<Payload>> {
+        self.send_payload(payload.into(), peer, Manner::Reported)
+    }
+
+    /// As [`DatagramSocket::send_to_quietly`]. The context of a success is dropped as the payload is.
+    ///
+    /// # Errors
+    /// As there; the payload and the context come back.
+    pub fn send_to_quietly(
+        self,
+        payload: impl Into<Payload>,
+        peer: SocketAddr,
+    ) -> Result<OperationId, Refused<Payload>> {
         self.send_payload(payload.into(), peer, Manner::Quiet)
     }
 
     fn send_payload(
-        &self,
+        self,
         payload: Payload,
         peer: SocketAddr,
         manner: Manner,
     ) -> Result<OperationId, Refused<Payload>> {
         let request = Request::SendTo(readable(&payload), Box::new(peer));
-        let cargo = self.cargo(Memory::Send(payload));
-        self.association()
-            .start(cargo, request, manner, Memory::into_payload)
-    }
-
-    fn cargo(&self, memory: Memory) -> Cargo<Origin<K>> {
-        Cargo {
-            source: Origin::Datagrams(self.clone()),
-            memory,
-        }
+        self.start(Memory::Send(payload), request, manner, Memory::into_payload)
     }
 }

@@ -2,11 +2,11 @@
 
 use std::io;
 
-use super::{Completion, OperationId, Refused};
+use super::{Completion, OperationId, Refused, With};
 use crate::{
     buffer::{Buffer, Payload, Pool},
-    handle::Socket,
-    record::Memory,
+    handle::{Origin, Socket},
+    record::{Cargo, Memory},
 };
 
 /// What became of an operation that was started [directly](Socket::direct).
@@ -57,7 +57,7 @@ impl<K: Clone + Send + Sync + 'static> Direct<'_, K> {
     /// # Errors
     /// As there.
     pub fn receive(&self, buffer: Buffer) -> Result<Started<K>, Refused<Buffer>> {
-        self.start(Memory::Receive(buffer), Memory::into_buffer)
+        self.plain().receive(buffer)
     }
 
     /// As [`Socket::receive_from`].
@@ -65,8 +65,7 @@ impl<K: Clone + Send + Sync + 'static> Direct<'_, K> {
     /// # Errors
     /// As there.
     pub fn receive_from(&self, pool: &Pool) -> io::Result<Started<K>> {
-        let memory = Memory::ReceiveFrom(pool.clone(), None);
-        Ok(self.start(memory, |_| Some(()))?)
+        Ok(self.plain().receive_from(pool)?)
     }
 
     /// As [`Socket::send`].
@@ -74,16 +73,48 @@ impl<K: Clone + Send + Sync + 'static> Direct<'_, K> {
     /// # Errors
     /// As there.
     pub fn send(&self, payload: impl Into<Payload>) -> Result<Started<K>, Refused<Payload>> {
-        self.start(Memory::Send(payload.into()), Memory::into_payload)
+        self.plain().send(payload)
+    }
+}
+
+impl<K: Clone + Send + Sync + 'static> With<'_, Direct<'_, K>> {
+    /// As [`Direct::receive`].
+    ///
+    /// # Errors
+    /// As there; the buffer and the context come back.
+    pub fn receive(self, buffer: Buffer) -> Result<Started<K>, Refused<Buffer>> {
+        self.start_direct(Memory::Receive(buffer), Memory::into_buffer)
     }
 
-    fn start<T>(
-        &self,
+    /// As [`Direct::receive_from`].
+    ///
+    /// # Errors
+    /// As there; the context comes back.
+    pub fn receive_from(self, pool: &Pool) -> Result<Started<K>, Refused<()>> {
+        let memory = Memory::ReceiveFrom(pool.clone(), None);
+        self.start_direct(memory, |_| Some(()))
+    }
+
+    /// As [`Direct::send`].
+    ///
+    /// # Errors
+    /// As there; the payload and the context come back.
+    pub fn send(self, payload: impl Into<Payload>) -> Result<Started<K>, Refused<Payload>> {
+        self.start_direct(Memory::Send(payload.into()), Memory::into_payload)
+    }
+
+    fn start_direct<T>(
+        self,
         memory: Memory,
         given: fn(Memory) -> Option<T>,
     ) -> Result<Started<K>, Refused<T>> {
-        let association = self.0.association();
-        let cargo = self.0.cargo(memory);
+        let socket = self.on.0;
+        let association = socket.association();
+        let cargo = Cargo {
+            source: Origin::Socket(socket.clone()),
+            memory,
+            context: self.context,
+        };
         match association.records.start_direct(association.handle, cargo) {
             Ok(Ok(finished)) => Ok(Started::Done(Completion::of_operation(finished))),
             Ok(Err(id)) => Ok(Started::Pending(id)),

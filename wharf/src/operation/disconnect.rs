@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr};
 
-use super::OperationId;
+use super::{OperationId, Refused, With};
 use crate::{handle::Socket, raw::Request};
 
 impl<K: Clone + Send + Sync + 'static> Socket<K> {
@@ -18,7 +18,7 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
     /// ([`NotConnected`](io::ErrorKind::NotConnected)), the connection is known to have failed, or too many operations are
     /// under way.
     pub fn disconnect(&self) -> io::Result<OperationId> {
-        self.start_request(Request::Disconnect)
+        Ok(self.plain().disconnect()?)
     }
 
     /// Connects a socket that was [disconnected](Self::disconnect), from the address that it has. The completion brings it, as
@@ -28,6 +28,24 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
     /// [`InvalidInput`](io::ErrorKind::InvalidInput): it is connected. The socket or its port is closed, or too many operations
     /// are under way.
     pub fn connect_again(&self, address: SocketAddr) -> io::Result<OperationId> {
+        Ok(self.plain().connect_again(address)?)
+    }
+}
+
+impl<K: Clone + Send + Sync + 'static> With<'_, Socket<K>> {
+    /// As [`Socket::disconnect`].
+    ///
+    /// # Errors
+    /// As there; the context comes back.
+    pub fn disconnect(self) -> Result<OperationId, Refused<()>> {
+        self.start_request(Request::Disconnect)
+    }
+
+    /// As [`Socket::connect_again`].
+    ///
+    /// # Errors
+    /// As there; the context comes back.
+    pub fn connect_again(self, address: SocketAddr) -> Result<OperationId, Refused<()>> {
         self.start_request(Request::Connect(Box::new(address)))
     }
 }

@@ -2,12 +2,12 @@
 
 use std::io;
 
-use super::{OperationId, Refused};
+use super::{OperationId, Refused, With};
 use crate::{
     buffer::{Buffer, Payload, readable, writable},
-    handle::{File, Origin},
+    handle::File,
     raw::{Request, Span},
-    record::{Cargo, Manner, Memory},
+    record::{Manner, Memory},
 };
 
 /// # Operations
@@ -23,15 +23,8 @@ impl<K: Clone + Send + Sync + 'static> File<K> {
     ///
     /// # Errors
     /// As [above](Self#errors).
-    pub fn read_at(&self, mut buffer: Buffer, offset: u64) -> Result<OperationId, Refused<Buffer>> {
-        let span = Span {
-            buffer: writable(&mut buffer),
-            offset,
-        };
-        let cargo = self.cargo(Memory::Receive(buffer));
-        let request = Request::ReadAt(Box::new(span));
-        self.association()
-            .start(cargo, request, Manner::Reported, Memory::into_buffer)
+    pub fn read_at(&self, buffer: Buffer, offset: u64) -> Result<OperationId, Refused<Buffer>> {
+        self.plain().read_at(buffer, offset)
     }
 
     /// Writes all of the payload at `offset`. The completion tells that the system has it; [`flush`](Self::flush) that the
@@ -44,15 +37,7 @@ impl<K: Clone + Send + Sync + 'static> File<K> {
         payload: impl Into<Payload>,
         offset: u64,
     ) -> Result<OperationId, Refused<Payload>> {
-        let payload = payload.into();
-        let span = Span {
-            buffer: readable(&payload),
-            offset,
-        };
-        let cargo = self.cargo(Memory::Send(payload));
-        let request = Request::WriteAt(Box::new(span));
-        self.association()
-            .start(cargo, request, Manner::Reported, Memory::into_payload)
+        self.plain().write_at(payload, offset)
     }
 
     /// Has the writes that have completed reach the disk (fsync(2)). Those that are under way may be covered or not.
@@ -60,14 +45,47 @@ impl<K: Clone + Send + Sync + 'static> File<K> {
     /// # Errors
     /// As [above](Self#errors).
     pub fn flush(&self) -> io::Result<OperationId> {
-        let source = Origin::File(self.clone());
-        self.association().start_request(source, Request::Flush)
+        Ok(self.plain().flush()?)
+    }
+}
+
+impl<K: Clone + Send + Sync + 'static> With<'_, File<K>> {
+    /// As [`File::read_at`].
+    ///
+    /// # Errors
+    /// As there; the buffer and the context come back.
+    pub fn read_at(self, mut buffer: Buffer, offset: u64) -> Result<OperationId, Refused<Buffer>> {
+        let span = Span {
+            buffer: writable(&mut buffer),
+            offset,
+        };
+        let (memory, request) = (Memory::Receive(buffer), Request::ReadAt(Box::new(span)));
+        self.start(memory, request, Manner::Reported, Memory::into_buffer)
     }
 
-    fn cargo(&self, memory: Memory) -> Cargo<Origin<K>> {
-        Cargo {
-            source: Origin::File(self.clone()),
-            memory,
-        }
+    /// As [`File::write_at`].
+    ///
+    /// # Errors
+    /// As there; the payload and the context come back.
+    pub fn write_at(
+        self,
+        payload: impl Into<Payload>,
+        offset: u64,
+    ) -> Result<OperationId, Refused<Payload>> {
+        let payload = payload.into();
+        let span = Span {
+            buffer: readable(&payload),
+            offset,
+        };
+        let (memory, request) = (Memory::Send(payload), Request::WriteAt(Box::new(span)));
+        self.start(memory, request, Manner::Reported, Memory::into_payload)
+    }
+
+    /// As [`File::flush`].
+    ///
+    /// # Errors
+    /// As there; the context comes back.
+    pub fn flush(self) -> Result<OperationId, Refused<()>> {
+        self.start_request(Request::Flush)
     }
 }

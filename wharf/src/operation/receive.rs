@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{OperationId, Refused};
+use super::{OperationId, Refused, With};
 use crate::{
     buffer::{Buffer, Pool},
     handle::Socket,
@@ -24,11 +24,7 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
     /// # Errors
     /// As [above](Self#errors).
     pub fn receive(&self, buffer: Buffer) -> Result<OperationId, Refused<Buffer>> {
-        self.start(
-            Memory::Receive(buffer),
-            Manner::Reported,
-            Memory::into_buffer,
-        )
+        self.plain().receive(buffer)
     }
 
     /// Receives into a buffer of the pool, which is taken when there is something to receive. Until then the
@@ -37,8 +33,7 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
     /// # Errors
     /// As [above](Self#errors).
     pub fn receive_from(&self, pool: &Pool) -> io::Result<OperationId> {
-        let memory = Memory::ReceiveFrom(pool.clone(), None);
-        Ok(self.start(memory, Manner::Reported, |_| Some(()))?)
+        Ok(self.plain().receive_from(pool)?)
     }
 
     /// Receives into several buffers, filled one after the other: one operation. With no room in any of them it is a
@@ -47,8 +42,7 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
     /// # Errors
     /// As [above](Self#errors).
     pub fn receive_many(&self, buffers: Vec<Buffer>) -> Result<OperationId, Refused<Vec<Buffer>>> {
-        let memory = Memory::receive_many(buffers);
-        self.start(memory, Manner::Reported, Memory::into_buffers)
+        self.plain().receive_many(buffers)
     }
 
     /// Completes when there is something to receive, or the end, and takes nothing.
@@ -56,6 +50,43 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
     /// # Errors
     /// As [above](Self#errors).
     pub fn readable(&self) -> io::Result<OperationId> {
-        Ok(self.start(Memory::None, Manner::Reported, |_| Some(()))?)
+        Ok(self.plain().readable()?)
+    }
+}
+
+impl<K: Clone + Send + Sync + 'static> With<'_, Socket<K>> {
+    /// As [`Socket::receive`].
+    ///
+    /// # Errors
+    /// As there; the buffer and the context come back.
+    pub fn receive(self, buffer: Buffer) -> Result<OperationId, Refused<Buffer>> {
+        let memory = Memory::Receive(buffer);
+        self.start_stream(memory, Manner::Reported, Memory::into_buffer)
+    }
+
+    /// As [`Socket::receive_from`].
+    ///
+    /// # Errors
+    /// As there; the context comes back.
+    pub fn receive_from(self, pool: &Pool) -> Result<OperationId, Refused<()>> {
+        let memory = Memory::ReceiveFrom(pool.clone(), None);
+        self.start_stream(memory, Manner::Reported, |_| Some(()))
+    }
+
+    /// As [`Socket::receive_many`].
+    ///
+    /// # Errors
+    /// As there; the buffers and the context come back.
+    pub fn receive_many(self, buffers: Vec<Buffer>) -> Result<OperationId, Refused<Vec<Buffer>>> {
+        let memory = Memory::receive_many(buffers);
+        self.start_stream(memory, Manner::Reported, Memory::into_buffers)
+    }
+
+    /// As [`Socket::readable`].
+    ///
+    /// # Errors
+    /// As there; the context comes back.
+    pub fn readable(self) -> Result<OperationId, Refused<()>> {
+        self.start_stream(Memory::None, Manner::Reported, |_| Some(()))
     }
 }

@@ -1,6 +1,6 @@
 //! Sending: whole, in order, and with or without a word of success.
 
-use super::{OperationId, Refused};
+use super::{OperationId, Refused, With};
 use crate::{
     buffer::Payload,
     handle::Socket,
@@ -22,7 +22,7 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
     /// # Errors
     /// As [above](Self#errors-1).
     pub fn send(&self, payload: impl Into<Payload>) -> Result<OperationId, Refused<Payload>> {
-        self.send_payload(payload.into(), Manner::Reported)
+        self.plain().send(payload)
     }
 
     /// Sends all of the payload, and completes only if that fails: success has no packet, and costs none. The
@@ -40,11 +40,7 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
         &self,
         payload: impl Into<Payload>,
     ) -> Result<OperationId, Refused<Payload>> {
-        let mut payload = payload.into();
-        if self.unsent() > 0 {
-            payload.set_aside();
-        }
-        self.send_payload(payload, Manner::Quiet)
+        self.plain().send_quietly(payload)
     }
 
     /// Sends as [`send_quietly`](Self::send_quietly) does, if no send is under way: for those who gather what can't
@@ -56,11 +52,57 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
         &self,
         payload: impl Into<Payload>,
     ) -> Result<OperationId, Refused<Payload>> {
+        self.plain().send_if_idle(payload)
+    }
+
+    /// Sends several payloads, one after the other: one operation.
+    ///
+    /// # Errors
+    /// As [above](Self#errors-1).
+    pub fn send_many(&self, payloads: Vec<Payload>) -> Result<OperationId, Refused<Vec<Payload>>> {
+        self.plain().send_many(payloads)
+    }
+}
+
+impl<K: Clone + Send + Sync + 'static> With<'_, Socket<K>> {
+    /// As [`Socket::send`].
+    ///
+    /// # Errors
+    /// As there; the payload and the context come back.
+    pub fn send(self, payload: impl Into<Payload>) -> Result<OperationId, Refused<Payload>> {
+        self.send_payload(payload.into(), Manner::Reported)
+    }
+
+    /// As [`Socket::send_quietly`]. The context of a success is dropped as the payload is; that of a failure comes with the
+    /// completion.
+    ///
+    /// # Errors
+    /// As there; the payload and the context come back.
+    pub fn send_quietly(
+        self,
+        payload: impl Into<Payload>,
+    ) -> Result<OperationId, Refused<Payload>> {
+        let mut payload = payload.into();
+        if self.on.unsent() > 0 {
+            payload.set_aside();
+        }
+        self.send_payload(payload, Manner::Quiet)
+    }
+
+    /// As [`Socket::send_if_idle`]. The context of a success is dropped as the payload is; that of a failure comes with the
+    /// completion.
+    ///
+    /// # Errors
+    /// As there; the payload and the context come back.
+    pub fn send_if_idle(
+        self,
+        payload: impl Into<Payload>,
+    ) -> Result<OperationId, Refused<Payload>> {
         self.send_payload(payload.into(), Manner::QuietAlone)
     }
 
     fn send_payload(
-        &self,
+        self,
         payload: Payload,
         manner: Manner,
     ) -> Result<OperationId, Refused<Payload>> {
@@ -70,15 +112,15 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
             Manner::Reported => payload,
             Manner::Quiet | Manner::QuietAlone => payload.aside(),
         };
-        self.start(Memory::Send(payload), manner, Memory::into_payload)
+        self.start_stream(Memory::Send(payload), manner, Memory::into_payload)
     }
 
-    /// Sends several payloads, one after the other: one operation.
+    /// As [`Socket::send_many`].
     ///
     /// # Errors
-    /// As [above](Self#errors-1).
-    pub fn send_many(&self, payloads: Vec<Payload>) -> Result<OperationId, Refused<Vec<Payload>>> {
+    /// As there; the payloads and the context come back.
+    pub fn send_many(self, payloads: Vec<Payload>) -> Result<OperationId, Refused<Vec<Payload>>> {
         let memory = Memory::send_many(payloads);
-        self.start(memory, Manner::Reported, Memory::into_payloads)
+        self.start_stream(memory, Manner::Reported, Memory::into_payloads)
     }
 }

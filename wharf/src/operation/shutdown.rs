@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::OperationId;
+use super::{OperationId, Refused, With};
 use crate::{handle::Socket, raw::Request};
 
 impl<K: Clone + Send + Sync + 'static> Socket<K> {
@@ -13,6 +13,16 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
     /// The socket or its port is closed, the sending side is shut down already, the connection is known to have
     /// failed, or too many operations are under way.
     pub fn shutdown(&self) -> io::Result<OperationId> {
+        Ok(self.plain().shutdown()?)
+    }
+}
+
+impl<K: Clone + Send + Sync + 'static> With<'_, Socket<K>> {
+    /// As [`Socket::shutdown`].
+    ///
+    /// # Errors
+    /// As there; the context comes back.
+    pub fn shutdown(self) -> Result<OperationId, Refused<()>> {
         self.start_request(Request::Shutdown)
     }
 }

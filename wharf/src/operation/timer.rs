@@ -5,13 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::OperationId;
-use crate::{
-    CompletionPort,
-    handle::Origin,
-    raw::deadline_after,
-    record::{Cargo, Memory},
-};
+use super::{OperationId, Refused, With};
+use crate::{CompletionPort, handle::Origin, raw::deadline_after, record::Cargo};
 
 impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
     /// Has a completion with `key` come once `delay` is over: never earlier, and in the order of the deadlines. A
@@ -28,11 +23,26 @@ impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
     /// # Errors
     /// The port is closed, or as many operations are under way as it takes.
     pub fn timer_at(&self, deadline: Instant, key: K) -> io::Result<OperationId> {
-        let cargo = Cargo {
-            source: Origin::Own(key),
-            memory: Memory::None,
-        };
-        let started = self.records().start_timer(deadline, cargo);
-        started.map_err(|(error, _)| error)
+        Ok(self.plain().timer_at(deadline, key)?)
+    }
+}
+
+impl<K: Clone + Send + Sync + 'static> With<'_, CompletionPort<K>> {
+    /// As [`CompletionPort::timer`].
+    ///
+    /// # Errors
+    /// As there; the context comes back.
+    pub fn timer(self, delay: Duration, key: K) -> Result<OperationId, Refused<()>> {
+        self.timer_at(deadline_after(delay), key)
+    }
+
+    /// As [`CompletionPort::timer_at`].
+    ///
+    /// # Errors
+    /// As there; the context comes back.
+    pub fn timer_at(self, deadline: Instant, key: K) -> Result<OperationId, Refused<()>> {
+        let cargo = Cargo::without_memory(Origin::Own(key), self.context);
+        let started = self.on.records().start_timer(deadline, cargo);
+        started.map_err(|(error, cargo)| Refused::new(error, cargo, |_| Some(())))
     }
 }

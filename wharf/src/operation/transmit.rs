@@ -1,6 +1,6 @@
 //! Sending a file, or a part of one, without reading it.
 
-use super::{OperationId, Refused};
+use super::{OperationId, Refused, With};
 use crate::{
     buffer::Transmit,
     handle::Socket,
@@ -17,12 +17,21 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
     /// As for [any send](Self#errors-1); what is in the range counts as bytes that wait to be sent. The file is of another
     /// kernel than the port, where one of them is simulated ([`InvalidInput`](std::io::ErrorKind::InvalidInput)).
     pub fn transmit(&self, transmit: Transmit) -> Result<OperationId, Refused<Box<Transmit>>> {
+        self.plain().transmit(transmit)
+    }
+}
+
+impl<K: Clone + Send + Sync + 'static> With<'_, Socket<K>> {
+    /// As [`Socket::transmit`].
+    ///
+    /// # Errors
+    /// As there; what was given and the context come back.
+    pub fn transmit(self, transmit: Transmit) -> Result<OperationId, Refused<Box<Transmit>>> {
         let transmit = Box::new(transmit);
-        if let Err(error) = self.association().raw().knows(&transmit.file) {
-            let given = transmit;
-            return Err(Refused { error, given });
+        if let Err(error) = self.on.association().raw().knows(&transmit.file) {
+            return Err(self.refuse(error, transmit));
         }
         let memory = Memory::Transmit(transmit);
-        self.start(memory, Manner::Reported, Memory::into_transmit)
+        self.start_stream(memory, Manner::Reported, Memory::into_transmit)
     }
 }

@@ -31,6 +31,8 @@
 
 // What both shapes of the port have in common.
 mod attempt;
+#[cfg(feature = "safe")]
+mod erased;
 mod line;
 mod membership;
 mod options;
@@ -60,6 +62,8 @@ mod windows;
 #[cfg(unix)]
 pub use crate::driver::{BorrowedDescriptor, LocalAddress};
 pub use crate::driver::{Descriptor, RawBuffer, RawDescriptor, SystemSocket};
+#[cfg(feature = "safe")]
+pub(crate) use erased::Erased;
 pub use options::Options;
 pub use overlapped::{
     AcceptReceive, Accepted, Buffers, ConnectSend, Datagram, Landing, OnEnd, OperationId,

@@ -9,6 +9,7 @@ use std::{io, ptr::NonNull, sync::Arc, time::Instant};
 
 use crate::{
     buffer::{Buffer, Payload, Place, Pool, Transmit, readable, writable},
+    operation::Context,
     raw::{
         Buffers, Completed, Handle, OnEnd, OperationId, Overlapped, Parcel, Port, Provider, Queued,
         RawBuffer, Request, Started,
@@ -171,6 +172,18 @@ pub(crate) enum Manner {
 pub(crate) struct Cargo<S> {
     pub source: S,
     pub memory: Memory,
+    /// The caller's own, which comes back with the completion.
+    pub context: Option<Context>,
+}
+
+impl<S> Cargo<S> {
+    pub(crate) fn without_memory(source: S, context: Option<Context>) -> Self {
+        Cargo {
+            source,
+            memory: Memory::None,
+            context,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -286,6 +299,18 @@ impl<S: Source> Records<S> {
             // SAFETY: it was packed with a key above.
             Queued::Carried { key, .. } => (error, unsafe { key.unpack() }),
             _ => unreachable!("it comes back as it was given"),
+        })
+    }
+
+    /// Posts a packet that carries more than a key.
+    pub(crate) fn post_cargo(
+        &self,
+        cargo: Cargo<S>,
+        transferred: usize,
+    ) -> Result<(), (io::Error, Cargo<S>)> {
+        self.give_up(cargo, Request::Posted, Manner::Reported, |operation| {
+            // SAFETY: as in `start`.
+            unsafe { self.raw.post_overlapped(operation, transferred) }
         })
     }
 
@@ -412,7 +437,7 @@ impl<S: Source> Record<S> {
         let handle = unsafe { (&raw const (*record).overlapped.handle).read() };
         // SAFETY: the record is valid, and its cargo this thread's while it transfers.
         let cargo = unsafe { &mut (*record).cargo };
-        let Some(Cargo { source, memory }) = cargo else {
+        let Some(Cargo { source, memory, .. }) = cargo else {
             unreachable!("a record in use has cargo");
         };
         let Memory::ReceiveFrom(pool, place) = std::mem::replace(memory, Memory::None) else {
@@ -471,9 +496,14 @@ impl<S: Source> Record<S> {
         let cargo = record.cargo.take().expect("a record in use has cargo");
         // The port may go with the cargo: not before the record is put away.
         cargo.source.records().put_away(record);
-        let Cargo { source, memory } = cargo;
-        // The owner of a payload is the user's, and so is a key. Each by itself: both may panic.
+        let Cargo {
+            source,
+            memory,
+            context,
+        } = cargo;
+        // The owner of a payload is the user's, and so are a context and a key. Each by itself: all may panic.
         contain("the drop of a payload that was sent", || drop(memory));
+        contain("the drop of a context", || drop(context));
         contain("the drop of a key", || drop(source));
     }
 }

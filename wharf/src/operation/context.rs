@@ -1,0 +1,230 @@
+//! A value of the caller's that goes with an operation, and comes back with its completion.
+
+use std::{any::Any, fmt};
+
+use super::{Completion, Direct, OperationId, Refused};
+#[cfg(unix)]
+use crate::handle::LocalListener;
+use crate::{
+    CompletionPort,
+    handle::{Association, DatagramSocket, File, Listener, Origin, Socket},
+    raw::{Erased, Request},
+    record::{Cargo, Manner, Memory, Records},
+};
+
+/// A value of any type that goes with one operation: what programs in C put behind their `OVERLAPPED`.
+///
+/// It is given to an operation by `with` ([`Socket::with`], for one), and comes back with its [`Completion`], or with what was
+/// [refused](Refused). One that is no larger than an address, such as an `Arc`, a box or a number, needs no memory of its own.
+///
+/// ```
+/// use std::{io::Write, net::{TcpListener, TcpStream}};
+/// use wharf::{Buffer, CompletionPort, Wait};
+///
+/// /// What a receive is for.
+/// #[derive(Debug, PartialEq)]
+/// enum Step { Header, Body }
+///
+/// # fn main() -> std::io::Result<()> {
+/// let port = CompletionPort::<()>::new(0)?;
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let mut peer = TcpStream::connect(listener.local_addr()?)?;
+/// let socket = port.associate(listener.accept()?.0, ())?;
+///
+/// socket.with(Step::Header).receive(Buffer::with_capacity(4))?;
+/// socket.with(Step::Body).receive(Buffer::with_capacity(64))?;
+/// peer.write_all(b"sizebody")?;
+/// for step in [Step::Header, Step::Body] {
+///     let Wait::Completed(mut completion) = port.wait(None)? else { panic!("neither closed nor timed out") };
+///     assert_eq!(completion.take_context(), Some(step));
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub struct Context(Erased);
+
+impl Context {
+    /// Takes the value. One that is a context already stays that one.
+    pub fn new<C: Send + 'static>(value: C) -> Self {
+        let mut value = Some(value);
+        let itself = (&mut value as &mut dyn Any).downcast_mut::<Option<Context>>();
+        if let Some(context) = itself.and_then(Option::take) {
+            return context;
+        }
+        Context(Erased::new(value.expect("it was not taken")))
+    }
+
+    /// The value, if it is a `C`.
+    pub fn get<C: Sync + 'static>(&self) -> Option<&C> {
+        self.0.get()
+    }
+
+    /// The value, if it is a `C`.
+    ///
+    /// # Errors
+    /// It is of another type, and comes back.
+    pub fn into<C: 'static>(self) -> Result<C, Self> {
+        self.0.take().map_err(Context)
+    }
+
+    /// Takes the value out of its place, if it is a `C`.
+    fn take_from<C: 'static>(place: &mut Option<Context>) -> Option<C> {
+        match place.take()?.into() {
+            Ok(value) => Some(value),
+            Err(another) => {
+                *place = Some(another);
+                None
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Context(..)")
+    }
+}
+
+impl<K> Completion<K> {
+    /// The value that went with the operation, if there is one and it is a `C`.
+    pub fn context<C: Sync + 'static>(&self) -> Option<&C> {
+        self.context.as_ref()?.get()
+    }
+
+    /// Takes the value that went with the operation, if there is one and it is a `C`; one of another type stays.
+    pub fn take_context<C: 'static>(&mut self) -> Option<C> {
+        Context::take_from(&mut self.context)
+    }
+}
+
+impl<T> Refused<T> {
+    /// Takes the value that was to go with the operation, if there is one and it is a `C`; one of another type stays.
+    pub fn take_context<C: 'static>(&mut self) -> Option<C> {
+        Context::take_from(&mut self.context)
+    }
+}
+
+/// A handle or port, with a [context](Context) for the one operation that is started through it.
+///
+/// It has the methods of the handle or port that start operations, in the same words. Where those return no more than an error
+/// when they are refused, these return a [`Refused`], which gives the context back; `?` makes an error of it as well.
+#[derive(Debug)]
+#[must_use = "nothing is started yet, and the context is dropped"]
+pub struct With<'a, H> {
+    pub(super) on: &'a H,
+    pub(super) context: Option<Context>,
+}
+
+impl<'a, H> With<'a, H> {
+    fn new<C: Send + 'static>(on: &'a H, context: C) -> Self {
+        With {
+            on,
+            context: Some(Context::new(context)),
+        }
+    }
+
+    /// With no context: so are the operations started that have none.
+    fn none(on: &'a H) -> Self {
+        With { on, context: None }
+    }
+
+    /// What was given to an operation comes back.
+    pub(super) fn refuse<T>(self, error: std::io::Error, given: T) -> Refused<T> {
+        Refused {
+            error,
+            given,
+            context: self.context,
+        }
+    }
+}
+
+/// What operations are started on.
+pub(crate) trait Startable {
+    type Key: Clone + Send + Sync + 'static;
+
+    fn association(&self) -> &Association<Self::Key>;
+
+    /// It itself, for an operation to keep.
+    fn origin(&self) -> Origin<Self::Key>;
+}
+
+/// Makes a type one that operations are started on: by its own methods, and with a context.
+macro_rules! startable {
+    ($handle:ident, $origin:ident) => {
+        impl<K: Clone + Send + Sync + 'static> Startable for $handle<K> {
+            type Key = K;
+
+            fn association(&self) -> &Association<K> {
+                $handle::association(self)
+            }
+
+            fn origin(&self) -> Origin<K> {
+                Origin::$origin(self.clone())
+            }
+        }
+
+        contextual!($handle<K>);
+    };
+}
+
+macro_rules! contextual {
+    ($handle:ty) => {
+        impl<K> $handle {
+            /// Starts an operation that `context` goes with: it comes back with the completion. See [`Context`].
+            pub fn with<C: Send + 'static>(&self, context: C) -> With<'_, Self> {
+                With::new(self, context)
+            }
+
+            pub(super) fn plain(&self) -> With<'_, Self> {
+                With::none(self)
+            }
+        }
+    };
+}
+
+startable!(Socket, Socket);
+startable!(Listener, Listener);
+#[cfg(unix)]
+startable!(LocalListener, LocalListener);
+startable!(DatagramSocket, Datagrams);
+startable!(File, File);
+contextual!(CompletionPort<K>);
+contextual!(Direct<'_, K>);
+
+#[expect(private_bounds, reason = "its methods are the crate's own")]
+impl<H: Startable> With<'_, H> {
+    /// Starts an operation; `given` finds in its memory what comes back if it is refused.
+    pub(super) fn start<T>(
+        self,
+        memory: Memory,
+        request: Request,
+        manner: Manner,
+        given: fn(Memory) -> Option<T>,
+    ) -> Result<OperationId, Refused<T>> {
+        let association = self.on.association();
+        let cargo = Cargo {
+            source: self.on.origin(),
+            memory,
+            context: self.context,
+        };
+        let (records, handle) = (&association.records, association.handle);
+        let started = records.start(handle, cargo, request, manner);
+        started.map_err(|(error, cargo)| Refused::new(error, cargo, given))
+    }
+
+    /// Starts an operation that moves memory from or to a stream.
+    pub(super) fn start_stream<T>(
+        self,
+        mut memory: Memory,
+        manner: Manner,
+        given: fn(Memory) -> Option<T>,
+    ) -> Result<OperationId, Refused<T>> {
+        let request = Records::<Origin<H::Key>>::request_for(&mut memory);
+        self.start(memory, request, manner, given)
+    }
+
+    /// Starts an operation that moves none of the caller's memory.
+    pub(super) fn start_request(self, request: Request) -> Result<OperationId, Refused<()>> {
+        self.start(Memory::None, request, Manner::Reported, |_| Some(()))
+    }
+}
