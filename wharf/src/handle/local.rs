@@ -1,13 +1,18 @@
 //! Local (Unix) stream sockets: connected, they are [`Socket`]s like any other.
 
+#[cfg(target_os = "linux")]
+use std::os::linux::net::SocketAddrExt;
 use std::{
     io,
     os::{
         fd::OwnedFd,
-        unix::net::{UnixListener, UnixStream},
+        unix::net::{SocketAddr, UnixListener, UnixStream},
     },
+    path::Path,
     sync::Arc,
 };
+
+use socket2::{Domain, SockAddr, SockRef};
 
 use super::{Associate, Association, Socket, handle};
 use crate::{CompletionPort, driver::Descriptor, raw::Kind};
@@ -31,6 +36,70 @@ impl LocalConnection {
         let descriptor: OwnedFd = self.0.into_system()?;
         Ok(descriptor.into())
     }
+}
+
+impl LocalConnection {
+    /// The socket's own address: that of the listener.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.ask(|socket| socket.local_addr())
+    }
+
+    /// The address of the peer, which mostly has none.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.ask(|socket| socket.peer_addr())
+    }
+
+    fn ask(&self, ask: impl FnOnce(SockRef<'_>) -> io::Result<SockAddr>) -> io::Result<SocketAddr> {
+        match &self.0 {
+            Descriptor::System(descriptor) => address(&ask(SockRef::from(descriptor))?),
+            _ => Err(no_local_address()),
+        }
+    }
+}
+
+impl<K> Socket<K> {
+    /// The own address of a local (Unix) socket.
+    ///
+    /// # Errors
+    /// The system's: the socket is closed. [`AddrNotAvailable`](io::ErrorKind::AddrNotAvailable): it is not a local one, but has a
+    /// [`local_addr`](Self::local_addr).
+    pub fn local_addr_unix(&self) -> io::Result<SocketAddr> {
+        self.with_descriptor(|beneath| address(&SockRef::from(&beneath).local_addr()?))
+    }
+
+    /// The address of a local (Unix) socket's peer, which has none if it was not bound to one.
+    ///
+    /// # Errors
+    /// As for [`local_addr_unix`](Self::local_addr_unix); or the socket is not connected any more.
+    pub fn peer_addr_unix(&self) -> io::Result<SocketAddr> {
+        self.with_descriptor(|beneath| address(&SockRef::from(&beneath).peer_addr()?))
+    }
+}
+
+/// A local address in the system's words as one in those of the standard library.
+fn address(address: &SockAddr) -> io::Result<SocketAddr> {
+    if address.domain() != Domain::UNIX {
+        return Err(no_local_address());
+    }
+    #[cfg(target_os = "linux")]
+    if let Some(name) = address.as_abstract_namespace() {
+        return SocketAddr::from_abstract_name(name);
+    }
+    // One without a path is unnamed, which is what the standard library makes of no path.
+    SocketAddr::from_pathname(address.as_pathname().unwrap_or(Path::new("")))
+}
+
+fn no_local_address() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::AddrNotAvailable,
+        "the socket is not a local (Unix) one; ask for its Internet address",
+    )
 }
 
 impl Associate for UnixListener {
@@ -73,6 +142,14 @@ impl Associate for LocalConnection {
 impl<K> LocalListener<K> {
     pub(crate) fn association(&self) -> &Association<K> {
         &self.0
+    }
+
+    /// The address that it listens at.
+    ///
+    /// # Errors
+    /// The system's: the listener is closed.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.with_descriptor(|beneath| address(&SockRef::from(&beneath).local_addr()?))
     }
 
     /// Stops listening: accepts complete as cancelled. Says whether it was open.

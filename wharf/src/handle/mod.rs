@@ -1,5 +1,6 @@
 //! Handles: what is associated with a port, and starts operations on it.
 
+mod beneath;
 mod datagram;
 mod file;
 mod listener;

@@ -1,5 +1,9 @@
 //! The port: its parts, and its handles, on either shape of it.
 
+#[cfg(unix)]
+use std::os::fd::BorrowedFd;
+#[cfg(windows)]
+use std::os::windows::io::{AsHandle, AsSocket, BorrowedHandle, BorrowedSocket};
 use std::{
     fmt, io,
     net::SocketAddr,
@@ -210,6 +214,58 @@ impl Port {
         with: impl FnOnce(RawDescriptor) -> io::Result<T>,
     ) -> io::Result<T> {
         Associations::with_descriptor(self, handle, with)
+    }
+
+    /// As [`with_descriptor`](Self::with_descriptor), with the descriptor as one that is borrowed for the call.
+    ///
+    /// # Errors
+    /// As there; [`Unsupported`](io::ErrorKind::Unsupported): it is of a simulated kernel.
+    #[cfg(unix)]
+    pub fn with_borrowed<T>(
+        &self,
+        handle: Handle,
+        with: impl FnOnce(BorrowedFd<'_>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        Associations::with_borrowed(self, handle, with)
+    }
+
+    /// As [`with_descriptor`](Self::with_descriptor), with the socket as one that is borrowed for the call. `with` must not use the
+    /// handle, which is locked meanwhile, nor wait for a thread that does.
+    ///
+    /// # Errors
+    /// As there; [`InvalidInput`](io::ErrorKind::InvalidInput): it is a file.
+    #[cfg(windows)]
+    pub fn with_borrowed_socket<T>(
+        &self,
+        handle: Handle,
+        with: impl FnOnce(BorrowedSocket<'_>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        Associations::with_borrowed(self, handle, |descriptor| match descriptor {
+            Descriptor::Socket(socket) => with(socket.as_socket()),
+            Descriptor::File(_) | Descriptor::OverlappedFile(_) => Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "it is a file, and no socket; use `with_borrowed_file`",
+            )),
+        })
+    }
+
+    /// As [`with_borrowed_socket`](Self::with_borrowed_socket), with a file.
+    ///
+    /// # Errors
+    /// As there; [`InvalidInput`](io::ErrorKind::InvalidInput): it is a socket.
+    #[cfg(windows)]
+    pub fn with_borrowed_file<T>(
+        &self,
+        handle: Handle,
+        with: impl FnOnce(BorrowedHandle<'_>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        Associations::with_borrowed(self, handle, |descriptor| match descriptor {
+            Descriptor::File(file) | Descriptor::OverlappedFile(file) => with(file.as_handle()),
+            Descriptor::Socket(_) => Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "it is a socket, and no file; use `with_borrowed_socket`",
+            )),
+        })
     }
 
     /// The address of a socket.

@@ -1,6 +1,8 @@
 //! What both shapes of the port provide, each in the files of the same names: the compiler says what is missing. What they
 //! do alike is said once, on top of it, in [`port`](super::port).
 
+#[cfg(unix)]
+use std::os::fd::BorrowedFd;
 use std::{
     io,
     net::SocketAddr,
@@ -60,6 +62,20 @@ pub(super) trait Associations {
         &self,
         handle: Handle,
         with: impl FnOnce(RawDescriptor) -> io::Result<T>,
+    ) -> io::Result<T>;
+
+    #[cfg(unix)]
+    fn with_borrowed<T>(
+        &self,
+        handle: Handle,
+        with: impl FnOnce(BorrowedFd<'_>) -> io::Result<T>,
+    ) -> io::Result<T>;
+
+    #[cfg(windows)]
+    fn with_borrowed<T>(
+        &self,
+        handle: Handle,
+        with: impl FnOnce(&Descriptor) -> io::Result<T>,
     ) -> io::Result<T>;
 
     /// There may be memory for what is received on a handle. Says whether anything on it can make use of that.

@@ -70,6 +70,18 @@ impl Descriptor {
         }
     }
 
+    /// How the system names it.
+    ///
+    /// # Errors
+    /// It is not one of the system's.
+    pub(crate) fn system_number(&self) -> io::Result<RawDescriptor> {
+        match self {
+            Descriptor::System(_) | Descriptor::Borrowed(_) => Ok(self.number()),
+            #[cfg(feature = "simulated")]
+            Descriptor::Simulated(_) => Err(not_simulated("the system's descriptors")),
+        }
+    }
+
     /// Whether it stays open when this is dropped.
     pub(crate) fn is_borrowed(&self) -> bool {
         matches!(self, Descriptor::Borrowed(_))

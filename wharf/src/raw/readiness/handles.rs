@@ -3,7 +3,7 @@
 //! Nothing here knows of the queue, of packets' way to threads, or of those threads: what comes of a transfer or of a close goes
 //! to [`Results`].
 
-use std::io;
+use std::{io, os::fd::BorrowedFd};
 
 use super::{entry::Entry, files::Files, results::Results, side::Ready};
 use crate::{
@@ -78,9 +78,33 @@ impl Handles {
         handle: Handle,
         with: impl FnOnce(RawDescriptor) -> io::Result<T>,
     ) -> io::Result<T> {
+        self.with_number(handle, |descriptor| Ok(descriptor.number()), with)
+    }
+
+    /// As [`with_descriptor`](Self::with_descriptor), with one that is the system's.
+    ///
+    /// # Errors
+    /// It is not; or as there.
+    pub(super) fn with_borrowed<T>(
+        &self,
+        handle: Handle,
+        with: impl FnOnce(BorrowedFd<'_>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        self.with_number(handle, Descriptor::system_number, |number| {
+            // SAFETY: it is open, and stays so meanwhile. The borrow ends with the call: `with` takes one of any lifetime.
+            with(unsafe { BorrowedFd::borrow_raw(number) })
+        })
+    }
+
+    fn with_number<T>(
+        &self,
+        handle: Handle,
+        number: impl FnOnce(&Descriptor) -> io::Result<RawDescriptor>,
+        with: impl FnOnce(RawDescriptor) -> io::Result<T>,
+    ) -> io::Result<T> {
         let descriptor = {
             let mut entry = self.table.open(handle)?;
-            let number = entry.descriptor.as_ref().ok_or_else(closed)?.number();
+            let number = number(entry.descriptor.as_ref().ok_or_else(closed)?)?;
             entry.holds += 1;
             number
         };

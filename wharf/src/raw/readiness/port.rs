@@ -3,6 +3,7 @@
 use std::{
     io,
     net::SocketAddr,
+    os::fd::BorrowedFd,
     sync::{
         Arc, Weak,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -249,6 +250,14 @@ impl Associations for Port {
         with: impl FnOnce(RawDescriptor) -> io::Result<T>,
     ) -> io::Result<T> {
         self.handles.with_descriptor(handle, with)
+    }
+
+    fn with_borrowed<T>(
+        &self,
+        handle: Handle,
+        with: impl FnOnce(BorrowedFd<'_>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        self.handles.with_borrowed(handle, with)
     }
 
     fn feed(&self, handle: Handle) -> bool {

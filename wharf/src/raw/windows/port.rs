@@ -222,6 +222,15 @@ impl Associations for Port {
         with(entry.descriptor.as_ref().ok_or_else(closed)?.number())
     }
 
+    fn with_borrowed<T>(
+        &self,
+        handle: Handle,
+        with: impl FnOnce(&Descriptor) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let entry = self.table.open(handle)?;
+        with(entry.descriptor.as_ref().ok_or_else(closed)?)
+    }
+
     fn feed(&self, handle: Handle) -> bool {
         let Ok(mut entry) = self.table.open(handle) else {
             return false;
