@@ -1,7 +1,8 @@
 //! A connected stream socket. What it starts is in the room of the [operations](crate::operation).
 
 use std::{
-    io,
+    io::{self, IoSlice},
+    mem::MaybeUninit,
     net::{SocketAddr, TcpStream},
     sync::Arc,
 };
@@ -176,6 +177,95 @@ impl<K> Socket<K> {
     /// The system's: the socket is closed; or it can't tell, as Windows before 10 (1703) and Wine can't.
     pub fn is_delivered(&self) -> io::Result<bool> {
         self.raw().is_delivered(self.0.handle)
+    }
+
+    /// Receives what is there, if something is, into memory that is lent for the call; never waits, and no completion follows.
+    /// Returns how many bytes of `memory`, from its front, were written: 0 is the end of the stream, or that there is no memory.
+    ///
+    /// With [`ready_to_receive`](Self::ready_to_receive), for those who have memory at hand only when they are called.
+    ///
+    /// # Errors
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock): there is nothing, or a receive is under way, which comes first. The socket or its
+    /// port is closed, or the connection has failed.
+    ///
+    /// ```
+    /// use std::{io::Write, net::{TcpListener, TcpStream}};
+    /// use std::mem::MaybeUninit;
+    /// use wharf::{CompletionPort, Done, Wait};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let port = CompletionPort::<()>::new(0)?;
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let mut peer = TcpStream::connect(listener.local_addr()?)?;
+    /// let socket = port.associate(listener.accept()?.0, ())?;
+    ///
+    /// let mut memory = [MaybeUninit::uninit(); 64];
+    /// peer.write_all(b"ahoy")?;
+    /// let received = loop {
+    ///     socket.ready_to_receive()?;
+    ///     let Wait::Completed(completion) = port.wait(None)? else { panic!("neither closed nor timed out") };
+    ///     assert!(matches!(completion.done, Done::Readable { .. }));
+    ///     match socket.try_receive(&mut memory) {
+    ///         Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+    ///         received => break received?,
+    ///     }
+    /// };
+    /// assert_eq!(received, 4);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn try_receive(&self, memory: &mut [MaybeUninit<u8>]) -> io::Result<usize> {
+        self.raw().try_receive(self.0.handle, memory)
+    }
+
+    /// Sends what the system takes of `bytes`, if it takes some; never waits, and no completion follows. Returns how many it took.
+    /// They are no part of what is [`unsent`](Self::unsent).
+    ///
+    /// To be told when to try again, [send](Self::send) nothing: it completes when what stands before it is out.
+    ///
+    /// # Errors
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock): the system takes none now, or a send or a shutdown is under way, behind which
+    /// these bytes are to stand. The socket or its port is closed, or the connection has failed.
+    pub fn try_send(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.raw().try_send(self.0.handle, bytes)
+    }
+
+    /// As [`try_send`](Self::try_send), of several pieces, one after the other; of the first 64 at most.
+    ///
+    /// # Errors
+    /// As for [`try_send`](Self::try_send).
+    pub fn try_send_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.raw().try_send_vectored(self.0.handle, pieces)
+    }
+
+    /// Has no receive begin from now on: those that are started wait, as if there were nothing to receive, and the peer is held
+    /// back by the network once the system's memory is full. One that is in transfer ends; and on Windows, where the kernel has
+    /// them, those that were begun. [`try_receive`](Self::try_receive) is not held back.
+    ///
+    /// While this lasts, receives see neither the end of the stream nor its failure.
+    ///
+    /// # Errors
+    /// The socket is closed.
+    pub fn pause_receiving(&self) -> io::Result<()> {
+        self.raw().pause_receives(self.0.handle)
+    }
+
+    /// Has receives begin again that were [paused](Self::pause_receiving).
+    ///
+    /// # Errors
+    /// The socket is closed.
+    pub fn resume_receiving(&self) -> io::Result<()> {
+        self.raw().resume_receives(self.0.handle)
+    }
+
+    /// Whether the peer is known to have ended its sending side in order. That says nothing of its receiving side: what is sent to
+    /// it may still be taken. It is known once a receive has found the end; on Linux also once the system told it, while bytes
+    /// stand before the end.
+    ///
+    /// # Errors
+    /// The socket is closed.
+    pub fn peer_has_ended(&self) -> io::Result<bool> {
+        self.raw().peer_has_ended(self.0.handle)
     }
 
     /// Cancels one operation. Its completion follows: as

@@ -61,7 +61,7 @@ pub enum Done<K> {
         /// Filled one after the other.
         buffers: Vec<Buffer>,
     },
-    /// [`Socket::readable`]: there is something to receive, or the end.
+    /// [`Socket::readable`]: there is something to receive, or the end. [`Socket::ready_to_receive`]: there may be.
     Readable {
         /// Where it was started.
         socket: Socket<K>,

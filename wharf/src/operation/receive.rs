@@ -6,6 +6,7 @@ use super::{OperationId, Refused, With};
 use crate::{
     buffer::{Buffer, Pool},
     handle::Socket,
+    raw::Request,
     record::{Manner, Memory},
 };
 
@@ -52,6 +53,16 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
     pub fn readable(&self) -> io::Result<OperationId> {
         Ok(self.plain().readable()?)
     }
+
+    /// Completes when there *may* be something to receive, or the end, and takes nothing: no call is made to find out, so that what
+    /// was there may have been taken since. For those who then [try](Socket::try_receive); a receive that finds nothing makes the
+    /// next of these wait for new data. On Windows it is [`readable`](Self::readable).
+    ///
+    /// # Errors
+    /// As [above](Self#errors).
+    pub fn ready_to_receive(&self) -> io::Result<OperationId> {
+        Ok(self.plain().ready_to_receive()?)
+    }
 }
 
 impl<K: Clone + Send + Sync + 'static> With<'_, Socket<K>> {
@@ -87,6 +98,14 @@ impl<K: Clone + Send + Sync + 'static> With<'_, Socket<K>> {
     /// # Errors
     /// As there; the context comes back.
     pub fn readable(self) -> Result<OperationId, Refused<()>> {
-        self.start_stream(Memory::None, Manner::Reported, |_| Some(()))
+        self.start_request(Request::ReceiveNothing)
+    }
+
+    /// As [`Socket::ready_to_receive`].
+    ///
+    /// # Errors
+    /// As there; the context comes back.
+    pub fn ready_to_receive(self) -> Result<OperationId, Refused<()>> {
+        self.start_request(Request::ReceiveReadiness)
     }
 }
