@@ -10,6 +10,7 @@ use std::{
     alloc::{GlobalAlloc, Layout, System},
     cell::Cell,
     io::{Read, Write},
+    sync::Arc,
     thread,
 };
 
@@ -63,6 +64,7 @@ macro_rules! suite {
                 the_count_counts
                 a_ping_pong_allocates_nothing
                 a_ping_pong_from_a_pool_with_quiet_sends_allocates_nothing
+                a_ping_pong_with_contexts_up_to_an_address_in_size_allocates_nothing
                 many_sockets_at_once_allocate_nothing
                 time_outs_allocate_nothing
                 #[cfg(unix)]
@@ -134,6 +136,36 @@ fn a_ping_pong_from_a_pool_with_quiet_sends_allocates_nothing(driver: Driver) {
     };
     serve(&port, WARM_UP, echo);
     assert_eq!(serve(&port, STEADY, echo), 0);
+    peer.join().expect("it ends well");
+}
+
+fn a_ping_pong_with_contexts_up_to_an_address_in_size_allocates_nothing(driver: Driver) {
+    let port = port(driver, 1);
+    let (socket, peer) = pair(&port, ());
+    let buffer = Buffer::with_capacity(64);
+    socket
+        .with(Arc::new(7_u32))
+        .receive(buffer)
+        .expect("a start");
+    let peer = ping(peer);
+    let echo = |mut completion: Completion<()>| {
+        let context = completion.take_context::<Arc<u32>>();
+        let context = context.expect("it has one");
+        match completion.done {
+            Done::Received { socket, buffer } => {
+                socket.with(context).send(buffer).expect("a start");
+            }
+            Done::Sent {
+                socket,
+                payload: Payload::Buffer(buffer),
+            } => {
+                socket.with(context).receive(buffer).expect("a start");
+            }
+            other => panic!("nothing else was started: {other:?}"),
+        }
+    };
+    serve(&port, 2 * WARM_UP, echo);
+    assert_eq!(serve(&port, 2 * STEADY, echo), 0);
     peer.join().expect("it ends well");
 }
 

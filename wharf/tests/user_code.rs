@@ -45,6 +45,9 @@ macro_rules! suite {
                 a_pool_loses_no_worker_to_what_it_runs_within_if_that_panics
                 a_payload_that_panics_when_it_is_dropped_is_told_of_and_no_more
                 a_payload_that_had_to_wait_and_panics_when_it_is_dropped_costs_no_worker
+                a_context_that_panics_when_it_is_dropped_is_told_of_and_no_more
+                a_context_that_panics_when_the_port_goes_costs_no_other
+                a_context_may_close_the_port_when_it_is_dropped
                 a_payload_may_close_the_port_when_it_is_dropped
                 a_payload_that_had_to_wait_may_close_the_port_when_it_is_dropped
                 a_thread_that_ends_may_wait_and_close
@@ -417,6 +420,72 @@ pub fn a_payload_that_had_to_wait_and_panics_when_it_is_dropped_costs_no_worker(
     serve_another(&port, &told_of);
     ends_with_all(&port, workers, 2);
     assert_eq!(lines(&why), 3);
+}
+
+/// A context that does something when it goes.
+struct Goes<F: Fn()>(F);
+
+impl<F: Fn()> Drop for Goes<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+pub fn a_context_that_panics_when_it_is_dropped_is_told_of_and_no_more(driver: Driver) {
+    hostile_log();
+    let port = port::<Key>(driver, 1);
+    let (socket, mut peer) = pair(&port, Key::new(1));
+    let name = driver.name();
+    let (of_context, of_payload) = (
+        format!("a context on {name}"),
+        format!("its payload on {name}"),
+    );
+    for _ in 0..3 {
+        let (why, why_too) = (of_context.clone(), of_payload.clone());
+        let context = Goes(move || panics(&why));
+        // Each by itself: the payload panics as well.
+        let sent = catch_unwind(AssertUnwindSafe(|| {
+            let payload = payload(4, move || panics(&why_too));
+            socket.with(context).send_quietly(payload)
+        }));
+        sent.expect("no panic comes through").expect("it is sent");
+        peer.read_exact(&mut [0; 4]).expect("the bytes");
+    }
+    // On Windows a wait finds out that it is done.
+    assert!(port.close().is_empty());
+    assert_eq!((lines(&of_context), lines(&of_payload)), (3, 3));
+}
+
+pub fn a_context_that_panics_when_the_port_goes_costs_no_other(driver: Driver) {
+    hostile_log();
+    let port = port::<Key>(driver, 1);
+    let (socket, _peer) = pair(&port, Key::new(1));
+    let why = format!("a context that nobody took on {}", driver.name());
+    for _ in 0..3 {
+        let why = why.clone();
+        let context = Goes(move || panics(&why));
+        let buffer = Buffer::with_capacity(8);
+        socket.with(context).receive(buffer).expect("a start");
+    }
+    catch_unwind(AssertUnwindSafe(|| drop(port))).expect("no panic comes through");
+    assert_eq!(lines(&why), 3);
+}
+
+pub fn a_context_may_close_the_port_when_it_is_dropped(driver: Driver) {
+    let port = port::<Key>(driver, 1);
+    let (socket, mut peer) = pair(&port, Key::new(1));
+    // What is under way beside it is cancelled, and comes back with the close.
+    socket.receive(Buffer::with_capacity(8)).expect("a start");
+    let (closes, closed) = mpsc::channel();
+    let of_context = port.clone();
+    let context = Goes(move || {
+        let _ = closes.send(of_context.close().len());
+    });
+    let _ = socket.with(context).send_quietly(&b"ahoy"[..]);
+    peer.read_exact(&mut [0; 4]).expect("the bytes");
+    let answer = port.wait(GUARD).expect("a wait");
+    assert!(matches!(answer, Wait::Closed), "{answer:?}");
+    assert_eq!(told(&closed), 1);
 }
 
 pub fn a_payload_may_close_the_port_when_it_is_dropped(driver: Driver) {

@@ -118,3 +118,44 @@ pub fn s36_a_backlog_that_is_full_refuses_and_does_not_hang(driver: Driver) {
     port.connect_local(&path, ()).expect("a start");
     assert_eq!(failed(&next(&port)), ErrorKind::WouldBlock);
 }
+
+pub fn s36_local_sockets_know_their_addresses(driver: Driver) {
+    let port = port(driver, 1);
+    let (_folder, path) = place();
+    let listener = UnixListener::bind(&path).expect("a listener");
+    let listener = port.associate(listener, ()).expect("an association");
+    let address = listener.local_addr().expect("an address");
+    assert_eq!(address.as_pathname(), Some(&*path));
+    listener.accept().expect("a start");
+    let peer = UnixStream::connect(&path).expect("a connection");
+    let Done::AcceptedLocal { connection, .. } = next(&port).done else {
+        panic!("an accept is due");
+    };
+    let connection = connection.expect("it succeeds");
+    let address = connection.local_addr().expect("an address");
+    assert_eq!(address.as_pathname(), Some(&*path));
+    assert!(connection.peer_addr().expect("an address").is_unnamed());
+    let socket = port.associate(connection, ()).expect("an association");
+    let address = socket.local_addr_unix().expect("an address");
+    assert_eq!(address.as_pathname(), Some(&*path));
+    assert!(socket.peer_addr_unix().expect("an address").is_unnamed());
+    let near = port.associate(peer, ()).expect("an association");
+    let address = near.peer_addr_unix().expect("an address");
+    assert_eq!(address.as_pathname(), Some(&*path));
+    let (internet, _peer) = pair(&port, ());
+    let error = internet.local_addr_unix().expect_err("it has none");
+    assert_eq!(error.kind(), ErrorKind::AddrNotAvailable);
+}
+
+#[cfg(target_os = "linux")]
+pub fn s36_an_address_may_be_a_name_outside_of_the_file_system(driver: Driver) {
+    use std::os::{linux::net::SocketAddrExt, unix::net::SocketAddr};
+
+    let port = port::<()>(driver, 1);
+    let name = format!("wharf-{}", std::process::id());
+    let address = SocketAddr::from_abstract_name(&name).expect("a name");
+    let listener = UnixListener::bind_addr(&address).expect("a listener");
+    let listener = port.associate(listener, ()).expect("an association");
+    let address = listener.local_addr().expect("an address");
+    assert_eq!(address.as_abstract_name(), Some(name.as_bytes()));
+}

@@ -14,6 +14,7 @@
 //! - [`datagrams`]: 34. [`files`]: 35. [`local`]: 36, local sockets.
 //! - [`timers`]: 37, timers.
 //! - [`ends`]: 38 to 43, closing, panics, and threads that go.
+//! - [`hooks`]: 45 to 47, contexts, what is beneath a handle, and attempts on memory that is lent.
 //!
 //! Statements that a test has to change the whole process for (descriptors that run out, forks, signals) are in
 //! `tests/process.rs`, memory that is left behind in `tests/leaks.rs`, the raw layer in
@@ -35,6 +36,7 @@ mod blocking;
 mod datagrams;
 mod ends;
 mod files;
+mod hooks;
 #[cfg(unix)]
 mod local;
 mod ports;
@@ -203,6 +205,46 @@ const EXCEPTIONS: &[Exception] = &[
         Driver::Windows,
         "the kernel does not tell who is blocked",
     ),
+    (
+        "s36_local_sockets_know_their_addresses",
+        Driver::Simulated,
+        "it has no local sockets",
+    ),
+    (
+        "s36_local_sockets_know_their_addresses",
+        Driver::Windows,
+        "local sockets are for Unix",
+    ),
+    (
+        "s36_an_address_may_be_a_name_outside_of_the_file_system",
+        Driver::Simulated,
+        "it has no local sockets",
+    ),
+    (
+        "s36_an_address_may_be_a_name_outside_of_the_file_system",
+        Driver::Windows,
+        "local sockets are for Unix",
+    ),
+    (
+        "s46_what_is_beneath_stays_open_while_it_is_borrowed",
+        Driver::Simulated,
+        "it has no descriptors of the system's",
+    ),
+    (
+        "s46_a_blocking_mode_that_is_set_beneath_stops_no_thread",
+        Driver::Simulated,
+        "it has no descriptors of the system's",
+    ),
+    (
+        "s46_what_is_beneath_stays_open_while_it_is_borrowed",
+        Driver::Windows,
+        "the handle is locked meanwhile, and must not be used",
+    ),
+    (
+        "s46_a_blocking_mode_that_is_set_beneath_stops_no_thread",
+        Driver::Windows,
+        "overlapped calls know no such mode",
+    ),
 ];
 
 /// Statements that are for real Windows to judge: Wine, where this system is that, does what it says there.
@@ -284,6 +326,8 @@ elsewhere! {
         s36_connecting_where_nobody_listens_fails
         s36_too_long_a_path_is_refused
         s36_a_backlog_that_is_full_refuses_and_does_not_hang
+        s36_local_sockets_know_their_addresses
+        s36_an_address_may_be_a_name_outside_of_the_file_system
     }
 }
 
@@ -471,6 +515,8 @@ statements! {
         s36_connecting_where_nobody_listens_fails
         s36_too_long_a_path_is_refused
         s36_a_backlog_that_is_full_refuses_and_does_not_hang
+        s36_local_sockets_know_their_addresses
+        s36_an_address_may_be_a_name_outside_of_the_file_system
     }
     timers {
         s37_timers_complete_in_deadline_order_and_never_early
@@ -501,5 +547,21 @@ statements! {
         s42_a_child_that_is_started_meanwhile_holds_nothing_of_the_port
         s43_what_a_thread_started_completes_though_it_has_exited
         s43_what_a_thread_put_off_in_its_handler_goes_out_when_it_exits
+    }
+    hooks {
+        s45_a_context_comes_back_with_its_own_operation
+        s45_every_kind_of_operation_takes_a_context
+        s45_a_context_comes_back_with_failures_cancels_and_closes
+        s45_contexts_go_with_a_port_that_nobody_closes
+        s45_a_context_comes_back_with_what_is_refused
+        s45_a_refused_context_can_be_given_again
+        s45_a_context_of_another_type_stays
+        s45_a_quiet_send_drops_its_context_with_its_payload_or_brings_it_with_its_failure
+        s45_a_context_comes_back_from_the_call_or_with_the_packet
+        s46_options_are_set_on_what_is_beneath
+        s46_what_is_beneath_stays_open_while_it_is_borrowed
+        s46_a_blocking_mode_that_is_set_beneath_stops_no_thread
+        s47_attempts_on_lent_memory_are_done_at_once_or_would_block
+        s47_receives_that_are_paused_wait_until_they_are_resumed
     }
 }
