@@ -22,9 +22,10 @@ mod transmit;
 
 use std::{error::Error, fmt, io};
 
+pub use crate::record::Context;
 pub use accept::Connection;
 pub use completion::{Completion, Done, Wait};
-pub use context::{Context, With};
+pub use context::With;
 pub use direct::{Direct, Started};
 
 pub use crate::raw::OperationId;

@@ -5,11 +5,14 @@
 //! the port hands back, so the one address is the port's token and ours, and no table stands between. Records are
 //! used again: in the steady state an operation allocates nothing.
 
+mod context;
+
 use std::{io, ptr::NonNull, sync::Arc, time::Instant};
+
+pub use context::Context;
 
 use crate::{
     buffer::{Buffer, Payload, Place, Pool, Transmit, readable, writable},
-    operation::Context,
     raw::{
         Buffers, Completed, Handle, OnEnd, OperationId, Overlapped, Parcel, Port, Provider, Queued,
         RawBuffer, Request, Started,

@@ -1,6 +1,4 @@
-//! Files: they have no readiness, so their operations are carried out by [threads](Files) that may wait for the disk.
-//!
-//! [`Files`]: super::files::Files
+//! Files: they have no readiness, so their operations are carried out by [threads](super::files) that may wait for the disk.
 
 use std::{io, ptr::NonNull};
 
