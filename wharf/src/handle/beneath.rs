@@ -10,9 +10,17 @@ use std::os::windows::io::{BorrowedHandle, BorrowedSocket};
 use super::LocalListener;
 use super::{DatagramSocket, File, Listener, Socket};
 
-/// Gives a handle the way to what is beneath it, by a method of the raw port.
+/// Gives a handle its method, on Unix and on Windows. `$with`: that of the raw port there.
 macro_rules! beneath {
-    ($handle:ident, $borrowed:ident, $method:ident) => {
+    ($(#[$example:meta])* $handle:ident: $of_windows:ident, $with:ident) => {
+        lent!($(#[$example])* cfg(unix), $handle: BorrowedFd, with_borrowed);
+        lent!($(#[$example])* cfg(windows), $handle: $of_windows, $with);
+    };
+}
+
+macro_rules! lent {
+    ($(#[$example:meta])* $system:meta, $handle:ident: $borrowed:ident, $with:ident) => {
+        #[$system]
         impl<K> $handle<K> {
             /// Calls `with` with what the system has beneath, borrowed for the call, and returns what it returns: to read or set an
             /// option, with the crate `socket2`, say. It stays open meanwhile, whatever other threads close.
@@ -25,50 +33,38 @@ macro_rules! beneath {
             /// # Errors
             /// The handle is closed; or what `with` returns. [`Unsupported`](io::ErrorKind::Unsupported): it is of a simulated
             /// kernel.
-            ///
-            /// ```
-            /// # use std::net::{TcpListener, TcpStream};
-            /// # use wharf::CompletionPort;
-            /// use socket2::SockRef;
-            ///
-            /// # fn main() -> std::io::Result<()> {
-            /// # let port = CompletionPort::<()>::new(0)?;
-            /// # let listener = TcpListener::bind("127.0.0.1:0")?;
-            /// # let stream = TcpStream::connect(listener.local_addr()?)?;
-            /// let socket = port.associate(stream, ())?;
-            /// socket.with_descriptor(|beneath| SockRef::from(&beneath).set_keepalive(true))?;
-            /// assert!(socket.with_descriptor(|beneath| SockRef::from(&beneath).keepalive())?);
-            /// # Ok(())
-            /// # }
-            /// ```
+            $(#[$example])*
             pub fn with_descriptor<T>(
                 &self,
                 with: impl FnOnce($borrowed<'_>) -> io::Result<T>,
             ) -> io::Result<T> {
                 let association = self.association();
-                association.raw().$method(association.handle, with)
+                association.raw().$with(association.handle, with)
             }
         }
     };
 }
 
-#[cfg(unix)]
-mod system {
-    use super::*;
-
-    beneath!(Socket, BorrowedFd, with_borrowed);
-    beneath!(Listener, BorrowedFd, with_borrowed);
-    beneath!(LocalListener, BorrowedFd, with_borrowed);
-    beneath!(DatagramSocket, BorrowedFd, with_borrowed);
-    beneath!(File, BorrowedFd, with_borrowed);
+beneath! {
+    ///
+    /// ```
+    /// # use std::net::{TcpListener, TcpStream};
+    /// # use wharf::CompletionPort;
+    /// use socket2::SockRef;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// # let port = CompletionPort::<()>::new(0)?;
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let stream = TcpStream::connect(listener.local_addr()?)?;
+    /// let socket = port.associate(stream, ())?;
+    /// socket.with_descriptor(|beneath| SockRef::from(&beneath).set_keepalive(true))?;
+    /// assert!(socket.with_descriptor(|beneath| SockRef::from(&beneath).keepalive())?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    Socket: BorrowedSocket, with_borrowed_socket
 }
-
-#[cfg(windows)]
-mod system {
-    use super::*;
-
-    beneath!(Socket, BorrowedSocket, with_borrowed_socket);
-    beneath!(Listener, BorrowedSocket, with_borrowed_socket);
-    beneath!(DatagramSocket, BorrowedSocket, with_borrowed_socket);
-    beneath!(File, BorrowedHandle, with_borrowed_file);
-}
+beneath!(Listener: BorrowedSocket, with_borrowed_socket);
+lent!(cfg(unix), LocalListener: BorrowedFd, with_borrowed);
+beneath!(DatagramSocket: BorrowedSocket, with_borrowed_socket);
+beneath!(File: BorrowedHandle, with_borrowed_file);
