@@ -99,26 +99,50 @@ impl FollowUp {
     /// Tells it all: packets first, and last what runs code of the user's.
     #[inline]
     pub(super) fn tell(self, results: &mut impl Results) {
-        let mut handed_over = None;
-        match self.ended {
-            Some(Ended::Packet(completed)) => tell_packet(completed, results),
-            Some(Ended::Function(handover)) => handed_over = Some(handover),
-            None => {}
-        }
-        let mut functions = Vec::new();
-        for other in self.others {
-            match other {
-                Ended::Packet(completed) => results.packet(Queued::Operation(completed)),
-                Ended::Function(handover) => functions.push(handover),
-            }
-        }
-        for ready in self.ready.into_iter().flatten() {
+        let FollowUp {
+            ended,
+            others,
+            ready: [read, write],
+        } = self;
+        let handover = ended.and_then(|ended| ended.tell(results));
+        // Seldom is there more than one.
+        let handovers = match others.is_empty() {
+            true => Vec::new(),
+            false => tell_all(others, results),
+        };
+        if let Some(ready) = read {
             results.ready(ready);
         }
-        for handover in handed_over.into_iter().chain(functions) {
+        if let Some(ready) = write {
+            results.ready(ready);
+        }
+        if let Some(handover) = handover {
+            results.hand_over(handover);
+        }
+        for handover in handovers {
             results.hand_over(handover);
         }
     }
+}
+
+impl Ended {
+    /// Tells it, if by a packet; else gives back what is to be told later.
+    #[inline]
+    fn tell(self, results: &mut impl Results) -> Option<Handover> {
+        match self {
+            Ended::Packet(completed) => {
+                tell_packet(completed, results);
+                None
+            }
+            Ended::Function(handover) => Some(handover),
+        }
+    }
+}
+
+#[cold]
+fn tell_all(ended: Vec<Ended>, results: &mut impl Results) -> Vec<Handover> {
+    let each = ended.into_iter().filter_map(|ended| ended.tell(results));
+    each.collect()
 }
 
 #[inline]
