@@ -10,7 +10,7 @@ use crate::{
     Counts, DriverChoice, DriverInfo, Snapshot,
     handle::{Associate, Origin},
     operation::{Completion, OperationId, Wait},
-    raw::{self, End, Many, Options, Queued, ThreadPool},
+    raw::{self, End, Many, Options, Queued, Task, ThreadPool},
     record::Records,
     user_code::contain,
 };
@@ -126,9 +126,15 @@ impl Builder {
 
 fn drain<K: Clone + Send + Sync + 'static>(records: &Records<Origin<K>>) -> Vec<Completion<K>> {
     let queued = records.raw().close_queue();
-    let completions = queued
-        .into_iter()
-        .filter_map(|packet| contain("the `Clone` of a key", || Completion::new(records, packet)));
+    let completions = queued.into_iter().filter_map(|packet| {
+        match contain("the `Clone` of a key", || Completion::new(records, packet))? {
+            Ok(completion) => Some(completion),
+            Err(task) => {
+                contain("the discard of a task", || drop(task));
+                None
+            }
+        }
+    });
     completions.collect()
 }
 
@@ -137,13 +143,17 @@ struct Unpacking<'a, K: Clone + Send + Sync + 'static> {
     records: &'a Records<Origin<K>>,
     packets: std::vec::Drain<'a, Queued>,
     into: &'a mut Vec<Completion<K>>,
+    tasks: &'a mut Vec<Task>,
 }
 
 impl<K: Clone + Send + Sync + 'static> Unpacking<'_, K> {
     fn run(mut self) {
         self.into.reserve(self.packets.len());
         for packet in self.packets.by_ref() {
-            self.into.push(Completion::new(self.records, packet));
+            match Completion::new(self.records, packet) {
+                Ok(completion) => self.into.push(completion),
+                Err(task) => self.tasks.push(task),
+            }
         }
     }
 }
@@ -155,7 +165,22 @@ impl<K: Clone + Send + Sync + 'static> Drop for Unpacking<'_, K> {
             let completion = contain("the `Clone` of a key", || {
                 Completion::new(self.records, packet)
             });
-            self.into.extend(completion);
+            match completion {
+                Some(Ok(completion)) => self.into.push(completion),
+                Some(Err(task)) => self.tasks.push(task),
+                None => {}
+            }
+        }
+    }
+}
+
+/// Tasks that a thread took together with completions. They run when the wait is over, or a panic ended it.
+struct Tasks(Vec<Task>);
+
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        for task in self.0.drain(..) {
+            contain("a task", || task.run());
         }
     }
 }
@@ -298,6 +323,7 @@ impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
                 packet,
                 |finished| Ok(Wait::Completed(Completion::of_operation(finished))),
                 |key, number| Ok(Wait::Completed(Completion::posted(key, number))),
+                |task| Ok(Wait::Task(task)),
             ),
             Err(End::TimedOut) => Ok(Wait::TimedOut),
             Err(End::Closed) => Ok(Wait::Closed),
@@ -306,6 +332,9 @@ impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
 
     /// Waits for up to `max` completions, at least one, and appends them to `into`, in queue order. The thread has
     /// them all to itself: what it has taken and not begun, no other can take.
+    ///
+    /// [Tasks](Self::post_task) that are among them run here, last, and count as packets in the answer. A panic of a task ends
+    /// in the log.
     ///
     /// # Errors
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if `max` is 0.
@@ -318,11 +347,13 @@ impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
         max: usize,
         timeout: impl Into<Option<Duration>>,
     ) -> io::Result<Many> {
+        let mut tasks = Tasks(Vec::new());
         self.raw().wait_each(max, timeout.into(), |packets| {
             let unpacking = Unpacking {
                 records: self.records(),
                 packets,
                 into,
+                tasks: &mut tasks.0,
             };
             unpacking.run();
         })
@@ -333,7 +364,8 @@ impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
     /// Every thread that waits, or will, is answered [`Wait::Closed`]; all sockets and listeners of the port are
     /// closed; their operations are cancelled, and returned here with what else was not picked up: each operation
     /// still completes once. May be called from a handler, and more than once; only the first call returns anything. A
-    /// completion whose key panics when it is cloned is lost, and the log says so.
+    /// completion whose key panics when it is cloned is lost, and the log says so. A [task](Self::post_task) that was not picked
+    /// up is discarded.
     pub fn close(&self) -> Vec<Completion<K>> {
         drain(self.records())
     }

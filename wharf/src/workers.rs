@@ -547,8 +547,8 @@ where
 {
     let mut arrives = true;
     loop {
-        let mut is_handling = false;
         // The wait too: it clones the key.
+        let mut what = "what a worker waited with (the `Clone` of a key)";
         let turn = catch_unwind(AssertUnwindSafe(|| {
             let answer = port.wait(idle_max);
             if mem::take(&mut arrives) {
@@ -557,8 +557,13 @@ where
             }
             match answer {
                 Ok(Wait::Completed(completion)) => {
-                    is_handling = true;
+                    what = "a handler";
                     handler(port, completion);
+                    None
+                }
+                Ok(Wait::Task(task)) => {
+                    what = "a task";
+                    task.run();
                     None
                 }
                 Ok(Wait::TimedOut) => Some(false),
@@ -576,10 +581,6 @@ where
                 if mem::take(&mut arrives) {
                     pool.arrived();
                 }
-                let what = match is_handling {
-                    true => "a handler",
-                    false => "what a worker waited with (the `Clone` of a key)",
-                };
                 tell(what, panic);
             }
         }

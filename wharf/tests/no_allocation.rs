@@ -69,6 +69,8 @@ macro_rules! suite {
                 time_outs_allocate_nothing
                 #[cfg(unix)]
                 posts_allocate_nothing
+                #[cfg(unix)]
+                posts_on_a_reserved_place_allocate_nothing
             }
         }
     };
@@ -225,6 +227,47 @@ fn posts_allocate_nothing(driver: Driver) {
         }
     };
     rounds(WARM_UP);
+    let before = allocations();
+    rounds(STEADY);
+    assert_eq!(allocations() - before, 0);
+}
+
+/// A task that does nothing, and has nothing to free.
+fn idle_task() -> wharf::raw::Task {
+    static FUNCTIONS: wharf::raw::TaskFunctions = wharf::raw::TaskFunctions {
+        run: |_| {},
+        discard: |_| {},
+    };
+    // SAFETY: the functions do nothing with the pointer.
+    unsafe { wharf::raw::Task::new(&FUNCTIONS, std::ptr::NonNull::dangling()) }
+}
+
+fn posts_on_a_reserved_place_allocate_nothing(driver: Driver) {
+    let port = port::<()>(driver, 1);
+    let places: Vec<_> = (0..10)
+        .map(|_| port.reserve_post().expect("a place"))
+        .collect();
+    let take = || port.wait(GUARD).expect("a wait");
+    // From the first on.
+    let before = allocations();
+    for place in &places {
+        place.post(idle_task()).expect("it is open");
+    }
+    assert_eq!(allocations() - before, 0);
+    let rounds = |count| {
+        for _ in 0..count {
+            for _ in &places {
+                let wharf::Wait::Task(task) = take() else {
+                    panic!("a task is due");
+                };
+                task.run();
+            }
+            for place in &places {
+                place.post(idle_task()).expect("it is open");
+            }
+        }
+    };
+    rounds(1);
     let before = allocations();
     rounds(STEADY);
     assert_eq!(allocations() - before, 0);

@@ -69,6 +69,7 @@ impl<'a> Loader<'a> {
             let wait = end.map(|at| at.saturating_duration_since(now));
             match self.port.wait(wait)? {
                 Wait::Completed(completion) => self.complete(completion, Instant::now()),
+                Wait::Task(task) => task.run(),
                 Wait::TimedOut => {}
                 Wait::Closed => break,
             }
@@ -100,6 +101,7 @@ impl<'a> Loader<'a> {
                     now = Instant::now();
                     self.complete(completion, now);
                 }
+                Wait::Task(task) => task.run(),
                 Wait::TimedOut => now = Instant::now(),
                 Wait::Closed => break,
             }

@@ -9,7 +9,7 @@ use crate::{
     buffer::{Buffer, Payload, Transmit},
     driver::codes,
     handle::{DatagramSocket, File, Listener, Origin, Socket},
-    raw::{Queued, Request, is_cancelled},
+    raw::{Queued, Request, Task, is_cancelled},
     record::{Cargo, Finished, Memory, Records},
 };
 
@@ -18,6 +18,8 @@ use crate::{
 pub enum Wait<K> {
     /// An operation completed, well or not, or a packet was posted.
     Completed(Completion<K>),
+    /// A task was [posted](crate::CompletionPort::post_task), for this thread to [run](Task::run).
+    Task(Task),
     /// The time is over and nothing was there.
     TimedOut,
     /// The port is closed.
@@ -192,10 +194,15 @@ impl<K> Completion<K> {
 }
 
 impl<K: Clone + Send + Sync + 'static> Completion<K> {
-    /// What a packet brings.
+    /// What a packet brings, if it is no task.
     #[inline]
-    pub(crate) fn new(records: &Records<Origin<K>>, packet: Queued) -> Self {
-        records.take(packet, Self::of_operation, Self::posted)
+    pub(crate) fn new(records: &Records<Origin<K>>, packet: Queued) -> Result<Self, Task> {
+        records.take(
+            packet,
+            |finished| Ok(Self::of_operation(finished)),
+            |key, number| Ok(Self::posted(key, number)),
+            Err,
+        )
     }
 
     #[inline]

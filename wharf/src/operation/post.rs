@@ -1,7 +1,12 @@
 //! Posting packets of one's own.
 
 use super::{Context, Refused, With};
-use crate::{CompletionPort, handle::Origin, record::Cargo};
+use crate::{
+    CompletionPort,
+    handle::Origin,
+    raw::{PostPlace, Task},
+    record::Cargo,
+};
 
 impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
     /// Posts a packet: a completion of the caller's own, with `key` and the number `bytes`, for any thread that waits.
@@ -12,6 +17,24 @@ impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
     pub fn post(&self, key: K, bytes: usize) -> Result<(), Refused<K>> {
         let posted = self.records().post(key, bytes);
         posted.map_err(|(error, given)| refused(error, given, None))
+    }
+
+    /// Posts a [task](crate::raw#tasks), which a thread that waits runs in the place of a handler: [`Workers`](crate::Workers) do,
+    /// and whatever else calls [`wait`](Self::wait) is brought [`Wait::Task`](crate::Wait::Task). For what is built on the port.
+    ///
+    /// # Errors
+    /// As for [`post`](Self::post); the task comes back.
+    pub fn post_task(&self, task: Task) -> Result<(), Refused<Task>> {
+        let posted = self.records().raw().post_task(task);
+        posted.map_err(|(error, given)| refused(error, given, None))
+    }
+
+    /// Reserves a place for posts of tasks that can't fail while the port is open. It counts as an operation that is under way.
+    ///
+    /// # Errors
+    /// The port is closed, or as many operations are under way as it takes.
+    pub fn reserve_post(&self) -> std::io::Result<PostPlace> {
+        self.records().raw().reserve_post()
     }
 }
 

@@ -28,6 +28,59 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Tasks
+//!
+//! What is built on a port and runs code of its own, as an executor does, has its threads run that beside the port's packets: a
+//! [`Task`] is a function and a pointer, posted as a packet is ([`Port::post_task`]). The thread that takes it out of a wait
+//! runs it, so that it counts as running meanwhile. A task that is not run is discarded when it is dropped, by a close of
+//! the port too. For a task that is posted again and again, a place can be reserved beforehand ([`Port::reserve_post`]): its posts
+//! fail only on a closed port.
+//!
+//! ```
+//! use std::ptr::NonNull;
+//! use wharf::raw::{Answer, Options, Port, Task, TaskFunctions};
+//!
+//! type Job = Box<dyn FnOnce() + Send>;
+//!
+//! static FUNCTIONS: TaskFunctions = TaskFunctions { run, discard };
+//!
+//! /// # Safety
+//! /// The pointer is that of a leaked `Box<Job>`, and nobody else's.
+//! unsafe fn run(pointer: NonNull<()>) {
+//!     // SAFETY: passed on to the caller.
+//!     let job = unsafe { Box::from_raw(pointer.cast::<Job>().as_ptr()) };
+//!     job()
+//! }
+//!
+//! /// # Safety
+//! /// As for [`run`].
+//! unsafe fn discard(pointer: NonNull<()>) {
+//!     // SAFETY: passed on to the caller.
+//!     drop(unsafe { Box::from_raw(pointer.cast::<Job>().as_ptr()) });
+//! }
+//!
+//! fn task(job: impl FnOnce() + Send + 'static) -> Task {
+//!     let job: Box<Job> = Box::new(Box::new(job));
+//!     // SAFETY: either function may have the box, on any thread: what is in it is `Send`.
+//!     unsafe { Task::new(&FUNCTIONS, NonNull::from(Box::leak(job)).cast()) }
+//! }
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let port = Port::new(&Options::default())?;
+//! let (sender, receiver) = std::sync::mpsc::channel();
+//! let job = task(move || sender.send("done").expect("the receiver is there"));
+//! port.post_task(job).map_err(|(error, _)| error)?;
+//!
+//! // What each thread of the executor does, until the port is closed:
+//! let Answer::Packet(packet) = port.wait(None)? else { panic!("neither closed nor timed out") };
+//! if let Some(task) = packet.task {
+//!     task.run();
+//! }
+//! assert_eq!(receiver.recv(), Ok("done"));
+//! # Ok(())
+//! # }
+//! ```
 
 // What both shapes of the port have in common.
 mod attempt;
@@ -49,6 +102,7 @@ mod shape;
 mod space;
 mod start;
 mod table;
+mod task;
 mod timers;
 mod unsent;
 mod wait;
@@ -85,6 +139,7 @@ pub(crate) use space::Space;
 use system::{entry::Entry, start::Next};
 pub use system::{member::blocking, port::Port};
 pub use table::{HANDLES_MAX, Handle, Kind};
+pub use task::{PostPlace, Task, TaskFunctions};
 pub use timers::deadline_after;
 use unsent::Unsent;
 #[cfg(windows)]

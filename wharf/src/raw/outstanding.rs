@@ -8,7 +8,8 @@ use std::{
 use super::too_many;
 use crate::sync::{Condvar, Mutex};
 
-/// Operations, timers and posted packets that were started and are not handed out, and what is granted to posts.
+/// Operations, timers and posted packets that were started and are not handed out, what is granted to posts,
+/// and places that are reserved for them.
 #[derive(Debug)]
 pub(super) struct Outstanding {
     count: AtomicUsize,
@@ -46,6 +47,12 @@ impl Outstanding {
             return Err(too_many(self.max));
         }
         Ok(count)
+    }
+
+    /// Counts one more, be there room for it or not.
+    #[cfg(windows)]
+    pub(super) fn exceed(&self) {
+        self.count.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Counts up to so many more at once, for a caller that keeps count of them itself. Says how many.

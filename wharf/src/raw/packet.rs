@@ -4,9 +4,9 @@ use std::{io, ptr::NonNull};
 
 #[cfg(feature = "safe")]
 use super::Parcel;
-use super::{OperationId, Overlapped};
+use super::{OperationId, Overlapped, Task};
 
-/// One completed operation, or one posted packet.
+/// One completed operation, one posted packet, or one task.
 #[derive(Debug)]
 pub struct Packet {
     /// The key of the handle, or the one that was posted.
@@ -19,6 +19,8 @@ pub struct Packet {
     pub error: Option<io::Error>,
     /// The operation, the caller's again; none for a posted packet.
     pub operation: Option<NonNull<Overlapped>>,
+    /// The task, for the caller of the wait to [run](Task::run), if it is one: then key, number and token are 0.
+    pub task: Option<Task>,
 }
 
 impl Packet {
@@ -33,6 +35,7 @@ impl Packet {
             token: overlapped.token,
             error: overlapped.error(),
             operation: Some(operation),
+            task: None,
         }
     }
 }
@@ -86,6 +89,8 @@ pub(crate) enum Queued {
         transferred: usize,
         token: u64,
     },
+    /// A task: two words.
+    Task(Task),
     #[cfg(feature = "safe")]
     /// What was posted through the safe API: the key is of its own type.
     Carried { key: Parcel, transferred: usize },
@@ -112,6 +117,15 @@ impl Queued {
                 token,
                 error: None,
                 operation: None,
+                task: None,
+            },
+            Queued::Task(task) => Packet {
+                key: 0,
+                transferred: 0,
+                token: 0,
+                error: None,
+                operation: None,
+                task: Some(task),
             },
             #[cfg(feature = "safe")]
             Queued::Carried { .. } => unreachable!("it is not posted on a port without records"),

@@ -13,7 +13,8 @@ use std::{
 
 use super::{
     Descriptor, Direction, End, Entry, Handle, Kind, Next, OperationId, Options, Overlapped,
-    Queued, RawBuffer, RawDescriptor, ThreadPool, membership::Membership, table::Table,
+    Queued, RawBuffer, RawDescriptor, Task, ThreadPool, membership::Membership, table::Table,
+    task::Places,
 };
 use crate::{
     driver::{DriverInfo, Query, Reply},
@@ -173,6 +174,15 @@ pub(super) trait Packets {
 
     /// Queues an operation as a packet of its own.
     fn queue_overlapped(&self, operation: NonNull<Overlapped>) -> io::Result<()>;
+
+    /// The places that are reserved for posts.
+    fn places(&self) -> &Places;
+
+    /// Has memory for the packets of so many places at once.
+    fn reserve_posts(&self, places: usize);
+
+    /// Queues a task on a reserved place, which is counted; gives it back if the port is closed.
+    fn post_on_place(&self, task: Task) -> Result<(), Task>;
 
     /// This thread's membership of the port; it leaves any other.
     fn enter(self: &Arc<Self>) -> Self::Member;

@@ -15,7 +15,7 @@ use crate::{
     buffer::{Buffer, Payload, Place, Pool, Transmit, readable, writable},
     raw::{
         Buffers, Completed, Handle, OnEnd, OperationId, Overlapped, Parcel, Port, Provider, Queued,
-        RawBuffer, Request, Started,
+        RawBuffer, Request, Started, Task,
     },
     sync::Mutex,
     user_code::contain,
@@ -353,7 +353,7 @@ impl<S: Source> Records<S> {
         })
     }
 
-    /// Takes a packet of the port apart: a completed operation, or the key and number of a posted one. In functions, not
+    /// Takes a packet of the port apart: a completed operation, the key and number of a posted one, or a task. In functions, not
     /// one value that may be either: a posted packet is small, and copying what a completed operation is costs more than
     /// posting it.
     #[inline]
@@ -362,6 +362,7 @@ impl<S: Source> Records<S> {
         packet: Queued,
         completed: impl FnOnce(Finished<S>) -> T,
         posted: impl FnOnce(S::Key, usize) -> T,
+        task: impl FnOnce(Task) -> T,
     ) -> T {
         match packet {
             Queued::Operation(Completed(operation)) => completed(self.finish(operation)),
@@ -369,6 +370,7 @@ impl<S: Source> Records<S> {
                 // SAFETY: every packet that is posted on this port is packed with a key, by `post`.
                 posted(unsafe { key.unpack() }, transferred)
             }
+            Queued::Task(given) => task(given),
             Queued::Posted { .. } => unreachable!("the port beneath is not handed out"),
         }
     }

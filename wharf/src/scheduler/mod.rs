@@ -334,7 +334,6 @@ impl<P, R> Scheduler<P, R> {
     ///
     /// # Errors
     /// The port is closed; the packet comes back.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for tasks, which are to come"))]
     pub(crate) fn post_reserved(&self, packet: P) -> Result<Release, P> {
         let wanted = self.inbox.post_reserved(packet, self.clock)?;
         Ok(self.posted(wanted))
@@ -353,7 +352,6 @@ impl<P, R> Scheduler<P, R> {
 
     /// Has memory for so many packets at once that are posted on reserved places; each place is counted among the port's
     /// operations by its owner. They never become fewer.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for tasks, which are to come"))]
     pub(crate) fn reserve_posts(&self, places: usize) {
         let mut state = self.state.lock();
         self.inbox.reserve(&mut state.queue.posted, places);

@@ -85,6 +85,7 @@ fn wait(
                 taken.push(completion);
                 Many::Packets(1)
             }
+            Wait::Task(task) => panic!("none was posted: {task:?}"),
             Wait::TimedOut => Many::TimedOut,
             Wait::Closed => Many::Closed,
         },

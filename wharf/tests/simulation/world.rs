@@ -527,6 +527,7 @@ fn start_workers(world: &Arc<World>) -> Vec<Box<dyn FnOnce()>> {
                 if number == 0 {
                     match world.port.wait(None).expect("a wait") {
                         Wait::Completed(completion) => world.handle(completion),
+                        Wait::Task(task) => task.run(),
                         Wait::TimedOut => panic!("it waits for ever"),
                         Wait::Closed => return,
                     }

@@ -29,6 +29,7 @@ use crate::{
         pools::{Outcome, Pools},
         shape::{Associations, Parts},
         table::Table,
+        task::Places,
     },
     scheduler::{Place, Release, Scheduler, Suspect, Visit},
     snapshot::{Counts, Snapshot, Standing, WorkerSnapshot},
@@ -57,6 +58,7 @@ pub struct Port {
     pub(super) handles: Handles,
     pub(super) scheduler: Scheduler<Queued, Ready>,
     pub(super) outstanding: Outstanding,
+    pub(super) places: Places,
     /// For how many of them the queue has room.
     queue_room: AtomicUsize,
     pub(super) timekeeper: Timekeeper,
@@ -90,6 +92,7 @@ impl Parts for Port {
             handles: Handles::new(driver),
             scheduler,
             outstanding: Outstanding::new(options.operations_max),
+            places: Places::new(),
             queue_room: AtomicUsize::new(0),
             timekeeper: Timekeeper::new(),
             pools: Pools::default(),

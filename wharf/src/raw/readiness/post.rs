@@ -9,7 +9,9 @@ use super::{
     side::Ready,
 };
 use crate::{
-    raw::{Completed, Direction, End, Overlapped, Queued, closed, shape::Packets},
+    raw::{
+        Completed, Direction, End, Overlapped, Queued, Task, closed, shape::Packets, task::Places,
+    },
     scheduler::Refused,
 };
 
@@ -56,6 +58,25 @@ impl Packets for Port {
         Packets::post_packet(self, packet).map_err(|(error, _)| error)
     }
 
+    fn places(&self) -> &Places {
+        &self.places
+    }
+
+    fn reserve_posts(&self, places: usize) {
+        self.scheduler.reserve_posts(places);
+    }
+
+    fn post_on_place(&self, task: Task) -> Result<(), Task> {
+        match self.scheduler.post_reserved(Queued::Task(task)) {
+            Ok(release) => {
+                self.release(release);
+                Ok(())
+            }
+            Err(Queued::Task(task)) => Err(task),
+            Err(_) => unreachable!("it comes back as it was given"),
+        }
+    }
+
     fn enter(self: &Arc<Self>) -> Box<Member> {
         Member::enter(self)
     }
@@ -85,6 +106,8 @@ impl Packets for Port {
         }
         // What nothing was posted for. No more is granted.
         self.outstanding.dismiss(self.scheduler.take_credit());
+        // Their owners keep the places, which count no more.
+        self.outstanding.dismiss(self.places.close());
         let mut queued = Vec::new();
         self.outstanding.wait_for_the_last(|| {
             let before = queued.len();

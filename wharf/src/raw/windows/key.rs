@@ -1,4 +1,13 @@
 //! What a packet of the kernel's queue carries beside an address: what it is.
+//!
+//! A task is an address and its functions, which are an address too: so it needs no memory on its way. No functions are where
+//! the numbers of the other packets would be.
+
+use std::ptr::{self, NonNull};
+
+use windows_sys::Win32::System::IO::OVERLAPPED;
+
+use crate::raw::{Task, TaskFunctions};
 
 /// What a packet of the kernel's queue is: all but the first are our own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +25,8 @@ pub(super) enum Key {
     Errand,
     /// Nothing: whoever takes it is to look again.
     Wake,
+    /// Any other number: the functions of a task.
+    Task,
 }
 
 impl Key {
@@ -26,9 +37,34 @@ impl Key {
             Key::Posted,
             Key::Provide,
             Key::Errand,
+            Key::Wake,
         ]
         .into_iter()
         .find(|key| *key as usize == number)
-        .unwrap_or(Key::Wake)
+        .unwrap_or(Key::Task)
     }
+}
+
+/// The key and the address of a task's packet.
+pub(super) fn of_task(task: Task) -> (usize, *mut OVERLAPPED) {
+    let (functions, pointer) = task.into_parts();
+    let key = ptr::from_ref(functions).expose_provenance();
+    debug_assert!(
+        key >= Key::Task as usize,
+        "no static is at the first addresses"
+    );
+    (key, pointer.as_ptr().cast())
+}
+
+/// The task of a packet.
+///
+/// # Safety
+/// Both were made by [`of_task`], and this is the only task that is made of them.
+pub(super) unsafe fn task_of(key: usize, address: *mut OVERLAPPED) -> Task {
+    let functions = ptr::with_exposed_provenance::<TaskFunctions>(key);
+    // SAFETY: the key is the address of the functions, which are static.
+    let functions = unsafe { &*functions };
+    let pointer = NonNull::new(address.cast()).expect("it was given as an address");
+    // SAFETY: the task was given up for these, with all that was promised of it.
+    unsafe { Task::new(functions, pointer) }
 }

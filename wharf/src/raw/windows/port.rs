@@ -28,6 +28,7 @@ use crate::{
         pools::Pools,
         shape::{Associations, Packets, Parts},
         table::Table,
+        task::Places,
     },
     snapshot::{Counts, Snapshot, WorkerSnapshot},
     sync::{Mutex, MutexGuard},
@@ -41,6 +42,7 @@ pub struct Port {
     pub(super) table: Table,
     pub(super) timekeeper: Timekeeper,
     pub(super) outstanding: Outstanding,
+    pub(super) places: Places,
     pub(super) closed: AtomicBool,
     /// Threads that wait, or are about to.
     pub(super) waiting: AtomicUsize,
@@ -78,6 +80,7 @@ impl Parts for Port {
             timekeeper: Timekeeper::new(queue.clone()),
             queue,
             outstanding: Outstanding::new(options.operations_max),
+            places: Places::new(),
             closed: AtomicBool::new(false),
             waiting: AtomicUsize::new(0),
             leftovers: Mutex::new(Vec::new()),

@@ -7,9 +7,16 @@ use std::{
     time::Duration,
 };
 
-use super::{key::Key, member::Member, native::address_of, port::Port, wait::hand_out};
+use super::{
+    key::{self, Key},
+    member::Member,
+    native::address_of,
+    port::Port,
+    wait::hand_out,
+};
 use crate::raw::{
-    End, Overlapped, Queued, closed, line::Line, membership::Membership, shape::Packets,
+    End, Overlapped, Queued, Task, closed, line::Line, membership::Membership, shape::Packets,
+    task::Places,
 };
 
 impl Packets for Port {
@@ -37,6 +44,17 @@ impl Packets for Port {
         if let Err(error) = self.admit() {
             return Err((error, packet));
         }
+        let packet = match packet {
+            Queued::Task(task) => {
+                let (key, address) = key::of_task(task);
+                return self.queue.post(key, address).map_err(|error| {
+                    self.dismiss(1);
+                    // SAFETY: it was not queued, so it is still ours.
+                    (error, Queued::Task(unsafe { key::task_of(key, address) }))
+                });
+            }
+            packet => packet,
+        };
         let posted = Box::into_raw(Box::new(packet));
         self.queue
             .post(Key::Posted as usize, posted.cast())
@@ -51,6 +69,26 @@ impl Packets for Port {
         self.admit()?;
         let posted = self.queue.post(Key::Ended as usize, address_of(operation));
         posted.inspect_err(|_| self.dismiss(1))
+    }
+
+    fn places(&self) -> &Places {
+        &self.places
+    }
+
+    fn reserve_posts(&self, _: usize) {
+        // The kernel's queue takes no such wish.
+    }
+
+    fn post_on_place(&self, task: Task) -> Result<(), Task> {
+        // A packet that is taken is counted as handed out, so this one counts beside its place.
+        self.outstanding.exceed();
+        if self.is_closed() {
+            self.dismiss(1);
+            return Err(task);
+        }
+        let (key, address) = key::of_task(task);
+        self.queue.post_surely(key, address);
+        Ok(())
     }
 
     fn enter(self: &Arc<Self>) -> Member {
@@ -82,6 +120,8 @@ impl Packets for Port {
         for handle in self.table.close() {
             self.close_handle(handle);
         }
+        // Their owners keep the places, which count no more.
+        self.outstanding.dismiss(self.places.close());
         let (mut queued, mut quiet) = (Vec::new(), Line::default());
         self.waiting.fetch_add(1, Ordering::SeqCst);
         loop {

@@ -4,7 +4,7 @@ use std::{io, ptr::NonNull, sync::atomic::Ordering, time::Duration};
 
 use super::{
     entry::Aftermath,
-    key::Key,
+    key::{self, Key},
     member::Member,
     native::{address_of, operation_at},
     port::Port,
@@ -65,6 +65,12 @@ impl Port {
         let operation = || operation_at(taken.address).expect("it was given as an address");
         match Key::of(taken.key) {
             Key::Wake => {}
+            Key::Task => {
+                // SAFETY: such a packet carries a task, and is taken once.
+                packets.push(Queued::Task(unsafe {
+                    key::task_of(taken.key, taken.address)
+                }));
+            }
             Key::Posted => {
                 let posted = taken.address.cast::<Queued>();
                 // SAFETY: a packet with this key carries a box of it, and is taken once.
