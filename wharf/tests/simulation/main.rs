@@ -13,6 +13,7 @@ mod closing;
 mod ledger;
 mod schedule;
 mod shares;
+mod tasks;
 mod timers;
 mod world;
 
@@ -172,6 +173,18 @@ fn closing_closes_a_socket_that_is_associated_meanwhile() {
 fn closing_ends_on_the_watcher() {
     let failed = first_failure(0..SEEDS, |seed| {
         run_in(seed, schedule::TIME_OFTEN, closing::by_the_watcher)
+    });
+    assert_eq!(failed, None, "the seed that fails");
+}
+
+#[test]
+fn closing_gives_each_task_one_end_whoever_posts_and_runs_meanwhile() {
+    let failed = first_failure(0..SEEDS, |seed| {
+        run_in(
+            seed,
+            schedule::TIME_SELDOM,
+            tasks::are_posted_until_it_closes,
+        )
     });
     assert_eq!(failed, None, "the seed that fails");
 }
