@@ -233,6 +233,7 @@ fn posts_allocate_nothing(driver: Driver) {
 }
 
 /// A task that does nothing, and has nothing to free.
+#[cfg(unix)]
 fn idle_task() -> wharf::raw::Task {
     static FUNCTIONS: wharf::raw::TaskFunctions = wharf::raw::TaskFunctions {
         run: |_| {},
@@ -242,6 +243,7 @@ fn idle_task() -> wharf::raw::Task {
     unsafe { wharf::raw::Task::new(&FUNCTIONS, std::ptr::NonNull::dangling()) }
 }
 
+#[cfg(unix)]
 fn posts_on_a_reserved_place_allocate_nothing(driver: Driver) {
     let port = port::<()>(driver, 1);
     let places: Vec<_> = (0..10)
