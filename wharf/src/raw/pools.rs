@@ -1,10 +1,6 @@
 //! The pools of threads that a port may ask for one more: what such a pool owes, and the list of them.
 
-use std::{
-    fmt, io,
-    marker::PhantomData,
-    sync::{Arc, Weak},
-};
+use std::{fmt, io, marker::PhantomData, sync::Weak};
 
 use super::system::member::{Reserve, discharge, enlist};
 use crate::{
@@ -189,6 +185,8 @@ impl Pools {
         let (pools, changes) = self.present();
         let mut outcome = Outcome::AllFull;
         for pool in pools {
+            // One by one: it may be the last that holds the pool, and then drops it.
+            let Some(pool) = pool.upgrade() else { continue };
             // Code of the user's: under no lock, since it may use the port.
             let spawned = contain("the `spawn` of a pool of threads", || pool.spawn());
             contain("the drop of a pool of threads", || drop(pool));
@@ -213,13 +211,10 @@ impl Pools {
     }
 
     /// The pools that are still there, and how many changes there were.
-    fn present(&self) -> (Vec<Arc<dyn ThreadPool>>, u64) {
+    fn present(&self) -> (Vec<Weak<dyn ThreadPool>>, u64) {
         let mut list = self.0.lock();
         list.pools.retain(|pool| pool.strong_count() > 0);
-        (
-            list.pools.iter().filter_map(Weak::upgrade).collect(),
-            list.changes,
-        )
+        (list.pools.clone(), list.changes)
     }
 }
 
@@ -322,7 +317,10 @@ impl Drop for LentDescriptor<'_> {
 
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
 
     use super::*;
 
@@ -402,6 +400,33 @@ mod tests {
         });
         assert_eq!(spawn(&pools), (Outcome::Pending, false));
         assert_eq!(pool.asked(), 1);
+    }
+
+    #[test]
+    fn a_pool_that_is_not_asked_is_not_held() {
+        /// It goes while another is asked, and its drop panics.
+        struct Going;
+        impl ThreadPool for Going {
+            fn spawn(&self) -> Spawned {
+                panic!("it is not asked")
+            }
+        }
+        impl Drop for Going {
+            fn drop(&mut self) {
+                std::panic::resume_unwind(Box::new("a pool"));
+            }
+        }
+        let going = Mutex::new(Some(Arc::new(Going)));
+        let pools = Arc::new(Pools::default());
+        let dropped = Arc::downgrade(going.lock().as_ref().expect("it is there"));
+        let weak = dropped.clone();
+        let _starts = add(&pools, move || {
+            contain("a drop", || drop(going.lock().take()));
+            Spawned::Started
+        });
+        pools.add(weak, || {});
+        assert_eq!(spawn(&pools), (Outcome::Started, false));
+        assert_eq!(dropped.strong_count(), 0);
     }
 
     #[test]
