@@ -1,7 +1,7 @@
 //! The state of one handle.
 
 use super::side::Side;
-use crate::raw::{Descriptor, Direction, Handle, Kind, Overlapped, Unsent};
+use crate::raw::{Descriptor, Direction, Handle, Kind, Overlapped, RawDescriptor, Unsent};
 
 /// The state of one handle.
 #[derive(Debug)]
@@ -108,6 +108,14 @@ impl Entry {
             Arrivals::Of(listener) => Some(listener),
             Arrivals::None | Arrivals::At(_) => None,
         }
+    }
+
+    /// Its descriptor, if that stays its owner's.
+    pub(super) fn borrowed(&self) -> Option<RawDescriptor> {
+        let descriptor = self.descriptor.as_ref();
+        descriptor
+            .filter(|it| it.is_borrowed())
+            .map(Descriptor::number)
     }
 
     /// Whether a thread uses the descriptor, so that it must stay open.

@@ -123,7 +123,7 @@ impl Handles {
         };
         let side = entry.side(Direction::Read);
         side.feed();
-        let useful = side.head().is_some();
+        let useful = side.head().is_some() && !side.paused;
         let direction = Direction::Read;
         let ready = side.enqueue().then_some(Ready { handle, direction });
         (useful, ready)
@@ -178,27 +178,34 @@ impl Handles {
         if !entry.closing || entry.is_busy() {
             return;
         }
-        let (listener, unwatched) = (entry.listener(), entry.unwatched);
-        let descriptor = self.table.remove(entry);
-        self.driver.forget(handle.slot());
-        // One that is closed leaves by that what watches it.
-        if let Some(borrowed) = descriptor
-            .as_ref()
-            .filter(|it| it.is_borrowed() && !unwatched)
-        {
-            // SAFETY: its owner keeps it open until it is let go of.
-            unsafe { self.driver.unwatch(borrowed.number()) };
+        let listener = entry.listener();
+        let borrowed = entry.borrowed();
+        if let Some(number) = borrowed {
+            // While the place is in use: once it is not, the owner may close the descriptor.
+            self.let_go_of_borrowed(&entry, number, handle);
         }
-        let was_borrowed = descriptor.is_some_and(|descriptor| descriptor.is_borrowed());
+        let descriptor = self.table.remove(entry);
+        // One that is closed leaves by that what watches it.
+        self.driver.forget(handle.slot());
+        drop(descriptor);
         self.table.release(handle);
         self.strike_off(listener, handle);
-        if was_borrowed {
+        if borrowed.is_some() {
             drop(self.freed.0.lock());
             self.freed.1.notify_all();
         }
     }
 
-    /// Waits until a handle that was closed has no descriptor any more.
+    /// Has the driver lose all that it has of a borrowed descriptor.
+    fn let_go_of_borrowed(&self, entry: &Entry, number: RawDescriptor, handle: Handle) {
+        self.driver.forget(handle.slot());
+        if !entry.unwatched {
+            // SAFETY: its owner keeps it open until it is let go of.
+            unsafe { self.driver.unwatch(number) };
+        }
+    }
+
+    /// Waits until a handle that was closed has no descriptor any more, if that is borrowed.
     pub(super) fn wait_until_free(&self, handle: Handle) {
         let mut freed = self.freed.0.lock();
         while self.is_held(handle) {
@@ -209,12 +216,7 @@ impl Handles {
     /// Whether a thread uses the borrowed descriptor of a handle still.
     fn is_held(&self, handle: Handle) -> bool {
         let entry = self.table.lock(handle);
-        entry.is_some_and(|entry| {
-            entry
-                .descriptor
-                .as_ref()
-                .is_some_and(Descriptor::is_borrowed)
-        })
+        entry.is_some_and(|entry| entry.borrowed().is_some())
     }
 }
 
@@ -230,5 +232,131 @@ impl Drop for Held<'_> {
             entry.holds -= 1;
             self.handles.let_go(entry, self.handle);
         }
+    }
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use std::{
+        net::{SocketAddr, UdpSocket},
+        os::fd::AsRawFd,
+        sync::mpsc::{Receiver, Sender, channel},
+        thread,
+        time::Duration,
+    };
+
+    use super::*;
+    use crate::driver::{
+        BorrowedDescriptor, DriverChoice, Events, Promises, Transfer, open as open_driver,
+    };
+
+    /// The system's driver, but that [`unwatch`](Driver::unwatch) tells when it is called, and waits until it may go on.
+    #[derive(Debug)]
+    struct Halting {
+        driver: Box<dyn Driver>,
+        called: Mutex<Sender<()>>,
+        may_go: Mutex<Receiver<()>>,
+    }
+
+    impl Driver for Halting {
+        fn name(&self) -> &'static str {
+            self.driver.name()
+        }
+        fn promises(&self) -> Promises {
+            self.driver.promises()
+        }
+        fn late_max(&self, timeout: Duration) -> Duration {
+            self.driver.late_max(timeout)
+        }
+        fn descriptors(&self) -> usize {
+            self.driver.descriptors()
+        }
+        fn batch_max(&self) -> usize {
+            self.driver.batch_max()
+        }
+        fn knows(&self, descriptor: &Descriptor) -> io::Result<()> {
+            self.driver.knows(descriptor)
+        }
+        fn stream_for(
+            &self,
+            peer: SocketAddr,
+            local: Option<SocketAddr>,
+        ) -> io::Result<Descriptor> {
+            self.driver.stream_for(peer, local)
+        }
+        fn local_stream(&self) -> io::Result<Descriptor> {
+            self.driver.local_stream()
+        }
+        unsafe fn ask(&self, descriptor: i32, query: Query) -> io::Result<Reply> {
+            // SAFETY: passed on to the caller.
+            unsafe { self.driver.ask(descriptor, query) }
+        }
+        unsafe fn watch(&self, descriptor: i32, token: u64) -> io::Result<()> {
+            // SAFETY: passed on to the caller.
+            unsafe { self.driver.watch(descriptor, token) }
+        }
+        fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
+            self.driver.wait(events, timeout)
+        }
+        fn wake(&self) {
+            self.driver.wake();
+        }
+        fn arm(&self, delay: Option<Duration>) {
+            self.driver.arm(delay);
+        }
+        unsafe fn transfer(&self, transfers: &mut [Transfer]) {
+            // SAFETY: passed on to the caller.
+            unsafe { self.driver.transfer(transfers) }
+        }
+        unsafe fn transfer_file(&self, transfer: &mut Transfer) {
+            // SAFETY: passed on to the caller.
+            unsafe { self.driver.transfer_file(transfer) }
+        }
+        unsafe fn unwatch(&self, descriptor: i32) {
+            self.called.lock().send(()).expect("the test listens");
+            self.may_go.lock().recv().expect("the test says so");
+            // SAFETY: passed on to the caller.
+            unsafe { self.driver.unwatch(descriptor) }
+        }
+        fn forget(&self, slot: u32) {
+            self.driver.forget(slot);
+        }
+    }
+
+    #[test]
+    fn a_borrowed_descriptor_is_not_free_before_the_driver_has_lost_it() {
+        let (driver, _) = open_driver(DriverChoice::Readiness, 1).expect("a driver");
+        let ((called, is_called), (go, may_go)) = (channel(), channel());
+        let (called, may_go) = (Mutex::new(called), Mutex::new(may_go));
+        let handles = Handles::new(Box::new(Halting {
+            driver,
+            called,
+            may_go,
+        }));
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        // SAFETY: it is open until the end of this test.
+        let borrowed = unsafe { BorrowedDescriptor::new(socket.as_raw_fd()) };
+        let handle = handles
+            .table
+            .insert(Descriptor::Borrowed(borrowed), 0, Kind::Datagram)
+            .expect("a place");
+        handles.watch(handle).expect("it can be watched");
+        let (freed, is_free) = channel();
+        thread::scope(|threads| {
+            threads.spawn(|| {
+                let mut entry = handles.table.open(handle).expect("it is open");
+                entry.closing = true;
+                handles.let_go(entry, handle);
+            });
+            is_called.recv().expect("it is not watched any more");
+            threads.spawn(|| {
+                handles.wait_until_free(handle);
+                freed.send(()).expect("the test listens");
+            });
+            let early = is_free.recv_timeout(Duration::from_millis(50));
+            go.send(()).expect("the driver listens");
+            assert!(early.is_err(), "its owner would close it");
+            is_free.recv().expect("it is free");
+        });
     }
 }
