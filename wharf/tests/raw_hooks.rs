@@ -13,14 +13,17 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering},
+        mpsc,
     },
+    thread,
     time::Duration,
 };
 
 use crate as hooks;
 use harness::*;
 use wharf::raw::{
-    Answer, Buffers, Handle, OnEnd, OperationId, Overlapped, Packet, Port, RawBuffer, Request,
+    Answer, Buffers, Handle, OnEnd, OperationId, Overlapped, Packet, Port, Provider, RawBuffer,
+    Request,
 };
 
 macro_rules! suite {
@@ -30,6 +33,7 @@ macro_rules! suite {
             hooks {
                 a_function_is_told_of_every_end_and_there_is_no_packet
                 a_function_is_told_of_what_a_close_of_the_port_cancels
+                a_function_may_close_the_port_while_others_wait_for_theirs
                 a_direct_start_hands_no_operation_to_its_function
                 an_attempt_moves_at_once_or_would_block
                 an_attempt_gives_way_to_what_is_in_line
@@ -37,6 +41,7 @@ macro_rules! suite {
                 an_attempt_in_several_pieces_is_one_after_the_other
                 readiness_is_told_without_a_call_and_again_for_new_data
                 paused_receives_wait_and_lose_nothing
+                a_paused_receive_makes_no_use_of_memory
                 a_peer_that_has_ended_is_told_from_one_that_has_not
                 a_handle_answers_questions_and_lends_its_descriptor
             }
@@ -193,6 +198,40 @@ fn a_function_is_told_of_what_a_close_of_the_port_cancels(driver: Driver) {
     start(&port, handle, receive).expect("a start");
     assert!(port.close().is_empty(), "there is no packet of it");
     assert_eq!(told.counts(), (1, 1));
+}
+
+/// Frees the operation, and closes the port.
+///
+/// # Safety
+/// The operation came from a box, and its token is the address of a port that is there.
+unsafe fn close_port(operation: NonNull<Overlapped>) {
+    // SAFETY: the caller says so.
+    let operation = unsafe { Box::from_raw(operation.as_ptr()) };
+    // SAFETY: likewise.
+    let port = unsafe { &*(operation.token as usize as *const Port) };
+    assert!(port.close().is_empty(), "no operation here has a packet");
+}
+
+fn a_function_may_close_the_port_while_others_wait_for_theirs(driver: Driver) {
+    let port = port(driver);
+    let (handle, _peer) = pair(driver, &port);
+    let mut memory = [[0; 8]; 3];
+    for memory in &mut memory {
+        let token = Arc::as_ptr(&port) as usize as u64;
+        let mut receive = Overlapped::new(token, Request::Receive(buffer(memory)));
+        receive.on_end = OnEnd::Call(close_port);
+        start(&port, handle, receive).expect("a start");
+    }
+    let (sender, receiver) = mpsc::channel();
+    let cancels = port.clone();
+    let thread = thread::spawn(move || sender.send(cancels.cancel_all(handle)));
+    assert_eq!(
+        receiver.recv_timeout(GUARD),
+        Ok(3),
+        "it does not wait for itself"
+    );
+    thread.join().expect("it ends").expect("somebody listens");
+    assert!(port.is_closed());
 }
 
 fn a_direct_start_hands_no_operation_to_its_function(driver: Driver) {
@@ -384,6 +423,31 @@ fn paused_receives_wait_and_lose_nothing(driver: Driver) {
     assert!(port.pause_receives(handle).is_err());
 }
 
+/// It never has any.
+static NO_MEMORY: Provider = Provider {
+    provide: |_| None,
+    withdraw: |_| {},
+};
+
+fn a_paused_receive_makes_no_use_of_memory(driver: Driver) {
+    if cfg!(windows) {
+        return; // There it is begun already.
+    }
+    let port = port(driver);
+    let (handle, mut peer) = pair(driver, &port);
+    let receive = Overlapped::new(1, Request::ReceiveProvided(&NO_MEMORY));
+    start(&port, handle, receive).expect("a start");
+    peer.write_all(b"ahoy").expect("a write");
+    expect_nothing(&port);
+    port.pause_receives(handle).expect("an open handle");
+    assert!(!port.resume(handle), "others may have it");
+    port.resume_receives(handle).expect("an open handle");
+    turn(&port);
+    assert!(port.resume(handle), "it asks again");
+    port.close_handle(handle);
+    assert!(next(&port).error.is_some(), "it is cancelled");
+}
+
 fn a_peer_that_has_ended_is_told_from_one_that_has_not(driver: Driver) {
     let port = port(driver);
     let (handle, mut peer) = pair(driver, &port);
@@ -423,7 +487,6 @@ mod borrowed {
     use std::{
         net::{TcpListener, TcpStream},
         os::fd::AsRawFd,
-        thread,
     };
 
     use wharf::raw::Kind;

@@ -107,7 +107,7 @@ pub(super) trait Operations {
     /// Has happen what follows from that.
     fn follow(&self, next: Next);
 
-    /// Likewise. Says whether this operation ended meanwhile: then no packet tells of it.
+    /// Likewise. Says whether this operation ended meanwhile: then no packet tells of it, and it counts as handed out.
     fn follow_direct(&self, next: Next, operation: NonNull<Overlapped>) -> bool;
 
     /// Cancels one operation or timer. Says whether it was found.

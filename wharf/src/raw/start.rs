@@ -84,7 +84,6 @@ impl Port {
         if !self.follow_direct(next, operation) {
             return Ok(Started::Pending(id));
         }
-        self.dismiss(1);
         // SAFETY: it has ended, and no packet tells of it: it is handed out here.
         Ok(Started::Done(unsafe { Packet::of(operation) }))
     }

@@ -165,8 +165,11 @@ impl Results for Outside<'_> {
         self.0.release(release);
     }
 
-    fn hand_over(&mut self, handover: Handover) {
+    fn count_out(&mut self, _handover: &Handover) {
         self.0.outstanding.dismiss(1);
+    }
+
+    fn hand_over(&mut self, handover: Handover) {
         handover.hand_over();
     }
 

@@ -20,6 +20,9 @@ pub(super) trait Results {
     fn packet(&mut self, packet: Queued);
     /// A side is worth another attempt.
     fn ready(&mut self, ready: Ready);
+    /// An operation is about to be [handed over](Self::hand_over): it counts as handed out from now on. This is called for all
+    /// of a turn before the first function is: one that closes the port waits for what is counted.
+    fn count_out(&mut self, handover: &Handover);
     /// An operation has ended, and is to be handed to its [function](crate::raw::OnEnd): code of the user's may run then, which
     /// may close the port. So it is, once this thread has nothing in its hands that the thread that closes waits for.
     fn hand_over(&mut self, handover: Handover);
@@ -116,10 +119,10 @@ impl FollowUp {
         if let Some(ready) = write {
             results.ready(ready);
         }
-        if let Some(handover) = handover {
-            results.hand_over(handover);
+        for handover in handover.iter().chain(&handovers) {
+            results.count_out(handover);
         }
-        for handover in handovers {
+        for handover in handover.into_iter().chain(handovers) {
             results.hand_over(handover);
         }
     }
@@ -168,6 +171,10 @@ impl Results for Waiting<'_> {
 
     fn ready(&mut self, ready: Ready) {
         self.visit.ready.push(ready);
+    }
+
+    fn count_out(&mut self, _handover: &Handover) {
+        // With all others of this wait, before the first of them is handed over.
     }
 
     fn hand_over(&mut self, handover: Handover) {

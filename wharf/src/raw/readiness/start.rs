@@ -32,6 +32,7 @@ impl Results for Direct<'_> {
     fn packet(&mut self, packet: Queued) {
         match packet {
             Queued::Operation(Completed(operation)) if operation == self.operation => {
+                self.port.outstanding.dismiss(1);
                 self.is_done = true;
             }
             other => self.port.outside().packet(other),
@@ -40,6 +41,10 @@ impl Results for Direct<'_> {
 
     fn ready(&mut self, ready: Ready) {
         self.port.release(self.port.scheduler.ready(ready));
+    }
+
+    fn count_out(&mut self, handover: &Handover) {
+        self.port.outside().count_out(handover);
     }
 
     fn hand_over(&mut self, handover: Handover) {

@@ -264,6 +264,8 @@ mod tests {
             self.ready.push(ready);
         }
 
+        fn count_out(&mut self, _handover: &Handover) {}
+
         fn hand_over(&mut self, handover: Handover) {
             handover.hand_over();
         }

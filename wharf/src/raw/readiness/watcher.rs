@@ -176,6 +176,10 @@ impl Results for Helping<'_> {
         self.port.outside().ready(ready);
     }
 
+    fn count_out(&mut self, _handover: &Handover) {
+        // With all others of this look, before the first of them is handed over.
+    }
+
     fn hand_over(&mut self, handover: Handover) {
         self.handovers.push(handover);
     }

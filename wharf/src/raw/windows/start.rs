@@ -12,7 +12,8 @@ use crate::{
     driver::windows::{self, Arrival, Begun, Sender, Task, codes},
     raw::{
         self, Buffers, Direction, Handle, Kind, OperationId, Overlapped, RawBuffer, Request,
-        overlapped::Part, shape::Operations,
+        overlapped::Part,
+        shape::{Operations, Packets},
     },
     sync::MutexGuard,
 };
@@ -32,6 +33,9 @@ impl Operations for Port {
             // Also what is quiet: this one is counted still.
             false => port.hand_over(ended),
         });
+        if is_done {
+            self.dismiss(1);
+        }
         is_done
     }
 
