@@ -5,8 +5,7 @@
 
 use std::ptr::{self, NonNull};
 
-use windows_sys::Win32::System::IO::OVERLAPPED;
-
+use super::native::Address;
 use crate::raw::{Task, TaskFunctions};
 
 /// What a packet of the kernel's queue is: all but the first are our own.
@@ -46,7 +45,7 @@ impl Key {
 }
 
 /// The key and the address of a task's packet.
-pub(super) fn of_task(task: Task) -> (usize, *mut OVERLAPPED) {
+pub(super) fn of_task(task: Task) -> (usize, Address) {
     let (functions, pointer) = task.into_parts();
     let key = ptr::from_ref(functions).expose_provenance();
     debug_assert!(
@@ -60,7 +59,7 @@ pub(super) fn of_task(task: Task) -> (usize, *mut OVERLAPPED) {
 ///
 /// # Safety
 /// Both were made by [`of_task`], and this is the only task that is made of them.
-pub(super) unsafe fn task_of(key: usize, address: *mut OVERLAPPED) -> Task {
+pub(super) unsafe fn task_of(key: usize, address: Address) -> Task {
     let functions = ptr::with_exposed_provenance::<TaskFunctions>(key);
     // SAFETY: the key is the address of the functions, which are static.
     let functions = unsafe { &*functions };

@@ -70,6 +70,9 @@ impl Native {
     }
 }
 
+/// What the kernel carries in a packet beside its key.
+pub(super) type Address = *mut OVERLAPPED;
+
 /// The operation whose `OVERLAPPED` this is.
 pub(super) fn operation_at(address: *mut OVERLAPPED) -> Option<NonNull<Overlapped>> {
     NonNull::new(address.cast())
