@@ -20,7 +20,8 @@ pub struct Provider {
     /// out or `withdraw` is called. With `None`, nothing happens until [`Port::resume`](super::Port::resume) is
     /// called for the handle; a call that comes before this function has returned is not lost.
     pub provide: unsafe fn(operation: NonNull<Overlapped>) -> Option<RawBuffer>,
-    /// Takes the memory back: there was nothing to receive after all.
+    /// Takes the memory back: there was nothing to receive after all, or receives are
+    /// [paused](super::Port::pause_receives).
     pub withdraw: unsafe fn(operation: NonNull<Overlapped>),
 }
 

@@ -601,3 +601,28 @@ pub fn s47_receives_that_are_paused_wait_until_they_are_resumed(driver: Driver) 
     socket.resume_receiving().expect("an open socket");
     assert_eq!(received(&port)[..], *b"ahoy");
 }
+
+pub fn s47_a_paused_receive_keeps_no_buffer_from_others(driver: Driver) {
+    if cfg!(windows) {
+        return; // There it is begun already, and takes the buffer.
+    }
+    let port = port(driver, 1);
+    let pool = Pool::with_limit(16, 1);
+    let (first, mut peer_of_first) = pair(&port, 1);
+    let (second, mut peer_of_second) = pair(&port, 2);
+    let taken = pool.get().expect("it is free");
+    first.receive_from(&pool).expect("a start");
+    peer_of_first.write_all(b"ahoy").expect("a write");
+    expect_nothing(&port);
+    second.receive_from(&pool).expect("a start");
+    peer_of_second.write_all(b"good").expect("a write");
+    expect_nothing(&port);
+    first.pause_receiving().expect("an open socket");
+    drop(taken);
+    let completion = next(&port);
+    assert_eq!(completion.key, 2, "it does not wait for the first");
+    drop(completion);
+    expect_nothing(&port);
+    first.resume_receiving().expect("an open socket");
+    assert_eq!(next(&port).key, 1);
+}

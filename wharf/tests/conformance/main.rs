@@ -563,5 +563,6 @@ statements! {
         s46_a_blocking_mode_that_is_set_beneath_stops_no_thread
         s47_attempts_on_lent_memory_are_done_at_once_or_would_block
         s47_receives_that_are_paused_wait_until_they_are_resumed
+        s47_a_paused_receive_keeps_no_buffer_from_others
     }
 }

@@ -30,6 +30,8 @@ pub(super) struct Side {
     pub ready: bool,
     /// The head of the line found no memory, and waits to be told that there is some.
     starved: bool,
+    /// The head was told that there is memory, and has not asked for it since.
+    fed: bool,
     /// No transfer is to begin.
     pub paused: bool,
     /// A thread is transferring for the head of the line, which it has to itself.
@@ -43,7 +45,9 @@ pub(super) struct Side {
 impl Side {
     /// Whether the side should be put on the port's queue. Marks it as queued if so.
     pub(super) fn enqueue(&mut self) -> bool {
-        let possible = self.ready && !self.starved && !self.paused && !self.line.is_empty();
+        // A paused one that was told of memory is to pass it on.
+        let may_begin = !self.paused || self.fed;
+        let possible = self.ready && !self.starved && may_begin && !self.line.is_empty();
         let wanted = possible && !self.busy && !self.queued;
         self.queued |= wanted;
         wanted
@@ -52,13 +56,23 @@ impl Side {
     /// Notes an edge: something changed to ready.
     pub(super) fn edge(&mut self) {
         self.ready = true;
-        self.feed();
+        self.ask_again();
     }
 
     /// Notes that there may be memory now for an operation that found none. Nothing is known of the descriptor.
     pub(super) fn feed(&mut self) {
+        self.ask_again();
+        self.fed = !self.line.is_empty();
+    }
+
+    fn ask_again(&mut self) {
         self.tick = self.tick.wrapping_add(1);
         self.starved = false;
+    }
+
+    /// The head is about to ask for memory. Says whether it was told that there is some.
+    pub(super) fn ask(&mut self) -> bool {
+        std::mem::take(&mut self.fed)
     }
 
     /// Notes that a transfer, begun at `tick`, found no memory.
@@ -89,6 +103,7 @@ impl Side {
     /// Takes the head out of the line, and what it waited for with it.
     pub(super) fn pop(&mut self) -> Option<NonNull<Overlapped>> {
         self.starved = false;
+        self.fed = false;
         self.line.pop()
     }
 
@@ -112,6 +127,7 @@ impl Side {
             line::Found::TakeOut
         });
         self.starved &= !was_head;
+        self.fed &= !was_head;
         match out {
             Some(operation) => Some(Found::Out(operation)),
             None => marked.then_some(Found::Marked),

@@ -48,7 +48,7 @@ impl Handles {
         results: &mut impl Results,
     ) {
         for ready in batch.drain(..) {
-            if let Some((pending, transfer)) = self.begin(ready) {
+            if let Some((pending, transfer)) = self.begin(ready, results) {
                 if matches!(transfer.outcome, Outcome::Untried) {
                     attempts.pending.push(pending);
                     attempts.transfers.push(transfer);
@@ -66,14 +66,45 @@ impl Handles {
     }
 
     /// Takes a ready side off the queue: what is to be transferred, if anything still is.
-    fn begin(&self, ready: Ready) -> Option<(Pending, Transfer)> {
+    fn begin(&self, ready: Ready, results: &mut impl Results) -> Option<(Pending, Transfer)> {
         let mut entry = self.table.lock(ready.handle)?;
         let side = entry.side(ready.direction);
         side.queued = false;
-        if side.busy || side.paused {
+        if side.busy {
+            return None;
+        }
+        if side.paused {
+            if side.ask() {
+                self.pass_on(entry, ready, results);
+            }
             return None;
         }
         Self::begin_locked(entry, ready)
+    }
+
+    /// A receive that is paused was told that there is memory: it takes it, and gives it back for others.
+    fn pass_on(&self, mut entry: MutexGuard<'_, Entry>, ready: Ready, results: &mut impl Results) {
+        let side = entry.side(ready.direction);
+        let Some(operation) = side.head() else {
+            return;
+        };
+        // SAFETY: the operation is valid by the promise of `Port::start`, and we have the handle's lock.
+        let Some(provider) = unsafe { operation.as_ref() }.provider() else {
+            return;
+        };
+        side.busy = true;
+        drop(entry);
+        // SAFETY: the side is busy, so the operation is this thread's.
+        unsafe {
+            if (provider.provide)(operation).is_some() {
+                (provider.withdraw)(operation);
+            }
+        }
+        let mut entry = self.table.lock(ready.handle).expect("a busy handle stays");
+        let mut follow_up = FollowUp::default();
+        entry.give_back_side(ready, &mut follow_up);
+        self.let_go(entry, ready.handle);
+        follow_up.tell(results);
     }
 
     /// Begins with the head of a side that is not busy.
@@ -85,6 +116,7 @@ impl Handles {
         let side = entry.side(ready.direction);
         let operation = side.head()?;
         side.busy = true;
+        side.ask();
         let tick = side.tick;
         // SAFETY: the operation is valid by the promise of `Port::start`, and we have the handle's lock.
         let overlapped = unsafe { operation.as_ref() };
