@@ -123,7 +123,7 @@ impl Handles {
         };
         let side = entry.side(Direction::Read);
         side.feed();
-        let useful = side.head().is_some() && !side.paused;
+        let useful = side.head().is_some();
         let direction = Direction::Read;
         let ready = side.enqueue().then_some(Ready { handle, direction });
         (useful, ready)
