@@ -22,8 +22,7 @@ use std::{
 use crate as hooks;
 use harness::*;
 use wharf::raw::{
-    Answer, Buffers, Handle, OnEnd, OperationId, Overlapped, Packet, Port, Provider, RawBuffer,
-    Request,
+    Answer, Buffers, Handle, OnEnd, OperationId, Overlapped, Packet, Port, RawBuffer, Request,
 };
 
 macro_rules! suite {
@@ -41,7 +40,6 @@ macro_rules! suite {
                 an_attempt_in_several_pieces_is_one_after_the_other
                 readiness_is_told_without_a_call_and_again_for_new_data
                 paused_receives_wait_and_lose_nothing
-                a_paused_receive_makes_no_use_of_memory
                 a_peer_that_has_ended_is_told_from_one_that_has_not
                 a_handle_answers_questions_and_lends_its_descriptor
             }
@@ -421,31 +419,6 @@ fn paused_receives_wait_and_lose_nothing(driver: Driver) {
     assert_eq!(&memory, b"sail");
     assert!(port.close_handle(handle));
     assert!(port.pause_receives(handle).is_err());
-}
-
-/// It never has any.
-static NO_MEMORY: Provider = Provider {
-    provide: |_| None,
-    withdraw: |_| {},
-};
-
-fn a_paused_receive_makes_no_use_of_memory(driver: Driver) {
-    if cfg!(windows) {
-        return; // There it is begun already.
-    }
-    let port = port(driver);
-    let (handle, mut peer) = pair(driver, &port);
-    let receive = Overlapped::new(1, Request::ReceiveProvided(&NO_MEMORY));
-    start(&port, handle, receive).expect("a start");
-    peer.write_all(b"ahoy").expect("a write");
-    expect_nothing(&port);
-    port.pause_receives(handle).expect("an open handle");
-    assert!(!port.resume(handle), "others may have it");
-    port.resume_receives(handle).expect("an open handle");
-    turn(&port);
-    assert!(port.resume(handle), "it asks again");
-    port.close_handle(handle);
-    assert!(next(&port).error.is_some(), "it is cancelled");
 }
 
 fn a_peer_that_has_ended_is_told_from_one_that_has_not(driver: Driver) {
