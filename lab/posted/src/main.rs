@@ -5,6 +5,7 @@
 //! after round, so that what else the machine does meets all of them alike; the medians of the rounds are compared.
 
 mod contestants;
+mod queue;
 mod report;
 mod throughput;
 mod wakes;

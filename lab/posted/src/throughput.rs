@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-use crate::contestants::{Packet, Queue, Sink};
+use crate::queue::{Packet, Queue, Sink};
 
 /// The key of a consumer's last packet.
 const LAST: u64 = u64::MAX;

@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::contestants::{Packet, Queue, Sink};
+use crate::queue::{Packet, Queue, Sink};
 
 /// The idle times: steps of a microsecond from the first on.
 const IDLE_MIN: Duration = Duration::from_micros(50);
