@@ -349,7 +349,7 @@ impl<S: Source> Records<S> {
         start(record).map_err(|error| {
             // SAFETY: it was refused, so it is still ours alone.
             let record = unsafe { Record::<S>::own(record) };
-            (error, self.retire(record).cargo)
+            (error, self.retire(record, 0, None).cargo)
         })
     }
 
@@ -375,31 +375,33 @@ impl<S: Source> Records<S> {
         }
     }
 
+    #[inline]
     fn finish(&self, operation: NonNull<Overlapped>) -> Finished<S> {
         // SAFETY: every operation on this port is a `Record<S>`, started here, and its packet was handed out.
-        let record = unsafe { Record::<S>::own(operation) };
-        let overlapped = &record.overlapped;
-        let transferred = overlapped.transferred;
-        let error = overlapped.error();
-        let mut finished = Finished {
-            transferred,
-            error,
-            ..self.retire(record)
-        };
-        // SAFETY: the memory of its request is the cargo's, whole and in this order; what an operation that receives or
-        // reads has transferred is in it, whether it failed in the end or not (`Request`).
-        unsafe { finished.cargo.memory.assume_written(transferred) };
-        finished
+        let mut record = unsafe { Record::<S>::own(operation) };
+        let transferred = record.overlapped.transferred;
+        let error = record.overlapped.error();
+        if let Some(cargo) = &mut record.cargo {
+            // SAFETY: the memory of its request is the cargo's, whole and in this order; what an operation that receives or
+            // reads has transferred is in it, whether it failed in the end or not (`Request`).
+            unsafe { cargo.memory.assume_written(transferred) };
+        }
+        self.retire(record, transferred, error)
     }
 
-    /// Empties a record.
-    fn retire(&self, mut record: Box<Record<S>>) -> Finished<S> {
-        let cargo = record.cargo.take().expect("a record in use has cargo");
+    /// Empties a record. Made in one piece: what it brings is large, and copying it would cost more than the rest.
+    #[inline]
+    fn retire(
+        &self,
+        mut record: Box<Record<S>>,
+        transferred: usize,
+        error: Option<io::Error>,
+    ) -> Finished<S> {
         let finished = Finished {
-            cargo,
+            cargo: record.cargo.take().expect("a record in use has cargo"),
             operation: record.overlapped.id(),
-            transferred: 0,
-            error: None,
+            transferred,
+            error,
             request: std::mem::replace(&mut record.overlapped.request, Request::Posted),
         };
         self.put_away(record);
@@ -508,7 +510,9 @@ impl<S: Source> Record<S> {
         } = cargo;
         // The owner of a payload is the user's, and so are a context and a key. Each by itself: all may panic.
         contain("the drop of a payload that was sent", || drop(memory));
-        contain("the drop of a context", || drop(context));
+        if context.is_some() {
+            contain("the drop of a context", || drop(context));
+        }
         contain("the drop of a key", || drop(source));
     }
 }

@@ -19,6 +19,7 @@ impl Entry {
     pub(super) fn apply(
         &mut self,
         pending: &Pending,
+        call: Call,
         outcome: Outcome,
         moved_to: Option<RawBuffer>,
     ) -> bool {
@@ -29,7 +30,7 @@ impl Entry {
         if let (Some(bytes), Request::Send(buffers)) = (moved_to, &mut overlapped.request) {
             *buffers = Buffers::One(bytes);
         }
-        let ended = self.judge(overlapped, outcome, pending.call, pending.tick);
+        let ended = self.judge(overlapped, outcome, call, pending);
         let is_cancelled = !ended && overlapped.status == Status::Cancelling;
         if is_cancelled {
             overlapped.status = Status::Failed(codes::CANCELLED);
@@ -43,13 +44,14 @@ impl Entry {
         &mut self,
         operation: &mut Overlapped,
         outcome: Outcome,
-        call: Option<Call>,
-        tick: u32,
+        call: Call,
+        pending: &Pending,
     ) -> bool {
+        let tick = pending.tick;
         match outcome {
             Outcome::Untried => unreachable!("a driver tries every transfer"),
             Outcome::NotReady => {
-                self.judge_in_vain(operation.direction(), call.is_some(), tick);
+                self.judge_in_vain(operation.direction(), pending.had_memory, tick);
                 false
             }
             Outcome::Failed(number) => {
@@ -116,7 +118,7 @@ impl Entry {
         &mut self,
         operation: &mut Overlapped,
         count: usize,
-        call: Option<Call>,
+        call: Call,
         tick: u32,
     ) -> bool {
         if operation.receives_bytes() {
@@ -131,7 +133,7 @@ impl Entry {
                 return false;
             }
             // SAFETY: the list of buffers is in place, by the promise of `Port::start`.
-            let offered = call.map_or(0, |call| unsafe { call.offered() });
+            let offered = unsafe { call.offered() };
             self.count_received(count, offered, tick);
             operation.transferred = count;
         }
@@ -153,15 +155,15 @@ impl Entry {
         &mut self,
         operation: &mut Overlapped,
         count: usize,
-        call: Option<Call>,
+        call: Call,
         tick: u32,
     ) -> bool {
         // SAFETY: the list of buffers is in place, by the promise of `Port::start`.
-        let offered = call.map_or(0, |call| unsafe { call.offered() });
+        let offered = unsafe { call.offered() };
         self.count_sent(count, offered, tick);
         self.unsent.bytes -= count;
         operation.transferred += count;
-        if count == 0 && matches!(call, Some(Call::SendFile { .. })) {
+        if count == 0 && matches!(call, Call::SendFile { .. }) {
             // The file has ended before the operation, which says how much there is to come.
             self.fail(operation, codes::FILE_ENDED);
             return true;

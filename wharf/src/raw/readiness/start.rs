@@ -94,6 +94,7 @@ impl Operations for Port {
         results.is_done
     }
 
+    #[inline(always)] // What it returns is large.
     unsafe fn put_in_line(
         &self,
         mut entry: MutexGuard<'_, Entry>,

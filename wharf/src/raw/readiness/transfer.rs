@@ -26,8 +26,8 @@ pub(in crate::raw) struct Pending {
     pub(super) operation: NonNull<Overlapped>,
     /// The edges seen when it began.
     pub(super) tick: u32,
-    /// None if there was no memory to receive into.
-    pub(super) call: Option<Call>,
+    /// There was memory to receive into, if it receives.
+    pub(super) had_memory: bool,
     provider: Option<&'static Provider>,
     waits: Option<unsafe fn(NonNull<Overlapped>) -> Option<RawBuffer>>,
 }
@@ -53,7 +53,7 @@ impl Handles {
                     attempts.pending.push(pending);
                     attempts.transfers.push(transfer);
                 } else {
-                    self.finish(pending, transfer.outcome, results);
+                    self.finish(pending, transfer, results);
                 }
             }
         }
@@ -61,7 +61,7 @@ impl Handles {
         // their starters left to us.
         unsafe { self.driver.transfer(&mut attempts.transfers) };
         for (pending, transfer) in attempts.pending.drain(..).zip(attempts.transfers.drain(..)) {
-            self.finish(pending, transfer.outcome, results);
+            self.finish(pending, transfer, results);
         }
     }
 
@@ -152,7 +152,7 @@ impl Handles {
             ready,
             operation,
             tick,
-            call,
+            had_memory: call.is_some(),
             provider,
             waits,
         };
@@ -161,9 +161,10 @@ impl Handles {
 
     /// Judges an attempt: completes the operation, or leaves it at the head of its line. What comes of it goes to
     /// `results`, under no lock.
-    pub(super) fn finish(&self, pending: Pending, outcome: Outcome, results: &mut impl Results) {
+    pub(super) fn finish(&self, pending: Pending, transfer: Transfer, results: &mut impl Results) {
+        let Transfer { call, outcome, .. } = transfer;
         pending.give_back(&outcome);
-        let moved_to = pending.tell_it_waits(&outcome);
+        let moved_to = pending.tell_it_waits(call, &outcome);
         let Pending {
             ready, operation, ..
         } = pending;
@@ -176,7 +177,7 @@ impl Handles {
             }
             outcome => outcome,
         };
-        let ended = entry.apply(&pending, outcome, moved_to);
+        let ended = entry.apply(&pending, call, outcome, moved_to);
         let mut follow_up = FollowUp::default();
         let is_done = ended && entry.end(ready, operation, &mut follow_up);
         entry.go_on(ready, ended, &mut follow_up);
@@ -210,7 +211,7 @@ impl Handles {
         ) {
             self.watch_connecting(&pending, &mut transfer);
         }
-        self.finish(pending, transfer.outcome, results);
+        self.finish(pending, transfer, results);
     }
 
     /// A socket is watched once its connection is under way: watched earlier, epoll would report it as hung up.
@@ -234,16 +235,16 @@ impl Pending {
             outcome,
             Outcome::NotReady | Outcome::Failed(_) | Outcome::Moved(0)
         );
-        if let (true, Some(_), Some(provider)) = (is_unused, self.call, self.provider) {
+        if let (true, true, Some(provider)) = (is_unused, self.had_memory, self.provider) {
             // SAFETY: the operation is in transfer, by this thread.
             unsafe { (provider.withdraw)(self.operation) };
         }
     }
 
     /// Tells a send that it has to wait, if it has. Where its bytes are then, if they are elsewhere.
-    fn tell_it_waits(&self, outcome: &Outcome) -> Option<RawBuffer> {
-        match (self.waits, self.call) {
-            (Some(waits), Some(Call::Send(rest))) if outcome.leaves_some(rest.len) => {
+    fn tell_it_waits(&self, call: Call, outcome: &Outcome) -> Option<RawBuffer> {
+        match (self.waits, call) {
+            (Some(waits), Call::Send(rest)) if outcome.leaves_some(rest.len) => {
                 // SAFETY: the operation is in transfer, by this thread.
                 unsafe { waits(self.operation) }
             }
