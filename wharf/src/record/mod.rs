@@ -375,7 +375,7 @@ impl<S: Source> Records<S> {
         }
     }
 
-    #[inline]
+    #[inline(always)] // What it brings is large, and would be copied.
     fn finish(&self, operation: NonNull<Overlapped>) -> Finished<S> {
         // SAFETY: every operation on this port is a `Record<S>`, started here, and its packet was handed out.
         let mut record = unsafe { Record::<S>::own(operation) };
@@ -389,8 +389,8 @@ impl<S: Source> Records<S> {
         self.retire(record, transferred, error)
     }
 
-    /// Empties a record. Made in one piece: what it brings is large, and copying it would cost more than the rest.
-    #[inline]
+    /// Empties a record.
+    #[inline(always)] // As for `finish`.
     fn retire(
         &self,
         mut record: Box<Record<S>>,
