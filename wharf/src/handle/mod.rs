@@ -149,7 +149,7 @@ impl<K> Drop for Association<K> {
     }
 }
 
-/// What every handle but a [`Socket`] has in the same words. The handle is a tuple whose first field is an `Arc` of its
+/// What every handle has in the same words. The handle is a tuple whose first field is an `Arc` of its
 /// [`Association`], or of what gives it.
 macro_rules! handle {
     ($handle:ident) => {

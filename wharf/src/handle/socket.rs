@@ -7,11 +7,11 @@ use std::{
     sync::Arc,
 };
 
-use super::{Associate, Association};
+use super::{Associate, Association, handle};
 use crate::{
     CompletionPort,
     driver::Descriptor,
-    operation::{Connection, OperationId},
+    operation::Connection,
     raw::{Kind, Port},
 };
 
@@ -27,11 +27,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Socket<K>(Arc<Association<K>>);
 
-impl<K> Clone for Socket<K> {
-    fn clone(&self) -> Self {
-        Socket(self.0.clone())
-    }
-}
+handle!(Socket);
 
 impl<K> PartialEq for Socket<K> {
     /// Whether they are the same socket.
@@ -92,11 +88,6 @@ impl<K> Socket<K> {
 
     pub(crate) fn from_association(association: Association<K>) -> Self {
         Socket(Arc::new(association))
-    }
-
-    /// The key that it was associated with.
-    pub fn key(&self) -> &K {
-        &self.0.key
     }
 
     pub(crate) fn association(&self) -> &Association<K> {
@@ -266,20 +257,6 @@ impl<K> Socket<K> {
     /// The socket is closed.
     pub fn peer_has_ended(&self) -> io::Result<bool> {
         self.raw().peer_has_ended(self.0.handle)
-    }
-
-    /// Cancels one operation. Its completion follows: as
-    /// [cancelled](crate::Completion::is_cancelled), or with its result if that came first.
-    ///
-    /// # Errors
-    /// [`NotFound`](io::ErrorKind::NotFound): it has completed already.
-    pub fn cancel(&self, operation: OperationId) -> io::Result<()> {
-        self.raw().cancel(operation)
-    }
-
-    /// Cancels all operations of this socket; says how many there were.
-    pub fn cancel_all(&self) -> usize {
-        self.raw().cancel_all(self.0.handle)
     }
 
     /// Cancels the receives of this socket; says how many there were. Sends go on.
