@@ -18,11 +18,12 @@ use super::{
 const ATTEMPT_BUFFERS_MAX: usize = 64;
 
 impl Port {
-    /// Receives what a stream has, if it has something; never waits. Returns how many bytes of `memory`, from its front, were
+    /// Receives what a stream is known to have, if it has something; never waits. Data that comes is heard of while a thread waits
+    /// on the port, or looks. Returns how many bytes of `memory`, from its front, were
     /// written: 0 is the end of the stream, or that there is no memory.
     ///
     /// # Errors
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock): there is nothing, or a receive is under way, which comes first. As for
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock): nothing is known to be there, or a receive is under way, which comes first. As for
     /// [`start`](Self::start) otherwise, or the system's.
     pub fn try_receive(&self, handle: Handle, memory: &mut [MaybeUninit<u8>]) -> io::Result<usize> {
         if memory.is_empty() {
@@ -40,8 +41,8 @@ impl Port {
     /// what [waits](Self::unsent) to be sent.
     ///
     /// # Errors
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock): it takes none now, or a send or a shutdown is under way, behind which these
-    /// bytes are to stand. As for [`start`](Self::start) otherwise, or the system's.
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock): it takes none now, or a send is under way, behind which these bytes are to
+    /// stand. As for [`start`](Self::start) otherwise, or the system's.
     pub fn try_send(&self, handle: Handle, bytes: &[u8]) -> io::Result<usize> {
         if bytes.is_empty() {
             return Ok(0);

@@ -193,8 +193,9 @@ pub struct Accepted {
 /// How the end of an operation is told.
 ///
 /// A function gets the operation back as a packet would hand it out: valid, and nobody else's from then on. It runs on the
-/// thread that finished or cancelled the operation, in the call that did so or in a wait, under no lock and with nothing else
-/// in that thread's hands; it may use the port, must not block, and must not panic. A timer and a
+/// thread that finished or cancelled the operation, in the call that did so, in a wait, or on a thread of the port's own; under
+/// no lock and with nothing else in that thread's hands. It may use the port, must not block, and must not panic. The operation
+/// counts as handed out before it is called, so that another thread may have closed the port meanwhile. A timer and a
 /// [posted](Request::Posted) operation always have a packet.
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]

@@ -162,11 +162,12 @@ impl Port {
         Associations::associate_as(self, Descriptor::Borrowed(descriptor), key, kind, None)
     }
 
-    /// Closes a handle as [`close_handle`](Self::close_handle) does, and waits until no thread uses its descriptor: for as long
-    /// as those take that transfer for it, which never block, but where it is a file's.
+    /// Closes a handle as [`close_handle`](Self::close_handle) does, and waits until no thread uses its descriptor, where that is
+    /// [borrowed](Self::associate_borrowed): for as long as those take that transfer for it, which never block, but where it is a
+    /// file's.
     ///
-    /// Not to be called by a [`Provider`](super::Provider) or within [`with_descriptor`](Self::with_descriptor), for this
-    /// handle: it would wait for itself.
+    /// Not to be called by a [`Provider`](super::Provider), by [`Overlapped::waits`](super::Overlapped::waits) or within
+    /// [`with_descriptor`](Self::with_descriptor), for this handle: it would wait for itself.
     #[cfg(unix)]
     pub fn release_handle(&self, handle: Handle) -> bool {
         let was_open = self.close_handle(handle);
@@ -432,7 +433,7 @@ impl Port {
     }
 
     /// Closes a handle as [`close_handle`](Self::close_handle) does, unless a send or a shutdown is under way, or a receive is in
-    /// transfer or has ended and was not handed out, in one step: what is started meanwhile is under way before, or refused.
+    /// transfer (on Windows also where it has ended and was not handed out), in one step: what is started meanwhile is under way before, or refused.
     /// Returns the bytes received and sent in all; none if it is not closed by this.
     pub fn close_handle_if_sent(&self, handle: Handle) -> Option<(u64, u64)> {
         self.close_if_sent(handle)

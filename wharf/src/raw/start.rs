@@ -32,7 +32,7 @@ impl Port {
     /// ([`InvalidInput`](io::ErrorKind::InvalidInput)).
     ///
     /// # Safety
-    /// If this succeeds, until the packet is handed out by a wait, by [`close`](Self::close) or to the function of its [`OnEnd`](super::OnEnd), on
+    /// If this succeeds, until the operation is handed out by a wait, by [`close`](Self::close), by [`start_direct`](Self::start_direct) or to the function of its [`OnEnd`](super::OnEnd), on
     /// whatever thread that is: the operation, its buffers and their list stay valid and in place; the operation
     /// and the memory that is received into are neither read nor written; and the memory that is sent from is not
     /// written. `operation` is not started already.

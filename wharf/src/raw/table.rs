@@ -23,7 +23,8 @@ impl Handle {
         self.0
     }
 
-    /// The handle that [`to_bits`](Self::to_bits) was called on. Any other number is a stale handle.
+    /// The handle that [`to_bits`](Self::to_bits) was called on. Any other number is a stale handle, or one
+    /// that the caller did not get and has to leave alone: that of a connection whose first bytes are waited for.
     pub fn from_bits(bits: u64) -> Self {
         Handle(bits)
     }

@@ -170,7 +170,7 @@ unsafe fn receive_from(descriptor: BorrowedFd<'_>, buffer: RawBuffer) -> Result<
     // SAFETY: passed on to the caller.
     let memory = unsafe { uninitialised(buffer) };
     // Asked to, the kernel gives the length of the whole datagram (recv(2), MSG_TRUNC). A TCP socket would count what it has
-    // thrown away (tcp(7)): none is associated as a datagram socket.
+    // thrown away (tcp(7)): the safe layer associates none as a datagram socket.
     let flags = RECEIVE | RecvFlags::TRUNC;
     let ((received, _), len, peer) = net::recvfrom(descriptor, memory, flags)?;
     Ok(Outcome::Datagram {

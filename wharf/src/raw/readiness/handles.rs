@@ -49,11 +49,14 @@ impl Handles {
             // SAFETY: the descriptor stays open meanwhile.
             unsafe { self.driver.watch(descriptor, handle.to_bits()) }
         });
-        watched.inspect_err(|_| {
-            if let Some(mut entry) = self.table.lock(handle) {
-                entry.unwatched = true;
-            }
-        })
+        watched.inspect(|()| self.note_watched(handle))
+    }
+
+    /// Its descriptor is watched for a handle from now on.
+    pub(super) fn note_watched(&self, handle: Handle) {
+        if let Some(mut entry) = self.table.lock(handle) {
+            entry.watched = true;
+        }
     }
 
     pub(super) fn ask(&self, handle: Handle, query: Query) -> io::Result<Reply> {
@@ -199,7 +202,7 @@ impl Handles {
     /// Has the driver lose all that it has of a borrowed descriptor.
     fn let_go_of_borrowed(&self, entry: &Entry, number: RawDescriptor, handle: Handle) {
         self.driver.forget(handle.slot());
-        if !entry.unwatched {
+        if entry.watched {
             // SAFETY: its owner keeps it open until it is let go of.
             unsafe { self.driver.unwatch(number) };
         }

@@ -218,9 +218,11 @@ impl Handles {
     fn watch_connecting(&self, pending: &Pending, transfer: &mut Transfer) {
         let token = pending.ready.handle.to_bits();
         // SAFETY: the side is busy, so the descriptor stays open.
-        if let Err(error) = unsafe { self.driver.watch(transfer.descriptor, token) } {
+        match unsafe { self.driver.watch(transfer.descriptor, token) } {
+            Ok(()) => self.note_watched(pending.ready.handle),
             // It is watched already where an earlier attempt on the same socket failed.
-            if error.kind() != io::ErrorKind::AlreadyExists {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => {
                 let number = number_of(&error).unwrap_or(codes::UNKNOWN);
                 transfer.outcome = Outcome::Failed(number);
             }
