@@ -302,8 +302,8 @@ impl Client {
     /// backpressure, in place of memory here. Sends to the client go on.
     ///
     /// Paused by a call of this client's own handler, [`received`](crate::Handler::received) is not called after that call
-    /// until reading is resumed. Paused from elsewhere, a call that is under way finishes, and one more may come, with bytes
-    /// that arrived before that or about then.
+    /// until reading is resumed. Paused from elsewhere, a call that is under way finishes, and one more may come, of
+    /// `received` or of [`peer_ended`](crate::Handler::peer_ended), with what arrived before that or about then.
     ///
     /// While reading is paused, the end of the peer's side is not noticed, nor is a lost connection, unless a send fails.
     /// The client waits for the server then, so it does not count as idle
@@ -346,7 +346,13 @@ impl Client {
     /// Reads from the client again, after [`pause_reading`](Self::pause_reading), from any thread; does nothing where
     /// reading is not paused. Every byte that came meanwhile is received, in order.
     pub fn resume_reading(&self) {
-        if self.state().reading.set_paused(false) {
+        let state = self.state();
+        if state.reading.set_paused(false) {
+            if !self.is_half_closed() {
+                // It may move bytes from now on: no look at idle clients need have seen the pause.
+                let round = self.clients().patience().round();
+                state.moved_round.store(round, Ordering::Relaxed);
+            }
             self.unpark();
         }
     }

@@ -59,7 +59,8 @@ pub enum AfterEnd {
     ///
     /// A peer that is gone altogether looks the same, since nothing is received any more: a reset is noticed by the next send that
     /// fails. Where nothing is sent, only the idle time-out ends the client
-    /// ([`Settings::idle_timeout`](crate::Settings::idle_timeout)), which is off by default; so end what has no more to come.
+    /// ([`Settings::idle_timeout`](crate::Settings::idle_timeout)), which is off by default; so end what has no more to come. It keeps its
+    /// place among [`clients_max`](crate::Settings::clients_max) meanwhile: set an idle time-out where peers are not trusted.
     KeepSending,
 }
 

@@ -1,7 +1,7 @@
 //! The rounds of [patience](crate::patience): all clients are looked at, and those that did nothing, or took nothing, for
 //! too long are cut.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::{Client, Ended, shared::Shared};
 
@@ -32,9 +32,10 @@ fn idle_rounds(client: &Client, round: u32) -> u32 {
     let (received, sent) = client.traffic();
     let moved = received.wrapping_add(sent);
     let has_moved = state.moved.swap(moved, Ordering::Relaxed) != moved;
-    let rounds = round.wrapping_sub(state.moved_round.load(Ordering::Relaxed));
-    // A client whose handler is at work waits for us, and so does one whose reading the server has paused. So does one whose bytes nobody reads, for want of memory, or since it
-    // does not take its answers, for which there is another time-out; but to ask costs a call, so it is asked of those only that moved nothing for a round.
+    let rounds = rounds_since(&state.moved_round, round);
+    // A client whose handler is at work waits for us, and so does one whose reading the server has paused. So does one whose
+    // bytes nobody reads, for want of memory, or since it does not take its answers, for which there is another time-out; but
+    // to ask costs a call, so it is asked of those only that moved nothing for a round.
     let is_unread = || client.0.unread().is_ok_and(|unread| unread > 0);
     let waits_for_us = state.handling.load(Ordering::Relaxed)
         || client.is_held_back()
@@ -53,5 +54,23 @@ fn stalled_rounds(client: &Client, waits: bool, round: u32) -> u32 {
     if state.taken.swap(sent, Ordering::Relaxed) != sent || !waits {
         state.taken_round.store(round, Ordering::Relaxed);
     }
-    round.wrapping_sub(state.taken_round.load(Ordering::Relaxed))
+    rounds_since(&state.taken_round, round)
+}
+
+/// How many rounds it is since that was noted. None, where a later round noted it, which another worker has begun meanwhile.
+fn rounds_since(noted: &AtomicU32, round: u32) -> u32 {
+    let rounds = round.wrapping_sub(noted.load(Ordering::Relaxed));
+    if rounds > u32::MAX / 2 { 0 } else { rounds }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_later_round_has_noted_is_not_long_ago() {
+        assert_eq!(rounds_since(&AtomicU32::new(3), 5), 2);
+        assert_eq!(rounds_since(&AtomicU32::new(6), 5), 0);
+        assert_eq!(rounds_since(&AtomicU32::new(u32::MAX), 1), 2);
+    }
 }

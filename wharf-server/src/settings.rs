@@ -62,7 +62,8 @@ pub struct Settings {
     /// (sysctl `net.core.somaxconn`).
     pub backlog: u32,
     /// A client that neither sent nor took a byte for so long is cut; `None` waits for ever. The time does not
-    /// run while the server has [paused reading](crate::Client::pause_reading).
+    /// run while the server has [paused reading](crate::Client::pause_reading), so the server itself ends a client that it has
+    /// paused for good.
     pub idle_timeout: Option<Duration>,
     /// A client that took no byte for so long, while some waited to be sent to it, is cut; `None` waits for ever. What
     /// it pins meanwhile is bounded, but its place in the table is not free for others.

@@ -505,13 +505,16 @@ on_every_driver! {
     fn a_half_closed_client_is_cut_when_it_is_idle_and_when_it_takes_nothing(settings) {
         let mut settings = settings;
         settings.idle_timeout = Some(Duration::from_millis(200));
-        settings.stall_timeout = Some(Duration::from_millis(200));
-        settings.unsent_bytes_max = 64 << 20;
         let (server, told) = Keeper::serve(&settings, keep_sending);
         let (_peer, client) = half_close_one(&server, &told);
         // A pause has no meaning for it any more.
         client.pause_reading();
         assert_eq!(told.recv_timeout(GUARD).unwrap(), "idle");
+
+        settings.idle_timeout = None;
+        settings.stall_timeout = Some(Duration::from_millis(200));
+        settings.unsent_bytes_max = 64 << 20;
+        let (server, told) = Keeper::serve(&settings, keep_sending);
         let (_peer, client) = half_close_one(&server, &told);
         client.send(vec![7; 32 << 20]).map_err(|refused| refused.error).unwrap();
         assert_eq!(told.recv_timeout(GUARD).unwrap(), "stalled");

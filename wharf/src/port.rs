@@ -114,10 +114,14 @@ impl Builder {
     pub fn build<K: Clone + Send + Sync + 'static>(self) -> io::Result<CompletionPort<K>> {
         let records = Arc::new(Records::new(raw::Port::new(&self.0)?));
         let close = |records: &Records<Origin<K>>| {
-            for mut completion in drain(records) {
-                let context = completion.context.take();
+            for completion in drain(records) {
+                // Each by itself: all may panic.
+                let Completion {
+                    key, done, context, ..
+                } = completion;
                 contain("the drop of a context", || drop(context));
-                contain("the drop of a completion", || drop(completion));
+                contain("the drop of a key", || drop(key));
+                contain("the drop of a completion", || drop(done));
             }
         };
         Ok(CompletionPort(Arc::new(Open { records, close })))
@@ -333,8 +337,8 @@ impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
     /// Waits for up to `max` completions, at least one, and appends them to `into`, in queue order. The thread has
     /// them all to itself: what it has taken and not begun, no other can take.
     ///
-    /// [Tasks](Self::post_task) that are among them run here, last, and count as packets in the answer. A panic of a task ends
-    /// in the log.
+    /// [Tasks](Self::post_task) that are among them run here, last, and count as packets in the answer, so that `into` may have got
+    /// none. A panic of a task ends in the log.
     ///
     /// # Errors
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if `max` is 0.

@@ -580,6 +580,7 @@ where
             Err(panic) => {
                 if mem::take(&mut arrives) {
                     pool.arrived();
+                    port.worker_started();
                 }
                 tell(what, panic);
             }

@@ -222,7 +222,15 @@ fn a_function_may_close_the_port_while_others_wait_for_theirs(driver: Driver) {
     }
     let (sender, receiver) = mpsc::channel();
     let cancels = port.clone();
-    let thread = thread::spawn(move || sender.send(cancels.cancel_all(handle)));
+    let thread = thread::spawn(move || {
+        let count = cancels.cancel_all(handle);
+        if cfg!(windows) {
+            // There the kernel's packets tell of the ends, which a wait takes.
+            let answer = cancels.wait(Some(GUARD)).expect("a wait");
+            assert!(matches!(answer, Answer::Closed), "{answer:?}");
+        }
+        sender.send(count)
+    });
     assert_eq!(
         receiver.recv_timeout(GUARD),
         Ok(3),

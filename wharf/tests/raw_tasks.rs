@@ -192,8 +192,10 @@ fn a_place_takes_posts_where_nothing_else_is_taken(driver: Driver) {
         }
         if round == 0 {
             assert!(!run_next(&port), "the post was before");
+            // On Windows a task on a place counts until it is taken, beside the place.
+            let are_taken = cfg!(windows) && run_next(&port) && run_next(&port);
             port.post(1, 0, 0).expect("in its place");
-            assert!(run_next(&port) && run_next(&port));
+            assert!(are_taken || run_next(&port) && run_next(&port));
             continue;
         }
         assert!(!run_next(&port), "the post of the round before");

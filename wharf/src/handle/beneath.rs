@@ -25,8 +25,8 @@ macro_rules! lent {
             /// Calls `with` with what the system has beneath, borrowed for the call, and returns what it returns: to read or set an
             /// option, with the crate `socket2`, say. It stays open meanwhile, whatever other threads close.
             ///
-            /// What moves bytes behind the port's back, or ends the connection, is missed by what is started on the handle. The
-            /// blocking mode may be changed: the port's calls do not go by it, or put it back.
+            /// What moves bytes behind the port's back, or ends the connection, is missed by what is started on the handle. A
+            /// duplicate of it keeps the connection open when the handle is closed: keep none. The blocking mode may be changed: the port's calls do not go by it, or put it back.
             ///
             /// On Windows the handle is locked meanwhile: `with` must not use it, nor wait for a thread that does.
             ///

@@ -18,7 +18,8 @@ use crate::{
 pub enum Wait<K> {
     /// An operation completed, well or not, or a packet was posted.
     Completed(Completion<K>),
-    /// A task was [posted](crate::CompletionPort::post_task), for this thread to [run](Task::run).
+    /// A task was [posted](crate::CompletionPort::post_task), for this thread to [run](Task::run). Dropped, it is
+    /// discarded and not run.
     Task(Task),
     /// The time is over and nothing was there.
     TimedOut,

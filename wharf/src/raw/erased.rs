@@ -2,12 +2,17 @@
 //!
 //! Numbers, `Arc`s and boxes fit. Unlike a [`Parcel`](super::Parcel) it knows what is in it, and drops it.
 
-use std::{any::TypeId, mem::MaybeUninit, ptr};
+use std::{
+    any::TypeId,
+    cell::UnsafeCell,
+    mem::{ManuallyDrop, MaybeUninit},
+};
 
 type Word = MaybeUninit<*mut ()>;
 
 pub(crate) struct Erased {
-    word: Word,
+    /// In a cell: a value that stands in it may change while it is shared, as an atomic does.
+    word: UnsafeCell<Word>,
     kind: &'static Kind,
 }
 
@@ -18,7 +23,7 @@ struct Kind {
     ///
     /// # Safety
     /// The word holds one of this kind, which is not used any more.
-    drop: unsafe fn(&mut Word),
+    drop: unsafe fn(*mut Word),
 }
 
 // SAFETY: only values that may be sent are put in.
@@ -42,6 +47,7 @@ impl Erased {
                 drop: drop_as::<T>,
             }
         };
+        let word = UnsafeCell::new(word);
         Erased { word, kind }
     }
 
@@ -49,7 +55,7 @@ impl Erased {
     pub(crate) fn get<T: Sync + 'static>(&self) -> Option<&T> {
         let is_one = (self.kind.type_id)() == TypeId::of::<T>();
         // SAFETY: it holds a `T`, which stays where it is for as long as this is borrowed.
-        is_one.then(|| unsafe { get_as(&self.word) })
+        is_one.then(|| unsafe { get_as(self.word.get()) })
     }
 
     /// The value, if it is of this type; else it comes back.
@@ -57,48 +63,53 @@ impl Erased {
         if (self.kind.type_id)() != TypeId::of::<T>() {
             return Err(self);
         }
-        let word = self.word;
-        std::mem::forget(self);
-        // SAFETY: it held a `T`, and is gone without dropping it.
-        Ok(unsafe { take_as(&word) })
+        let gone = ManuallyDrop::new(self);
+        // SAFETY: it holds a `T`, and goes without dropping it.
+        Ok(unsafe { take_as(gone.word.get()) })
     }
 }
 
 impl Drop for Erased {
     fn drop(&mut self) {
         // SAFETY: it holds a value of its kind, and nobody has it after this.
-        unsafe { (self.kind.drop)(&mut self.word) };
+        unsafe { (self.kind.drop)(self.word.get()) };
     }
 }
 
 /// # Safety
 /// As for [`take_as`].
-unsafe fn drop_as<T>(word: &mut Word) {
-    // SAFETY: passed on to the caller.
-    drop(unsafe { take_as::<T>(word) });
-}
-
-/// # Safety
-/// The word holds a `T`, which is not used any more.
-unsafe fn take_as<T>(word: &Word) -> T {
+unsafe fn drop_as<T>(word: *mut Word) {
     if fits::<T>() {
-        // SAFETY: the word holds the value, which is moved out.
-        unsafe { ptr::from_ref(word).cast::<T>().read() }
+        // SAFETY: the word holds the value, which is not used any more.
+        unsafe { word.cast::<T>().drop_in_place() };
     } else {
+        // Where it stands: the stack may have no room for it.
         // SAFETY: the word is the address of a box of it.
-        unsafe { *Box::from_raw(word.assume_init().cast()) }
+        drop(unsafe { Box::<T>::from_raw(word.read().assume_init().cast()) });
     }
 }
 
 /// # Safety
-/// The word holds a `T`.
-unsafe fn get_as<T>(word: &Word) -> &T {
+/// The word holds a `T`, which is not used any more.
+unsafe fn take_as<T>(word: *mut Word) -> T {
     if fits::<T>() {
-        // SAFETY: the word holds the value, and is borrowed as long as it.
-        unsafe { &*ptr::from_ref(word).cast::<T>() }
+        // SAFETY: the word holds the value, which is moved out.
+        unsafe { word.cast::<T>().read() }
+    } else {
+        // SAFETY: the word is the address of a box of it.
+        unsafe { *Box::from_raw(word.read().assume_init().cast()) }
+    }
+}
+
+/// # Safety
+/// The word holds a `T`, and stays there, unmoved, for `'a`.
+unsafe fn get_as<'a, T>(word: *const Word) -> &'a T {
+    if fits::<T>() {
+        // SAFETY: the word holds the value, and is in a cell, so that the value may change.
+        unsafe { &*word.cast::<T>() }
     } else {
         // SAFETY: the word is the address of a box of it, which is there as long as the word.
-        unsafe { &*word.assume_init().cast::<T>() }
+        unsafe { &*word.read().assume_init().cast::<T>() }
     }
 }
 
@@ -108,7 +119,10 @@ const fn fits<T>() -> bool {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use std::sync::Arc;
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
 
     use super::*;
 
@@ -140,6 +154,21 @@ mod tests {
     #[test]
     fn it_has_two_words_and_none_costs_nothing() {
         assert_eq!(size_of::<Option<Erased>>(), 2 * size_of::<usize>());
+    }
+
+    #[test]
+    fn a_value_may_change_while_it_is_shared() {
+        let small = Erased::new(AtomicUsize::new(5));
+        let large = Erased::new([const { AtomicUsize::new(5) }; 3]);
+        for counter in [
+            small.get::<AtomicUsize>().expect("its type"),
+            &large.get::<[AtomicUsize; 3]>().expect("its type")[1],
+        ] {
+            assert_eq!(counter.fetch_add(1, Ordering::Relaxed), 5);
+            assert_eq!(counter.load(Ordering::Relaxed), 6);
+        }
+        let counter = small.take::<AtomicUsize>().ok().expect("its type");
+        assert_eq!(counter.into_inner(), 6);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::{
 use super::{Port, Queued, closed, shape::Packets};
 use crate::sync::Mutex;
 
-/// What can become of a task: one of the two is called, once, on any thread.
+/// What can become of a task: one of the two is called, once, on any thread; neither where the task is leaked ([`mem::forget`]).
 #[derive(Debug)]
 pub struct TaskFunctions {
     /// Runs it. It may panic, where the thread that runs it allows for that (those of `Workers` do).
@@ -22,7 +22,7 @@ pub struct TaskFunctions {
 /// A packet that is a function and a pointer, and runs on the thread that took it out of the port.
 ///
 /// One that is dropped without being [run](Self::run) is discarded, by a function of its own: so what it stands for is freed,
-/// whatever way it is lost.
+/// whatever way it is lost, but for being leaked.
 #[derive(Debug)]
 #[must_use = "a task that is dropped is discarded and not run"]
 pub struct Task {
@@ -38,7 +38,7 @@ impl Task {
     ///
     /// # Safety
     /// Either of the functions may be called with `pointer`, once, on any thread and at any time: what it points to is valid
-    /// until then.
+    /// until then. Nothing may be unsound if neither is called.
     pub const unsafe fn new(functions: &'static TaskFunctions, pointer: NonNull<()>) -> Task {
         Task { functions, pointer }
     }
@@ -133,7 +133,8 @@ impl PostPlace {
     /// Posts a task on this place. It has its turn as any other packet, in the order in which they were posted.
     ///
     /// The task that was posted on this place before must have been handed out by a wait, and the place must not be dropped
-    /// before this one is. Else the queue may have to find memory for it, or panics in a build with debug assertions.
+    /// before this one is. Else the queue may have to find memory for it, or panics in a build with debug assertions: under a lock, in which the
+    /// task is discarded.
     ///
     /// On Windows, where the kernel has the queue, this waits while the system has no memory for the packet.
     ///
