@@ -16,6 +16,7 @@ use crate::{
 impl Entry {
     /// Applies the outcome of an attempt to its operation, at the head of its line, and to what is known of the handle.
     /// `moved_to`: where the bytes of a send are now, if not where they were. Says whether the operation ended.
+    #[inline]
     pub(super) fn apply(
         &mut self,
         pending: &Pending,
@@ -220,6 +221,7 @@ impl Entry {
 
     /// Takes an operation that has ended off the head of its line, and those behind it where its failure is theirs. Says
     /// whether it ended well.
+    #[inline(always)]
     pub(super) fn end(
         &mut self,
         ready: Ready,
@@ -241,6 +243,7 @@ impl Entry {
     }
 
     /// Ends, with the failure of their direction, all operations that stand in its line.
+    #[cold]
     pub(super) fn fail_line(&mut self, direction: Direction, follow_up: &mut FollowUp) {
         let number = self.side(direction).failure;
         while let Some(mut operation) = self.side(direction).pop() {
@@ -306,6 +309,7 @@ impl Entry {
     }
 
     /// Notes which sides are worth another attempt after one that has `ended` its operation, or has not.
+    #[inline]
     pub(super) fn go_on(&mut self, ready: Ready, ended: bool, follow_up: &mut FollowUp) {
         let Ready { handle, direction } = ready;
         let in_doubt = direction == Direction::Read && !ended && self.end_in_doubt;
@@ -321,6 +325,7 @@ impl Entry {
     }
 
     /// Settles what an operation leaves behind that has ended and is out of its line.
+    #[inline(always)]
     pub(super) fn account(&mut self, operation: NonNull<Overlapped>) -> Ended {
         // SAFETY: the operation is valid, and out of its line: ours.
         let overlapped = unsafe { operation.as_ref() };

@@ -83,6 +83,7 @@ pub(super) struct FollowUp {
 }
 
 impl FollowUp {
+    #[inline]
     pub(super) fn end(&mut self, ended: Ended) {
         match self.ended {
             None => self.ended = Some(ended),
@@ -100,7 +101,7 @@ impl FollowUp {
     }
 
     /// Tells it all: packets first, and last what runs code of the user's.
-    #[inline]
+    #[inline(always)] // It is large, and would be copied.
     pub(super) fn tell(self, results: &mut impl Results) {
         let FollowUp {
             ended,
