@@ -12,7 +12,7 @@ pub(in crate::raw) struct Entry {
     pub closing: bool,
     /// None while the place is free.
     pub descriptor: Option<Descriptor>,
-    /// Its descriptor is watched for it. A borrowed one that is not may be watched for another handle.
+    /// Its borrowed descriptor is watched for it; one that is not may be watched for another handle.
     pub watched: bool,
     /// Threads that use the descriptor other than for a transfer.
     pub holds: u32,

@@ -45,14 +45,22 @@ impl Handles {
 
     /// Has the driver watch a handle.
     pub(super) fn watch(&self, handle: Handle) -> io::Result<()> {
-        let watched = self.with_descriptor(handle, |descriptor| {
+        let mut is_borrowed = false;
+        let number = |descriptor: &Descriptor| {
+            is_borrowed = descriptor.is_borrowed();
+            Ok(descriptor.number())
+        };
+        self.with_number(handle, number, |descriptor| {
             // SAFETY: the descriptor stays open meanwhile.
             unsafe { self.driver.watch(descriptor, handle.to_bits()) }
-        });
-        watched.inspect(|()| self.note_watched(handle))
+        })?;
+        if is_borrowed {
+            self.note_watched(handle);
+        }
+        Ok(())
     }
 
-    /// Its descriptor is watched for a handle from now on.
+    /// A borrowed descriptor is watched for a handle from now on. Of any other, nobody asks.
     pub(super) fn note_watched(&self, handle: Handle) {
         if let Some(mut entry) = self.table.lock(handle) {
             entry.watched = true;
