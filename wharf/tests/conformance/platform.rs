@@ -40,6 +40,20 @@ mod unix {
         fs::read_dir("/proc/self/task").expect("its own").count()
     }
 
+    /// What they are, for the message of a test that leaves some behind.
+    pub fn belongings() -> String {
+        let mut lines = String::new();
+        for entry in fs::read_dir("/proc/self/fd").expect("its own").flatten() {
+            let to = fs::read_link(entry.path()).unwrap_or_default();
+            lines += &format!("  descriptor {:?} {}\n", entry.file_name(), to.display());
+        }
+        for entry in fs::read_dir("/proc/self/task").expect("its own").flatten() {
+            let name = fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
+            lines += &format!("  thread {:?} {}\n", entry.file_name(), name.trim_end());
+        }
+        lines
+    }
+
     /// Has everything happen that a process does once, and keeps: what a sanitizer starts beside the first thread.
     pub fn settle() {
         let first = std::thread::spawn(|| fs::canonicalize("/proc/thread-self"));
@@ -134,6 +148,11 @@ mod windows {
             CloseHandle(snapshot);
         }
         count
+    }
+
+    /// What they are, for the message of a test that leaves some behind.
+    pub fn belongings() -> String {
+        format!("  {} handles, {} threads\n", descriptors(), threads())
     }
 
     /// Has everything happen that a process does once, and keeps: the system's libraries open handles when they are first

@@ -10,11 +10,12 @@ use std::{
     process::{Command, ExitCode, Stdio},
     sync::{Arc, Mutex},
     thread,
+    time::{Duration, Instant},
 };
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
-use crate::harness::{Driver, descriptors, eventually, guarded, platform, threads, unavailable};
+use crate::harness::{Driver, GUARD, descriptors, guarded, platform, threads, unavailable};
 
 /// A test, named after the statement that it holds the library to.
 #[derive(Debug, Clone, Copy)]
@@ -145,10 +146,18 @@ fn run_one(statements: &[Statement], only: &str) -> ExitCode {
     let _ = unavailable(driver);
     platform::settle();
     let before = (descriptors(), threads());
+    let listed = platform::belongings();
     guarded(move || test(driver));
-    eventually("threads and descriptors are what they were", || {
-        (descriptors(), threads()) == before
-    });
+    let deadline = Instant::now() + GUARD;
+    // What there was before and ended meanwhile is left behind by nobody.
+    while descriptors() > before.0 || threads() > before.1 {
+        assert!(
+            Instant::now() < deadline,
+            "the test leaves threads or descriptors behind; before it:\n{listed}now:\n{}",
+            platform::belongings()
+        );
+        thread::sleep(Duration::from_millis(1));
+    }
     ExitCode::SUCCESS
 }
 
