@@ -5,4 +5,4 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 command -v strace > /dev/null || { apt-get update && apt-get install --yes strace; }
-WHARF_REQUIRE_STRACE=1 cargo test --package wharf --test faults -- "$@"
+WHARF_REQUIRE_STRACE=1 cargo test --package wharf-port --test faults -- "$@"

@@ -7,5 +7,5 @@ cd "$(dirname "$0")/.."
 cargo clippy --version > /dev/null 2>&1 || rustup component add clippy
 cargo clippy --workspace --all-targets -- -D warnings
 # Without its default feature `safe`, the library is the raw layer.
-cargo clippy --package wharf --no-default-features --lib -- -D warnings
-cargo clippy --package wharf --no-default-features --features simulated --lib -- -D warnings
+cargo clippy --package wharf-port --no-default-features --lib -- -D warnings
+cargo clippy --package wharf-port --no-default-features --features simulated --lib -- -D warnings

@@ -13,5 +13,5 @@ export RUSTFLAGS="${RUSTFLAGS:-} --cfg loom -C debug-assertions=on -C overflow-c
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target/model}"
 export LOOM_MAX_PREEMPTIONS="${LOOM_MAX_PREEMPTIONS:-3}"
 
-cargo test --package wharf --lib --release --no-run
-exec timeout 300 cargo test --package wharf --lib --release -- "scheduler::model::${1:-}" "${@:2}"
+cargo test --package wharf-port --lib --release --no-run
+exec timeout 300 cargo test --package wharf-port --lib --release -- "scheduler::model::${1:-}" "${@:2}"

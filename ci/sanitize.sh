@@ -54,7 +54,7 @@ sanitize() {
     CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/sanitize-$which" \
         RUSTFLAGS="${RUSTFLAGS:-} -Zsanitizer=$which" \
         PROPTEST_CASES="${PROPTEST_CASES:-200}" \
-        timeout 600 rustup run nightly cargo test "${build[@]}" --target "$target" --package wharf --no-fail-fast \
+        timeout 600 rustup run nightly cargo test "${build[@]}" --target "$target" --package wharf-port --no-fail-fast \
         --lib --test conformance --test raw --test leaks --test process --test sequences
 }
 

@@ -25,4 +25,4 @@ export RUSTFLAGS="${RUSTFLAGS:-} --cfg shuttle -C debug-assertions=on -C overflo
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target/simulation}"
 export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
 
-cargo test --package wharf --test simulation --release -- "${tests[@]}"
+cargo test --package wharf-port --test simulation --release -- "${tests[@]}"

@@ -2,7 +2,7 @@
 //! where two hold a reference to what only one may. By hand:
 //!
 //! ```text
-//! MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test -p wharf --test aliasing
+//! MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test -p wharf-port --test aliasing
 //! ```
 #![cfg(unix)]
 

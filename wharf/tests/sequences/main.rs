@@ -65,7 +65,7 @@ fn agree_with_the_model(driver: Driver) {
     }
     let (config, seed) = config();
     let replay = format!(
-        "to replay: PROPTEST_RNG_SEED={seed} PROPTEST_CASES={} cargo test -p wharf --test sequences {driver:?}",
+        "to replay: PROPTEST_RNG_SEED={seed} PROPTEST_CASES={} cargo test -p wharf-port --test sequences {driver:?}",
         config.cases
     );
     let (begins, begun) = mpsc::channel();
