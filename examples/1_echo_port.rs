@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use wharf::{Completion, CompletionPort, Done, Listener, Pool, Workers};
+use wharf::{BufferPool, Completion, CompletionPort, Done, Listener, Workers};
 
 /// When the system had no room for another connection, this is when it is asked again.
 const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
@@ -37,7 +37,7 @@ fn main() -> io::Result<()> {
 
     // The classic takes the number of threads for the number that run. The port sees to that one; a thread more than
     // run at once is there to go on in the place of one whose handler blocks.
-    let buffers = Pool::new(15_000);
+    let buffers = BufferPool::new(15_000);
     let count = port.concurrency() + 1;
     let workers = Workers::start(&port, count, move |port, completion| {
         let key = completion.key.clone();
@@ -66,7 +66,11 @@ fn main() -> io::Result<()> {
 /// The classic tests the result of the wait, and forgets that a failed wait may carry a failed operation. Here an
 /// operation that failed is a completion like any other, and gives its socket and its buffer back: dropped, as they
 /// are on an error, they close the connection and free the memory.
-fn serve(port: &CompletionPort<Key>, buffers: &Pool, done: Completion<Key>) -> io::Result<()> {
+fn serve(
+    port: &CompletionPort<Key>,
+    buffers: &BufferPool,
+    done: Completion<Key>,
+) -> io::Result<()> {
     if let Key::AcceptAgain(listener) = done.key {
         return listener.accept().map(drop);
     }

@@ -19,7 +19,7 @@ use std::{
     time::Duration,
 };
 
-use wharf::{Completion, CompletionPort, Done, Listener, Pool, Socket, Workers};
+use wharf::{BufferPool, Completion, CompletionPort, Done, Listener, Socket, Workers};
 
 /// When the system had no room for another connection, this is when it is asked again.
 const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
@@ -58,7 +58,7 @@ struct Session {
 
 struct Proxy {
     target: SocketAddr,
-    buffers: Pool,
+    buffers: BufferPool,
     last: AtomicU64,
     /// The sessions, by the number that is in the key. A key that had the session itself would close a circle that
     /// nobody frees: the session has the sockets, and a socket has its key.
@@ -71,7 +71,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let target = arguments.next().unwrap_or("127.0.0.1:21001".into());
     let proxy = Arc::new(Proxy {
         target: target.parse()?,
-        buffers: Pool::new(15_000),
+        buffers: BufferPool::new(15_000),
         last: AtomicU64::new(0),
         sessions: Mutex::default(),
     });

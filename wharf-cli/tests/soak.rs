@@ -18,7 +18,7 @@ use std::{
 
 use common::{GUARD, Serve, echo, echo_in_parallel, expect_end, pattern};
 use socket2::SockRef;
-use wharf::{Buffer, CompletionPort, Done, DriverChoice, Pool, Socket, Wait};
+use wharf::{Buffer, BufferPool, CompletionPort, Done, DriverChoice, Socket, Wait};
 
 /// A server and a process may grow by so much from the first tenth of the time to the last, for what the allocator keeps.
 const GROWTH_MAX: u64 = 3 << 20;
@@ -110,7 +110,7 @@ fn flood(load: &Load) {
 /// Connections of a port: everything is started, and much of it cancelled.
 fn cancel(load: &Load, driver: DriverChoice, mut random: fastrand::Rng) {
     let port: CompletionPort<()> = CompletionPort::builder().driver(driver).build().unwrap();
-    let pool = Pool::with_limit(4096, 64);
+    let pool = BufferPool::with_limit(4096, 64);
     while load.goes_on() {
         let (mut started, mut completed) = (0_u64, 0_u64);
         for _ in 0..8 {
@@ -156,7 +156,7 @@ fn cancel(load: &Load, driver: DriverChoice, mut random: fastrand::Rng) {
             matches!(port.wait(Duration::ZERO), Ok(Wait::TimedOut)),
             "more completed than was started"
         );
-        assert_eq!(pool.given(), 0, "all buffers are back");
+        assert_eq!(pool.in_use(), 0, "all buffers are back");
         load.operations.fetch_add(started, Ordering::Relaxed);
     }
 }

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use wharf::{Buffer, Payload, Pool, Refused, Socket};
+use wharf::{Buffer, BufferPool, Payload, Refused, Socket};
 
 use crate::{
     Clients,
@@ -73,7 +73,7 @@ pub(crate) struct State {
     pub(crate) taken: AtomicU64,
     pub(crate) taken_round: AtomicU32,
     /// Its share of the receive buffers.
-    pub(crate) buffers: Pool,
+    pub(crate) buffers: BufferPool,
     outbox: Outbox,
     pub(crate) reading: Reading,
     gone: OnceLock<Box<Gone>>,
@@ -129,7 +129,7 @@ impl State {
         id: u64,
         peer: SocketAddr,
         clients: Clients,
-        buffers: Pool,
+        buffers: BufferPool,
         round: u32,
     ) -> Self {
         State {

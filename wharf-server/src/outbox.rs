@@ -15,7 +15,7 @@ use std::{
     },
 };
 
-use wharf::{Buffer, Payload, Pool, Refused, Socket};
+use wharf::{Buffer, BufferPool, Payload, Refused, Socket};
 
 /// The size of a chunk, in bytes: one page.
 pub(crate) const CHUNK_BYTES: usize = 4096;
@@ -39,7 +39,7 @@ pub(crate) enum Next {
 /// How all clients' outboxes are limited, and where their chunks come from.
 #[derive(Debug)]
 pub(crate) struct Sending {
-    pub(crate) chunks: Pool,
+    pub(crate) chunks: BufferPool,
     /// For each client: what waits here and at its socket.
     pub(crate) bytes_max: usize,
 }
@@ -208,7 +208,7 @@ impl Default for Waiting {
 }
 
 impl Waiting {
-    fn push(&mut self, payload: &Payload, chunks: &Pool) {
+    fn push(&mut self, payload: &Payload, chunks: &BufferPool) {
         self.bytes += payload.len();
         match payload {
             Payload::Bytes(bytes) if bytes.len() >= WHOLE_MIN => {
@@ -219,7 +219,7 @@ impl Waiting {
     }
 
     /// Copies bytes behind the last, into chunks.
-    fn copy(&mut self, mut bytes: &[u8], chunks: &Pool) {
+    fn copy(&mut self, mut bytes: &[u8], chunks: &BufferPool) {
         while !bytes.is_empty() {
             let room = match self.pieces.back_mut() {
                 Some(Payload::Buffer(chunk)) => append(chunk, bytes),

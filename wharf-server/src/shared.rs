@@ -8,7 +8,7 @@ use std::{
     time::Instant,
 };
 
-use wharf::{CompletionPort, Listener, Pool};
+use wharf::{BufferPool, CompletionPort, Listener};
 
 use crate::{
     Clients, Handler, Settings,
@@ -26,7 +26,7 @@ pub(crate) struct Shared {
     pub(crate) acceptor: Acceptor,
     pub(crate) clients: Clients,
     pub(crate) addresses: Addresses,
-    pub(crate) buffers: Pool,
+    pub(crate) buffers: BufferPool,
     pub(crate) buffers_per_client: usize,
     /// A client to which more waits to be sent is no longer read from.
     pub(crate) unsent_pause_bytes: usize,
@@ -47,7 +47,7 @@ impl Shared {
     ) -> Self {
         let (buffers_max, buffers_per_client) = settings.buffers();
         let sending = Sending {
-            chunks: Pool::new(CHUNK_BYTES),
+            chunks: BufferPool::new(CHUNK_BYTES),
             bytes_max: settings.unsent_bytes_max,
         };
         let clients = Clients::new(port.clone(), sending, Patience::new(settings));
@@ -57,7 +57,7 @@ impl Shared {
             acceptor: Acceptor::new(listener, settings.clients_max),
             clients,
             addresses: settings.addresses(),
-            buffers: Pool::with_limit(settings.buffer_bytes, buffers_max),
+            buffers: BufferPool::with_limit(settings.buffer_bytes, buffers_max),
             buffers_per_client,
             unsent_pause_bytes: settings.unsent_pause_bytes(),
             received: AtomicU64::new(0),

@@ -7,7 +7,7 @@
 //!
 //! - [`CompletionPort`]: make one, associate sockets with it, wait on it.
 //! - [`Socket`], [`Listener`], [`DatagramSocket`], [`File`], and on Unix `LocalListener`: start operations.
-//! - [`Buffer`], [`Payload`], [`Pool`]: memory that operations own while they are under way.
+//! - [`Buffer`], [`Payload`], [`BufferPool`]: memory that operations own while they are under way.
 //! - [`Completion`]: what was done, its result, and everything it owned back.
 //! - [`Context`]: what goes with an operation, and comes back with its completion.
 //! - [`Workers`]: the threads, if the port is to have a pool of its own; [`ThreadPool`]: a pool of the program's.
@@ -69,7 +69,7 @@ pub use snapshot::{Counts, Snapshot, Standing, WorkerSnapshot};
 pub use user_code::panic_message;
 #[cfg(feature = "safe")]
 pub use {
-    buffer::{Buffer, Payload, Pool, Transmit},
+    buffer::{Buffer, BufferPool, Payload, Transmit},
     handle::{Associate, DatagramSocket, File, Listener, Socket},
     operation::{
         Completion, Connection, Context, Direct, Done, OperationId, Refused, Started, Wait, With,

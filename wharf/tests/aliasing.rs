@@ -12,7 +12,7 @@ use std::{
 };
 
 use wharf::{
-    Buffer, Completion, CompletionPort, Done, Payload, Pool, Started, Wait,
+    Buffer, BufferPool, Completion, CompletionPort, Done, Payload, Started, Wait,
     simulated::{Kernel, Stream},
 };
 
@@ -56,7 +56,7 @@ fn streams() {
     let kernel = Kernel::new();
     let port = port(&kernel);
     let (socket, mut peer) = pair(&kernel, &port);
-    let pool = Pool::with_limit(8, 1);
+    let pool = BufferPool::with_limit(8, 1);
     peer.write_all(b"ahoy").expect("a write");
     socket.receive(Buffer::with_capacity(8)).expect("a start");
     let Done::Received { buffer, .. } = next(&port).done else {
@@ -134,7 +134,7 @@ fn listeners_and_datagrams() {
 
     let one = port.associate(kernel.datagrams(), 2).expect("a socket");
     let other = port.associate(kernel.datagrams(), 3).expect("a socket");
-    let pool = Pool::new(8);
+    let pool = BufferPool::new(8);
     one.receive(Buffer::with_capacity(8)).expect("a start");
     one.receive_from(&pool).expect("a start");
     let to = one.local_addr().expect("an address");
@@ -160,7 +160,7 @@ fn memory_that_nothing_was_written_to() {
     let kernel = Kernel::new();
     let port = port(&kernel);
     let (socket, mut peer) = pair(&kernel, &port);
-    let pool = Pool::new(8);
+    let pool = BufferPool::new(8);
     for pooled in [false, true] {
         if pooled {
             socket.receive_from(&pool).expect("a start");

@@ -13,7 +13,7 @@ use std::{
 };
 
 use harness::*;
-use wharf::{Buffer, Done, Pool, Workers};
+use wharf::{Buffer, BufferPool, Done, Workers};
 
 /// Counts the bytes that are in use.
 struct Counting;
@@ -59,7 +59,7 @@ impl Holdings {
 /// A port's life: clients that are served, clients that are idle, and an end with operations of every kind under way.
 fn live_and_close(driver: Driver) {
     let port = port(driver, 2);
-    let pool = Pool::new(64);
+    let pool = BufferPool::new(64);
     let buffers = pool.clone();
     let workers = Workers::start(&port, 3, move |port, completion| match completion.done {
         Done::Accepted {
@@ -102,7 +102,7 @@ fn live_and_close(driver: Driver) {
     assert!(given_back.len() > 20, "one for each client, at least");
     drop(given_back);
     workers.expect("workers").join();
-    assert_eq!(pool.given(), 0);
+    assert_eq!(pool.in_use(), 0);
     for peer in &mut peers {
         assert_eq!(peer.read(&mut [0; 1]).expect("an end"), 0);
     }

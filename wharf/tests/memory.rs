@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use wharf::{Buffer, Completion, CompletionPort, Done, Pool, Wait};
+use wharf::{Buffer, BufferPool, Completion, CompletionPort, Done, Wait};
 
 /// The system's allocator, without memory that is zeroed for nothing: what is asked for zeroed is written to.
 struct Plain;
@@ -67,7 +67,7 @@ fn what_was_never_written_reads_as_zeroes() {
         drop(buffer);
 
         leave_rubbish(capacity);
-        let mut buffer = Pool::new(capacity).get().expect("a buffer");
+        let mut buffer = BufferPool::new(capacity).get().expect("a buffer");
         assert!(buffer.is_empty());
         assert!(buffer.memory_mut().iter().all(|byte| *byte == 0));
         assert_eq!(buffer.memory_mut().len(), capacity);
@@ -207,7 +207,7 @@ mod pages {
     #[test]
     fn a_pool_of_large_buffers_touches_no_memory_before_data_comes() {
         let _alone = MEASURING.lock();
-        let pool = Pool::new(MIB);
+        let pool = BufferPool::new(MIB);
         let mut buffers = Vec::new();
         let touched = touched_by(|| buffers.extend((0..256).map_while(|_| pool.get())));
         assert_eq!(buffers.len(), 256);

@@ -16,7 +16,7 @@ use std::{
 
 use crate as no_allocation;
 use harness::*;
-use wharf::{Buffer, Completion, CompletionPort, Done, Many, Payload, Pool, Socket};
+use wharf::{Buffer, BufferPool, Completion, CompletionPort, Done, Many, Payload, Socket};
 
 /// Counts the allocations of each thread for itself.
 struct Counting;
@@ -125,7 +125,7 @@ fn a_ping_pong_allocates_nothing(driver: Driver) {
 
 fn a_ping_pong_from_a_pool_with_quiet_sends_allocates_nothing(driver: Driver) {
     let port = port(driver, 1);
-    let pool = Pool::new(64);
+    let pool = BufferPool::new(64);
     let (socket, peer) = pair(&port, ());
     socket.receive_from(&pool).expect("a start");
     let peer = ping(peer);
@@ -175,7 +175,7 @@ fn a_ping_pong_with_contexts_up_to_an_address_in_size_allocates_nothing(driver: 
 fn round(
     port: &CompletionPort<()>,
     pairs: &mut [(Socket<()>, Stream)],
-    pool: &Pool,
+    pool: &BufferPool,
     taken: &mut Vec<Completion<()>>,
 ) {
     for (socket, peer) in &mut *pairs {
@@ -202,7 +202,7 @@ fn round(
 fn many_sockets_at_once_allocate_nothing(driver: Driver) {
     const SOCKETS: usize = 100;
     let port = port(driver, 1);
-    let pool = Pool::new(64);
+    let pool = BufferPool::new(64);
     let mut pairs: Vec<_> = (0..SOCKETS).map(|_| pair(&port, ())).collect();
     let mut taken = Vec::with_capacity(2 * SOCKETS);
     let mut rounds = |count| {

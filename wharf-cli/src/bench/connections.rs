@@ -4,7 +4,7 @@
 
 use std::{io, mem, ops::RangeInclusive, sync::atomic::Ordering, time::Instant};
 
-use wharf::{Pool, Socket};
+use wharf::{BufferPool, Socket};
 
 use super::{
     connection::{Connection, Key},
@@ -26,7 +26,7 @@ pub(super) struct Connections<'a> {
     pub(super) places: Vec<Connection>,
     pub(super) dialer: Dialer,
     pub(super) share: LoadShare<'a>,
-    pub(super) buffers: Pool,
+    pub(super) buffers: BufferPool,
     pub(super) measurement: Measurement,
 }
 
@@ -46,7 +46,7 @@ impl<'a> Connections<'a> {
             places,
             dialer: Dialer::new(port, shared.address, plan, thread),
             share: LoadShare::new(shared, thread),
-            buffers: Pool::new(buffer_bytes),
+            buffers: BufferPool::new(buffer_bytes),
             measurement: Measurement::new(plan),
         }
     }

@@ -1,4 +1,4 @@
-//! Memory that operations own: [`Buffer`] to receive into, [`Payload`] to send from, [`Pool`] to use memory again.
+//! Memory that operations own: [`Buffer`] to receive into, [`Payload`] to send from, [`BufferPool`] to use memory again.
 
 mod aside;
 mod pool;
@@ -10,9 +10,9 @@ use std::{
 };
 
 use bytes::Bytes;
+pub use pool::BufferPool;
 use pool::Lease;
 pub(crate) use pool::Place;
-pub use pool::Pool;
 pub use transmit::Transmit;
 
 use crate::raw::RawBuffer;
@@ -50,7 +50,7 @@ impl Buffer {
     }
 
     /// The pool that it counts against.
-    pub(crate) fn pool(&self) -> Option<&Pool> {
+    pub(crate) fn pool(&self) -> Option<&BufferPool> {
         self.lease.as_ref().and_then(Lease::counted)
     }
 

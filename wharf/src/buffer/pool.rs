@@ -37,14 +37,14 @@ const FREE_MAX: usize = 256;
 /// Where peers that trust nobody use one pool, each should have a [share](Self::share) of it: else one that keeps
 /// buffers busy can take them all.
 #[derive(Clone)]
-pub struct Pool(Arc<Share>);
+pub struct BufferPool(Arc<Share>);
 
 /// What a handle of the pool may take of it.
 struct Share {
     shared: Arc<Shared>,
     buffers_max: u32,
     /// Buffers that were taken through it and are not back. Changed under the pool's lock.
-    given: AtomicU32,
+    in_use: AtomicU32,
 }
 
 struct Shared {
@@ -57,7 +57,7 @@ struct Shared {
 #[derive(Default)]
 struct State {
     free: Vec<Space>,
-    given: usize,
+    in_use: usize,
     /// Buffers that are kept for receives which were told, and have not come for them.
     promised: usize,
     /// Receives that found no buffer in the pool, by the number of their place: first come, first served.
@@ -76,7 +76,7 @@ type Waiter = (Weak<Port>, Handle);
 /// one, the promise passes to the next in line.
 #[derive(Debug)]
 pub(crate) struct Place {
-    pool: Pool,
+    pool: BufferPool,
     number: u64,
     /// A buffer was taken, and the promise with it.
     served: bool,
@@ -98,7 +98,7 @@ impl Drop for Place {
                 state.promised -= 1;
             }
             // It was let in, or never held back; in its stead another of its share is.
-            if share.given.load(Ordering::Relaxed) < share.buffers_max {
+            if share.in_use.load(Ordering::Relaxed) < share.buffers_max {
                 state.let_in(self.pool.id());
             }
             state.promise(pool.buffers_max)
@@ -110,12 +110,12 @@ impl Drop for Place {
 /// The obligation to give a buffer's memory back.
 pub(super) enum Lease {
     /// It counts against its pool and share.
-    Counted(Pool),
+    Counted(BufferPool),
     /// It was [set aside](Buffer::set_aside), and counts against nothing.
-    Aside(Pool),
+    Aside(BufferPool),
 }
 
-impl Pool {
+impl BufferPool {
     /// A pool of buffers of `capacity` bytes, as many as are asked for. Memory is taken when it is first
     /// needed, and touched when data comes.
     ///
@@ -138,18 +138,18 @@ impl Pool {
             state: Mutex::new(State::default()),
             aside: Aside::new(capacity),
         });
-        Pool::share_of(shared, u32::MAX)
+        BufferPool::share_of(shared, u32::MAX)
     }
 
     fn share_of(shared: Arc<Shared>, buffers_max: u32) -> Self {
-        Pool(Arc::new(Share {
+        BufferPool(Arc::new(Share {
             shared,
             buffers_max,
-            given: AtomicU32::new(0),
+            in_use: AtomicU32::new(0),
         }))
     }
 
-    /// A share of this pool: the same buffers, of which at most `buffers_max` are given out through the share and its
+    /// A share of this pool: the same buffers, of which at most `buffers_max` are in use through the share and its
     /// clones at any moment, however little is in each. A receive from a share that is used up waits until one of the
     /// share's own buffers comes back, and keeps nobody else waiting.
     ///
@@ -158,7 +158,7 @@ impl Pool {
     /// is one of the same pool, with a limit of its own. It takes 40 bytes.
     ///
     /// ```
-    /// let pool = wharf::Pool::with_limit(15_000, 1_000);
+    /// let pool = wharf::BufferPool::with_limit(15_000, 1_000);
     /// let share = pool.share(2);
     /// let (first, second) = (share.get(), share.get());
     /// assert!(first.is_some() && second.is_some());
@@ -168,10 +168,10 @@ impl Pool {
     ///
     /// # Panics
     /// If `buffers_max` is 0.
-    pub fn share(&self, buffers_max: usize) -> Pool {
+    pub fn share(&self, buffers_max: usize) -> BufferPool {
         assert!(buffers_max > 0, "a share has at least 1 buffer");
         let buffers_max = u32::try_from(buffers_max).unwrap_or(u32::MAX);
-        Pool::share_of(self.0.shared.clone(), buffers_max)
+        BufferPool::share_of(self.0.shared.clone(), buffers_max)
     }
 
     fn shared(&self) -> &Shared {
@@ -188,19 +188,19 @@ impl Pool {
         self.shared().capacity
     }
 
-    /// How many buffers are given out, by the whole pool.
-    pub fn given(&self) -> usize {
-        self.shared().state.lock().given
+    /// How many buffers are in use, of the whole pool.
+    pub fn in_use(&self) -> usize {
+        self.shared().state.lock().in_use
     }
 
     /// Whether its share is used up. Asked under the pool's lock.
     fn is_used_up(&self) -> bool {
-        let given = self.0.given.load(Ordering::Relaxed);
+        let in_use = self.0.in_use.load(Ordering::Relaxed);
         #[cfg(shuttle)]
         if planted::strikes(planted::Bug::ShareNotKept) {
             return false;
         }
-        given >= self.0.buffers_max
+        in_use >= self.0.buffers_max
     }
 
     /// Takes a buffer, if the limits allow one more and no receive waits for it.
@@ -215,10 +215,10 @@ impl Pool {
         Some(self.clone().lend(memory))
     }
 
-    /// Counts a buffer as given. Its memory, if there is some to be used again.
+    /// Counts a buffer as in use. Its memory, if there is some to be used again.
     fn take(&self, state: &mut State) -> Option<Space> {
-        state.given += 1;
-        self.0.given.fetch_add(1, Ordering::Relaxed);
+        state.in_use += 1;
+        self.0.in_use.fetch_add(1, Ordering::Relaxed);
         state.free.pop()
     }
 
@@ -292,7 +292,7 @@ impl State {
 
     /// Whether there is a buffer that nobody waits for.
     fn has_one_for_all(&self, buffers_max: usize) -> bool {
-        self.waiting.is_empty() && self.given + self.promised < buffers_max
+        self.waiting.is_empty() && self.in_use + self.promised < buffers_max
     }
 
     /// Whether this place is in line, or held back.
@@ -315,7 +315,7 @@ impl State {
 
     /// Keeps a buffer for the first in line, if there is one for it: who is to be told.
     fn promise(&mut self, buffers_max: usize) -> Option<Waiter> {
-        if self.given + self.promised >= buffers_max {
+        if self.in_use + self.promised >= buffers_max {
             return None;
         }
         let (_, first) = self.waiting.pop_first()?;
@@ -335,7 +335,7 @@ fn tell(next: Option<Waiter>) {
 
 impl Lease {
     /// The pool that the buffer counts against.
-    pub(super) fn counted(&self) -> Option<&Pool> {
+    pub(super) fn counted(&self) -> Option<&BufferPool> {
         match self {
             Lease::Counted(pool) => Some(pool),
             Lease::Aside(_) => None,
@@ -348,8 +348,8 @@ impl Lease {
             Lease::Aside(pool) => return pool.shared().aside.give_back(memory),
         };
         let mut state = pool.shared().state.lock();
-        state.given -= 1;
-        pool.0.given.fetch_sub(1, Ordering::Relaxed);
+        state.in_use -= 1;
+        pool.0.in_use.fetch_sub(1, Ordering::Relaxed);
         state.let_in(pool.id());
         let next = state.promise(pool.shared().buffers_max);
         let surplus = if state.free.len() < FREE_MAX {
@@ -364,13 +364,13 @@ impl Lease {
     }
 }
 
-impl fmt::Debug for Pool {
+impl fmt::Debug for BufferPool {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
-            .debug_struct("Pool")
+            .debug_struct("BufferPool")
             .field("capacity", &self.capacity())
             .field("buffers_max", &self.shared().buffers_max)
-            .field("given", &self.given())
+            .field("in_use", &self.in_use())
             .finish_non_exhaustive()
     }
 }

@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr};
 
 use super::{OperationId, Refused, With};
 use crate::{
-    buffer::{Buffer, Payload, Pool, readable, writable},
+    buffer::{Buffer, BufferPool, Payload, readable, writable},
     handle::{DatagramSocket, Origin},
     raw::{Datagram, Landing, Request},
     record::{Manner, Memory, Records},
@@ -34,7 +34,7 @@ impl<K: Clone + Send + Sync + 'static> DatagramSocket<K> {
     ///
     /// # Errors
     /// As [above](Self#errors).
-    pub fn receive_from(&self, pool: &Pool) -> io::Result<OperationId> {
+    pub fn receive_from(&self, pool: &BufferPool) -> io::Result<OperationId> {
         Ok(self.plain().receive_from(pool)?)
     }
 
@@ -77,7 +77,7 @@ impl<K: Clone + Send + Sync + 'static> With<'_, DatagramSocket<K>> {
     ///
     /// # Errors
     /// As there; the context comes back.
-    pub fn receive_from(self, pool: &Pool) -> Result<OperationId, Refused<()>> {
+    pub fn receive_from(self, pool: &BufferPool) -> Result<OperationId, Refused<()>> {
         let memory = Memory::ReceiveFrom(pool.clone(), None);
         let landing = Landing::Provided(Records::<Origin<K>>::PROVIDER);
         self.receive_into(memory, landing, |_| Some(()))

@@ -4,7 +4,7 @@ use std::io;
 
 use super::{Completion, OperationId, Refused, With};
 use crate::{
-    buffer::{Buffer, Payload, Pool},
+    buffer::{Buffer, BufferPool, Payload},
     handle::{Origin, Socket},
     record::{Cargo, Memory},
 };
@@ -64,7 +64,7 @@ impl<K: Clone + Send + Sync + 'static> Direct<'_, K> {
     ///
     /// # Errors
     /// As there.
-    pub fn receive_from(&self, pool: &Pool) -> io::Result<Started<K>> {
+    pub fn receive_from(&self, pool: &BufferPool) -> io::Result<Started<K>> {
         Ok(self.plain().receive_from(pool)?)
     }
 
@@ -90,7 +90,7 @@ impl<K: Clone + Send + Sync + 'static> With<'_, Direct<'_, K>> {
     ///
     /// # Errors
     /// As there; the context comes back.
-    pub fn receive_from(self, pool: &Pool) -> Result<Started<K>, Refused<()>> {
+    pub fn receive_from(self, pool: &BufferPool) -> Result<Started<K>, Refused<()>> {
         let memory = Memory::ReceiveFrom(pool.clone(), None);
         self.start_direct(memory, |_| Some(()))
     }

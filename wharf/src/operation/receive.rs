@@ -4,7 +4,7 @@ use std::io;
 
 use super::{OperationId, Refused, With};
 use crate::{
-    buffer::{Buffer, Pool},
+    buffer::{Buffer, BufferPool},
     handle::Socket,
     raw::Request,
     record::{Manner, Memory},
@@ -33,7 +33,7 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
     ///
     /// # Errors
     /// As [above](Self#errors).
-    pub fn receive_from(&self, pool: &Pool) -> io::Result<OperationId> {
+    pub fn receive_from(&self, pool: &BufferPool) -> io::Result<OperationId> {
         Ok(self.plain().receive_from(pool)?)
     }
 
@@ -79,7 +79,7 @@ impl<K: Clone + Send + Sync + 'static> With<'_, Socket<K>> {
     ///
     /// # Errors
     /// As there; the context comes back.
-    pub fn receive_from(self, pool: &Pool) -> Result<OperationId, Refused<()>> {
+    pub fn receive_from(self, pool: &BufferPool) -> Result<OperationId, Refused<()>> {
         let memory = Memory::ReceiveFrom(pool.clone(), None);
         self.start_stream(memory, Manner::Reported, |_| Some(()))
     }

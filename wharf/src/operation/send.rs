@@ -30,7 +30,7 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
     /// one of the port's own. So a `Drop` of its owner must not block; it may use the port, and close it; and where it
     /// panics, the log says so, and the send has succeeded all the same.
     ///
-    /// Where it has to wait since the peer reads too slowly, bytes in a buffer of a [pool](crate::Pool) move to other
+    /// Where it has to wait since the peer reads too slowly, bytes in a buffer of a [pool](crate::BufferPool) move to other
     /// memory, and the buffer goes back: what waits to be sent keeps nobody from receiving. On Windows, where the system
     /// has the memory until it is sent, they move before.
     ///

@@ -12,7 +12,7 @@ use std::{io, ptr::NonNull, sync::Arc, time::Instant};
 pub use context::Context;
 
 use crate::{
-    buffer::{Buffer, Payload, Place, Pool, Transmit, readable, writable},
+    buffer::{Buffer, BufferPool, Payload, Place, Transmit, readable, writable},
     raw::{
         Buffers, Completed, Handle, OnEnd, OperationId, Overlapped, Parcel, Port, Provider, Queued,
         RawBuffer, Request, Started, Task,
@@ -31,7 +31,7 @@ pub(crate) enum Memory {
     Receive(Buffer),
     ReceiveMany(Box<Many<Buffer>>),
     /// Until there is something to receive: where the buffer will come from, and perhaps a place in the line for it.
-    ReceiveFrom(Pool, Option<Box<Place>>),
+    ReceiveFrom(BufferPool, Option<Box<Place>>),
     /// After that: the buffer.
     ReceiveLent(Buffer),
     Send(Payload),

@@ -2,7 +2,7 @@
 
 use std::{io::ErrorKind, net::SocketAddr};
 
-use wharf::{Buffer, Completion, Done, Pool};
+use wharf::{Buffer, BufferPool, Completion, Done};
 
 use crate::harness::*;
 
@@ -51,7 +51,7 @@ pub fn s34_an_empty_datagram_is_no_end(driver: Driver) {
     let port = port(driver, 1);
     let (here, address) = datagrams(&port, ());
     let (there, from) = datagrams(&port, ());
-    let pool = Pool::new(64);
+    let pool = BufferPool::new(64);
     here.receive(Buffer::with_capacity(64)).expect("a start");
     here.receive_from(&pool).expect("a start");
     for _ in 0..2 {
@@ -60,7 +60,7 @@ pub fn s34_an_empty_datagram_is_no_end(driver: Driver) {
         assert_eq!(completion.result.as_ref().expect("success"), &0);
         assert_eq!(datagram(completion).1, Some(from));
     }
-    assert_eq!(pool.given(), 0);
+    assert_eq!(pool.in_use(), 0);
     here.receive(Buffer::with_capacity(64)).expect("a start");
     expect_nothing(&port);
     there
@@ -101,20 +101,20 @@ pub fn s34_a_buffer_of_a_pool_is_taken_when_a_datagram_is_there(driver: Driver) 
     let port = port(driver, 1);
     let (here, address) = datagrams(&port, ());
     let (there, _) = datagrams(&port, ());
-    let pool = Pool::with_limit(64, 1);
+    let pool = BufferPool::with_limit(64, 1);
     here.receive_from(&pool).expect("a start");
     here.receive_from(&pool).expect("a start");
     expect_nothing(&port);
-    assert_eq!(pool.given(), 0);
+    assert_eq!(pool.in_use(), 0);
     for word in [&b"one"[..], b"two"] {
         there.send_to_quietly(word, address).expect("a start");
     }
     let (first, _) = datagram(next(&port));
-    assert_eq!((&first[..], pool.given()), (&b"one"[..], 1));
+    assert_eq!((&first[..], pool.in_use()), (&b"one"[..], 1));
     expect_nothing(&port);
     drop(first);
     assert_eq!(datagram(next(&port)).0[..], *b"two");
-    assert_eq!(pool.given(), 0);
+    assert_eq!(pool.in_use(), 0);
 }
 
 pub fn s34_one_socket_sends_to_several_peers(driver: Driver) {
@@ -159,7 +159,7 @@ pub fn s34_receives_are_cancelled_and_refused_like_any(driver: Driver) {
     let port = port(driver, 1);
     let (here, _) = datagrams(&port, ());
     let one = here.receive(Buffer::with_capacity(8)).expect("a start");
-    here.receive_from(&Pool::new(8)).expect("a start");
+    here.receive_from(&BufferPool::new(8)).expect("a start");
     here.cancel(one).expect("it is under way");
     let completion = next(&port);
     assert_eq!(completion.operation, one);

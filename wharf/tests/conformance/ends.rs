@@ -14,7 +14,7 @@ use std::{
 };
 
 use wharf::{
-    Buffer, CompletionPort, Done, OperationId, Pool, Socket, Wait, Workers, panic_message,
+    Buffer, BufferPool, CompletionPort, Done, OperationId, Socket, Wait, Workers, panic_message,
 };
 
 use crate::{harness::*, runner::sleeper};
@@ -22,7 +22,7 @@ use crate::{harness::*, runner::sleeper};
 /// One operation of each kind, none of which completes by itself.
 struct UnderWay {
     operations: HashSet<OperationId>,
-    pool: Pool,
+    pool: BufferPool,
     sockets: Vec<Socket<&'static str>>,
     peers: Vec<Stream>,
 }
@@ -31,7 +31,7 @@ fn one_of_each(port: &CompletionPort<&'static str>) -> UnderWay {
     let (reading, reading_peer) = pair(port, "key");
     let (writing, writing_peer) = narrow_pair(port, "key");
     let listener = listen(port, "key");
-    let pool = Pool::new(8);
+    let pool = BufferPool::new(8);
     let operations = [
         reading.receive(Buffer::with_capacity(8)).expect("a start"),
         reading.receive_from(&pool).expect("a start"),
@@ -84,7 +84,7 @@ pub fn s38_closing_gives_everything_back_that_was_under_way(driver: Driver) {
         "still under way: {:?}",
         under_way.operations
     );
-    assert_eq!(under_way.pool.given(), 0);
+    assert_eq!(under_way.pool.in_use(), 0);
     for socket in &under_way.sockets {
         assert!(!socket.close(), "its sockets are closed with it");
     }
@@ -107,7 +107,7 @@ pub fn s38_dropping_the_last_handle_closes_the_port(driver: Driver) {
         peer.read_to_end(&mut Vec::new()).expect("an end");
     }
     under_way.sockets[0].readable().expect_err("a refusal");
-    assert_eq!(under_way.pool.given(), 0);
+    assert_eq!(under_way.pool.in_use(), 0);
 }
 
 pub fn s39_closing_twice_gives_everything_back_once(driver: Driver) {
@@ -134,7 +134,7 @@ pub fn s39_closing_from_two_threads_at_once_gives_everything_back_once(driver: D
         workers.join();
         // Workers may have been handed some before.
         assert!(given <= under_way.operations.len());
-        assert_eq!(under_way.pool.given(), 0);
+        assert_eq!(under_way.pool.in_use(), 0);
         drop(under_way);
     }
 }
@@ -342,17 +342,17 @@ pub fn s40_a_very_long_join_does_not_overflow(driver: Driver) {
 
 pub fn s41_an_operation_whose_handles_are_dropped_still_completes(driver: Driver) {
     let port = port(driver, 1);
-    let pool = Pool::new(8);
+    let pool = BufferPool::new(8);
     let (socket, mut peer) = pair(&port, "key");
     socket.receive_from(&pool).expect("a start");
     drop(socket);
     expect_nothing(&port);
     peer.write_all(b"ahoy").expect("a write");
     let completion = next(&port);
-    assert_eq!((completion.key, pool.given()), ("key", 1));
+    assert_eq!((completion.key, pool.in_use()), ("key", 1));
     drop(completion);
     // Its buffer is free then, and the socket closed.
-    assert_eq!(pool.given(), 0);
+    assert_eq!(pool.in_use(), 0);
     assert_eq!(peer.read(&mut [0; 8]).expect("the end"), 0);
 }
 

@@ -12,8 +12,8 @@ use socket2::SockRef;
 #[cfg(unix)]
 use socket2::Type;
 use wharf::{
-    Buffer, Completion, CompletionPort, Context, Done, Payload, Pool, Refused, Socket, Started,
-    Transmit,
+    Buffer, BufferPool, Completion, CompletionPort, Context, Done, Payload, Refused, Socket,
+    Started, Transmit,
 };
 
 use crate::harness::*;
@@ -89,7 +89,7 @@ pub fn s45_a_context_comes_back_with_its_own_operation(driver: Driver) {
 pub fn s45_every_kind_of_operation_takes_a_context(driver: Driver) {
     let port = port::<&str>(driver, 1);
     let (near, far) = connected_with_contexts(&port);
-    let pool = Pool::new(64);
+    let pool = BufferPool::new(64);
     near.with("receive from")
         .receive_from(&pool)
         .expect("a start");
@@ -282,7 +282,7 @@ pub fn s45_a_context_comes_back_with_what_is_refused(driver: Driver) {
         1
     );
     port.close();
-    let pool = Pool::new(8);
+    let pool = BufferPool::new(8);
     let all: Vec<u64> = vec![
         refused(socket.with(0_u64).receive(buffer())),
         refused(socket.with(1_u64).receive_from(&pool)),
@@ -391,7 +391,7 @@ pub fn s45_a_context_comes_back_from_the_call_or_with_the_packet(driver: Driver)
     assert!(matches!(started, Ok(Started::Pending(_))));
     peer.write_all(b"ahoy").expect("a write");
     assert_eq!(context_of::<_, u64>(next(&port)), 2);
-    let pool = Pool::new(8);
+    let pool = BufferPool::new(8);
     let started = socket.direct().with(3_u64).receive_from(&pool);
     assert!(matches!(started, Ok(Started::Pending(_))));
     peer.write_all(b"ahoy").expect("a write");
@@ -607,7 +607,7 @@ pub fn s47_a_paused_receive_keeps_no_buffer_from_others(driver: Driver) {
         return; // There it is begun already, and takes the buffer.
     }
     let port = port(driver, 1);
-    let pool = Pool::with_limit(16, 1);
+    let pool = BufferPool::with_limit(16, 1);
     let (first, mut peer_of_first) = pair(&port, 1);
     let (second, mut peer_of_second) = pair(&port, 2);
     let taken = pool.get().expect("it is free");

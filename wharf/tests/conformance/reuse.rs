@@ -5,7 +5,7 @@ use std::{
     thread,
 };
 
-use wharf::{Buffer, Done, Pool};
+use wharf::{Buffer, BufferPool, Done};
 
 use crate::harness::*;
 
@@ -14,7 +14,7 @@ pub fn s31_a_disconnect_ends_the_connection_in_order_behind_what_was_sent(driver
     let (socket, mut peer) = narrow_pair(&port, "key");
     let receives = [
         socket.receive(Buffer::with_capacity(8)).expect("a start"),
-        socket.receive_from(&Pool::new(8)).expect("a start"),
+        socket.receive_from(&BufferPool::new(8)).expect("a start"),
     ];
     let send = socket.send(pattern(BIG)).expect("a start");
     let disconnect = socket.disconnect().expect("a start");

@@ -12,8 +12,8 @@ use std::{
 use bytes::Bytes;
 use socket2::{Domain, SockRef, Type};
 use wharf::{
-    Buffer, Completion, CompletionPort, Connection, Done, Listener, OperationId, Payload, Pool,
-    Socket, Workers,
+    Buffer, BufferPool, Completion, CompletionPort, Connection, Done, Listener, OperationId,
+    Payload, Socket, Workers,
 };
 
 use crate::harness::*;
@@ -28,7 +28,7 @@ pub fn s19_an_orderly_end_is_0_bytes_and_so_is_the_next_receive(driver: Driver) 
     for _ in 0..2 {
         socket.receive(Buffer::with_capacity(8)).expect("a start");
         assert!(received(&port).is_empty());
-        socket.receive_from(&Pool::new(8)).expect("a start");
+        socket.receive_from(&BufferPool::new(8)).expect("a start");
         assert!(received(&port).is_empty());
         socket.readable().expect("a start");
         assert_eq!(next(&port).result.expect("success"), 0);
@@ -82,7 +82,7 @@ type Start<'a> = dyn Fn(&Socket<()>) -> OperationId + 'a;
 
 pub fn s20_a_reset_is_no_end_of_file_however_the_receive_is_made(driver: Driver) {
     let port = port(driver, 1);
-    let pool = Pool::new(8);
+    let pool = BufferPool::new(8);
     let starts: [&Start; 5] = [
         &|socket| socket.receive(Buffer::with_capacity(8)).expect("a start"),
         &|socket| socket.receive(Buffer::with_capacity(0)).expect("a start"),
@@ -106,7 +106,7 @@ pub fn s20_a_reset_is_no_end_of_file_however_the_receive_is_made(driver: Driver)
         start(&socket);
         assert_eq!(failed(&next(&port)), ErrorKind::ConnectionReset);
     }
-    assert_eq!(pool.given(), 0);
+    assert_eq!(pool.in_use(), 0);
 }
 
 pub fn s20_a_reset_fails_pending_sends_beside_a_pending_receive(driver: Driver) {
@@ -218,29 +218,29 @@ pub fn s22_a_receive_into_0_bytes_waits_for_data_and_takes_none(driver: Driver) 
 
 pub fn s22_idle_receives_from_a_pool_own_no_buffer(driver: Driver) {
     let port = port(driver, 1);
-    let pool = Pool::new(64);
+    let pool = BufferPool::new(64);
     let mut pairs: Vec<_> = (0..100).map(|key| pair(&port, key)).collect();
     for (socket, _) in &pairs {
         socket.receive_from(&pool).expect("a start");
     }
     expect_nothing(&port);
-    assert_eq!(pool.given(), 0);
+    assert_eq!(pool.in_use(), 0);
 
     pairs[42].1.write_all(b"ahoy").expect("a write");
     let completion = next(&port);
-    assert_eq!((completion.key, pool.given()), (42, 1));
+    assert_eq!((completion.key, pool.in_use()), (42, 1));
     let Done::Received { buffer, .. } = completion.done else {
         panic!("it was a receive");
     };
     assert_eq!(buffer[..], *b"ahoy");
     drop(buffer);
     expect_nothing(&port);
-    assert_eq!(pool.given(), 0);
+    assert_eq!(pool.in_use(), 0);
 }
 
 pub fn s22_a_failed_receive_from_a_pool_holds_no_buffer(driver: Driver) {
     let port = port(driver, 1);
-    let pool = Pool::with_limit(64, 1);
+    let pool = BufferPool::with_limit(64, 1);
     let (socket, peer) = pair(&port, ());
     socket.receive_from(&pool).expect("a start");
     reset(peer);
@@ -250,7 +250,7 @@ pub fn s22_a_failed_receive_from_a_pool_holds_no_buffer(driver: Driver) {
         panic!("it was a receive");
     };
     assert_eq!(
-        (buffer.capacity(), pool.given()),
+        (buffer.capacity(), pool.in_use()),
         (0, 0),
         "it had no use for one"
     );
@@ -260,8 +260,8 @@ pub fn s22_a_failed_receive_from_a_pool_holds_no_buffer(driver: Driver) {
 fn waiting_for_buffers(
     port: &CompletionPort<u8>,
     count: u8,
-) -> (Pool, Buffer, Vec<(Socket<u8>, Stream)>) {
-    let pool = Pool::with_limit(16, 1);
+) -> (BufferPool, Buffer, Vec<(Socket<u8>, Stream)>) {
+    let pool = BufferPool::with_limit(16, 1);
     let held = pool.get().expect("the first buffer");
     assert!(pool.get().is_none(), "there is no second");
     let mut pairs: Vec<_> = (0..count).map(|key| pair(port, key)).collect();
@@ -288,19 +288,19 @@ pub fn s22_receives_wait_for_a_pool_that_is_at_its_limit_and_go_on_in_order(driv
             panic!("it was a receive");
         };
         assert_eq!(buffer[..], [key]);
-        assert_eq!(pool.given(), 1);
+        assert_eq!(pool.in_use(), 1);
         expect_nothing(&port);
         held = Some(buffer);
     }
     drop((held, pairs));
-    assert_eq!(pool.given(), 0);
+    assert_eq!(pool.in_use(), 0);
 }
 
 pub fn s22_many_clients_share_few_buffers_and_lose_nothing(driver: Driver) {
     const CLIENTS: usize = 24;
     const LEN: usize = 100_000;
     let port = port(driver, 2);
-    let pool = Pool::with_limit(512, 3);
+    let pool = BufferPool::with_limit(512, 3);
     let buffers = pool.clone();
     let workers = Workers::start(&port, 4, move |_, completion| match completion.done {
         Done::Received { socket, buffer } if !buffer.is_empty() => drop(socket.send(buffer)),
@@ -325,7 +325,7 @@ pub fn s22_many_clients_share_few_buffers_and_lose_nothing(driver: Driver) {
     for client in clients.collect::<Vec<_>>() {
         client.join().expect("the client is served");
     }
-    eventually("all buffers are back", || pool.given() == 0);
+    eventually("all buffers are back", || pool.in_use() == 0);
     port.close();
     workers.expect("workers").join();
 }
@@ -339,7 +339,7 @@ pub fn s22_a_buffer_goes_to_the_next_when_the_first_in_line_is_cancelled(driver:
     cancelled(next(&port));
     drop(held);
     assert_eq!(next(&port).key, 2);
-    assert_eq!(pool.given(), 0);
+    assert_eq!(pool.in_use(), 0);
 }
 
 pub fn s22_a_buffer_goes_to_the_next_when_its_receive_is_cancelled_meanwhile(driver: Driver) {
@@ -365,7 +365,7 @@ pub fn s22_a_buffer_goes_to_the_next_when_the_first_in_line_has_its_own_by_now(d
     let mut keys = [next(&port).key, next(&port).key];
     keys.sort_unstable();
     assert_eq!(keys, [0, 1]);
-    assert_eq!(pool.given(), 0);
+    assert_eq!(pool.in_use(), 0);
 }
 
 pub fn s22_a_receive_with_its_own_buffer_does_not_wait_for_a_pool(driver: Driver) {
@@ -383,7 +383,7 @@ pub fn s22_a_receive_with_its_own_buffer_does_not_wait_for_a_pool(driver: Driver
 
 pub fn s22_a_share_that_is_used_up_keeps_nobody_else_waiting(driver: Driver) {
     let port = port(driver, 1);
-    let pool = Pool::with_limit(16, 8);
+    let pool = BufferPool::with_limit(16, 8);
     let share = pool.share(2);
     let (greedy, mut greedy_peer) = pair(&port, "greedy");
     let (polite, mut polite_peer) = pair(&port, "polite");
@@ -398,7 +398,7 @@ pub fn s22_a_share_that_is_used_up_keeps_nobody_else_waiting(driver: Driver) {
     greedy.receive_from(&share).expect("a start");
     expect_nothing(&port);
     assert!(share.get().is_none(), "the share is used up");
-    assert_eq!(pool.given(), 2, "and takes nothing more");
+    assert_eq!(pool.in_use(), 2, "and takes nothing more");
 
     polite.receive_from(&pool.share(2)).expect("a start");
     polite_peer.write_all(b"3").expect("a write");
@@ -407,12 +407,12 @@ pub fn s22_a_share_that_is_used_up_keeps_nobody_else_waiting(driver: Driver) {
     kept.pop();
     assert_eq!(received(&port)[..], *b"2");
     drop(kept);
-    assert_eq!(pool.given(), 0);
+    assert_eq!(pool.in_use(), 0);
 }
 
 pub fn s22_a_share_lets_the_next_in_when_the_first_goes_without(driver: Driver) {
     let port = port(driver, 1);
-    let pool = Pool::with_limit(16, 8);
+    let pool = BufferPool::with_limit(16, 8);
     for is_told in [false, true] {
         let share = pool.share(1);
         let held = share.get();
@@ -433,7 +433,7 @@ pub fn s22_a_share_lets_the_next_in_when_the_first_goes_without(driver: Driver) 
         cancelled(next(&port));
         assert_eq!(next(&port).key, 1);
     }
-    assert_eq!(pool.given(), 0);
+    assert_eq!(pool.in_use(), 0);
 }
 
 pub fn s22_a_buffer_that_is_promised_to_a_receive_is_nobody_elses(driver: Driver) {
@@ -451,12 +451,12 @@ pub fn s22_a_buffer_that_is_promised_to_a_receive_is_nobody_elses(driver: Driver
     drop(first);
     assert_eq!(next(&port).key, 1);
     assert_eq!(next(&port).key, 0);
-    assert_eq!(pool.given(), 0);
+    assert_eq!(pool.in_use(), 0);
 }
 
 pub fn s22_a_receive_that_waits_for_memory_sees_the_end_and_a_reset(driver: Driver) {
     let port = port(driver, 1);
-    let pool = Pool::with_limit(16, 1);
+    let pool = BufferPool::with_limit(16, 1);
     let held = pool.get();
     for resets in [false, true] {
         let (socket, peer) = pair(&port, resets);
@@ -484,7 +484,7 @@ pub fn s22_a_receive_that_waits_for_memory_sees_the_end_and_a_reset(driver: Driv
         assert_eq!(failed(&next(&port)), ErrorKind::ConnectionReset);
     }
     drop(held);
-    assert_eq!(pool.given(), 0);
+    assert_eq!(pool.in_use(), 0);
 }
 
 /// Reads on a thread of its own, so that nothing the port does has to wait for it.
@@ -517,7 +517,7 @@ pub fn s23_a_send_completes_when_all_of_its_bytes_are_taken(driver: Driver) {
 pub fn s23_a_quiet_send_that_waits_keeps_no_buffer_of_its_pool(driver: Driver) {
     let port = port(driver, 1);
     let (socket, peer) = narrow_pair(&port, ());
-    let pool = Pool::with_limit(BIG, 3);
+    let pool = BufferPool::with_limit(BIG, 3);
     let bytes = pattern(BIG);
     // The first can't leave whole, the second stands behind it.
     for _ in 0..2 {
@@ -527,7 +527,7 @@ pub fn s23_a_quiet_send_that_waits_keeps_no_buffer_of_its_pool(driver: Driver) {
         expect_nothing(&port);
     }
     assert!(socket.unsent() > BIG);
-    assert_eq!(pool.given(), 0);
+    assert_eq!(pool.in_use(), 0);
     let workers = Workers::start(&port, 1, |_, _| ()).expect("a worker");
     let (all, _) = read_later(peer, 2 * BIG).join().expect("it ends well");
     assert!(all[..BIG] == bytes && all[BIG..] == bytes);
@@ -690,7 +690,7 @@ fn frame(number: usize) -> Vec<u8> {
 pub fn s24_receives_fill_in_call_order(driver: Driver) {
     let port = port(driver, 1);
     let (socket, mut peer) = pair(&port, ());
-    let pool = Pool::new(3);
+    let pool = BufferPool::new(3);
     let first = socket.receive(Buffer::with_capacity(3)).expect("a start");
     let many = vec![Buffer::with_capacity(2), Buffer::with_capacity(1)];
     let second = socket.receive_many(many).expect("a start");
@@ -826,7 +826,7 @@ pub fn s26_a_shutdown_follows_the_sends_before_it_and_receives_go_on(driver: Dri
 
 pub fn s27_closing_completes_everything_as_cancelled(driver: Driver) {
     let port = port(driver, 1);
-    let pool = Pool::with_limit(8, 1);
+    let pool = BufferPool::with_limit(8, 1);
     let (socket, mut peer) = narrow_pair(&port, "key");
     let mut started = HashSet::from([
         socket.receive(Buffer::with_capacity(8)).expect("a start"),
@@ -859,7 +859,7 @@ pub fn s27_closing_completes_everything_as_cancelled(driver: Driver) {
     }
     expect_nothing(&port);
     assert_eq!(
-        (pool.given(), socket.unsent(), socket.traffic()),
+        (pool.in_use(), socket.unsent(), socket.traffic()),
         (0, 0, None)
     );
     // The peer sees the end, behind what the system had taken.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use wharf::{Buffer, Completion, CompletionPort, Done, Many, Payload, Pool, Wait};
+use wharf::{Buffer, BufferPool, Completion, CompletionPort, Done, Many, Payload, Wait};
 
 use crate::harness::*;
 
@@ -321,7 +321,7 @@ pub fn s17_a_quiet_send_gives_its_packet_when_it_fails(driver: Driver) {
 /// Starts everything that a socket can, all of which must be refused, and give back what was given.
 #[track_caller]
 fn refuses_all(socket: &wharf::Socket<&'static str>) {
-    let pool = Pool::new(8);
+    let pool = BufferPool::new(8);
     let refused = socket
         .receive(Buffer::from(vec![1; 5]))
         .expect_err("a refusal");
@@ -331,7 +331,7 @@ fn refuses_all(socket: &wharf::Socket<&'static str>) {
         .expect_err("a refusal");
     assert_eq!(refused.given[0].capacity(), 3);
     socket.receive_from(&pool).expect_err("a refusal");
-    assert_eq!(pool.given(), 0);
+    assert_eq!(pool.in_use(), 0);
     socket.readable().expect_err("a refusal");
     let refused = socket.send(&b"ahoy"[..]).expect_err("a refusal");
     assert_eq!(refused.given[..], *b"ahoy");

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use wharf::{Buffer, CompletionPort, OperationId, Payload, Pool, Socket};
+use wharf::{Buffer, BufferPool, CompletionPort, OperationId, Payload, Socket};
 
 use crate::moves::{Act, Closing, Into, SEATS, What};
 
@@ -104,7 +104,7 @@ pub struct Held {
 #[derive(Debug, Clone)]
 pub struct Hand {
     pub port: CompletionPort<Key>,
-    pub pool: Pool,
+    pub pool: BufferPool,
     pub who: usize,
     pub seats: [Option<Held>; SEATS],
     pub timers: Vec<OperationId>,
@@ -207,7 +207,7 @@ impl Hand {
                     }
                 })
             }
-            Into::Pool => {
+            Into::BufferPool => {
                 let pool = self.pool.clone();
                 let kind = Kind::ReceiveFrom {
                     capacity: pool.capacity(),

@@ -140,7 +140,7 @@ pub enum Act {
 #[derive(Debug, Clone)]
 pub enum Into {
     Own(usize),
-    Pool,
+    BufferPool,
     Many(Vec<usize>),
     Nothing,
 }
@@ -324,7 +324,7 @@ fn act(held: Vec<usize>) -> BoxedStrategy<Act> {
 fn receive(held: Vec<usize>) -> BoxedStrategy<Act> {
     let into = prop_oneof![
         3 => (0_usize..160).prop_map(Into::Own),
-        3 => Just(Into::Pool),
+        3 => Just(Into::BufferPool),
         1 => vec(0_usize..40, 0..4).prop_map(Into::Many),
         1 => Just(Into::Nothing),
     ];

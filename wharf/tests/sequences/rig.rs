@@ -14,7 +14,7 @@ use std::{
 };
 
 use proptest_state_machine::StateMachineTest;
-use wharf::{Completion, CompletionPort, Many, Pool, Wait};
+use wharf::{BufferPool, Completion, CompletionPort, Many, Wait};
 
 use crate::{
     acts::{HELPER, Hand, Held, Key, MAIN, Note, STAFF},
@@ -213,7 +213,7 @@ impl Rig {
         let (report, reports) = mpsc::channel();
         let hand = Hand {
             port: builder.build().expect("a port"),
-            pool: Pool::with_limit(48, model.pool_max),
+            pool: BufferPool::with_limit(48, model.pool_max),
             who: MAIN,
             seats: Default::default(),
             timers: Vec::new(),
@@ -440,7 +440,7 @@ impl Rig {
             }
         }
         // A receive may hold one for a moment, until it finds that there is nothing to receive.
-        while self.hand.pool.given() > 0 {
+        while self.hand.pool.in_use() > 0 {
             assert!(
                 Instant::now() < deadline,
                 "at rest nobody holds a buffer: {:?}",
@@ -511,7 +511,7 @@ impl Rig {
             });
             late.push(Act::Receive {
                 on,
-                into: Into::Pool,
+                into: Into::BufferPool,
             });
             late.push(Act::Send {
                 on,
@@ -544,7 +544,7 @@ impl Rig {
         }
         self.ledger.at_the_end();
         assert_eq!(
-            self.hand.pool.given(),
+            self.hand.pool.in_use(),
             0,
             "no buffer is lost: {:?}",
             self.hand.pool

@@ -16,7 +16,7 @@ use shuttle::{
     thread,
 };
 use wharf::{
-    Buffer, Completion, CompletionPort, Done, Pool, Socket, Wait,
+    Buffer, BufferPool, Completion, CompletionPort, Done, Socket, Wait,
     simulated::{Kernel, Stream},
     sync,
 };
@@ -37,7 +37,7 @@ const SENDS_MAX: u32 = 4;
 
 struct World {
     port: CompletionPort<usize>,
-    pool: Pool,
+    pool: BufferPool,
     share: usize,
     clients: Vec<Client>,
     steps: AtomicUsize,
@@ -49,7 +49,7 @@ struct World {
 
 struct Client {
     socket: Socket<usize>,
-    buffers: Pool,
+    buffers: BufferPool,
     /// What its handler keeps.
     kept: Mutex<Vec<Buffer>>,
 }
@@ -82,7 +82,7 @@ pub fn live(kernel: &Kernel, random: &mut Rng) {
         .clients
         .iter()
         .for_each(|client| client.kept.lock().expect("no panic").clear());
-    assert_eq!(world.pool.given(), 0, "buffers stay behind");
+    assert_eq!(world.pool.in_use(), 0, "buffers stay behind");
     WORST.fetch_max(
         world.steps_worst.load(Ordering::SeqCst),
         std::sync::atomic::Ordering::SeqCst,
@@ -117,7 +117,7 @@ impl World {
         let share = random.usize(1..=2);
         let count = random.usize(2..=4);
         // Each has what it may, and no more.
-        let pool = Pool::with_limit(1, share * count);
+        let pool = BufferPool::with_limit(1, share * count);
         let (mut clients, mut peers) = (Vec::new(), Vec::new());
         for number in 0..count {
             let (ours, peer) = kernel.streams();

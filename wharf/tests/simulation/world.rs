@@ -16,8 +16,8 @@ use shuttle::{
     thread,
 };
 use wharf::{
-    Buffer, Completion, CompletionPort, DatagramSocket, Done, File, Listener, OperationId, Payload,
-    Pool, Socket, Started, Transmit, Wait, Workers,
+    Buffer, BufferPool, Completion, CompletionPort, DatagramSocket, Done, File, Listener,
+    OperationId, Payload, Socket, Started, Transmit, Wait, Workers,
     simulated::{Kernel, Stream},
     sync,
 };
@@ -78,7 +78,7 @@ struct World {
     port: CompletionPort<u32>,
     plan: Plan,
     ledger: Ledger,
-    pool: Pool,
+    pool: BufferPool,
     lines: Vec<Line>,
     listener: Listener<u32>,
     datagrams: Vec<DatagramSocket<u32>>,
@@ -155,7 +155,7 @@ pub fn live(kernel: &Kernel, random: &mut Rng) {
     world.close();
     workers.into_iter().for_each(|join| join());
     world.kept.lock().expect("no panic").take();
-    assert_eq!(world.pool.given(), 0, "buffers stay behind");
+    assert_eq!(world.pool.in_use(), 0, "buffers stay behind");
     let trace = world.ledger.balance();
     TRACE.with_borrow_mut(|last| *last = trace);
     assert_eq!(Arc::strong_count(&world), 1, "something holds the world");
@@ -197,7 +197,7 @@ impl World {
             port,
             plan,
             ledger: Ledger::default(),
-            pool: Pool::with_limit(POOLED, 2),
+            pool: BufferPool::with_limit(POOLED, 2),
             lines,
             listener,
             datagrams,
