@@ -62,7 +62,7 @@ pub use driver::{Descriptor, DriverChoice, DriverInfo, thread_states_available, 
 #[cfg(all(unix, feature = "safe"))]
 pub use handle::{LocalConnection, LocalListener};
 pub use raw::{
-    DescriptorReserve, HANDLES_MAX, LentDescriptor, Many, Spawned, ThreadPool, blocking,
+    DescriptorReserve, HANDLES_MAX, LentDescriptor, Spawned, ThreadPool, WaitMany, blocking,
     deadline_after, is_cancelled,
 };
 pub use snapshot::{Counts, Snapshot, Standing, WorkerSnapshot};

@@ -10,7 +10,7 @@ use crate::{
     Counts, DriverChoice, DriverInfo, Snapshot,
     handle::{Associate, Origin},
     operation::{Completion, OperationId, Wait},
-    raw::{self, End, Many, Options, Queued, Task, ThreadPool},
+    raw::{self, End, Options, Queued, Task, ThreadPool, WaitMany},
     record::Records,
     user_code::contain,
 };
@@ -350,7 +350,7 @@ impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
         into: &mut Vec<Completion<K>>,
         max: usize,
         timeout: impl Into<Option<Duration>>,
-    ) -> io::Result<Many> {
+    ) -> io::Result<WaitMany> {
         let mut tasks = Tasks(Vec::new());
         self.raw().wait_each(max, timeout.into(), |packets| {
             let unpacking = Unpacking {

@@ -16,7 +16,7 @@ use std::{
 
 use crate as no_allocation;
 use harness::*;
-use wharf::{Buffer, BufferPool, Completion, CompletionPort, Done, Many, Payload, Socket};
+use wharf::{Buffer, BufferPool, Completion, CompletionPort, Done, Payload, Socket, WaitMany};
 
 /// Counts the allocations of each thread for itself.
 struct Counting;
@@ -185,7 +185,7 @@ fn round(
     let mut sent = 0;
     while sent < pairs.len() {
         let many = port.wait_many(taken, pairs.len(), GUARD).expect("a wait");
-        assert!(matches!(many, Many::Packets(_)));
+        assert!(matches!(many, WaitMany::Packets(_)));
         for completion in taken.drain(..) {
             match completion.done {
                 Done::Received { socket, buffer } => drop(socket.send(buffer).expect("a start")),

@@ -20,7 +20,7 @@ use std::{
 use crate as raw;
 use harness::*;
 use wharf::{
-    Many, is_cancelled,
+    WaitMany, is_cancelled,
     raw::{
         Answer, Buffers, Handle, Kind, OnEnd, OperationId, Overlapped, Packet, Port, Provider,
         RawBuffer, Request,
@@ -262,12 +262,12 @@ fn a_wait_for_many_takes_packets_of_every_kind_in_order(driver: Driver) {
     assert_eq!(
         port.wait_many(&mut packets, 3, Some(GUARD))
             .expect("a wait"),
-        Many::Packets(3)
+        WaitMany::Packets(3)
     );
     assert_eq!(
         port.wait_many(&mut packets, 3, Some(GUARD))
             .expect("a wait"),
-        Many::Packets(1)
+        WaitMany::Packets(1)
     );
     let told: Vec<_> = packets
         .iter()
@@ -281,7 +281,7 @@ fn a_wait_for_many_takes_packets_of_every_kind_in_order(driver: Driver) {
     assert_eq!(
         port.wait_many(&mut packets, 3, Some(QUIET))
             .expect("a wait"),
-        Many::TimedOut
+        WaitMany::TimedOut
     );
     let error = port
         .wait_many(&mut packets, 0, None)

@@ -20,7 +20,7 @@ use crate as tasks;
 use harness::*;
 use wharf::{
     Wait, Workers,
-    raw::{Answer, Many, Port, PostPlace, Task, TaskFunctions},
+    raw::{Answer, Port, PostPlace, Task, TaskFunctions, WaitMany},
 };
 
 macro_rules! suite {
@@ -167,7 +167,7 @@ fn a_task_comes_out_of_a_wait_for_many_in_its_turn(driver: Driver) {
     let mut packets = Vec::new();
     while packets.len() < 6 {
         let many = port.wait_many(&mut packets, 6, Some(GUARD));
-        assert!(matches!(many, Ok(Many::Packets(_))), "{many:?}");
+        assert!(matches!(many, Ok(WaitMany::Packets(_))), "{many:?}");
     }
     let order = packets
         .into_iter()
@@ -359,7 +359,7 @@ fn a_wait_of_the_safe_port_brings_a_task_and_one_for_many_runs_it(driver: Driver
     let (mut into, mut count) = (Vec::new(), 0);
     while count < 2 {
         match port.wait_many(&mut into, 8, GUARD) {
-            Ok(Many::Packets(some)) => count += some,
+            Ok(WaitMany::Packets(some)) => count += some,
             other => panic!("packets are due: {other:?}"),
         }
     }

@@ -29,7 +29,7 @@ use tracing::{
     field::{Field, Visit},
     span,
 };
-use wharf::{Buffer, Completion, CompletionPort, Done, Many, Wait, Workers};
+use wharf::{Buffer, Completion, CompletionPort, Done, Wait, WaitMany, Workers};
 
 macro_rules! suite {
     ($driver:expr) => {
@@ -193,7 +193,7 @@ pub fn a_clone_that_panics_in_a_wait_for_many_costs_its_own_completion(driver: D
     while into.len() < SOCKETS + 1 - 2 {
         let wait = catch_unwind(AssertUnwindSafe(|| port.wait_many(&mut into, 100, GUARD)));
         match wait {
-            Ok(answer) => assert!(matches!(answer, Ok(Many::Packets(_))), "{answer:?}"),
+            Ok(answer) => assert!(matches!(answer, Ok(WaitMany::Packets(_))), "{answer:?}"),
             Err(panic) => {
                 assert!(said(&*panic).starts_with("the clone of key "));
                 panicked += 1;
@@ -525,7 +525,7 @@ pub fn a_payload_that_had_to_wait_may_close_the_port_when_it_is_dropped(driver: 
         other.shutdown().expect("a start");
     }
     let mut into = Vec::new();
-    while let Many::Packets(count) = port.wait_many(&mut into, 2, GUARD).expect("a wait") {
+    while let WaitMany::Packets(count) = port.wait_many(&mut into, 2, GUARD).expect("a wait") {
         came += count;
     }
     came += told(&closed);

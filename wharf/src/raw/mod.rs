@@ -124,7 +124,7 @@ pub use overlapped::{
     Overlapped, Provider, Request, Span, Transmit,
 };
 use overlapped::{Direction, Status};
-pub use packet::{Answer, Many, Packet, Started};
+pub use packet::{Answer, Packet, Started, WaitMany};
 pub(crate) use packet::{Completed, End, Queued};
 #[cfg(feature = "safe")]
 pub(crate) use parcel::Parcel;

@@ -63,7 +63,7 @@ pub enum Started {
 
 /// What a wait for many packets came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Many {
+pub enum WaitMany {
     /// So many packets were appended.
     Packets(usize),
     /// The time is over.

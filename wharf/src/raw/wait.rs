@@ -3,7 +3,7 @@
 use std::{io, ptr::NonNull, sync::Arc, time::Duration};
 
 use super::{
-    Answer, End, Many, Overlapped, Packet, Port, Queued, Status, check_max,
+    Answer, End, Overlapped, Packet, Port, Queued, Status, WaitMany, check_max,
     membership::{Keeping, Membership},
     shape::Packets,
 };
@@ -67,7 +67,7 @@ impl Port {
         into: &mut Vec<Packet>,
         max: usize,
         timeout: Option<Duration>,
-    ) -> io::Result<Many> {
+    ) -> io::Result<WaitMany> {
         self.wait_each(max, timeout, |queued| {
             into.extend(queued.map(Queued::into_packet))
         })
@@ -90,7 +90,7 @@ impl Port {
         max: usize,
         timeout: Option<Duration>,
         each: impl FnOnce(std::vec::Drain<'_, Queued>),
-    ) -> io::Result<Many> {
+    ) -> io::Result<WaitMany> {
         check_max(max)?;
         let mut keeping = Keeping::new(self.enter());
         let member = keeping.member();
@@ -100,9 +100,9 @@ impl Port {
         each(delivered.drain(..));
         drop(keeping);
         Ok(match end? {
-            Ok(()) => Many::Packets(count),
-            Err(End::TimedOut) => Many::TimedOut,
-            Err(End::Closed) => Many::Closed,
+            Ok(()) => WaitMany::Packets(count),
+            Err(End::TimedOut) => WaitMany::TimedOut,
+            Err(End::Closed) => WaitMany::Closed,
         })
     }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use wharf::{Buffer, BufferPool, Completion, CompletionPort, Done, Many, Payload, Wait};
+use wharf::{Buffer, BufferPool, Completion, CompletionPort, Done, Payload, Wait, WaitMany};
 
 use crate::harness::*;
 
@@ -156,7 +156,7 @@ pub fn s14_closing_releases_every_waiter_and_answers_every_later_wait(driver: Dr
         assert!(matches!(port.wait(Duration::ZERO), Ok(Wait::Closed)));
         assert_eq!(
             port.wait_many(&mut Vec::new(), 8, None).expect("a wait"),
-            Many::Closed
+            WaitMany::Closed
         );
         eventually("nobody waits", || {
             port.counts().parked == 0 && port.counts().running == 0
@@ -170,11 +170,11 @@ pub fn s15_a_wait_for_many_takes_up_to_so_many_in_queue_order(driver: Driver) {
     let mut taken = Vec::new();
     let wait =
         |taken: &mut Vec<Completion<i32>>, max| port.wait_many(taken, max, GUARD).expect("a wait");
-    assert_eq!(wait(&mut taken, 1), Many::Packets(1));
-    assert_eq!(wait(&mut taken, 4), Many::Packets(4));
+    assert_eq!(wait(&mut taken, 1), WaitMany::Packets(1));
+    assert_eq!(wait(&mut taken, 4), WaitMany::Packets(4));
     assert_eq!(
         wait(&mut taken, 100),
-        Many::Packets(5),
+        WaitMany::Packets(5),
         "it does not wait for more than there are"
     );
     let keys: Vec<_> = taken.iter().map(|completion| completion.key).collect();
@@ -187,7 +187,7 @@ pub fn s15_a_wait_for_many_takes_up_to_so_many_in_queue_order(driver: Driver) {
     assert_eq!(
         port.wait_many(&mut taken, 8, Duration::ZERO)
             .expect("a wait"),
-        Many::TimedOut
+        WaitMany::TimedOut
     );
     assert_eq!(taken.len(), 10);
 }
@@ -204,7 +204,10 @@ pub fn s15_a_wait_for_many_waits_for_at_least_one(driver: Driver) {
     };
     eventually("it waits", || port.counts().parked == 1);
     port.post("post", 0).expect("a post");
-    assert_eq!(waiter.join().expect("it ends well"), (Many::Packets(1), 1));
+    assert_eq!(
+        waiter.join().expect("it ends well"),
+        (WaitMany::Packets(1), 1)
+    );
 }
 
 pub fn s15_failed_ones_among_many_are_marked_each_by_itself(driver: Driver) {
@@ -217,7 +220,7 @@ pub fn s15_failed_ones_among_many_are_marked_each_by_itself(driver: Driver) {
     let mut taken = Vec::new();
     assert_eq!(
         port.wait_many(&mut taken, 8, GUARD).expect("a wait"),
-        Many::Packets(3)
+        WaitMany::Packets(3)
     );
     let results: Vec<_> = taken
         .iter()

@@ -14,7 +14,7 @@ use std::{
 };
 
 use proptest_state_machine::StateMachineTest;
-use wharf::{BufferPool, Completion, CompletionPort, Many, Wait};
+use wharf::{BufferPool, Completion, CompletionPort, Wait, WaitMany};
 
 use crate::{
     acts::{HELPER, Hand, Held, Key, MAIN, Note, STAFF},
@@ -83,17 +83,17 @@ fn wait(
         1 => match port.wait(time).expect("a wait") {
             Wait::Completed(completion) => {
                 taken.push(completion);
-                Many::Packets(1)
+                WaitMany::Packets(1)
             }
             Wait::Task(task) => panic!("none was posted: {task:?}"),
-            Wait::TimedOut => Many::TimedOut,
-            Wait::Closed => Many::Closed,
+            Wait::TimedOut => WaitMany::TimedOut,
+            Wait::Closed => WaitMany::Closed,
         },
         _ => port.wait_many(&mut taken, max, time).expect("a wait"),
     };
     let now = Instant::now();
     let told = match answer {
-        Many::Packets(count) => {
+        WaitMany::Packets(count) => {
             assert_eq!(count, taken.len(), "as many as it says");
             assert!(
                 (1..=max).contains(&count),
@@ -101,9 +101,9 @@ fn wait(
             );
             Told::Took(now, taken)
         }
-        Many::TimedOut if now - began >= time => return true,
-        Many::TimedOut => Told::Early(time - (now - began)),
-        Many::Closed => Told::Closed,
+        WaitMany::TimedOut if now - began >= time => return true,
+        WaitMany::TimedOut => Told::Early(time - (now - began)),
+        WaitMany::Closed => Told::Closed,
     };
     let open = !matches!(told, Told::Closed);
     let _ = report.send((who, told));

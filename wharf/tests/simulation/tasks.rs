@@ -11,7 +11,7 @@ use std::{
 use fastrand::Rng;
 use shuttle::thread;
 use wharf::{
-    CompletionPort, Many, Wait,
+    CompletionPort, Wait, WaitMany,
     raw::{PostPlace, Task, TaskFunctions},
     simulated::Kernel,
 };
@@ -88,7 +88,7 @@ pub fn are_posted_until_it_closes(kernel: &Kernel, random: &mut Rng) {
         let port = port.clone();
         let mut none = Vec::new();
         thread::spawn(move || {
-            while let Many::Packets(_) = port.wait_many(&mut none, 3, None).expect("a wait") {}
+            while let WaitMany::Packets(_) = port.wait_many(&mut none, 3, None).expect("a wait") {}
         })
     };
     let waits = {

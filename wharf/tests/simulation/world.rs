@@ -534,13 +534,15 @@ fn start_workers(world: &Arc<World>) -> Vec<Box<dyn FnOnce()>> {
                 } else {
                     let some = Duration::from_millis(3);
                     match world.port.wait_many(&mut many, 3, some).expect("a wait") {
-                        wharf::Many::Closed => return,
-                        wharf::Many::TimedOut => {
+                        wharf::WaitMany::Closed => return,
+                        wharf::WaitMany::TimedOut => {
                             in_vain += 1;
                             let unsettled = world.ledger.unsettled();
                             assert!(in_vain < IN_VAIN_MAX, "it never ends: {unsettled:?}");
                         }
-                        wharf::Many::Packets(_) => many.drain(..).for_each(|it| world.handle(it)),
+                        wharf::WaitMany::Packets(_) => {
+                            many.drain(..).for_each(|it| world.handle(it))
+                        }
                     }
                 }
             }

@@ -52,7 +52,7 @@ impl Queue for One {
     }
 }
 
-impl Queue for Many {
+impl Queue for WaitMany {
     fn open(_consumers: usize, backlog_max: Option<usize>) -> Self {
         Many(open(backlog_max))
     }
@@ -63,7 +63,7 @@ impl Queue for Many {
 
     fn consume<S: Sink>(&self, mut sink: S) -> S {
         let mut taken = Vec::with_capacity(MANY_MAX);
-        while let Ok(wharf::Many::Packets(_)) = self.0.wait_many(&mut taken, MANY_MAX, FOR_EVER) {
+        while let Ok(wharf::WaitMany::Packets(_)) = self.0.wait_many(&mut taken, MANY_MAX, FOR_EVER) {
             if take_all(self, &mut sink, taken.drain(..).map(packet)).is_break() {
                 break;
             }
