@@ -66,11 +66,11 @@ fn streams() {
     socket.send(buffer).expect("a start");
     assert!(matches!(next(&port).done, Done::Sent { .. }));
     let buffers = vec![Buffer::with_capacity(2), Buffer::with_capacity(8)];
-    socket.receive_many(buffers).expect("a start");
+    socket.receive_vectored(buffers).expect("a start");
     socket.receive_from(&pool).expect("a start");
     socket.receive_from(&pool).expect("a start");
     peer.write_all(b"ahoy").expect("a write");
-    let Done::ReceivedMany { buffers, .. } = next(&port).done else {
+    let Done::ReceivedVectored { buffers, .. } = next(&port).done else {
         panic!("a receive is due");
     };
     assert_eq!((&buffers[0][..], &buffers[1][..]), (&b"ah"[..], &b"oy"[..]));
@@ -84,7 +84,7 @@ fn streams() {
     assert_eq!(next(&port).transferred, 8);
 
     let payloads = vec![Payload::from(&b"a"[..]), Payload::from(vec![b'b'; 3])];
-    socket.send_many(payloads).expect("a start");
+    socket.send_vectored(payloads).expect("a start");
     assert_eq!(next(&port).transferred, 4);
     socket.send_quietly(&b"quiet"[..]).expect("a start");
     let direct = socket.direct().send(vec![b'd'; 3]).expect("a start");
@@ -147,7 +147,7 @@ fn listeners_and_datagrams() {
     one.receive(Buffer::with_capacity(2)).expect("a start");
     other.send_to_quietly(&b"ahoy"[..], to).expect("a start");
     let completion = next(&port);
-    assert!(completion.is_cut());
+    assert!(completion.is_truncated());
     let Done::ReceivedDatagram { buffer, .. } = completion.done else {
         panic!("a datagram is due");
     };
@@ -176,9 +176,9 @@ fn memory_that_nothing_was_written_to() {
         assert_eq!(buffer.memory_mut(), b"ahoy\0\0\0\0");
     }
     let buffers = (0..3).map(|_| Buffer::with_capacity(3)).collect();
-    socket.receive_many(buffers).expect("a start");
+    socket.receive_vectored(buffers).expect("a start");
     peer.write_all(b"ahoy").expect("a write");
-    let Done::ReceivedMany { mut buffers, .. } = next(&port).done else {
+    let Done::ReceivedVectored { mut buffers, .. } = next(&port).done else {
         panic!("a receive is due");
     };
     let all: Vec<_> = buffers.iter_mut().map(Buffer::memory_mut).collect();

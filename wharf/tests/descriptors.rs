@@ -139,10 +139,10 @@ fn what_stands_behind_passed_descriptors_fills_the_buffers_of_many(driver: Drive
     let mut all = Vec::new();
     while all.len() < 9 {
         let buffers = vec![Buffer::with_capacity(16), Buffer::with_capacity(16)];
-        socket.receive_many(buffers).expect("a start");
+        socket.receive_vectored(buffers).expect("a start");
         let completion = next(&port);
         completion.result.expect("a receive succeeds");
-        let Done::ReceivedMany { buffers, .. } = completion.done else {
+        let Done::ReceivedVectored { buffers, .. } = completion.done else {
             panic!("it was a receive");
         };
         buffers

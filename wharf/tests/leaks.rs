@@ -93,7 +93,9 @@ fn live_and_close(driver: Driver) {
     let (socket, _peer) = narrow_pair(&port, ());
     socket.receive(Buffer::with_capacity(64)).expect("a start");
     socket.send(pattern(BIG)).expect("a start");
-    socket.send_many(vec![pattern(64).into()]).expect("a start");
+    socket
+        .send_vectored(vec![pattern(64).into()])
+        .expect("a start");
     socket.shutdown().expect("a start");
     port.timer(10 * GUARD, ()).expect("a timer");
     let connect = port.connect(listener.local_addr(), ()).expect("a start");

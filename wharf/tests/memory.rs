@@ -109,8 +109,8 @@ fn a_receive_into_several_shows_what_arrived_and_zeroes_follow_it() {
     (0..3).for_each(|_| leave_rubbish(3));
     peer.write_all(b"ahoy").expect("a write");
     let buffers = (0..3).map(|_| Buffer::with_capacity(3)).collect();
-    socket.receive_many(buffers).expect("a start");
-    let Done::ReceivedMany { mut buffers, .. } = next(&port).done else {
+    socket.receive_vectored(buffers).expect("a start");
+    let Done::ReceivedVectored { mut buffers, .. } = next(&port).done else {
         panic!("a receive is due");
     };
     let arrived: Vec<_> = buffers.iter().map(|buffer| buffer.to_vec()).collect();
@@ -149,7 +149,7 @@ fn a_datagram_shows_what_arrived_and_zeroes_follow_it() {
         peer.send_to(sent, address).expect("a send");
         socket.receive(Buffer::with_capacity(4)).expect("a start");
         let completion = next(&port);
-        assert_eq!(completion.is_cut(), sent.len() > 4);
+        assert_eq!(completion.is_truncated(), sent.len() > 4);
         let Done::ReceivedDatagram {
             mut buffer,
             peer: Some(from),

@@ -241,7 +241,7 @@ fn s44_a_broken_connection_raises_no_signal(driver: Driver) {
             socket.send(pattern(BIG)).expect("a start");
         } else {
             let halves = vec![pattern(BIG / 2).into(), pattern(BIG / 2).into()];
-            socket.send_many(halves).expect("a start");
+            socket.send_vectored(halves).expect("a start");
         }
     }
     let sockets: Vec<_> = pairs

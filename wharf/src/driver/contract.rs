@@ -69,11 +69,11 @@ pub(crate) enum Outcome {
     /// the call names, from its front on: safe code will read so much of it.
     Moved(usize),
     Accepted(Descriptor, Option<SocketAddr>),
-    /// A datagram was received; `len` bytes of it were written. `is_cut`: what did not fit is lost.
+    /// A datagram was received; `len` bytes of it were written. `is_truncated`: what did not fit is lost.
     Datagram {
         len: usize,
         peer: Option<SocketAddr>,
-        is_cut: bool,
+        is_truncated: bool,
     },
     /// Not now: the descriptor has to become ready first.
     NotReady,

@@ -57,8 +57,8 @@ pub enum Done<K> {
         /// With what arrived in use. Empty, without memory, where a receive from a pool failed or found the end.
         buffer: Buffer,
     },
-    /// [`Socket::receive_many`].
-    ReceivedMany {
+    /// [`Socket::receive_vectored`].
+    ReceivedVectored {
         /// Where it was started.
         socket: Socket<K>,
         /// Filled one after the other.
@@ -76,8 +76,8 @@ pub enum Done<K> {
         /// As it was given.
         payload: Payload,
     },
-    /// [`Socket::send_many`].
-    SentMany {
+    /// [`Socket::send_vectored`].
+    SentVectored {
         /// Where it was started.
         socket: Socket<K>,
         /// As they were given.
@@ -187,7 +187,7 @@ impl<K> Completion<K> {
     }
 
     /// Whether it received a datagram that was longer than its buffer, and brings only the part that fitted.
-    pub fn is_cut(&self) -> bool {
+    pub fn is_truncated(&self) -> bool {
         let is_datagram = matches!(self.done, Done::ReceivedDatagram { .. });
         let error = self.result.as_ref().err();
         is_datagram && error.and_then(io::Error::raw_os_error) == Some(codes::CUT)
@@ -320,7 +320,7 @@ impl<K> Done<K> {
                 let buffer = Buffer::default();
                 Done::Received { socket, buffer }
             }
-            Memory::ReceiveMany(many) => {
+            Memory::ReceiveVectored(many) => {
                 let mut buffers = many.buffers;
                 let mut rest = transferred;
                 for buffer in &mut buffers {
@@ -328,14 +328,14 @@ impl<K> Done<K> {
                     buffer.set_len(len);
                     rest -= len;
                 }
-                Done::ReceivedMany { socket, buffers }
+                Done::ReceivedVectored { socket, buffers }
             }
             Memory::Send(payload) => match request {
                 Request::ConnectSend(_) => Done::ConnectedSent { socket, payload },
                 _ => Done::Sent { socket, payload },
             },
             Memory::Transmit(transmit) => Done::Transmitted { socket, transmit },
-            Memory::SendMany(many) => Done::SentMany {
+            Memory::SendVectored(many) => Done::SentVectored {
                 socket,
                 payloads: many.buffers,
             },

@@ -22,7 +22,7 @@ impl<K: Clone + Send + Sync + 'static> DatagramSocket<K> {
     /// Receives one datagram, which may be empty. The completion brings the address of its sender.
     ///
     /// What does not fit into the buffer is lost: then the buffer comes back full, and the result is an error that
-    /// [`is_cut`](crate::Completion::is_cut) tells (`EMSGSIZE`).
+    /// [`is_truncated`](crate::Completion::is_truncated) tells (`EMSGSIZE`).
     ///
     /// # Errors
     /// As [above](Self#errors).

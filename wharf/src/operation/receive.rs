@@ -42,8 +42,11 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
     ///
     /// # Errors
     /// As [above](Self#errors).
-    pub fn receive_many(&self, buffers: Vec<Buffer>) -> Result<OperationId, Refused<Vec<Buffer>>> {
-        self.plain().receive_many(buffers)
+    pub fn receive_vectored(
+        &self,
+        buffers: Vec<Buffer>,
+    ) -> Result<OperationId, Refused<Vec<Buffer>>> {
+        self.plain().receive_vectored(buffers)
     }
 
     /// Completes when there is something to receive, or the end, and takes nothing.
@@ -84,12 +87,15 @@ impl<K: Clone + Send + Sync + 'static> With<'_, Socket<K>> {
         self.start_stream(memory, Manner::Reported, |_| Some(()))
     }
 
-    /// As [`Socket::receive_many`].
+    /// As [`Socket::receive_vectored`].
     ///
     /// # Errors
     /// As there; the buffers and the context come back.
-    pub fn receive_many(self, buffers: Vec<Buffer>) -> Result<OperationId, Refused<Vec<Buffer>>> {
-        let memory = Memory::receive_many(buffers);
+    pub fn receive_vectored(
+        self,
+        buffers: Vec<Buffer>,
+    ) -> Result<OperationId, Refused<Vec<Buffer>>> {
+        let memory = Memory::receive_vectored(buffers);
         self.start_stream(memory, Manner::Reported, Memory::into_buffers)
     }
 

@@ -59,8 +59,11 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
     ///
     /// # Errors
     /// As [above](Self#errors-1).
-    pub fn send_many(&self, payloads: Vec<Payload>) -> Result<OperationId, Refused<Vec<Payload>>> {
-        self.plain().send_many(payloads)
+    pub fn send_vectored(
+        &self,
+        payloads: Vec<Payload>,
+    ) -> Result<OperationId, Refused<Vec<Payload>>> {
+        self.plain().send_vectored(payloads)
     }
 }
 
@@ -115,12 +118,15 @@ impl<K: Clone + Send + Sync + 'static> With<'_, Socket<K>> {
         self.start_stream(Memory::Send(payload), manner, Memory::into_payload)
     }
 
-    /// As [`Socket::send_many`].
+    /// As [`Socket::send_vectored`].
     ///
     /// # Errors
     /// As there; the payloads and the context come back.
-    pub fn send_many(self, payloads: Vec<Payload>) -> Result<OperationId, Refused<Vec<Payload>>> {
-        let memory = Memory::send_many(payloads);
+    pub fn send_vectored(
+        self,
+        payloads: Vec<Payload>,
+    ) -> Result<OperationId, Refused<Vec<Payload>>> {
+        let memory = Memory::send_vectored(payloads);
         self.start_stream(memory, Manner::Reported, Memory::into_payloads)
     }
 }

@@ -68,7 +68,7 @@ impl Port {
         }
         let first = list.as_ptr();
         // SAFETY: the bytes and the list are lent for this call, which only reads them.
-        unsafe { self.attempt(handle, Attempt::SendMany { first, count }) }
+        unsafe { self.attempt(handle, Attempt::SendVectored { first, count }) }
     }
 }
 

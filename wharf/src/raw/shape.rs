@@ -134,7 +134,7 @@ pub(super) enum Attempt {
     Receive(RawBuffer),
     Send(RawBuffer),
     /// So many buffers from the first on.
-    SendMany {
+    SendVectored {
         first: *const RawBuffer,
         count: usize,
     },
@@ -144,7 +144,7 @@ impl Attempt {
     pub(super) fn direction(&self) -> Direction {
         match self {
             Attempt::Receive(_) => Direction::Read,
-            Attempt::Send(_) | Attempt::SendMany { .. } => Direction::Write,
+            Attempt::Send(_) | Attempt::SendVectored { .. } => Direction::Write,
         }
     }
 }

@@ -29,13 +29,13 @@ const IDLE_MAX: usize = 4096;
 pub(crate) enum Memory {
     None,
     Receive(Buffer),
-    ReceiveMany(Box<Many<Buffer>>),
+    ReceiveVectored(Box<Many<Buffer>>),
     /// Until there is something to receive: where the buffer will come from, and perhaps a place in the line for it.
     ReceiveFrom(BufferPool, Option<Box<Place>>),
     /// After that: the buffer.
     ReceiveLent(Buffer),
     Send(Payload),
-    SendMany(Box<Many<Payload>>),
+    SendVectored(Box<Many<Payload>>),
     Transmit(Box<Transmit>),
 }
 
@@ -50,12 +50,12 @@ pub(crate) struct Many<T> {
 unsafe impl Send for Memory {}
 
 impl Memory {
-    pub(crate) fn receive_many(buffers: Vec<Buffer>) -> Self {
-        Memory::ReceiveMany(Many::new(buffers))
+    pub(crate) fn receive_vectored(buffers: Vec<Buffer>) -> Self {
+        Memory::ReceiveVectored(Many::new(buffers))
     }
 
-    pub(crate) fn send_many(payloads: Vec<Payload>) -> Self {
-        Memory::SendMany(Many::new(payloads))
+    pub(crate) fn send_vectored(payloads: Vec<Payload>) -> Self {
+        Memory::SendVectored(Many::new(payloads))
     }
 
     /// The request that moves it. The addresses are those of the heap, and stay when the memory's owner is moved.
@@ -63,13 +63,15 @@ impl Memory {
         match self {
             Memory::None => Request::ReceiveNothing,
             Memory::Receive(buffer) => Request::Receive(Buffers::One(writable(buffer))),
-            Memory::ReceiveMany(many) => Request::Receive(many.list_with(writable)),
+            Memory::ReceiveVectored(many) => Request::Receive(many.list_with(writable)),
             // One size fits all keys: the provider finds the cargo through the record's own function.
             Memory::ReceiveFrom(..) | Memory::ReceiveLent(_) => {
                 unreachable!("the record has its own request for it")
             }
             Memory::Send(payload) => Request::Send(Buffers::One(readable(payload))),
-            Memory::SendMany(many) => Request::Send(many.list_with(|payload| readable(payload))),
+            Memory::SendVectored(many) => {
+                Request::Send(many.list_with(|payload| readable(payload)))
+            }
             Memory::Transmit(transmit) => Request::Transmit(Box::new(transmit.request())),
         }
     }
@@ -81,7 +83,7 @@ impl Memory {
     unsafe fn assume_written(&mut self, transferred: usize) {
         let buffers = match self {
             Memory::Receive(buffer) | Memory::ReceiveLent(buffer) => std::slice::from_mut(buffer),
-            Memory::ReceiveMany(many) => &mut many.buffers[..],
+            Memory::ReceiveVectored(many) => &mut many.buffers[..],
             _ => return,
         };
         let mut rest = transferred;
@@ -104,7 +106,7 @@ impl Memory {
     /// The buffers of a receive into several.
     pub(crate) fn into_buffers(self) -> Option<Vec<Buffer>> {
         match self {
-            Memory::ReceiveMany(many) => Some(many.buffers),
+            Memory::ReceiveVectored(many) => Some(many.buffers),
             _ => None,
         }
     }
@@ -112,7 +114,7 @@ impl Memory {
     /// The payloads of a send of several.
     pub(crate) fn into_payloads(self) -> Option<Vec<Payload>> {
         match self {
-            Memory::SendMany(many) => Some(many.buffers),
+            Memory::SendVectored(many) => Some(many.buffers),
             _ => None,
         }
     }

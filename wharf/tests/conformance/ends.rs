@@ -36,11 +36,13 @@ fn one_of_each(port: &CompletionPort<&'static str>) -> UnderWay {
         reading.receive(Buffer::with_capacity(8)).expect("a start"),
         reading.receive_from(&pool).expect("a start"),
         reading
-            .receive_many(vec![Buffer::with_capacity(8)])
+            .receive_vectored(vec![Buffer::with_capacity(8)])
             .expect("a start"),
         reading.readable().expect("a start"),
         writing.send(pattern(BIG)).expect("a start"),
-        writing.send_many(vec![pattern(8).into()]).expect("a start"),
+        writing
+            .send_vectored(vec![pattern(8).into()])
+            .expect("a start"),
         writing.send_quietly(&b"quiet"[..]).expect("a start"),
         writing.shutdown().expect("a start"),
         listener.accept().expect("a start"),

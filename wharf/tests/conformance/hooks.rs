@@ -96,7 +96,7 @@ pub fn s45_every_kind_of_operation_takes_a_context(driver: Driver) {
     far.with("send").send(&b"ahoy"[..]).expect("a start");
     expect_both(&port, ["receive from", "send"]);
     let two = vec![Payload::from(&b"ah"[..]), Payload::from(&b"oy"[..])];
-    far.with("send many").send_many(two).expect("a start");
+    far.with("send many").send_vectored(two).expect("a start");
     expect(&port, "send many");
     near.with("readable").readable().expect("a start");
     expect(&port, "readable");
@@ -104,7 +104,7 @@ pub fn s45_every_kind_of_operation_takes_a_context(driver: Driver) {
     expect(&port, "ready");
     let buffers = vec![Buffer::with_capacity(2), Buffer::with_capacity(2)];
     near.with("receive many")
-        .receive_many(buffers)
+        .receive_vectored(buffers)
         .expect("a start");
     expect(&port, "receive many");
     let file = Arc::new(file(driver, b"ahoy"));
@@ -286,7 +286,7 @@ pub fn s45_a_context_comes_back_with_what_is_refused(driver: Driver) {
     let all: Vec<u64> = vec![
         refused(socket.with(0_u64).receive(buffer())),
         refused(socket.with(1_u64).receive_from(&pool)),
-        refused(socket.with(2_u64).receive_many(vec![buffer()])),
+        refused(socket.with(2_u64).receive_vectored(vec![buffer()])),
         refused(socket.with(3_u64).readable()),
         refused(socket.with(4_u64).send(ahoy)),
         refused(socket.with(5_u64).send_quietly(ahoy)),

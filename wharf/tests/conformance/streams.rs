@@ -89,7 +89,7 @@ pub fn s20_a_reset_is_no_end_of_file_however_the_receive_is_made(driver: Driver)
         &|socket| socket.receive_from(&pool).expect("a start"),
         &|socket| {
             socket
-                .receive_many(vec![Buffer::with_capacity(8)])
+                .receive_vectored(vec![Buffer::with_capacity(8)])
                 .expect("a start")
         },
         &|socket| socket.readable().expect("a start"),
@@ -192,7 +192,7 @@ pub fn s22_a_receive_into_0_bytes_waits_for_data_and_takes_none(driver: Driver) 
     let ask = || {
         socket.receive(Buffer::with_capacity(0)).expect("a start");
         socket.readable().expect("a start");
-        socket.receive_many(Vec::new()).expect("a start");
+        socket.receive_vectored(Vec::new()).expect("a start");
     };
     let answered = || {
         for _ in 0..3 {
@@ -586,7 +586,7 @@ pub fn s23_a_send_of_nothing_completes(driver: Driver) {
     let (socket, mut peer) = pair(&port, ());
     socket.send(Buffer::with_capacity(8)).expect("a start");
     assert!(sent(&port).is_empty());
-    socket.send_many(Vec::new()).expect("a start");
+    socket.send_vectored(Vec::new()).expect("a start");
     assert_eq!(next(&port).result.expect("success"), 0);
     socket.send(&b"ahoy"[..]).expect("a start");
     assert_eq!(sent(&port)[..], *b"ahoy");
@@ -693,7 +693,7 @@ pub fn s24_receives_fill_in_call_order(driver: Driver) {
     let pool = BufferPool::new(3);
     let first = socket.receive(Buffer::with_capacity(3)).expect("a start");
     let many = vec![Buffer::with_capacity(2), Buffer::with_capacity(1)];
-    let second = socket.receive_many(many).expect("a start");
+    let second = socket.receive_vectored(many).expect("a start");
     let third = socket.receive_from(&pool).expect("a start");
     let fourth = socket.receive(Buffer::with_capacity(3)).expect("a start");
     peer.write_all(b"aaabbbcccddd").expect("a write");
@@ -703,7 +703,7 @@ pub fn s24_receives_fill_in_call_order(driver: Driver) {
         assert_eq!(completion.operation, operation);
         match completion.done {
             Done::Received { buffer, .. } => got.extend_from_slice(&buffer),
-            Done::ReceivedMany { buffers, .. } => {
+            Done::ReceivedVectored { buffers, .. } => {
                 got.extend(buffers.iter().flat_map(|buffer| buffer.to_vec()))
             }
             other => panic!("it was a receive, not {other:?}"),
@@ -727,7 +727,7 @@ pub fn s25_gathered_payloads_are_one_operation(driver: Driver) {
         payloads.push(Buffer::default().into());
     }
     let count = payloads.len();
-    let operation = socket.send_many(payloads).expect("a start");
+    let operation = socket.send_vectored(payloads).expect("a start");
     expect_nothing(&port);
     let reader = read_later(peer, LEN);
     let completion = next(&port);
@@ -735,7 +735,7 @@ pub fn s25_gathered_payloads_are_one_operation(driver: Driver) {
         (completion.operation, completion.transferred),
         (operation, LEN)
     );
-    let Done::SentMany { payloads, .. } = completion.done else {
+    let Done::SentVectored { payloads, .. } = completion.done else {
         panic!("it was a send of many");
     };
     assert_eq!(payloads.len(), count);
@@ -756,10 +756,10 @@ pub fn s25_scattered_buffers_are_one_operation(driver: Driver) {
     peer.write_all(b"012345678").expect("a write");
     until_arrived(&socket, 9);
     let buffers = [2, 0, 5, 3, 4].map(Buffer::with_capacity).into();
-    socket.receive_many(buffers).expect("a start");
+    socket.receive_vectored(buffers).expect("a start");
     let completion = next(&port);
     assert_eq!(completion.result.expect("success"), 9);
-    let Done::ReceivedMany { buffers, .. } = completion.done else {
+    let Done::ReceivedVectored { buffers, .. } = completion.done else {
         panic!("it was a receive of many");
     };
     let parts: Vec<_> = buffers.iter().map(|buffer| &buffer[..]).collect();
@@ -769,10 +769,10 @@ pub fn s25_scattered_buffers_are_one_operation(driver: Driver) {
     peer.write_all(&pattern(200)).expect("a write");
     until_arrived(&socket, 200);
     let buffers = (0..300).map(|_| Buffer::with_capacity(1)).collect();
-    socket.receive_many(buffers).expect("a start");
+    socket.receive_vectored(buffers).expect("a start");
     let completion = next(&port);
     let count = completion.result.expect("success");
-    let Done::ReceivedMany { buffers, .. } = completion.done else {
+    let Done::ReceivedVectored { buffers, .. } = completion.done else {
         panic!("it was a receive of many");
     };
     assert!((1..=200).contains(&count), "{count}");
@@ -832,12 +832,12 @@ pub fn s27_closing_completes_everything_as_cancelled(driver: Driver) {
         socket.receive(Buffer::with_capacity(8)).expect("a start"),
         socket.receive_from(&pool).expect("a start"),
         socket
-            .receive_many(vec![Buffer::with_capacity(8)])
+            .receive_vectored(vec![Buffer::with_capacity(8)])
             .expect("a start"),
         socket.readable().expect("a start"),
         socket.send(pattern(BIG)).expect("a start"),
         socket
-            .send_many(vec![Bytes::from_static(b"more").into()])
+            .send_vectored(vec![Bytes::from_static(b"more").into()])
             .expect("a start"),
         socket.send_quietly(&b"still more"[..]).expect("a start"),
         socket.shutdown().expect("a start"),
@@ -1460,7 +1460,7 @@ pub fn s33_sends_to_a_peer_that_stops_reading_are_bounded(driver: Driver) {
     );
     socket.send_quietly(payload.clone()).expect_err("a refusal");
     socket
-        .send_many(vec![payload.into()])
+        .send_vectored(vec![payload.into()])
         .expect_err("a refusal");
     expect_nothing(&port);
 

@@ -330,7 +330,7 @@ fn refuses_all(socket: &wharf::Socket<&'static str>) {
         .expect_err("a refusal");
     assert_eq!(refused.given[..], [1; 5]);
     let refused = socket
-        .receive_many(vec![Buffer::with_capacity(3)])
+        .receive_vectored(vec![Buffer::with_capacity(3)])
         .expect_err("a refusal");
     assert_eq!(refused.given[0].capacity(), 3);
     socket.receive_from(&pool).expect_err("a refusal");
@@ -341,7 +341,7 @@ fn refuses_all(socket: &wharf::Socket<&'static str>) {
     let refused = socket.send_quietly(&b"ahoy"[..]).expect_err("a refusal");
     assert_eq!(refused.given[..], *b"ahoy");
     let payload = Payload::from(&b"ahoy"[..]);
-    let refused = socket.send_many(vec![payload]).expect_err("a refusal");
+    let refused = socket.send_vectored(vec![payload]).expect_err("a refusal");
     assert_eq!(refused.given[0][..], *b"ahoy");
     socket.shutdown().expect_err("a refusal");
 }

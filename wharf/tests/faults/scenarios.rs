@@ -157,7 +157,7 @@ fn receive(port: &Port, many: bool) -> String {
     twice(|| {
         let buffers = vec![Buffer::with_capacity(1), Buffer::with_capacity(1)];
         match many {
-            true => socket.receive_many(buffers).map(drop)?,
+            true => socket.receive_vectored(buffers).map(drop)?,
             false => socket.receive(Buffer::with_capacity(2)).map(drop)?,
         }
         result(next(port)).map(drop)
@@ -171,7 +171,7 @@ fn send(port: &Port, many: bool) -> String {
         match many {
             true => {
                 let payloads = [b"ah", b"oy"].map(|part| Payload::from(&part[..]));
-                socket.send_many(payloads.into()).map(drop)?;
+                socket.send_vectored(payloads.into()).map(drop)?;
             }
             false => socket.send(&b"ahoy"[..]).map(drop)?,
         }

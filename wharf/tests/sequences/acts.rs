@@ -198,7 +198,7 @@ impl Hand {
                 };
                 let buffers = capacities.iter().map(|size| Buffer::with_capacity(*size));
                 self.start(on, kind, |socket| {
-                    match socket.receive_many(buffers.collect()) {
+                    match socket.receive_vectored(buffers.collect()) {
                         Ok(id) => (Ok(id), Vec::new()),
                         Err(refused) => {
                             let given = refused.given.iter().map(Buffer::capacity);
@@ -246,7 +246,7 @@ impl Hand {
             What::Many(ref lens) => {
                 let payloads = payloads(stamp, lens);
                 self.start(on, kind(lens.clone(), true, false), |socket| {
-                    match socket.send_many(payloads) {
+                    match socket.send_vectored(payloads) {
                         Ok(id) => (Ok(id), Vec::new()),
                         Err(refused) => {
                             let given = refused.given.iter().map(|payload| payload.len());

@@ -914,7 +914,9 @@ impl Operation {
     fn end_of(&self, completion: Completion<Key>) -> End {
         let told = fmt::from_fn(|to| write!(to, "{:?} came as {:?}", self.kind, completion.done));
         let bytes = match &completion.done {
-            Done::Received { .. } | Done::ReceivedMany { .. } => self.received(&completion, &told),
+            Done::Received { .. } | Done::ReceivedVectored { .. } => {
+                self.received(&completion, &told)
+            }
             _ => {
                 self.check_rest(&completion, &told);
                 Vec::new()
@@ -959,7 +961,7 @@ impl Operation {
                     capacities,
                     many: true,
                 },
-                Done::ReceivedMany { buffers, .. },
+                Done::ReceivedVectored { buffers, .. },
             ) => received_in_parts(capacities, buffers, told),
             (Kind::ReceiveFrom { capacity }, Done::Received { buffer, .. }) => {
                 let lent = if completion.transferred > 0 {
@@ -999,7 +1001,7 @@ impl Operation {
                     many: true,
                     ..
                 },
-                Done::SentMany { payloads, .. },
+                Done::SentVectored { payloads, .. },
             ) => {
                 let back: Vec<_> = payloads.iter().map(|payload| payload.len()).collect();
                 assert_eq!(&back, lens, "its payloads: {told}");

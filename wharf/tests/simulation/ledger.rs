@@ -268,7 +268,7 @@ fn look_into(completion: &mut Completion<u32>, mut look: impl FnMut(&[u8], &[u8]
             let received = buffer.to_vec();
             look(buffer.memory_mut(), &received);
         }
-        Done::ReceivedMany { buffers, .. } => {
+        Done::ReceivedVectored { buffers, .. } => {
             for buffer in buffers {
                 let received = buffer.to_vec();
                 look(buffer.memory_mut(), &received);
@@ -281,7 +281,7 @@ fn look_into(completion: &mut Completion<u32>, mut look: impl FnMut(&[u8], &[u8]
         | Done::SentDatagram { payload, .. }
         | Done::Written { payload, .. }
         | Done::ConnectedSent { payload, .. } => look(payload, &[]),
-        Done::SentMany { payloads, .. } => {
+        Done::SentVectored { payloads, .. } => {
             payloads.iter().for_each(|payload| look(payload, &[]));
         }
         _ => {}

@@ -290,7 +290,7 @@ impl World {
             1 => line.socket.receive_from(&self.pool).map_err(drop),
             2 => {
                 let buffers = vec![buffer(), Buffer::with_capacity(7)];
-                line.socket.receive_many(buffers).map_err(drop)
+                line.socket.receive_vectored(buffers).map_err(drop)
             }
             3 => line.socket.readable().map_err(drop),
             _ => return self.direct(line.socket.direct().receive(buffer()).map_err(drop), note),
@@ -328,7 +328,7 @@ impl World {
             2 => {
                 let (front, back) = bytes.split_at(len / 3);
                 let payloads = [front, back].map(|part| Payload::from(part.to_vec()));
-                line.socket.send_many(payloads.into()).map_err(drop)
+                line.socket.send_vectored(payloads.into()).map_err(drop)
             }
             _ => return self.direct(line.socket.direct().send(bytes).map_err(drop), note),
         };

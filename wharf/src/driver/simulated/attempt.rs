@@ -133,13 +133,13 @@ impl Attempt<'_> {
 impl Attempt<'_> {
     fn receive_from(&mut self) -> Result {
         let (from, mut bytes) = self.state.receive_datagram(self.number, false)?;
-        let is_cut = bytes.len() > self.room;
+        let is_truncated = bytes.len() > self.room;
         bytes.truncate(self.room);
         self.taken = bytes;
         Ok(Outcome::Datagram {
             len: self.taken.len(),
             peer: Some(from),
-            is_cut,
+            is_truncated,
         })
     }
 

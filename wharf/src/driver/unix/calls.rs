@@ -176,7 +176,7 @@ unsafe fn receive_from(descriptor: BorrowedFd<'_>, buffer: RawBuffer) -> Result<
     Ok(Outcome::Datagram {
         len: received.len(),
         peer: peer.and_then(|peer| SocketAddr::try_from(peer).ok()),
-        is_cut: len > received.len(),
+        is_truncated: len > received.len(),
     })
 }
 

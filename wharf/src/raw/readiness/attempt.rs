@@ -29,7 +29,7 @@ impl Attempt {
         match self {
             Attempt::Receive(buffer) => Call::Receive(buffer),
             Attempt::Send(buffer) => Call::Send(buffer),
-            Attempt::SendMany { first, count } => Call::Gather {
+            Attempt::SendVectored { first, count } => Call::Gather {
                 first,
                 count,
                 skip: 0,

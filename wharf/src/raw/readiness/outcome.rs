@@ -64,8 +64,12 @@ impl Entry {
                 operation.status = Status::Done;
                 true
             }
-            Outcome::Datagram { len, peer, is_cut } => {
-                self.judge_datagram(operation, len, peer, is_cut);
+            Outcome::Datagram {
+                len,
+                peer,
+                is_truncated,
+            } => {
+                self.judge_datagram(operation, len, peer, is_truncated);
                 true
             }
             Outcome::Moved(_) if operation.connects() => self.judge_connected(operation),
@@ -91,14 +95,14 @@ impl Entry {
         operation: &mut Overlapped,
         len: usize,
         peer: Option<SocketAddr>,
-        is_cut: bool,
+        is_truncated: bool,
     ) {
         if let Request::ReceiveFrom(datagram) = &mut operation.request {
             datagram.peer = peer;
         }
         self.received += len as u64;
         operation.transferred = len;
-        operation.status = match is_cut {
+        operation.status = match is_truncated {
             true => Status::Failed(codes::CUT),
             false => Status::Done,
         };

@@ -44,7 +44,7 @@ impl Attempt {
             match self {
                 Attempt::Receive(buffer) => windows::receive(socket, &[buffer], false, none),
                 Attempt::Send(buffer) => windows::send(socket, &[buffer], 0, none),
-                Attempt::SendMany { first, count } => {
+                Attempt::SendVectored { first, count } => {
                     windows::send(socket, slice::from_raw_parts(first, count), 0, none)
                 }
             }
