@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use wharf::{BufferPool, Completion, CompletionPort, Done, Listener, Workers};
+use wharf::{BufferPool, Completion, CompletionPort, Finished, Listener, Workers};
 
 /// When the system had no room for another connection, this is when it is asked again.
 const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
@@ -74,9 +74,9 @@ fn serve(
     if let Key::AcceptAgain(listener) = done.key {
         return listener.accept().map(drop);
     }
-    match (done.done, done.result) {
+    match (done.what, done.result) {
         (
-            Done::Accepted {
+            Finished::Accepted {
                 listener,
                 connection: Some(connection),
             },
@@ -90,21 +90,21 @@ fn serve(
         }
         // Out of descriptors, as a rule. The classic ends here, or spins. The connection waits in the backlog, and we
         // wait for others to go; the timer's key carries the listener to where it is used again.
-        (Done::Accepted { listener, .. }, result) => {
+        (Finished::Accepted { listener, .. }, result) => {
             port.timer(ACCEPT_AGAIN, Key::AcceptAgain(listener))?;
             return result.map(drop);
         }
         (_, Err(error)) => return Err(error),
         // The end of the stream. Nothing is under way on the socket, and nobody holds it: it closes here.
-        (Done::Received { .. }, Ok(0)) => {}
+        (Finished::Received { .. }, Ok(0)) => {}
         // The buffer that was received is the one that is sent. It belongs to the operation until that completes,
         // and a send completes when all of it is out: the classic forgets that it may be only a part.
-        (Done::Received { socket, buffer }, Ok(_)) => {
+        (Finished::Received { socket, buffer }, Ok(_)) => {
             socket.send(buffer)?;
         }
         // One operation at a time for each client: its bytes stay in order whichever worker serves it, and one that
         // does not read has one buffer of ours, where the classic goes on receiving.
-        (Done::Sent { socket, .. }, Ok(_)) => {
+        (Finished::Sent { socket, .. }, Ok(_)) => {
             socket.receive_from(buffers)?;
         }
         _ => unreachable!("nothing else was started"),

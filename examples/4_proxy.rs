@@ -19,7 +19,7 @@ use std::{
     time::Duration,
 };
 
-use wharf::{BufferPool, Completion, CompletionPort, Done, Listener, Socket, Workers};
+use wharf::{BufferPool, Completion, CompletionPort, Finished, Listener, Socket, Workers};
 
 /// When the system had no room for another connection, this is when it is asked again.
 const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
@@ -119,10 +119,10 @@ impl Proxy {
 
     /// Begins a session: the client is here, the target is to be connected.
     fn accepted(&self, port: &CompletionPort<Key>, done: Completion<Key>) -> io::Result<()> {
-        let Done::Accepted {
+        let Finished::Accepted {
             listener,
             connection,
-        } = done.done
+        } = done.what
         else {
             unreachable!("a listener only accepts");
         };
@@ -150,17 +150,17 @@ impl Proxy {
     /// An operation of a session has completed; the next one of its ring follows.
     fn step(&self, number: u64, side: Side, done: Completion<Key>) -> io::Result<()> {
         let bytes = done.result?;
-        if let Done::Connected { socket } = done.done {
+        if let Finished::Connected { socket } = done.what {
             return self.connected(number, socket);
         }
         let other = self.socket(number, side.other())?;
-        match done.done {
+        match done.what {
             // The end: passed on behind what was sent before. The other direction goes on.
-            Done::Received { .. } if bytes == 0 => other.shutdown()?,
-            Done::Received { buffer, .. } => other.send(buffer)?,
+            Finished::Received { .. } if bytes == 0 => other.shutdown()?,
+            Finished::Received { buffer, .. } => other.send(buffer)?,
             // What came from the other socket is out, and its buffer back in the pool, so there may be more.
-            Done::Sent { .. } => other.receive_from(&self.buffers)?,
-            Done::Shutdown { .. } => return self.ended(number),
+            Finished::Sent { .. } => other.receive_from(&self.buffers)?,
+            Finished::Shutdown { .. } => return self.ended(number),
             _ => unreachable!("nothing else was started"),
         };
         Ok(())

@@ -18,7 +18,7 @@ use std::{
 
 use common::{GUARD, Serve, echo, echo_in_parallel, expect_end, pattern};
 use socket2::SockRef;
-use wharf::{Buffer, BufferPool, CompletionPort, Done, DriverChoice, Socket, Wait};
+use wharf::{Buffer, BufferPool, CompletionPort, DriverChoice, Finished, Socket, Wait};
 
 /// A server and a process may grow by so much from the first tenth of the time to the last, for what the allocator keeps.
 const GROWTH_MAX: u64 = 3 << 20;
@@ -119,7 +119,7 @@ fn cancel(load: &Load, driver: DriverChoice, mut random: fastrand::Rng) {
         }
         let mut sockets: Vec<Socket<()>> = Vec::new();
         while completed < 8 {
-            if let Done::Connected { socket } = take(load, &port, &mut completed) {
+            if let Finished::Connected { socket } = take(load, &port, &mut completed) {
                 sockets.push(socket);
             }
         }
@@ -161,14 +161,14 @@ fn cancel(load: &Load, driver: DriverChoice, mut random: fastrand::Rng) {
     }
 }
 
-fn take(load: &Load, port: &CompletionPort<()>, completed: &mut u64) -> Done<()> {
+fn take(load: &Load, port: &CompletionPort<()>, completed: &mut u64) -> Finished<()> {
     let Wait::Completed(completion) = port.wait(GUARD).unwrap() else {
         panic!("a completion is due");
     };
     load.cancelled
         .fetch_add(u64::from(completion.is_cancelled()), Ordering::Relaxed);
     *completed += 1;
-    completion.done
+    completion.what
 }
 
 /// What a process holds.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use socket2::{Domain, Protocol, Socket, Type};
-use wharf::{Completion, CompletionPort, Done, DriverInfo, Workers, user_code::log};
+use wharf::{Completion, CompletionPort, DriverInfo, Finished, Workers, user_code::log};
 
 use crate::{
     Client, Clients, Ended, Handler, Settings, StartError,
@@ -190,21 +190,21 @@ impl Shared {
     /// Called by any worker, for any completion.
     fn serve(&self, completion: Completion<Key>) {
         let result = completion.result;
-        match completion.done {
-            Done::Received { socket, buffer } => {
+        match completion.what {
+            Finished::Received { socket, buffer } => {
                 self.step(&Client(socket), Event::Receive(buffer), result);
             }
-            Done::Sent { socket, payload } => {
+            Finished::Sent { socket, payload } => {
                 self.step(&Client(socket), Event::Send(payload), result);
             }
-            Done::Shutdown { socket } => self.step(&Client(socket), Event::Shutdown, result),
-            Done::Accepted { connection, .. } => {
+            Finished::Shutdown { socket } => self.step(&Client(socket), Event::Shutdown, result),
+            Finished::Accepted { connection, .. } => {
                 if let Some(client) = self.accepted(result, connection) {
                     self.welcome(&client);
                 }
             }
-            Done::Timer => self.timer(&completion.key),
-            Done::Posted => self.posted(&completion.key),
+            Finished::Timer => self.timer(&completion.key),
+            Finished::Posted => self.posted(&completion.key),
             done => unreachable!("a server starts no such operation: {done:?}"),
         }
     }

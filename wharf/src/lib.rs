@@ -72,7 +72,8 @@ pub use {
     buffer::{Buffer, BufferPool, Payload, Transmit},
     handle::{Associate, DatagramSocket, File, Listener, Socket},
     operation::{
-        Completion, Connection, Context, Direct, Done, OperationId, Refused, Started, Wait, With,
+        Completion, Connection, Context, Direct, Finished, OperationId, Refused, Started, Wait,
+        With,
     },
     port::{Builder, CompletionPort},
     workers::{Threads, Workers, WorkersBuilder},

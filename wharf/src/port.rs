@@ -30,7 +30,7 @@ use crate::{
 ///
 /// ```
 /// use std::{io::{Read, Write}, net::{TcpListener, TcpStream}};
-/// use wharf::{Buffer, CompletionPort, Done, Wait};
+/// use wharf::{Buffer, CompletionPort, Finished, Wait};
 ///
 /// # fn main() -> std::io::Result<()> {
 /// let port = CompletionPort::<&str>::new(0)?;
@@ -42,7 +42,7 @@ use crate::{
 /// peer.write_all(b"ahoy")?;
 /// let Wait::Completed(completion) = port.wait(None)? else { panic!("neither closed nor timed out") };
 /// assert_eq!((completion.key, completion.result?), ("the only client", 4));
-/// let Done::Received { socket, buffer } = completion.done else { panic!("it was a receive") };
+/// let Finished::Received { socket, buffer } = completion.what else { panic!("it was a receive") };
 /// assert_eq!(&buffer[..], b"ahoy");
 ///
 /// socket.send(buffer)?;
@@ -117,11 +117,11 @@ impl Builder {
             for completion in drain(records) {
                 // Each by itself: all may panic.
                 let Completion {
-                    key, done, context, ..
+                    key, what, context, ..
                 } = completion;
                 contain("the drop of a context", || drop(context));
                 contain("the drop of a key", || drop(key));
-                contain("the drop of a completion", || drop(done));
+                contain("the drop of a completion", || drop(what));
             }
         };
         Ok(CompletionPort(Arc::new(Open { records, close })))

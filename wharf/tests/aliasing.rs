@@ -12,7 +12,7 @@ use std::{
 };
 
 use wharf::{
-    Buffer, BufferPool, Completion, CompletionPort, Done, Payload, Started, Wait,
+    Buffer, BufferPool, Completion, CompletionPort, Finished, Payload, Started, Wait,
     simulated::{Kernel, Stream},
 };
 
@@ -59,23 +59,23 @@ fn streams() {
     let pool = BufferPool::with_limit(8, 1);
     peer.write_all(b"ahoy").expect("a write");
     socket.receive(Buffer::with_capacity(8)).expect("a start");
-    let Done::Received { buffer, .. } = next(&port).done else {
+    let Finished::Received { buffer, .. } = next(&port).what else {
         panic!("a receive is due");
     };
     assert_eq!(&buffer[..], b"ahoy");
     socket.send(buffer).expect("a start");
-    assert!(matches!(next(&port).done, Done::Sent { .. }));
+    assert!(matches!(next(&port).what, Finished::Sent { .. }));
     let buffers = vec![Buffer::with_capacity(2), Buffer::with_capacity(8)];
     socket.receive_vectored(buffers).expect("a start");
     socket.receive_from(&pool).expect("a start");
     socket.receive_from(&pool).expect("a start");
     peer.write_all(b"ahoy").expect("a write");
-    let Done::ReceivedVectored { buffers, .. } = next(&port).done else {
+    let Finished::ReceivedVectored { buffers, .. } = next(&port).what else {
         panic!("a receive is due");
     };
     assert_eq!((&buffers[0][..], &buffers[1][..]), (&b"ah"[..], &b"oy"[..]));
     peer.write_all(b"12345678abcdefgh").expect("a write");
-    let Done::Received { buffer, .. } = next(&port).done else {
+    let Finished::Received { buffer, .. } = next(&port).what else {
         panic!("a receive is due");
     };
     assert_eq!(&buffer[..], b"12345678");
@@ -88,7 +88,7 @@ fn streams() {
     assert_eq!(next(&port).transferred, 4);
     socket.send_quietly(&b"quiet"[..]).expect("a start");
     let direct = socket.direct().send(vec![b'd'; 3]).expect("a start");
-    assert!(matches!(direct, Started::Done(_)));
+    assert!(matches!(direct, Started::Completed(_)));
     let mut sent = [0; 16];
     peer.read_exact(&mut sent).expect("all of it");
     assert_eq!(&sent, b"ahoyabbbquietddd");
@@ -119,7 +119,7 @@ fn listeners_and_datagrams() {
     let listener = port.associate(kernel.listen(), 1).expect("a listener");
     listener.accept().expect("a start");
     let first = kernel.connect(listener.local_addr()).expect("a peer");
-    let Done::Accepted { connection, .. } = next(&port).done else {
+    let Finished::Accepted { connection, .. } = next(&port).what else {
         panic!("an accept is due");
     };
     drop((first, connection));
@@ -127,7 +127,7 @@ fn listeners_and_datagrams() {
     listener.accept_receive(buffer).expect("a start");
     let mut second = kernel.connect(listener.local_addr()).expect("a peer");
     second.write_all(b"ahoy").expect("a write");
-    let Done::AcceptedReceived { buffer, .. } = next(&port).done else {
+    let Finished::AcceptedReceived { buffer, .. } = next(&port).what else {
         panic!("an accept is due");
     };
     assert_eq!(&buffer[..], b"ahoy");
@@ -148,7 +148,7 @@ fn listeners_and_datagrams() {
     other.send_to_quietly(&b"ahoy"[..], to).expect("a start");
     let completion = next(&port);
     assert!(completion.is_truncated());
-    let Done::ReceivedDatagram { buffer, .. } = completion.done else {
+    let Finished::ReceivedDatagram { buffer, .. } = completion.what else {
         panic!("a datagram is due");
     };
     assert_eq!(&buffer[..], b"ah");
@@ -168,7 +168,7 @@ fn memory_that_nothing_was_written_to() {
             socket.receive(Buffer::with_capacity(8)).expect("a start");
         }
         peer.write_all(b"ahoy").expect("a write");
-        let Done::Received { mut buffer, .. } = next(&port).done else {
+        let Finished::Received { mut buffer, .. } = next(&port).what else {
             panic!("a receive is due");
         };
         buffer.set_len(6);
@@ -178,7 +178,7 @@ fn memory_that_nothing_was_written_to() {
     let buffers = (0..3).map(|_| Buffer::with_capacity(3)).collect();
     socket.receive_vectored(buffers).expect("a start");
     peer.write_all(b"ahoy").expect("a write");
-    let Done::ReceivedVectored { mut buffers, .. } = next(&port).done else {
+    let Finished::ReceivedVectored { mut buffers, .. } = next(&port).what else {
         panic!("a receive is due");
     };
     let all: Vec<_> = buffers.iter_mut().map(Buffer::memory_mut).collect();
@@ -195,7 +195,7 @@ fn files() {
     let port = port(&kernel);
     let file = port.associate(kernel.file(b"content"), 4).expect("a file");
     file.read_at(Buffer::with_capacity(4), 3).expect("a start");
-    let Done::Read { buffer, .. } = next(&port).done else {
+    let Finished::Read { buffer, .. } = next(&port).what else {
         panic!("a read is due");
     };
     assert_eq!(&buffer[..], b"tent");

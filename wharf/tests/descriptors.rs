@@ -27,7 +27,7 @@ use rustix::{
     net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg},
 };
 use wharf::{
-    Buffer, CompletionPort, Done, Socket, Transmit, Wait,
+    Buffer, CompletionPort, Finished, Socket, Transmit, Wait,
     raw::{Kind, Options, Port},
     simulated::Kernel,
 };
@@ -100,7 +100,7 @@ fn receive_all(port: &CompletionPort<usize>, sockets: &[Socket<usize>], bytes: u
         let completion = next(port);
         let count = completion.result.expect("a receive succeeds");
         assert!(count > 0, "nobody has ended");
-        let Done::Received { socket, buffer } = completion.done else {
+        let Finished::Received { socket, buffer } = completion.what else {
             panic!("it was a receive");
         };
         got[completion.key] += count;
@@ -142,7 +142,7 @@ fn what_stands_behind_passed_descriptors_fills_the_buffers_of_many(driver: Drive
         socket.receive_vectored(buffers).expect("a start");
         let completion = next(&port);
         completion.result.expect("a receive succeeds");
-        let Done::ReceivedVectored { buffers, .. } = completion.done else {
+        let Finished::ReceivedVectored { buffers, .. } = completion.what else {
             panic!("it was a receive");
         };
         buffers
@@ -182,7 +182,7 @@ fn an_accepted_stream_is_what_its_listener_is(driver: Driver) {
     listener.accept().expect("a start");
     let mut peer = UnixStream::connect(&path).expect("a connection");
     let pipe = pass_many(&mut peer, 1);
-    let Done::AcceptedLocal { connection, .. } = next(&port).done else {
+    let Finished::AcceptedLocal { connection, .. } = next(&port).what else {
         panic!("it was an accept");
     };
     let connection = connection.expect("a connection");
@@ -456,7 +456,7 @@ fn what_was_accepted_on_one_kernel_is_refused_by_a_port_on_another() {
     let listener = simulated.associate(listener, ()).expect("an association");
     listener.accept().expect("a start");
     let _peer = kernel.connect(address).expect("a connection");
-    let Done::Accepted { connection, .. } = next(&simulated).done else {
+    let Finished::Accepted { connection, .. } = next(&simulated).what else {
         panic!("it was an accept");
     };
     let connection = connection.expect("a connection");

@@ -13,7 +13,7 @@ use std::{
 };
 
 use harness::*;
-use wharf::{Buffer, BufferPool, Done, Workers};
+use wharf::{Buffer, BufferPool, Finished, Workers};
 
 /// Counts the bytes that are in use.
 struct Counting;
@@ -61,8 +61,8 @@ fn live_and_close(driver: Driver) {
     let port = port(driver, 2);
     let pool = BufferPool::new(64);
     let buffers = pool.clone();
-    let workers = Workers::start(&port, 3, move |port, completion| match completion.done {
-        Done::Accepted {
+    let workers = Workers::start(&port, 3, move |port, completion| match completion.what {
+        Finished::Accepted {
             listener,
             connection,
         } => {
@@ -73,8 +73,8 @@ fn live_and_close(driver: Driver) {
                 let _ = socket.receive_from(&buffers);
             }
         }
-        Done::Received { socket, buffer } if !buffer.is_empty() => drop(socket.send(buffer)),
-        Done::Sent { socket, .. } => drop(socket.receive_from(&buffers)),
+        Finished::Received { socket, buffer } if !buffer.is_empty() => drop(socket.send(buffer)),
+        Finished::Sent { socket, .. } => drop(socket.receive_from(&buffers)),
         _ => {}
     });
     let listener = listen(&port, ());

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use wharf::{Buffer, BufferPool, Completion, CompletionPort, Done, Wait};
+use wharf::{Buffer, BufferPool, Completion, CompletionPort, Finished, Wait};
 
 /// The system's allocator, without memory that is zeroed for nothing: what is asked for zeroed is written to.
 struct Plain;
@@ -95,7 +95,7 @@ fn a_receive_shows_what_arrived_and_zeroes_follow_it() {
     leave_rubbish(8);
     peer.write_all(b"ahoy").expect("a write");
     socket.receive(Buffer::with_capacity(8)).expect("a start");
-    let Done::Received { mut buffer, .. } = next(&port).done else {
+    let Finished::Received { mut buffer, .. } = next(&port).what else {
         panic!("a receive is due");
     };
     assert_eq!(&buffer[..], b"ahoy");
@@ -110,7 +110,7 @@ fn a_receive_into_several_shows_what_arrived_and_zeroes_follow_it() {
     peer.write_all(b"ahoy").expect("a write");
     let buffers = (0..3).map(|_| Buffer::with_capacity(3)).collect();
     socket.receive_vectored(buffers).expect("a start");
-    let Done::ReceivedVectored { mut buffers, .. } = next(&port).done else {
+    let Finished::ReceivedVectored { mut buffers, .. } = next(&port).what else {
         panic!("a receive is due");
     };
     let arrived: Vec<_> = buffers.iter().map(|buffer| buffer.to_vec()).collect();
@@ -129,7 +129,7 @@ fn a_read_shows_what_is_in_the_file_and_zeroes_follow_it() {
     let file = port.associate(file, ()).expect("an association");
     leave_rubbish(8);
     file.read_at(Buffer::with_capacity(8), 0).expect("a start");
-    let Done::Read { mut buffer, .. } = next(&port).done else {
+    let Finished::Read { mut buffer, .. } = next(&port).what else {
         panic!("a read is due");
     };
     assert_eq!(&buffer[..], b"ahoy");
@@ -150,11 +150,11 @@ fn a_datagram_shows_what_arrived_and_zeroes_follow_it() {
         socket.receive(Buffer::with_capacity(4)).expect("a start");
         let completion = next(&port);
         assert_eq!(completion.is_truncated(), sent.len() > 4);
-        let Done::ReceivedDatagram {
+        let Finished::ReceivedDatagram {
             mut buffer,
             peer: Some(from),
             ..
-        } = completion.done
+        } = completion.what
         else {
             panic!("a datagram is due");
         };
@@ -239,7 +239,7 @@ mod pages {
                 let buffer = Buffer::with_capacity(MIB);
                 socket.receive(buffer).expect("a start");
                 peer.write_all(b"ahoy").expect("a write");
-                let Done::Received { buffer, .. } = next(&port).done else {
+                let Finished::Received { buffer, .. } = next(&port).what else {
                     panic!("a receive is due");
                 };
                 assert_eq!(&buffer[..], b"ahoy");

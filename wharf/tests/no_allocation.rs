@@ -16,7 +16,7 @@ use std::{
 
 use crate as no_allocation;
 use harness::*;
-use wharf::{Buffer, BufferPool, Completion, CompletionPort, Done, Payload, Socket, WaitMany};
+use wharf::{Buffer, BufferPool, Completion, CompletionPort, Finished, Payload, Socket, WaitMany};
 
 /// Counts the allocations of each thread for itself.
 struct Counting;
@@ -110,9 +110,9 @@ fn a_ping_pong_allocates_nothing(driver: Driver) {
     socket.receive(Buffer::with_capacity(64)).expect("a start");
     let peer = ping(peer);
     // The classic: the buffer that was received is sent, and then received into again.
-    let echo = |completion: Completion<()>| match completion.done {
-        Done::Received { socket, buffer } => drop(socket.send(buffer).expect("a start")),
-        Done::Sent {
+    let echo = |completion: Completion<()>| match completion.what {
+        Finished::Received { socket, buffer } => drop(socket.send(buffer).expect("a start")),
+        Finished::Sent {
             socket,
             payload: Payload::Buffer(buffer),
         } => drop(socket.receive(buffer).expect("a start")),
@@ -129,8 +129,8 @@ fn a_ping_pong_from_a_pool_with_quiet_sends_allocates_nothing(driver: Driver) {
     let (socket, peer) = pair(&port, ());
     socket.receive_from(&pool).expect("a start");
     let peer = ping(peer);
-    let echo = |completion: Completion<()>| match completion.done {
-        Done::Received { socket, buffer } => {
+    let echo = |completion: Completion<()>| match completion.what {
+        Finished::Received { socket, buffer } => {
             socket.send_quietly(buffer).expect("a start");
             socket.receive_from(&pool).expect("a start");
         }
@@ -153,11 +153,11 @@ fn a_ping_pong_with_contexts_up_to_an_address_in_size_allocates_nothing(driver: 
     let echo = |mut completion: Completion<()>| {
         let context = completion.take_context::<Arc<u32>>();
         let context = context.expect("it has one");
-        match completion.done {
-            Done::Received { socket, buffer } => {
+        match completion.what {
+            Finished::Received { socket, buffer } => {
                 socket.with(context).send(buffer).expect("a start");
             }
-            Done::Sent {
+            Finished::Sent {
                 socket,
                 payload: Payload::Buffer(buffer),
             } => {
@@ -187,9 +187,11 @@ fn round(
         let many = port.wait_many(taken, pairs.len(), GUARD).expect("a wait");
         assert!(matches!(many, WaitMany::Packets(_)));
         for completion in taken.drain(..) {
-            match completion.done {
-                Done::Received { socket, buffer } => drop(socket.send(buffer).expect("a start")),
-                Done::Sent { .. } => sent += 1,
+            match completion.what {
+                Finished::Received { socket, buffer } => {
+                    socket.send(buffer).expect("a start");
+                }
+                Finished::Sent { .. } => sent += 1,
                 other => panic!("nothing else was started: {other:?}"),
             }
         }

@@ -32,7 +32,7 @@ use rustix::{
     io::Errno,
     process::{Resource, Rlimit, WaitOptions, getrlimit, setrlimit},
 };
-use wharf::{Buffer, Done, Socket, Transmit, Wait};
+use wharf::{Buffer, Finished, Socket, Transmit, Wait};
 
 static TURN: Mutex<()> = Mutex::new(());
 
@@ -79,8 +79,8 @@ fn s29_out_of_descriptors_is_an_error_that_does_not_spin(driver: Driver) {
         listener.accept().expect("it is for the completion to say");
         let completion = next(&port);
         assert!(matches!(
-            completion.done,
-            Done::Accepted {
+            completion.what,
+            Finished::Accepted {
                 connection: None,
                 ..
             }
@@ -97,7 +97,7 @@ fn s29_out_of_descriptors_is_an_error_that_does_not_spin(driver: Driver) {
 
     // The connection stayed in the backlog.
     listener.accept().expect("a start");
-    let Done::Accepted { connection, .. } = next(&port).done else {
+    let Finished::Accepted { connection, .. } = next(&port).what else {
         panic!("it was an accept");
     };
     let connection = connection.expect("there are descriptors again");

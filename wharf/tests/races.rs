@@ -14,7 +14,7 @@ use std::{
 
 use crate as races;
 use harness::*;
-use wharf::{Buffer, Completion, CompletionPort, Done, Wait};
+use wharf::{Buffer, Completion, CompletionPort, Finished, Wait};
 
 macro_rules! suite {
     ($driver:expr) => {
@@ -98,7 +98,7 @@ pub fn s27_closing_if_sent_counts_what_is_just_being_received(driver: Driver) {
         peer.write_all(b"ahoy").expect("a write");
         let traffic = socket.close_if_sent();
         let completion = told(&completions);
-        assert!(matches!(completion.done, Done::Received { .. }));
+        assert!(matches!(completion.what, Finished::Received { .. }));
         let received = completion.transferred as u64;
         // A receive that is in transfer just then keeps it open: else its bytes would not be told of.
         if let Some(traffic) = traffic {

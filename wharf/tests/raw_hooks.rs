@@ -250,7 +250,7 @@ fn a_direct_start_hands_no_operation_to_its_function(driver: Driver) {
     // SAFETY: as in `start`.
     let started = unsafe { port.start_direct(handle, operation) }.expect("a start");
     match started {
-        wharf::raw::Started::Done(packet) => {
+        wharf::raw::Started::Completed(packet) => {
             assert_eq!(packet.transferred, 4);
             assert_eq!(told.counts(), (0, 0));
             // SAFETY: it was handed out by this.

@@ -29,7 +29,7 @@ use tracing::{
     field::{Field, Visit},
     span,
 };
-use wharf::{Buffer, Completion, CompletionPort, Done, Wait, WaitMany, Workers};
+use wharf::{Buffer, Completion, CompletionPort, Finished, Wait, WaitMany, Workers};
 
 macro_rules! suite {
     ($driver:expr) => {
@@ -230,7 +230,7 @@ fn pool(port: &CompletionPort<Key>, threads: usize) -> (Workers, mpsc::Receiver<
     KNOWN.lock().expect("the ports").push(port.clone());
     let (tell, told) = mpsc::channel();
     let workers = Workers::start(port, threads, move |_, completion: Completion<Key>| {
-        if let Done::Received { socket, buffer } = completion.done {
+        if let Finished::Received { socket, buffer } = completion.what {
             if buffer.first() == Some(&b'!') {
                 panics("a handler that is told to");
             }
@@ -313,7 +313,7 @@ pub fn a_pool_loses_no_worker_to_what_it_runs_within_if_that_panics(driver: Driv
             panics(&said.1);
         })
         .start(move |_, completion| {
-            if let Done::Received { socket, buffer } = completion.done {
+            if let Finished::Received { socket, buffer } = completion.what {
                 let _ = socket.send_quietly(buffer);
                 let _ = tell.send(completion.key.number());
             }

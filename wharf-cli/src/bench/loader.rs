@@ -114,7 +114,7 @@ impl<'a> Loader<'a> {
     fn complete(&mut self, completion: Completion<Key>, now: Instant) {
         match completion.key {
             Key::Connection(place, generation) => {
-                let (done, result) = (completion.done, completion.result);
+                let (done, result) = (completion.what, completion.result);
                 self.traffic
                     .complete((place, generation), done, result, now);
             }

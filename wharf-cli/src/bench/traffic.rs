@@ -5,7 +5,7 @@
 
 use std::{io, sync::atomic::Ordering, time::Instant};
 
-use wharf::{Buffer, Done, Socket};
+use wharf::{Buffer, Finished, Socket};
 
 use super::{
     connection::Key,
@@ -142,11 +142,11 @@ impl<'a> Traffic<'a> {
     pub(super) fn complete(
         &mut self,
         (place, generation): (usize, u64),
-        done: Done<Key>,
+        done: Finished<Key>,
         result: io::Result<usize>,
         now: Instant,
     ) {
-        if let Done::Connected { .. } = done {
+        if let Finished::Connected { .. } = done {
             self.connections.dialer.completed();
         }
         if self.connections.places[place].generation != generation {
@@ -154,20 +154,20 @@ impl<'a> Traffic<'a> {
             return;
         }
         match (done, result) {
-            (Done::Connected { socket }, Ok(_)) => self.connected(place, socket, now),
-            (Done::Connected { .. }, Err(error)) => self.connections.failed(place, &error, now),
-            (Done::Received { .. }, Ok(0)) => {
+            (Finished::Connected { socket }, Ok(_)) => self.connected(place, socket, now),
+            (Finished::Connected { .. }, Err(error)) => self.connections.failed(place, &error, now),
+            (Finished::Received { .. }, Ok(0)) => {
                 let why = "receive: the server has closed the connection";
                 self.lose(place, Some(why.into()), now);
             }
-            (Done::Received { socket, buffer }, Ok(_)) => {
+            (Finished::Received { socket, buffer }, Ok(_)) => {
                 self.received(place, &socket, &buffer, now);
             }
-            (Done::Received { .. }, Err(error)) => {
+            (Finished::Received { .. }, Err(error)) => {
                 self.lose(place, Some(format!("receive: {error}")), now);
             }
             // A send that succeeds is quiet.
-            (Done::Sent { .. }, Err(error)) => {
+            (Finished::Sent { .. }, Err(error)) => {
                 self.lose(place, Some(format!("send: {error}")), now);
             }
             _ => {}

@@ -16,7 +16,7 @@ use crate::{CompletionPort, driver::Descriptor, raw::Kind};
 ///
 /// ```
 /// use std::net::UdpSocket;
-/// use wharf::{Buffer, CompletionPort, Done, Wait};
+/// use wharf::{Buffer, CompletionPort, Finished, Wait};
 ///
 /// # fn main() -> std::io::Result<()> {
 /// let port = CompletionPort::<()>::new(0)?;
@@ -26,7 +26,7 @@ use crate::{CompletionPort, driver::Descriptor, raw::Kind};
 /// socket.receive(Buffer::with_capacity(1500))?;
 /// peer.send_to(b"ahoy", socket.local_addr()?)?;
 /// let Wait::Completed(completion) = port.wait(None)? else { panic!("neither closed nor timed out") };
-/// let Done::ReceivedDatagram { socket, buffer, peer: Some(from) } = completion.done else { panic!("it was a receive") };
+/// let Finished::ReceivedDatagram { socket, buffer, peer: Some(from) } = completion.what else { panic!("it was a receive") };
 /// socket.send_to(buffer, from)?;
 ///
 /// let mut echo = [0; 16];

@@ -13,7 +13,7 @@ use crate::{CompletionPort, driver::Descriptor, raw::Kind};
 ///
 /// ```
 /// use std::fs;
-/// use wharf::{Buffer, CompletionPort, Done, Wait};
+/// use wharf::{Buffer, CompletionPort, Finished, Wait};
 ///
 /// # fn main() -> std::io::Result<()> {
 /// let path = std::env::temp_dir().join(format!("wharf-{}", std::process::id()));
@@ -23,7 +23,7 @@ use crate::{CompletionPort, driver::Descriptor, raw::Kind};
 ///
 /// file.read_at(Buffer::with_capacity(64), 6)?;
 /// let Wait::Completed(completion) = port.wait(None)? else { panic!("neither closed nor timed out") };
-/// let Done::Read { buffer, .. } = completion.done else { panic!("it was a read") };
+/// let Finished::Read { buffer, .. } = completion.what else { panic!("it was a read") };
 /// assert_eq!(&buffer[..], b"sailor");
 /// # fs::remove_file(path)
 /// # }

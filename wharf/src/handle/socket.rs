@@ -182,7 +182,7 @@ impl<K> Socket<K> {
     /// ```
     /// use std::{io::Write, net::{TcpListener, TcpStream}};
     /// use std::mem::MaybeUninit;
-    /// use wharf::{CompletionPort, Done, Wait};
+    /// use wharf::{CompletionPort, Finished, Wait};
     ///
     /// # fn main() -> std::io::Result<()> {
     /// let port = CompletionPort::<()>::new(0)?;
@@ -195,7 +195,7 @@ impl<K> Socket<K> {
     /// let received = loop {
     ///     socket.ready_to_receive()?;
     ///     let Wait::Completed(completion) = port.wait(None)? else { panic!("neither closed nor timed out") };
-    ///     assert!(matches!(completion.done, Done::Readable { .. }));
+    ///     assert!(matches!(completion.what, Finished::Readable { .. }));
     ///     match socket.try_receive(&mut memory) {
     ///         Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
     ///         received => break received?,

@@ -10,7 +10,7 @@ use crate::{
     driver::codes,
     handle::{DatagramSocket, File, Listener, Origin, Socket},
     raw::{Queued, Request, Task, is_cancelled},
-    record::{Cargo, Finished, Memory, Records},
+    record::{Cargo, Memory, Records, Returned},
 };
 
 /// What a wait for one packet came to.
@@ -41,7 +41,7 @@ pub struct Completion<K> {
     /// The operation, as it was named when it was started.
     pub operation: OperationId,
     /// What was done, and what it gives back.
-    pub done: Done<K>,
+    pub what: Finished<K>,
     /// What was given to [go with](Context) the operation.
     pub context: Option<Context>,
 }
@@ -49,7 +49,7 @@ pub struct Completion<K> {
 /// What a completed operation was, and what it gives back.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum Done<K> {
+pub enum Finished<K> {
     /// [`Socket::receive`] or [`Socket::receive_from`].
     Received {
         /// Where it was started.
@@ -188,7 +188,7 @@ impl<K> Completion<K> {
 
     /// Whether it received a datagram that was longer than its buffer, and brings only the part that fitted.
     pub fn is_truncated(&self) -> bool {
-        let is_datagram = matches!(self.done, Done::ReceivedDatagram { .. });
+        let is_datagram = matches!(self.what, Finished::ReceivedDatagram { .. });
         let error = self.result.as_ref().err();
         is_datagram && error.and_then(io::Error::raw_os_error) == Some(codes::CUT)
     }
@@ -213,13 +213,13 @@ impl<K: Clone + Send + Sync + 'static> Completion<K> {
             result: Ok(number),
             transferred: number,
             operation: OperationId::NONE,
-            done: Done::Posted,
+            what: Finished::Posted,
             context: None,
         }
     }
 
-    pub(crate) fn of_operation(finished: Finished<Origin<K>>) -> Self {
-        let Finished {
+    pub(crate) fn of_operation(finished: Returned<Origin<K>>) -> Self {
+        let Returned {
             cargo,
             operation,
             transferred,
@@ -232,32 +232,32 @@ impl<K: Clone + Send + Sync + 'static> Completion<K> {
             memory,
             context,
         } = cargo;
-        let (key, done) = match source {
-            Origin::Own(key) => (key, Done::on_nothing(&request)),
+        let (key, what) = match source {
+            Origin::Own(key) => (key, Finished::on_nothing(&request)),
             Origin::Listener(listener) => {
                 let connection = accept::accepted(&listener, request.take_accepted(), &mut result);
                 let key = listener.key().clone();
-                let done = Done::on_listener(listener, memory, connection, transferred);
-                (key, done)
+                let what = Finished::on_listener(listener, memory, connection, transferred);
+                (key, what)
             }
             #[cfg(unix)]
             Origin::LocalListener(listener) => {
                 let key = listener.key().clone();
-                (key, Done::on_local_listener(listener, &mut request))
+                (key, Finished::on_local_listener(listener, &mut request))
             }
             Origin::Socket(socket) => {
                 let key = socket.key().clone();
-                let done = Done::on_socket(socket, memory, &request, transferred);
-                (key, done)
+                let what = Finished::on_socket(socket, memory, &request, transferred);
+                (key, what)
             }
             Origin::Datagrams(socket) => {
                 let key = socket.key().clone();
-                let done = Done::of_datagram(socket, memory, &request, transferred);
-                (key, done)
+                let what = Finished::of_datagram(socket, memory, &request, transferred);
+                (key, what)
             }
             Origin::File(file) => {
                 let key = file.key().clone();
-                (key, Done::on_file(file, memory, transferred))
+                (key, Finished::on_file(file, memory, transferred))
             }
         };
         Completion {
@@ -265,17 +265,17 @@ impl<K: Clone + Send + Sync + 'static> Completion<K> {
             result,
             transferred,
             operation,
-            done,
+            what,
             context,
         }
     }
 }
 
-impl<K> Done<K> {
+impl<K> Finished<K> {
     fn on_nothing(request: &Request) -> Self {
         match request {
-            Request::Posted => Done::Posted,
-            _ => Done::Timer,
+            Request::Posted => Finished::Posted,
+            _ => Finished::Timer,
         }
     }
 
@@ -288,13 +288,13 @@ impl<K> Done<K> {
         match memory {
             Memory::Receive(mut buffer) => {
                 buffer.set_len(transferred);
-                Done::AcceptedReceived {
+                Finished::AcceptedReceived {
                     listener,
                     connection,
                     buffer,
                 }
             }
-            _ => Done::Accepted {
+            _ => Finished::Accepted {
                 listener,
                 connection,
             },
@@ -304,7 +304,7 @@ impl<K> Done<K> {
     #[cfg(unix)]
     fn on_local_listener(listener: LocalListener<K>, request: &mut Request) -> Self {
         let accepted = request.take_accepted();
-        Done::AcceptedLocal {
+        Finished::AcceptedLocal {
             listener,
             connection: accepted.map(|accepted| LocalConnection(accepted.socket)),
         }
@@ -314,11 +314,11 @@ impl<K> Done<K> {
         match memory {
             Memory::Receive(mut buffer) | Memory::ReceiveLent(mut buffer) => {
                 buffer.set_len(transferred);
-                Done::Received { socket, buffer }
+                Finished::Received { socket, buffer }
             }
             Memory::ReceiveFrom(..) => {
                 let buffer = Buffer::default();
-                Done::Received { socket, buffer }
+                Finished::Received { socket, buffer }
             }
             Memory::ReceiveVectored(many) => {
                 let mut buffers = many.buffers;
@@ -328,25 +328,25 @@ impl<K> Done<K> {
                     buffer.set_len(len);
                     rest -= len;
                 }
-                Done::ReceivedVectored { socket, buffers }
+                Finished::ReceivedVectored { socket, buffers }
             }
             Memory::Send(payload) => match request {
-                Request::ConnectSend(_) => Done::ConnectedSent { socket, payload },
-                _ => Done::Sent { socket, payload },
+                Request::ConnectSend(_) => Finished::ConnectedSent { socket, payload },
+                _ => Finished::Sent { socket, payload },
             },
-            Memory::Transmit(transmit) => Done::Transmitted { socket, transmit },
-            Memory::SendVectored(many) => Done::SentVectored {
+            Memory::Transmit(transmit) => Finished::Transmitted { socket, transmit },
+            Memory::SendVectored(many) => Finished::SentVectored {
                 socket,
                 payloads: many.buffers,
             },
             Memory::None => match request {
-                Request::Shutdown => Done::Shutdown { socket },
-                Request::Connect(_) => Done::Connected { socket },
+                Request::Shutdown => Finished::Shutdown { socket },
+                Request::Connect(_) => Finished::Connected { socket },
                 #[cfg(windows)]
-                Request::Disconnect => Done::Disconnected { socket },
+                Request::Disconnect => Finished::Disconnected { socket },
                 #[cfg(unix)]
-                Request::ConnectLocal(_) => Done::Connected { socket },
-                _ => Done::Readable { socket },
+                Request::ConnectLocal(_) => Finished::Connected { socket },
+                _ => Finished::Readable { socket },
             },
         }
     }
@@ -362,16 +362,16 @@ impl<K> Done<K> {
             _ => None,
         };
         match memory {
-            Memory::Send(payload) => Done::SentDatagram { socket, payload },
+            Memory::Send(payload) => Finished::SentDatagram { socket, payload },
             Memory::Receive(mut buffer) | Memory::ReceiveLent(mut buffer) => {
                 buffer.set_len(transferred);
-                Done::ReceivedDatagram {
+                Finished::ReceivedDatagram {
                     socket,
                     buffer,
                     peer,
                 }
             }
-            _ => Done::ReceivedDatagram {
+            _ => Finished::ReceivedDatagram {
                 socket,
                 buffer: Buffer::default(),
                 peer,
@@ -383,10 +383,10 @@ impl<K> Done<K> {
         match memory {
             Memory::Receive(mut buffer) => {
                 buffer.set_len(transferred);
-                Done::Read { file, buffer }
+                Finished::Read { file, buffer }
             }
-            Memory::Send(payload) => Done::Written { file, payload },
-            _ => Done::Flushed { file },
+            Memory::Send(payload) => Finished::Written { file, payload },
+            _ => Finished::Flushed { file },
         }
     }
 }

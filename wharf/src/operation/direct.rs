@@ -14,7 +14,7 @@ use crate::{
 #[must_use = "what is done comes back here, and nowhere else"]
 pub enum Started<K> {
     /// It ended within the call, well or not: this is its completion, and none follows through the port.
-    Done(Completion<K>),
+    Completed(Completion<K>),
     /// Its completion follows through the port.
     Pending(OperationId),
 }
@@ -34,7 +34,7 @@ pub enum Started<K> {
 /// let port = CompletionPort::<()>::new(0)?;
 /// let listener = TcpListener::bind("127.0.0.1:0")?;
 /// let socket = port.associate(TcpStream::connect(listener.local_addr()?)?, ())?;
-/// let Started::Done(completion) = socket.direct().send(&b"ahoy"[..])? else { panic!("there is room") };
+/// let Started::Completed(completion) = socket.direct().send(&b"ahoy"[..])? else { panic!("there is room") };
 /// assert_eq!(completion.result?, 4);
 /// # Ok(())
 /// # }
@@ -116,7 +116,7 @@ impl<K: Clone + Send + Sync + 'static> With<'_, Direct<'_, K>> {
             context: self.context,
         };
         match association.records.start_direct(association.handle, cargo) {
-            Ok(Ok(finished)) => Ok(Started::Done(Completion::of_operation(finished))),
+            Ok(Ok(finished)) => Ok(Started::Completed(Completion::of_operation(finished))),
             Ok(Err(id)) => Ok(Started::Pending(id)),
             Err((error, cargo)) => Err(Refused::new(error, cargo, given)),
         }

@@ -24,7 +24,7 @@ use std::{error::Error, fmt, io};
 
 pub use crate::record::Context;
 pub use accept::Connection;
-pub use completion::{Completion, Done, Wait};
+pub use completion::{Completion, Finished, Wait};
 pub use context::With;
 pub use direct::{Direct, Started};
 

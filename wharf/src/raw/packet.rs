@@ -58,7 +58,7 @@ pub enum Started {
     /// Its packet follows.
     Pending(OperationId),
     /// It ended within the call.
-    Done(Packet),
+    Completed(Packet),
 }
 
 /// What a wait for many packets came to.

@@ -85,7 +85,7 @@ impl Port {
             return Ok(Started::Pending(id));
         }
         // SAFETY: it has ended, and no packet tells of it: it is handed out here.
-        Ok(Started::Done(unsafe { Packet::of(operation) }))
+        Ok(Started::Completed(unsafe { Packet::of(operation) }))
     }
 
     /// Starts a timer: an operation of the kind [`Request::Timer`] that completes at `deadline`, never earlier. On Windows it may

@@ -205,7 +205,7 @@ unsafe impl<S: Send> Send for Record<S> {}
 
 /// A completed record, taken apart.
 #[derive(Debug)]
-pub(crate) struct Finished<S> {
+pub(crate) struct Returned<S> {
     pub cargo: Cargo<S>,
     pub operation: OperationId,
     pub transferred: usize,
@@ -252,7 +252,7 @@ impl<S: Source> Records<S> {
         &self,
         handle: Handle,
         mut cargo: Cargo<S>,
-    ) -> Result<Result<Finished<S>, OperationId>, (io::Error, Cargo<S>)> {
+    ) -> Result<Result<Returned<S>, OperationId>, (io::Error, Cargo<S>)> {
         let request = Self::request_for(&mut cargo.memory);
         let started = self.give_up(cargo, request, Manner::Reported, |operation| {
             // SAFETY: as in `start`.
@@ -260,7 +260,7 @@ impl<S: Source> Records<S> {
             Ok((started, operation))
         });
         started.map(|(started, operation)| match started {
-            Started::Done(_) => Ok(self.finish(operation)),
+            Started::Completed(_) => Ok(self.finish(operation)),
             Started::Pending(id) => Err(id),
         })
     }
@@ -362,7 +362,7 @@ impl<S: Source> Records<S> {
     pub(crate) fn take<T>(
         &self,
         packet: Queued,
-        completed: impl FnOnce(Finished<S>) -> T,
+        completed: impl FnOnce(Returned<S>) -> T,
         posted: impl FnOnce(S::Key, usize) -> T,
         task: impl FnOnce(Task) -> T,
     ) -> T {
@@ -378,7 +378,7 @@ impl<S: Source> Records<S> {
     }
 
     #[inline(always)] // What it brings is large, and would be copied.
-    fn finish(&self, operation: NonNull<Overlapped>) -> Finished<S> {
+    fn finish(&self, operation: NonNull<Overlapped>) -> Returned<S> {
         // SAFETY: every operation on this port is a `Record<S>`, started here, and its packet was handed out.
         let mut record = unsafe { Record::<S>::own(operation) };
         let transferred = record.overlapped.transferred;
@@ -398,8 +398,8 @@ impl<S: Source> Records<S> {
         mut record: Box<Record<S>>,
         transferred: usize,
         error: Option<io::Error>,
-    ) -> Finished<S> {
-        let finished = Finished {
+    ) -> Returned<S> {
+        let finished = Returned {
             cargo: record.cargo.take().expect("a record in use has cargo"),
             operation: record.overlapped.id(),
             transferred,

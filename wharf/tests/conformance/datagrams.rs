@@ -2,15 +2,15 @@
 
 use std::{io::ErrorKind, net::SocketAddr};
 
-use wharf::{Buffer, BufferPool, Completion, Done};
+use wharf::{Buffer, BufferPool, Completion, Finished};
 
 use crate::harness::*;
 
 /// What a receive that is due next brought, and from whom.
 #[track_caller]
 fn datagram<K: Key>(completion: Completion<K>) -> (Buffer, Option<SocketAddr>) {
-    match completion.done {
-        Done::ReceivedDatagram { buffer, peer, .. } => (buffer, peer),
+    match completion.what {
+        Finished::ReceivedDatagram { buffer, peer, .. } => (buffer, peer),
         other => panic!("a datagram is due, it was {other:?}"),
     }
 }
@@ -19,7 +19,9 @@ fn datagram<K: Key>(completion: Completion<K>) -> (Buffer, Option<SocketAddr>) {
 #[track_caller]
 fn sent_datagram<K: Key>(completion: Completion<K>, len: usize) {
     assert_eq!(completion.result.expect("the send succeeds"), len);
-    assert!(matches!(completion.done, Done::SentDatagram { payload, .. } if payload.len() == len));
+    assert!(
+        matches!(completion.what, Finished::SentDatagram { payload, .. } if payload.len() == len)
+    );
 }
 
 pub fn s34_datagrams_keep_their_boundaries_and_bring_their_sender(driver: Driver) {

@@ -14,7 +14,7 @@ use std::{
 };
 
 use wharf::{
-    Buffer, BufferPool, CompletionPort, Done, OperationId, Socket, Wait, Workers, panic_message,
+    Buffer, BufferPool, CompletionPort, Finished, OperationId, Socket, Wait, Workers, panic_message,
 };
 
 use crate::{harness::*, runner::sleeper};
@@ -67,10 +67,10 @@ pub fn s38_closing_gives_everything_back_that_was_under_way(driver: Driver) {
     let (mut posted, mut sent) = (0, 0);
     for completion in port.close() {
         assert_eq!(completion.key, "key");
-        match (&completion.done, &completion.result) {
+        match (&completion.what, &completion.result) {
             // What had come already is returned as it was.
-            (Done::Posted, Ok(7)) => posted += 1,
-            (Done::Sent { .. }, Ok(4)) if completion.operation == out => sent += 1,
+            (Finished::Posted, Ok(7)) => posted += 1,
+            (Finished::Sent { .. }, Ok(4)) if completion.operation == out => sent += 1,
             _ => {
                 assert!(
                     under_way.operations.remove(&completion.operation),
@@ -232,7 +232,7 @@ pub fn s40_a_handler_that_panics_costs_its_own_client_and_nobody_else(driver: Dr
             completion.key % 3 != 0,
             "this client's handler fails, as it is meant to"
         );
-        let Done::Received { socket, buffer } = completion.done else {
+        let Finished::Received { socket, buffer } = completion.what else {
             return;
         };
         let _ = socket.send(buffer);
@@ -404,7 +404,7 @@ pub fn s42_a_child_that_is_started_meanwhile_holds_nothing_of_the_port(driver: D
     let listener = listen(&port, ());
     listener.accept().expect("a start");
     let mut late = connect(driver, listener.local_addr());
-    let Done::Accepted { connection, .. } = next(&port).done else {
+    let Finished::Accepted { connection, .. } = next(&port).what else {
         panic!("it was an accept");
     };
     socket.receive(Buffer::with_capacity(8)).expect("a start");

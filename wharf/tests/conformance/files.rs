@@ -2,15 +2,15 @@
 
 use std::{collections::HashSet, fs, io::ErrorKind};
 
-use wharf::{Buffer, Completion, CompletionPort, Done, File};
+use wharf::{Buffer, Completion, CompletionPort, File, Finished};
 
 use crate::harness::*;
 
 #[track_caller]
 fn read<K: Key>(completion: Completion<K>) -> Buffer {
     let bytes = *completion.result.as_ref().expect("the read succeeds");
-    let Done::Read { buffer, .. } = completion.done else {
-        panic!("a read is due, it was {:?}", completion.done);
+    let Finished::Read { buffer, .. } = completion.what else {
+        panic!("a read is due, it was {:?}", completion.what);
     };
     assert_eq!(bytes, buffer.len());
     buffer
@@ -23,7 +23,7 @@ pub fn s35_what_is_written_at_an_offset_is_read_there(driver: Driver) {
     let completion = next(&port);
     assert_eq!((completion.key, completion.operation), ("key", write));
     assert_eq!(completion.result.expect("success"), 3);
-    assert!(matches!(completion.done, Done::Written { payload, .. } if payload[..] == *b"abc"));
+    assert!(matches!(completion.what, Finished::Written { payload, .. } if payload[..] == *b"abc"));
     file.read_at(Buffer::with_capacity(5), 3).expect("a start");
     assert_eq!(read(next(&port))[..], *b"3abc7");
     // Beyond the end there is room as well.
@@ -81,7 +81,7 @@ pub fn s35_a_flush_completes(driver: Driver) {
     let completion = next(&port);
     assert_eq!(completion.operation, flush);
     assert_eq!(completion.result.expect("success"), 0);
-    assert!(matches!(completion.done, Done::Flushed { .. }));
+    assert!(matches!(completion.what, Finished::Flushed { .. }));
 }
 
 pub fn s35_errors_are_those_of_the_system(driver: Driver) {
@@ -97,7 +97,9 @@ pub fn s35_errors_are_those_of_the_system(driver: Driver) {
     let completion = next(&port);
     let error = completion.result.expect_err("it is read-only");
     assert_eq!(error.raw_os_error(), Some(platform::NOT_OPEN_FOR_IT));
-    assert!(matches!(completion.done, Done::Written { payload, .. } if payload[..] == *b"ahoy"));
+    assert!(
+        matches!(completion.what, Finished::Written { payload, .. } if payload[..] == *b"ahoy")
+    );
 }
 
 pub fn s35_a_file_that_was_opened_to_be_read_is_not_written(driver: Driver) {
@@ -110,7 +112,7 @@ pub fn s35_a_file_that_was_opened_to_be_read_is_not_written(driver: Driver) {
     file.write_at(&b"lost"[..], 0).expect("a start");
     next(&port).result.expect_err("it is not open for that");
     file.read_at(Buffer::with_capacity(8), 0).expect("a start");
-    let Done::Read { buffer, .. } = next(&port).done else {
+    let Finished::Read { buffer, .. } = next(&port).what else {
         panic!("it was a read");
     };
     assert_eq!(buffer[..], *b"ahoy");
@@ -138,7 +140,7 @@ pub fn s35_closing_a_file_gives_everything_back(driver: Driver) {
         // Those that had begun end with their results.
         assert!(completion.is_cancelled() || completion.transferred == 1 << 20);
         assert!(
-            matches!(completion.done, Done::Read { buffer, .. } if buffer.capacity() == 1 << 20)
+            matches!(completion.what, Finished::Read { buffer, .. } if buffer.capacity() == 1 << 20)
         );
     }
     expect_nothing(&port);

@@ -18,8 +18,8 @@ use socket2::SockRef;
 #[cfg(unix)]
 use wharf::simulated::{self, Kernel};
 use wharf::{
-    Buffer, Builder, Completion, CompletionPort, DatagramSocket, Descriptor, Done, DriverChoice,
-    File, Listener, Payload, Socket, Wait,
+    Buffer, Builder, Completion, CompletionPort, DatagramSocket, Descriptor, DriverChoice, File,
+    Finished, Listener, Payload, Socket, Wait,
     raw::{self, Options},
 };
 
@@ -556,8 +556,8 @@ pub fn expect_nothing<K: Key>(port: &CompletionPort<K>) {
 pub fn received<K: Key>(port: &CompletionPort<K>) -> Buffer {
     let completion = next(port);
     let bytes = *completion.result.as_ref().expect("the receive succeeds");
-    let Done::Received { buffer, .. } = completion.done else {
-        panic!("a receive is due, it was {:?}", completion.done);
+    let Finished::Received { buffer, .. } = completion.what else {
+        panic!("a receive is due, it was {:?}", completion.what);
     };
     assert_eq!(
         bytes,
@@ -572,8 +572,8 @@ pub fn received<K: Key>(port: &CompletionPort<K>) -> Buffer {
 pub fn sent<K: Key>(port: &CompletionPort<K>) -> Payload {
     let completion = next(port);
     let bytes = *completion.result.as_ref().expect("the send succeeds");
-    let Done::Sent { payload, .. } = completion.done else {
-        panic!("a send is due, it was {:?}", completion.done);
+    let Finished::Sent { payload, .. } = completion.what else {
+        panic!("a send is due, it was {:?}", completion.what);
     };
     assert_eq!(bytes, payload.len(), "all of it is sent");
     payload

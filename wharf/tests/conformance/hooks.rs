@@ -12,7 +12,7 @@ use socket2::SockRef;
 #[cfg(unix)]
 use socket2::Type;
 use wharf::{
-    Buffer, BufferPool, Completion, CompletionPort, Context, Done, Payload, Refused, Socket,
+    Buffer, BufferPool, Completion, CompletionPort, Context, Finished, Payload, Refused, Socket,
     Started, Transmit,
 };
 
@@ -146,12 +146,12 @@ fn connected_with_contexts(
     for _ in 0..2 {
         let mut completion = next(port);
         let word = completion.take_context::<&str>().expect("its context");
-        match completion.done {
-            Done::Connected { socket } => {
+        match completion.what {
+            Finished::Connected { socket } => {
                 assert_eq!(word, "connect");
                 near = Some(socket);
             }
-            Done::Accepted { connection, .. } => {
+            Finished::Accepted { connection, .. } => {
                 assert_eq!(word, "accept");
                 let connection = connection.expect("it succeeds");
                 far = Some(port.associate(connection, "far").expect("an association"));
@@ -205,7 +205,7 @@ fn timers_and_packets(port: &CompletionPort<&'static str>) {
     expect(port, "timer");
     port.with("post").post("key", 7).expect("a start");
     let posted = next(port);
-    assert!(matches!(posted.done, Done::Posted));
+    assert!(matches!(posted.what, Finished::Posted));
     assert_eq!((posted.key, posted.transferred), ("key", 7));
     assert_eq!(context_of::<_, &str>(posted), "post");
 }
@@ -382,7 +382,7 @@ pub fn s45_a_context_comes_back_from_the_call_or_with_the_packet(driver: Driver)
     let port = port(driver, 1);
     let (socket, mut peer) = pair(&port, ());
     let started = socket.direct().with(1_u64).send(&b"ahoy"[..]);
-    let Started::Done(completion) = started.expect("a start") else {
+    let Started::Completed(completion) = started.expect("a start") else {
         panic!("there is room");
     };
     assert_eq!(context_of::<_, u64>(completion), 1);
@@ -466,9 +466,9 @@ pub fn s46_a_blocking_mode_that_is_set_beneath_stops_no_thread(driver: Driver) {
         .expect("a start");
     let (mut near, mut far) = (None, None);
     for _ in 0..2 {
-        match next(&port).done {
-            Done::Connected { socket } => near = Some(socket),
-            Done::Accepted { connection, .. } => {
+        match next(&port).what {
+            Finished::Connected { socket } => near = Some(socket),
+            Finished::Accepted { connection, .. } => {
                 let connection = connection.expect("it succeeds");
                 far = Some(port.associate(connection, "far").expect("an association"));
             }
@@ -532,8 +532,8 @@ fn sends_and_transmits_that_wait(
     while received < 2 * MUCH || sent < 2 * MUCH {
         let completion = next(port);
         let bytes = completion.result.expect("success");
-        match completion.done {
-            Done::Received { socket, buffer } => {
+        match completion.what {
+            Finished::Received { socket, buffer } => {
                 received += bytes;
                 if received < 2 * MUCH {
                     socket.receive(buffer).expect("a start");
@@ -554,7 +554,7 @@ fn try_until_received<K: Key>(
 ) -> usize {
     loop {
         socket.ready_to_receive().expect("a start");
-        let Done::Readable { socket } = next(port).done else {
+        let Finished::Readable { socket } = next(port).what else {
             panic!("it is told that there may be something");
         };
         match socket.try_receive(memory) {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use tempfile::TempDir;
-use wharf::{Buffer, Done};
+use wharf::{Buffer, Finished};
 
 use crate::harness::*;
 
@@ -31,12 +31,12 @@ pub fn s36_local_sockets_carry_bytes_like_any_stream(driver: Driver) {
     for _ in 0..2 {
         let completion = next(&port);
         completion.result.expect("success");
-        match completion.done {
-            Done::AcceptedLocal { connection, .. } => {
+        match completion.what {
+            Finished::AcceptedLocal { connection, .. } => {
                 let connection = connection.expect("the accept succeeds");
                 far = Some(port.associate(connection, "far").expect("an association"));
             }
-            Done::Connected { socket } => {
+            Finished::Connected { socket } => {
                 assert_eq!((completion.key, completion.operation), ("near", connect));
                 near = Some(socket);
             }
@@ -57,7 +57,7 @@ pub fn s36_local_sockets_carry_bytes_like_any_stream(driver: Driver) {
             .expect("a start");
         loop {
             let completion = next(&port);
-            if let Done::Received { buffer, .. } = completion.done {
+            if let Finished::Received { buffer, .. } = completion.what {
                 all.extend_from_slice(&buffer);
                 break;
             }
@@ -128,7 +128,7 @@ pub fn s36_local_sockets_know_their_addresses(driver: Driver) {
     assert_eq!(address.as_pathname(), Some(&*path));
     listener.accept().expect("a start");
     let peer = UnixStream::connect(&path).expect("a connection");
-    let Done::AcceptedLocal { connection, .. } = next(&port).done else {
+    let Finished::AcceptedLocal { connection, .. } = next(&port).what else {
         panic!("an accept is due");
     };
     let connection = connection.expect("it succeeds");

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use wharf::{Buffer, CompletionPort, Done, Wait, Workers};
+use wharf::{Buffer, CompletionPort, Finished, Wait, Workers};
 
 use crate::harness::*;
 
@@ -44,7 +44,7 @@ pub fn s02_a_handle_keeps_its_port_and_its_key_until_it_is_closed(driver: Driver
         peer.write_all(b"ahoy").expect("a write");
         let completion = next(&port);
         assert_eq!(completion.key, "the key");
-        let Done::Received { socket: same, .. } = completion.done else {
+        let Finished::Received { socket: same, .. } = completion.what else {
             panic!("it was a receive");
         };
         assert!(same == socket, "the completion gives the same socket back");
@@ -62,10 +62,10 @@ pub fn s04_an_accept_has_the_listeners_key_and_the_new_socket_its_own(driver: Dr
 
     let completion = next(&port);
     assert_eq!(completion.key, "listener");
-    let Done::Accepted {
+    let Finished::Accepted {
         listener: same,
         connection,
-    } = completion.done
+    } = completion.what
     else {
         panic!("it was an accept");
     };

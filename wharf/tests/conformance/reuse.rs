@@ -5,7 +5,7 @@ use std::{
     thread,
 };
 
-use wharf::{Buffer, BufferPool, Done};
+use wharf::{Buffer, BufferPool, Finished};
 
 use crate::harness::*;
 
@@ -44,7 +44,7 @@ pub fn s31_a_disconnect_ends_the_connection_in_order_behind_what_was_sent(driver
     let completion = next(&port);
     assert_eq!((completion.key, completion.operation), ("key", disconnect));
     assert_eq!(completion.result.expect("success"), 0);
-    let Done::Disconnected { socket } = completion.done else {
+    let Finished::Disconnected { socket } = completion.what else {
         panic!("it was a disconnect");
     };
     assert!(reader.join().expect("it ends well") == pattern(BIG));
@@ -70,7 +70,7 @@ pub fn s31_a_disconnected_socket_can_be_connected_again(driver: Driver) {
     let completion = next(&port);
     assert_eq!((completion.key, completion.operation), ("key", operation));
     assert_eq!(completion.result.expect("success"), 0);
-    let Done::Connected { socket: again } = completion.done else {
+    let Finished::Connected { socket: again } = completion.what else {
         panic!("it was a connect");
     };
     assert!(again == socket);

@@ -7,14 +7,14 @@ use std::{
     thread,
 };
 
-use wharf::{Buffer, Completion, CompletionPort, Connection, Done, Payload, Started, Transmit};
+use wharf::{Buffer, Completion, CompletionPort, Connection, Finished, Payload, Started, Transmit};
 
 use crate::harness::*;
 
 #[track_caller]
 fn done<K: Key>(started: Started<K>) -> Completion<K> {
     match started {
-        Started::Done(completion) => completion,
+        Started::Completed(completion) => completion,
         Started::Pending(id) => panic!("it is done at once, it was {id:?}"),
     }
 }
@@ -24,17 +24,19 @@ pub fn s17_what_is_done_at_once_comes_back_from_the_call_and_nothing_follows(dri
     let (socket, mut peer) = pair(&port, "key");
     let completion = done(socket.direct().send(&b"ahoy"[..]).expect("a start"));
     assert_eq!((completion.key, completion.transferred), ("key", 4));
-    assert!(matches!(completion.done, Done::Sent { payload, .. } if payload[..] == *b"ahoy"));
+    assert!(matches!(completion.what, Finished::Sent { payload, .. } if payload[..] == *b"ahoy"));
     peer.read_exact(&mut [0; 4]).expect("the bytes");
     expect_nothing(&port);
 
     // A receive is, once the port knows that there is something.
     socket.readable().expect("a start");
     peer.write_all(b"hello").expect("a write");
-    assert!(matches!(next(&port).done, Done::Readable { .. }));
+    assert!(matches!(next(&port).what, Finished::Readable { .. }));
     let receive = socket.direct().receive(Buffer::with_capacity(8));
     let completion = done(receive.expect("a start"));
-    assert!(matches!(completion.done, Done::Received { buffer, .. } if buffer[..] == *b"hello"));
+    assert!(
+        matches!(completion.what, Finished::Received { buffer, .. } if buffer[..] == *b"hello")
+    );
     expect_nothing(&port);
     assert_eq!(socket.traffic(), Some((5, 4)));
 }
@@ -90,8 +92,8 @@ pub fn s17_what_fails_at_once_comes_back_from_the_call(driver: Driver) {
 
 #[track_caller]
 fn arrived<K: Key>(completion: Completion<K>) -> (Box<Connection>, Buffer) {
-    match completion.done {
-        Done::AcceptedReceived {
+    match completion.what {
+        Finished::AcceptedReceived {
             connection, buffer, ..
         } => (connection.expect("the accept succeeds"), buffer),
         other => panic!("an accept with first bytes is due, it was {other:?}"),
@@ -141,8 +143,8 @@ pub fn s29_a_peer_that_sends_nothing_holds_up_no_other_accept(driver: Driver) {
     listener.accept().expect("a start");
     let third = connect(driver, listener.local_addr());
     assert!(matches!(
-        next(&port).done,
-        Done::Accepted { connection: Some(connection), .. } if connection.peer == third.local_addr()
+        next(&port).what,
+        Finished::Accepted { connection: Some(connection), .. } if connection.peer == third.local_addr()
     ));
     silent.write_all(b"late").expect("a write");
     assert_eq!(arrived(next(&port)).0.peer, silent.local_addr());
@@ -165,9 +167,9 @@ pub fn s29_a_peer_that_ends_or_resets_before_its_first_bytes_is_told_of(driver: 
     reset(peer);
     let completion = next(&port);
     assert_eq!(failed(&completion), ErrorKind::ConnectionReset);
-    let Done::AcceptedReceived {
+    let Finished::AcceptedReceived {
         connection, buffer, ..
-    } = completion.done
+    } = completion.what
     else {
         panic!("it was an accept with first bytes");
     };
@@ -261,10 +263,10 @@ pub fn s30_a_connect_sends_its_first_bytes(driver: Driver) {
         let completion = next(&port);
         assert_eq!((completion.key, completion.operation), ("key", connect));
         assert_eq!(completion.result.expect("success"), len);
-        let Done::ConnectedSent {
+        let Finished::ConnectedSent {
             socket,
             payload: given,
-        } = completion.done
+        } = completion.what
         else {
             panic!("it was a connect with first bytes");
         };
@@ -287,7 +289,7 @@ pub fn s30_a_connect_with_first_bytes_that_is_refused_gives_them_back(driver: Dr
     assert_eq!(failed(&completion), ErrorKind::ConnectionRefused);
     assert_eq!(completion.transferred, 0);
     assert!(
-        matches!(completion.done, Done::ConnectedSent { payload, .. } if payload[..] == *b"ahoy")
+        matches!(completion.what, Finished::ConnectedSent { payload, .. } if payload[..] == *b"ahoy")
     );
     port.close();
     let refused = port.connect_send(nobody, &b"ahoy"[..], ());
@@ -307,7 +309,7 @@ fn transmitted(driver: Driver, transmit: Transmit, len: usize) -> Vec<u8> {
     });
     let completion = next(&port);
     assert_eq!(completion.result.expect("success"), len);
-    assert!(matches!(completion.done, Done::Transmitted { .. }));
+    assert!(matches!(completion.what, Finished::Transmitted { .. }));
     sent(&port);
     let mut all = reader.join().expect("it ends well");
     assert_eq!(

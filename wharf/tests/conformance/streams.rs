@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use socket2::{Domain, SockRef, Type};
 use wharf::{
-    Buffer, BufferPool, Completion, CompletionPort, Connection, Done, Listener, OperationId,
+    Buffer, BufferPool, Completion, CompletionPort, Connection, Finished, Listener, OperationId,
     Payload, Socket, Workers,
 };
 
@@ -58,7 +58,7 @@ pub fn s20_a_reset_fails_the_pending_receive_and_whatever_is_started_after_it(dr
     for capacity in [8, 9] {
         let completion = next(&port);
         assert_eq!(failed(&completion), ErrorKind::ConnectionReset);
-        let Done::Received { buffer, .. } = completion.done else {
+        let Finished::Received { buffer, .. } = completion.what else {
             panic!("it was a receive");
         };
         assert_eq!(
@@ -229,7 +229,7 @@ pub fn s22_idle_receives_from_a_pool_own_no_buffer(driver: Driver) {
     pairs[42].1.write_all(b"ahoy").expect("a write");
     let completion = next(&port);
     assert_eq!((completion.key, pool.in_use()), (42, 1));
-    let Done::Received { buffer, .. } = completion.done else {
+    let Finished::Received { buffer, .. } = completion.what else {
         panic!("it was a receive");
     };
     assert_eq!(buffer[..], *b"ahoy");
@@ -246,7 +246,7 @@ pub fn s22_a_failed_receive_from_a_pool_holds_no_buffer(driver: Driver) {
     reset(peer);
     let completion = next(&port);
     assert_eq!(failed(&completion), ErrorKind::ConnectionReset);
-    let Done::Received { buffer, .. } = &completion.done else {
+    let Finished::Received { buffer, .. } = &completion.what else {
         panic!("it was a receive");
     };
     assert_eq!(
@@ -284,7 +284,7 @@ pub fn s22_receives_wait_for_a_pool_that_is_at_its_limit_and_go_on_in_order(driv
         let completion = next(&port);
         assert_eq!(completion.key, key);
         assert_eq!(completion.result.as_ref().expect("none fails for it"), &1);
-        let Done::Received { buffer, .. } = completion.done else {
+        let Finished::Received { buffer, .. } = completion.what else {
             panic!("it was a receive");
         };
         assert_eq!(buffer[..], [key]);
@@ -302,9 +302,9 @@ pub fn s22_many_clients_share_few_buffers_and_lose_nothing(driver: Driver) {
     let port = port(driver, 2);
     let pool = BufferPool::with_limit(512, 3);
     let buffers = pool.clone();
-    let workers = Workers::start(&port, 4, move |_, completion| match completion.done {
-        Done::Received { socket, buffer } if !buffer.is_empty() => drop(socket.send(buffer)),
-        Done::Sent { socket, .. } => drop(socket.receive_from(&buffers)),
+    let workers = Workers::start(&port, 4, move |_, completion| match completion.what {
+        Finished::Received { socket, buffer } if !buffer.is_empty() => drop(socket.send(buffer)),
+        Finished::Sent { socket, .. } => drop(socket.receive_from(&buffers)),
         _ => {}
     });
     let clients = (0..CLIENTS).map(|key| {
@@ -576,7 +576,7 @@ pub fn s23_the_number_of_sends_under_way_is_bounded(driver: Driver) {
     for _ in 0..3 {
         sent(&port);
     }
-    assert!(matches!(next(&port).done, Done::Shutdown { .. }));
+    assert!(matches!(next(&port).what, Finished::Shutdown { .. }));
     let (all, _) = reader.join().expect("it ends well");
     assert_eq!(all[BIG..], *b"xx");
 }
@@ -701,9 +701,9 @@ pub fn s24_receives_fill_in_call_order(driver: Driver) {
     for operation in [first, second, third, fourth] {
         let completion = next(&port);
         assert_eq!(completion.operation, operation);
-        match completion.done {
-            Done::Received { buffer, .. } => got.extend_from_slice(&buffer),
-            Done::ReceivedVectored { buffers, .. } => {
+        match completion.what {
+            Finished::Received { buffer, .. } => got.extend_from_slice(&buffer),
+            Finished::ReceivedVectored { buffers, .. } => {
                 got.extend(buffers.iter().flat_map(|buffer| buffer.to_vec()))
             }
             other => panic!("it was a receive, not {other:?}"),
@@ -735,7 +735,7 @@ pub fn s25_gathered_payloads_are_one_operation(driver: Driver) {
         (completion.operation, completion.transferred),
         (operation, LEN)
     );
-    let Done::SentVectored { payloads, .. } = completion.done else {
+    let Finished::SentVectored { payloads, .. } = completion.what else {
         panic!("it was a send of many");
     };
     assert_eq!(payloads.len(), count);
@@ -759,7 +759,7 @@ pub fn s25_scattered_buffers_are_one_operation(driver: Driver) {
     socket.receive_vectored(buffers).expect("a start");
     let completion = next(&port);
     assert_eq!(completion.result.expect("success"), 9);
-    let Done::ReceivedVectored { buffers, .. } = completion.done else {
+    let Finished::ReceivedVectored { buffers, .. } = completion.what else {
         panic!("it was a receive of many");
     };
     let parts: Vec<_> = buffers.iter().map(|buffer| &buffer[..]).collect();
@@ -772,7 +772,7 @@ pub fn s25_scattered_buffers_are_one_operation(driver: Driver) {
     socket.receive_vectored(buffers).expect("a start");
     let completion = next(&port);
     let count = completion.result.expect("success");
-    let Done::ReceivedVectored { buffers, .. } = completion.done else {
+    let Finished::ReceivedVectored { buffers, .. } = completion.what else {
         panic!("it was a receive of many");
     };
     assert!((1..=200).contains(&count), "{count}");
@@ -811,7 +811,7 @@ pub fn s26_a_shutdown_follows_the_sends_before_it_and_receives_go_on(driver: Dri
         (completion.operation, completion.result.ok()),
         (shutdown, Some(0))
     );
-    assert!(matches!(completion.done, Done::Shutdown { .. }));
+    assert!(matches!(completion.what, Finished::Shutdown { .. }));
     let (all, mut peer) = reader.join().expect("it ends well");
     assert!(all == pattern(BIG));
 
@@ -849,7 +849,7 @@ pub fn s27_closing_completes_everything_as_cancelled(driver: Driver) {
         let completion = next(&port);
         assert!(started.remove(&completion.operation), "once each");
         assert_eq!(completion.key, "key");
-        if let Done::Sent { payload, .. } = &completion.done {
+        if let Finished::Sent { payload, .. } = &completion.what {
             assert!(
                 [BIG, 10].contains(&payload.len()),
                 "payloads come back whole"
@@ -981,7 +981,9 @@ pub fn s28_a_cancelled_receive_gives_its_buffer_back_and_takes_no_data(driver: D
     assert_eq!(error.kind(), ErrorKind::NotFound);
     let completion = next(&port);
     assert!(completion.is_cancelled() && completion.operation == operation);
-    assert!(matches!(completion.done, Done::Received { buffer, .. } if buffer.capacity() == 77));
+    assert!(
+        matches!(completion.what, Finished::Received { buffer, .. } if buffer.capacity() == 77)
+    );
 
     peer.write_all(b"ahoy").expect("a write");
     until_arrived(&socket, 4);
@@ -1008,7 +1010,7 @@ pub fn s28_cancelling_one_leaves_the_others_in_their_order(driver: Driver) {
             let completion = next(&port);
             assert_eq!(completion.operation, operation);
             assert!(
-                matches!(completion.done, Done::Received { buffer, .. } if buffer[..] == [*byte])
+                matches!(completion.what, Finished::Received { buffer, .. } if buffer[..] == [*byte])
             );
         }
     }
@@ -1140,7 +1142,9 @@ pub fn s28_cancel_and_data_at_once_give_one_completion_and_lose_nothing(driver: 
             socket.receive(Buffer::with_capacity(8)).expect("a start");
             completion = told(&completions);
         }
-        assert!(matches!(completion.done, Done::Received { buffer, .. } if buffer[..] == [round]));
+        assert!(
+            matches!(completion.what, Finished::Received { buffer, .. } if buffer[..] == [round])
+        );
     }
     drop(writer.join().expect("it ends well"));
     assert!(
@@ -1161,8 +1165,8 @@ pub fn s28_an_accept_and_a_connect_can_be_cancelled(driver: Driver) {
     let completion = next(&port);
     assert_eq!(completion.operation, one);
     assert!(matches!(
-        completion.done,
-        Done::Accepted {
+        completion.what,
+        Finished::Accepted {
             connection: None,
             ..
         }
@@ -1177,7 +1181,7 @@ pub fn s28_an_accept_and_a_connect_can_be_cancelled(driver: Driver) {
     port.cancel(connect).expect("it is under way");
     let completion = next(&port);
     assert_eq!((completion.key, completion.operation), ("connect", connect));
-    assert!(matches!(completion.done, Done::Connected { .. }));
+    assert!(matches!(completion.what, Finished::Connected { .. }));
     assert!(completion.is_cancelled());
 }
 
@@ -1219,8 +1223,8 @@ fn listening<K: Key>(port: &CompletionPort<K>, key: K) -> Listener<K> {
 
 #[track_caller]
 fn accepted<K: Key>(completion: Completion<K>) -> Box<Connection> {
-    match completion.done {
-        Done::Accepted { connection, .. } => {
+    match completion.what {
+        Finished::Accepted { connection, .. } => {
             let result = completion.result;
             connection.unwrap_or_else(|| panic!("the accept succeeds, it was {result:?}"))
         }
@@ -1321,7 +1325,7 @@ pub fn s30_a_connection_knows_its_addresses_and_carries_bytes(driver: Driver) {
     let completion = next(&port);
     assert_eq!((completion.key, completion.operation), ("key", operation));
     assert_eq!(completion.result.expect("success"), 0);
-    let Done::Connected { socket } = completion.done else {
+    let Finished::Connected { socket } = completion.what else {
         panic!("it was a connect");
     };
     let (mut peer, from) = listener.accept();
@@ -1351,7 +1355,7 @@ pub fn s30_a_connection_comes_from_the_address_that_was_asked_for(driver: Driver
         assert_eq!(peer.ip(), local(host).ip());
         let completion = next(&port);
         assert_eq!(completion.result.expect("success"), 0);
-        let Done::Connected { socket } = completion.done else {
+        let Finished::Connected { socket } = completion.what else {
             panic!("it was a connect");
         };
         assert_eq!(socket.local_addr().expect("an address"), peer);
@@ -1378,7 +1382,7 @@ pub fn s30_refused_and_unreachable_are_told_apart(driver: Driver) {
         let completion = next(&port);
         assert_eq!((completion.key, completion.operation), (kind, operation));
         assert_eq!(failed(&completion), kind);
-        let Done::Connected { socket } = completion.done else {
+        let Finished::Connected { socket } = completion.what else {
             panic!("it was a connect");
         };
         socket
@@ -1400,7 +1404,7 @@ pub fn s30_a_connection_on_its_way_completes_when_it_is_made(driver: Driver) {
         .expect("the connection that was in the way");
     let completion = next(&port);
     assert!(completion.result.is_ok(), "{completion:?}");
-    let Done::Connected { socket } = completion.done else {
+    let Finished::Connected { socket } = completion.what else {
         panic!("it was a connect");
     };
     let (peer, _) = full.listener.accept().expect("the one that waited");

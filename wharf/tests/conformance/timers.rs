@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use wharf::Done;
+use wharf::Finished;
 
 use crate::harness::*;
 
@@ -36,7 +36,7 @@ pub fn s37_timers_complete_in_deadline_order_and_never_early(driver: Driver) {
             (deadline, operation)
         );
         assert_eq!(completion.result.expect("success"), 0);
-        assert!(matches!(completion.done, Done::Timer));
+        assert!(matches!(completion.what, Finished::Timer));
     }
     expect_nothing(&port);
 }
@@ -90,7 +90,7 @@ pub fn s37_a_cancelled_timer_completes_once_and_at_once(driver: Driver) {
         );
         let completion = next(&port);
         assert_eq!(completion.operation, operation);
-        assert!(matches!(completion.done, Done::Timer));
+        assert!(matches!(completion.what, Finished::Timer));
         cancelled(completion);
     }
     let completion = next(&port);

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use wharf::{Buffer, BufferPool, Completion, CompletionPort, Done, Payload, Wait, WaitMany};
+use wharf::{Buffer, BufferPool, Completion, CompletionPort, Finished, Payload, Wait, WaitMany};
 
 use crate::harness::*;
 
@@ -133,7 +133,7 @@ pub fn s13_a_failure_brings_key_operation_error_and_the_bytes_that_did_move(driv
         "{}",
         completion.transferred
     );
-    let Done::Sent { payload, .. } = completion.done else {
+    let Finished::Sent { payload, .. } = completion.what else {
         panic!("it was a send");
     };
     assert_eq!(payload.len(), BIG, "the payload comes back whole");
@@ -255,7 +255,7 @@ pub fn s16_a_posted_packet_carries_what_was_posted(driver: Driver) {
         );
         assert_eq!(completion.transferred, bytes);
         assert_eq!(completion.result.expect("success"), bytes);
-        assert!(matches!(completion.done, Done::Posted));
+        assert!(matches!(completion.what, Finished::Posted));
         assert_eq!(Arc::strong_count(&key), 2, "the port keeps nothing of it");
         drop(completion.key);
     }
@@ -309,7 +309,7 @@ pub fn s17_a_quiet_send_gives_its_packet_when_it_fails(driver: Driver) {
     let completion = next(&port);
     assert_eq!((completion.key, completion.operation), ("key", send));
     assert_eq!(failed(&completion), ErrorKind::ConnectionReset);
-    assert!(matches!(completion.done, Done::Sent { payload, .. } if payload.len() == BIG));
+    assert!(matches!(completion.what, Finished::Sent { payload, .. } if payload.len() == BIG));
     expect_nothing(&port);
 
     // And when it is cancelled.

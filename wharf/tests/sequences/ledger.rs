@@ -11,7 +11,7 @@ use std::{
 };
 
 use rustix::io::Errno;
-use wharf::{Buffer, Completion, Done, OperationId};
+use wharf::{Buffer, Completion, Finished, OperationId};
 
 use crate::{
     acts::{Key, Kind, Note, content},
@@ -518,7 +518,7 @@ impl Ledger {
     pub fn completed(&mut self, who: usize, at: Instant, completion: Completion<Key>) {
         if let Key::Post { poster, number } = completion.key {
             assert!(
-                matches!(completion.done, Done::Posted),
+                matches!(completion.what, Finished::Posted),
                 "a post came as {completion:?}"
             );
             assert_eq!(completion.result.as_ref().ok(), Some(&(number as usize)));
@@ -912,9 +912,9 @@ impl Stream {
 impl Operation {
     /// Takes a completion apart, and checks that it gives back what was given.
     fn end_of(&self, completion: Completion<Key>) -> End {
-        let told = fmt::from_fn(|to| write!(to, "{:?} came as {:?}", self.kind, completion.done));
-        let bytes = match &completion.done {
-            Done::Received { .. } | Done::ReceivedVectored { .. } => {
+        let told = fmt::from_fn(|to| write!(to, "{:?} came as {:?}", self.kind, completion.what));
+        let bytes = match &completion.what {
+            Finished::Received { .. } | Finished::ReceivedVectored { .. } => {
                 self.received(&completion, &told)
             }
             _ => {
@@ -945,13 +945,13 @@ impl Operation {
 
     /// What a receive has brought; it gives back its buffers.
     fn received(&self, completion: &Completion<Key>, told: &impl Display) -> Vec<u8> {
-        match (&self.kind, &completion.done) {
+        match (&self.kind, &completion.what) {
             (
                 Kind::Receive {
                     capacities,
                     many: false,
                 },
-                Done::Received { buffer, .. },
+                Finished::Received { buffer, .. },
             ) => {
                 assert_eq!(buffer.capacity(), capacities[0], "its buffer: {told}");
                 buffer.to_vec()
@@ -961,9 +961,9 @@ impl Operation {
                     capacities,
                     many: true,
                 },
-                Done::ReceivedVectored { buffers, .. },
+                Finished::ReceivedVectored { buffers, .. },
             ) => received_in_parts(capacities, buffers, told),
-            (Kind::ReceiveFrom { capacity }, Done::Received { buffer, .. }) => {
+            (Kind::ReceiveFrom { capacity }, Finished::Received { buffer, .. }) => {
                 let lent = if completion.transferred > 0 {
                     *capacity
                 } else {
@@ -978,10 +978,10 @@ impl Operation {
 
     /// Checks what is no receive; a send gives back what it has sent.
     fn check_rest(&self, completion: &Completion<Key>, told: &impl Display) {
-        match (&self.kind, &completion.done) {
-            (Kind::Readable, Done::Readable { .. })
-            | (Kind::Shutdown, Done::Shutdown { .. })
-            | (Kind::Timer { .. }, Done::Timer) => assert_eq!(completion.transferred, 0),
+        match (&self.kind, &completion.what) {
+            (Kind::Readable, Finished::Readable { .. })
+            | (Kind::Shutdown, Finished::Shutdown { .. })
+            | (Kind::Timer { .. }, Finished::Timer) => assert_eq!(completion.transferred, 0),
             (
                 Kind::Send {
                     stamp,
@@ -989,7 +989,7 @@ impl Operation {
                     many: false,
                     ..
                 },
-                Done::Sent { payload, .. },
+                Finished::Sent { payload, .. },
             ) => {
                 let given = content(*stamp, 0, lens[0]);
                 assert!(given == payload[..], "its payload: {told}");
@@ -1001,7 +1001,7 @@ impl Operation {
                     many: true,
                     ..
                 },
-                Done::SentVectored { payloads, .. },
+                Finished::SentVectored { payloads, .. },
             ) => {
                 let back: Vec<_> = payloads.iter().map(|payload| payload.len()).collect();
                 assert_eq!(&back, lens, "its payloads: {told}");

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use shuttle::sync::{Condvar, Mutex};
-use wharf::{Buffer, Completion, Done, OperationId, simulated::Kernel};
+use wharf::{Buffer, Completion, Finished, OperationId, simulated::Kernel};
 
 /// How large the pool's buffers are, and no others.
 pub const POOLED: usize = 64;
@@ -127,10 +127,10 @@ impl Ledger {
             bytes,
         };
         let number = completion.transferred;
-        let is_post = matches!(completion.done, Done::Posted);
+        let is_post = matches!(completion.what, Finished::Posted);
         // What goes with it goes before others are told.
-        let buffer = match completion.done {
-            Done::Received { buffer, .. } if buffer.capacity() == POOLED => Some(buffer),
+        let buffer = match completion.what {
+            Finished::Received { buffer, .. } if buffer.capacity() == POOLED => Some(buffer),
             _ => None,
         };
         self.with(|accounts| {
@@ -263,25 +263,25 @@ fn in_order(mut places: Vec<(usize, Vec<u8>)>) -> Vec<u8> {
 
 /// Shows all memory that a completion gives back, and what of it was received from a stream.
 fn look_into(completion: &mut Completion<u32>, mut look: impl FnMut(&[u8], &[u8])) {
-    match &mut completion.done {
-        Done::Received { buffer, .. } => {
+    match &mut completion.what {
+        Finished::Received { buffer, .. } => {
             let received = buffer.to_vec();
             look(buffer.memory_mut(), &received);
         }
-        Done::ReceivedVectored { buffers, .. } => {
+        Finished::ReceivedVectored { buffers, .. } => {
             for buffer in buffers {
                 let received = buffer.to_vec();
                 look(buffer.memory_mut(), &received);
             }
         }
-        Done::ReceivedDatagram { buffer, .. }
-        | Done::Read { buffer, .. }
-        | Done::AcceptedReceived { buffer, .. } => look(buffer.memory_mut(), &[]),
-        Done::Sent { payload, .. }
-        | Done::SentDatagram { payload, .. }
-        | Done::Written { payload, .. }
-        | Done::ConnectedSent { payload, .. } => look(payload, &[]),
-        Done::SentVectored { payloads, .. } => {
+        Finished::ReceivedDatagram { buffer, .. }
+        | Finished::Read { buffer, .. }
+        | Finished::AcceptedReceived { buffer, .. } => look(buffer.memory_mut(), &[]),
+        Finished::Sent { payload, .. }
+        | Finished::SentDatagram { payload, .. }
+        | Finished::Written { payload, .. }
+        | Finished::ConnectedSent { payload, .. } => look(payload, &[]),
+        Finished::SentVectored { payloads, .. } => {
             payloads.iter().for_each(|payload| look(payload, &[]));
         }
         _ => {}

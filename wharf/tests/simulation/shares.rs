@@ -16,7 +16,7 @@ use shuttle::{
     thread,
 };
 use wharf::{
-    Buffer, BufferPool, Completion, CompletionPort, Done, Socket, Wait,
+    Buffer, BufferPool, Completion, CompletionPort, Finished, Socket, Wait,
     simulated::{Kernel, Stream},
     sync,
 };
@@ -158,7 +158,7 @@ impl World {
         let (number, result) = (completion.key, completion.result);
         let step = self.steps.fetch_add(1, Ordering::SeqCst);
         let client = &self.clients[number];
-        let (Done::Received { buffer, .. }, Ok(1)) = (completion.done, result) else {
+        let (Finished::Received { buffer, .. }, Ok(1)) = (completion.what, result) else {
             // A fault of the kernel's, or the end: whoever waits for an answer is told.
             client.socket.close();
             return;

@@ -16,7 +16,7 @@ use shuttle::{
     thread,
 };
 use wharf::{
-    Buffer, BufferPool, Completion, CompletionPort, DatagramSocket, Done, File, Listener,
+    Buffer, BufferPool, Completion, CompletionPort, DatagramSocket, File, Finished, Listener,
     OperationId, Payload, Socket, Started, Transmit, Wait, Workers,
     simulated::{Kernel, Stream},
     sync,
@@ -216,7 +216,7 @@ impl World {
     fn handle(&self, completion: Completion<u32>) {
         let call = self.calls_to_handlers.fetch_add(1, Ordering::SeqCst);
         let key = completion.key;
-        let answers = matches!(completion.done, Done::Posted | Done::Timer);
+        let answers = matches!(completion.what, Finished::Posted | Finished::Timer);
         let kept = self.ledger.ends(&self.kernel, completion);
         // A handler may keep its buffer for a while, and others wait for it.
         let last = kept.and_then(|buffer| self.kept.lock().expect("no panic").replace(buffer));
@@ -301,7 +301,7 @@ impl World {
     /// Notes what was started directly, which may have ended.
     fn direct(&self, started: Result<Started<u32>, ()>, note: Note) {
         match started {
-            Ok(Started::Done(completion)) => {
+            Ok(Started::Completed(completion)) => {
                 self.ledger.note(Ok::<_, ()>(completion.operation), note);
                 drop(self.ledger.ends(&self.kernel, completion));
             }

@@ -46,7 +46,7 @@ const BATCH_MAX: usize = 8;
 ///
 /// ```
 /// use std::io::Write;
-/// use wharf::{Buffer, CompletionPort, Done, Wait, simulated::Kernel};
+/// use wharf::{Buffer, CompletionPort, Finished, Wait, simulated::Kernel};
 ///
 /// # fn main() -> std::io::Result<()> {
 /// let kernel = Kernel::new();
