@@ -72,7 +72,7 @@ pub use {
     buffer::{Buffer, BufferPool, Payload, Transmit},
     handle::{Associate, DatagramSocket, File, Listener, Socket},
     operation::{
-        Completion, Connection, Context, Direct, Finished, OperationId, Refused, Started, Wait,
+        Completion, Connection, Context, Finished, OperationId, Refused, SkipPort, Started, Wait,
         With,
     },
     port::{Builder, CompletionPort},

@@ -1,6 +1,6 @@
 //! A value of the caller's that goes with an operation, and comes back with its completion.
 
-use super::{Completion, Direct, OperationId, Refused};
+use super::{Completion, OperationId, Refused, SkipPort};
 #[cfg(unix)]
 use crate::handle::LocalListener;
 use crate::{
@@ -114,7 +114,7 @@ startable!(LocalListener, LocalListener);
 startable!(DatagramSocket, Datagrams);
 startable!(File, File);
 contextual!(CompletionPort<K>);
-contextual!(Direct<'_, K>);
+contextual!(SkipPort<'_, K>);
 
 #[expect(private_bounds, reason = "its methods are the crate's own")]
 impl<H: Startable> With<'_, H> {

@@ -9,7 +9,6 @@ mod completion;
 mod connect;
 mod context;
 mod datagram;
-mod direct;
 #[cfg(windows)]
 mod disconnect;
 mod file;
@@ -17,6 +16,7 @@ mod post;
 mod receive;
 mod send;
 mod shutdown;
+mod skip_port;
 mod timer;
 mod transmit;
 
@@ -26,7 +26,7 @@ pub use crate::record::Context;
 pub use accept::Connection;
 pub use completion::{Completion, Finished, Wait};
 pub use context::With;
-pub use direct::{Direct, Started};
+pub use skip_port::{SkipPort, Started};
 
 pub use crate::raw::OperationId;
 use crate::{

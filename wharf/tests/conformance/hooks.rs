@@ -292,7 +292,7 @@ pub fn s45_a_context_comes_back_with_what_is_refused(driver: Driver) {
         refused(socket.with(5_u64).send_quietly(ahoy)),
         refused(socket.with(6_u64).send_if_idle(ahoy)),
         refused(socket.with(7_u64).shutdown()),
-        refused(socket.direct().with(8_u64).send(ahoy)),
+        refused(socket.skip_port().with(8_u64).send(ahoy)),
         refused(listener.with(9_u64).accept()),
         refused(listener.with(10_u64).accept_receive(buffer())),
         refused(datagrams.with(11_u64).receive(buffer())),
@@ -381,18 +381,18 @@ fn while_waiting<K: Key>(port: &CompletionPort<K>, what: &str, is_so: impl Fn() 
 pub fn s45_a_context_comes_back_from_the_call_or_with_the_packet(driver: Driver) {
     let port = port(driver, 1);
     let (socket, mut peer) = pair(&port, ());
-    let started = socket.direct().with(1_u64).send(&b"ahoy"[..]);
+    let started = socket.skip_port().with(1_u64).send(&b"ahoy"[..]);
     let Started::Completed(completion) = started.expect("a start") else {
         panic!("there is room");
     };
     assert_eq!(context_of::<_, u64>(completion), 1);
     let buffer = Buffer::with_capacity(8);
-    let started = socket.direct().with(2_u64).receive(buffer);
+    let started = socket.skip_port().with(2_u64).receive(buffer);
     assert!(matches!(started, Ok(Started::Pending(_))));
     peer.write_all(b"ahoy").expect("a write");
     assert_eq!(context_of::<_, u64>(next(&port)), 2);
     let pool = BufferPool::new(8);
-    let started = socket.direct().with(3_u64).receive_from(&pool);
+    let started = socket.skip_port().with(3_u64).receive_from(&pool);
     assert!(matches!(started, Ok(Started::Pending(_))));
     peer.write_all(b"ahoy").expect("a write");
     assert_eq!(context_of::<_, u64>(next(&port)), 3);

@@ -22,7 +22,7 @@ fn done<K: Key>(started: Started<K>) -> Completion<K> {
 pub fn s17_what_is_done_at_once_comes_back_from_the_call_and_nothing_follows(driver: Driver) {
     let port = port(driver, 1);
     let (socket, mut peer) = pair(&port, "key");
-    let completion = done(socket.direct().send(&b"ahoy"[..]).expect("a start"));
+    let completion = done(socket.skip_port().send(&b"ahoy"[..]).expect("a start"));
     assert_eq!((completion.key, completion.transferred), ("key", 4));
     assert!(matches!(completion.what, Finished::Sent { payload, .. } if payload[..] == *b"ahoy"));
     peer.read_exact(&mut [0; 4]).expect("the bytes");
@@ -32,7 +32,7 @@ pub fn s17_what_is_done_at_once_comes_back_from_the_call_and_nothing_follows(dri
     socket.readable().expect("a start");
     peer.write_all(b"hello").expect("a write");
     assert!(matches!(next(&port).what, Finished::Readable { .. }));
-    let receive = socket.direct().receive(Buffer::with_capacity(8));
+    let receive = socket.skip_port().receive(Buffer::with_capacity(8));
     let completion = done(receive.expect("a start"));
     assert!(
         matches!(completion.what, Finished::Received { buffer, .. } if buffer[..] == *b"hello")
@@ -44,11 +44,11 @@ pub fn s17_what_is_done_at_once_comes_back_from_the_call_and_nothing_follows(dri
 pub fn s17_what_is_not_done_at_once_gives_its_packet(driver: Driver) {
     let port = port(driver, 1);
     let (socket, mut peer) = narrow_pair(&port, ());
-    let receive = socket.direct().receive(Buffer::with_capacity(8));
+    let receive = socket.skip_port().receive(Buffer::with_capacity(8));
     let Started::Pending(receive) = receive.expect("a start") else {
         panic!("nothing is there to receive");
     };
-    let send = socket.direct().send(pattern(BIG)).expect("a start");
+    let send = socket.skip_port().send(pattern(BIG)).expect("a start");
     let Started::Pending(send) = send else {
         panic!("there is no room for all of it");
     };
@@ -66,7 +66,7 @@ pub fn s17_what_stands_in_line_before_goes_first(driver: Driver) {
     let port = port(driver, 1);
     let (socket, mut peer) = narrow_pair(&port, ());
     let first = socket.send(pattern(BIG)).expect("a start");
-    let second = socket.direct().send(&b"behind it"[..]).expect("a start");
+    let second = socket.skip_port().send(&b"behind it"[..]).expect("a start");
     assert!(matches!(second, Started::Pending(_)));
     let reader = thread::spawn(move || {
         let mut all = vec![0; BIG + 9];
@@ -83,11 +83,14 @@ pub fn s17_what_fails_at_once_comes_back_from_the_call(driver: Driver) {
     let (socket, peer) = pair(&port, ());
     reset(peer);
     until_reset(&socket);
-    let completion = done(socket.direct().send(&b"ahoy"[..]).expect("a start"));
+    let completion = done(socket.skip_port().send(&b"ahoy"[..]).expect("a start"));
     let kind = failed(&completion);
     assert!([ErrorKind::ConnectionReset, ErrorKind::BrokenPipe].contains(&kind));
     expect_nothing(&port);
-    socket.direct().send(&b"ahoy"[..]).expect_err("a refusal");
+    socket
+        .skip_port()
+        .send(&b"ahoy"[..])
+        .expect_err("a refusal");
 }
 
 #[track_caller]

@@ -293,7 +293,12 @@ impl World {
                 line.socket.receive_vectored(buffers).map_err(drop)
             }
             3 => line.socket.readable().map_err(drop),
-            _ => return self.direct(line.socket.direct().receive(buffer()).map_err(drop), note),
+            _ => {
+                return self.direct(
+                    line.socket.skip_port().receive(buffer()).map_err(drop),
+                    note,
+                );
+            }
         };
         self.note(started, note);
     }
@@ -330,7 +335,7 @@ impl World {
                 let payloads = [front, back].map(|part| Payload::from(part.to_vec()));
                 line.socket.send_vectored(payloads.into()).map_err(drop)
             }
-            _ => return self.direct(line.socket.direct().send(bytes).map_err(drop), note),
+            _ => return self.direct(line.socket.skip_port().send(bytes).map_err(drop), note),
         };
         self.note(started, note);
     }

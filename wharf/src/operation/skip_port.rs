@@ -9,7 +9,7 @@ use crate::{
     record::{Cargo, Memory},
 };
 
-/// What became of an operation that was started [directly](Socket::direct).
+/// What became of an operation that was started [directly](Socket::skip_port).
 #[derive(Debug)]
 #[must_use = "what is done comes back here, and nowhere else"]
 pub enum Started<K> {
@@ -34,24 +34,24 @@ pub enum Started<K> {
 /// let port = CompletionPort::<()>::new(0)?;
 /// let listener = TcpListener::bind("127.0.0.1:0")?;
 /// let socket = port.associate(TcpStream::connect(listener.local_addr()?)?, ())?;
-/// let Started::Completed(completion) = socket.direct().send(&b"ahoy"[..])? else { panic!("there is room") };
+/// let Started::Completed(completion) = socket.skip_port().send(&b"ahoy"[..])? else { panic!("there is room") };
 /// assert_eq!(completion.result?, 4);
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct Direct<'a, K>(&'a Socket<K>);
+pub struct SkipPort<'a, K>(&'a Socket<K>);
 
 impl<K> Socket<K> {
     /// Starts operations that skip the port where they end at once.
-    pub fn direct(&self) -> Direct<'_, K> {
-        Direct(self)
+    pub fn skip_port(&self) -> SkipPort<'_, K> {
+        SkipPort(self)
     }
 }
 
 /// # Errors
 /// As for the operations of the [`Socket`].
-impl<K: Clone + Send + Sync + 'static> Direct<'_, K> {
+impl<K: Clone + Send + Sync + 'static> SkipPort<'_, K> {
     /// As [`Socket::receive`].
     ///
     /// # Errors
@@ -77,8 +77,8 @@ impl<K: Clone + Send + Sync + 'static> Direct<'_, K> {
     }
 }
 
-impl<K: Clone + Send + Sync + 'static> With<'_, Direct<'_, K>> {
-    /// As [`Direct::receive`].
+impl<K: Clone + Send + Sync + 'static> With<'_, SkipPort<'_, K>> {
+    /// As [`SkipPort::receive`].
     ///
     /// # Errors
     /// As there; the buffer and the context come back.
@@ -86,7 +86,7 @@ impl<K: Clone + Send + Sync + 'static> With<'_, Direct<'_, K>> {
         self.start_direct(Memory::Receive(buffer), Memory::into_buffer)
     }
 
-    /// As [`Direct::receive_from`].
+    /// As [`SkipPort::receive_from`].
     ///
     /// # Errors
     /// As there; the context comes back.
@@ -95,7 +95,7 @@ impl<K: Clone + Send + Sync + 'static> With<'_, Direct<'_, K>> {
         self.start_direct(memory, |_| Some(()))
     }
 
-    /// As [`Direct::send`].
+    /// As [`SkipPort::send`].
     ///
     /// # Errors
     /// As there; the payload and the context come back.
