@@ -75,7 +75,7 @@ pub use {
         Completion, Connection, Context, Finished, OperationId, Refused, SkipPort, Started, Wait,
         With,
     },
-    port::{Builder, CompletionPort},
+    port::{CompletionPort, PortBuilder},
     workers::{Threads, Workers, WorkersBuilder},
 };
 

@@ -1,7 +1,8 @@
 //! The completion port: create, associate, wait, close. What is started on it is in the room of the operations.
 
 use std::{
-    io,
+    fmt, io,
+    marker::PhantomData,
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -73,46 +74,77 @@ impl<K> Clone for CompletionPort<K> {
     }
 }
 
-/// Makes a [`CompletionPort`] that is other than the default.
-#[derive(Debug, Clone, Default)]
+/// Makes a [`CompletionPort`] that is other than the default. See [`CompletionPort::builder`].
 #[must_use = "nothing is made before `build`"]
-pub struct Builder(Options);
+pub struct PortBuilder<K> {
+    options: Options,
+    key: PhantomData<fn() -> K>,
+}
 
-impl Builder {
+impl<K> Clone for PortBuilder<K> {
+    fn clone(&self) -> Self {
+        PortBuilder {
+            options: self.options.clone(),
+            key: PhantomData,
+        }
+    }
+}
+
+impl<K> Default for PortBuilder<K> {
+    fn default() -> Self {
+        PortBuilder {
+            options: Options::default(),
+            key: PhantomData,
+        }
+    }
+}
+
+impl<K> fmt::Debug for PortBuilder<K> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("PortBuilder")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<K> PortBuilder<K> {
     /// The most threads that run at once: that took a completion and have not come back for the next. 0, the
     /// default, is as many as the processors that this process may use.
     pub fn concurrency(mut self, threads: usize) -> Self {
-        self.0.concurrency = threads;
+        self.options.concurrency = threads;
         self
     }
 
     /// Which driver to use; the default is the best that the kernel allows.
     pub fn driver(mut self, choice: DriverChoice) -> Self {
-        self.0.driver = choice;
+        self.options.driver = choice;
         self
     }
 
     /// Puts the port on a simulated kernel, in the place of the system's.
     #[cfg(all(unix, feature = "simulated"))]
     pub fn simulated(mut self, kernel: &crate::simulated::Kernel) -> Self {
-        self.0.kernel = Some(kernel.clone());
+        self.options.kernel = Some(kernel.clone());
         self
     }
 
     /// The most operations, timers and posted packets that may be under way at once; more are refused when they are
     /// started. The default is 4,194,304.
     pub fn operations_max(mut self, operations: usize) -> Self {
-        self.0.operations_max = operations;
+        self.options.operations_max = operations;
         self
     }
+}
 
+impl<K: Clone + Send + Sync + 'static> PortBuilder<K> {
     /// Makes the port.
     ///
     /// # Errors
     /// The system's, if it gives no descriptors or no memory; with [`DriverChoice::Uring`], its refusal of io_uring,
     /// with the remedy.
-    pub fn build<K: Clone + Send + Sync + 'static>(self) -> io::Result<CompletionPort<K>> {
-        let records = Arc::new(Records::new(raw::Port::new(&self.0)?));
+    pub fn build(self) -> io::Result<CompletionPort<K>> {
+        let records = Arc::new(Records::new(raw::Port::new(&self.options)?));
         let close = |records: &Records<Origin<K>>| {
             for completion in drain(records) {
                 // Each by itself: all may panic.
@@ -189,14 +221,23 @@ impl Drop for Tasks {
     }
 }
 
-impl CompletionPort<()> {
-    /// Starts to make a port with other than the default settings.
-    pub fn builder() -> Builder {
-        Builder::default()
-    }
-}
-
 impl<K> CompletionPort<K> {
+    /// Starts to make a port with other than the default settings. The key's type is named here, or found by what the port is
+    /// used for.
+    ///
+    /// ```
+    /// use wharf::CompletionPort;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let port = CompletionPort::<u64>::builder().concurrency(2).build()?;
+    /// assert_eq!(port.concurrency(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn builder() -> PortBuilder<K> {
+        PortBuilder::default()
+    }
+
     pub(crate) fn records(&self) -> &Arc<Records<Origin<K>>> {
         &self.0.records
     }
@@ -287,7 +328,7 @@ impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
     /// # Errors
     /// The system's, if it gives no descriptors or no memory.
     pub fn new(concurrency: usize) -> io::Result<Self> {
-        Builder::default().concurrency(concurrency).build()
+        Self::builder().concurrency(concurrency).build()
     }
 
     /// Associates a stream or a listener with the port, under a key that comes back with each of its completions.

@@ -114,7 +114,7 @@ impl<K> Socket<K> {
 
     /// Sets the most sends that may be under way at once, however few bytes they have. One more is refused with
     /// [`WouldBlock`](io::ErrorKind::WouldBlock). No limit is set at first, and all sockets share the port's
-    /// [operations](crate::Builder::operations_max).
+    /// [operations](crate::PortBuilder::operations_max).
     ///
     /// # Errors
     /// The socket is closed.

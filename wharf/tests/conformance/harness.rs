@@ -18,8 +18,8 @@ use socket2::SockRef;
 #[cfg(unix)]
 use wharf::simulated::{self, Kernel};
 use wharf::{
-    Buffer, Builder, Completion, CompletionPort, DatagramSocket, Descriptor, DriverChoice, File,
-    Finished, Listener, Payload, Socket, Wait,
+    Buffer, Completion, CompletionPort, DatagramSocket, Descriptor, DriverChoice, File, Finished,
+    Listener, Payload, PortBuilder, Socket, Wait,
     raw::{self, Options},
 };
 
@@ -80,7 +80,7 @@ impl Driver {
     }
 
     /// A port that is to be made on it.
-    pub fn builder(self) -> Builder {
+    pub fn builder<K>(self) -> PortBuilder<K> {
         let builder = CompletionPort::builder();
         match self {
             Driver::Readiness => builder.driver(DriverChoice::Readiness),

@@ -379,8 +379,8 @@ pub fn s18_a_closed_port_refuses_everything(driver: Driver) {
 }
 
 pub fn s18_no_more_is_under_way_than_the_port_takes(driver: Driver) {
-    let builder = driver.builder().operations_max(2);
-    let port = builder.build::<&str>().expect("a port");
+    let builder = driver.builder::<&str>().operations_max(2);
+    let port = builder.build().expect("a port");
     let (socket, _peer) = pair(&port, "socket");
     let receive = socket.receive(Buffer::with_capacity(8)).expect("a start");
     port.post("posted", 0).expect("a post");

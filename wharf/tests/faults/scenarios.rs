@@ -36,12 +36,12 @@ fn ready() {
 
 fn make(driver: Driver, any: bool) {
     let before = descriptors();
-    let mut builder = driver.builder();
+    let mut builder = driver.builder::<()>();
     if any {
         builder = builder.driver(DriverChoice::Auto);
     }
     ready();
-    match builder.build::<()>() {
+    match builder.build() {
         Ok(port) => println!("port: {}", port.driver().name),
         Err(error) => println!("port: {}", name(&error)),
     }

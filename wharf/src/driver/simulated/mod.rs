@@ -42,7 +42,7 @@ use crate::sync::{Arc, Condvar, Mutex, MutexGuard, Parker, now};
 /// The most transfers at once, where the faults have it that there are several.
 const BATCH_MAX: usize = 8;
 
-/// A kernel in memory. Clones are the same kernel. See `Builder::simulated` for how a port comes to be on it.
+/// A kernel in memory. Clones are the same kernel. See `PortBuilder::simulated` for how a port comes to be on it.
 ///
 /// ```
 /// use std::io::Write;
