@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use wharf::{Buffer, Snapshot, Standing};
+use wharf::{Buffer, Snapshot, WorkerState};
 use wharf_server::{Client, Handler, Server, Settings};
 
 use crate::{
@@ -71,7 +71,7 @@ fn all_workers_blocked() -> io::Result<()> {
     title("1. Three workers, three handlers that sleep, and a fourth client")?;
     let stage = Stage::open(WORKERS)?;
     let mut held = stage.hold_three("sleep")?;
-    stage.await_standing("three workers blocked", |snapshot| held_up(snapshot) == 3)?;
+    stage.await_state("three workers blocked", |snapshot| held_up(snapshot) == 3)?;
     say("A, B and C have each sent a line, and the handler of each sleeps. D sends one too.")?;
     let mut fourth = stage.connect()?;
     fourth.write_all(b"hello\n")?;
@@ -97,7 +97,7 @@ fn one_more_worker() -> io::Result<()> {
     title("2. The same, and the pool may grow to four")?;
     let stage = Stage::open(WORKERS + 1)?;
     let mut held = stage.hold_three("sleep")?;
-    stage.await_standing("three workers blocked", |snapshot| held_up(snapshot) == 3)?;
+    stage.await_state("three workers blocked", |snapshot| held_up(snapshot) == 3)?;
     say("A, B and C sleep in their handlers as before. D sends a line.")?;
     let mut fourth = stage.connect()?;
     let start = Instant::now();
@@ -122,9 +122,10 @@ fn all_places_taken_by_computing() -> io::Result<()> {
     title("3. The same four, but the handlers compute")?;
     let stage = Stage::open(WORKERS + 1)?;
     let mut held = stage.hold_three("compute")?;
-    stage.await_standing("two handlers computing", |snapshot| {
+    stage.await_state("two handlers computing", |snapshot| {
         // Without /proc it is not known that they run, and what waits, Windows keeps to itself.
-        let computing = count(snapshot, Standing::Running) + count(snapshot, Standing::Unknown);
+        let computing =
+            count(snapshot, WorkerState::Running) + count(snapshot, WorkerState::Unknown);
         computing >= 2 && (cfg!(windows) || snapshot.counts.queued > 0)
     })?;
     if cfg!(windows) && stage.all_begin() {
@@ -234,7 +235,7 @@ impl Stage {
     }
 
     /// Waits until the workers stand as they are said to.
-    fn await_standing(&self, what: &str, holds: impl Fn(&Snapshot) -> bool) -> io::Result<()> {
+    fn await_state(&self, what: &str, holds: impl Fn(&Snapshot) -> bool) -> io::Result<()> {
         let deadline = Instant::now() + PATIENCE;
         while !holds(&self.server.snapshot()) {
             if Instant::now() > deadline {
@@ -331,16 +332,16 @@ impl Handler for Holding {
 
 /// How many workers are asleep in their handlers. Windows counts them as running.
 fn held_up(snapshot: &Snapshot) -> usize {
-    let standing = match cfg!(windows) {
-        true => Standing::Running,
-        false => Standing::Blocked,
+    let state = match cfg!(windows) {
+        true => WorkerState::Running,
+        false => WorkerState::Blocked,
     };
-    count(snapshot, standing)
+    count(snapshot, state)
 }
 
-fn count(snapshot: &Snapshot, standing: Standing) -> usize {
+fn count(snapshot: &Snapshot, state: WorkerState) -> usize {
     let workers = snapshot.workers.iter();
-    workers.filter(|worker| worker.standing == standing).count()
+    workers.filter(|worker| worker.state == state).count()
 }
 
 fn expect_silence(stream: &mut TcpStream) -> io::Result<()> {

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, time::Duration};
 
-use wharf::{Snapshot, Standing};
+use wharf::{Snapshot, WorkerState};
 
 /// One line, as `--stats` prints it. Those of which the system does not tell whether they sleep count as running, and are
 /// named only where there are any.
@@ -10,7 +10,7 @@ pub fn line(snapshot: &Snapshot, clients: usize) -> String {
     let counts = &snapshot.counts;
     let workers = snapshot.workers.iter();
     let unknown = match workers
-        .filter(|it| it.standing == Standing::Unknown)
+        .filter(|it| it.state == WorkerState::Unknown)
         .count()
     {
         0 => String::new(),
@@ -42,7 +42,7 @@ pub fn table(snapshot: &Snapshot) -> String {
             text,
             "\n{:<16} {:<9} {:>9} {:>12}",
             worker.name,
-            worker.standing,
+            worker.state,
             brief(worker.since),
             worker.packets
         );

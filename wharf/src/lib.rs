@@ -65,7 +65,7 @@ pub use raw::{
     DescriptorReserve, HANDLES_MAX, LentDescriptor, Spawned, ThreadPool, WaitMany, blocking,
     deadline_after, is_cancelled,
 };
-pub use snapshot::{Counts, Snapshot, Standing, WorkerSnapshot};
+pub use snapshot::{Counts, Snapshot, WorkerSnapshot, WorkerState};
 pub use user_code::panic_message;
 #[cfg(feature = "safe")]
 pub use {

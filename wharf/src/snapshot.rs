@@ -24,7 +24,7 @@ pub struct WorkerSnapshot {
     /// The thread's name; empty if it has none.
     pub name: String,
     /// What it does.
-    pub standing: Standing,
+    pub state: WorkerState,
     /// For how long; of one that runs or is blocked, how long it has been in its handler. As coarse as the system's
     /// timer tick.
     pub since: Duration,
@@ -35,7 +35,7 @@ pub struct WorkerSnapshot {
 /// What a thread of a port does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Standing {
+pub enum WorkerState {
     /// It sleeps until it is released.
     Parked,
     /// It waits in the kernel, and is the next to run when something becomes ready.
@@ -52,15 +52,15 @@ pub enum Standing {
     Away,
 }
 
-impl fmt::Display for Standing {
+impl fmt::Display for WorkerState {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.pad(match self {
-            Standing::Parked => "parked",
-            Standing::Watching => "watching",
-            Standing::Running => "running",
-            Standing::Blocked => "blocked",
-            Standing::Unknown => "unknown",
-            Standing::Away => "away",
+            WorkerState::Parked => "parked",
+            WorkerState::Watching => "watching",
+            WorkerState::Running => "running",
+            WorkerState::Blocked => "blocked",
+            WorkerState::Unknown => "unknown",
+            WorkerState::Away => "away",
         })
     }
 }
@@ -76,7 +76,7 @@ pub struct Counts {
     /// Threads that wait, in the kernel or asleep.
     pub parked: usize,
     /// Threads that are known to be blocked in their handlers. Another has, or may have, the place of each. Those of which it
-    /// [can't be known](Standing::Unknown) count as running.
+    /// [can't be known](WorkerState::Unknown) count as running.
     pub blocked: usize,
     /// Packets that wait for a thread, and operations that are ready to be carried out by one.
     pub queued: usize,

@@ -23,7 +23,7 @@ use std::{
 use crate as shortages;
 use harness::*;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use wharf::{CompletionPort, DescriptorReserve, Spawned, Standing, ThreadPool, Wait, Workers};
+use wharf::{CompletionPort, DescriptorReserve, Spawned, ThreadPool, Wait, WorkerState, Workers};
 
 static TURN: Mutex<()> = Mutex::new(());
 
@@ -176,7 +176,7 @@ impl Pool {
         post(&self.port, count);
         (0..count).for_each(|key| assert_eq!(told(&self.begun), key));
         eventually("all are known to be blocked", || {
-            standings(&self.port) == vec![Standing::Blocked; count]
+            states(&self.port) == vec![WorkerState::Blocked; count]
         });
     }
 
@@ -208,9 +208,9 @@ fn only_one_begins_while(
     assert_eq!(told(begun), 2);
 }
 
-fn standings(port: &CompletionPort<usize>) -> Vec<Standing> {
+fn states(port: &CompletionPort<usize>) -> Vec<WorkerState> {
     let workers = port.snapshot().workers;
-    workers.iter().map(|worker| worker.standing).collect()
+    workers.iter().map(|worker| worker.state).collect()
 }
 
 fn s09_out_of_descriptors_a_thread_that_blocks_is_noticed_and_replaced(driver: Driver) {
@@ -235,7 +235,7 @@ fn s09_out_of_descriptors_a_pool_that_shrank_grows_again(driver: Driver) {
     pool.grow_to(3);
     (0..3).for_each(|_| pool.go.send(()).expect("they sleep"));
     eventually("those that were started have left", || {
-        standings(&pool.port).len() == 1
+        states(&pool.port).len() == 1
     });
     pool.grow_to(3);
     drop(nothing_left);
@@ -309,7 +309,7 @@ fn s09_out_of_descriptors_a_pool_of_ones_own_is_noticed_and_grows(driver: Driver
     (0..3).for_each(|key| port.post(key, 0).expect("a post"));
     (0..3).for_each(|key| assert_eq!(told(&begun), key));
     eventually("all are known to be blocked", || {
-        standings(&port) == [Standing::Blocked; 3]
+        states(&port) == [WorkerState::Blocked; 3]
     });
     drop((nothing_left, go));
     port.close();
@@ -336,15 +336,15 @@ fn s09_a_thread_of_which_nothing_can_be_found_out_is_told_as_unknown(driver: Dri
     };
     port.post(7, 0).expect("a post");
     assert_eq!(told(&begun), 7);
-    assert_eq!(standings(&port), [Standing::Unknown]);
+    assert_eq!(states(&port), [WorkerState::Unknown]);
     assert_eq!((port.counts().running, port.counts().blocked), (1, 0));
     drop(nothing_left);
     eventually("it can be found out", || {
-        standings(&port) == [Standing::Blocked]
+        states(&port) == [WorkerState::Blocked]
     });
     drop(go);
     thread.join().expect("no panic");
-    assert_eq!(standings(&port), []);
+    assert_eq!(states(&port), []);
 }
 
 fn s09_out_of_threads_a_pool_grows_once_there_are_some(driver: Driver) {

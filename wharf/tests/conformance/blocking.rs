@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use wharf::{CompletionPort, Standing, Workers};
+use wharf::{CompletionPort, WorkerState, Workers};
 
 use crate::harness::*;
 
@@ -299,7 +299,7 @@ pub fn s09_a_snapshot_tells_who_is_blocked_since_when_and_what_waits(driver: Dri
     names.sort_unstable();
     assert_eq!(names, ["wharf-0", "wharf-1", "wharf-2"]);
     for worker in &snapshot.workers {
-        assert_eq!((worker.standing, worker.packets), (Standing::Blocked, 1));
+        assert_eq!((worker.state, worker.packets), (WorkerState::Blocked, 1));
         assert!(about.contains(&worker.since));
     }
     sleepers.let_go(5);
@@ -311,8 +311,8 @@ pub fn s09_a_snapshot_tells_who_is_blocked_since_when_and_what_waits(driver: Dri
         (packets, snapshot.counts.blocked, snapshot.oldest),
         (5, 0, None)
     );
-    let waits = |standing| matches!(standing, Standing::Watching | Standing::Parked);
-    assert!(snapshot.workers.iter().all(|worker| waits(worker.standing)));
+    let waits = |state| matches!(state, WorkerState::Watching | WorkerState::Parked);
+    assert!(snapshot.workers.iter().all(|worker| waits(worker.state)));
 }
 
 pub fn s09_one_that_is_blocked_for_good_costs_a_close_nothing(driver: Driver) {

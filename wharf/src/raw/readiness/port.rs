@@ -32,7 +32,7 @@ use crate::{
         task::Places,
     },
     scheduler::{Place, Release, Scheduler, Suspect, Visit},
-    snapshot::{Counts, Snapshot, Standing, WorkerSnapshot},
+    snapshot::{Counts, Snapshot, WorkerSnapshot, WorkerState},
     sync::MutexGuard,
     user_code::log,
 };
@@ -134,8 +134,8 @@ impl Parts for Port {
         let oldest = self.scheduler.oldest_since_ns().map(since);
         let mut workers = Vec::with_capacity(seats.len());
         for (suspect, place) in seats {
-            let standing = standing(&suspect, place);
-            if place == Place::Running && standing == Standing::Blocked {
+            let state = state(&suspect, place);
+            if place == Place::Running && state == WorkerState::Blocked {
                 // Not noticed yet, since nobody had to wait for its place.
                 counts.running = counts.running.saturating_sub(1);
                 counts.blocked += 1;
@@ -143,7 +143,7 @@ impl Parts for Port {
             let worker = &suspect.worker;
             workers.push(WorkerSnapshot {
                 name: worker.name.to_string(),
-                standing,
+                state,
                 since: since(worker.since_ns()),
                 packets: worker.packets(),
             });
@@ -183,18 +183,18 @@ impl Parts for Port {
 }
 
 /// Where a thread stands, whom the scheduler has at this place.
-fn standing(suspect: &Suspect, place: Place) -> Standing {
+fn state(suspect: &Suspect, place: Place) -> WorkerState {
     match place {
-        Place::Away => Standing::Away,
+        Place::Away => WorkerState::Away,
         Place::Running => match suspect.worker.probe.is_asleep() {
-            Some(true) => Standing::Blocked,
-            Some(false) => Standing::Running,
-            None => Standing::Unknown,
+            Some(true) => WorkerState::Blocked,
+            Some(false) => WorkerState::Running,
+            None => WorkerState::Unknown,
         },
-        Place::Released => Standing::Running,
-        Place::Blocked => Standing::Blocked,
-        Place::Watching => Standing::Watching,
-        Place::Parked => Standing::Parked,
+        Place::Released => WorkerState::Running,
+        Place::Blocked => WorkerState::Blocked,
+        Place::Watching => WorkerState::Watching,
+        Place::Parked => WorkerState::Parked,
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 use super::{port::Port, seat::Seat};
 use crate::{
     raw::{Queued, membership::Membership},
-    snapshot::Standing,
+    snapshot::WorkerState,
     sync::thread_local,
 };
 
@@ -42,7 +42,7 @@ impl Member {
                 packets: Vec::new(),
             }
         });
-        if member.seat.stands(Standing::Parked) == Standing::Running {
+        if member.seat.stands(WorkerState::Parked) == WorkerState::Running {
             port.running.fetch_sub(1, Ordering::Relaxed);
         }
         member
@@ -63,7 +63,7 @@ impl Membership for Member {
 impl Drop for Member {
     fn drop(&mut self) {
         if let Some(port) = self.port.upgrade() {
-            if self.seat.state().0 == Standing::Running {
+            if self.seat.state().0 == WorkerState::Running {
                 port.running.fetch_sub(1, Ordering::Relaxed);
             }
             port.seats

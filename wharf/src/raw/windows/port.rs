@@ -120,10 +120,10 @@ impl Parts for Port {
     fn snapshot(&self) -> Snapshot {
         let seats = self.seats.lock();
         let workers = seats.iter().map(|seat| {
-            let (standing, then) = seat.state();
+            let (state, then) = seat.state();
             WorkerSnapshot {
                 name: seat.name.to_string(),
-                standing,
+                state,
                 since: since(then),
                 packets: seat.packets.load(Ordering::Relaxed),
             }

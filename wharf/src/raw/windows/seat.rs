@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    snapshot::Standing,
+    snapshot::WorkerState,
     sync::{Mutex, now, thread},
 };
 
@@ -15,7 +15,7 @@ use crate::{
 pub(super) struct Seat {
     pub name: Box<str>,
     pub packets: AtomicU64,
-    state: Mutex<(Standing, Instant)>,
+    state: Mutex<(WorkerState, Instant)>,
 }
 
 impl Seat {
@@ -23,27 +23,27 @@ impl Seat {
         Seat {
             name: thread::current().name().unwrap_or_default().into(),
             packets: AtomicU64::new(0),
-            state: Mutex::new((Standing::Away, now())),
+            state: Mutex::new((WorkerState::Away, now())),
         }
     }
 
     /// What it does, and since when.
-    pub(super) fn state(&self) -> (Standing, Instant) {
+    pub(super) fn state(&self) -> (WorkerState, Instant) {
         *self.state.lock()
     }
 
-    pub(super) fn stands(&self, standing: Standing) -> Standing {
+    pub(super) fn stands(&self, state: WorkerState) -> WorkerState {
         let mut state = self.state.lock();
-        std::mem::replace(&mut *state, (standing, now())).0
+        std::mem::replace(&mut *state, (state, now())).0
     }
 
     pub(super) fn took(&self, packets: usize) {
         self.packets.fetch_add(packets as u64, Ordering::Relaxed);
-        self.stands(Standing::Running);
+        self.stands(WorkerState::Running);
     }
 
     pub(super) fn goes_away(&self) {
-        self.stands(Standing::Away);
+        self.stands(WorkerState::Away);
     }
 }
 
