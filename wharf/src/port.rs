@@ -285,7 +285,7 @@ impl<K> CompletionPort<K> {
     }
 
     /// Starts beforehand what is needed when threads block, so that it is there when the system has nothing left to give: on Linux
-    /// the thread that finds out which others are blocked (`wharf-watcher`). To be called before the threads of a pool of one's
+    /// the thread that finds out which others are blocked (`wharf-monitor`). To be called before the threads of a pool of one's
     /// [own](ThreadPool) are started; without this, it starts when it is first needed, if it can be had then.
     ///
     /// # Errors

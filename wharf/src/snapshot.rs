@@ -1,4 +1,4 @@
-//! How a port and its threads stand, for whoever watches a program at work.
+//! How a port and its threads stand, for whoever polls a program at work.
 
 use std::{fmt, time::Duration};
 
@@ -39,7 +39,7 @@ pub enum WorkerState {
     /// It sleeps until it is released.
     Parked,
     /// It waits in the kernel, and is the next to run when something becomes ready.
-    Watching,
+    Polling,
     /// It is in a handler, or carries out operations.
     Running,
     /// It is in a handler, and sleeps there or waits for the disk.
@@ -56,7 +56,7 @@ impl fmt::Display for WorkerState {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.pad(match self {
             WorkerState::Parked => "parked",
-            WorkerState::Watching => "watching",
+            WorkerState::Polling => "polling",
             WorkerState::Running => "running",
             WorkerState::Blocked => "blocked",
             WorkerState::Unknown => "unknown",
@@ -83,6 +83,6 @@ pub struct Counts {
     /// The most threads that ever ran at once. More than the concurrency only if some that were blocked came back to
     /// their senses while their places were taken.
     pub running_max: usize,
-    /// How often the watcher found a thread blocked in its handler, and gave its place away.
+    /// How often the monitor found a thread blocked in its handler, and gave its place away.
     pub releases: u64,
 }

@@ -140,7 +140,7 @@ impl fmt::Debug for Pool {
 impl Workers {
     /// Starts a pool of `threads`, named `wharf-0` and so on: `3`, or `3..=64` for one that [may grow](Threads). They end
     /// when the port is closed. On Linux, with a port's first pool starts the thread that finds out which others are blocked
-    /// (`wharf-watcher`), and [descriptors](Self::descriptors) are kept aside; when this returns, all of them are open.
+    /// (`wharf-monitor`), and [descriptors](Self::descriptors) are kept aside; when this returns, all of them are open.
     /// [`builder`](Self::builder) has more to set.
     ///
     /// # Errors

@@ -503,7 +503,7 @@ mod borrowed {
             let associate = || unsafe { port.associate_borrowed(number, 7, Kind::Stream) };
             for word in [*b"ahoy", *b"good"] {
                 let handle = associate().expect("an association");
-                let twice = associate().expect_err("it is watched already");
+                let twice = associate().expect_err("it is registered already");
                 assert_eq!(twice.kind(), ErrorKind::AlreadyExists);
                 let mut memory = [0; 4];
                 let receive = Overlapped::new(1, Request::Receive(buffer(&mut memory)));

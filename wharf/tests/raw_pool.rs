@@ -115,7 +115,7 @@ impl Rig {
         let mut options = driver.options();
         options.concurrency = 1;
         let port = Port::new(&options).expect("the driver is available here");
-        port.prepare().expect("a watcher");
+        port.prepare().expect("a monitor");
         let (begin, begun) = mpsc::channel();
         let (go, may_go) = mpsc::channel();
         let pool = Arc::new_cyclic(|own| Sleepers {

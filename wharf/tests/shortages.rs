@@ -292,7 +292,7 @@ impl ThreadPool for OwnPool {
 fn s09_out_of_descriptors_a_pool_of_ones_own_is_noticed_and_grows(driver: Driver) {
     let port = port(driver, 1);
     let (sleepers, begun, go) = Sleepers::new();
-    port.prepare().expect("a watcher");
+    port.prepare().expect("a monitor");
     let pool = Arc::new_cyclic(|own| OwnPool {
         own: own.clone(),
         port: port.clone(),
@@ -358,7 +358,7 @@ fn s09_out_of_threads_a_pool_grows_once_there_are_some(driver: Driver) {
 fn s09_out_of_threads_a_thread_that_blocks_is_noticed_once_there_are_some(driver: Driver) {
     let port = port(driver, 1);
     let (sleepers, begun, go) = Sleepers::new();
-    // Of no pool, so that the watcher was not started with it.
+    // Of no pool, so that the monitor was not started with it.
     let threads = [0; 3].map(|_| {
         let (port, sleepers) = (port.clone(), sleepers.clone());
         thread::spawn(move || {

@@ -2,7 +2,7 @@
 //!
 //! It waits for readiness and carries out transfers, and knows nothing of packets, keys or workers. What every one promises:
 //!
-//! - [`watch`](Driver::watch): from now on every *change* to ready of the descriptor is reported once, to one of
+//! - [`register`](Driver::register): from now on every *change* to ready of the descriptor is reported once, to one of
 //!   the threads that wait. What is ready already is reported too.
 //! - [`wait`](Driver::wait): any thread may wait.
 //! - [`wake`](Driver::wake): ends one wait, or the next one if nobody waits; never lost.
@@ -94,7 +94,7 @@ pub(crate) struct Transfer {
 /// A descriptor changed to ready.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Event {
-    /// The token that it is watched under.
+    /// The token that it is registered under.
     pub token: u64,
     pub readable: bool,
     pub writable: bool,
@@ -182,14 +182,14 @@ pub(crate) trait Driver: Send + Sync + fmt::Debug {
     /// The descriptor is open.
     unsafe fn ask(&self, descriptor: i32, query: Query) -> io::Result<Reply>;
 
-    /// Starts watching a descriptor, under a token that is not one of the driver's own ([`TOKEN_MAX`]).
+    /// Registers a descriptor, under a token that is not one of the driver's own ([`TOKEN_MAX`]).
     ///
     /// # Errors
-    /// The system's, with advice. [`AlreadyExists`](io::ErrorKind::AlreadyExists): it is watched already.
+    /// The system's, with advice. [`AlreadyExists`](io::ErrorKind::AlreadyExists): it is registered already.
     ///
     /// # Safety
     /// The descriptor is open.
-    unsafe fn watch(&self, descriptor: i32, token: u64) -> io::Result<()>;
+    unsafe fn register(&self, descriptor: i32, token: u64) -> io::Result<()>;
 
     /// Waits for events, for `timeout` at most (`None`: for ever), and puts them into `events`, which it clears.
     fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()>;
@@ -212,11 +212,11 @@ pub(crate) trait Driver: Send + Sync + fmt::Debug {
     /// As for [`transfer`](Self::transfer).
     unsafe fn transfer_file(&self, transfer: &mut Transfer);
 
-    /// Stops watching a descriptor that stays open.
+    /// Deregisters a descriptor that stays open.
     ///
     /// # Safety
     /// The descriptor is open.
-    unsafe fn unwatch(&self, descriptor: i32);
+    unsafe fn deregister(&self, descriptor: i32);
 
     /// Lets go of whatever is kept for a slot, before its descriptor is closed.
     fn forget(&self, slot: u32);

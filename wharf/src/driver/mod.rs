@@ -18,7 +18,7 @@
 //! - `open`: the driver that was asked for; a type of its own that implements the trait [`Driver`], whose
 //!   promises stand with it;
 //! - `codes`: the numbers of errors that the port makes or looks for, and which of them end a connection;
-//! - `unwatched`: the advice for a descriptor that can't be watched;
+//! - `unregistered`: the advice for a descriptor that can't be registered;
 //! - `Probe`, `Reserve`, `thread_states_available`: whether a thread of this process sleeps. Where no system call tells,
 //!   a probe answers `None` always, and only [`blocking`](crate::blocking) tells that a worker blocks;
 //! - `coarse_now_ns` and `pause_exactly`: a clock that is cheap to read, and a thread whose pauses are exact;
@@ -61,7 +61,7 @@ pub(crate) use contract::*;
 pub(crate) use query::{Query, Reply};
 pub(crate) use system::codes;
 #[cfg(unix)]
-pub(crate) use system::{Probe, Reserve, coarse_now_ns, open, pause_exactly, unwatched};
+pub(crate) use system::{Probe, Reserve, coarse_now_ns, open, pause_exactly, unregistered};
 pub use system::{thread_states_available, uring_available};
 #[cfg(unix)]
 pub use unix::descriptor::{

@@ -349,7 +349,7 @@ impl Overlapped {
     }
 
     fn failure(&self, number: i32) -> io::Error {
-        // A socket that comes to be watched within the operation may not be. None of its calls fails so.
+        // A socket that comes to be registered within the operation may not be. None of its calls fails so.
         #[cfg(unix)]
         if matches!(
             self.request,
@@ -358,7 +358,7 @@ impl Overlapped {
                 | Request::ConnectSend(_)
                 | Request::ConnectLocal(_)
         ) {
-            return crate::driver::unwatched(number);
+            return crate::driver::unregistered(number);
         }
         io::Error::from_raw_os_error(number)
     }

@@ -105,7 +105,7 @@ impl Port {
     /// descriptor from now on, and makes it non-blocking where a call goes by that mode.
     ///
     /// # Errors
-    /// The port is closed, has as many handles as it takes, or the system can't watch the descriptor or associate it; or it is of
+    /// The port is closed, has as many handles as it takes, or the system can't register the descriptor or associate it; or it is of
     /// another kernel than the port's ([`InvalidInput`](io::ErrorKind::InvalidInput)). The descriptor is closed.
     pub fn associate(
         &self,

@@ -1,10 +1,10 @@
 //! The gate and the waiters: how many threads run, which of the others is released next, and who is blocked.
 //!
 //! At most `concurrency` threads run. The others wait, and are released last in, first out, so that warm threads
-//! stay warm. A waiter waits in one of two places: as many as could run at once watch the kernel, where each new
+//! stay warm. A waiter waits in one of two places: as many as could run at once poll the kernel, where each new
 //! event releases one of them without a detour; the rest sleep on their parkers. Linux wakes the threads in
 //! `epoll_wait` last in, first out as well (`ep_poll` adds an exclusive waiter at the head of its list), so the
-//! order holds in both places. Where a driver does not promise that, one thread watches, and where it takes fewer threads
+//! order holds in both places. Where a driver does not promise that, one thread polls, and where it takes fewer threads
 //! than could run, so many do.
 //!
 //! Each thread that has visited has a [`Seat`]. Where a thread stands is written there and nowhere else, always under
@@ -25,7 +25,7 @@ pub(crate) enum Place {
     /// It ran, and is blocked in its handler: counted as blocked until it comes back, or is seen to run again.
     Blocked,
     /// Waiting in the kernel, where new readiness shows first.
-    Watching,
+    Polling,
     /// Waiting on its parker.
     Parked,
     /// Counted as running: it was parked, is released, and has not come yet.
@@ -39,7 +39,7 @@ pub(super) struct Seat {
     pub place: Place,
     /// Which of all visits to this port was its last: as long as it stays the same, the thread is where it was.
     pub turn: u64,
-    /// Its turn when the watcher last looked.
+    /// Its turn when the monitor last looked.
     pub seen: u64,
     /// It said itself that it would block, and says when it is back.
     pub said_so: bool,
@@ -54,12 +54,12 @@ pub(super) struct Gate {
     seats: Slab<Seat>,
     /// The seats of those who wait, oldest first; released from the end.
     waiters: Vec<usize>,
-    watching: usize,
-    /// No more of them may watch than this, which is no more than the concurrency.
-    watching_max: usize,
-    /// There is something to watch the kernel for.
-    watchable: bool,
-    /// A wake is on its way to those who watch, and none of them has reported it yet.
+    polling: usize,
+    /// No more of them may poll than this, which is no more than the concurrency.
+    polling_max: usize,
+    /// There is something to poll the kernel for.
+    pollable: bool,
+    /// A wake is on its way to those who poll, and none of them has reported it yet.
     wake_pending: bool,
     turns: u64,
     /// How often a thread was let run, and how often one came from looking at the kernel, ever.
@@ -70,12 +70,12 @@ pub(super) struct Gate {
 /// Whom [`Gate::release`] chose.
 pub(super) enum Chosen {
     /// One of those in the kernel, which chooses among them.
-    Watching,
+    Polling,
     Parked(Arc<Worker>),
 }
 
 impl Gate {
-    pub(super) fn new(concurrency: usize, watching_max: usize) -> Self {
+    pub(super) fn new(concurrency: usize, polling_max: usize) -> Self {
         Gate {
             concurrency,
             running: 0,
@@ -83,9 +83,9 @@ impl Gate {
             blocked: 0,
             seats: Slab::new(),
             waiters: Vec::new(),
-            watching: 0,
-            watching_max,
-            watchable: false,
+            polling: 0,
+            polling_max,
+            pollable: false,
             wake_pending: false,
             turns: 0,
             admissions: 0,
@@ -118,9 +118,9 @@ impl Gate {
         self.admissions
     }
 
-    /// How often a thread came from looking at the kernel; none if one watches now.
+    /// How often a thread came from looking at the kernel; none if one polls now.
     pub(super) fn looks(&self) -> Option<u64> {
-        (self.watching == 0).then_some(self.looks)
+        (self.polling == 0).then_some(self.looks)
     }
 
     /// A thread comes from looking at the kernel.
@@ -154,7 +154,7 @@ impl Gate {
         self.seats.remove(seat);
     }
 
-    /// Undoes what a thread counted for: it visits. `woken`: it consumed the wake of those who watch.
+    /// Undoes what a thread counted for: it visits. `woken`: it consumed the wake of those who poll.
     pub(super) fn withdraw(&mut self, seat: usize, woken: bool) {
         if woken {
             self.note_wake();
@@ -163,9 +163,9 @@ impl Gate {
             Place::Away => {}
             Place::Running | Place::Released => self.running -= 1,
             Place::Blocked => self.blocked -= 1,
-            Place::Watching => {
+            Place::Polling => {
                 self.unlist(seat);
-                self.watching -= 1;
+                self.polling -= 1;
             }
             Place::Parked => self.unlist(seat),
         }
@@ -175,7 +175,7 @@ impl Gate {
         self.turn(seat);
     }
 
-    /// The wake of those who watch was taken.
+    /// The wake of those who poll was taken.
     pub(super) fn note_wake(&mut self) {
         self.wake_pending = false;
     }
@@ -221,24 +221,24 @@ impl Gate {
         self.running < self.concurrency
     }
 
-    fn has_place_to_watch(&self) -> bool {
-        self.watchable
-            && self.watching < self.watching_max
-            && self.running + self.watching < self.concurrency
+    fn has_place_to_poll(&self) -> bool {
+        self.pollable
+            && self.polling < self.polling_max
+            && self.running + self.polling < self.concurrency
     }
 
-    /// From now on there is something to watch the kernel for.
-    pub(super) fn watch(&mut self) {
-        self.watchable = true;
+    /// From now on there is something to poll the kernel for.
+    pub(super) fn begin_polling(&mut self) {
+        self.pollable = true;
     }
 
     /// Lists the calling thread as a waiter, and says where it is to wait.
     pub(super) fn wait(&mut self, seat: usize) -> Step {
         self.waiters.push(seat);
-        if self.has_place_to_watch() {
-            self.watching += 1;
-            self.seats[seat].place = Place::Watching;
-            Step::Watch
+        if self.has_place_to_poll() {
+            self.polling += 1;
+            self.seats[seat].place = Place::Polling;
+            Step::Poll
         } else {
             self.seats[seat].place = Place::Parked;
             Step::Park
@@ -272,7 +272,7 @@ impl Gate {
         seat.is_some_and(|seat| seat.turn == turn && seat.place == place)
     }
 
-    /// Chooses the waiter to release, if one should be: for work that waits, for a free place among those who watch, or
+    /// Chooses the waiter to release, if one should be: for work that waits, for a free place among those who poll, or
     /// since the port closed.
     #[inline]
     pub(super) fn release(&mut self, work: bool, closed: bool) -> Option<Chosen> {
@@ -285,7 +285,7 @@ impl Gate {
         if work {
             return self.release_last();
         }
-        if self.has_place_to_watch() {
+        if self.has_place_to_poll() {
             let is_parked = |waiter: &usize| self.seats[*waiter].place == Place::Parked;
             let index = self.waiters.iter().rposition(is_parked)?;
             return Some(self.release_parked(index));
@@ -298,7 +298,7 @@ impl Gate {
         self.has_room()
             && match self.last_place() {
                 None => false,
-                Some(Place::Watching) => !self.wake_pending,
+                Some(Place::Polling) => !self.wake_pending,
                 Some(_) => true,
             }
     }
@@ -309,11 +309,11 @@ impl Gate {
 
     fn release_last(&mut self) -> Option<Chosen> {
         match self.last_place()? {
-            Place::Watching if self.wake_pending => None,
+            Place::Polling if self.wake_pending => None,
             // It stays listed until it reports: an event may wake another thread than the one that is meant.
-            Place::Watching => {
+            Place::Polling => {
                 self.wake_pending = true;
-                Some(Chosen::Watching)
+                Some(Chosen::Polling)
             }
             _ => Some(self.release_parked(self.waiters.len() - 1)),
         }

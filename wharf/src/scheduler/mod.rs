@@ -13,10 +13,10 @@ mod gate;
 mod inbox;
 #[cfg(all(test, loom))]
 mod model;
+mod monitor;
 mod queue;
 #[cfg(all(test, not(loom)))]
 mod tests;
-mod watcher;
 mod worker;
 
 pub(crate) use crate::sync::Parker;
@@ -24,8 +24,8 @@ pub(crate) use gate::Place;
 use gate::{Chosen, Gate};
 use inbox::Inbox;
 pub(crate) use inbox::Refused;
+pub(crate) use monitor::{Duty, MonitorState, Suspect};
 use queue::Queue;
-pub(crate) use watcher::{Duty, Suspect, Watch};
 pub(crate) use worker::Worker;
 
 use crate::{
@@ -42,7 +42,7 @@ pub(crate) enum Step {
     /// Do the work in [`Visit::batch`], then come back with its packets.
     Work,
     /// Wait in the kernel, then come back with what is ready.
-    Watch,
+    Poll,
     /// Sleep on the parker, then come back.
     Park,
     /// The time of this wait is over.
@@ -56,12 +56,12 @@ pub(crate) enum Step {
 #[must_use = "a release that is not carried out leaves a worker asleep beside work"]
 pub(crate) enum Release {
     Nobody,
-    /// One of the threads that watch the kernel.
-    Watching,
+    /// One of the threads that poll the kernel.
+    Polling,
     /// This thread; it is counted as running already.
     Parked(Arc<Worker>),
-    /// Nobody, but the watcher is to come: all threads that may run do, and may be held up.
-    CallWatcher,
+    /// Nobody, but the monitor is to come: all threads that may run do, and may be held up.
+    CallMonitor,
 }
 
 /// What a thread brings to the scheduler and takes away from it. Reused, so that visits allocate nothing.
@@ -104,7 +104,7 @@ impl<P, R> Default for Visit<P, R> {
 struct State<P, R> {
     queue: Queue<P, R>,
     gate: Gate,
-    /// The watcher was called, and has not gone off duty since.
+    /// The monitor was called, and has not gone off duty since.
     on_duty: bool,
     /// More threads can be had.
     can_grow: bool,
@@ -122,7 +122,7 @@ pub(crate) struct Scheduler<P, R> {
     /// Mirrors of the state, to be read without the lock by those who only want a hint.
     queued: AtomicUsize,
     closed: AtomicBool,
-    watches: AtomicBool,
+    polls: AtomicBool,
     concurrency: usize,
     batch_max: usize,
     /// The time in nanoseconds, of a clock that may be coarse. No decision hangs on it: it says how old packets are.
@@ -142,7 +142,7 @@ impl<P, R> Scheduler<P, R> {
         Scheduler {
             state: Mutex::new(State {
                 queue: Queue::new(),
-                gate: Gate::new(concurrency, watching_max(promises, concurrency)),
+                gate: Gate::new(concurrency, polling_max(promises, concurrency)),
                 on_duty: false,
                 can_grow: false,
                 tells_blocked: promises.tells_blocked,
@@ -152,7 +152,7 @@ impl<P, R> Scheduler<P, R> {
             inbox: Inbox::new(),
             queued: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
-            watches: AtomicBool::new(false),
+            polls: AtomicBool::new(false),
             concurrency,
             batch_max,
             clock,
@@ -173,20 +173,20 @@ impl<P, R> Scheduler<P, R> {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// Whether there is anything to watch the kernel for. Once true, true for ever.
-    pub(crate) fn watches(&self) -> bool {
-        self.watches.load(Ordering::Acquire)
+    /// Whether there is anything to poll the kernel for. Once true, true for ever.
+    pub(crate) fn polls(&self) -> bool {
+        self.polls.load(Ordering::Acquire)
     }
 
-    /// From now on there is something to watch the kernel for. Until then all who wait are parked, which is where a
+    /// From now on there is something to poll the kernel for. Until then all who wait are parked, which is where a
     /// thread is woken fastest.
-    pub(crate) fn watch(&self) -> Release {
-        if self.watches() {
+    pub(crate) fn begin_polling(&self) -> Release {
+        if self.polls() {
             return Release::Nobody;
         }
         let mut state = self.state.lock();
-        state.gate.watch();
-        self.watches.store(true, Ordering::Release);
+        state.gate.begin_polling();
+        self.polls.store(true, Ordering::Release);
         self.conclude(&mut state)
     }
 
@@ -318,7 +318,7 @@ impl<P, R> Scheduler<P, R> {
         self.state.lock().queue.push_packet(packet, now_ns);
     }
 
-    /// Whether whatever comes has to wait until some thread comes back, so that nobody need watch the kernel.
+    /// Whether whatever comes has to wait until some thread comes back, so that nobody need poll the kernel.
     pub(crate) fn would_hold_up(&self) -> bool {
         self.state.lock().would_hold_up()
     }
@@ -496,30 +496,30 @@ impl<P, R> State<P, R> {
     fn release_next(&mut self) -> Release {
         let work = !self.queue.is_empty();
         match self.gate.release(work, self.closed) {
-            Some(Chosen::Watching) => Release::Watching,
+            Some(Chosen::Polling) => Release::Polling,
             Some(Chosen::Parked(worker)) => Release::Parked(worker),
-            None if self.calls_watcher() => {
+            None if self.calls_monitor() => {
                 self.on_duty = true;
-                Release::CallWatcher
+                Release::CallMonitor
             }
             None => Release::Nobody,
         }
     }
 
-    /// Whether the watcher is to come.
+    /// Whether the monitor is to come.
     #[inline]
-    fn calls_watcher(&self) -> bool {
+    fn calls_monitor(&self) -> bool {
         !self.on_duty && !self.closed && self.would_hold_up() && self.can_help()
     }
 
     /// Whether what comes now has to wait until some thread comes back. It may be in the kernel already, since nobody
-    /// watches.
+    /// polls.
     #[inline]
     fn would_hold_up(&self) -> bool {
         !self.gate.has_room() || self.gate.waiting() == 0
     }
 
-    /// Whether the watcher could do anything about it: give a place away, have a thread started, or carry out what was
+    /// Whether the monitor could do anything about it: give a place away, have a thread started, or carry out what was
     /// put off.
     fn can_help(&self) -> bool {
         let gives_places = self.tells_blocked && self.gate.waiting() > 0;
@@ -527,8 +527,8 @@ impl<P, R> State<P, R> {
     }
 }
 
-/// So many threads watch the kernel at most, of those that may.
-fn watching_max(promises: Promises, concurrency: usize) -> usize {
+/// So many threads poll the kernel at most, of those that may.
+fn polling_max(promises: Promises, concurrency: usize) -> usize {
     if promises.wakes_last_first {
         promises.waiters_max.min(concurrency)
     } else {

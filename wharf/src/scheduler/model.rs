@@ -2,7 +2,7 @@
 //! of pre-emptions. `ci/model.sh` runs them.
 //!
 //! A [`Worker`] does what `Port::run` in `raw/readiness/wait.rs` does; the kernel is the model [`Kernel`], which keeps the
-//! promises of a driver and no more. Every check watches for the same four things:
+//! promises of a driver and no more. Every check looks for the same four things:
 //!
 //! - A wake that is lost leaves a thread asleep for ever. The checker reports the deadlock.
 //! - A packet that is lost, or handed out twice, shows in [`Port::taken`].
@@ -16,7 +16,9 @@ use std::sync::atomic::AtomicUsize as Tally;
 
 use loom::thread;
 
-use super::{Duty, Parker, Place, Promises, Refused, Release, Scheduler, Step, Visit, Watch};
+use super::{
+    Duty, MonitorState, Parker, Place, Promises, Refused, Release, Scheduler, Step, Visit,
+};
 use crate::{
     driver::Probe,
     sync::{Arc, AtomicUsize, Condvar, Mutex, Ordering},
@@ -25,7 +27,7 @@ use crate::{
 /// What is posted, raised and delivered: an index of [`Port::taken`].
 type Packet = usize;
 
-/// What the threads that watch see: an eventfd and some sockets in an edge-triggered epoll set.
+/// What the threads that poll see: an eventfd and some sockets in an edge-triggered epoll set.
 #[derive(Default)]
 struct Kernel {
     pending: Mutex<Pending>,
@@ -50,7 +52,7 @@ impl Kernel {
         self.changed.notify_all();
     }
 
-    /// Work becomes ready. One watcher learns of it, once.
+    /// Work becomes ready. One poller learns of it, once.
     fn raise(&self, packet: Packet) {
         self.pending.lock().events.push(packet);
         self.changed.notify_all();
@@ -92,9 +94,9 @@ struct Port {
     left: Tally,
     /// Which packets were posted on credit.
     on_credit: Vec<Tally>,
-    /// Where the watcher of threads sleeps, in the models that have one.
+    /// Where the monitor of threads sleeps, in the models that have one.
     bell: Parker,
-    /// So many times the watcher can't come.
+    /// So many times the monitor can't come.
     absences: Tally,
     /// More threads than the concurrency may be at work: some that were blocked, and are back.
     may_exceed: bool,
@@ -130,8 +132,8 @@ impl Port {
         })
     }
 
-    fn watch(&self) {
-        self.carry_out(self.scheduler.watch());
+    fn begin_polling(&self) {
+        self.carry_out(self.scheduler.begin_polling());
     }
 
     fn post(&self, packet: Packet) {
@@ -167,22 +169,22 @@ impl Port {
     fn carry_out(&self, release: Release) {
         match release {
             Release::Nobody => {}
-            Release::Watching => self.kernel.wake(),
+            Release::Polling => self.kernel.wake(),
             Release::Parked(worker) => worker.parker.release(),
-            Release::CallWatcher => self.call_watcher(),
+            Release::CallMonitor => self.call_monitor(),
         }
     }
 
     /// As `raw::Port` does. There, those who find that it is missing look again after a while; here they need not, since it
     /// comes the second time.
-    fn call_watcher(&self) {
+    fn call_monitor(&self) {
         let absences = self.absences.load(Ordering::Relaxed);
         if absences == 0 {
             self.bell.release();
             return;
         }
         self.absences.store(absences - 1, Ordering::Relaxed);
-        self.scheduler.watcher_is_missing();
+        self.scheduler.monitor_is_missing();
         for (suspect, place) in self.scheduler.seats() {
             if place == Place::Parked {
                 suspect.worker.parker.release();
@@ -289,10 +291,10 @@ impl Worker {
                     return End::Delivered(packet);
                 }
                 Step::Work => self.work(),
-                Step::Watch if patience == Patience::Endless => {
+                Step::Poll if patience == Patience::Endless => {
                     self.port.kernel.wait(&mut self.visit);
                 }
-                Step::Watch => {
+                Step::Poll => {
                     self.port.kernel.look(&mut self.visit);
                     self.visit.expired = true;
                 }
@@ -363,14 +365,14 @@ fn check(
     check_with(Variant::Usual, concurrency, packets, workers, meanwhile);
 }
 
-/// As [`check`], on a port that has nothing to watch the kernel for.
-fn check_unwatched(
+/// As [`check`], on a port that has nothing to poll the kernel for.
+fn check_unpolled(
     concurrency: usize,
     packets: usize,
     workers: &[fn(Worker)],
     meanwhile: impl Fn(&Arc<Port>) + Send + Sync + 'static,
 ) {
-    check_with(Variant::Unwatched, concurrency, packets, workers, meanwhile);
+    check_with(Variant::Unpolled, concurrency, packets, workers, meanwhile);
 }
 
 /// As [`check`], where some block in their handlers, and others have their places meanwhile.
@@ -396,7 +398,7 @@ fn check_any_order(
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Variant {
     Usual,
-    Unwatched,
+    Unpolled,
     Blocking,
     /// The driver does not promise to wake the last that came first.
     AnyOrder,
@@ -417,8 +419,8 @@ fn check_with(
     }
     model.check(move || {
         let port = Port::new(variant, concurrency, packets);
-        if variant != Variant::Unwatched {
-            port.watch();
+        if variant != Variant::Unpolled {
+            port.begin_polling();
         }
         let start = |work: &fn(Worker)| {
             let (work, worker) = (*work, Worker::new(&port));
@@ -501,7 +503,7 @@ fn close_and_meet(mut worker: Worker) {
 }
 
 /// Takes a look at the kernel before each wait, as a thread does that has been busy for long: it may take the
-/// wake that was meant for a watcher.
+/// wake that was meant for a poller.
 fn look_and_serve(mut worker: Worker) {
     loop {
         worker.port.kernel.look(&mut worker.visit);
@@ -524,17 +526,17 @@ fn serve_and_say_so(worker: Worker) {
     });
 }
 
-/// The watcher: is called, finds the handler that waits for another, and gives its place away. Says whether more
+/// The monitor: is called, finds the handler that waits for another, and gives its place away. Says whether more
 /// hands are wanted.
-fn watch_the_meeting(port: &Port) -> bool {
+fn monitor_the_meeting(port: &Port) -> bool {
     port.bell.park(None);
     port.await_meeting();
-    let mut watch = Watch::default();
+    let mut monitor = MonitorState::default();
     for _ in 0..2 {
-        let (_, release) = port.scheduler.look(&mut watch);
+        let (_, release) = port.scheduler.look(&mut monitor);
         port.carry_out(release);
     }
-    let [suspect] = &watch.suspects[..] else {
+    let [suspect] = &monitor.suspects[..] else {
         panic!("one is blocked, and nobody else has begun");
     };
     let (blocks, wants_hands, release) = port.scheduler.block(suspect);
@@ -543,43 +545,43 @@ fn watch_the_meeting(port: &Port) -> bool {
     wants_hands
 }
 
-/// The watcher comes when it is called, and takes whoever is at one turn in two looks to be asleep.
-fn watch_once(worker: Worker) {
+/// The monitor comes when it is called, and takes whoever is at one turn in two looks to be asleep.
+fn monitor_once(worker: Worker) {
     let port = &worker.port;
     port.bell.park(None);
-    let mut watch = Watch::default();
+    let mut monitor = MonitorState::default();
     for _ in 0..2 {
-        let (duty, release) = port.scheduler.look(&mut watch);
+        let (duty, release) = port.scheduler.look(&mut monitor);
         port.carry_out(release);
         if duty == Duty::Closed {
             return;
         }
     }
-    for suspect in &watch.suspects {
+    for suspect in &monitor.suspects {
         let (_, _, release) = port.scheduler.block(suspect);
         port.carry_out(release);
     }
     // And finds out that it was wrong.
-    port.scheduler.resume(&watch.suspects);
+    port.scheduler.resume(&monitor.suspects);
 }
 
 #[test]
 fn a_place_that_is_given_away_is_taken() {
-    let watch: fn(Worker) = |worker| {
-        watch_the_meeting(&worker.port);
+    let monitor: fn(Worker) = |worker| {
+        monitor_the_meeting(&worker.port);
     };
-    check_blocking(1, 2, &[serve_and_meet, serve_and_meet, watch], |port| {
+    check_blocking(1, 2, &[serve_and_meet, serve_and_meet, monitor], |port| {
         port.complete(0);
         port.complete(1);
     });
 }
 
 #[test]
-fn a_place_is_given_away_by_a_watcher_that_could_not_come_at_first() {
-    let watch: fn(Worker) = |worker| {
-        watch_the_meeting(&worker.port);
+fn a_place_is_given_away_by_a_monitor_that_could_not_come_at_first() {
+    let monitor: fn(Worker) = |worker| {
+        monitor_the_meeting(&worker.port);
     };
-    check_blocking(1, 2, &[serve_and_meet, serve_and_meet, watch], |port| {
+    check_blocking(1, 2, &[serve_and_meet, serve_and_meet, monitor], |port| {
         port.absences.store(1, Ordering::Relaxed);
         port.complete(0);
         port.complete(1);
@@ -588,10 +590,10 @@ fn a_place_is_given_away_by_a_watcher_that_could_not_come_at_first() {
 
 #[test]
 fn a_place_that_is_given_away_is_taken_for_a_post() {
-    let watch: fn(Worker) = |worker| {
-        watch_the_meeting(&worker.port);
+    let monitor: fn(Worker) = |worker| {
+        monitor_the_meeting(&worker.port);
     };
-    check_blocking(1, 2, &[serve_and_meet, serve_and_meet, watch], |port| {
+    check_blocking(1, 2, &[serve_and_meet, serve_and_meet, monitor], |port| {
         port.post(0);
         port.post(1);
     });
@@ -599,22 +601,22 @@ fn a_place_that_is_given_away_is_taken_for_a_post() {
 
 #[test]
 fn a_place_that_is_given_away_is_taken_for_an_event() {
-    let watch: fn(Worker) = |worker| {
+    let monitor: fn(Worker) = |worker| {
         worker.port.await_meeting();
-        // Nobody watches the kernel, so it has to be brought some other way.
+        // Nobody polls the kernel, so it has to be brought some other way.
         worker.port.complete(1);
-        watch_the_meeting(&worker.port);
+        monitor_the_meeting(&worker.port);
     };
-    check_blocking(1, 2, &[serve_and_meet, serve_and_meet, watch], |port| {
+    check_blocking(1, 2, &[serve_and_meet, serve_and_meet, monitor], |port| {
         port.kernel.raise(0);
     });
 }
 
 #[test]
 fn a_thread_that_is_hired_takes_what_waits() {
-    let watch: fn(Worker) = |worker| {
+    let monitor: fn(Worker) = |worker| {
         // The thread that is started.
-        if watch_the_meeting(&worker.port) {
+        if monitor_the_meeting(&worker.port) {
             serve_and_meet(worker);
         }
     };
@@ -626,7 +628,7 @@ fn a_thread_that_is_hired_takes_what_waits() {
             port.meet();
         });
     };
-    check_blocking(1, 2, &[serve, watch], |port| {
+    check_blocking(1, 2, &[serve, monitor], |port| {
         port.carry_out(port.scheduler.set_can_grow(true));
         port.post(0);
     });
@@ -642,7 +644,7 @@ fn a_thread_that_says_that_it_blocks_is_replaced() {
 
 #[test]
 fn a_thread_that_is_thought_to_sleep_may_come_back_meanwhile() {
-    check_blocking(1, 3, &[serve, serve, watch_once], |port| {
+    check_blocking(1, 3, &[serve, serve, monitor_once], |port| {
         port.post(0);
         port.complete(1);
         port.post(2);
@@ -651,7 +653,7 @@ fn a_thread_that_is_thought_to_sleep_may_come_back_meanwhile() {
 
 #[test]
 fn a_thread_that_is_thought_to_sleep_may_leave_meanwhile() {
-    check_blocking(1, 2, &[take_one, take_one, watch_once], |port| {
+    check_blocking(1, 2, &[take_one, take_one, monitor_once], |port| {
         port.complete(0);
         port.complete(1);
         port.bell.release();
@@ -659,8 +661,8 @@ fn a_thread_that_is_thought_to_sleep_may_leave_meanwhile() {
 }
 
 #[test]
-fn close_may_race_with_the_watcher() {
-    check_blocking(1, 2, &[serve, serve, watch_once], |port| {
+fn close_may_race_with_the_monitor() {
+    check_blocking(1, 2, &[serve, serve, monitor_once], |port| {
         port.post(0);
         port.post(1);
         port.close();
@@ -761,7 +763,7 @@ fn a_handler_may_wait_for_what_it_posted() {
 }
 
 #[test]
-fn a_look_may_take_the_wake_of_a_watcher() {
+fn a_look_may_take_the_wake_of_a_poller() {
     check(2, 2, &[serve_and_meet, look_and_serve], |port| {
         port.post(0);
         port.post(1);
@@ -777,7 +779,7 @@ fn a_thread_that_leaves_hands_over() {
 }
 
 #[test]
-fn a_thread_that_leaves_hands_over_the_watch() {
+fn a_thread_that_leaves_hands_over_the_poll() {
     check(1, 2, &[take_one, take_one], |port| {
         port.post(0);
         port.kernel.raise(1);
@@ -793,7 +795,7 @@ fn a_time_out_may_race_with_a_release() {
 }
 
 #[test]
-fn a_time_out_hands_over_the_watch() {
+fn a_time_out_hands_over_the_poll() {
     check(1, 1, &[serve, try_once], |port| port.kernel.raise(0));
 }
 
@@ -824,7 +826,7 @@ fn close_releases_everybody() {
 }
 
 #[test]
-fn close_releases_all_who_watch() {
+fn close_releases_all_who_poll() {
     check(2, 0, &[serve, serve], |port| port.close());
 }
 
@@ -887,7 +889,7 @@ fn a_packet_may_be_posted_again_on_its_place_by_its_handler() {
             port.meet();
         });
     };
-    check_unwatched(2, 2, &[serve, serve], |port| port.post_reserved(0));
+    check_unpolled(2, 2, &[serve, serve], |port| port.post_reserved(0));
 }
 
 #[test]
@@ -914,58 +916,58 @@ fn close_may_race_with_a_time_out() {
 }
 
 #[test]
-fn posts_are_taken_where_nothing_is_watched() {
-    check_unwatched(1, 2, &[serve, serve], |port| {
+fn posts_are_taken_where_nothing_is_polled() {
+    check_unpolled(1, 2, &[serve, serve], |port| {
         port.post(0);
         port.post(1);
     });
 }
 
 #[test]
-fn two_posts_release_two_threads_where_nothing_is_watched() {
-    check_unwatched(2, 2, &[serve_and_meet, serve_and_meet], |port| {
+fn two_posts_release_two_threads_where_nothing_is_polled() {
+    check_unpolled(2, 2, &[serve_and_meet, serve_and_meet], |port| {
         port.post(0);
         port.post(1);
     });
 }
 
 #[test]
-fn close_releases_all_where_nothing_is_watched() {
-    check_unwatched(1, 0, &[serve, serve], |port| port.close());
+fn close_releases_all_where_nothing_is_polled() {
+    check_unpolled(1, 0, &[serve, serve], |port| port.close());
 }
 
 #[test]
-fn an_event_is_seen_once_there_is_something_to_watch() {
-    check_unwatched(1, 1, &[serve, serve], |port| {
-        port.watch();
+fn an_event_is_seen_once_there_is_something_to_poll() {
+    check_unpolled(1, 1, &[serve, serve], |port| {
+        port.begin_polling();
         port.kernel.raise(0);
     });
 }
 
 #[test]
-fn two_events_release_two_threads_once_there_is_something_to_watch() {
-    check_unwatched(2, 2, &[serve_and_meet, serve_and_meet], |port| {
-        port.watch();
+fn two_events_release_two_threads_once_there_is_something_to_poll() {
+    check_unpolled(2, 2, &[serve_and_meet, serve_and_meet], |port| {
+        port.begin_polling();
         port.kernel.raise(0);
         port.kernel.raise(1);
     });
 }
 
 #[test]
-fn a_post_may_race_with_the_first_watch() {
-    check_unwatched(
+fn a_post_may_race_with_the_first_poll() {
+    check_unpolled(
         1,
         2,
         &[serve, |worker| worker.port.clone().post(0)],
         |port| {
-            port.watch();
+            port.begin_polling();
             port.kernel.raise(1);
         },
     );
 }
 
 #[test]
-fn two_posts_release_two_threads_of_which_one_may_watch() {
+fn two_posts_release_two_threads_of_which_one_may_poll() {
     check_any_order(2, 2, &[serve_and_meet, serve_and_meet], |port| {
         port.post(0);
         port.post(1);
@@ -973,7 +975,7 @@ fn two_posts_release_two_threads_of_which_one_may_watch() {
 }
 
 #[test]
-fn two_events_release_two_threads_of_which_one_may_watch() {
+fn two_events_release_two_threads_of_which_one_may_poll() {
     check_any_order(2, 2, &[serve_and_meet, serve_and_meet], |port| {
         port.kernel.raise(0);
         port.kernel.raise(1);
@@ -981,7 +983,7 @@ fn two_events_release_two_threads_of_which_one_may_watch() {
 }
 
 #[test]
-fn an_event_and_a_post_release_two_threads_of_which_one_may_watch() {
+fn an_event_and_a_post_release_two_threads_of_which_one_may_poll() {
     check_any_order(2, 2, &[serve_and_meet, serve_and_meet], |port| {
         port.kernel.raise(0);
         port.post(1);
@@ -989,7 +991,7 @@ fn an_event_and_a_post_release_two_threads_of_which_one_may_watch() {
 }
 
 #[test]
-fn the_only_one_that_may_watch_hands_over_when_its_time_is_over() {
+fn the_only_one_that_may_poll_hands_over_when_its_time_is_over() {
     check_any_order(2, 2, &[serve, try_once], |port| {
         port.kernel.raise(0);
         port.post(1);
@@ -997,7 +999,7 @@ fn the_only_one_that_may_watch_hands_over_when_its_time_is_over() {
 }
 
 #[test]
-fn the_only_one_that_may_watch_hands_over_when_it_leaves() {
+fn the_only_one_that_may_poll_hands_over_when_it_leaves() {
     check_any_order(2, 2, &[take_one, take_one], |port| {
         port.post(0);
         port.kernel.raise(1);
@@ -1005,6 +1007,6 @@ fn the_only_one_that_may_watch_hands_over_when_it_leaves() {
 }
 
 #[test]
-fn close_releases_the_only_one_that_watches_and_the_parked() {
+fn close_releases_the_only_one_that_polls_and_the_parked() {
     check_any_order(2, 0, &[serve, serve], |port| port.close());
 }

@@ -6,11 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use Woken::{Nobody, Parked, Watching};
+use Woken::{Nobody, Parked, Polling};
 
 use super::{
-    Counts, Duty, Parker, Place, Promises, Refused, Release, Scheduler, Step, Suspect, Visit,
-    Watch, Worker,
+    Counts, Duty, MonitorState, Parker, Place, Promises, Refused, Release, Scheduler, Step,
+    Suspect, Visit, Worker,
 };
 use crate::{driver::Probe, sync::Arc};
 
@@ -18,7 +18,7 @@ use crate::{driver::Probe, sync::Arc};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Woken {
     Nobody,
-    Watching,
+    Polling,
     /// The thread with this number.
     Parked(usize),
 }
@@ -30,12 +30,12 @@ struct Thread {
     visit: Visit<u32, u32>,
 }
 
-/// A scheduler, the threads that visit it, and its watcher.
+/// A scheduler, the threads that visit it, and its monitor.
 struct Pool {
     scheduler: Scheduler<u32, u32>,
     threads: Vec<Thread>,
-    watch: Watch<u32>,
-    /// How often the watcher was called.
+    monitor: MonitorState<u32>,
+    /// How often the monitor was called.
     calls: Cell<usize>,
 }
 
@@ -63,12 +63,12 @@ impl Pool {
 
     fn of(promises: Promises, concurrency: usize, threads: usize) -> Pool {
         let scheduler = scheduler_of(promises, concurrency);
-        assert!(matches!(scheduler.watch(), Release::Nobody));
+        assert!(matches!(scheduler.begin_polling(), Release::Nobody));
         assert_eq!(scheduler.grant(Self::CREDIT), Some(Self::CREDIT));
         Pool {
             scheduler,
             threads: (0..threads).map(|_| Thread::new()).collect(),
-            watch: Watch::default(),
+            monitor: MonitorState::default(),
             calls: Cell::new(0),
         }
     }
@@ -78,7 +78,7 @@ impl Pool {
         let mut pool = Pool::new(concurrency, threads);
         for thread in 0..threads {
             let step = if thread < concurrency {
-                Step::Watch
+                Step::Poll
             } else {
                 Step::Park
             };
@@ -90,11 +90,11 @@ impl Pool {
     fn woken(&self, release: Release) -> Woken {
         match release {
             Release::Nobody => Nobody,
-            Release::CallWatcher => {
+            Release::CallMonitor => {
                 self.calls.set(self.calls.get() + 1);
                 Nobody
             }
-            Release::Watching => Watching,
+            Release::Polling => Polling,
             Release::Parked(worker) => {
                 let same = |thread: &Thread| Arc::ptr_eq(&thread.worker, &worker);
                 Parked(
@@ -151,15 +151,15 @@ impl Pool {
         self.scheduler.take_posted(seat)
     }
 
-    /// The watcher looks.
+    /// The monitor looks.
     fn look(&mut self) -> (Duty, Woken) {
-        let (duty, release) = self.scheduler.look(&mut self.watch);
+        let (duty, release) = self.scheduler.look(&mut self.monitor);
         (duty, self.woken(release))
     }
 
-    /// The threads that the watcher is to ask after.
+    /// The threads that the monitor is to ask after.
     fn suspects(&self) -> Vec<usize> {
-        self.numbers_of(&self.watch.suspects)
+        self.numbers_of(&self.monitor.suspects)
     }
 
     fn numbers_of(&self, suspects: &[Suspect]) -> Vec<usize> {
@@ -174,7 +174,7 @@ impl Pool {
     /// All of the suspects sleep. How many lost their places, and who is released for the first of those.
     fn block(&mut self) -> (usize, Woken) {
         let (mut count, mut first) = (0, Nobody);
-        for suspect in &self.watch.suspects {
+        for suspect in &self.monitor.suspects {
             let (blocks, _, release) = self.scheduler.block(suspect);
             let woken = self.woken(release);
             if first == Nobody {
@@ -253,10 +253,10 @@ impl Pool {
         (running, parked, queued)
     }
 
-    fn watching(&self) -> usize {
+    fn polling(&self) -> usize {
         let seats = self.scheduler.seats();
-        let watches = |(_, place): &&(Suspect, Place)| *place == Place::Watching;
-        seats.iter().filter(watches).count()
+        let polls = |(_, place): &&(Suspect, Place)| *place == Place::Polling;
+        seats.iter().filter(polls).count()
     }
 }
 
@@ -387,7 +387,7 @@ mod reserved {
     #[test]
     fn a_thread_that_waits_is_released_for_it() {
         let mut pool = pool(2);
-        assert_eq!(pool.wait(0), (Step::Watch, Nobody));
+        assert_eq!(pool.wait(0), (Step::Poll, Nobody));
         assert_eq!(pool.wait(1), (Step::Park, Nobody));
         assert_eq!(pool.post_reserved(1), Parked(1));
         assert_eq!(pool.wait(1), (Step::Deliver, Nobody));
@@ -412,8 +412,8 @@ mod reserved {
     }
 }
 
-/// A port with nothing to watch the kernel for.
-mod unwatched {
+/// A port with nothing to poll the kernel for.
+mod unpolled {
     use super::*;
 
     fn pool(concurrency: usize, threads: usize) -> Pool {
@@ -427,7 +427,7 @@ mod unwatched {
     #[test]
     fn all_who_wait_are_parked_and_released_last_in_first_out() {
         let pool = pool(2, 3);
-        assert_eq!(pool.watching(), 0);
+        assert_eq!(pool.polling(), 0);
         assert_eq!(pool.post(1), Parked(2));
         assert_eq!(pool.post(2), Parked(1));
         assert_eq!(pool.post(3), Nobody);
@@ -435,13 +435,13 @@ mod unwatched {
     }
 
     #[test]
-    fn the_places_to_watch_are_filled_once_there_is_something_to_watch() {
+    fn the_places_to_poll_are_filled_once_there_is_something_to_poll() {
         let mut pool = pool(2, 3);
-        assert_eq!(pool.woken(pool.scheduler.watch()), Parked(2));
-        assert_eq!(pool.wait(2), (Step::Watch, Parked(1)));
-        assert_eq!(pool.wait(1), (Step::Watch, Nobody));
-        assert_eq!(pool.woken(pool.scheduler.watch()), Nobody);
-        assert_eq!((pool.watching(), pool.counts()), (2, (0, 3, 0)));
+        assert_eq!(pool.woken(pool.scheduler.begin_polling()), Parked(2));
+        assert_eq!(pool.wait(2), (Step::Poll, Parked(1)));
+        assert_eq!(pool.wait(1), (Step::Poll, Nobody));
+        assert_eq!(pool.woken(pool.scheduler.begin_polling()), Nobody);
+        assert_eq!((pool.polling(), pool.counts()), (2, (0, 3, 0)));
     }
 }
 
@@ -449,14 +449,14 @@ mod unwatched {
 mod promises {
     use super::*;
 
-    /// One thread watches, the others are parked.
+    /// One thread polls, the others are parked.
     fn any_order(concurrency: usize, threads: usize) -> Pool {
         let promises = Promises {
             wakes_last_first: false,
             ..Promises::ALL
         };
         let mut pool = Pool::of(promises, concurrency, threads);
-        assert_eq!(pool.wait(0), (Step::Watch, Nobody));
+        assert_eq!(pool.wait(0), (Step::Poll, Nobody));
         (1..threads).for_each(|thread| assert_eq!(pool.wait(thread), (Step::Park, Nobody)));
         pool
     }
@@ -475,34 +475,34 @@ mod promises {
     }
 
     #[test]
-    fn no_more_watch_than_the_kernel_takes() {
+    fn no_more_poll_than_the_kernel_takes() {
         let promises = Promises {
             waiters_max: 2,
             ..Promises::ALL
         };
         let mut pool = Pool::of(promises, 3, 4);
-        assert_eq!(pool.wait(0), (Step::Watch, Nobody));
-        assert_eq!(pool.wait(1), (Step::Watch, Nobody));
+        assert_eq!(pool.wait(0), (Step::Poll, Nobody));
+        assert_eq!(pool.wait(1), (Step::Poll, Nobody));
         assert_eq!(pool.wait(2), (Step::Park, Nobody));
         assert_eq!(pool.wait(3), (Step::Park, Nobody));
         // All three that may run are released all the same, and the place that is free is filled.
         assert_eq!(pool.wait_with(1, &[1, 2, 3]), (Step::Work, Parked(3)));
         assert_eq!(pool.wait(3), (Step::Work, Parked(2)));
         assert_eq!(pool.wait(2), (Step::Work, Nobody));
-        assert_eq!((pool.watching(), pool.counts()), (1, (3, 1, 0)));
-        assert_eq!(pool.wait(2), (Step::Park, Nobody), "two run, one watches");
-        assert_eq!(pool.wait(3), (Step::Watch, Nobody));
-        assert_eq!(pool.wait(1), (Step::Park, Nobody), "two watch");
+        assert_eq!((pool.polling(), pool.counts()), (1, (3, 1, 0)));
+        assert_eq!(pool.wait(2), (Step::Park, Nobody), "two run, one polls");
+        assert_eq!(pool.wait(3), (Step::Poll, Nobody));
+        assert_eq!(pool.wait(1), (Step::Park, Nobody), "two poll");
     }
 
     #[test]
-    fn more_than_the_concurrency_never_watch() {
+    fn more_than_the_concurrency_never_poll() {
         let promises = Promises {
             waiters_max: 2,
             ..Promises::ALL
         };
         let mut pool = Pool::of(promises, 1, 2);
-        assert_eq!(pool.wait(0), (Step::Watch, Nobody));
+        assert_eq!(pool.wait(0), (Step::Poll, Nobody));
         assert_eq!(pool.wait(1), (Step::Park, Nobody));
     }
 
@@ -511,46 +511,46 @@ mod promises {
         let mut pool = any_order(3, 3);
         assert_eq!(pool.post(1), Parked(2));
         assert_eq!(pool.post(2), Parked(1));
-        assert_eq!(pool.post(3), Watching);
+        assert_eq!(pool.post(3), Polling);
         assert_eq!(pool.wait_woken(0), (Step::Deliver, Nobody));
         assert_eq!(pool.wait(1), (Step::Deliver, Nobody));
         assert_eq!(pool.wait(2), (Step::Deliver, Nobody));
     }
 
     #[test]
-    fn where_the_kernel_has_another_order_the_one_that_watches_is_first_if_it_came_last() {
+    fn where_the_kernel_has_another_order_the_one_that_polls_is_first_if_it_came_last() {
         let mut pool = any_order(2, 2);
-        assert_eq!(pool.wait(0), (Step::Watch, Nobody), "for no reason");
-        assert_eq!(pool.post(1), Watching);
+        assert_eq!(pool.wait(0), (Step::Poll, Nobody), "for no reason");
+        assert_eq!(pool.post(1), Polling);
         assert_eq!(pool.wait_woken(0), (Step::Deliver, Parked(1)));
-        assert_eq!(pool.wait(1), (Step::Watch, Nobody), "in its place");
+        assert_eq!(pool.wait(1), (Step::Poll, Nobody), "in its place");
         assert_eq!(pool.wait(0), (Step::Park, Nobody));
         assert_eq!(pool.post(2), Parked(0), "which came last again");
     }
 
     #[test]
-    fn the_one_that_watches_has_a_successor_as_soon_as_it_runs() {
+    fn the_one_that_polls_has_a_successor_as_soon_as_it_runs() {
         let mut pool = any_order(2, 3);
         assert_eq!(pool.wait_with(0, &[1]), (Step::Work, Parked(2)));
-        assert_eq!(pool.wait(2), (Step::Watch, Nobody));
+        assert_eq!(pool.wait(2), (Step::Poll, Nobody));
         assert_eq!(pool.wait_expired(2), (Step::TimedOut, Parked(1)));
-        assert_eq!(pool.wait(1), (Step::Watch, Nobody));
+        assert_eq!(pool.wait(1), (Step::Poll, Nobody));
         assert_eq!(pool.leave(1), Nobody, "nobody is left to succeed it");
         assert_eq!(pool.wait_worked(0), (Step::Deliver, Nobody));
-        assert_eq!(pool.wait(0), (Step::Watch, Nobody));
+        assert_eq!(pool.wait(0), (Step::Poll, Nobody));
     }
 
     #[test]
-    fn close_reaches_the_one_that_watches_and_all_that_are_parked() {
+    fn close_reaches_the_one_that_polls_and_all_that_are_parked() {
         let mut pool = any_order(2, 3);
         assert_eq!(pool.close(), (true, Parked(2)));
         assert_eq!(pool.wait(2), (Step::Closed, Parked(1)));
-        assert_eq!(pool.wait(1), (Step::Closed, Watching));
+        assert_eq!(pool.wait(1), (Step::Closed, Polling));
         assert_eq!(pool.wait_woken(0), (Step::Closed, Nobody));
     }
 
     #[test]
-    fn the_watcher_is_not_called_to_ask_a_system_that_can_not_tell() {
+    fn the_monitor_is_not_called_to_ask_a_system_that_can_not_tell() {
         let mut pool = untold();
         assert_eq!(pool.post(2), Nobody);
         assert_eq!(pool.wait(1), (Step::Park, Nobody));
@@ -560,15 +560,15 @@ mod promises {
     }
 
     #[test]
-    fn the_watcher_is_called_where_threads_can_be_had_and_asks_after_nobody() {
+    fn the_monitor_is_called_where_threads_can_be_had_and_asks_after_nobody() {
         let mut pool = untold();
         assert_eq!(pool.woken(pool.scheduler.set_can_grow(true)), Nobody);
         assert_eq!(pool.calls.get(), 1);
         assert_eq!(pool.post(2), Nobody);
-        pool.watch.eager = true;
+        pool.monitor.eager = true;
         let _ = (pool.look(), pool.look());
-        assert_eq!((pool.suspects(), pool.watch.work_waits), (vec![], true));
-        assert!(pool.watch.newcomers.is_empty());
+        assert_eq!((pool.suspects(), pool.monitor.work_waits), (vec![], true));
+        assert!(pool.monitor.newcomers.is_empty());
     }
 
     #[test]
@@ -604,7 +604,7 @@ mod queue {
             assert_eq!(pool.wait(0), (Step::Deliver, Nobody));
             assert_eq!(pool.delivered(0), [packet]);
         }
-        assert_eq!(pool.wait(0), (Step::Watch, Nobody));
+        assert_eq!(pool.wait(0), (Step::Poll, Nobody));
     }
 
     #[test]
@@ -796,10 +796,10 @@ mod gate {
     }
 
     #[test]
-    fn a_late_thread_may_come_before_the_watcher_that_was_woken() {
+    fn a_late_thread_may_come_before_the_poller_that_was_woken() {
         let mut pool = Pool::new(1, 2);
-        assert_eq!(pool.wait(0), (Step::Watch, Nobody));
-        assert_eq!(pool.post(1), Watching);
+        assert_eq!(pool.wait(0), (Step::Poll, Nobody));
+        assert_eq!(pool.post(1), Polling);
         assert_eq!(pool.wait(1), (Step::Deliver, Nobody));
         assert_eq!(pool.wait_woken(0), (Step::Park, Nobody));
         assert_eq!(pool.counts(), (1, 1, 0));
@@ -820,7 +820,7 @@ mod gate {
         let mut pool = Pool::waiting(1, 2);
         assert_eq!(pool.post(1), Parked(1));
         assert_eq!(pool.wait(1), (Step::Deliver, Nobody));
-        // It watched before the other ran; it can't run now, and there is no place to watch from.
+        // It polled before the other ran; it can't run now, and there is no place to poll from.
         assert_eq!(pool.wait_with(0, &[2]), (Step::Park, Nobody));
         assert_eq!(pool.counts(), (1, 1, 1));
         assert_eq!(pool.wait(1), (Step::Work, Nobody));
@@ -861,36 +861,36 @@ mod waiters {
     }
 
     #[test]
-    fn a_watcher_that_waited_last_is_released_first() {
+    fn a_poller_that_waited_last_is_released_first() {
         let mut pool = Pool::new(1, 2);
         assert_eq!(pool.post(1), Nobody);
         assert_eq!(pool.wait(0), (Step::Deliver, Nobody));
         assert_eq!(pool.wait(1), (Step::Park, Nobody));
-        assert_eq!(pool.wait(0), (Step::Watch, Nobody));
-        assert_eq!(pool.post(2), Watching);
+        assert_eq!(pool.wait(0), (Step::Poll, Nobody));
+        assert_eq!(pool.post(2), Polling);
     }
 
     #[test]
-    fn as_many_watch_as_could_run() {
+    fn as_many_poll_as_could_run() {
         let mut pool = Pool::new(3, 5);
         assert_eq!(pool.post(1), Nobody);
         assert_eq!(pool.wait(0), (Step::Deliver, Nobody));
-        assert_eq!(pool.wait(1), (Step::Watch, Nobody));
-        assert_eq!(pool.wait(2), (Step::Watch, Nobody));
+        assert_eq!(pool.wait(1), (Step::Poll, Nobody));
+        assert_eq!(pool.wait(2), (Step::Poll, Nobody));
         assert_eq!(pool.wait(3), (Step::Park, Nobody));
         assert_eq!(pool.wait(4), (Step::Park, Nobody));
-        assert_eq!(pool.wait(0), (Step::Watch, Nobody));
-        assert_eq!(pool.watching(), 3);
+        assert_eq!(pool.wait(0), (Step::Poll, Nobody));
+        assert_eq!(pool.polling(), 3);
     }
 
     #[test]
     fn one_wake_is_on_its_way_at_a_time_and_each_taker_sends_the_next() {
         let mut pool = Pool::waiting(3, 3);
-        assert_eq!(pool.post(1), Watching);
+        assert_eq!(pool.post(1), Polling);
         assert_eq!(pool.post(2), Nobody);
         assert_eq!(pool.post(3), Nobody);
-        assert_eq!(pool.wait_woken(0), (Step::Deliver, Watching));
-        assert_eq!(pool.wait_woken(1), (Step::Deliver, Watching));
+        assert_eq!(pool.wait_woken(0), (Step::Deliver, Polling));
+        assert_eq!(pool.wait_woken(1), (Step::Deliver, Polling));
         assert_eq!(pool.wait_woken(2), (Step::Deliver, Nobody));
         assert_eq!(pool.counts(), (3, 0, 0));
     }
@@ -906,14 +906,14 @@ mod waiters {
     }
 
     #[test]
-    fn a_watcher_with_an_event_leaves_the_wake_to_another() {
+    fn a_poller_with_an_event_leaves_the_wake_to_another() {
         let mut pool = Pool::waiting(2, 2);
-        assert_eq!(pool.post(1), Watching);
+        assert_eq!(pool.post(1), Polling);
         // It comes for another reason; the wake is still on its way.
         assert_eq!(pool.wait_with(0, &[2]), (Step::Deliver, Nobody));
         assert_eq!(pool.wait_woken(1), (Step::Work, Nobody));
-        assert_eq!(pool.wait(0), (Step::Watch, Nobody));
-        assert_eq!(pool.post(3), Watching);
+        assert_eq!(pool.wait(0), (Step::Poll, Nobody));
+        assert_eq!(pool.post(3), Polling);
     }
 
     #[test]
@@ -921,16 +921,16 @@ mod waiters {
         let mut pool = Pool::new(2, 2);
         assert_eq!(pool.post(1), Nobody);
         assert_eq!(pool.wait(0), (Step::Deliver, Nobody));
-        assert_eq!(pool.wait(1), (Step::Watch, Nobody));
-        assert_eq!(pool.post(2), Watching);
+        assert_eq!(pool.wait(1), (Step::Poll, Nobody));
+        assert_eq!(pool.post(2), Polling);
         assert_eq!(pool.post(3), Nobody);
-        assert_eq!(pool.wait_woken(0), (Step::Deliver, Watching));
+        assert_eq!(pool.wait_woken(0), (Step::Deliver, Polling));
     }
 
     #[test]
     fn a_thread_that_comes_for_no_reason_waits_on() {
         let mut pool = Pool::waiting(1, 2);
-        assert_eq!(pool.wait(0), (Step::Watch, Nobody));
+        assert_eq!(pool.wait(0), (Step::Poll, Nobody));
         assert_eq!(pool.wait(1), (Step::Park, Nobody));
         assert_eq!(pool.counts(), (0, 2, 0));
     }
@@ -962,13 +962,13 @@ mod leaving {
     }
 
     #[test]
-    fn a_free_place_to_watch_from_is_filled() {
+    fn a_free_place_to_poll_from_is_filled() {
         let mut pool = Pool::waiting(2, 4);
         assert_eq!(pool.leave(0), Parked(3));
-        assert_eq!(pool.wait(3), (Step::Watch, Nobody));
+        assert_eq!(pool.wait(3), (Step::Poll, Nobody));
         assert_eq!(pool.wait_expired(1), (Step::TimedOut, Parked(2)));
-        assert_eq!(pool.wait(2), (Step::Watch, Nobody));
-        assert_eq!(pool.watching(), 2);
+        assert_eq!(pool.wait(2), (Step::Poll, Nobody));
+        assert_eq!(pool.polling(), 2);
     }
 
     #[test]
@@ -1004,7 +1004,7 @@ mod leaving {
     fn a_thread_released_as_its_time_ran_out_gives_its_grant_back() {
         let mut pool = Pool::waiting(2, 3);
         assert_eq!(pool.post(1), Parked(2));
-        // One that watches comes for no reason, and is quicker.
+        // One that polls comes for no reason, and is quicker.
         assert_eq!(pool.wait(0), (Step::Deliver, Nobody));
         assert_eq!(pool.counts(), (2, 1, 0));
         assert_eq!(pool.wait_expired(2), (Step::TimedOut, Nobody));
@@ -1016,20 +1016,20 @@ mod leaving {
         let mut pool = Pool::waiting(1, 3);
         assert_eq!(pool.leave(0), Parked(2));
         assert_eq!(pool.wait_expired(2), (Step::TimedOut, Parked(1)));
-        assert_eq!(pool.wait(1), (Step::Watch, Nobody));
+        assert_eq!(pool.wait(1), (Step::Poll, Nobody));
     }
 
     #[test]
-    fn a_watcher_may_leave_before_its_wake_and_the_next_one_gets_it() {
+    fn a_poller_may_leave_before_its_wake_and_the_next_one_gets_it() {
         let mut pool = Pool::waiting(1, 1);
-        assert_eq!(pool.post(1), Watching);
+        assert_eq!(pool.post(1), Polling);
         assert_eq!(pool.wait_expired(0), (Step::Deliver, Nobody));
-        assert_eq!(pool.wait(0), (Step::Watch, Nobody));
+        assert_eq!(pool.wait(0), (Step::Poll, Nobody));
         // The kernel still holds the wake for it, so none is sent.
         assert_eq!(pool.post(2), Nobody);
         assert_eq!(pool.wait_woken(0), (Step::Deliver, Nobody));
-        assert_eq!(pool.wait(0), (Step::Watch, Nobody));
-        assert_eq!(pool.post(3), Watching);
+        assert_eq!(pool.wait(0), (Step::Poll, Nobody));
+        assert_eq!(pool.post(3), Polling);
     }
 }
 
@@ -1041,8 +1041,8 @@ mod closing {
         let mut pool = Pool::waiting(2, 4);
         assert_eq!(pool.close(), (true, Parked(3)));
         assert_eq!(pool.wait(3), (Step::Closed, Parked(2)));
-        assert_eq!(pool.wait(2), (Step::Closed, Watching));
-        assert_eq!(pool.wait_woken(1), (Step::Closed, Watching));
+        assert_eq!(pool.wait(2), (Step::Closed, Polling));
+        assert_eq!(pool.wait_woken(1), (Step::Closed, Polling));
         assert_eq!(pool.wait_woken(0), (Step::Closed, Nobody));
         assert_eq!(pool.counts(), (0, 0, 0));
         assert!(pool.scheduler.is_closed());
@@ -1051,9 +1051,9 @@ mod closing {
     #[test]
     fn a_wake_that_was_on_its_way_starts_the_chain() {
         let mut pool = Pool::waiting(2, 2);
-        assert_eq!(pool.post(1), Watching);
+        assert_eq!(pool.post(1), Polling);
         assert_eq!(pool.close(), (true, Nobody));
-        assert_eq!(pool.wait_woken(0), (Step::Closed, Watching));
+        assert_eq!(pool.wait_woken(0), (Step::Closed, Polling));
         assert_eq!(pool.wait_woken(1), (Step::Closed, Nobody));
         assert_eq!(pool.counts(), (0, 0, 1));
     }
@@ -1063,7 +1063,7 @@ mod closing {
         let mut pool = Pool::waiting(1, 3);
         assert_eq!(pool.close(), (true, Parked(2)));
         assert_eq!(pool.wait_expired(2), (Step::Closed, Parked(1)));
-        assert_eq!(pool.wait_expired(1), (Step::Closed, Watching));
+        assert_eq!(pool.wait_expired(1), (Step::Closed, Polling));
     }
 
     #[test]
@@ -1122,10 +1122,10 @@ mod closing {
 }
 
 /// Who is held up, who is blocked, and whose place is given away.
-mod watcher {
+mod monitor {
     use super::*;
 
-    const QUIETLY: Duty = Duty::Watch {
+    const QUIETLY: Duty = Duty::Look {
         nobody_is_left: false,
         still: true,
     };
@@ -1160,8 +1160,8 @@ mod watcher {
         assert_eq!(pool.wait(0), (Step::Deliver, Nobody));
         assert_eq!(pool.calls.get(), 1);
         // As long as the gate is full it stays.
-        (0..100).for_each(|_| assert!(matches!(pool.look().0, Duty::Watch { .. })));
-        assert_eq!(pool.wait(0), (Step::Watch, Nobody));
+        (0..100).for_each(|_| assert!(matches!(pool.look().0, Duty::Look { .. })));
+        assert_eq!(pool.wait(0), (Step::Poll, Nobody));
         assert_eq!(pool.look(), (Duty::Rest, Nobody));
         off_duty(&mut pool);
         assert_eq!(pool.wait_with(0, &[3]), (Step::Work, Nobody));
@@ -1176,7 +1176,7 @@ mod watcher {
             assert_eq!(pool.post(calls), Nobody);
             assert_eq!(pool.wait(1), (Step::Park, Nobody));
             assert_eq!(pool.calls.get(), calls as usize - 1, "called already");
-            pool.scheduler.watcher_is_missing();
+            pool.scheduler.monitor_is_missing();
             // The one that is parked, for one.
             assert_eq!(pool.wait(1), (Step::Park, Nobody));
             assert_eq!(pool.calls.get(), calls as usize);
@@ -1190,7 +1190,7 @@ mod watcher {
         let mut pool = held();
         let _ = (pool.look(), pool.look());
         assert_eq!(pool.suspects(), [0]);
-        assert!(!pool.watch.work_waits);
+        assert!(!pool.monitor.work_waits);
         let mut found = Visit::default();
         found.ready.push(2);
         assert_eq!(pool.woken(pool.scheduler.bring(&mut found)), Nobody);
@@ -1202,12 +1202,12 @@ mod watcher {
     #[test]
     fn a_wake_that_it_takes_is_sent_again() {
         let mut pool = Pool::waiting(2, 2);
-        assert_eq!(pool.post(1), Watching);
+        assert_eq!(pool.post(1), Polling);
         let mut found = Visit {
             woken: true,
             ..Visit::default()
         };
-        assert_eq!(pool.woken(pool.scheduler.bring(&mut found)), Watching);
+        assert_eq!(pool.woken(pool.scheduler.bring(&mut found)), Polling);
         assert_eq!(pool.wait_woken(1), (Step::Deliver, Nobody));
     }
 
@@ -1229,7 +1229,7 @@ mod watcher {
         assert_eq!(
             pool.look(),
             (
-                Duty::Watch {
+                Duty::Look {
                     nobody_is_left: false,
                     still: false
                 },
@@ -1251,9 +1251,9 @@ mod watcher {
     fn where_one_was_blocked_the_next_is_a_suspect_at_once() {
         let mut pool = held();
         let _ = pool.look();
-        assert_eq!(pool.wait(0), (Step::Watch, Nobody));
+        assert_eq!(pool.wait(0), (Step::Poll, Nobody));
         assert_eq!(pool.wait_with(0, &[2]), (Step::Work, Nobody));
-        pool.watch.eager = true;
+        pool.monitor.eager = true;
         let _ = pool.look();
         assert_eq!(pool.suspects(), [0]);
     }
@@ -1303,7 +1303,7 @@ mod watcher {
         assert_eq!(pool.wait(0), (Step::Park, Nobody));
         assert_eq!(pool.counts(), (1, 1, 1));
         assert_eq!(pool.wait(1), (Step::Deliver, Nobody));
-        assert_eq!(pool.wait(1), (Step::Watch, Nobody));
+        assert_eq!(pool.wait(1), (Step::Poll, Nobody));
         assert_eq!(pool.counts(), (0, 2, 0));
     }
 
@@ -1315,7 +1315,7 @@ mod watcher {
         assert_eq!(pool.block(), (1, Parked(1)));
         assert_eq!(pool.wait(1), (Step::Deliver, Nobody));
         let _ = pool.look();
-        let blocked = pool.watch.blocked.clone();
+        let blocked = pool.monitor.blocked.clone();
         assert_eq!(pool.numbers_of(&blocked), [0]);
         pool.scheduler.resume(&blocked);
         pool.scheduler.resume(&blocked);
@@ -1358,7 +1358,7 @@ mod watcher {
         let mut seen: Vec<usize> = (0..3)
             .flat_map(|_| {
                 let _ = pool.look();
-                pool.numbers_of(&pool.watch.blocked)
+                pool.numbers_of(&pool.monitor.blocked)
             })
             .collect();
         seen.sort_unstable();
@@ -1377,7 +1377,7 @@ mod watcher {
             "said already"
         );
         let _ = pool.look();
-        assert_eq!(pool.numbers_of(&pool.watch.blocked), []);
+        assert_eq!(pool.numbers_of(&pool.monitor.blocked), []);
         pool.scheduler.end_blocking(seat, turn);
         let counts = pool.scheduler.counts();
         assert_eq!((counts.running, counts.blocked, counts.releases), (2, 0, 0));
@@ -1388,7 +1388,7 @@ mod watcher {
         let mut pool = held();
         let seat = pool.seat(0);
         let (turn, release) = pool.scheduler.begin_blocking(seat).expect("it runs");
-        assert_eq!(pool.woken(release), Parked(1), "to watch");
+        assert_eq!(pool.woken(release), Parked(1), "to poll");
         assert_eq!(pool.post(2), Nobody);
         assert_eq!(pool.wait(1), (Step::Deliver, Nobody));
         assert_eq!(pool.wait(0), (Step::Park, Nobody));
@@ -1408,11 +1408,11 @@ mod watcher {
         assert_ne!(pool.look().0, Duty::Hire, "the gate is full");
         let _ = pool.look();
         assert_eq!(pool.suspects(), [1]);
-        let (blocks, wants_hands, _) = pool.scheduler.block(&pool.watch.suspects[0]);
+        let (blocks, wants_hands, _) = pool.scheduler.block(&pool.monitor.suspects[0]);
         assert!(blocks && wants_hands);
         assert_eq!(pool.look().0, Duty::Hire);
         assert_eq!(pool.woken(pool.scheduler.set_can_grow(false)), Nobody);
-        let nobody = Duty::Watch {
+        let nobody = Duty::Look {
             nobody_is_left: true,
             still: true,
         };
@@ -1431,10 +1431,10 @@ mod watcher {
         let _ = pool.look();
         assert_eq!(pool.stage(3), Nobody);
         let _ = pool.look();
-        assert_eq!(pool.watch.batch, [2], "the other was put off since");
-        pool.watch.batch.clear();
+        assert_eq!(pool.monitor.batch, [2], "the other was put off since");
+        pool.monitor.batch.clear();
         let _ = pool.look();
-        assert_eq!(pool.watch.batch, [3]);
+        assert_eq!(pool.monitor.batch, [3]);
     }
 
     #[test]
@@ -1445,7 +1445,7 @@ mod watcher {
         assert_eq!(pool.wait(0), (Step::Work, Nobody));
         assert_eq!(pool.batch(0), [2]);
         let _ = pool.look();
-        assert_eq!(pool.watch.batch, []);
+        assert_eq!(pool.monitor.batch, []);
     }
 
     #[test]
@@ -1545,7 +1545,7 @@ mod lives {
 
     struct Life {
         pool: Pool,
-        watching_max: usize,
+        polling_max: usize,
         /// Where each thread is.
         steps: Vec<Step>,
         /// The parkers that were released and not slept on since.
@@ -1559,11 +1559,11 @@ mod lives {
     }
 
     impl Life {
-        fn new(pool: Pool, watching_max: usize) -> Life {
+        fn new(pool: Pool, polling_max: usize) -> Life {
             let threads = pool.threads.len();
             Life {
                 pool,
-                watching_max,
+                polling_max,
                 steps: vec![Step::TimedOut; threads],
                 tokens: vec![false; threads],
                 releases: Vec::new(),
@@ -1600,7 +1600,7 @@ mod lives {
         fn carry_out(&mut self) {
             match self.releases.pop() {
                 None | Some(Nobody) => {}
-                Some(Watching) => self.wakes = 1,
+                Some(Polling) => self.wakes = 1,
                 Some(Parked(thread)) => self.tokens[thread] = true,
             }
         }
@@ -1608,8 +1608,8 @@ mod lives {
         /// The thread comes back if it can; says whether it did.
         fn go_on(&mut self, thread: usize) -> bool {
             match self.steps[thread] {
-                Step::Watch if self.wakes == 0 && self.events.is_empty() => return false,
-                Step::Watch => {
+                Step::Poll if self.wakes == 0 && self.events.is_empty() => return false,
+                Step::Poll => {
                     let visit = &mut self.pool.threads[thread].visit;
                     visit.woken = std::mem::take(&mut self.wakes) > 0;
                     visit.ready.append(&mut self.events);
@@ -1629,7 +1629,7 @@ mod lives {
         /// A waiter's time is over, or a running thread exits.
         fn give_up(&mut self, thread: usize) {
             match self.steps[thread] {
-                Step::Watch | Step::Park => {
+                Step::Poll | Step::Park => {
                     let answer = self.pool.wait_expired(thread);
                     self.note(thread, answer);
                 }
@@ -1653,7 +1653,7 @@ mod lives {
             assert!(self.steps.iter().filter(at_work).count() <= concurrency);
             let counts = self.pool.scheduler.counts();
             assert!(self.pool.scheduler.is_closed() || counts.running <= concurrency);
-            assert!(self.pool.watching() <= self.watching_max);
+            assert!(self.pool.polling() <= self.polling_max);
         }
 
         /// Lets everybody go on until nobody can.
@@ -1672,19 +1672,19 @@ mod lives {
         }
     }
 
-    /// `watching_max`: so many of the threads are to watch in the end.
-    fn live(seed: u64, pool: Pool, watching_max: usize) {
+    /// `polling_max`: so many of the threads are to poll in the end.
+    fn live(seed: u64, pool: Pool, polling_max: usize) {
         let mut die = Die(seed);
         let threads = pool.threads.len();
-        let mut life = Life::new(pool, watching_max);
+        let mut life = Life::new(pool, polling_max);
         for _ in 0..400 {
             life.step(&mut die);
         }
         life.rest();
         assert_eq!(life.pool.counts(), (0, threads, 0));
         assert_eq!(
-            life.pool.watching(),
-            watching_max.min(threads),
+            life.pool.polling(),
+            polling_max.min(threads),
             "who is to see the next event"
         );
         life.taken.sort_unstable();
@@ -1729,11 +1729,11 @@ mod lives {
         live_all(promises, usize::MAX);
     }
 
-    fn live_all(promises: Promises, watching_max: usize) {
+    fn live_all(promises: Promises, polling_max: usize) {
         for seed in 0..500 {
             for (concurrency, threads) in [(1, 1), (1, 2), (1, 4), (2, 2), (2, 5), (3, 4)] {
                 let pool = Pool::of(promises, concurrency, threads);
-                live(seed, pool, watching_max.min(concurrency));
+                live(seed, pool, polling_max.min(concurrency));
             }
         }
     }

@@ -311,7 +311,7 @@ pub fn s09_a_snapshot_tells_who_is_blocked_since_when_and_what_waits(driver: Dri
         (packets, snapshot.counts.blocked, snapshot.oldest),
         (5, 0, None)
     );
-    let waits = |state| matches!(state, WorkerState::Watching | WorkerState::Parked);
+    let waits = |state| matches!(state, WorkerState::Polling | WorkerState::Parked);
     assert!(snapshot.workers.iter().all(|worker| waits(worker.state)));
 }
 
@@ -365,7 +365,7 @@ pub fn s09_the_gate_holds_for_those_that_block_now_and_then(driver: Driver) {
 }
 
 pub fn s09_a_thread_that_blocks_hides_nothing_that_comes_meanwhile(driver: Driver) {
-    // While as many are in their handlers as may run, nobody watches the kernel: what comes then is found nevertheless.
+    // While as many are in their handlers as may run, nobody polls the kernel: what comes then is found nevertheless.
     let port = port(driver, 2);
     let mut pairs: Vec<_> = (0..6).map(|key| pair(&port, key)).collect();
     let (begin, begun) = mpsc::channel();

@@ -363,7 +363,7 @@ pub fn s10_a_thread_that_waits_on_another_port_gives_its_place_back(driver: Driv
 }
 
 pub fn s10_a_thread_that_waits_is_released_for_sockets_when_the_runner_leaves(driver: Driver) {
-    // The place that is given back may be the one from which the kernel is watched: data, not a post, comes next.
+    // The place that is given back may be the one from which the kernel is polled: data, not a post, comes next.
     let port = port(driver, 1);
     let mut crew = Crew::new(&port, 2);
     let (socket, mut peer) = pair(&port, "data");
@@ -378,7 +378,7 @@ pub fn s10_a_thread_that_waits_is_released_for_sockets_when_the_runner_leaves(dr
 }
 
 pub fn s07_a_thread_that_waits_already_sees_the_first_socket_and_the_first_timer(driver: Driver) {
-    // A port may keep its threads elsewhere for as long as it has nothing to watch.
+    // A port may keep its threads elsewhere for as long as it has nothing to poll for.
     for concurrency in [1, 2] {
         let with_socket = port(driver, concurrency);
         let with_timer = port(driver, concurrency);

@@ -10,15 +10,15 @@ use fastrand::Rng;
 use shuttle::thread;
 use wharf::{Buffer, CompletionPort, Wait, simulated::Kernel, sync};
 
-/// Longer than it takes the watcher to find that nobody comes for the send.
+/// Longer than it takes the monitor to find that nobody comes for the send.
 const HELD: Duration = Duration::from_millis(2);
 
 /// More than one: the others wait while it is handled, and so the send waits for a batch, and stands with them.
 const POSTED: usize = 3;
 
-/// The watcher makes a transfer meanwhile: a send that a handler has put off for a batch, and that no worker comes for. A
+/// The monitor makes a transfer meanwhile: a send that a handler has put off for a batch, and that no worker comes for. A
 /// close that does not end is a deadlock, which the simulation finds.
-pub fn while_the_watcher_transfers(kernel: &Kernel, random: &mut Rng) {
+pub fn while_the_monitor_transfers(kernel: &Kernel, random: &mut Rng) {
     let builder = CompletionPort::builder().simulated(kernel);
     let port: CompletionPort<()> = builder.concurrency(1).build().expect("a port");
     let (ours, _peer) = kernel.streams();
@@ -46,7 +46,7 @@ pub fn while_the_watcher_transfers(kernel: &Kernel, random: &mut Rng) {
     );
 }
 
-/// Waits until the watcher has taken the send off the queue, where that happens; or for a while.
+/// Waits until the monitor has taken the send off the queue, where that happens; or for a while.
 fn wait_for_transfer(port: &CompletionPort<()>, random: &mut Rng) {
     let mut most = 0;
     for _ in 0..random.u32(1..500) {
@@ -92,8 +92,8 @@ pub fn while_a_socket_is_associated(kernel: &Kernel, _: &mut Rng) {
 #[derive(Debug, Clone)]
 struct Keeper(Arc<OnceLock<CompletionPort<Keeper>>>);
 
-/// The last that holds the port is an operation under way, and it ends on the watcher, so that the watcher closes the port.
-pub fn by_the_watcher(kernel: &Kernel, _: &mut Rng) {
+/// The last that holds the port is an operation under way, and it ends on the monitor, so that the monitor closes the port.
+pub fn by_the_monitor(kernel: &Kernel, _: &mut Rng) {
     let builder = CompletionPort::builder().simulated(kernel);
     let port: CompletionPort<Keeper> = builder.concurrency(1).build().expect("a port");
     let keeper = Keeper(Arc::default());

@@ -146,12 +146,12 @@ fn timers_come_in_the_order_of_their_deadlines_whoever_fires_them() {
 }
 
 #[test]
-fn closing_ends_while_the_watcher_transfers() {
+fn closing_ends_while_the_monitor_transfers() {
     let failed = first_failure(0..SEEDS, |seed| {
         run_in(
             seed,
             schedule::TIME_OFTEN,
-            closing::while_the_watcher_transfers,
+            closing::while_the_monitor_transfers,
         )
     });
     assert_eq!(failed, None, "the seed that fails");
@@ -170,9 +170,9 @@ fn closing_closes_a_socket_that_is_associated_meanwhile() {
 }
 
 #[test]
-fn closing_ends_on_the_watcher() {
+fn closing_ends_on_the_monitor() {
     let failed = first_failure(0..SEEDS, |seed| {
-        run_in(seed, schedule::TIME_OFTEN, closing::by_the_watcher)
+        run_in(seed, schedule::TIME_OFTEN, closing::by_the_monitor)
     });
     assert_eq!(failed, None, "the seed that fails");
 }

@@ -131,7 +131,7 @@ pub fn live(kernel: &Kernel, random: &mut Rng) {
         threads.push(thread::spawn(move || {
             match random.bool() {
                 true => (0..random.usize(..40)).for_each(|_| thread::yield_now()),
-                // In steps of the watcher's: time stands still while threads run.
+                // In steps of the monitor's: time stands still while threads run.
                 false => sync::sleep(Duration::from_micros(100 * random.u64(..20))),
             }
             world.close();

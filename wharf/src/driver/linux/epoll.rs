@@ -1,6 +1,6 @@
 //! Readiness from epoll, edge-triggered, harvested by any thread; transfers by plain system calls.
 //!
-//! One epoll set a port. Every thread that watches sits in `epoll_wait` on it; the kernel gives each event to one
+//! One epoll set a port. Every thread that polls sits in `epoll_wait` on it; the kernel gives each event to one
 //! of them, the one that came last first. A wake is an eventfd in the same set, and the next deadline a timerfd,
 //! so that there is one place to wait and nothing that ticks.
 
@@ -28,7 +28,7 @@ use rustix::{
     },
 };
 
-use super::{calls, unwatched};
+use super::{calls, unregistered};
 use crate::driver::{
     Descriptor, Driver, EVENTS_MAX, Event, Events, Promises, Query, Reply, TOKEN_MAX, Transfer,
 };
@@ -118,14 +118,14 @@ impl Driver for Readiness {
         unsafe { calls::ask(descriptor, query) }
     }
 
-    unsafe fn watch(&self, descriptor: i32, token: u64) -> io::Result<()> {
+    unsafe fn register(&self, descriptor: i32, token: u64) -> io::Result<()> {
         debug_assert!(token <= TOKEN_MAX);
         // SAFETY: the caller promises that the descriptor is open.
         let descriptor = unsafe { BorrowedFd::borrow_raw(descriptor) };
         let flags =
             EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::PRI | EventFlags::ET;
         let added = epoll::add(&self.epoll, descriptor, EventData::new_u64(token), flags);
-        added.map_err(|error| unwatched(error.raw_os_error()))
+        added.map_err(|error| unregistered(error.raw_os_error()))
     }
 
     fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
@@ -190,10 +190,10 @@ impl Driver for Readiness {
         unsafe { calls::perform(transfer) }
     }
 
-    unsafe fn unwatch(&self, descriptor: i32) {
+    unsafe fn deregister(&self, descriptor: i32) {
         // SAFETY: the caller promises that the descriptor is open.
         let descriptor = unsafe { BorrowedFd::borrow_raw(descriptor) };
-        // Fails only for what is not watched.
+        // Fails only for what is not registered.
         let _ = epoll::delete(&self.epoll, descriptor);
     }
 

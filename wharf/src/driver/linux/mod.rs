@@ -64,8 +64,8 @@ pub fn uring_available() -> io::Result<()> {
     attempt.join().unwrap_or_else(|panic| resume_unwind(panic))
 }
 
-/// Why a descriptor can't be [watched](Driver::watch), by the system's number of the error.
-pub(crate) fn unwatched(number: i32) -> io::Error {
+/// Why a descriptor can't be [registered](Driver::register), by the system's number of the error.
+pub(crate) fn unregistered(number: i32) -> io::Error {
     let error = Errno::from_raw_os_error(number);
     if error != Errno::NOSPC {
         return error.into();

@@ -467,9 +467,9 @@ impl Driver for Uring {
         unsafe { self.readiness.ask(descriptor, query) }
     }
 
-    unsafe fn watch(&self, descriptor: i32, token: u64) -> io::Result<()> {
+    unsafe fn register(&self, descriptor: i32, token: u64) -> io::Result<()> {
         // SAFETY: passed on to the caller.
-        unsafe { self.readiness.watch(descriptor, token) }
+        unsafe { self.readiness.register(descriptor, token) }
     }
 
     fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
@@ -512,9 +512,9 @@ impl Driver for Uring {
         unsafe { self.readiness.transfer_file(transfer) }
     }
 
-    unsafe fn unwatch(&self, descriptor: i32) {
+    unsafe fn deregister(&self, descriptor: i32) {
         // SAFETY: passed on to the caller.
-        unsafe { self.readiness.unwatch(descriptor) }
+        unsafe { self.readiness.deregister(descriptor) }
     }
 
     fn forget(&self, slot: u32) {

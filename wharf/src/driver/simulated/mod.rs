@@ -35,7 +35,7 @@ pub use peers::{Datagrams, File, Listener, Opened, Stream};
 use super::{
     Call, Descriptor, Driver, Events, Outcome, Promises, Query, Reply, Transfer,
     unix::{calls, descriptor},
-    unwatched,
+    unregistered,
 };
 use crate::sync::{Arc, Condvar, Mutex, MutexGuard, Parker, now};
 
@@ -225,14 +225,14 @@ impl Driver for Simulated {
         Ok(self.kernel.with(|state| state.ask(descriptor, query))?)
     }
 
-    unsafe fn watch(&self, descriptor: i32, token: u64) -> io::Result<()> {
+    unsafe fn register(&self, descriptor: i32, token: u64) -> io::Result<()> {
         let by = Some((self.queue, token));
-        let watched = self.kernel.with(|state| state.watch(descriptor, by));
-        watched.map_err(|error| unwatched(error.raw_os_error()))
+        let registered = self.kernel.with(|state| state.register(descriptor, by));
+        registered.map_err(|error| unregistered(error.raw_os_error()))
     }
 
-    unsafe fn unwatch(&self, descriptor: i32) {
-        let _ = self.kernel.with(|state| state.watch(descriptor, None));
+    unsafe fn deregister(&self, descriptor: i32) {
+        let _ = self.kernel.with(|state| state.register(descriptor, None));
     }
 
     fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {

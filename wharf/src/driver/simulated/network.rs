@@ -1,4 +1,4 @@
-//! The state of a simulated kernel: what is open, what is on its way, and who watches.
+//! The state of a simulated kernel: what is open, what is on its way, and which queue is told of what.
 //!
 //! Streams behave as TCP's do on Linux where the port can tell: an error is reported once and the end is read after it, closing
 //! with data unread resets, a peer that is gone answers a send with a reset.
@@ -38,7 +38,7 @@ struct Object {
     kind: Kind,
     local: SocketAddr,
     /// By which port, under which token.
-    watched: Option<(u64, u64)>,
+    registered: Option<(u64, u64)>,
 }
 
 #[derive(Debug)]
@@ -118,7 +118,7 @@ impl State {
         let object = Object {
             kind,
             local,
-            watched: None,
+            registered: None,
         };
         self.objects.insert(self.last_number, object);
         self.last_number
@@ -528,18 +528,18 @@ impl State {
     }
 
     /// Watches an object for a port, which is told at once of what is there already.
-    pub(super) fn watch(&mut self, number: i32, by: Option<(u64, u64)>) -> Result<()> {
-        self.objects.get_mut(&number).ok_or(Errno::BADF)?.watched = by;
+    pub(super) fn register(&mut self, number: i32, by: Option<(u64, u64)>) -> Result<()> {
+        self.objects.get_mut(&number).ok_or(Errno::BADF)?.registered = by;
         self.show(number);
         Ok(())
     }
 
-    /// Tells whoever watches an object how it stands.
+    /// Tells the queue that an object is registered with how it stands.
     fn show(&mut self, number: i32) {
         let Some(object) = self.objects.get(&number) else {
             return;
         };
-        let Some((queue, token)) = object.watched else {
+        let Some((queue, token)) = object.registered else {
             return;
         };
         let event = object.event(token, |other| {

@@ -61,7 +61,7 @@ impl Handles {
         self.let_go(listener, ready.handle);
         if let Ok(place) = place {
             results.make_room(2 * self.table.places_used());
-            if let Err(error) = self.watch(place) {
+            if let Err(error) = self.register(place) {
                 self.fail_arrival(place, driver::number_of(&error), results);
             }
         }
@@ -90,7 +90,7 @@ impl Handles {
         unsafe { entry.side(Direction::Read).push(operation) };
     }
 
-    /// The connection can't be watched, so its operation fails.
+    /// The connection can't be registered, so its operation fails.
     fn fail_arrival(&self, place: Handle, error: Option<i32>, results: &mut impl Results) {
         let Some(mut entry) = self.table.lock(place) else {
             return;
@@ -119,7 +119,7 @@ impl Handles {
         let socket = self.table.remove(entry).expect("a place in use");
         self.driver.forget(place.slot());
         // SAFETY: the descriptor is open: we have it.
-        unsafe { self.driver.unwatch(socket.number()) };
+        unsafe { self.driver.deregister(socket.number()) };
         // SAFETY: the operation is valid, and out of its line: ours.
         if let Request::AcceptReceive(arrival) = &mut unsafe { operation.as_mut() }.request {
             let peer = arrival.arrived.flatten();
@@ -154,7 +154,7 @@ mod tests {
     use crate::raw::{AcceptReceive, Answer, Options, Port, RawBuffer};
 
     #[test]
-    fn what_can_not_be_watched_says_what_to_raise() {
+    fn what_can_not_be_registered_says_what_to_raise() {
         let receive = AcceptReceive::new(RawBuffer::EMPTY);
         let mut operation = Overlapped::new(0, Request::AcceptReceive(Box::new(receive)));
         operation.status = Status::Failed(Errno::NOSPC.raw_os_error());

@@ -12,8 +12,8 @@ pub(in crate::raw) struct Entry {
     pub closing: bool,
     /// None while the place is free.
     pub descriptor: Option<Descriptor>,
-    /// Its borrowed descriptor is watched for it; one that is not may be watched for another handle.
-    pub watched: bool,
+    /// Its borrowed descriptor is registered for it; one that is not may be registered for another handle.
+    pub registered: bool,
     /// Threads that use the descriptor other than for a transfer.
     pub holds: u32,
     pub key: usize,
@@ -66,7 +66,7 @@ impl Entry {
             kind: Kind::Stream,
             closing: false,
             descriptor: None,
-            watched: false,
+            registered: false,
             holds: 0,
             key: 0,
             sides: [Side::default(), Side::default()],

@@ -1,4 +1,4 @@
-//! The handles of a port: their table, and the driver that watches their descriptors and transfers for them.
+//! The handles of a port: their table, and the driver that has their descriptors registered and transfers for them.
 //!
 //! Nothing here knows of the queue, of packets' way to threads, or of those threads: what comes of a transfer or of a close goes
 //! to [`Results`].
@@ -43,8 +43,8 @@ impl Handles {
         }
     }
 
-    /// Has the driver watch a handle.
-    pub(super) fn watch(&self, handle: Handle) -> io::Result<()> {
+    /// Registers a handle with the driver.
+    pub(super) fn register(&self, handle: Handle) -> io::Result<()> {
         let mut is_borrowed = false;
         let number = |descriptor: &Descriptor| {
             is_borrowed = descriptor.is_borrowed();
@@ -52,18 +52,18 @@ impl Handles {
         };
         self.with_number(handle, number, |descriptor| {
             // SAFETY: the descriptor stays open meanwhile.
-            unsafe { self.driver.watch(descriptor, handle.to_bits()) }
+            unsafe { self.driver.register(descriptor, handle.to_bits()) }
         })?;
         if is_borrowed {
-            self.note_watched(handle);
+            self.note_registered(handle);
         }
         Ok(())
     }
 
-    /// A borrowed descriptor is watched for a handle from now on. Of any other, nobody asks.
-    pub(super) fn note_watched(&self, handle: Handle) {
+    /// A borrowed descriptor is registered for a handle from now on. Of any other, nobody asks.
+    pub(super) fn note_registered(&self, handle: Handle) {
         if let Some(mut entry) = self.table.lock(handle) {
-            entry.watched = true;
+            entry.registered = true;
         }
     }
 
@@ -196,7 +196,7 @@ impl Handles {
             self.let_go_of_borrowed(&entry, number, handle);
         }
         let descriptor = self.table.remove(entry);
-        // One that is closed leaves by that what watches it.
+        // One that is closed is deregistered by that.
         self.driver.forget(handle.slot());
         drop(descriptor);
         self.table.release(handle);
@@ -210,9 +210,9 @@ impl Handles {
     /// Has the driver lose all that it has of a borrowed descriptor.
     fn let_go_of_borrowed(&self, entry: &Entry, number: RawDescriptor, handle: Handle) {
         self.driver.forget(handle.slot());
-        if entry.watched {
+        if entry.registered {
             // SAFETY: its owner keeps it open until it is let go of.
-            unsafe { self.driver.unwatch(number) };
+            unsafe { self.driver.deregister(number) };
         }
     }
 
@@ -261,7 +261,7 @@ mod tests {
         BorrowedDescriptor, DriverChoice, Events, Promises, Transfer, open as open_driver,
     };
 
-    /// The system's driver, but that [`unwatch`](Driver::unwatch) tells when it is called, and waits until it may go on.
+    /// The system's driver, but that [`deregister`](Driver::deregister) tells when it is called, and waits until it may go on.
     #[derive(Debug)]
     struct Halting {
         driver: Box<dyn Driver>,
@@ -302,9 +302,9 @@ mod tests {
             // SAFETY: passed on to the caller.
             unsafe { self.driver.ask(descriptor, query) }
         }
-        unsafe fn watch(&self, descriptor: i32, token: u64) -> io::Result<()> {
+        unsafe fn register(&self, descriptor: i32, token: u64) -> io::Result<()> {
             // SAFETY: passed on to the caller.
-            unsafe { self.driver.watch(descriptor, token) }
+            unsafe { self.driver.register(descriptor, token) }
         }
         fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
             self.driver.wait(events, timeout)
@@ -323,11 +323,11 @@ mod tests {
             // SAFETY: passed on to the caller.
             unsafe { self.driver.transfer_file(transfer) }
         }
-        unsafe fn unwatch(&self, descriptor: i32) {
+        unsafe fn deregister(&self, descriptor: i32) {
             self.called.lock().send(()).expect("the test listens");
             self.may_go.lock().recv().expect("the test says so");
             // SAFETY: passed on to the caller.
-            unsafe { self.driver.unwatch(descriptor) }
+            unsafe { self.driver.deregister(descriptor) }
         }
         fn forget(&self, slot: u32) {
             self.driver.forget(slot);
@@ -351,7 +351,7 @@ mod tests {
             .table
             .insert(Descriptor::Borrowed(borrowed), 0, Kind::Datagram)
             .expect("a place");
-        handles.watch(handle).expect("it can be watched");
+        handles.register(handle).expect("it can be registered");
         let (freed, is_free) = channel();
         thread::scope(|threads| {
             threads.spawn(|| {
@@ -359,7 +359,7 @@ mod tests {
                 entry.closing = true;
                 handles.let_go(entry, handle);
             });
-            is_called.recv().expect("it is not watched any more");
+            is_called.recv().expect("it is deregistered");
             threads.spawn(|| {
                 handles.wait_until_free(handle);
                 freed.send(()).expect("the test listens");

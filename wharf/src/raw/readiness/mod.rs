@@ -2,7 +2,7 @@
 //!
 //! An operation's life: [`start`] lines it up on its handle's [`side`]; once that is ready, a thread that [waits](mod@wait)
 //! takes it from the scheduler and makes its [`transfer`], and the scheduler hands the packet out. Files have no readiness, and
-//! go to threads of their own ([`mod@file`]); the [`watcher`] sees to it that no blocked thread holds anything up.
+//! go to threads of their own ([`mod@file`]); the [`monitor`] sees to it that no blocked thread holds anything up.
 
 mod arrival;
 mod attempt;
@@ -13,6 +13,7 @@ mod file;
 mod files;
 mod handles;
 pub(super) mod member;
+mod monitor;
 mod outcome;
 pub(super) mod port;
 mod post;
@@ -22,4 +23,3 @@ pub(super) mod start;
 mod timekeeper;
 mod transfer;
 mod wait;
-mod watcher;

@@ -17,9 +17,9 @@ use crate::planted;
 use super::{
     entry::Entry,
     handles::Handles,
+    monitor::{Called, Monitor},
     side::Ready,
     timekeeper::Timekeeper,
-    watcher::{Called, Watcher},
 };
 use crate::{
     driver::{self, Driver, DriverInfo, Events, Probe, Query, Reply, coarse_now_ns},
@@ -63,7 +63,7 @@ pub struct Port {
     queue_room: AtomicUsize,
     pub(super) timekeeper: Timekeeper,
     pools: Pools,
-    pub(super) watcher: Watcher,
+    pub(super) monitor: Monitor,
     /// A thread may linger for posted packets: there is another processor for the threads that post them.
     pub(super) lingers: bool,
     /// For the threads of its own.
@@ -96,7 +96,7 @@ impl Parts for Port {
             queue_room: AtomicUsize::new(0),
             timekeeper: Timekeeper::new(),
             pools: Pools::default(),
-            watcher: Watcher::default(),
+            monitor: Monitor::default(),
             lingers: processors > 1,
             weak: weak.clone(),
         }))
@@ -124,7 +124,7 @@ impl Parts for Port {
 
     fn snapshot(&self) -> Snapshot {
         if self.scheduler.would_hold_up() {
-            // What no thread watches for waits too.
+            // What no thread polls for waits too.
             self.bring_in(&mut Events::default(), &mut Visit::default());
         }
         let seats = self.scheduler.seats();
@@ -161,7 +161,7 @@ impl Parts for Port {
     }
 
     fn prepare(&self) -> io::Result<()> {
-        self.watcher.start(&self.weak)?;
+        self.monitor.start(&self.weak)?;
         // If no thread's state can be read here, that is said now, and not only when one is needed.
         let _ = Probe::of_this_thread().is_asleep();
         Ok(())
@@ -178,7 +178,7 @@ impl Parts for Port {
     }
 
     fn worker_started(&self) {
-        // If that is not enough, the watcher finds it out.
+        // If that is not enough, the monitor finds it out.
     }
 }
 
@@ -193,7 +193,7 @@ fn state(suspect: &Suspect, place: Place) -> WorkerState {
         },
         Place::Released => WorkerState::Running,
         Place::Blocked => WorkerState::Blocked,
-        Place::Watching => WorkerState::Watching,
+        Place::Polling => WorkerState::Polling,
         Place::Parked => WorkerState::Parked,
     }
 }
@@ -213,12 +213,12 @@ impl Associations for Port {
         if is_tcp && let Some(mut entry) = handles.table.lock(handle) {
             entry.is_tcp = true;
         }
-        self.release(self.scheduler.watch());
+        self.release(self.scheduler.begin_polling());
         // Each side of a handle stands on the queue once at most.
         self.scheduler.reserve(0, 2 * handles.table.places_used());
-        // Files have no readiness, and a socket is watched once its connection is under way.
+        // Files have no readiness, and a socket is registered once its connection is under way.
         if !matches!(kind, Kind::Unconnected | Kind::File)
-            && let Err(error) = handles.watch(handle)
+            && let Err(error) = handles.register(handle)
         {
             self.close_handle(handle);
             return Err(error);
@@ -322,19 +322,19 @@ impl Port {
         }
         match release {
             Release::Nobody => {}
-            Release::Watching => self.handles.driver.wake(),
+            Release::Polling => self.handles.driver.wake(),
             Release::Parked(worker) => worker.parker.release(),
-            Release::CallWatcher => self.call_watcher(),
+            Release::CallMonitor => self.call_monitor(),
         }
     }
 
-    /// Has the watcher come. If it can't, it is called again: by whoever comes by, and by those who are parked, who look again
+    /// Has the monitor come. If it can't, it is called again: by whoever comes by, and by those who are parked, who look again
     /// and again until it is there.
-    pub(super) fn call_watcher(&self) {
-        let Called::Missing { first } = self.watcher.call(&self.weak) else {
+    pub(super) fn call_monitor(&self) {
+        let Called::Missing { first } = self.monitor.call(&self.weak) else {
             return;
         };
-        self.scheduler.watcher_is_missing();
+        self.scheduler.monitor_is_missing();
         if !first {
             return;
         }

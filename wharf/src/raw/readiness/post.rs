@@ -114,7 +114,7 @@ impl Packets for Port {
             let reserved = self.scheduler.drain(&mut queued);
             queued.len() - before - reserved
         });
-        self.watcher.end();
+        self.monitor.end();
         self.handles.files.end();
         queued
     }
@@ -158,7 +158,7 @@ impl Results for Outside<'_> {
     fn ready(&mut self, ready: Ready) {
         let release = match ready.direction {
             Direction::Read => self.0.scheduler.ready(ready),
-            // A send that was started meanwhile, by another thread in its handler: the watcher sees to it if nobody else
+            // A send that was started meanwhile, by another thread in its handler: the monitor sees to it if nobody else
             // comes by.
             Direction::Write => self.0.scheduler.stage(ready),
         };

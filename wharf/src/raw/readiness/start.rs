@@ -156,7 +156,7 @@ impl Operations for Port {
         key: usize,
         operation: NonNull<Overlapped>,
     ) -> io::Result<u64> {
-        self.release(self.scheduler.watch());
+        self.release(self.scheduler.begin_polling());
         let driver = &*self.handles.driver;
         // SAFETY: passed on to the caller.
         let number = unsafe { self.timekeeper.set(driver, deadline, key, operation) };

@@ -209,18 +209,18 @@ impl Handles {
                 Outcome::NotReady | Outcome::Moved(_)
             )
         ) {
-            self.watch_connecting(&pending, &mut transfer);
+            self.register_connecting(&pending, &mut transfer);
         }
         self.finish(pending, transfer, results);
     }
 
-    /// A socket is watched once its connection is under way: watched earlier, epoll would report it as hung up.
-    fn watch_connecting(&self, pending: &Pending, transfer: &mut Transfer) {
+    /// A socket is registered once its connection is under way: registered earlier, epoll would report it as hung up.
+    fn register_connecting(&self, pending: &Pending, transfer: &mut Transfer) {
         let token = pending.ready.handle.to_bits();
         // SAFETY: the side is busy, so the descriptor stays open.
-        match unsafe { self.driver.watch(transfer.descriptor, token) } {
-            Ok(()) => self.note_watched(pending.ready.handle),
-            // It is watched already where an earlier attempt on the same socket failed.
+        match unsafe { self.driver.register(transfer.descriptor, token) } {
+            Ok(()) => self.note_registered(pending.ready.handle),
+            // It is registered already where an earlier attempt on the same socket failed.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => {
                 let number = number_of(&error).unwrap_or(codes::UNKNOWN);
@@ -319,14 +319,14 @@ mod tests {
         }
     }
 
-    /// A handle that is watched, and its peer.
+    /// A handle that is registered, and its peer.
     fn pair() -> (Handles, Handle, UnixStream) {
         let (driver, _) = open(DriverChoice::Readiness, 1).expect("a driver");
         let handles = Handles::new(driver);
         let (ours, peer) = UnixStream::pair().expect("a pair");
         let handle = handles.table.insert(ours.into(), 7, Kind::Stream);
         let handle = handle.expect("a place");
-        handles.watch(handle).expect("it can be watched");
+        handles.register(handle).expect("it can be registered");
         (handles, handle, peer)
     }
 

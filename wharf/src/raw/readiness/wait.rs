@@ -1,6 +1,6 @@
 //! Waiting for packets: what a thread does between one packet and the next.
 //!
-//! A thread asks the scheduler for its next step, takes it, and comes back with what came of it. Watching the
+//! A thread asks the scheduler for its next step, takes it, and comes back with what came of it. Polling the
 //! kernel brings ready sides; working on them brings packets; packets end the wait. One visit to the scheduler
 //! carries the results of the last step and fetches the next.
 
@@ -12,10 +12,10 @@ use std::{
 
 use super::{
     member::{DELIVERIES_PER_LOOK, Member},
+    monitor::RETRY,
     port::Port,
     results::{Handover, Waiting},
     side::Ready,
-    watcher::RETRY,
 };
 use crate::{
     driver::{Events, coarse_now_ns},
@@ -57,7 +57,7 @@ impl Port {
 
     /// Whether the kernel is to be looked at even though work may be queued.
     fn must_look(&self, member: &Member) -> bool {
-        member.delivered >= DELIVERIES_PER_LOOK && self.scheduler.watches()
+        member.delivered >= DELIVERIES_PER_LOOK && self.scheduler.polls()
     }
 
     pub(super) fn run(
@@ -90,7 +90,7 @@ impl Port {
             match step {
                 Step::Deliver => return Ok(Ok(())),
                 Step::Work => self.work(member),
-                Step::Watch => {
+                Step::Poll => {
                     member.worker.stands_since(coarse_now_ns());
                     let result = self.look(member, remaining(deadline));
                     if result.is_err() {
@@ -142,13 +142,13 @@ impl Port {
         handovers.drain(..).for_each(Handover::hand_over);
     }
 
-    /// How long to park: until the deadline, or until the watcher is to be called again.
+    /// How long to park: until the deadline, or until the monitor is to be called again.
     fn patience(&self, deadline: Option<Instant>) -> Option<Duration> {
         let remaining = remaining(deadline);
-        if !self.watcher.is_missing() {
+        if !self.monitor.is_missing() {
             return remaining;
         }
-        self.call_watcher();
+        self.call_monitor();
         Some(remaining.map_or(RETRY, |remaining| remaining.min(RETRY)))
     }
 
@@ -196,7 +196,7 @@ impl Port {
     /// Brings what stands ready in the kernel to the queue, while all who could come for it are in their handlers. Says
     /// whether there was anything.
     pub(super) fn bring_in(&self, events: &mut Events, visit: &mut Visit<Queued, Ready>) -> bool {
-        if !self.scheduler.watches() {
+        if !self.scheduler.polls() {
             return false;
         }
         // None is known to fail. Whoever waits next would see it too.

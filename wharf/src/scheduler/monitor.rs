@@ -1,14 +1,14 @@
-//! The watcher's part: who may be held up while work waits.
+//! The monitor's part: who may be held up while work waits.
 //!
-//! The watcher is a thread that is no worker. It is called when whatever comes has to wait until some thread comes back:
+//! The monitor is a thread that is no worker. It is called when whatever comes has to wait until some thread comes back:
 //! the gate is full, or nobody is left to wait. While that lasts it looks again and again. A thread that is at the same
 //! turn in two looks has been in one handler for all the time between them, and is a *suspect*. If work waits, the
-//! watcher asks the system, under no lock, whether the suspect sleeps, and if so gives its place away. A thread that
+//! monitor asks the system, under no lock, whether the suspect sleeps, and if so gives its place away. A thread that
 //! computes keeps it. Where the system can't tell, nobody is a suspect, and only those that say so count as blocked: the
-//! watcher is called for what else it does.
+//! monitor is called for what else it does.
 //!
-//! Work may wait in the kernel, where nobody watches while all that may run do. So if nobody has between two looks, the
-//! watcher is to look there too.
+//! Work may wait in the kernel, where nobody polls while all that may run do. So if nobody has between two looks, the
+//! monitor is to look there too.
 
 use super::{
     Release, Scheduler, State, Worker,
@@ -19,7 +19,7 @@ use crate::sync::Arc;
 /// So many blocked threads are looked after at a time, in turn: those that run again count again.
 const BLOCKED_PER_LOOK: usize = 8;
 
-/// After so many looks in a row that found that somebody could run, the watcher goes off duty.
+/// After so many looks in a row that found that somebody could run, the monitor goes off duty.
 const QUIET_LOOKS: u32 = 8;
 
 /// A thread to be asked after, and when it was where it is.
@@ -40,9 +40,9 @@ impl Suspect {
     }
 }
 
-/// What the watcher keeps between two looks, and takes away from one.
+/// What the monitor keeps between two looks, and takes away from one.
 #[derive(Debug)]
-pub(crate) struct Watch<R> {
+pub(crate) struct MonitorState<R> {
     /// Out: threads that have been in one handler since the last look.
     pub suspects: Vec<Suspect>,
     /// Out: threads that run and have visited since the last look.
@@ -57,7 +57,7 @@ pub(crate) struct Watch<R> {
     pub work_waits: bool,
     quiet_looks: u32,
     /// Out: nobody has looked at the kernel since the last look, so that what comes stays there.
-    pub unwatched: bool,
+    pub unpolled: bool,
     /// As they were at the last look.
     admissions: u64,
     looks: Option<u64>,
@@ -65,9 +65,9 @@ pub(crate) struct Watch<R> {
     next_blocked: usize,
 }
 
-impl<R> Default for Watch<R> {
+impl<R> Default for MonitorState<R> {
     fn default() -> Self {
-        Watch {
+        MonitorState {
             suspects: Vec::new(),
             newcomers: Vec::new(),
             blocked: Vec::new(),
@@ -75,7 +75,7 @@ impl<R> Default for Watch<R> {
             eager: false,
             work_waits: false,
             quiet_looks: 0,
-            unwatched: false,
+            unpolled: false,
             admissions: 0,
             looks: None,
             staged_ever: 0,
@@ -84,13 +84,13 @@ impl<R> Default for Watch<R> {
     }
 }
 
-/// What the watcher is to do after a look.
+/// What the monitor is to do after a look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Duty {
     /// Whoever comes finds a thread that may run: look again, later each time.
     Rest,
     /// Ask after the suspects and the blocked, do the batch, and look again in a while.
-    Watch {
+    Look {
         /// Work waits, and nobody is left to take it, nor to be had.
         nobody_is_left: bool,
         /// No thread was let run since the last look.
@@ -104,8 +104,8 @@ pub(crate) enum Duty {
 }
 
 impl<P, R> Scheduler<P, R> {
-    /// The watcher's visit.
-    pub(crate) fn look(&self, watch: &mut Watch<R>) -> (Duty, Release) {
+    /// The monitor's visit.
+    pub(crate) fn look(&self, monitor: &mut MonitorState<R>) -> (Duty, Release) {
         let mut state = self.state.lock();
         if state.closed {
             return (Duty::Closed, Release::Nobody);
@@ -113,37 +113,37 @@ impl<P, R> Scheduler<P, R> {
         state.queue.take_in(&self.inbox);
         let holds_up = state.would_hold_up();
         if holds_up {
-            watch.quiet_looks = 0;
+            monitor.quiet_looks = 0;
         } else {
-            watch.quiet_looks += 1;
-            if watch.quiet_looks == QUIET_LOOKS {
-                *watch = Watch::default();
+            monitor.quiet_looks += 1;
+            if monitor.quiet_looks == QUIET_LOOKS {
+                *monitor = MonitorState::default();
                 state.on_duty = false;
                 return (Duty::Dismissed, self.conclude(&mut state));
             }
         }
-        let still = watch.admissions == state.gate.admissions();
-        watch.admissions = state.gate.admissions();
+        let still = monitor.admissions == state.gate.admissions();
+        monitor.admissions = state.gate.admissions();
         let looks = state.gate.looks();
-        watch.unwatched = looks.is_some() && looks == watch.looks;
-        watch.looks = looks;
-        watch.work_waits = !state.queue.is_empty();
+        monitor.unpolled = looks.is_some() && looks == monitor.looks;
+        monitor.looks = looks;
+        monitor.work_waits = !state.queue.is_empty();
         if state.tells_blocked {
-            state.suspect(watch);
-            state.look_after_blocked(watch);
+            state.suspect(monitor);
+            state.look_after_blocked(monitor);
         }
         if still {
             state
                 .queue
-                .take_staged_of(watch.staged_ever, &mut watch.batch, self.batch_max);
+                .take_staged_of(monitor.staged_ever, &mut monitor.batch, self.batch_max);
         }
-        watch.staged_ever = state.queue.staged_ever();
+        monitor.staged_ever = state.queue.staged_ever();
         let duty = if !holds_up {
             Duty::Rest
         } else if state.wants_hands() {
             Duty::Hire
         } else {
-            Duty::Watch {
+            Duty::Look {
                 nobody_is_left: !state.queue.is_empty() && state.gate.waiting() == 0,
                 still,
             }
@@ -151,8 +151,8 @@ impl<P, R> Scheduler<P, R> {
         (duty, self.conclude(&mut state))
     }
 
-    /// The watcher was called and can't come: it is to be called again, by the next that comes by.
-    pub(crate) fn watcher_is_missing(&self) {
+    /// The monitor was called and can't come: it is to be called again, by the next that comes by.
+    pub(crate) fn monitor_is_missing(&self) {
         self.state.lock().on_duty = false;
     }
 
@@ -176,13 +176,13 @@ impl<P, R> Scheduler<P, R> {
 }
 
 impl<P, R> State<P, R> {
-    fn suspect(&mut self, watch: &mut Watch<R>) {
-        watch.suspects.clear();
-        watch.newcomers.clear();
+    fn suspect(&mut self, monitor: &mut MonitorState<R>) {
+        monitor.suspects.clear();
+        monitor.newcomers.clear();
         for (index, seat) in self.gate.seats_mut() {
-            let list = match watch.eager || seat.seen == seat.turn {
-                true => &mut watch.suspects,
-                false => &mut watch.newcomers,
+            let list = match monitor.eager || seat.seen == seat.turn {
+                true => &mut monitor.suspects,
+                false => &mut monitor.newcomers,
             };
             if seat.place == Place::Running {
                 list.push(Suspect::new(index, seat));
@@ -191,21 +191,21 @@ impl<P, R> State<P, R> {
         }
     }
 
-    fn look_after_blocked(&self, watch: &mut Watch<R>) {
-        watch.blocked.clear();
+    fn look_after_blocked(&self, monitor: &mut MonitorState<R>) {
+        monitor.blocked.clear();
         if self.gate.blocked() == 0 {
             return;
         }
         let is_blocked = |(_, seat): &(usize, &Seat)| seat.place == Place::Blocked && !seat.said_so;
         let all = self.gate.seats().iter().filter(is_blocked);
         let some = all
-            .skip_while(|(index, _)| *index < watch.next_blocked)
+            .skip_while(|(index, _)| *index < monitor.next_blocked)
             .take(BLOCKED_PER_LOOK);
         let suspects = some.map(|(index, seat)| Suspect::new(index, seat));
-        watch.blocked.extend(suspects);
+        monitor.blocked.extend(suspects);
         // From the first again, once the last were seen.
-        let last = watch.blocked.last();
-        watch.next_blocked = match watch.blocked.len() {
+        let last = monitor.blocked.last();
+        monitor.next_blocked = match monitor.blocked.len() {
             BLOCKED_PER_LOOK => last.map_or(0, |suspect| suspect.seat + 1),
             _ => 0,
         };

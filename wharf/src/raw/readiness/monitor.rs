@@ -1,4 +1,4 @@
-//! The watcher: the thread of a port that finds out who is blocked.
+//! The monitor: the thread of a port that finds out who is blocked.
 //!
 //! The [scheduler](crate::scheduler) calls it when all who may run do, and says whom to ask after; here is the thread
 //! that asks the system, the pause between two looks, and what else is done for work that waits: what stands ready in
@@ -27,7 +27,7 @@ use super::{
 use crate::{
     driver::{Events, pause_exactly},
     raw::Queued,
-    scheduler::{Duty, Suspect, Visit, Watch},
+    scheduler::{Duty, MonitorState, Suspect, Visit},
     sync::{
         Mutex, Parker, now,
         thread::{self, JoinHandle},
@@ -60,9 +60,9 @@ const HELD_MAX: Duration = Duration::from_secs(2);
 /// a burden.
 pub(super) const RETRY: Duration = Duration::from_millis(20);
 
-/// A port's handle to its watcher.
+/// A port's handle to its monitor.
 #[derive(Debug, Default)]
-pub(super) struct Watcher {
+pub(super) struct Monitor {
     bell: Arc<Parker>,
     post: Mutex<Post>,
     /// It was called, and the system had no thread for it.
@@ -77,7 +77,7 @@ struct Post {
     ended: bool,
 }
 
-/// What came of [`Watcher::call`].
+/// What came of [`Monitor::call`].
 pub(super) enum Called {
     Comes,
     /// There is no thread for it. `first`: there was one until now, or nobody had asked.
@@ -86,7 +86,7 @@ pub(super) enum Called {
     },
 }
 
-impl Watcher {
+impl Monitor {
     /// Starts it, unless it is there. It looks when it is called.
     pub(super) fn start(&self, port: &Weak<Port>) -> io::Result<()> {
         self.start_at(&mut self.post.lock(), port)
@@ -98,7 +98,7 @@ impl Watcher {
         }
         let (port, bell) = (port.clone(), self.bell.clone());
         let started = thread::Builder::new()
-            .name("wharf-watcher".into())
+            .name("wharf-monitor".into())
             .spawn(move || Round::new().run(&port, &bell));
         post.thread = Some(started?);
         post.refused = None;
@@ -125,7 +125,7 @@ impl Watcher {
             log(|| {
                 tracing::error!(
                     %error,
-                    "no thread for the watcher: workers that block keep their places until there is one, which is tried \
+                    "no thread for the monitor: workers that block keep their places until there is one, which is tried \
                      again and again; raise the limit of threads (ulimit -u, pids.max)"
                 );
             });
@@ -147,7 +147,7 @@ impl Watcher {
             post.thread.take()
         };
         self.bell.release();
-        // Whoever lets go of a port last drops it; that may be the watcher.
+        // Whoever lets go of a port last drops it; that may be the monitor.
         if let Some(thread) = thread.filter(|it| it.thread().id() != thread::current().id()) {
             // It was in no code that panics.
             let _ = thread.join();
@@ -155,13 +155,13 @@ impl Watcher {
     }
 }
 
-impl Drop for Watcher {
+impl Drop for Monitor {
     fn drop(&mut self) {
         self.end();
     }
 }
 
-/// Results of the watcher's own transfers.
+/// Results of the monitor's own transfers.
 struct Helping<'a> {
     port: &'a Port,
     handovers: &'a mut Vec<Handover>,
@@ -189,9 +189,9 @@ impl Results for Helping<'_> {
     }
 }
 
-/// What the watcher's thread keeps.
+/// What the monitor's thread keeps.
 struct Round {
-    watch: Watch<Ready>,
+    state: MonitorState<Ready>,
     events: Events,
     visit: Visit<Queued, Ready>,
     attempts: Attempts,
@@ -208,7 +208,7 @@ struct Round {
 impl Round {
     fn new() -> Round {
         Round {
-            watch: Watch::default(),
+            state: MonitorState::default(),
             events: Events::default(),
             visit: Visit::default(),
             attempts: Attempts::default(),
@@ -233,21 +233,21 @@ impl Round {
                     self = Round::new();
                     None
                 }
-                Duty::Rest | Duty::Watch { .. } | Duty::Hire => Some(self.pause),
+                Duty::Rest | Duty::Look { .. } | Duty::Hire => Some(self.pause),
             };
         }
     }
 
     fn look(&mut self, port: &Port) -> Duty {
-        let (duty, release) = port.scheduler.look(&mut self.watch);
+        let (duty, release) = port.scheduler.look(&mut self.state);
         port.release(release);
         let mut helped = self.carry_out_staged(port);
-        if self.watch.unwatched {
-            self.watch.work_waits |= port.bring_in(&mut self.events, &mut self.visit);
+        if self.state.unpolled {
+            self.state.work_waits |= port.bring_in(&mut self.events, &mut self.visit);
         }
         let (blocks, wants_hands) = self.block_those_that_sleep(port);
         helped |= blocks;
-        let doubts = !helped && self.watch.work_waits && self.a_newcomer_sleeps();
+        let doubts = !helped && self.state.work_waits && self.a_newcomer_sleeps();
         self.resume_those_that_run(port);
         if wants_hands || duty == Duty::Hire {
             helped |= port.spawn();
@@ -280,16 +280,16 @@ impl Round {
             _ if doubts => GRACE,
             _ => (2 * self.pause).min(longest),
         };
-        self.watch.eager = self.in_vain < IN_VAIN_MAX;
+        self.state.eager = self.in_vain < IN_VAIN_MAX;
     }
 
     /// Gives the places of suspects away that sleep, if work waits for one. Says whether there were any, and whether a
     /// thread is to be started.
     fn block_those_that_sleep(&mut self, port: &Port) -> (bool, bool) {
-        if !self.watch.work_waits {
+        if !self.state.work_waits {
             return (false, false);
         }
-        let mut suspects = std::mem::take(&mut self.watch.suspects);
+        let mut suspects = std::mem::take(&mut self.state.suspects);
         suspects.retain(is_asleep);
         let (mut any, mut wants_hands) = (false, false);
         for suspect in &suspects {
@@ -299,19 +299,19 @@ impl Round {
             any |= blocks;
             wants_hands = wants;
         }
-        self.watch.suspects = suspects;
+        self.state.suspects = suspects;
         (any, wants_hands)
     }
 
     /// Makes the transfers that were put off for the next batch, while no thread comes by that would make one.
     fn carry_out_staged(&mut self, port: &Port) -> bool {
-        if self.watch.batch.is_empty() {
+        if self.state.batch.is_empty() {
             return false;
         }
         let handovers = &mut self.handovers;
         let mut results = Helping { port, handovers };
         port.handles
-            .work(&mut self.watch.batch, &mut self.attempts, &mut results);
+            .work(&mut self.state.batch, &mut self.attempts, &mut results);
         // What is handed out may hold the port, and be the last that does: then this thread closes it. It would wait for
         // itself if anything were in transfer here, or counted. Whoever else closes the port waits for this thread's end.
         port.hand_over(&mut self.handovers);
@@ -320,14 +320,14 @@ impl Round {
 
     /// Whether one that has just come to its handler sleeps: then the next look must not be late.
     fn a_newcomer_sleeps(&mut self) -> bool {
-        let newcomers = std::mem::take(&mut self.watch.newcomers);
+        let newcomers = std::mem::take(&mut self.state.newcomers);
         let any = newcomers.iter().any(is_asleep);
-        self.watch.newcomers = newcomers;
+        self.state.newcomers = newcomers;
         any
     }
 
     fn resume_those_that_run(&mut self, port: &Port) {
-        let mut blocked = std::mem::take(&mut self.watch.blocked);
+        let mut blocked = std::mem::take(&mut self.state.blocked);
         blocked.retain(|suspect| {
             let probe = &suspect.worker.probe;
             probe.has_run() && probe.is_asleep() == Some(false)
@@ -335,14 +335,14 @@ impl Round {
         if !blocked.is_empty() {
             port.scheduler.resume(&blocked);
         }
-        self.watch.blocked = blocked;
+        self.state.blocked = blocked;
     }
 
     /// Says it once when work waits for long and only the return of a handler could help.
     fn say_if_held_up(&mut self, port: &Port, duty: Duty) {
         let held = matches!(
             duty,
-            Duty::Watch {
+            Duty::Look {
                 nobody_is_left: true,
                 still: true
             }
