@@ -527,7 +527,7 @@ fn serve_and_say_so(worker: Worker) {
 }
 
 /// The monitor: is called, finds the handler that waits for another, and gives its place away. Says whether more
-/// hands are wanted.
+/// threads are wanted.
 fn monitor_the_meeting(port: &Port) -> bool {
     port.bell.park(None);
     port.await_meeting();
@@ -539,10 +539,10 @@ fn monitor_the_meeting(port: &Port) -> bool {
     let [suspect] = &monitor.suspects[..] else {
         panic!("one is blocked, and nobody else has begun");
     };
-    let (blocks, wants_hands, release) = port.scheduler.block(suspect);
+    let (blocks, wants_thread, release) = port.scheduler.block(suspect);
     port.carry_out(release);
     assert!(blocks, "it can't go on");
-    wants_hands
+    wants_thread
 }
 
 /// The monitor comes when it is called, and takes whoever is at one turn in two looks to be asleep.

@@ -97,7 +97,7 @@ pub(crate) enum Duty {
         still: bool,
     },
     /// Have a thread started too: work waits, the gate has room, and nobody waits.
-    Hire,
+    Spawn,
     /// Nobody has been held up for long. It is called again.
     Dismissed,
     Closed,
@@ -140,8 +140,8 @@ impl<P, R> Scheduler<P, R> {
         monitor.staged_ever = state.queue.staged_ever();
         let duty = if !holds_up {
             Duty::Rest
-        } else if state.wants_hands() {
-            Duty::Hire
+        } else if state.wants_thread() {
+            Duty::Spawn
         } else {
             Duty::Look {
                 nobody_is_left: !state.queue.is_empty() && state.gate.waiting() == 0,
@@ -163,7 +163,7 @@ impl<P, R> Scheduler<P, R> {
         let blocks = state.gate.block(suspect.seat, suspect.turn);
         state.releases += u64::from(blocks);
         let release = self.conclude(&mut state);
-        (blocks, state.wants_hands(), release)
+        (blocks, state.wants_thread(), release)
     }
 
     /// The system says that these run again: they count as running, whatever the gate says.
@@ -212,7 +212,7 @@ impl<P, R> State<P, R> {
     }
 
     /// Whether one more thread would have something to do.
-    fn wants_hands(&self) -> bool {
+    fn wants_thread(&self) -> bool {
         let idle = self.gate.waiting() == 0 && self.gate.has_room();
         self.can_grow && !self.queue.is_empty() && idle
     }

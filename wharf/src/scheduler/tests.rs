@@ -584,7 +584,7 @@ mod promises {
         let seat = pool.seat(1);
         let said = pool.scheduler.begin_blocking(seat);
         assert_eq!(pool.woken(said.expect("it runs").1), Nobody);
-        assert_eq!(pool.look().0, Duty::Hire, "nobody waits");
+        assert_eq!(pool.look().0, Duty::Spawn, "nobody waits");
         let seat = pool.seat(0);
         pool.scheduler.end_blocking(seat, turn);
         assert_eq!(pool.place(0), Place::Running);
@@ -1405,12 +1405,12 @@ mod monitor {
         let _ = (pool.look(), pool.look());
         assert_eq!(pool.block(), (1, Parked(1)));
         assert_eq!(pool.wait(1), (Step::Deliver, Nobody));
-        assert_ne!(pool.look().0, Duty::Hire, "the gate is full");
+        assert_ne!(pool.look().0, Duty::Spawn, "the gate is full");
         let _ = pool.look();
         assert_eq!(pool.suspects(), [1]);
-        let (blocks, wants_hands, _) = pool.scheduler.block(&pool.monitor.suspects[0]);
-        assert!(blocks && wants_hands);
-        assert_eq!(pool.look().0, Duty::Hire);
+        let (blocks, wants_thread, _) = pool.scheduler.block(&pool.monitor.suspects[0]);
+        assert!(blocks && wants_thread);
+        assert_eq!(pool.look().0, Duty::Spawn);
         assert_eq!(pool.woken(pool.scheduler.set_can_grow(false)), Nobody);
         let nobody = Duty::Look {
             nobody_is_left: true,

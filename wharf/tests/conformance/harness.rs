@@ -605,7 +605,7 @@ pub fn pattern(len: usize) -> Vec<u8> {
 }
 
 /// Threads that each wait when told to, tell what they got, and compute until they are told to wait again.
-pub struct Crew<K> {
+pub struct Threads<K> {
     port: CompletionPort<K>,
     threads: Vec<Option<Member<K>>>,
     reports: Receiver<(usize, Wait<K>)>,
@@ -619,7 +619,7 @@ struct Member<K> {
     thread: JoinHandle<()>,
 }
 
-impl<K: Key> Crew<K> {
+impl<K: Key> Threads<K> {
     pub fn new(port: &CompletionPort<K>, count: usize) -> Self {
         let (sender, reports) = mpsc::channel();
         let member = |who| {
@@ -640,7 +640,7 @@ impl<K: Key> Crew<K> {
                 thread,
             })
         };
-        Crew {
+        Threads {
             port: port.clone(),
             threads: (0..count).map(member).collect(),
             reports,
@@ -723,7 +723,7 @@ impl<K: Key> Crew<K> {
     }
 }
 
-impl<K> Drop for Crew<K> {
+impl<K> Drop for Threads<K> {
     /// Those that still wait are not left behind.
     fn drop(&mut self) {
         (self.close)(&self.port);

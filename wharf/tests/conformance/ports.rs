@@ -111,18 +111,26 @@ pub fn s06_waiting_threads_are_released_last_in_first_out(driver: Driver) {
     // Where one may run, and where all of them may: the port may keep them in different places.
     for concurrency in [1, 2, 4] {
         let port = port(driver, concurrency);
-        let mut crew = Crew::new(&port, 4);
-        (0..4).for_each(|who| crew.park(who));
+        let mut threads = Threads::new(&port, 4);
+        (0..4).for_each(|who| threads.park(who));
         for last in (0..4).rev() {
             // The one that ran last is the first to run again.
             for _ in 0..3 {
                 port.post(last, 0).expect("a post");
-                assert_eq!(crew.released(&last), last, "with concurrency {concurrency}");
-                crew.park(last);
+                assert_eq!(
+                    threads.released(&last),
+                    last,
+                    "with concurrency {concurrency}"
+                );
+                threads.park(last);
             }
             port.post(last, 0).expect("a post");
-            assert_eq!(crew.released(&last), last, "with concurrency {concurrency}");
-            crew.end(last);
+            assert_eq!(
+                threads.released(&last),
+                last,
+                "with concurrency {concurrency}"
+            );
+            threads.end(last);
         }
     }
 }
@@ -131,17 +139,17 @@ pub fn s06_s08_a_thread_that_comes_late_takes_what_is_queued_before_a_parked_one
     driver: Driver,
 ) {
     let port = port(driver, 1);
-    let crew = Crew::new(&port, 3);
-    crew.park(0);
-    crew.park(1);
+    let threads = Threads::new(&port, 3);
+    threads.park(0);
+    threads.park(1);
     port.post("first", 0).expect("a post");
-    let late = crew.released(&"first");
+    let late = threads.released(&"first");
     let parked = 1 - late;
     for _ in 0..100 {
         port.post("next", 0).expect("a post");
-        crew.wait(late);
+        threads.wait(late);
         assert_eq!(
-            crew.released(&"next"),
+            threads.released(&"next"),
             late,
             "thread {parked} need not be woken for it"
         );
@@ -152,19 +160,19 @@ pub fn s06_s08_a_thread_that_comes_late_takes_what_is_queued_before_a_parked_one
 pub fn s07_a_packet_stays_queued_while_as_many_run_as_may(driver: Driver) {
     for concurrency in [1, 2] {
         let port = port(driver, concurrency);
-        let crew = Crew::new(&port, concurrency + 2);
-        (0..concurrency + 2).for_each(|who| crew.park(who));
+        let threads = Threads::new(&port, concurrency + 2);
+        (0..concurrency + 2).for_each(|who| threads.park(who));
         for number in 0..=concurrency {
             port.post(number, 0).expect("a post");
         }
         // Threads that run at once may report in any order.
         let mut running: Vec<_> = (0..concurrency)
-            .map(|_| crew.report())
+            .map(|_| threads.report())
             .map(|(who, completion)| (completion.key, who))
             .collect();
         running.sort_unstable();
         assert!(running.iter().map(|(key, _)| *key).eq(0..concurrency));
-        crew.expect_no_report();
+        threads.expect_no_report();
         let counts = port.counts();
         assert_eq!(
             (counts.running, counts.parked, counts.queued),
@@ -174,8 +182,8 @@ pub fn s07_a_packet_stays_queued_while_as_many_run_as_may(driver: Driver) {
         assert!(matches!(port.wait(QUIET), Ok(Wait::TimedOut)));
         // It leaves when one of those that run comes back.
         let (_, first) = running[0];
-        crew.wait(first);
-        assert_eq!(crew.released(&concurrency), first);
+        threads.wait(first);
+        assert_eq!(threads.released(&concurrency), first);
         assert_eq!(port.counts().running_max, concurrency);
     }
 }
@@ -237,34 +245,34 @@ pub fn s07_the_gate_holds_over_a_million_packets(driver: Driver) {
 
 pub fn s07_a_released_waiter_runs_beside_one_that_runs_already(driver: Driver) {
     let port = port(driver, 2);
-    let crew = Crew::new(&port, 2);
+    let threads = Threads::new(&port, 2);
     let (socket, mut peer) = pair(&port, "data");
     socket.receive(Buffer::with_capacity(8)).expect("a start");
-    crew.park(0);
-    crew.park(1);
+    threads.park(0);
+    threads.park(1);
     port.post("post", 0).expect("a post");
-    let first = crew.released(&"post");
+    let first = threads.released(&"post");
     // One thread is in its handler, and stays there: the other serves whatever comes.
     peer.write_all(b"ahoy").expect("a write");
-    assert_eq!(crew.released(&"data"), 1 - first);
+    assert_eq!(threads.released(&"data"), 1 - first);
 }
 
 pub fn s07_a_busy_thread_holds_back_no_other_sockets_data(driver: Driver) {
     const SOCKETS: usize = 8;
     let port = port(driver, 2);
-    let crew = Crew::new(&port, 2);
+    let threads = Threads::new(&port, 2);
     let mut pairs: Vec<_> = (0..SOCKETS).map(|key| pair(&port, key)).collect();
     for (socket, peer) in &mut pairs {
         socket.receive(Buffer::with_capacity(8)).expect("a start");
         peer.write_all(b"ahoy").expect("a write");
     }
     // The first thread finds all of them ready, takes one and never comes back; the other gets all the rest.
-    crew.wait(0);
-    let (busy, first) = crew.report();
+    threads.wait(0);
+    let (busy, first) = threads.report();
     let mut keys = vec![first.key];
     for _ in 1..SOCKETS {
-        crew.wait(1 - busy);
-        keys.push(crew.report().1.key);
+        threads.wait(1 - busy);
+        keys.push(threads.report().1.key);
     }
     keys.sort_unstable();
     assert!(keys.into_iter().eq(0..SOCKETS));
@@ -330,51 +338,51 @@ pub fn s07_posts_that_never_end_do_not_hold_data_back(driver: Driver) {
 
 pub fn s10_a_thread_that_exits_gives_its_place_back(driver: Driver) {
     let port = port(driver, 1);
-    let mut crew = Crew::new(&port, 2);
-    crew.park(0);
+    let mut threads = Threads::new(&port, 2);
+    threads.park(0);
     port.post("first", 0).expect("a post");
-    assert_eq!(crew.released(&"first"), 0);
-    crew.park(1);
+    assert_eq!(threads.released(&"first"), 0);
+    threads.park(1);
     port.post("second", 0).expect("a post");
-    crew.expect_no_report();
-    crew.end(0);
-    assert_eq!(crew.released(&"second"), 1);
+    threads.expect_no_report();
+    threads.end(0);
+    assert_eq!(threads.released(&"second"), 1);
     assert_eq!(port.counts().running, 1);
-    crew.end(1);
+    threads.end(1);
     assert_eq!(port.counts().running, 0);
 }
 
 pub fn s10_a_thread_that_waits_on_another_port_gives_its_place_back(driver: Driver) {
     let (port, other): (_, CompletionPort<&str>) = (port(driver, 1), port(driver, 1));
-    let crew = Crew::new(&port, 2);
-    crew.park(0);
+    let threads = Threads::new(&port, 2);
+    threads.park(0);
     port.post("first", 0).expect("a post");
-    assert_eq!(crew.released(&"first"), 0);
-    crew.park(1);
+    assert_eq!(threads.released(&"first"), 0);
+    threads.park(1);
     port.post("second", 0).expect("a post");
-    crew.expect_no_report();
-    crew.wait_on(0, &other);
-    assert_eq!(crew.released(&"second"), 1);
+    threads.expect_no_report();
+    threads.wait_on(0, &other);
+    assert_eq!(threads.released(&"second"), 1);
 
     // From then on it counts there.
     other.post("elsewhere", 0).expect("a post");
-    assert_eq!(crew.released(&"elsewhere"), 0);
+    assert_eq!(threads.released(&"elsewhere"), 0);
     assert_eq!((port.counts().running, other.counts().running), (1, 1));
 }
 
 pub fn s10_a_thread_that_waits_is_released_for_sockets_when_the_runner_leaves(driver: Driver) {
     // The place that is given back may be the one from which the kernel is polled: data, not a post, comes next.
     let port = port(driver, 1);
-    let mut crew = Crew::new(&port, 2);
+    let mut threads = Threads::new(&port, 2);
     let (socket, mut peer) = pair(&port, "data");
-    crew.park(0);
+    threads.park(0);
     port.post("post", 0).expect("a post");
-    assert_eq!(crew.released(&"post"), 0);
-    crew.park(1);
+    assert_eq!(threads.released(&"post"), 0);
+    threads.park(1);
     socket.receive(Buffer::with_capacity(8)).expect("a start");
-    crew.end(0);
+    threads.end(0);
     peer.write_all(b"ahoy").expect("a write");
-    assert_eq!(crew.released(&"data"), 1);
+    assert_eq!(threads.released(&"data"), 1);
 }
 
 pub fn s07_a_thread_that_waits_already_sees_the_first_socket_and_the_first_timer(driver: Driver) {
@@ -382,9 +390,9 @@ pub fn s07_a_thread_that_waits_already_sees_the_first_socket_and_the_first_timer
     for concurrency in [1, 2] {
         let with_socket = port(driver, concurrency);
         let with_timer = port(driver, concurrency);
-        let crews = [Crew::new(&with_socket, 3), Crew::new(&with_timer, 3)];
-        for crew in &crews {
-            (0..3).for_each(|who| crew.park(who));
+        let crews = [Threads::new(&with_socket, 3), Threads::new(&with_timer, 3)];
+        for threads in &crews {
+            (0..3).for_each(|who| threads.park(who));
         }
         let (socket, mut peer) = pair(&with_socket, "data");
         socket.receive(Buffer::with_capacity(8)).expect("a start");

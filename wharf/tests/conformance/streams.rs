@@ -606,14 +606,14 @@ pub fn s23_a_send_that_its_starter_leaves_behind_goes_out_through_another_thread
     let port = busy_port(driver, 2, 5);
     let (socket, mut peer) = pair(&port, 100);
     socket.send(&b"ahoy"[..]).expect("a start");
-    let crew = Crew::new(&port, 1);
+    let threads = Threads::new(&port, 1);
     for key in 1..=5 {
-        crew.wait(0);
-        assert_eq!(crew.released(&key), 0);
+        threads.wait(0);
+        assert_eq!(threads.released(&key), 0);
     }
-    crew.wait(0);
+    threads.wait(0);
     peer.read_exact(&mut [0; 4]).expect("the bytes leave");
-    assert_eq!(crew.released(&100), 0);
+    assert_eq!(threads.released(&100), 0);
 }
 
 pub fn s23_a_send_leaves_although_its_starter_does_not_come_back(driver: Driver) {

@@ -63,15 +63,15 @@ pub fn s37_a_delay_is_never_shorter_than_asked(driver: Driver) {
 pub fn s37_a_timer_releases_whoever_waits(driver: Driver) {
     for concurrency in [1, 3] {
         let port = port(driver, concurrency);
-        let crew = Crew::new(&port, 3);
-        (0..3).for_each(|who| crew.park(who));
+        let threads = Threads::new(&port, 3);
+        (0..3).for_each(|who| threads.park(who));
         port.timer(millis(5), "due").expect("a timer");
-        let who = crew.released(&"due");
+        let who = threads.released(&"due");
         // Also from a thread that waits with another time-out, and with one timer behind another.
-        crew.park(who);
+        threads.park(who);
         port.timer(millis(500), "late").expect("a timer");
         port.timer(millis(5), "early").expect("a timer");
-        crew.released(&"early");
+        threads.released(&"early");
         port.close();
     }
 }

@@ -37,7 +37,7 @@ pub fn s11_success_brings_the_bytes_the_key_and_the_operation(driver: Driver) {
 
 pub fn s12_a_time_out_is_an_answer_of_its_own_and_never_early(driver: Driver) {
     let port = port::<()>(driver, 1);
-    let crew = Crew::new(&port, 1);
+    let threads = Threads::new(&port, 1);
     let timed = |timeout: Duration| {
         let start = Instant::now();
         let answer = port.wait(timeout).expect("a wait");
@@ -52,7 +52,7 @@ pub fn s12_a_time_out_is_an_answer_of_its_own_and_never_early(driver: Driver) {
         timed(Duration::from_micros(micros));
     }
     // Beside a thread that waits already, the next may wait in another place.
-    crew.park(0);
+    threads.park(0);
     for micros in [1, 900, 1100, 30_500] {
         timed(Duration::from_micros(micros));
     }
@@ -82,11 +82,11 @@ pub fn s12_zero_polls(driver: Driver) {
 
 pub fn s12_no_time_out_waits_until_something_comes(driver: Driver) {
     let port = port(driver, 1);
-    let crew = Crew::new(&port, 1);
-    crew.park(0);
-    crew.expect_no_report();
+    let threads = Threads::new(&port, 1);
+    threads.park(0);
+    threads.expect_no_report();
     port.post("post", 0).expect("a post");
-    assert_eq!(crew.released(&"post"), 0);
+    assert_eq!(threads.released(&"post"), 0);
 }
 
 pub fn s12_a_very_long_time_out_does_not_overflow(driver: Driver) {
@@ -143,11 +143,11 @@ pub fn s13_a_failure_brings_key_operation_error_and_the_bytes_that_did_move(driv
 pub fn s14_closing_releases_every_waiter_and_answers_every_later_wait(driver: Driver) {
     for concurrency in [1, 3] {
         let port = port::<()>(driver, concurrency);
-        let crew = Crew::new(&port, 3);
-        (0..3).for_each(|who| crew.park(who));
+        let threads = Threads::new(&port, 3);
+        (0..3).for_each(|who| threads.park(who));
         assert!(!port.is_closed());
         port.close();
-        let mut told: Vec<_> = (0..3).map(|_| crew.closed()).collect();
+        let mut told: Vec<_> = (0..3).map(|_| threads.closed()).collect();
         told.sort_unstable();
         assert_eq!(told, [0, 1, 2]);
 

@@ -233,7 +233,7 @@ impl Round {
                     self = Round::new();
                     None
                 }
-                Duty::Rest | Duty::Look { .. } | Duty::Hire => Some(self.pause),
+                Duty::Rest | Duty::Look { .. } | Duty::Spawn => Some(self.pause),
             };
         }
     }
@@ -245,11 +245,11 @@ impl Round {
         if self.state.unpolled {
             self.state.work_waits |= port.bring_in(&mut self.events, &mut self.visit);
         }
-        let (blocks, wants_hands) = self.block_those_that_sleep(port);
+        let (blocks, wants_thread) = self.block_those_that_sleep(port);
         helped |= blocks;
         let doubts = !helped && self.state.work_waits && self.a_newcomer_sleeps();
         self.resume_those_that_run(port);
-        if wants_hands || duty == Duty::Hire {
+        if wants_thread || duty == Duty::Spawn {
             helped |= port.spawn();
         }
         self.say_if_held_up(port, duty);
@@ -291,16 +291,16 @@ impl Round {
         }
         let mut suspects = std::mem::take(&mut self.state.suspects);
         suspects.retain(is_asleep);
-        let (mut any, mut wants_hands) = (false, false);
+        let (mut any, mut wants_thread) = (false, false);
         for suspect in &suspects {
             // One by one, so that each place is taken at once.
             let (blocks, wants, release) = port.scheduler.block(suspect);
             port.release(release);
             any |= blocks;
-            wants_hands = wants;
+            wants_thread = wants;
         }
         self.state.suspects = suspects;
-        (any, wants_hands)
+        (any, wants_thread)
     }
 
     /// Makes the transfers that were put off for the next batch, while no thread comes by that would make one.
