@@ -86,14 +86,14 @@
 mod attempt;
 #[cfg(feature = "safe")]
 mod erased;
+#[cfg(feature = "safe")]
+mod erased_key;
 mod line;
 mod membership;
 mod options;
 mod outstanding;
 mod overlapped;
 mod packet;
-#[cfg(feature = "safe")]
-mod parcel;
 mod pools;
 mod port;
 mod refusal;
@@ -118,6 +118,8 @@ pub use crate::driver::{BorrowedDescriptor, LocalAddress};
 pub use crate::driver::{Descriptor, RawBuffer, RawDescriptor, SystemSocket};
 #[cfg(feature = "safe")]
 pub(crate) use erased::Erased;
+#[cfg(feature = "safe")]
+pub(crate) use erased_key::ErasedKey;
 pub use options::Options;
 pub use overlapped::{
     AcceptReceive, Accepted, Buffers, ConnectSend, Datagram, Landing, OnEnd, OperationId,
@@ -126,8 +128,6 @@ pub use overlapped::{
 use overlapped::{Direction, Status};
 pub use packet::{Answer, Packet, Started, WaitMany};
 pub(crate) use packet::{Completed, End, Queued};
-#[cfg(feature = "safe")]
-pub(crate) use parcel::Parcel;
 pub use pools::{DescriptorReserve, LentDescriptor, Spawned, ThreadPool};
 #[cfg(unix)]
 use readiness as system;

@@ -3,7 +3,7 @@
 use std::{io, ptr::NonNull};
 
 #[cfg(feature = "safe")]
-use super::Parcel;
+use super::ErasedKey;
 use super::{OperationId, Overlapped, Task};
 
 /// One completed operation, one posted packet, or one task.
@@ -93,7 +93,7 @@ pub(crate) enum Queued {
     Task(Task),
     #[cfg(feature = "safe")]
     /// What was posted through the safe API: the key is of its own type.
-    Carried { key: Parcel, transferred: usize },
+    Carried { key: ErasedKey, transferred: usize },
 }
 
 /// A completed operation, which nobody touches until its packet is handed out.

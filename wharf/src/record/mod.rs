@@ -14,8 +14,8 @@ pub use context::Context;
 use crate::{
     buffer::{Buffer, BufferPool, Payload, Place, Transmit, readable, writable},
     raw::{
-        Buffers, Completed, Handle, OnEnd, OperationId, Overlapped, Parcel, Port, Provider, Queued,
-        RawBuffer, Request, Started, Task,
+        Buffers, Completed, ErasedKey, Handle, OnEnd, OperationId, Overlapped, Port, Provider,
+        Queued, RawBuffer, Request, Started, Task,
     },
     sync::Mutex,
     user_code::contain,
@@ -298,7 +298,7 @@ impl<S: Source> Records<S> {
 
     /// Posts a packet. It needs no record: the key travels in the packet.
     pub(crate) fn post(&self, key: S::Key, transferred: usize) -> Result<(), (io::Error, S::Key)> {
-        let key = Parcel::pack(key);
+        let key = ErasedKey::pack(key);
         let posted = self.raw.post_packet(Queued::Carried { key, transferred });
         posted.map_err(|(error, packet)| match packet {
             // SAFETY: it was packed with a key above.

@@ -1,6 +1,6 @@
 //! A value on its way through the port, in a posted packet: in the packet itself if it fits, else in a box.
 //!
-//! Keys that are numbers, references or `Arc`s fit. What is in a parcel is not dropped with it: whoever packed it has to
+//! Keys that are numbers, references or `Arc`s fit. What is in a erased_key is not dropped with it: whoever packed it has to
 //! unpack it.
 
 use std::{mem::MaybeUninit, ptr};
@@ -9,12 +9,12 @@ use std::{mem::MaybeUninit, ptr};
 type Words = [MaybeUninit<*mut ()>; 2];
 
 #[derive(Debug)]
-pub(crate) struct Parcel(Words);
+pub(crate) struct ErasedKey(Words);
 
 // SAFETY: only values that may be sent are packed.
-unsafe impl Send for Parcel {}
+unsafe impl Send for ErasedKey {}
 
-impl Parcel {
+impl ErasedKey {
     pub(crate) fn pack<T: Send>(value: T) -> Self {
         let mut words = [MaybeUninit::uninit(); 2];
         let start = words.as_mut_ptr();
@@ -24,7 +24,7 @@ impl Parcel {
         } else {
             words[0].write(Box::into_raw(Box::new(value)).cast());
         }
-        Parcel(words)
+        ErasedKey(words)
     }
 
     /// # Safety
@@ -53,9 +53,9 @@ mod tests {
     #[track_caller]
     fn comes_back<T: Send + Clone + PartialEq + std::fmt::Debug>(value: T, fitting: bool) {
         assert_eq!(fits::<T>(), fitting);
-        let parcel = Parcel::pack(value.clone());
+        let erased_key = ErasedKey::pack(value.clone());
         // SAFETY: it was packed with one.
-        assert_eq!(unsafe { parcel.unpack::<T>() }, value);
+        assert_eq!(unsafe { erased_key.unpack::<T>() }, value);
     }
 
     #[test]
@@ -74,7 +74,7 @@ mod tests {
     fn a_parcel_owns_what_is_in_it_until_it_is_unpacked() {
         let value = Arc::new(());
         let (small, large) = ((value.clone(),), (value.clone(), [0_usize; 2]));
-        let (small, large) = (Parcel::pack(small), Parcel::pack(large));
+        let (small, large) = (ErasedKey::pack(small), ErasedKey::pack(large));
         assert_eq!(Arc::strong_count(&value), 3);
         // SAFETY: it was packed with one.
         drop(unsafe { small.unpack::<(Arc<()>,)>() });
