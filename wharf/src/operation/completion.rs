@@ -10,7 +10,7 @@ use crate::{
     driver::codes,
     handle::{DatagramSocket, File, Listener, Origin, Socket},
     raw::{Queued, Request, Task, is_cancelled},
-    record::{Cargo, Memory, Records, Returned},
+    record::{Memory, Owned, Records, Returned},
 };
 
 /// What a wait for one packet came to.
@@ -220,18 +220,18 @@ impl<K: Clone + Send + Sync + 'static> Completion<K> {
 
     pub(crate) fn of_operation(finished: Returned<Origin<K>>) -> Self {
         let Returned {
-            cargo,
+            owned,
             operation,
             transferred,
             error,
             mut request,
         } = finished;
         let mut result = error.map_or(Ok(transferred), Err);
-        let Cargo {
+        let Owned {
             source,
             memory,
             context,
-        } = cargo;
+        } = owned;
         let (key, what) = match source {
             Origin::Own(key) => (key, Finished::on_nothing(&request)),
             Origin::Listener(listener) => {

@@ -7,7 +7,7 @@ use crate::{
     CompletionPort,
     handle::{Association, DatagramSocket, File, Listener, Origin, Socket},
     raw::Request,
-    record::{Cargo, Context, Manner, Memory, Records},
+    record::{Context, Manner, Memory, Owned, Records},
 };
 
 impl<K> Completion<K> {
@@ -127,14 +127,14 @@ impl<H: Startable> With<'_, H> {
         given: fn(Memory) -> Option<T>,
     ) -> Result<OperationId, Refused<T>> {
         let association = self.on.association();
-        let cargo = Cargo {
+        let owned = Owned {
             source: self.on.origin(),
             memory,
             context: self.context,
         };
         let (records, handle) = (&association.records, association.handle);
-        let started = records.start(handle, cargo, request, manner);
-        started.map_err(|(error, cargo)| Refused::new(error, cargo, given))
+        let started = records.start(handle, owned, request, manner);
+        started.map_err(|(error, owned)| Refused::new(error, owned, given))
     }
 
     /// Starts an operation that moves memory from or to a stream.

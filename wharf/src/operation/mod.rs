@@ -31,7 +31,7 @@ pub use skip_port::{SkipPort, Started};
 pub use crate::raw::OperationId;
 use crate::{
     handle::Origin,
-    record::{Cargo, Memory},
+    record::{Memory, Owned},
 };
 
 /// An operation that was refused when it was started: why, and what it was to own.
@@ -64,11 +64,11 @@ impl<T> From<Refused<T>> for io::Error {
 }
 
 impl<T> Refused<T> {
-    fn new<K>(error: io::Error, cargo: Cargo<Origin<K>>, given: fn(Memory) -> Option<T>) -> Self {
+    fn new<K>(error: io::Error, owned: Owned<Origin<K>>, given: fn(Memory) -> Option<T>) -> Self {
         Refused {
             error,
-            given: given(cargo.memory).expect("it comes back as it was given"),
-            context: cargo.context,
+            given: given(owned.memory).expect("it comes back as it was given"),
+            context: owned.context,
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     CompletionPort,
     handle::Origin,
     raw::{PostPlace, Task},
-    record::Cargo,
+    record::Owned,
 };
 
 impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
@@ -44,10 +44,10 @@ impl<K: Clone + Send + Sync + 'static> With<'_, CompletionPort<K>> {
     /// # Errors
     /// As there; the key and the context come back.
     pub fn post(self, key: K, bytes: usize) -> Result<(), Refused<K>> {
-        let cargo = Cargo::without_memory(Origin::Own(key), self.context);
-        let posted = self.on.records().post_cargo(cargo, bytes);
-        posted.map_err(|(error, cargo)| match cargo.source {
-            Origin::Own(key) => refused(error, key, cargo.context),
+        let owned = Owned::without_memory(Origin::Own(key), self.context);
+        let posted = self.on.records().post_owned(owned, bytes);
+        posted.map_err(|(error, owned)| match owned.source {
+            Origin::Own(key) => refused(error, key, owned.context),
             _ => unreachable!("it comes back as it was given"),
         })
     }

@@ -6,7 +6,7 @@ use super::{Completion, OperationId, Refused, With};
 use crate::{
     buffer::{Buffer, BufferPool, Payload},
     handle::{Origin, Socket},
-    record::{Cargo, Memory},
+    record::{Memory, Owned},
 };
 
 /// What became of an operation that was started [directly](Socket::skip_port).
@@ -110,15 +110,15 @@ impl<K: Clone + Send + Sync + 'static> With<'_, SkipPort<'_, K>> {
     ) -> Result<Started<K>, Refused<T>> {
         let socket = self.on.0;
         let association = socket.association();
-        let cargo = Cargo {
+        let owned = Owned {
             source: Origin::Socket(socket.clone()),
             memory,
             context: self.context,
         };
-        match association.records.start_direct(association.handle, cargo) {
+        match association.records.start_direct(association.handle, owned) {
             Ok(Ok(finished)) => Ok(Started::Completed(Completion::of_operation(finished))),
             Ok(Err(id)) => Ok(Started::Pending(id)),
-            Err((error, cargo)) => Err(Refused::new(error, cargo, given)),
+            Err((error, owned)) => Err(Refused::new(error, owned, given)),
         }
     }
 }

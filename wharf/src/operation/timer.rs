@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{OperationId, Refused, With};
-use crate::{CompletionPort, handle::Origin, raw::deadline_after, record::Cargo};
+use crate::{CompletionPort, handle::Origin, raw::deadline_after, record::Owned};
 
 impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
     /// Has a completion with `key` come once `delay` is over: never earlier, and in the order of the deadlines. A
@@ -41,8 +41,8 @@ impl<K: Clone + Send + Sync + 'static> With<'_, CompletionPort<K>> {
     /// # Errors
     /// As there; the context comes back.
     pub fn timer_at(self, deadline: Instant, key: K) -> Result<OperationId, Refused<()>> {
-        let cargo = Cargo::without_memory(Origin::Own(key), self.context);
-        let started = self.on.records().start_timer(deadline, cargo);
-        started.map_err(|(error, cargo)| Refused::new(error, cargo, |_| Some(())))
+        let owned = Owned::without_memory(Origin::Own(key), self.context);
+        let started = self.on.records().start_timer(deadline, owned);
+        started.map_err(|(error, owned)| Refused::new(error, owned, |_| Some(())))
     }
 }

@@ -1,6 +1,6 @@
 //! Operations that own what they need: where the safe API meets the raw one.
 //!
-//! A [`Record`] is an [`Overlapped`] with its cargo behind it: the socket that it was started on and the memory it
+//! A [`Record`] is an [`Overlapped`] with its owned behind it: the socket that it was started on and the memory it
 //! moves. A started record belongs to the port, which hands it out once; the operation starts with the field that
 //! the port hands back, so the one address is the port's token and ours, and no table stands between. Records are
 //! used again: in the steady state an operation allocates nothing.
@@ -64,7 +64,7 @@ impl Memory {
             Memory::None => Request::ReceiveNothing,
             Memory::Receive(buffer) => Request::Receive(Buffers::One(writable(buffer))),
             Memory::ReceiveVectored(many) => Request::Receive(many.list_with(writable)),
-            // One size fits all keys: the provider finds the cargo through the record's own function.
+            // One size fits all keys: the provider finds the owned through the record's own function.
             Memory::ReceiveFrom(..) | Memory::ReceiveLent(_) => {
                 unreachable!("the record has its own request for it")
             }
@@ -174,16 +174,16 @@ pub(crate) enum Manner {
 
 /// What an operation carries.
 #[derive(Debug)]
-pub(crate) struct Cargo<S> {
+pub(crate) struct Owned<S> {
     pub source: S,
     pub memory: Memory,
     /// The caller's own, which comes back with the completion.
     pub context: Option<Context>,
 }
 
-impl<S> Cargo<S> {
+impl<S> Owned<S> {
     pub(crate) fn without_memory(source: S, context: Option<Context>) -> Self {
-        Cargo {
+        Owned {
             source,
             memory: Memory::None,
             context,
@@ -196,17 +196,17 @@ impl<S> Cargo<S> {
 struct Record<S> {
     overlapped: Overlapped,
     /// None while idle.
-    cargo: Option<Cargo<S>>,
+    owned: Option<Owned<S>>,
 }
 
-// SAFETY: the addresses in the operation are those of memory that the cargo owns, which may be sent; the port uses
+// SAFETY: the addresses in the operation are those of memory that the owned owns, which may be sent; the port uses
 // them from one thread at a time.
 unsafe impl<S: Send> Send for Record<S> {}
 
 /// A completed record, taken apart.
 #[derive(Debug)]
 pub(crate) struct Returned<S> {
-    pub cargo: Cargo<S>,
+    pub owned: Owned<S>,
     pub operation: OperationId,
     pub transferred: usize,
     pub error: Option<io::Error>,
@@ -251,10 +251,10 @@ impl<S: Source> Records<S> {
     pub(crate) fn start_direct(
         &self,
         handle: Handle,
-        mut cargo: Cargo<S>,
-    ) -> Result<Result<Returned<S>, OperationId>, (io::Error, Cargo<S>)> {
-        let request = Self::request_for(&mut cargo.memory);
-        let started = self.give_up(cargo, request, Manner::Reported, |operation| {
+        mut owned: Owned<S>,
+    ) -> Result<Result<Returned<S>, OperationId>, (io::Error, Owned<S>)> {
+        let request = Self::request_for(&mut owned.memory);
+        let started = self.give_up(owned, request, Manner::Reported, |operation| {
             // SAFETY: as in `start`.
             let started = unsafe { self.raw.start_direct(handle, operation) }?;
             Ok((started, operation))
@@ -269,14 +269,14 @@ impl<S: Source> Records<S> {
     pub(crate) fn start(
         &self,
         handle: Handle,
-        cargo: Cargo<S>,
+        owned: Owned<S>,
         request: Request,
         manner: Manner,
-    ) -> Result<OperationId, (io::Error, Cargo<S>)> {
-        self.give_up(cargo, request, manner, |operation| {
+    ) -> Result<OperationId, (io::Error, Owned<S>)> {
+        self.give_up(owned, request, manner, |operation| {
             match manner {
                 // SAFETY: the record is on the heap and this is its only address; it is taken apart when its packet is
-                // handed out and not before. The memory of its request belongs to its cargo, which lives as long.
+                // handed out and not before. The memory of its request belongs to its owned, which lives as long.
                 Manner::Reported | Manner::Quiet => unsafe { self.raw.start(handle, operation) },
                 // SAFETY: likewise.
                 Manner::QuietAlone => unsafe { self.raw.start_alone(handle, operation) },
@@ -288,9 +288,9 @@ impl<S: Source> Records<S> {
     pub(crate) fn start_timer(
         &self,
         deadline: Instant,
-        cargo: Cargo<S>,
-    ) -> Result<OperationId, (io::Error, Cargo<S>)> {
-        self.give_up(cargo, Request::Timer, Manner::Reported, |operation| {
+        owned: Owned<S>,
+    ) -> Result<OperationId, (io::Error, Owned<S>)> {
+        self.give_up(owned, Request::Timer, Manner::Reported, |operation| {
             // SAFETY: as in `start`.
             unsafe { self.raw.start_timer(deadline, 0, operation) }
         })
@@ -308,12 +308,12 @@ impl<S: Source> Records<S> {
     }
 
     /// Posts a packet that carries more than a key.
-    pub(crate) fn post_cargo(
+    pub(crate) fn post_owned(
         &self,
-        cargo: Cargo<S>,
+        owned: Owned<S>,
         transferred: usize,
-    ) -> Result<(), (io::Error, Cargo<S>)> {
-        self.give_up(cargo, Request::Posted, Manner::Reported, |operation| {
+    ) -> Result<(), (io::Error, Owned<S>)> {
+        self.give_up(owned, Request::Posted, Manner::Reported, |operation| {
             // SAFETY: as in `start`.
             unsafe { self.raw.post_overlapped(operation, transferred) }
         })
@@ -322,11 +322,11 @@ impl<S: Source> Records<S> {
     /// Makes a record and gives it to the port; takes it back if it is refused.
     fn give_up<T>(
         &self,
-        cargo: Cargo<S>,
+        owned: Owned<S>,
         request: Request,
         manner: Manner,
         start: impl FnOnce(NonNull<Overlapped>) -> io::Result<T>,
-    ) -> Result<T, (io::Error, Cargo<S>)> {
+    ) -> Result<T, (io::Error, Owned<S>)> {
         let idle = self.idle.lock().pop();
         // Where an operation may end twice, its record is to be known by it still.
         #[cfg(shuttle)]
@@ -339,19 +339,19 @@ impl<S: Source> Records<S> {
         let record = match idle {
             Some(mut record) => {
                 record.overlapped = overlapped;
-                record.cargo = Some(cargo);
+                record.owned = Some(owned);
                 record
             }
             None => Box::new(Record {
                 overlapped,
-                cargo: Some(cargo),
+                owned: Some(owned),
             }),
         };
         let record = NonNull::from(Box::leak(record)).cast();
         start(record).map_err(|error| {
             // SAFETY: it was refused, so it is still ours alone.
             let record = unsafe { Record::<S>::own(record) };
-            (error, self.retire(record, 0, None).cargo)
+            (error, self.retire(record, 0, None).owned)
         })
     }
 
@@ -383,10 +383,10 @@ impl<S: Source> Records<S> {
         let mut record = unsafe { Record::<S>::own(operation) };
         let transferred = record.overlapped.transferred;
         let error = record.overlapped.error();
-        if let Some(cargo) = &mut record.cargo {
-            // SAFETY: the memory of its request is the cargo's, whole and in this order; what an operation that receives or
+        if let Some(owned) = &mut record.owned {
+            // SAFETY: the memory of its request is the owned's, whole and in this order; what an operation that receives or
             // reads has transferred is in it, whether it failed in the end or not (`Request`).
-            unsafe { cargo.memory.assume_written(transferred) };
+            unsafe { owned.memory.assume_written(transferred) };
         }
         self.retire(record, transferred, error)
     }
@@ -400,7 +400,7 @@ impl<S: Source> Records<S> {
         error: Option<io::Error>,
     ) -> Returned<S> {
         let finished = Returned {
-            cargo: record.cargo.take().expect("a record in use has cargo"),
+            owned: record.owned.take().expect("a record in use has owned"),
             operation: record.overlapped.id(),
             transferred,
             error,
@@ -430,7 +430,7 @@ impl<S: Source> Record<S> {
     unsafe fn own(operation: NonNull<Overlapped>) -> Box<Self> {
         #[cfg(shuttle)]
         // SAFETY: passed on to the caller; one that has ended before is kept for the next operation.
-        let is_in_use = unsafe { operation.cast::<Self>().as_ref() }.cargo.is_some();
+        let is_in_use = unsafe { operation.cast::<Self>().as_ref() }.owned.is_some();
         #[cfg(shuttle)]
         assert!(is_in_use, "an operation ends once");
         // SAFETY: passed on to the caller. A record starts with its operation (`repr(C)`), so the address is the
@@ -444,10 +444,10 @@ impl<S: Source> Record<S> {
         let record = operation.cast::<Self>().as_ptr();
         // SAFETY: the record is valid, and its handle is not written while it is started.
         let handle = unsafe { (&raw const (*record).overlapped.handle).read() };
-        // SAFETY: the record is valid, and its cargo this thread's while it transfers.
-        let cargo = unsafe { &mut (*record).cargo };
-        let Some(Cargo { source, memory, .. }) = cargo else {
-            unreachable!("a record in use has cargo");
+        // SAFETY: the record is valid, and its owned this thread's while it transfers.
+        let owned = unsafe { &mut (*record).owned };
+        let Some(Owned { source, memory, .. }) = owned else {
+            unreachable!("a record in use has owned");
         };
         let Memory::ReceiveFrom(pool, place) = std::mem::replace(memory, Memory::None) else {
             unreachable!("only receives from a pool have this provider");
@@ -469,9 +469,9 @@ impl<S: Source> Record<S> {
     /// As for [`provide`](Self::provide).
     unsafe fn withdraw(operation: NonNull<Overlapped>) {
         let record = operation.cast::<Self>().as_ptr();
-        // SAFETY: the record is valid, and its cargo this thread's while it transfers.
-        let cargo = unsafe { &mut (*record).cargo };
-        if let Some(Cargo { memory, .. }) = cargo
+        // SAFETY: the record is valid, and its owned this thread's while it transfers.
+        let owned = unsafe { &mut (*record).owned };
+        if let Some(Owned { memory, .. }) = owned
             && let Memory::ReceiveLent(buffer) = memory
             && let Some(pool) = buffer.pool().cloned()
         {
@@ -487,9 +487,9 @@ impl<S: Source> Record<S> {
     /// `operation` is a `Record<S>` in transfer, by this thread; see [`Overlapped::waits`].
     unsafe fn set_aside(operation: NonNull<Overlapped>) -> Option<RawBuffer> {
         let record = operation.cast::<Self>().as_ptr();
-        // SAFETY: the record is valid, and its cargo this thread's while it transfers.
-        let cargo = unsafe { &mut (*record).cargo };
-        let Memory::Send(payload) = &mut cargo.as_mut()?.memory else {
+        // SAFETY: the record is valid, and its owned this thread's while it transfers.
+        let owned = unsafe { &mut (*record).owned };
+        let Memory::Send(payload) = &mut owned.as_mut()?.memory else {
             return None;
         };
         payload.set_aside().then(|| readable(payload))
@@ -502,14 +502,14 @@ impl<S: Source> Record<S> {
     unsafe fn finish_quietly(operation: NonNull<Overlapped>) {
         // SAFETY: passed on to the caller.
         let mut record = unsafe { Self::own(operation) };
-        let cargo = record.cargo.take().expect("a record in use has cargo");
-        // The port may go with the cargo: not before the record is put away.
-        cargo.source.records().put_away(record);
-        let Cargo {
+        let owned = record.owned.take().expect("a record in use has owned");
+        // The port may go with the owned: not before the record is put away.
+        owned.source.records().put_away(record);
+        let Owned {
             source,
             memory,
             context,
-        } = cargo;
+        } = owned;
         // The owner of a payload is the user's, and so are a context and a key. Each by itself: all may panic.
         contain("the drop of a payload that was sent", || drop(memory));
         if context.is_some() {
