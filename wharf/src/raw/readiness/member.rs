@@ -195,19 +195,19 @@ pub(super) fn runs_on(port: &Port) -> bool {
 /// # assert_eq!(answer, Ok(7));
 /// ```
 pub fn blocking<T>(work: impl FnOnce() -> T) -> T {
-    let _place = Lent::of_this_thread();
+    let _place = BlockingGuard::of_this_thread();
     work()
 }
 
 /// This thread's place, while another may have it.
-struct Lent {
+struct BlockingGuard {
     port: Arc<Port>,
     seat: usize,
     turn: u64,
 }
 
-impl Lent {
-    fn of_this_thread() -> Option<Lent> {
+impl BlockingGuard {
+    fn of_this_thread() -> Option<BlockingGuard> {
         if RUNNING_ON
             .try_with(Cell::get)
             .is_ok_and(<*const _>::is_null)
@@ -221,11 +221,11 @@ impl Lent {
         let (port, seat) = (port?, seat?);
         let (turn, release) = port.scheduler.begin_blocking(seat)?;
         port.release(release);
-        Some(Lent { port, seat, turn })
+        Some(BlockingGuard { port, seat, turn })
     }
 }
 
-impl Drop for Lent {
+impl Drop for BlockingGuard {
     fn drop(&mut self) {
         self.port.scheduler.end_blocking(self.seat, self.turn);
     }
