@@ -1,6 +1,6 @@
 //! A value of any type, in two words: in the first itself if it fits there, else the address of its box.
 //!
-//! Numbers, `Arc`s and boxes fit. Unlike a [`ErasedKey`](super::ErasedKey) it knows what is in it, and drops it.
+//! Numbers, `Arc`s and boxes fit. Unlike an [`ErasedKey`](super::ErasedKey) it knows what is in it, and drops it.
 
 use std::{
     any::TypeId,

@@ -1,6 +1,6 @@
 //! A value on its way through the port, in a posted packet: in the packet itself if it fits, else in a box.
 //!
-//! Keys that are numbers, references or `Arc`s fit. What is in a erased_key is not dropped with it: whoever packed it has to
+//! Keys that are numbers, references or `Arc`s fit. What is in one is not dropped with it: the code that packed it has to
 //! unpack it.
 
 use std::{mem::MaybeUninit, ptr};

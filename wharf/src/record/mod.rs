@@ -1,6 +1,6 @@
 //! Operations that own what they need: where the safe API meets the raw one.
 //!
-//! A [`Record`] is an [`Overlapped`] with its owned behind it: the socket that it was started on and the memory it
+//! A [`Record`] is an [`Overlapped`] with what it owns behind it: the socket that it was started on and the memory it
 //! moves. A started record belongs to the port, which hands it out once; the operation starts with the field that
 //! the port hands back, so the one address is the port's token and ours, and no table stands between. Records are
 //! used again: in the steady state an operation allocates nothing.
@@ -64,7 +64,7 @@ impl Memory {
             Memory::None => Request::ReceiveNothing,
             Memory::Receive(buffer) => Request::Receive(Buffers::One(writable(buffer))),
             Memory::ReceiveVectored(many) => Request::Receive(many.list_with(writable)),
-            // One size fits all keys: the provider finds the owned through the record's own function.
+            // One size fits all keys: the provider finds what is owned through the record's own function.
             Memory::ReceiveFrom(..) | Memory::ReceiveLent(_) => {
                 unreachable!("the record has its own request for it")
             }
@@ -199,7 +199,7 @@ struct Record<S> {
     owned: Option<Owned<S>>,
 }
 
-// SAFETY: the addresses in the operation are those of memory that the owned owns, which may be sent; the port uses
+// SAFETY: the addresses in the operation are those of memory that is owned beside it, which may be sent; the port uses
 // them from one thread at a time.
 unsafe impl<S: Send> Send for Record<S> {}
 
@@ -276,7 +276,7 @@ impl<S: Source> Records<S> {
         self.give_up(owned, request, manner, |operation| {
             match manner {
                 // SAFETY: the record is on the heap and this is its only address; it is taken apart when its packet is
-                // handed out and not before. The memory of its request belongs to its owned, which lives as long.
+                // handed out and not before. The memory of its request belongs to what it owns, which lives as long.
                 Manner::Reported | Manner::Quiet => unsafe { self.raw.start(handle, operation) },
                 // SAFETY: likewise.
                 Manner::QuietAlone => unsafe { self.raw.start_alone(handle, operation) },
@@ -384,7 +384,7 @@ impl<S: Source> Records<S> {
         let transferred = record.overlapped.transferred;
         let error = record.overlapped.error();
         if let Some(owned) = &mut record.owned {
-            // SAFETY: the memory of its request is the owned's, whole and in this order; what an operation that receives or
+            // SAFETY: the memory of its request is owned by it, whole and in this order; what an operation that receives or
             // reads has transferred is in it, whether it failed in the end or not (`Request`).
             unsafe { owned.memory.assume_written(transferred) };
         }
@@ -444,7 +444,7 @@ impl<S: Source> Record<S> {
         let record = operation.cast::<Self>().as_ptr();
         // SAFETY: the record is valid, and its handle is not written while it is started.
         let handle = unsafe { (&raw const (*record).overlapped.handle).read() };
-        // SAFETY: the record is valid, and its owned this thread's while it transfers.
+        // SAFETY: the record is valid, and what it owns is this thread's while it transfers.
         let owned = unsafe { &mut (*record).owned };
         let Some(Owned { source, memory, .. }) = owned else {
             unreachable!("a record in use has owned");
@@ -469,7 +469,7 @@ impl<S: Source> Record<S> {
     /// As for [`provide`](Self::provide).
     unsafe fn withdraw(operation: NonNull<Overlapped>) {
         let record = operation.cast::<Self>().as_ptr();
-        // SAFETY: the record is valid, and its owned this thread's while it transfers.
+        // SAFETY: the record is valid, and what it owns is this thread's while it transfers.
         let owned = unsafe { &mut (*record).owned };
         if let Some(Owned { memory, .. }) = owned
             && let Memory::ReceiveLent(buffer) = memory
@@ -487,7 +487,7 @@ impl<S: Source> Record<S> {
     /// `operation` is a `Record<S>` in transfer, by this thread; see [`Overlapped::waits`].
     unsafe fn set_aside(operation: NonNull<Overlapped>) -> Option<RawBuffer> {
         let record = operation.cast::<Self>().as_ptr();
-        // SAFETY: the record is valid, and its owned this thread's while it transfers.
+        // SAFETY: the record is valid, and what it owns is this thread's while it transfers.
         let owned = unsafe { &mut (*record).owned };
         let Memory::Send(payload) = &mut owned.as_mut()?.memory else {
             return None;
@@ -503,7 +503,7 @@ impl<S: Source> Record<S> {
         // SAFETY: passed on to the caller.
         let mut record = unsafe { Self::own(operation) };
         let owned = record.owned.take().expect("a record in use has owned");
-        // The port may go with the owned: not before the record is put away.
+        // The port may go with what was owned: not before the record is put away.
         owned.source.records().put_away(record);
         let Owned {
             source,

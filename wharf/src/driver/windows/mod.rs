@@ -11,15 +11,16 @@
 mod address;
 mod arrival;
 mod ask;
+mod blocking_call;
 mod calls;
 mod codes_of;
 mod connection;
 mod descriptor;
-mod errand;
 mod queue;
 
 pub(crate) use arrival::{Arrival, Sender};
 pub(crate) use ask::{ask, to_datagrams};
+pub(crate) use blocking_call::{Task, blocking_call_result, send_by_blocking_call};
 pub(crate) use calls::{
     Begun, cancel, cancel_all, do_not_wait, has_ended, read_at, receive, receive_from, send,
     send_file, send_to, shutdown, write_at,
@@ -27,7 +28,6 @@ pub(crate) use calls::{
 pub(crate) use codes_of::{breaks_a_stream, code_of, has_vanished};
 pub(crate) use connection::{connect, connected, disconnect, stream_for};
 pub use descriptor::{Descriptor, RawDescriptor, SystemSocket};
-pub(crate) use errand::{Task, errand_result, send_on_errand};
 pub(crate) use queue::{Queue, Taken};
 
 use std::io;

@@ -21,7 +21,7 @@ pub(super) enum Key {
     /// Memory is to be found for an operation.
     Provide,
     /// A call that waited has ended.
-    Errand,
+    BlockingCall,
     /// Nothing: whoever takes it is to look again.
     Wake,
     /// Any other number: the functions of a task.
@@ -35,7 +35,7 @@ impl Key {
             Key::Ended,
             Key::Posted,
             Key::Provide,
-            Key::Errand,
+            Key::BlockingCall,
             Key::Wake,
         ]
         .into_iter()

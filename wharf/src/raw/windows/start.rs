@@ -161,10 +161,10 @@ impl Port {
                 // That call is none that the kernel has a packet for.
                 let is_queued =
                     entry.queues_all && !matches!(overlapped.request, Request::Shutdown);
-                let begun = match overlapped.errand(waits) {
+                let begun = match overlapped.blocking_task(waits) {
                     Some(task) => {
-                        let (to, key) = (overlapped.native.fresh(), Key::Errand as usize);
-                        windows::send_on_errand(task, descriptor, &self.queue, key, to)
+                        let (to, key) = (overlapped.native.fresh(), Key::BlockingCall as usize);
+                        windows::send_by_blocking_call(task, descriptor, &self.queue, key, to)
                     }
                     None => overlapped.begin(descriptor, entry.kind),
                 };
@@ -187,7 +187,7 @@ impl Port {
 
 impl Overlapped {
     /// Its next call, if that is one that waits. `all_wait`: each call on its descriptor does.
-    fn errand(&self, all_wait: bool) -> Option<Task> {
+    fn blocking_task(&self, all_wait: bool) -> Option<Task> {
         let moved = self.transferred;
         match &self.request {
             Request::Flush => Some(Task::Flush),

@@ -10,7 +10,7 @@ use super::{
     port::Port,
 };
 use crate::{
-    driver::windows::{Taken, errand_result},
+    driver::windows::{Taken, blocking_call_result},
     raw::{Completed, End, Overlapped, Queued, deadline_after, line::Line, shape::Packets},
     sync::now,
 };
@@ -86,9 +86,9 @@ impl Port {
                 let aftermath = self.completed(operation(), taken.outcome);
                 self.receive_ended(aftermath, packets, quiet);
             }
-            Key::Errand => {
-                // SAFETY: the errand is over, and was told of by this packet only.
-                let outcome = unsafe { errand_result(taken.address) };
+            Key::BlockingCall => {
+                // SAFETY: the blocking call is over, and was told of by this packet only.
+                let outcome = unsafe { blocking_call_result(taken.address) };
                 self.receive_ended(self.completed(operation(), outcome), packets, quiet);
             }
         }

@@ -35,7 +35,7 @@ pub(crate) enum Task {
 }
 
 /// A call that a thread of the pool makes.
-struct Errand {
+struct BlockingCall {
     task: Task,
     /// Its own: the port's may be closed meanwhile.
     file: OwnedHandle,
@@ -44,12 +44,12 @@ struct Errand {
     overlapped: *mut OVERLAPPED,
 }
 
-/// Has a thread of the pool do it, and then queue a packet under `key`, of which [`errand_result`] tells how it went.
+/// Has a thread of the pool do it, and then queue a packet under `key`, of which [`blocking_call_result`] tells how it went.
 ///
 /// # Safety
 /// The file is open. The `OVERLAPPED` and the memory of the task stay where they are, and are nobody else's, until the packet
 /// is taken.
-pub(crate) unsafe fn send_on_errand(
+pub(crate) unsafe fn send_by_blocking_call(
     task: Task,
     file: RawDescriptor,
     queue: &Arc<Queue>,
@@ -63,7 +63,7 @@ pub(crate) unsafe fn send_on_errand(
         Ok(file) => file,
         Err(error) => return failed(error),
     };
-    let errand = Box::into_raw(Box::new(Errand {
+    let call = Box::into_raw(Box::new(BlockingCall {
         task,
         file,
         queue: queue.clone(),
@@ -71,33 +71,33 @@ pub(crate) unsafe fn send_on_errand(
         overlapped,
     }));
     // SAFETY: the function is given what it expects, once.
-    match unsafe { QueueUserWorkItem(Some(run), errand.cast(), WT_EXECUTELONGFUNCTION) } {
+    match unsafe { QueueUserWorkItem(Some(run), call.cast(), WT_EXECUTELONGFUNCTION) } {
         0 => {
             // SAFETY: it was refused, so it is ours still.
-            drop(unsafe { Box::from_raw(errand) });
+            drop(unsafe { Box::from_raw(call) });
             failed(io::Error::last_os_error())
         }
         _ => Begun::Pending,
     }
 }
 
-unsafe extern "system" fn run(errand: *mut c_void) -> u32 {
+unsafe extern "system" fn run(call: *mut c_void) -> u32 {
     // SAFETY: it is called once, with the box that was made for it.
-    let errand = unsafe { Box::from_raw(errand.cast::<Errand>()) };
-    let (code, moved) = match errand.make_call() {
+    let call = unsafe { Box::from_raw(call.cast::<BlockingCall>()) };
+    let (code, moved) = match call.make_call() {
         Ok(moved) => (0, moved as usize),
         Err(code) => (code as usize, 0),
     };
     // SAFETY: the operation is under way, and its `OVERLAPPED` nobody else's.
     unsafe {
-        (*errand.overlapped).Internal = code;
-        (*errand.overlapped).InternalHigh = moved;
+        (*call.overlapped).Internal = code;
+        (*call.overlapped).InternalHigh = moved;
     }
-    errand.queue.post_surely(errand.key, errand.overlapped);
+    call.queue.post_surely(call.key, call.overlapped);
     0
 }
 
-impl Errand {
+impl BlockingCall {
     fn make_call(&self) -> Result<u32, i32> {
         let file = self.file.as_raw_handle();
         let mut moved = 0;
@@ -161,11 +161,13 @@ fn new_event() -> io::Result<OwnedHandle> {
     Ok(unsafe { OwnedHandle::from_raw_handle(event) })
 }
 
-/// How an errand went.
+/// How a blocking call went.
 ///
 /// # Safety
 /// Its packet was taken.
-pub(crate) unsafe fn errand_result(overlapped: *mut OVERLAPPED) -> Result<usize, (i32, usize)> {
+pub(crate) unsafe fn blocking_call_result(
+    overlapped: *mut OVERLAPPED,
+) -> Result<usize, (i32, usize)> {
     // SAFETY: it is nobody else's since the packet was queued.
     let (code, moved) = unsafe { ((*overlapped).Internal, (*overlapped).InternalHigh) };
     match code {
