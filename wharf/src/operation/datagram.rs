@@ -6,7 +6,7 @@ use super::{OperationId, Refused, With};
 use crate::{
     buffer::{Buffer, BufferPool, Payload, readable, writable},
     handle::{DatagramSocket, Origin},
-    raw::{Datagram, Landing, Request},
+    raw::{Datagram, Destination, Request},
     record::{Manner, Memory, Records},
 };
 
@@ -69,8 +69,8 @@ impl<K: Clone + Send + Sync + 'static> With<'_, DatagramSocket<K>> {
     /// # Errors
     /// As there; the buffer and the context come back.
     pub fn receive(self, mut buffer: Buffer) -> Result<OperationId, Refused<Buffer>> {
-        let landing = Landing::Buffer(writable(&mut buffer));
-        self.receive_into(Memory::Receive(buffer), landing, Memory::into_buffer)
+        let destination = Destination::Buffer(writable(&mut buffer));
+        self.receive_into(Memory::Receive(buffer), destination, Memory::into_buffer)
     }
 
     /// As [`DatagramSocket::receive_from`].
@@ -79,18 +79,18 @@ impl<K: Clone + Send + Sync + 'static> With<'_, DatagramSocket<K>> {
     /// As there; the context comes back.
     pub fn receive_from(self, pool: &BufferPool) -> Result<OperationId, Refused<()>> {
         let memory = Memory::ReceiveFrom(pool.clone(), None);
-        let landing = Landing::Provided(Records::<Origin<K>>::PROVIDER);
-        self.receive_into(memory, landing, |_| Some(()))
+        let destination = Destination::Provided(Records::<Origin<K>>::PROVIDER);
+        self.receive_into(memory, destination, |_| Some(()))
     }
 
     fn receive_into<T>(
         self,
         memory: Memory,
-        landing: Landing,
+        destination: Destination,
         given: fn(Memory) -> Option<T>,
     ) -> Result<OperationId, Refused<T>> {
         let datagram = Datagram {
-            landing,
+            destination,
             peer: None,
         };
         let request = Request::ReceiveFrom(Box::new(datagram));

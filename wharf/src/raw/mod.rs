@@ -122,7 +122,7 @@ pub(crate) use erased::Erased;
 pub(crate) use erased_key::ErasedKey;
 pub use options::Options;
 pub use overlapped::{
-    AcceptReceive, Accepted, Buffers, ConnectSend, Datagram, Landing, OnEnd, OperationId,
+    AcceptReceive, Accepted, Buffers, ConnectSend, Datagram, Destination, OnEnd, OperationId,
     Overlapped, Provider, Request, Span, Transmit,
 };
 use overlapped::{Direction, Status};

@@ -143,14 +143,14 @@ impl AcceptReceive {
 #[derive(Debug)]
 pub struct Datagram {
     /// Where to receive into.
-    pub landing: Landing,
+    pub destination: Destination,
     /// Who sent it, if that is an Internet address.
     pub peer: Option<SocketAddr>,
 }
 
 /// Memory for a datagram.
 #[derive(Debug, Clone, Copy)]
-pub enum Landing {
+pub enum Destination {
     /// This.
     Buffer(RawBuffer),
     /// Found when a datagram is there.
@@ -465,9 +465,9 @@ impl Overlapped {
     pub(super) fn provider(&self) -> Option<&'static Provider> {
         match &self.request {
             Request::ReceiveProvided(provider) => Some(provider),
-            Request::ReceiveFrom(datagram) => match datagram.landing {
-                Landing::Provided(provider) => Some(provider),
-                Landing::Buffer(_) => None,
+            Request::ReceiveFrom(datagram) => match datagram.destination {
+                Destination::Provided(provider) => Some(provider),
+                Destination::Buffer(_) => None,
             },
             _ => None,
         }

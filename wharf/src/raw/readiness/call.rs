@@ -4,7 +4,7 @@ use std::ptr::NonNull;
 
 use crate::{
     driver::{BUFFERS_PER_CALL_MAX, Call},
-    raw::{Buffers, Landing, Overlapped, RawBuffer, Request, Transmit, overlapped::Part},
+    raw::{Buffers, Destination, Overlapped, RawBuffer, Request, Transmit, overlapped::Part},
 };
 
 impl Overlapped {
@@ -56,9 +56,9 @@ impl Overlapped {
                 Call::Receive(arrival.buffer)
             }
             Request::AcceptReceive(_) => Call::Accept,
-            Request::ReceiveFrom(datagram) => match datagram.landing {
-                Landing::Buffer(buffer) => Call::ReceiveFrom(buffer),
-                Landing::Provided(_) => return None,
+            Request::ReceiveFrom(datagram) => match datagram.destination {
+                Destination::Buffer(buffer) => Call::ReceiveFrom(buffer),
+                Destination::Provided(_) => return None,
             },
             Request::SendTo(buffer, to) => Call::SendTo(*buffer, **to),
             Request::Transmit(transmit) => transmit.call(moved),

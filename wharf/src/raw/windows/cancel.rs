@@ -3,7 +3,7 @@
 use std::ptr::NonNull;
 
 use super::{
-    entry::{Aftermath, Entry},
+    entry::{Entry, FollowUps},
     native::Step,
     port::Port,
 };
@@ -17,13 +17,13 @@ impl Port {
         &self,
         entry: &mut Entry,
         which: impl Fn(&Overlapped) -> bool,
-        aftermath: &mut Aftermath,
+        follow_ups: &mut FollowUps,
     ) -> usize {
-        let mut count = self.cancel_lines(entry, &which, aftermath);
+        let mut count = self.cancel_lines(entry, &which, follow_ups);
         for operation in entry.under_way.clone() {
             // SAFETY: what is under way is valid.
             if which(unsafe { operation.as_ref() }) {
-                count += usize::from(self.cancel_under_way(entry, operation, aftermath));
+                count += usize::from(self.cancel_under_way(entry, operation, follow_ups));
             }
         }
         count
@@ -34,7 +34,7 @@ impl Port {
         &self,
         entry: &mut Entry,
         which: &impl Fn(&Overlapped) -> bool,
-        aftermath: &mut Aftermath,
+        follow_ups: &mut FollowUps,
     ) -> usize {
         let mut count = 0;
         for direction in [Direction::Read, Direction::Write] {
@@ -47,7 +47,7 @@ impl Port {
                 }
                 overlapped.close_with(entry, Status::Failed(codes::CANCELLED));
                 // SAFETY: it is valid, and in no line.
-                unsafe { aftermath.ended.push(operation) };
+                unsafe { follow_ups.ended.push(operation) };
                 count += 1;
             }
         }
@@ -59,13 +59,13 @@ impl Port {
         &self,
         entry: &mut Entry,
         mut operation: NonNull<Overlapped>,
-        aftermath: &mut Aftermath,
+        follow_ups: &mut FollowUps,
     ) -> bool {
         // SAFETY: what is under way is valid; the kernel writes only what it was given.
         let overlapped = unsafe { operation.as_mut() };
         if overlapped.native.step == Step::Starved {
             entry.starved = None;
-            self.end_failed(entry, operation, codes::CANCELLED, aftermath);
+            self.end_failed(entry, operation, codes::CANCELLED, follow_ups);
             return true;
         }
         let found = overlapped.native.step != Step::Finding

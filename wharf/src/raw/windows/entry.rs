@@ -13,7 +13,7 @@ use crate::{
 
 /// What follows from a turn under a handle's lock, to be done under none.
 #[derive(Debug, Default)]
-pub(in crate::raw) struct Aftermath {
+pub(in crate::raw) struct FollowUps {
     /// They have ended, and are to be handed out.
     pub ended: Line,
     /// Memory is to be found for it.
@@ -139,7 +139,7 @@ impl Entry {
     }
 
     /// Counts an operation as under way.
-    pub(super) fn takes_off(&mut self, mut operation: NonNull<Overlapped>) {
+    pub(super) fn begun(&mut self, mut operation: NonNull<Overlapped>) {
         // SAFETY: it was in the line, so it is valid; out of it, it is ours.
         let overlapped = unsafe { operation.as_mut() };
         overlapped.native.place = self.under_way.len();
@@ -151,7 +151,7 @@ impl Entry {
     }
 
     /// Counts an operation as ended.
-    pub(super) fn lands(&mut self, operation: NonNull<Overlapped>) {
+    pub(super) fn ended(&mut self, operation: NonNull<Overlapped>) {
         // SAFETY: what is under way is valid.
         let overlapped = unsafe { operation.as_ref() };
         let place = overlapped.native.place;

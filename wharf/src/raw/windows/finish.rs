@@ -3,8 +3,8 @@
 use std::ptr::NonNull;
 
 use super::{
-    entry::{Aftermath, Entry},
-    native::{Landing, Step},
+    entry::{Entry, FollowUps},
+    native::{Output, Step},
     port::Port,
     wait::hand_out,
 };
@@ -28,14 +28,14 @@ enum Verdict {
 
 impl Port {
     /// The kernel's packet of a call is here.
-    pub(super) fn completed(&self, operation: NonNull<Overlapped>, outcome: Outcome) -> Aftermath {
-        let mut aftermath = Aftermath::default();
+    pub(super) fn completed(&self, operation: NonNull<Overlapped>, outcome: Outcome) -> FollowUps {
+        let mut follow_ups = FollowUps::default();
         let (mut entry, handle) = self.entry_of(operation);
-        if self.conclude(&mut entry, operation, outcome, &mut aftermath) {
-            self.begin(&mut entry, operation, &mut aftermath);
+        if self.conclude(&mut entry, operation, outcome, &mut follow_ups) {
+            self.begin(&mut entry, operation, &mut follow_ups);
         }
-        self.go_on(entry, handle, &mut aftermath);
-        aftermath
+        self.go_on(entry, handle, &mut follow_ups);
+        follow_ups
     }
 
     /// The state of the handle that an operation is under way on.
@@ -54,10 +54,10 @@ impl Port {
         &self,
         mut entry: MutexGuard<'_, Entry>,
         handle: Handle,
-        aftermath: &mut Aftermath,
+        follow_ups: &mut FollowUps,
     ) {
         for direction in [Direction::Read, Direction::Write] {
-            self.advance(&mut entry, direction, aftermath);
+            self.advance(&mut entry, direction, follow_ups);
         }
         if entry.closing && entry.is_idle() {
             entry.in_use = false;
@@ -72,7 +72,7 @@ impl Port {
         entry: &mut Entry,
         mut operation: NonNull<Overlapped>,
         outcome: Outcome,
-        aftermath: &mut Aftermath,
+        follow_ups: &mut FollowUps,
     ) -> bool {
         // SAFETY: it is under way and no call of it is, so it is ours.
         let overlapped = unsafe { operation.as_mut() };
@@ -84,15 +84,15 @@ impl Port {
         };
         match overlapped.judge(entry, outcome) {
             Verdict::Again | Verdict::Provide if is_cancelled => {
-                self.end_failed(entry, operation, codes::CANCELLED, aftermath);
+                self.end_failed(entry, operation, codes::CANCELLED, follow_ups);
             }
             Verdict::Again => return true,
             Verdict::Provide => {
                 overlapped.native.step = Step::Finding;
                 entry.fed = false;
-                aftermath.provide = Some(operation);
+                follow_ups.provide = Some(operation);
             }
-            Verdict::Ended(status) => self.end(entry, operation, status, aftermath),
+            Verdict::Ended(status) => self.end(entry, operation, status, follow_ups),
         }
         false
     }
@@ -102,9 +102,9 @@ impl Port {
         entry: &mut Entry,
         operation: NonNull<Overlapped>,
         code: i32,
-        aftermath: &mut Aftermath,
+        follow_ups: &mut FollowUps,
     ) {
-        self.end(entry, operation, Status::Failed(code), aftermath);
+        self.end(entry, operation, Status::Failed(code), follow_ups);
     }
 
     /// Ends an operation that is under way, of which no call is.
@@ -113,22 +113,22 @@ impl Port {
         entry: &mut Entry,
         mut operation: NonNull<Overlapped>,
         status: Status,
-        aftermath: &mut Aftermath,
+        follow_ups: &mut FollowUps,
     ) {
-        entry.lands(operation);
+        entry.ended(operation);
         // SAFETY: no call of it is under way, so it is ours.
         unsafe { operation.as_mut() }.close_with(entry, status);
         // SAFETY: it is valid, and in no line.
-        unsafe { aftermath.ended.push(operation) };
+        unsafe { follow_ups.ended.push(operation) };
     }
 
     /// Finds memory for what is to be received, and receives into it. Under no lock: who provides may give other memory back
     /// meanwhile.
-    pub(super) fn provide(&self, mut operation: NonNull<Overlapped>) -> Aftermath {
+    pub(super) fn provide(&self, mut operation: NonNull<Overlapped>) -> FollowUps {
         // SAFETY: it is under way and no call of it is; it is this thread's.
         let provider = unsafe { operation.as_ref() }.provider();
         let provider = provider.expect("it receives into memory that is found");
-        let mut aftermath = Aftermath::default();
+        let mut follow_ups = FollowUps::default();
         loop {
             // SAFETY: likewise; under no lock.
             let found = unsafe { (provider.provide)(operation) };
@@ -141,17 +141,17 @@ impl Port {
                     Some(_) => Step::Filling,
                     None => Step::Starved,
                 };
-                self.end_failed(&mut entry, operation, codes::CANCELLED, &mut aftermath);
+                self.end_failed(&mut entry, operation, codes::CANCELLED, &mut follow_ups);
             } else if let Some(buffer) = found {
-                self.fill(&mut entry, operation, buffer, &mut aftermath);
+                self.fill(&mut entry, operation, buffer, &mut follow_ups);
             } else if std::mem::take(&mut entry.fed) {
                 continue;
             } else {
                 overlapped.native.step = Step::Starved;
                 entry.starved = Some(operation);
             }
-            self.go_on(entry, handle, &mut aftermath);
-            return aftermath;
+            self.go_on(entry, handle, &mut follow_ups);
+            return follow_ups;
         }
     }
 
@@ -160,7 +160,7 @@ impl Port {
         entry: &mut Entry,
         mut operation: NonNull<Overlapped>,
         buffer: RawBuffer,
-        aftermath: &mut Aftermath,
+        follow_ups: &mut FollowUps,
     ) {
         // SAFETY: no call of it is under way, so it is ours.
         let overlapped = unsafe { operation.as_mut() };
@@ -185,13 +185,13 @@ impl Port {
             Begun::Done(moved) => Ok(moved),
             Begun::Failed(code) => Err((code, 0)),
         };
-        self.conclude(entry, operation, outcome, aftermath);
+        self.conclude(entry, operation, outcome, follow_ups);
     }
 
     /// Carries out what follows from a turn under a lock.
-    pub(super) fn follow_up(&self, aftermath: Aftermath) {
+    pub(super) fn follow_up(&self, follow_ups: FollowUps) {
         let mut quiet = Line::default();
-        self.follow_with(aftermath, &mut |port, ended| {
+        self.follow_with(follow_ups, &mut |port, ended| {
             if !port.ends_quietly(ended, &mut quiet) {
                 port.hand_over(ended);
             }
@@ -202,17 +202,17 @@ impl Port {
     /// As [`follow_up`](Self::follow_up), with a function for what has ended.
     pub(super) fn follow_with(
         &self,
-        mut aftermath: Aftermath,
+        mut follow_ups: FollowUps,
         each: &mut dyn FnMut(&Port, NonNull<Overlapped>),
     ) {
         loop {
-            while let Some(operation) = aftermath.ended.pop() {
+            while let Some(operation) = follow_ups.ended.pop() {
                 // SAFETY: it has ended and is not handed out: it is ours.
                 unsafe { give_back(operation) };
                 each(self, operation);
             }
-            match aftermath.provide.take() {
-                Some(operation) => aftermath = self.provide(operation),
+            match follow_ups.provide.take() {
+                Some(operation) => follow_ups = self.provide(operation),
                 None => return,
             }
         }
@@ -244,7 +244,7 @@ impl Overlapped {
     /// Notes how it ended, with the handle too.
     pub(super) fn close_with(&mut self, entry: &mut Entry, status: Status) {
         self.status = status;
-        self.native.landing = Landing::None;
+        self.native.output = Output::None;
         // SAFETY: the list of buffers is in place until it is handed out.
         let counted = unsafe { self.to_send() };
         entry.account(self, counted);
@@ -276,9 +276,9 @@ impl Overlapped {
             // The peer went before it was accepted. The next one, then.
             Request::Accept(_) if windows::has_vanished(code) => return Verdict::Again,
             Request::ReceiveFrom(datagram) if code == codes::CUT => {
-                self.transferred = match datagram.landing {
-                    crate::raw::Landing::Buffer(buffer) => buffer.len,
-                    crate::raw::Landing::Provided(_) => moved,
+                self.transferred = match datagram.destination {
+                    crate::raw::Destination::Buffer(buffer) => buffer.len,
+                    crate::raw::Destination::Provided(_) => moved,
                 };
                 self.take_sender();
             }
@@ -355,8 +355,8 @@ impl Overlapped {
     }
 
     fn has_accepted(&mut self, entry: &Entry, moved: usize) -> Status {
-        let landing = std::mem::take(&mut self.native.landing);
-        let (Landing::Arrival(arrival), Some(listener)) = (landing, &entry.descriptor) else {
+        let output = std::mem::take(&mut self.native.output);
+        let (Output::Arrival(arrival), Some(listener)) = (output, &entry.descriptor) else {
             self.transferred = 0;
             return Status::Failed(codes::CANCELLED);
         };
@@ -380,8 +380,8 @@ impl Overlapped {
     }
 
     fn take_sender(&mut self) {
-        if let (Landing::Sender(sender), Request::ReceiveFrom(datagram)) =
-            (&self.native.landing, &mut self.request)
+        if let (Output::Sender(sender), Request::ReceiveFrom(datagram)) =
+            (&self.native.output, &mut self.request)
         {
             datagram.peer = sender.address();
         }

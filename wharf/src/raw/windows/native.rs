@@ -18,7 +18,7 @@ pub(in crate::raw) struct Native {
     pub place: usize,
     pub step: Step,
     /// Where the kernel writes what comes beside the bytes.
-    pub landing: Landing,
+    pub output: Output,
 }
 
 /// How far an operation is.
@@ -39,7 +39,7 @@ pub(in crate::raw) enum Step {
 
 /// Memory that the kernel writes to, other than the caller's.
 #[derive(Debug, Default)]
-pub(in crate::raw) enum Landing {
+pub(in crate::raw) enum Output {
     #[default]
     None,
     Arrival(Box<Arrival>),
@@ -52,7 +52,7 @@ impl Default for Native {
             overlapped: UnsafeCell::new(OVERLAPPED::default()),
             place: 0,
             step: Step::Moving,
-            landing: Landing::None,
+            output: Output::None,
         }
     }
 }

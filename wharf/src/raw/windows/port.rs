@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    entry::{Aftermath, Entry},
+    entry::{Entry, FollowUps},
     key::Key,
     native::{Step, address_of},
     seat::{Seat, since},
@@ -257,27 +257,27 @@ impl Associations for Port {
     fn set_paused(&self, handle: Handle, paused: bool) -> io::Result<()> {
         let mut entry = self.table.open(handle)?;
         entry.paused = paused;
-        let mut aftermath = Aftermath::default();
-        self.go_on(entry, handle, &mut aftermath);
-        self.follow_up(aftermath);
+        let mut follow_ups = FollowUps::default();
+        self.go_on(entry, handle, &mut follow_ups);
+        self.follow_up(follow_ups);
         Ok(())
     }
 
     fn close_entry(&self, handle: Handle, mut entry: MutexGuard<'_, Entry>) {
         entry.closing = true;
-        let mut aftermath = Aftermath::default();
-        self.cancel_lines(&mut entry, &|_| true, &mut aftermath);
+        let mut follow_ups = FollowUps::default();
+        self.cancel_lines(&mut entry, &|_| true, &mut follow_ups);
         if let Some(operation) = entry.starved.take() {
-            self.end_failed(&mut entry, operation, codes::CANCELLED, &mut aftermath);
+            self.end_failed(&mut entry, operation, codes::CANCELLED, &mut follow_ups);
         }
         let descriptor = entry.descriptor.take();
         if let Some(descriptor) = &descriptor {
             // SAFETY: it is open: we have it.
             unsafe { windows::cancel_all(descriptor.number()) };
         }
-        self.go_on(entry, handle, &mut aftermath);
+        self.go_on(entry, handle, &mut follow_ups);
         drop(descriptor);
-        self.follow_up(aftermath);
+        self.follow_up(follow_ups);
     }
 
     fn close_if_sent(&self, handle: Handle) -> Option<(u64, u64)> {

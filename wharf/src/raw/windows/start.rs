@@ -3,9 +3,9 @@
 use std::{io, ptr::NonNull, slice, time::Instant};
 
 use super::{
-    entry::{Aftermath, Entry},
+    entry::{Entry, FollowUps},
     key::Key,
-    native::{Landing, Step},
+    native::{Output, Step},
     port::Port,
 };
 use crate::{
@@ -19,16 +19,16 @@ use crate::{
 };
 
 /// What follows from lining up an operation.
-pub(in crate::raw) type Next = Aftermath;
+pub(in crate::raw) type Next = FollowUps;
 
 impl Operations for Port {
-    fn follow(&self, aftermath: Aftermath) {
-        self.follow_up(aftermath);
+    fn follow(&self, follow_ups: FollowUps) {
+        self.follow_up(follow_ups);
     }
 
-    fn follow_direct(&self, aftermath: Aftermath, operation: NonNull<Overlapped>) -> bool {
+    fn follow_direct(&self, follow_ups: FollowUps, operation: NonNull<Overlapped>) -> bool {
         let mut is_done = false;
-        self.follow_with(aftermath, &mut |port, ended| match ended == operation {
+        self.follow_with(follow_ups, &mut |port, ended| match ended == operation {
             true => is_done = true,
             // Also what is quiet: this one is counted still.
             false => port.hand_over(ended),
@@ -45,21 +45,21 @@ impl Operations for Port {
         mut entry: MutexGuard<'_, Entry>,
         mut pointer: NonNull<Overlapped>,
         _here: bool,
-    ) -> io::Result<Aftermath> {
+    ) -> io::Result<FollowUps> {
         // SAFETY: the caller leaves the operation to us from now on.
         let operation = unsafe { pointer.as_mut() };
         operation.native.step = Step::Moving;
         let direction = operation.direction();
-        let mut aftermath = Aftermath::default();
+        let mut follow_ups = FollowUps::default();
         match operation.request {
             Request::Shutdown => entry.side(direction).failure = codes::SHUT_DOWN,
-            Request::Disconnect => self.leave(&mut entry, &mut aftermath),
+            Request::Disconnect => self.leave(&mut entry, &mut follow_ups),
             _ => {}
         }
         // SAFETY: the caller promises that it is valid and in no line.
         unsafe { entry.side(direction).line.push(pointer) };
-        self.advance(&mut entry, direction, &mut aftermath);
-        Ok(aftermath)
+        self.advance(&mut entry, direction, &mut follow_ups);
+        Ok(follow_ups)
     }
 
     fn cancel_one(&self, id: OperationId) -> bool {
@@ -76,10 +76,10 @@ impl Operations for Port {
         let Some(mut entry) = self.table.lock(handle) else {
             return 0;
         };
-        let mut aftermath = Aftermath::default();
-        let count = self.cancel_chosen(&mut entry, which, &mut aftermath);
-        self.go_on(entry, handle, &mut aftermath);
-        self.follow_up(aftermath);
+        let mut follow_ups = FollowUps::default();
+        let count = self.cancel_chosen(&mut entry, which, &mut follow_ups);
+        self.go_on(entry, handle, &mut follow_ups);
+        self.follow_up(follow_ups);
         count
     }
 
@@ -100,13 +100,13 @@ impl Operations for Port {
 
 impl Port {
     /// Has nothing more started on a connection that is to end, and its receives cancelled.
-    fn leave(&self, entry: &mut Entry, aftermath: &mut Aftermath) {
+    fn leave(&self, entry: &mut Entry, follow_ups: &mut FollowUps) {
         entry
             .sides
             .iter_mut()
             .for_each(|side| side.failure = codes::NOT_CONNECTED);
         let receives = |operation: &Overlapped| operation.direction() == Direction::Read;
-        self.cancel_chosen(entry, receives, aftermath);
+        self.cancel_chosen(entry, receives, follow_ups);
     }
 
     /// Begins what can be begun of a direction's line.
@@ -114,7 +114,7 @@ impl Port {
         &self,
         entry: &mut Entry,
         direction: Direction,
-        aftermath: &mut Aftermath,
+        follow_ups: &mut FollowUps,
     ) {
         loop {
             let side = entry.side(direction);
@@ -134,8 +134,8 @@ impl Port {
                 return;
             }
             entry.side(direction).line.pop();
-            entry.takes_off(head);
-            self.begin(entry, head, aftermath);
+            entry.begun(head);
+            self.begin(entry, head, follow_ups);
         }
     }
 
@@ -144,14 +144,14 @@ impl Port {
         &self,
         entry: &mut Entry,
         mut operation: NonNull<Overlapped>,
-        aftermath: &mut Aftermath,
+        follow_ups: &mut FollowUps,
     ) {
         let Some(descriptor) = &entry.descriptor else {
-            return self.end_failed(entry, operation, codes::CANCELLED, aftermath);
+            return self.end_failed(entry, operation, codes::CANCELLED, follow_ups);
         };
         let (descriptor, waits) = (descriptor.number(), descriptor.waits());
         if entry.broken != 0 {
-            return self.end_failed(entry, operation, entry.broken, aftermath);
+            return self.end_failed(entry, operation, entry.broken, follow_ups);
         }
         loop {
             // SAFETY: it is under way and no call of it is, so it is ours. The descriptor is open, and operation and memory
@@ -178,7 +178,7 @@ impl Port {
                 Begun::Done(moved) => Ok(moved),
                 Begun::Failed(code) => Err((code, 0)),
             };
-            if !self.conclude(entry, operation, outcome, aftermath) {
+            if !self.conclude(entry, operation, outcome, follow_ups) {
                 return;
             }
         }
@@ -244,7 +244,7 @@ impl Overlapped {
                     windows::connect(descriptor, connect.address, connect.buffer, to)
                 }
                 Request::ReceiveFrom(datagram) => {
-                    let raw::Landing::Buffer(buffer) = datagram.landing else {
+                    let raw::Destination::Buffer(buffer) = datagram.destination else {
                         unreachable!("its memory is found before");
                     };
                     self.begin_receive_from(descriptor, buffer)
@@ -278,7 +278,7 @@ impl Overlapped {
         // SAFETY: passed on to the caller.
         match unsafe { Arrival::begin(listener, first_bytes, to) } {
             Ok((arrival, begun)) => {
-                self.native.landing = Landing::Arrival(arrival);
+                self.native.output = Output::Arrival(arrival);
                 begun
             }
             Err(code) => Begun::Failed(code),
@@ -292,7 +292,7 @@ impl Overlapped {
         let mut sender = Sender::new();
         // SAFETY: passed on to the caller; the sender's box stays, too.
         let begun = unsafe { windows::receive_from(socket, buffer, &mut sender, to) };
-        self.native.landing = Landing::Sender(sender);
+        self.native.output = Output::Sender(sender);
         begun
     }
 }

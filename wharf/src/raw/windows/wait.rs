@@ -3,7 +3,7 @@
 use std::{io, ptr::NonNull, sync::atomic::Ordering, time::Duration};
 
 use super::{
-    entry::Aftermath,
+    entry::FollowUps,
     key::{self, Key},
     member::Member,
     native::{address_of, operation_at},
@@ -83,8 +83,8 @@ impl Port {
             }
             Key::Provide => self.receive_ended(self.provide(operation()), packets, quiet),
             Key::Operation => {
-                let aftermath = self.completed(operation(), taken.outcome);
-                self.receive_ended(aftermath, packets, quiet);
+                let follow_ups = self.completed(operation(), taken.outcome);
+                self.receive_ended(follow_ups, packets, quiet);
             }
             Key::BlockingCall => {
                 // SAFETY: the blocking call is over, and was told of by this packet only.
@@ -95,9 +95,9 @@ impl Port {
     }
 
     /// The first that has ended is for the thread that took the packet; what else has is for others.
-    fn receive_ended(&self, aftermath: Aftermath, packets: &mut Vec<Queued>, quiet: &mut Line) {
+    fn receive_ended(&self, follow_ups: FollowUps, packets: &mut Vec<Queued>, quiet: &mut Line) {
         let mut is_first = true;
-        self.follow_with(aftermath, &mut |port, ended| {
+        self.follow_with(follow_ups, &mut |port, ended| {
             if port.ends_quietly(ended, quiet) {
                 return;
             }
