@@ -52,7 +52,7 @@ const LINGER_UNTOLD: Duration = Duration::from_secs(1);
 
 impl Shared {
     /// The first turn: the client has just been accepted.
-    pub(crate) fn welcome(&self, client: &Client) {
+    pub(crate) fn begin(&self, client: &Client) {
         self.call(client, |handler| handler.connected(client));
         self.go_on(client);
     }

@@ -200,7 +200,7 @@ impl Shared {
             Finished::Shutdown { socket } => self.step(&Client(socket), Event::Shutdown, result),
             Finished::Accepted { connection, .. } => {
                 if let Some(client) = self.accepted(result, connection) {
-                    self.welcome(&client);
+                    self.begin(&client);
                 }
             }
             Finished::Timer => self.timer(&completion.key),

@@ -206,7 +206,7 @@ impl Workers {
         let mut roll = self.0.roll.lock();
         loop {
             // They have nothing left to do but to end. Not under the lock, which they may need for that.
-            let ended = roll.strike_off(|thread| thread.thread().id() != own);
+            let ended = roll.remove(|thread| thread.thread().id() != own);
             if !ended.is_empty() {
                 drop(roll);
                 // Their handlers' panics were caught.
@@ -417,7 +417,7 @@ impl<F> Service<F> {
 impl Pool {
     /// Starts a thread, if there may be one more; false: there may not.
     fn start_one(&self, roll: &mut Roll, helps: bool) -> io::Result<bool> {
-        drop(roll.strike_off(JoinHandle::is_finished));
+        drop(roll.remove(JoinHandle::is_finished));
         if roll.threads.len() - roll.ended.len() >= self.max {
             return Ok(false);
         }
@@ -485,7 +485,7 @@ impl ThreadPool for Pool {
 
 impl Roll {
     /// Takes those off the list that have ended, and that `which` accepts.
-    fn strike_off(&mut self, which: impl Fn(&JoinHandle<()>) -> bool) -> Vec<JoinHandle<()>> {
+    fn remove(&mut self, which: impl Fn(&JoinHandle<()>) -> bool) -> Vec<JoinHandle<()>> {
         let Roll { threads, ended, .. } = self;
         let has_ended = |thread: &mut JoinHandle<()>| {
             let place = ended.iter().position(|id| *id == thread.thread().id());

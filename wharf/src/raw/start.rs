@@ -42,7 +42,7 @@ impl Port {
         operation: NonNull<Overlapped>,
     ) -> io::Result<OperationId> {
         // SAFETY: passed on to the caller.
-        let (id, next) = unsafe { self.line_up(handle, operation, How::Any) }?;
+        let (id, next) = unsafe { self.enqueue(handle, operation, How::Any) }?;
         self.follow(next);
         Ok(id)
     }
@@ -60,7 +60,7 @@ impl Port {
         operation: NonNull<Overlapped>,
     ) -> io::Result<OperationId> {
         // SAFETY: passed on to the caller.
-        let (id, next) = unsafe { self.line_up(handle, operation, How::Alone) }?;
+        let (id, next) = unsafe { self.enqueue(handle, operation, How::Alone) }?;
         self.follow(next);
         Ok(id)
     }
@@ -80,7 +80,7 @@ impl Port {
         operation: NonNull<Overlapped>,
     ) -> io::Result<Started> {
         // SAFETY: passed on to the caller.
-        let (id, next) = unsafe { self.line_up(handle, operation, How::Here) }?;
+        let (id, next) = unsafe { self.enqueue(handle, operation, How::Here) }?;
         if !self.follow_direct(next, operation) {
             return Ok(Started::Pending(id));
         }
@@ -115,7 +115,7 @@ impl Port {
     ///
     /// # Safety
     /// As for [`start`](Self::start).
-    unsafe fn line_up(
+    unsafe fn enqueue(
         &self,
         handle: Handle,
         operation: NonNull<Overlapped>,
@@ -123,13 +123,13 @@ impl Port {
     ) -> io::Result<(OperationId, Next)> {
         self.admit()?;
         // SAFETY: passed on to the caller.
-        let lined_up = unsafe { self.line_up_counted(handle, operation, how) };
-        lined_up.inspect_err(|_| self.dismiss(1))
+        let enqueued = unsafe { self.enqueue_counted(handle, operation, how) };
+        enqueued.inspect_err(|_| self.dismiss(1))
     }
 
     /// # Safety
     /// As for [`start`](Self::start).
-    unsafe fn line_up_counted(
+    unsafe fn enqueue_counted(
         &self,
         handle: Handle,
         mut pointer: NonNull<Overlapped>,

@@ -291,7 +291,7 @@ impl<P, R> Scheduler<P, R> {
     }
 
     /// The visit of a thread that looked at the kernel and is no waiter: it brings what it found, and goes.
-    pub(crate) fn bring(&self, visit: &mut Visit<P, R>) -> Release {
+    pub(crate) fn submit(&self, visit: &mut Visit<P, R>) -> Release {
         let mut state = self.state.lock();
         if std::mem::take(&mut visit.woken) {
             state.gate.note_wake();
@@ -312,8 +312,8 @@ impl<P, R> Scheduler<P, R> {
     }
 
     /// Queues a packet that this thread found complete when it looked at the kernel. Nobody is released for it: the thread
-    /// [visits](Self::visit) or [brings](Self::bring) next, which sees to that.
-    pub(crate) fn line_up(&self, packet: P) {
+    /// [visits](Self::visit) or [submits](Self::submit) next, which sees to that.
+    pub(crate) fn enqueue(&self, packet: P) {
         let now_ns = (self.clock)();
         self.state.lock().queue.push_packet(packet, now_ns);
     }

@@ -1193,7 +1193,7 @@ mod monitor {
         assert!(!pool.monitor.work_waits);
         let mut found = Visit::default();
         found.ready.push(2);
-        assert_eq!(pool.woken(pool.scheduler.bring(&mut found)), Nobody);
+        assert_eq!(pool.woken(pool.scheduler.submit(&mut found)), Nobody);
         assert_eq!(pool.block(), (1, Parked(1)));
         assert_eq!(pool.wait(1), (Step::Work, Nobody));
         assert_eq!(pool.batch(1), [2]);
@@ -1207,7 +1207,7 @@ mod monitor {
             woken: true,
             ..Visit::default()
         };
-        assert_eq!(pool.woken(pool.scheduler.bring(&mut found)), Polling);
+        assert_eq!(pool.woken(pool.scheduler.submit(&mut found)), Polling);
         assert_eq!(pool.wait_woken(1), (Step::Deliver, Nobody));
     }
 

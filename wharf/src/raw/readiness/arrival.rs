@@ -126,11 +126,11 @@ impl Handles {
             arrival.accepted = Some(Accepted { socket, peer });
         }
         self.table.release(place);
-        self.strike_off(listener, place);
+        self.remove(listener, place);
     }
 
     /// Takes a place off its listener's list, if it is on one.
-    pub(super) fn strike_off(&self, listener: Option<Handle>, place: Handle) {
+    pub(super) fn remove(&self, listener: Option<Handle>, place: Handle) {
         let listener = listener.and_then(|listener| self.table.lock(listener));
         if let Some(mut entry) = listener
             && let Arrivals::At(list) = &mut entry.arrivals

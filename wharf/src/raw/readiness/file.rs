@@ -16,7 +16,7 @@ use crate::{
 impl Port {
     /// Lines up an operation on a file, whose entry is locked. Its descriptor stays open until it is carried out. Gives back
     /// why there is no further thread for it, for the log, once nothing is locked: those that are there will come to it.
-    pub(super) fn line_up_on_file(
+    pub(super) fn enqueue_on_file(
         &self,
         entry: &mut Entry,
         handle: Handle,

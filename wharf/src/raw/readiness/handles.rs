@@ -200,7 +200,7 @@ impl Handles {
         self.driver.forget(handle.slot());
         drop(descriptor);
         self.table.release(handle);
-        self.strike_off(listener, handle);
+        self.remove(listener, handle);
         if borrowed.is_some() {
             drop(self.freed.0.lock());
             self.freed.1.notify_all();

@@ -105,7 +105,7 @@ impl Operations for Port {
         let operation = unsafe { pointer.as_ref() };
         let (handle, connects) = (operation.handle, operation.connects());
         if entry.kind == Kind::File {
-            let refused = self.line_up_on_file(&mut entry, handle, pointer)?;
+            let refused = self.enqueue_on_file(&mut entry, handle, pointer)?;
             drop(entry);
             if let Some(error) = refused {
                 log(|| tracing::warn!(%error, "no further thread for files"));

@@ -338,7 +338,7 @@ mod tests {
         Overlapped::new(token, Request::Receive(Buffers::One(buffer)))
     }
 
-    fn line_up(handles: &Handles, handle: Handle, operation: &mut Overlapped) {
+    fn enqueue(handles: &Handles, handle: Handle, operation: &mut Overlapped) {
         operation.handle = handle;
         let mut entry = handles.table.lock(handle).expect("it is open");
         let direction = operation.direction();
@@ -362,8 +362,8 @@ mod tests {
         let mut memory = [[0; 4]; 2];
         let [first, second] = &mut memory;
         let (mut first, mut second) = (receive(first, 1), receive(second, 2));
-        line_up(&handles, handle, &mut first);
-        line_up(&handles, handle, &mut second);
+        enqueue(&handles, handle, &mut first);
+        enqueue(&handles, handle, &mut second);
         peer.write_all(b"ahoysail").expect("a write");
         let mut results = Collected::default();
         work(&handles, &mut results);
@@ -381,7 +381,7 @@ mod tests {
         let (handles, handle, mut peer) = pair();
         let mut memory = [0; 4];
         let mut operation = receive(&mut memory, 1);
-        line_up(&handles, handle, &mut operation);
+        enqueue(&handles, handle, &mut operation);
         let mut results = Collected::default();
         let cancelled = Status::Failed(codes::CANCELLED);
         handles

@@ -203,7 +203,7 @@ impl Port {
         let fired = self.harvest(events, visit, Some(Duration::ZERO));
         let any = fired.unwrap_or(false) || visit.woken || !visit.ready.is_empty();
         if any {
-            let release = self.scheduler.bring(visit);
+            let release = self.scheduler.submit(visit);
             self.release(release);
         }
         any
@@ -211,8 +211,8 @@ impl Port {
 
     /// Queues the timers that are due; says whether there were any.
     fn fire_timers(&self) -> bool {
-        let line_up = |timer| self.scheduler.line_up(Queued::Operation(timer));
-        self.timekeeper.fire(&*self.handles.driver, line_up)
+        let enqueue = |timer| self.scheduler.enqueue(Queued::Operation(timer));
+        self.timekeeper.fire(&*self.handles.driver, enqueue)
     }
 }
 
