@@ -72,11 +72,11 @@ impl Shared {
                 match next {
                     Next::Nothing => {}
                     Next::GoOn => self.go_on(client),
-                    Next::EndOurSide if client.ended().is_some() => self.conclude(client),
+                    Next::EndOurSide if client.ended().is_some() => self.finish(client),
                     Next::EndOurSide => self.end_our_side(client),
                 }
             }
-            _ if client.ended().is_some() => self.conclude(client),
+            _ if client.ended().is_some() => self.finish(client),
             (Event::Receive(_), Err(error)) if wharf::is_cancelled(&error) => {
                 self.interrupted(client);
             }
@@ -141,7 +141,7 @@ impl Shared {
     fn go_on(&self, client: &Client) {
         loop {
             if client.ended().is_some() {
-                self.conclude(client);
+                self.finish(client);
             } else if client.is_closing() {
                 self.end_our_side(client);
             } else if self.pauses(client) {
@@ -223,7 +223,7 @@ impl Shared {
             client.state().half_closed.store(true, Ordering::SeqCst);
             self.go_on(client);
         } else if client.ended().is_some() || client.end_if_sent() {
-            self.conclude(client);
+            self.finish(client);
         } else {
             self.end_our_side(client);
         }
@@ -300,11 +300,11 @@ impl Shared {
 
     fn give_up(&self, client: &Client, ended: Ended) {
         client.end(ended);
-        self.conclude(client);
+        self.finish(client);
     }
 
     /// The last turn.
-    pub(crate) fn conclude(&self, client: &Client) {
+    pub(crate) fn finish(&self, client: &Client) {
         let Some(left) = self.clients.remove(client) else {
             return;
         };

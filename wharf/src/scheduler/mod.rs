@@ -187,7 +187,7 @@ impl<P, R> Scheduler<P, R> {
         let mut state = self.state.lock();
         state.gate.begin_polling();
         self.polls.store(true, Ordering::Release);
-        self.conclude(&mut state)
+        self.finish_visit(&mut state)
     }
 
     /// Whether anything was queued a moment ago: a hint, read without the lock.
@@ -232,7 +232,7 @@ impl<P, R> Scheduler<P, R> {
     pub(crate) fn set_can_grow(&self, can_grow: bool) -> Release {
         let mut state = self.state.lock();
         state.can_grow = can_grow;
-        self.conclude(&mut state)
+        self.finish_visit(&mut state)
     }
 
     /// The short visit of a running thread that brings nothing and wants one packet: if a posted one is next, it takes
@@ -286,7 +286,7 @@ impl<P, R> Scheduler<P, R> {
         if visit.posted > 0 {
             self.inbox.show_taken(&state.queue.posted);
         }
-        let release = self.conclude(state);
+        let release = self.finish_visit(state);
         (step, release)
     }
 
@@ -297,7 +297,7 @@ impl<P, R> Scheduler<P, R> {
             state.gate.note_wake();
         }
         self.push_found(&mut state, &mut visit.ready);
-        self.conclude(&mut state)
+        self.finish_visit(&mut state)
     }
 
     #[inline]
@@ -347,7 +347,7 @@ impl<P, R> Scheduler<P, R> {
         }
         let mut state = self.state.lock();
         state.queue.posted.wanted_came();
-        self.conclude(&mut state)
+        self.finish_visit(&mut state)
     }
 
     /// Has memory for so many packets at once that are posted on reserved places; each place is counted among the port's
@@ -391,14 +391,14 @@ impl<P, R> Scheduler<P, R> {
     pub(crate) fn leave(&self, seat: usize) -> Release {
         let mut state = self.state.lock();
         state.gate.leave(seat);
-        self.conclude(&mut state)
+        self.finish_visit(&mut state)
     }
 
     /// A thread can't wait any more, but keeps its seat.
     pub(crate) fn give_up(&self, seat: usize) -> Release {
         let mut state = self.state.lock();
         state.gate.withdraw(seat, false);
-        self.conclude(&mut state)
+        self.finish_visit(&mut state)
     }
 
     /// A running thread says that it is about to block: its place is another's until it is [back](Self::end_blocking),
@@ -410,7 +410,7 @@ impl<P, R> Scheduler<P, R> {
             return None;
         }
         state.gate.seats_mut()[seat].said_so = true;
-        Some((turn, self.conclude(&mut state)))
+        Some((turn, self.finish_visit(&mut state)))
     }
 
     /// A thread that said that it would block runs again, whatever the gate says; unless it has visited meanwhile.
@@ -425,7 +425,7 @@ impl<P, R> Scheduler<P, R> {
         state.closed = true;
         self.inbox.close();
         self.closed.store(true, Ordering::Release);
-        (first, self.conclude(&mut state))
+        (first, self.finish_visit(&mut state))
     }
 
     /// Takes out every completed packet of a closed port, and drops the ready work, whose operations have been
@@ -445,12 +445,12 @@ impl<P, R> Scheduler<P, R> {
         // What was posted before stands before.
         state.queue.take_in(&self.inbox);
         push(&mut state.queue);
-        self.conclude(&mut state)
+        self.finish_visit(&mut state)
     }
 
     /// The end of a visit: chooses whom to release, and whether the next post is to do so.
     #[inline(always)]
-    fn conclude(&self, state: &mut State<P, R>) -> Release {
+    fn finish_visit(&self, state: &mut State<P, R>) -> Release {
         state.queue.take_in(&self.inbox);
         let mut release = state.release_next();
         if !state.queue.posted.is_wanted() && state.gate.would_release() {

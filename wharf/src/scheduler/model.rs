@@ -70,7 +70,7 @@ impl Kernel {
     }
 
     /// A wait with the time-out 0.
-    fn look(&self, visit: &mut Visit<Packet, Packet>) {
+    fn poll_now(&self, visit: &mut Visit<Packet, Packet>) {
         self.pending.lock().harvest(visit);
     }
 }
@@ -295,7 +295,7 @@ impl Worker {
                     self.port.kernel.wait(&mut self.visit);
                 }
                 Step::Poll => {
-                    self.port.kernel.look(&mut self.visit);
+                    self.port.kernel.poll_now(&mut self.visit);
                     self.visit.expired = true;
                 }
                 Step::Park if patience == Patience::Endless => self.worker.parker.park(None),
@@ -506,7 +506,7 @@ fn close_and_meet(mut worker: Worker) {
 /// wake that was meant for a poller.
 fn look_and_serve(mut worker: Worker) {
     loop {
-        worker.port.kernel.look(&mut worker.visit);
+        worker.port.kernel.poll_now(&mut worker.visit);
         let end = worker.wait(Patience::Endless);
         if !worker.handle(end, |port, _| port.meet()) {
             return;

@@ -119,7 +119,7 @@ impl<P, R> Scheduler<P, R> {
             if monitor.quiet_looks == QUIET_LOOKS {
                 *monitor = MonitorState::default();
                 state.on_duty = false;
-                return (Duty::Dismissed, self.conclude(&mut state));
+                return (Duty::Dismissed, self.finish_visit(&mut state));
             }
         }
         let still = monitor.admissions == state.gate.admissions();
@@ -148,7 +148,7 @@ impl<P, R> Scheduler<P, R> {
                 still,
             }
         };
-        (duty, self.conclude(&mut state))
+        (duty, self.finish_visit(&mut state))
     }
 
     /// The monitor was called and can't come: it is to be called again, by the next that comes by.
@@ -162,7 +162,7 @@ impl<P, R> Scheduler<P, R> {
         let mut state = self.state.lock();
         let blocks = state.gate.block(suspect.seat, suspect.turn);
         state.releases += u64::from(blocks);
-        let release = self.conclude(&mut state);
+        let release = self.finish_visit(&mut state);
         (blocks, state.wants_thread(), release)
     }
 

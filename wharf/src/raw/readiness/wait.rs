@@ -70,7 +70,7 @@ impl Port {
         let deadline = timeout.map(deadline_after);
         member.visit.expired = false;
         if self.must_look(member) {
-            self.look(member, Some(Duration::ZERO))?;
+            self.poll(member, Some(Duration::ZERO))?;
         }
         if mem::take(&mut member.took_posted) && self.lingers && timeout != Some(Duration::ZERO) {
             self.linger();
@@ -92,7 +92,7 @@ impl Port {
                 Step::Work => self.work(member),
                 Step::Poll => {
                     member.worker.stands_since(coarse_now_ns());
-                    let result = self.look(member, remaining(deadline));
+                    let result = self.poll(member, remaining(deadline));
                     if result.is_err() {
                         let release = self.scheduler.give_up(seat);
                         self.release(release);
@@ -166,7 +166,7 @@ impl Port {
         }
     }
 
-    fn look(&self, member: &mut Member, timeout: Option<Duration>) -> io::Result<()> {
+    fn poll(&self, member: &mut Member, timeout: Option<Duration>) -> io::Result<()> {
         member.delivered = 0;
         member.visit.looked = true;
         // A long wait is made in steps: the thread comes back for the next, unless there was something.

@@ -31,7 +31,7 @@ impl Port {
     pub(super) fn completed(&self, operation: NonNull<Overlapped>, outcome: Outcome) -> FollowUps {
         let mut follow_ups = FollowUps::default();
         let (mut entry, handle) = self.entry_of(operation);
-        if self.conclude(&mut entry, operation, outcome, &mut follow_ups) {
+        if self.finish_step(&mut entry, operation, outcome, &mut follow_ups) {
             self.begin(&mut entry, operation, &mut follow_ups);
         }
         self.go_on(entry, handle, &mut follow_ups);
@@ -67,7 +67,7 @@ impl Port {
     }
 
     /// Judges the end of a call. Says whether the next is to be begun.
-    pub(super) fn conclude(
+    pub(super) fn finish_step(
         &self,
         entry: &mut Entry,
         mut operation: NonNull<Overlapped>,
@@ -185,7 +185,7 @@ impl Port {
             Begun::Done(moved) => Ok(moved),
             Begun::Failed(code) => Err((code, 0)),
         };
-        self.conclude(entry, operation, outcome, follow_ups);
+        self.finish_step(entry, operation, outcome, follow_ups);
     }
 
     /// Carries out what follows from a turn under a lock.

@@ -178,7 +178,7 @@ impl Port {
                 Begun::Done(moved) => Ok(moved),
                 Begun::Failed(code) => Err((code, 0)),
             };
-            if !self.conclude(entry, operation, outcome, follow_ups) {
+            if !self.finish_step(entry, operation, outcome, follow_ups) {
                 return;
             }
         }
