@@ -9,8 +9,8 @@ use std::{
 };
 
 use wharf::{
-    Connection, panic_message,
-    user_code::{discard, log},
+    Connection,
+    user_code::{discard, log, panic_message},
 };
 
 use crate::{
@@ -39,7 +39,7 @@ impl Shared {
                 return client;
             }
             // Closed: the server stops.
-            (Err(error), _) if wharf::is_cancelled(&error) => {}
+            (Err(error), _) if wharf::raw::is_cancelled(&error) => {}
             (Err(error), _) => self.pause_or_fail(&error),
             // It came to nothing, for no reason that is told.
             (Ok(_), None) => self.accept_next(),

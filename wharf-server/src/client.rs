@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use wharf::{Buffer, BufferPool, Payload, Refused, Socket};
+use wharf::{Buffer, BufferPool, Payload, Refused, Socket, Traffic};
 
 use crate::{
     Clients,
@@ -99,7 +99,7 @@ impl From<SocketAddr> for Peer {
 #[derive(Debug)]
 struct Gone {
     ended: Ended,
-    traffic: (u64, u64),
+    traffic: Traffic,
 }
 
 /// Why a client is gone.
@@ -192,11 +192,12 @@ impl Client {
 
     /// Bytes received from it and sent to it. What arrives after our side has ended is not counted, since no handler
     /// sees it; nor is what a transfer moved in the very moment in which the client was [aborted](Self::abort).
-    pub fn traffic(&self) -> (u64, u64) {
+    pub fn traffic(&self) -> Traffic {
         match self.0.traffic() {
-            Some((received, sent)) => {
+            Some(mut traffic) => {
                 let discarded = self.state().discarded.load(Ordering::Relaxed);
-                (received.saturating_sub(discarded), sent)
+                traffic.received_bytes = traffic.received_bytes.saturating_sub(discarded);
+                traffic
             }
             None => self
                 .state()

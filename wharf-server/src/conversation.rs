@@ -30,8 +30,8 @@ use std::{
 };
 
 use wharf::{
-    Buffer, Payload, panic_message,
-    user_code::{discard, log},
+    Buffer, Payload,
+    user_code::{discard, log, panic_message},
 };
 
 use crate::{
@@ -77,7 +77,7 @@ impl Shared {
                 }
             }
             _ if client.ended().is_some() => self.finish(client),
-            (Event::Receive(_), Err(error)) if wharf::is_cancelled(&error) => {
+            (Event::Receive(_), Err(error)) if wharf::raw::is_cancelled(&error) => {
                 self.interrupted(client);
             }
             (_, Err(error)) => self.give_up(client, Ended::Failed(error)),
@@ -174,7 +174,7 @@ impl Shared {
             return false;
         }
         // An empty send completes when all before it is out.
-        let drained = client.0.send(Payload::from(&b""[..]));
+        let drained = client.0.send(Payload::from(b""));
         if let Err(refused) = drained {
             self.give_up(client, Ended::Failed(refused.error));
         }
@@ -310,7 +310,8 @@ impl Shared {
         };
         client.drop_unsent();
         self.addresses.leave(client.peer());
-        let (received, sent) = client.traffic();
+        let traffic = client.traffic();
+        let (received, sent) = (traffic.received_bytes, traffic.sent_bytes);
         self.received.fetch_add(received, Ordering::Relaxed);
         self.sent.fetch_add(sent, Ordering::Relaxed);
         if let Some(ended) = client.ended() {

@@ -89,20 +89,13 @@ impl Outbox {
         sending: &Sending,
     ) -> Result<bool, Refused<Payload>> {
         let mut slot = self.lock();
-        let refuse = |error, given| {
-            Err(Refused {
-                error,
-                given,
-                context: None,
-            })
-        };
         if self.is_ending.load(Ordering::Relaxed) {
-            return refuse(io::ErrorKind::BrokenPipe.into(), payload);
+            return Err(Refused::new(io::ErrorKind::BrokenPipe, payload));
         }
         let waiting = slot.get_or_insert_default();
         let (unsent, max) = (socket.unsent() + waiting.bytes, sending.bytes_max);
         if unsent > 0 && payload.len() > max.saturating_sub(unsent) {
-            return refuse(too_much(unsent, max), payload);
+            return Err(Refused::new(too_much(unsent, max), payload));
         }
         waiting.push(&payload, &sending.chunks);
         if self.is_behind() {
@@ -117,7 +110,7 @@ impl Outbox {
                 let dropped = waiting.clear();
                 drop(slot);
                 drop((dropped, refused.given));
-                refuse(refused.error, payload)
+                Err(Refused::new(refused.error, payload))
             }
         }
     }

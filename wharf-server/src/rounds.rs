@@ -29,8 +29,8 @@ impl Shared {
 /// For how many rounds the client has moved nothing, though it could have.
 fn idle_rounds(client: &Client, round: u32) -> u32 {
     let state = client.state();
-    let (received, sent) = client.traffic();
-    let moved = received.wrapping_add(sent);
+    let traffic = client.traffic();
+    let moved = traffic.received_bytes.wrapping_add(traffic.sent_bytes);
     let has_moved = state.moved.swap(moved, Ordering::Relaxed) != moved;
     let rounds = rounds_since(&state.moved_round, round);
     // A client whose handler is at work waits for us, and so does one whose reading the server has paused. So does one whose
@@ -50,7 +50,7 @@ fn idle_rounds(client: &Client, round: u32) -> u32 {
 /// For how many rounds the client has taken nothing, though something waits to be sent to it.
 fn stalled_rounds(client: &Client, waits: bool, round: u32) -> u32 {
     let state = client.state();
-    let (_, sent) = client.traffic();
+    let sent = client.traffic().sent_bytes;
     if state.taken.swap(sent, Ordering::Relaxed) != sent || !waits {
         state.taken_round.store(round, Ordering::Relaxed);
     }

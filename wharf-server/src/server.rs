@@ -145,7 +145,7 @@ impl Server {
     ///
     /// A client that connects meanwhile is closed like the others. A handler may still send while it finishes.
     pub fn stop(mut self, timeout: Duration) -> Report {
-        let deadline = wharf::deadline_after(timeout);
+        let deadline = wharf::raw::deadline_after(timeout);
         let shared = &self.shared;
         shared.set_stopping();
         shared.acceptor.end();
@@ -162,13 +162,12 @@ impl Server {
         });
 
         // Those whose handlers have not returned are still there.
-        let traffic = shared
-            .clients
-            .snapshot()
-            .into_iter()
-            .map(|client| client.traffic());
-        let (received, sent) =
-            traffic.fold((0, 0), |sum, client| (sum.0 + client.0, sum.1 + client.1));
+        let (mut received, mut sent) = (0, 0);
+        for client in shared.clients.snapshot() {
+            let traffic = client.traffic();
+            received += traffic.received_bytes;
+            sent += traffic.sent_bytes;
+        }
         Report {
             clients: shared.clients.seen(),
             received: shared.received.load(Ordering::Relaxed) + received,

@@ -20,10 +20,16 @@ use harness::{Call, GUARD, Reporter, connect, echo, exchange, expect, expect_end
 use wharf::{Buffer, DriverChoice};
 use wharf_server::{Client, Ended, Handler, Server, Settings, StartError};
 
+/// What a client has received and sent, in bytes.
+fn moved(client: &Client) -> (u64, u64) {
+    let traffic = client.traffic();
+    (traffic.received_bytes, traffic.sent_bytes)
+}
+
 /// The peer may have a byte before the worker that sent it has counted it.
 fn await_traffic(client: &Client, traffic: (u64, u64)) {
     let deadline = Instant::now() + GUARD;
-    while client.traffic() != traffic {
+    while moved(client) != traffic {
         assert!(Instant::now() < deadline, "{:?}", client.traffic());
         thread::yield_now();
     }
@@ -55,7 +61,7 @@ impl Handler for Tireless {
         let done = match &wish[..] {
             b"until others were served" => self.served.load(Ordering::SeqCst) >= 3,
             b"for five time-outs" => since.elapsed() > Duration::from_millis(500),
-            b"for ever" => client.send(&b"."[..]).is_err(),
+            b"for ever" => client.send(b".").is_err(),
             b"much" => {
                 client.send(vec![7; 10_000]).unwrap();
                 false
@@ -65,7 +71,7 @@ impl Handler for Tireless {
         if !done {
             client.call_again();
         } else if &wish[..] != b"for ever" {
-            let _ = client.send(&b"done"[..]);
+            let _ = client.send(b"done");
         }
     }
 
@@ -272,8 +278,8 @@ on_every_driver! {
         assert_eq!(error.kind(), ErrorKind::ConnectionReset);
         let ended = calls.iter().find(|call| matches!(call, Call::Disconnected(..)));
         assert_eq!(ended, Some(Call::Disconnected(1, "aborted")));
-        assert!(client.send(&b"too late"[..]).is_err());
-        assert_eq!(client.traffic(), (4, 4));
+        assert!(client.send(b"too late").is_err());
+        assert_eq!(moved(&client), (4, 4));
     }
 
     fn a_reset_is_a_failure_and_not_an_end(settings) {

@@ -223,7 +223,7 @@ on_every_driver! {
         client.pause_reading();
         let said = fill_with_pattern(&mut peer);
         assert!(said > settings.buffer_bytes);
-        assert!(client.traffic().0 <= (4 + settings.buffer_bytes) as u64);
+        assert!(client.traffic().received_bytes <= (4 + settings.buffer_bytes) as u64);
         drop(calls);
     }
 
@@ -253,7 +253,7 @@ on_every_driver! {
         for _ in 0..50 {
             let (mut peer, client) = pause_one(&server);
             peer.write_all(b"not received").unwrap();
-            client.send(&b"farewell"[..]).unwrap();
+            client.send(b"farewell").unwrap();
             client.close();
             expect(&mut peer, b"farewell");
             expect_end(&mut peer);
@@ -348,7 +348,7 @@ on_every_driver! {
         let deadline = Instant::now() + GUARD;
         while client.ended().is_none() {
             assert!(Instant::now() < deadline);
-            let _ = client.send(&b"is anybody there?"[..]);
+            let _ = client.send(b"is anybody there?");
         }
         assert_eq!(await_end(&calls), "failed");
     }
@@ -414,7 +414,7 @@ on_every_driver! {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for _ in 0..500 {
-                        client.send(&b"12345678"[..]).map_err(|refused| refused.error).unwrap();
+                        client.send(b"12345678").map_err(|refused| refused.error).unwrap();
                     }
                 });
             }
@@ -480,7 +480,7 @@ on_every_driver! {
         let deadline = Instant::now() + GUARD;
         while client.ended().is_none() {
             assert!(Instant::now() < deadline);
-            let _ = client.send(&b"is anybody there?"[..]);
+            let _ = client.send(b"is anybody there?");
         }
         assert_eq!(told.recv_timeout(GUARD).unwrap(), "failed");
         let (mut peer, _) = half_close_one(&server, &told);

@@ -62,11 +62,10 @@ pub use driver::{Descriptor, DriverChoice, DriverInfo, thread_states_available, 
 #[cfg(all(unix, feature = "safe"))]
 pub use handle::{LocalConnection, LocalListener};
 pub use raw::{
-    DescriptorReserve, HANDLES_MAX, LentDescriptor, Spawned, ThreadPool, WaitMany, blocking,
-    deadline_after, is_cancelled,
+    DescriptorReserve, HANDLES_MAX, LentDescriptor, PortError, Spawned, ThreadPool, WaitMany,
+    blocking,
 };
-pub use snapshot::{Counts, Snapshot, WorkerSnapshot, WorkerState};
-pub use user_code::panic_message;
+pub use snapshot::{Counts, Snapshot, Traffic, WorkerSnapshot, WorkerState};
 #[cfg(feature = "safe")]
 pub use {
     buffer::{Buffer, BufferPool, Payload, Transmit},

@@ -74,6 +74,15 @@ impl<K> Clone for CompletionPort<K> {
     }
 }
 
+impl<K> PartialEq for CompletionPort<K> {
+    /// Whether they are the same port.
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl<K> Eq for CompletionPort<K> {}
+
 /// Makes a [`CompletionPort`] that is other than the default. See [`CompletionPort::builder`].
 #[must_use = "nothing is made before `build`"]
 pub struct PortBuilder<K> {

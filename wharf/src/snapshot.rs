@@ -65,6 +65,16 @@ impl fmt::Display for WorkerState {
     }
 }
 
+/// Bytes that a socket has moved; see [`Socket::traffic`](crate::Socket::traffic).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Traffic {
+    /// Bytes received.
+    pub received_bytes: u64,
+    /// Bytes sent: taken by the system.
+    pub sent_bytes: u64,
+}
+
 /// How the threads and packets of a port stand at one moment. Windows does not tell who is blocked or how much waits: there
 /// `blocked`, `queued` and `releases` are always 0, and those that are blocked count as running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -15,7 +15,7 @@ use std::{
 use crate::{
     CompletionPort,
     operation::{Completion, Wait},
-    raw::{DescriptorReserve, LentDescriptor, Spawned, ThreadPool, deadline_after},
+    raw::{DescriptorReserve, LentDescriptor, PortError, Spawned, ThreadPool, deadline_after},
     sync::{
         Condvar, Mutex, now,
         thread::{self, JoinHandle, ThreadId},
@@ -355,17 +355,11 @@ impl<K: Clone + Send + Sync + 'static> WorkersBuilder<'_, K> {
 
     fn check(&self) -> io::Result<()> {
         let Threads { min, max } = self.threads;
-        let refuse = |why| Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         if min == 0 || max < min {
-            return refuse(format!(
-                "a pool of {min} to {max} workers would serve nobody; start at least 1, and let the most be no fewer"
-            ));
+            return Err(PortError::Threads { min, max }.into());
         }
         if self.name_prefix.contains('\0') {
-            return refuse(format!(
-                "the system takes no zero byte in the name of a thread; leave it out of {:?}",
-                self.name_prefix
-            ));
+            return Err(PortError::ThreadName(self.name_prefix.clone()).into());
         }
         Ok(())
     }

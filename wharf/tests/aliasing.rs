@@ -83,10 +83,10 @@ fn streams() {
     drop(buffer);
     assert_eq!(next(&port).transferred, 8);
 
-    let payloads = vec![Payload::from(&b"a"[..]), Payload::from(vec![b'b'; 3])];
+    let payloads = vec![Payload::from(b"a"), Payload::from(vec![b'b'; 3])];
     socket.send_vectored(payloads).expect("a start");
     assert_eq!(next(&port).transferred, 4);
-    socket.send_quietly(&b"quiet"[..]).expect("a start");
+    socket.send_quietly(b"quiet").expect("a start");
     let direct = socket.skip_port().send(vec![b'd'; 3]).expect("a start");
     assert!(matches!(direct, Started::Completed(_)));
     let mut sent = [0; 16];
@@ -139,7 +139,7 @@ fn listeners_and_datagrams() {
     one.receive_from(&pool).expect("a start");
     let to = one.local_addr().expect("an address");
     for _ in 0..2 {
-        other.send_to(&b"ahoy"[..], to).expect("a start");
+        other.send_to(b"ahoy", to).expect("a start");
     }
     for _ in 0..4 {
         assert_eq!(next(&port).transferred, 4);

@@ -78,8 +78,8 @@ fn what_was_never_written_reads_as_zeroes() {
 fn what_was_written_stays_and_zeroes_follow_it() {
     leave_rubbish(16);
     let mut buffer = Buffer::with_capacity(16);
-    buffer.fill(b"ahoy, sailor");
-    buffer.fill(b"hi");
+    buffer.copy_from(b"ahoy, sailor");
+    buffer.copy_from(b"hi");
     assert_eq!(&buffer[..], b"hi");
     buffer.set_len(16);
     assert_eq!(&buffer[..], b"hioy, sailor\0\0\0\0");
@@ -213,7 +213,11 @@ mod pages {
         assert_eq!(buffers.len(), 256);
         assert!(touched < 16 * MIB, "{touched} bytes of 256 MiB are touched");
         // What is written is touched, and no more.
-        let touched = touched_by(|| buffers.iter_mut().for_each(|buffer| buffer.fill(b"ahoy")));
+        let touched = touched_by(|| {
+            buffers
+                .iter_mut()
+                .for_each(|buffer| buffer.copy_from(b"ahoy"))
+        });
         assert!(touched < 16 * MIB, "{touched} bytes of 256 MiB are touched");
         // Given back and taken again, it stays so.
         let touched = touched_by(|| {

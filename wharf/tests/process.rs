@@ -216,7 +216,7 @@ fn s44_signals_end_no_wait_and_spoil_no_operation(driver: Driver) {
     eventually("all have completed", || {
         pairs
             .iter()
-            .all(|(socket, _)| socket.traffic() == Some((4, BIG as u64)))
+            .all(|(socket, _)| socket.traffic().map(moved) == Some((4, BIG as u64)))
     });
     eventually("all wait", || {
         port.counts().parked == 3 && port.counts().queued == 0

@@ -79,7 +79,7 @@ pub fn s23_a_send_that_is_started_while_the_last_is_finished_leaves(driver: Driv
     assert_eq!(next(&port).key, 0);
     let end = Instant::now() + TRIES;
     while Instant::now() < end {
-        socket.send_quietly(&b"ahoy"[..]).expect("a start");
+        socket.send_quietly(b"ahoy").expect("a start");
         let deadline = Instant::now() + GUARD;
         // It computes; who carries the send out may be in the midst of it when the bytes are here.
         while peer.read(&mut [0; 4]).is_err() {
@@ -96,7 +96,7 @@ pub fn s27_closing_if_sent_counts_what_is_just_being_received(driver: Driver) {
         let (socket, mut peer) = pair(&port, 0);
         socket.receive(Buffer::with_capacity(64)).expect("a start");
         peer.write_all(b"ahoy").expect("a write");
-        let traffic = socket.close_if_sent();
+        let traffic = socket.close_if_sent().map(moved);
         let completion = told(&completions);
         assert!(matches!(completion.what, Finished::Received { .. }));
         let received = completion.transferred as u64;

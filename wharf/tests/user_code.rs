@@ -65,7 +65,7 @@ fn panics(why: &str) -> ! {
 }
 
 fn said(panic: &(dyn Any + Send)) -> &str {
-    wharf::panic_message(panic)
+    wharf::user_code::panic_message(panic)
 }
 
 /// Takes a line, uses the ports that it knows, and panics.
@@ -481,7 +481,7 @@ pub fn a_context_may_close_the_port_when_it_is_dropped(driver: Driver) {
     let context = Goes(move || {
         let _ = closes.send(of_context.close().len());
     });
-    let _ = socket.with(context).send_quietly(&b"ahoy"[..]);
+    let _ = socket.with(context).send_quietly(b"ahoy");
     peer.read_exact(&mut [0; 4]).expect("the bytes");
     let answer = port.wait(GUARD).expect("a wait");
     assert!(matches!(answer, Wait::Closed), "{answer:?}");
@@ -598,5 +598,8 @@ pub fn a_time_that_no_clock_reaches_is_a_long_one(driver: Driver) {
             .join_timeout(Duration::MAX)
             .is_empty()
     );
-    assert!(wharf::deadline_after(Duration::MAX) > wharf::deadline_after(Duration::from_secs(1)));
+    assert!(
+        wharf::raw::deadline_after(Duration::MAX)
+            > wharf::raw::deadline_after(Duration::from_secs(1))
+    );
 }

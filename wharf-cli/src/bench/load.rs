@@ -297,7 +297,7 @@ fn gather(threads: Vec<ScopedJoinHandle<'_, io::Result<Outcome>>>) -> Result<Out
         let outcome = thread.join().map_err(|panic| {
             Ended::Failed(format!(
                 "a thread panicked: {}",
-                wharf::panic_message(&*panic)
+                wharf::user_code::panic_message(&*panic)
             ))
         })??;
         gathered.merge(outcome);

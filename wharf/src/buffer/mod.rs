@@ -27,7 +27,7 @@ use crate::raw::Space;
 ///
 /// ```
 /// let mut buffer = wharf::Buffer::with_capacity(16);
-/// buffer.fill(b"ahoy");
+/// buffer.copy_from(b"ahoy");
 /// assert_eq!((&buffer[..], buffer.capacity()), (&b"ahoy"[..], 16));
 /// ```
 #[derive(Default)]
@@ -87,7 +87,7 @@ impl Buffer {
     ///
     /// # Panics
     /// If there are more bytes than the capacity.
-    pub fn fill(&mut self, bytes: &[u8]) {
+    pub fn copy_from(&mut self, bytes: &[u8]) {
         self.memory.write(bytes);
         self.len = bytes.len();
     }
@@ -140,6 +140,30 @@ impl From<Vec<u8>> for Buffer {
             memory: bytes.into(),
             lease: None,
         }
+    }
+}
+
+impl From<Buffer> for Vec<u8> {
+    /// The bytes in use: their memory itself, unless it belongs to a pool, which gets it back; then it is a copy.
+    fn from(mut buffer: Buffer) -> Self {
+        if buffer.lease.is_some() {
+            return buffer.to_vec();
+        }
+        let mut bytes = std::mem::take(&mut buffer.memory).into_vec();
+        bytes.truncate(std::mem::take(&mut buffer.len));
+        bytes
+    }
+}
+
+impl AsRef<[u8]> for Buffer {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
+impl AsMut<[u8]> for Buffer {
+    fn as_mut(&mut self) -> &mut [u8] {
+        self
     }
 }
 
@@ -196,6 +220,12 @@ impl Deref for Payload {
     }
 }
 
+impl AsRef<[u8]> for Payload {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
 impl From<Buffer> for Payload {
     fn from(buffer: Buffer) -> Self {
         Payload::Buffer(buffer)
@@ -217,6 +247,25 @@ impl From<Bytes> for Payload {
 impl From<&'static [u8]> for Payload {
     fn from(bytes: &'static [u8]) -> Self {
         Payload::Bytes(Bytes::from_static(bytes))
+    }
+}
+
+impl<const N: usize> From<&'static [u8; N]> for Payload {
+    /// So that `b"..."` is one.
+    fn from(bytes: &'static [u8; N]) -> Self {
+        Payload::from(&bytes[..])
+    }
+}
+
+impl From<&'static str> for Payload {
+    fn from(text: &'static str) -> Self {
+        Payload::from(text.as_bytes())
+    }
+}
+
+impl From<String> for Payload {
+    fn from(text: String) -> Self {
+        Payload::from(text.into_bytes())
     }
 }
 

@@ -231,7 +231,7 @@ impl BufferPool {
     pub(super) fn copy_aside(&self, bytes: &[u8]) -> Buffer {
         let memory = self.shared().aside.take(bytes.len());
         let mut copy = Buffer::leased(memory, Lease::Aside(self.clone()));
-        copy.fill(bytes);
+        copy.copy_from(bytes);
         copy
     }
 

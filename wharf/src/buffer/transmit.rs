@@ -9,6 +9,7 @@ use crate::{driver::Descriptor, raw};
 ///
 /// The file is shared, so that it can be sent to many at once: `Arc::new(file.into())`, with a [`std::fs::File`].
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Transmit {
     /// Sent before the file.
     pub head: Payload,
@@ -24,11 +25,25 @@ impl Transmit {
     /// This part of a file, with nothing before and behind it.
     pub fn new(file: Arc<Descriptor>, range: Range<u64>) -> Self {
         Transmit {
-            head: Payload::from(&b""[..]),
+            head: Payload::from(b""),
             file,
             range,
-            tail: Payload::from(&b""[..]),
+            tail: Payload::from(b""),
         }
+    }
+
+    /// Sends this before the file.
+    #[must_use]
+    pub fn with_head(mut self, head: impl Into<Payload>) -> Self {
+        self.head = head.into();
+        self
+    }
+
+    /// Sends this behind the file.
+    #[must_use]
+    pub fn with_tail(mut self, tail: impl Into<Payload>) -> Self {
+        self.tail = tail.into();
+        self
     }
 
     pub(crate) fn request(&self) -> raw::Transmit {

@@ -159,6 +159,15 @@ macro_rules! handle {
             }
         }
 
+        impl<K> PartialEq for $handle<K> {
+            /// Whether they are the same handle, not only equal ones.
+            fn eq(&self, other: &Self) -> bool {
+                std::sync::Arc::ptr_eq(&self.0, &other.0)
+            }
+        }
+
+        impl<K> Eq for $handle<K> {}
+
         impl<K> $handle<K> {
             /// The key that it was associated with.
             pub fn key(&self) -> &K {

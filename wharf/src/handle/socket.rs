@@ -9,7 +9,7 @@ use std::{
 
 use super::{Associate, Association, handle};
 use crate::{
-    CompletionPort,
+    CompletionPort, Traffic,
     driver::Descriptor,
     operation::Connection,
     raw::{Kind, Port},
@@ -28,15 +28,6 @@ use crate::{
 pub struct Socket<K>(Arc<Association<K>>);
 
 handle!(Socket);
-
-impl<K> PartialEq for Socket<K> {
-    /// Whether they are the same socket.
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-
-impl<K> Eq for Socket<K> {}
 
 impl Associate for TcpStream {
     type Associated<K> = Socket<K>;
@@ -123,7 +114,7 @@ impl<K> Socket<K> {
     }
 
     /// Bytes received and sent so far. None once it is closed.
-    pub fn traffic(&self) -> Option<(u64, u64)> {
+    pub fn traffic(&self) -> Option<Traffic> {
         self.raw().traffic(self.0.handle)
     }
 
@@ -276,7 +267,7 @@ impl<K> Socket<K> {
     /// Closes the socket as [`close`](Self::close) does, unless a send or a shutdown is under way, or a thread is receiving
     /// just now, in one step: what another thread starts meanwhile is under way before, or refused. Returns the bytes received
     /// and sent in all; none if it is not closed by this: then a completion follows. For a peer that has ended its side, it spares the shutdown of ours.
-    pub fn close_if_sent(&self) -> Option<(u64, u64)> {
+    pub fn close_if_sent(&self) -> Option<Traffic> {
         self.raw().close_handle_if_sent(self.0.handle)
     }
 

@@ -10,7 +10,7 @@ use crate::{
     buffer::{Buffer, writable},
     driver::{Descriptor, Query},
     handle::Listener,
-    raw::{AcceptReceive, Accepted, Request},
+    raw::{AcceptReceive, Accepted, PortError, Request},
     record::{Manner, Memory},
 };
 
@@ -92,11 +92,7 @@ impl<K: Clone + Send + Sync + 'static> With<'_, Listener<K>> {
     /// As there; the buffer and the context come back.
     pub fn accept_receive(self, mut buffer: Buffer) -> Result<OperationId, Refused<Buffer>> {
         if buffer.capacity() == 0 {
-            let error = io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "the buffer for the first bytes has a capacity of 0; give it room for 1 at least, or use `accept`",
-            );
-            return Err(self.refuse(error, buffer));
+            return Err(self.refuse(PortError::NoRoom.into(), buffer));
         }
         let arrival = AcceptReceive::new(writable(&mut buffer));
         self.start(

@@ -29,6 +29,7 @@ pub enum Wait<K> {
 
 /// One completed operation, or one posted packet.
 #[derive(Debug)]
+#[non_exhaustive]
 #[must_use = "a completion gives back the buffer and the socket; dropped, the connection may close"]
 pub struct Completion<K> {
     /// The key of the socket or listener; or the one that a timer or a posted packet carries.
@@ -184,6 +185,24 @@ impl<K> Completion<K> {
     /// with the port.
     pub fn is_cancelled(&self) -> bool {
         self.result.as_ref().is_err_and(is_cancelled)
+    }
+
+    /// The stream socket that the operation was started on, or that it connected; none if it was something else's.
+    pub fn socket(&self) -> Option<&Socket<K>> {
+        match &self.what {
+            Finished::Received { socket, .. }
+            | Finished::ReceivedVectored { socket, .. }
+            | Finished::Readable { socket }
+            | Finished::Sent { socket, .. }
+            | Finished::SentVectored { socket, .. }
+            | Finished::Shutdown { socket }
+            | Finished::ConnectedSent { socket, .. }
+            | Finished::Transmitted { socket, .. }
+            | Finished::Connected { socket } => Some(socket),
+            #[cfg(windows)]
+            Finished::Disconnected { socket } => Some(socket),
+            _ => None,
+        }
     }
 
     /// Whether it received a datagram that was longer than its buffer, and brings only the part that fitted.

@@ -134,7 +134,7 @@ impl<H: Startable> With<'_, H> {
         };
         let (records, handle) = (&association.records, association.handle);
         let started = records.start(handle, owned, request, manner);
-        started.map_err(|(error, owned)| Refused::new(error, owned, given))
+        started.map_err(|(error, owned)| Refused::of_owned(error, owned, given))
     }
 
     /// Starts an operation that moves memory from or to a stream.

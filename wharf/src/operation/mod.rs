@@ -36,6 +36,7 @@ use crate::{
 
 /// An operation that was refused when it was started: why, and what it was to own.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Refused<T> {
     /// Why.
     pub error: io::Error,
@@ -64,7 +65,20 @@ impl<T> From<Refused<T>> for io::Error {
 }
 
 impl<T> Refused<T> {
-    fn new<K>(error: io::Error, owned: Owned<Origin<K>>, given: fn(Memory) -> Option<T>) -> Self {
+    /// A refusal of a layer above the port's.
+    pub fn new(error: impl Into<io::Error>, given: T) -> Self {
+        Refused {
+            error: error.into(),
+            given,
+            context: None,
+        }
+    }
+
+    fn of_owned<K>(
+        error: io::Error,
+        owned: Owned<Origin<K>>,
+        given: fn(Memory) -> Option<T>,
+    ) -> Self {
         Refused {
             error,
             given: given(owned.memory).expect("it comes back as it was given"),

@@ -34,7 +34,7 @@ pub enum Started<K> {
 /// let port = CompletionPort::<()>::new(0)?;
 /// let listener = TcpListener::bind("127.0.0.1:0")?;
 /// let socket = port.associate(TcpStream::connect(listener.local_addr()?)?, ())?;
-/// let Started::Completed(completion) = socket.skip_port().send(&b"ahoy"[..])? else { panic!("there is room") };
+/// let Started::Completed(completion) = socket.skip_port().send(b"ahoy")? else { panic!("there is room") };
 /// assert_eq!(completion.result?, 4);
 /// # Ok(())
 /// # }
@@ -118,7 +118,7 @@ impl<K: Clone + Send + Sync + 'static> With<'_, SkipPort<'_, K>> {
         match association.records.start_direct(association.handle, owned) {
             Ok(Ok(finished)) => Ok(Started::Completed(Completion::of_operation(finished))),
             Ok(Err(id)) => Ok(Started::Pending(id)),
-            Err((error, owned)) => Err(Refused::new(error, owned, given)),
+            Err((error, owned)) => Err(Refused::of_owned(error, owned, given)),
         }
     }
 }

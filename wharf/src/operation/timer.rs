@@ -43,6 +43,6 @@ impl<K: Clone + Send + Sync + 'static> With<'_, CompletionPort<K>> {
     pub fn timer_at(self, deadline: Instant, key: K) -> Result<OperationId, Refused<()>> {
         let owned = Owned::without_memory(Origin::Own(key), self.context);
         let started = self.on.records().start_timer(deadline, owned);
-        started.map_err(|(error, owned)| Refused::new(error, owned, |_| Some(())))
+        started.map_err(|(error, owned)| Refused::of_owned(error, owned, |_| Some(())))
     }
 }

@@ -131,9 +131,9 @@ pub(crate) use packet::{Completed, End, Queued};
 pub use pools::{DescriptorReserve, LentDescriptor, Spawned, ThreadPool};
 #[cfg(unix)]
 use readiness as system;
+use refusal::check_max;
 pub(crate) use refusal::closed;
-pub use refusal::is_cancelled;
-use refusal::{check_max, takes_no_attempts, too_many};
+pub use refusal::{PortError, is_cancelled};
 #[cfg(feature = "safe")]
 pub(crate) use space::Space;
 use system::{entry::Entry, start::Next};

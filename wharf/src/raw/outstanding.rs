@@ -5,7 +5,7 @@ use std::{
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-use super::too_many;
+use super::PortError;
 use crate::sync::{Condvar, Mutex};
 
 /// Operations, timers and posted packets that were started and are not handed out, what is granted to posts,
@@ -44,7 +44,7 @@ impl Outstanding {
         }
         if count > self.max {
             self.dismiss(1);
-            return Err(too_many(self.max));
+            return Err(PortError::TooManyOperations { max: self.max }.into());
         }
         Ok(count)
     }
@@ -69,7 +69,7 @@ impl Outstanding {
     /// Why no more can be started.
     #[cfg(unix)]
     pub(super) fn refusal(&self) -> io::Error {
-        too_many(self.max)
+        PortError::TooManyOperations { max: self.max }.into()
     }
 
     /// Counts so many as handed out, or as never started.

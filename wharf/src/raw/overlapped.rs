@@ -2,11 +2,11 @@
 
 use std::{io, net::SocketAddr, ptr::NonNull};
 
+#[cfg(unix)]
+use super::LocalAddress;
 #[cfg(windows)]
 use super::windows::native::Native;
-use super::{Descriptor, Handle, Kind, RawBuffer};
-#[cfg(unix)]
-use super::{LocalAddress, table};
+use super::{Descriptor, Handle, Kind, PortError, RawBuffer};
 use crate::driver::RawDescriptor;
 
 /// Memory for a receive that is found only when there is something to receive.
@@ -343,7 +343,7 @@ impl Overlapped {
         match self.status {
             Status::Failed(number) => Some(self.failure(number)),
             #[cfg(unix)]
-            Status::Full => Some(table::full()),
+            Status::Full => Some(PortError::TooManyHandles.into()),
             Status::Done | Status::Pending | Status::Cancelling => None,
         }
     }
@@ -430,10 +430,7 @@ impl Overlapped {
         };
         match fits {
             true => Ok(()),
-            false => Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                format!("a handle of kind {kind:?} does not take this operation"),
-            )),
+            false => Err(PortError::WrongKind(kind).into()),
         }
     }
 

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     driver::{DriverInfo, Query},
-    snapshot::{Counts, Snapshot},
+    snapshot::{Counts, Snapshot, Traffic},
 };
 
 impl fmt::Debug for Port {
@@ -399,9 +399,9 @@ impl Port {
     }
 
     /// Bytes received and sent so far. None for a handle that is closed.
-    pub fn traffic(&self, handle: Handle) -> Option<(u64, u64)> {
+    pub fn traffic(&self, handle: Handle) -> Option<Traffic> {
         let entry = self.table().lock(handle)?;
-        Some((entry.received, entry.sent))
+        Some(entry.traffic)
     }
 
     /// Gives a descriptor a place, unless the port is closed meanwhile.
@@ -435,7 +435,7 @@ impl Port {
     /// Closes a handle as [`close_handle`](Self::close_handle) does, unless a send or a shutdown is under way, or a receive is in
     /// transfer (on Windows also where it has ended and was not handed out), in one step: what is started meanwhile is under way before, or refused.
     /// Returns the bytes received and sent in all; none if it is not closed by this.
-    pub fn close_handle_if_sent(&self, handle: Handle) -> Option<(u64, u64)> {
+    pub fn close_handle_if_sent(&self, handle: Handle) -> Option<Traffic> {
         self.close_if_sent(handle)
     }
 }

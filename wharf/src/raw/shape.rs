@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     driver::{DriverInfo, Query, Reply},
-    snapshot::{Counts, Snapshot},
+    snapshot::{Counts, Snapshot, Traffic},
     sync::MutexGuard,
 };
 
@@ -87,7 +87,7 @@ pub(super) trait Associations {
 
     /// Closes a handle that is open, whose entry is locked.
     fn close_entry(&self, handle: Handle, entry: MutexGuard<'_, Entry>);
-    fn close_if_sent(&self, handle: Handle) -> Option<(u64, u64)>;
+    fn close_if_sent(&self, handle: Handle) -> Option<Traffic>;
 }
 
 /// Operations: how they are started, and cancelled.

@@ -84,6 +84,11 @@ impl Space {
         }
     }
 
+    /// What has been written, in a vector of its own capacity.
+    pub(crate) fn into_vec(self) -> Vec<u8> {
+        self.memory
+    }
+
     fn check(&self, len: usize) {
         let capacity = self.capacity();
         assert!(

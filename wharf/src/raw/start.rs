@@ -3,8 +3,8 @@
 use std::{io, ptr::NonNull, time::Instant};
 
 use super::{
-    Direction, Entry, Handle, Next, OperationId, Overlapped, Packet, Port, Request, Started,
-    Status,
+    Direction, Entry, Handle, Next, OperationId, Overlapped, Packet, Port, PortError, Request,
+    Started, Status,
     shape::{Operations, Packets, Parts},
 };
 use crate::driver::{BUFFERS_PER_CALL_MAX, codes};
@@ -155,17 +155,14 @@ impl Port {
     }
 
     /// Cancels one operation. Its packet follows, as for any other: with an error that
-    /// [`is_cancelled`](crate::is_cancelled) knows, or with its result if that came first.
+    /// [`is_cancelled`](super::is_cancelled) knows, or with its result if that came first.
     ///
     /// # Errors
     /// [`NotFound`](io::ErrorKind::NotFound): it has finished already. Nothing changes.
     pub fn cancel(&self, id: OperationId) -> io::Result<()> {
         match self.cancel_one(id) {
             true => Ok(()),
-            false => Err(io::Error::new(
-                io::ErrorKind::NotFound,
-                "the operation has finished",
-            )),
+            false => Err(PortError::NotUnderWay.into()),
         }
     }
 

@@ -5,7 +5,7 @@
 
 use std::{io, sync::OnceLock};
 
-use super::{Descriptor, Entry};
+use super::{Descriptor, Entry, PortError};
 use crate::sync::{Mutex, MutexGuard};
 
 /// Names a socket that is associated with a port. Never names another, however long it is kept: a place whose generations are
@@ -122,7 +122,7 @@ impl Table {
         }
         let slot = places.fresh;
         if slot as usize >= HANDLES_MAX {
-            return Err(full());
+            return Err(PortError::TooManyHandles.into());
         }
         places.fresh += 1;
         let chunk = &self.chunks[slot as usize / CHUNK];
@@ -187,14 +187,6 @@ impl Table {
         };
         (0..used).filter_map(handle).collect()
     }
-}
-
-/// The error of a handle for which there is no place.
-pub(super) fn full() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::QuotaExceeded,
-        format!("a port takes {HANDLES_MAX} handles at most; close some, or use a second port"),
-    )
 }
 
 #[cfg(all(test, unix, not(loom), not(shuttle)))]

@@ -107,8 +107,8 @@ impl Completed {
 /// use std::time::{Duration, Instant};
 ///
 /// let (soon, never) = (Duration::from_secs(1), Duration::MAX);
-/// assert!(Instant::now() < wharf::deadline_after(soon));
-/// assert!(wharf::deadline_after(soon) < wharf::deadline_after(never));
+/// assert!(Instant::now() < wharf::raw::deadline_after(soon));
+/// assert!(wharf::raw::deadline_after(soon) < wharf::raw::deadline_after(never));
 /// ```
 pub fn deadline_after(delay: Duration) -> Instant {
     const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);

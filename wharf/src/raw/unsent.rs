@@ -5,7 +5,7 @@
 
 use std::io;
 
-use super::{Overlapped, Request};
+use super::{Overlapped, PortError, Request};
 
 #[derive(Debug)]
 pub(super) struct Unsent {
@@ -30,20 +30,19 @@ impl Unsent {
         if !operation.sends() {
             return Ok(());
         }
-        let (waiting, max) = (self.bytes, self.bytes_max);
-        let wrong = if waiting > 0 && bytes > max.saturating_sub(waiting) {
-            format!("{waiting} bytes wait to be sent and the limit is {max}")
-        } else if self.sends >= self.sends_max {
+        let (unsent_bytes, max_bytes) = (self.bytes, self.bytes_max);
+        if unsent_bytes > 0 && bytes > max_bytes.saturating_sub(unsent_bytes) {
+            let refusal = PortError::TooManyUnsent {
+                unsent_bytes,
+                max_bytes,
+            };
+            return Err(refusal.into());
+        }
+        if self.sends >= self.sends_max {
             let (sends, max) = (self.sends, self.sends_max);
-            format!("{sends} sends are under way and the limit is {max}")
-        } else {
-            return Ok(());
-        };
-        let what_to_do = "the peer reads too slowly: wait until it has taken some";
-        Err(io::Error::new(
-            io::ErrorKind::WouldBlock,
-            format!("{wrong}; {what_to_do}"),
-        ))
+            return Err(PortError::TooManySends { sends, max }.into());
+        }
+        Ok(())
     }
 
     /// Whether an operation may be started that is to be the only one that sends.

@@ -153,7 +153,7 @@ pub fn s34_a_datagram_that_is_too_long_to_send_fails_alone(driver: Driver) {
     assert_eq!(error.raw_os_error(), Some(platform::TOO_LONG));
     assert!(!completion.is_truncated());
     assert_eq!(here.unsent(), 0);
-    here.send_to(&b"ahoy"[..], address).expect("a start");
+    here.send_to(b"ahoy", address).expect("a start");
     sent_datagram(next(&port), 4);
 }
 

@@ -14,7 +14,8 @@ use std::{
 };
 
 use wharf::{
-    Buffer, BufferPool, CompletionPort, Finished, OperationId, Socket, Wait, Workers, panic_message,
+    Buffer, BufferPool, CompletionPort, Finished, OperationId, Socket, Wait, Workers,
+    user_code::panic_message,
 };
 
 use crate::{harness::*, runner::sleeper};
@@ -43,7 +44,7 @@ fn one_of_each(port: &CompletionPort<&'static str>) -> UnderWay {
         writing
             .send_vectored(vec![pattern(8).into()])
             .expect("a start"),
-        writing.send_quietly(&b"quiet"[..]).expect("a start"),
+        writing.send_quietly(b"quiet").expect("a start"),
         writing.shutdown().expect("a start"),
         listener.accept().expect("a start"),
         port.timer(GUARD * 10, "key").expect("a start"),
@@ -61,7 +62,7 @@ pub fn s38_closing_gives_everything_back_that_was_under_way(driver: Driver) {
     let mut under_way = one_of_each(&port);
     port.post("key", 7).expect("a post");
     let (done, _peer) = pair(&port, "key");
-    let out = done.send(&b"ahoy"[..]).expect("a start");
+    let out = done.send(b"ahoy").expect("a start");
     eventually("the send is out", || done.unsent() == 0);
 
     let (mut posted, mut sent) = (0, 0);
@@ -453,7 +454,7 @@ pub fn s43_what_a_thread_put_off_in_its_handler_goes_out_when_it_exits(driver: D
         let (port, socket) = (port.clone(), socket.clone());
         move || {
             assert_eq!(next(&port).key, 0);
-            socket.send(&b"ahoy"[..]).expect("a start");
+            socket.send(b"ahoy").expect("a start");
         }
     });
     starter.join().expect("it ends well");

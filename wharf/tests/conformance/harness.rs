@@ -19,7 +19,7 @@ use socket2::SockRef;
 use wharf::simulated::{self, Kernel};
 use wharf::{
     Buffer, Completion, CompletionPort, DatagramSocket, Descriptor, DriverChoice, File, Finished,
-    Listener, Payload, PortBuilder, Socket, Wait,
+    Listener, Payload, PortBuilder, Socket, Traffic, Wait,
     raw::{self, Options},
 };
 
@@ -516,6 +516,11 @@ pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "it never came about that {what}");
         thread::sleep(Duration::from_millis(1));
     }
+}
+
+/// What a socket has received and sent, in bytes.
+pub fn moved(traffic: Traffic) -> (u64, u64) {
+    (traffic.received_bytes, traffic.sent_bytes)
 }
 
 /// A receive with a guard.

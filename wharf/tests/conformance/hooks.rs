@@ -56,7 +56,7 @@ pub fn s45_a_context_comes_back_with_its_own_operation(driver: Driver) {
                 let number = expected.len() as u64;
                 let with: Tracked = (seen.clone(), number);
                 let id = match is_send {
-                    true => socket.with(with).send(&b"ahoy"[..]).expect("a start"),
+                    true => socket.with(with).send(b"ahoy").expect("a start"),
                     false => socket
                         .with(with)
                         .receive(Buffer::with_capacity(1))
@@ -82,7 +82,7 @@ pub fn s45_a_context_comes_back_with_its_own_operation(driver: Driver) {
     assert!(expected.is_empty());
     assert_eq!(living(&seen), 0, "none is left behind");
     // The next operation has none, whatever record it uses.
-    pairs[0].0.send(&b"ahoy"[..]).expect("a start");
+    pairs[0].0.send(b"ahoy").expect("a start");
     assert!(next(&port).context.is_none());
 }
 
@@ -93,9 +93,9 @@ pub fn s45_every_kind_of_operation_takes_a_context(driver: Driver) {
     near.with("receive from")
         .receive_from(&pool)
         .expect("a start");
-    far.with("send").send(&b"ahoy"[..]).expect("a start");
+    far.with("send").send(b"ahoy").expect("a start");
     expect_both(&port, ["receive from", "send"]);
-    let two = vec![Payload::from(&b"ah"[..]), Payload::from(&b"oy"[..])];
+    let two = vec![Payload::from(b"ah"), Payload::from(b"oy")];
     far.with("send many").send_vectored(two).expect("a start");
     expect(&port, "send many");
     near.with("readable").readable().expect("a start");
@@ -178,7 +178,7 @@ fn datagrams_and_files(port: &CompletionPort<&'static str>) {
     let (one, _) = datagrams(port, "one");
     let (other, address) = datagrams(port, "other");
     one.with("send to")
-        .send_to(&b"ahoy"[..], address)
+        .send_to(b"ahoy", address)
         .expect("a start");
     expect(port, "send to");
     other
@@ -314,10 +314,7 @@ pub fn s45_a_refused_context_can_be_given_again(driver: Driver) {
     let (socket, _peer) = narrow_pair(&port, ());
     socket.set_sends_max(1).expect("an open socket");
     socket.send(pattern(BIG)).expect("a start");
-    let refused = socket
-        .with(7_u64)
-        .send(&b"ahoy"[..])
-        .expect_err("a refusal");
+    let refused = socket.with(7_u64).send(b"ahoy").expect_err("a refusal");
     let context: Context = refused.context.expect("it comes back");
     assert_eq!(context.get::<u64>(), Some(&7));
     let buffer = Buffer::with_capacity(8);
@@ -351,7 +348,7 @@ pub fn s45_a_quiet_send_drops_its_context_with_its_payload_or_brings_it_with_its
     let (socket, mut peer) = narrow_pair(&port, ());
     socket
         .with(track(1))
-        .send_quietly(&b"ahoy"[..])
+        .send_quietly(b"ahoy")
         .expect("a start");
     peer.read_exact(&mut [0; 4]).expect("the bytes");
     while_waiting(&port, "the context goes with the payload", || {
@@ -381,7 +378,7 @@ fn while_waiting<K: Key>(port: &CompletionPort<K>, what: &str, is_so: impl Fn() 
 pub fn s45_a_context_comes_back_from_the_call_or_with_the_packet(driver: Driver) {
     let port = port(driver, 1);
     let (socket, mut peer) = pair(&port, ());
-    let started = socket.skip_port().with(1_u64).send(&b"ahoy"[..]);
+    let started = socket.skip_port().with(1_u64).send(b"ahoy");
     let Started::Completed(completion) = started.expect("a start") else {
         panic!("there is room");
     };
@@ -426,7 +423,7 @@ pub fn s46_options_are_set_on_what_is_beneath(driver: Driver) {
     // What the closure returns is returned, and the socket goes on.
     let error = socket.with_descriptor::<()>(|_| Err(ErrorKind::Other.into()));
     assert_eq!(error.expect_err("its own").kind(), ErrorKind::Other);
-    socket.send(&b"ahoy"[..]).expect("a start");
+    socket.send(b"ahoy").expect("a start");
     peer.read_exact(&mut [0; 4]).expect("the bytes");
     socket.close();
     socket
@@ -481,7 +478,7 @@ pub fn s46_a_blocking_mode_that_is_set_beneath_stops_no_thread(driver: Driver) {
     // Each start and each wait is this thread's own: one that blocks hangs the test.
     far.receive(Buffer::with_capacity(8)).expect("a start");
     expect_nothing(&port);
-    near.send(&b"ahoy"[..]).expect("a start");
+    near.send(b"ahoy").expect("a start");
     let words = [next(&port), next(&port)].map(|completion| completion.result.expect("success"));
     assert_eq!(words, [4, 4]);
     sends_and_transmits_that_wait(&port, &near, &far, blocks);
@@ -492,7 +489,7 @@ pub fn s46_a_blocking_mode_that_is_set_beneath_stops_no_thread(driver: Driver) {
         .receive(Buffer::with_capacity(8))
         .expect("a start");
     expect_nothing(&port);
-    datagrams.send_to(&b"ahoy"[..], address).expect("a start");
+    datagrams.send_to(b"ahoy", address).expect("a start");
     let words = [next(&port), next(&port)].map(|completion| completion.result.expect("success"));
     assert_eq!(words, [4, 4]);
     listener.accept().expect("a start");

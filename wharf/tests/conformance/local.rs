@@ -47,7 +47,7 @@ pub fn s36_local_sockets_carry_bytes_like_any_stream(driver: Driver) {
     for (from, to) in [(&far, &near), (&near, &far)] {
         to.receive(Buffer::with_capacity(8)).expect("a start");
         expect_nothing(&port);
-        from.send_quietly(&b"ahoy"[..]).expect("a start");
+        from.send_quietly(b"ahoy").expect("a start");
         assert_eq!(received(&port)[..], *b"ahoy");
     }
     near.send(pattern(BIG)).expect("a start");
@@ -70,7 +70,7 @@ pub fn s36_a_local_peer_that_is_gone_is_an_end_or_a_failure(driver: Driver) {
     let port = port(driver, 1);
     let (ours, mut peer) = UnixStream::pair().expect("a pair");
     let socket = port.associate(ours, ()).expect("an association");
-    socket.send(&b"ahoy"[..]).expect("a start");
+    socket.send(b"ahoy").expect("a start");
     sent(&port);
     peer.read_exact(&mut [0; 4]).expect("bytes");
     peer.write_all(b"bye").expect("a write");
@@ -79,7 +79,7 @@ pub fn s36_a_local_peer_that_is_gone_is_an_end_or_a_failure(driver: Driver) {
     assert_eq!(received(&port)[..], *b"bye");
     socket.receive(Buffer::with_capacity(8)).expect("a start");
     assert!(received(&port).is_empty());
-    socket.send(&b"ahoy"[..]).expect("a start");
+    socket.send(b"ahoy").expect("a start");
     assert_eq!(failed(&next(&port)), ErrorKind::BrokenPipe);
 }
 

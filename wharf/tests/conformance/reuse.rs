@@ -23,7 +23,7 @@ pub fn s31_a_disconnect_ends_the_connection_in_order_behind_what_was_sent(driver
         assert_eq!(completion.operation, receive);
         assert!(completion.is_cancelled(), "{completion:?}");
     }
-    let refused = socket.send(&b"late"[..]).expect_err("a refusal");
+    let refused = socket.send(b"late").expect_err("a refusal");
     assert_eq!(refused.error.kind(), ErrorKind::NotConnected);
     let refused = socket.receive(Buffer::with_capacity(8));
     let error = refused.expect_err("a refusal").error;
@@ -49,7 +49,7 @@ pub fn s31_a_disconnect_ends_the_connection_in_order_behind_what_was_sent(driver
     };
     assert!(reader.join().expect("it ends well") == pattern(BIG));
     // It is no connection now, and still a socket that is open.
-    let refused = socket.send(&b"late"[..]).expect_err("a refusal");
+    let refused = socket.send(b"late").expect_err("a refusal");
     assert_eq!(refused.error.kind(), ErrorKind::InvalidInput);
     expect_nothing(&port);
     assert!(socket.close());
@@ -76,7 +76,7 @@ pub fn s31_a_disconnected_socket_can_be_connected_again(driver: Driver) {
     assert!(again == socket);
 
     let (mut peer, _) = listener.accept();
-    socket.send(&b"ahoy"[..]).expect("a start");
+    socket.send(b"ahoy").expect("a start");
     sent(&port);
     peer.read_exact(&mut [0; 4]).expect("bytes");
 }

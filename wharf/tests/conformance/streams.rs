@@ -33,7 +33,7 @@ pub fn s19_an_orderly_end_is_0_bytes_and_so_is_the_next_receive(driver: Driver) 
         socket.readable().expect("a start");
         assert_eq!(next(&port).result.expect("success"), 0);
     }
-    assert_eq!(socket.traffic(), Some((3, 0)));
+    assert_eq!(socket.traffic().map(moved), Some((3, 0)));
 }
 
 pub fn s19_several_receives_under_way_all_see_the_end(driver: Driver) {
@@ -71,7 +71,7 @@ pub fn s20_a_reset_fails_the_pending_receive_and_whatever_is_started_after_it(dr
         .receive(Buffer::with_capacity(8))
         .expect_err("a refusal");
     assert_eq!(refused.error.kind(), ErrorKind::ConnectionReset);
-    let refused = socket.send(&b"ahoy"[..]).expect_err("a refusal");
+    let refused = socket.send(b"ahoy").expect_err("a refusal");
     assert_eq!(refused.error.kind(), ErrorKind::ConnectionReset);
     socket.shutdown().expect_err("a refusal");
     expect_nothing(&port);
@@ -114,7 +114,7 @@ pub fn s20_a_reset_fails_pending_sends_beside_a_pending_receive(driver: Driver) 
     let (socket, peer) = narrow_pair(&port, ());
     let receive = socket.receive(Buffer::with_capacity(8)).expect("a start");
     socket.send(pattern(BIG)).expect("a start");
-    socket.send(&b"behind it"[..]).expect("a start");
+    socket.send(b"behind it").expect("a start");
     socket.shutdown().expect("a start");
     reset(peer);
     for _ in 0..4 {
@@ -142,7 +142,7 @@ pub fn s20_a_reset_that_a_send_noticed_first_is_no_end_of_file(driver: Driver) {
         }
         reset(peer);
         until_reset(&socket);
-        let send = socket.send(&b"ahoy"[..]).expect("a start");
+        let send = socket.send(b"ahoy").expect("a start");
         if before {
             let both = [next(&port), next(&port)];
             assert!(both.iter().any(|completion| completion.operation == send));
@@ -183,7 +183,7 @@ pub fn s21_a_receive_brings_at_least_1_byte_and_at_most_its_buffer(driver: Drive
         .expect("a start");
     peer.write_all(b"new").expect("a write");
     assert_eq!(received(&port)[..], *b"new");
-    assert_eq!(socket.traffic(), Some((14, 0)));
+    assert_eq!(socket.traffic().map(moved), Some((14, 0)));
 }
 
 pub fn s22_a_receive_into_0_bytes_waits_for_data_and_takes_none(driver: Driver) {
@@ -508,7 +508,7 @@ pub fn s23_a_send_completes_when_all_of_its_bytes_are_taken(driver: Driver) {
     let reader = read_later(peer, BIG);
     assert_eq!(sent(&port)[..], payload);
     assert_eq!(
-        (socket.unsent(), socket.traffic()),
+        (socket.unsent(), socket.traffic().map(moved)),
         (0, Some((0, BIG as u64)))
     );
     assert!(reader.join().expect("it ends well").0 == payload);
@@ -522,7 +522,7 @@ pub fn s23_a_quiet_send_that_waits_keeps_no_buffer_of_its_pool(driver: Driver) {
     // The first can't leave whole, the second stands behind it.
     for _ in 0..2 {
         let mut buffer = pool.get().expect("a buffer");
-        buffer.fill(&bytes);
+        buffer.copy_from(&bytes);
         socket.send_quietly(buffer).expect("a start");
         expect_nothing(&port);
     }
@@ -540,7 +540,7 @@ pub fn s23_a_send_that_asks_for_it_is_refused_while_another_is_under_way(driver:
     let (socket, peer) = narrow_pair(&port, ());
     socket.send_if_idle(pattern(BIG)).expect("nothing waits");
     expect_nothing(&port);
-    let refused = socket.send_if_idle(&b"more"[..]).expect_err("one waits");
+    let refused = socket.send_if_idle(b"more").expect_err("one waits");
     assert_eq!(refused.error.kind(), ErrorKind::WouldBlock);
     assert_eq!(refused.given[..], *b"more");
     let reader = read_later(peer, BIG);
@@ -550,9 +550,7 @@ pub fn s23_a_send_that_asks_for_it_is_refused_while_another_is_under_way(driver:
     });
     let (all, mut peer) = reader.join().expect("it ends well");
     assert!(all == pattern(BIG));
-    eventually("nothing waits", || {
-        socket.send_if_idle(&b"more"[..]).is_ok()
-    });
+    eventually("nothing waits", || socket.send_if_idle(b"more").is_ok());
     let mut more = [0; 4];
     peer.read_exact(&mut more).expect("it is out");
     assert_eq!(more, *b"more");
@@ -564,9 +562,9 @@ pub fn s23_the_number_of_sends_under_way_is_bounded(driver: Driver) {
     socket.set_sends_max(3).expect("an open socket");
     socket.send(pattern(BIG)).expect("the first");
     for _ in 0..2 {
-        socket.send(&b"x"[..]).expect("there is room");
+        socket.send(b"x").expect("there is room");
     }
-    let refused = socket.send(&b"y"[..]).expect_err("three are under way");
+    let refused = socket.send(b"y").expect_err("three are under way");
     assert_eq!(refused.error.kind(), ErrorKind::WouldBlock);
     let text = refused.error.to_string();
     assert!(text.contains("the limit is 3"), "{text}");
@@ -588,7 +586,7 @@ pub fn s23_a_send_of_nothing_completes(driver: Driver) {
     assert!(sent(&port).is_empty());
     socket.send_vectored(Vec::new()).expect("a start");
     assert_eq!(next(&port).result.expect("success"), 0);
-    socket.send(&b"ahoy"[..]).expect("a start");
+    socket.send(b"ahoy").expect("a start");
     assert_eq!(sent(&port)[..], *b"ahoy");
     peer.read_exact(&mut [0; 4]).expect("the stream goes on");
 }
@@ -605,7 +603,7 @@ pub fn s23_a_send_that_its_starter_leaves_behind_goes_out_through_another_thread
     // A driver may put a send off that is started while other work waits, to let it go with that.
     let port = busy_port(driver, 2, 5);
     let (socket, mut peer) = pair(&port, 100);
-    socket.send(&b"ahoy"[..]).expect("a start");
+    socket.send(b"ahoy").expect("a start");
     let threads = Threads::new(&port, 1);
     for key in 1..=5 {
         threads.wait(0);
@@ -619,12 +617,12 @@ pub fn s23_a_send_that_its_starter_leaves_behind_goes_out_through_another_thread
 pub fn s23_a_send_leaves_although_its_starter_does_not_come_back(driver: Driver) {
     let port = busy_port(driver, 1, 5);
     let (socket, mut peer) = pair(&port, 100);
-    socket.send(&b"ahoy"[..]).expect("a start");
+    socket.send(b"ahoy").expect("a start");
     // This thread is in its handler all the time, asleep or computing, and no other comes by.
     peer.read_exact(&mut [0; 4])
         .expect("the bytes leave while the handler sleeps");
 
-    socket.send(&b"ahoy"[..]).expect("a start");
+    socket.send(b"ahoy").expect("a start");
     peer.set_blocking(false);
     let deadline = Instant::now() + GUARD;
     while peer.peek(&mut [0; 4]).is_err() {
@@ -792,7 +790,7 @@ pub fn s26_a_shutdown_follows_the_sends_before_it_and_receives_go_on(driver: Dri
     let shutdown = socket.shutdown().expect("a start");
     expect_nothing(&port);
     socket
-        .send(&b"late"[..])
+        .send(b"late")
         .expect_err("a send after it is refused");
     socket.shutdown().expect_err("so is another shutdown");
 
@@ -839,7 +837,7 @@ pub fn s27_closing_completes_everything_as_cancelled(driver: Driver) {
         socket
             .send_vectored(vec![Bytes::from_static(b"more").into()])
             .expect("a start"),
-        socket.send_quietly(&b"still more"[..]).expect("a start"),
+        socket.send_quietly(b"still more").expect("a start"),
         socket.shutdown().expect("a start"),
     ]);
     assert_eq!(started.len(), 8, "each has a name of its own");
@@ -859,7 +857,7 @@ pub fn s27_closing_completes_everything_as_cancelled(driver: Driver) {
     }
     expect_nothing(&port);
     assert_eq!(
-        (pool.in_use(), socket.unsent(), socket.traffic()),
+        (pool.in_use(), socket.unsent(), socket.traffic().map(moved)),
         (0, 0, None)
     );
     // The peer sees the end, behind what the system had taken.
@@ -873,16 +871,20 @@ pub fn s27_a_socket_is_closed_if_sent_only_when_nothing_is_on_its_way(driver: Dr
     // More than the system takes before the peer reads.
     let bytes = vec![7; BIG];
     socket.send(bytes.clone()).expect("a start");
-    assert_eq!(socket.close_if_sent(), None);
+    assert_eq!(socket.close_if_sent().map(moved), None);
     let reader = thread::spawn(move || {
         let mut received = Vec::new();
         peer.read_to_end(&mut received).map(|_| received)
     });
     sent(&port);
     socket.receive(Buffer::with_capacity(8)).expect("a start");
-    assert_eq!(socket.close_if_sent(), Some((0, BIG as u64)));
+    assert_eq!(socket.close_if_sent().map(moved), Some((0, BIG as u64)));
     assert!(next(&port).is_cancelled());
-    assert_eq!(socket.close_if_sent(), None, "it is closed already");
+    assert_eq!(
+        socket.close_if_sent().map(moved),
+        None,
+        "it is closed already"
+    );
     let received = reader.join().expect("it ends").expect("no reset");
     assert!(received == bytes, "all of it arrives, and the end");
 }
@@ -928,7 +930,7 @@ pub fn s27_a_busy_socket_is_gone_for_its_peer_once_it_is_closed(driver: Driver) 
     let (socket, mut peer) = pair(&port, 9);
     let (_other, mut other_peer) = pair(&port, 10);
     for _ in 0..100 {
-        socket.send(&b"ahoy"[..]).expect("a start");
+        socket.send(b"ahoy").expect("a start");
         sent(&port);
         peer.read_exact(&mut [0; 4])
             .expect("it arrives where it belongs");
@@ -1019,7 +1021,7 @@ pub fn s28_cancelling_one_leaves_the_others_in_their_order(driver: Driver) {
 pub fn s28_cancelling_what_has_finished_says_not_found_and_changes_nothing(driver: Driver) {
     let port = port(driver, 1);
     let (socket, _peer) = pair(&port, ());
-    let operation = socket.send(&b"ahoy"[..]).expect("a start");
+    let operation = socket.send(b"ahoy").expect("a start");
     eventually("the send is out", || socket.unsent() == 0);
     // Its completion waits on the queue, and then it does not.
     let error = socket.cancel(operation).expect_err("it is finished");
@@ -1101,7 +1103,7 @@ pub fn s28_a_cancelled_shutdown_leaves_the_sending_side_open(driver: Driver) {
     let shutdown = socket.shutdown().expect("a start");
     socket.cancel(shutdown).expect("it is under way");
     cancelled(next(&port));
-    socket.send(&b"!"[..]).expect("the side was not shut down");
+    socket.send(b"!").expect("the side was not shut down");
     let reader = read_later(peer, BIG + 1);
     assert_eq!(sent(&port).len(), BIG);
     assert_eq!(sent(&port)[..], *b"!");
@@ -1257,7 +1259,7 @@ pub fn s29_an_accept_gives_the_new_socket_and_both_addresses(driver: Driver) {
         let socket = port.associate(connection, ()).expect("an association");
         assert_eq!(socket.peer_addr().expect("an address"), peer.local_addr());
         assert_eq!(socket.local_addr().expect("an address"), local);
-        socket.send(&b"ahoy"[..]).expect("a start");
+        socket.send(b"ahoy").expect("a start");
         sent(&port);
         peer.read_exact(&mut [0; 4])
             .expect("it is connected to this peer");
@@ -1332,7 +1334,7 @@ pub fn s30_a_connection_knows_its_addresses_and_carries_bytes(driver: Driver) {
     assert_eq!(socket.local_addr().expect("an address"), from);
     assert_eq!(socket.peer_addr().expect("an address"), address);
 
-    socket.send(&b"ahoy"[..]).expect("a start");
+    socket.send(b"ahoy").expect("a start");
     sent(&port);
     peer.read_exact(&mut [0; 4]).expect("bytes");
     socket.receive(Buffer::with_capacity(8)).expect("a start");
@@ -1388,7 +1390,7 @@ pub fn s30_refused_and_unreachable_are_told_apart(driver: Driver) {
         socket
             .receive(Buffer::with_capacity(8))
             .expect_err("it is not connected");
-        socket.send(&b"ahoy"[..]).expect_err("it is not connected");
+        socket.send(b"ahoy").expect_err("it is not connected");
         expect_nothing(&port);
     }
 }
@@ -1471,7 +1473,7 @@ pub fn s33_sends_to_a_peer_that_stops_reading_are_bounded(driver: Driver) {
     let reader = read_later(peer, BIG);
     assert_eq!(sent(&port).len(), BIG);
     drop(reader);
-    socket.send(&b"in time"[..]).expect("there is room again");
+    socket.send(b"in time").expect("there is room again");
 }
 
 pub fn s33_small_sends_fill_the_limit_exactly(driver: Driver) {
@@ -1481,11 +1483,11 @@ pub fn s33_small_sends_fill_the_limit_exactly(driver: Driver) {
     // While the peer does not read, what waits stays as it is.
     let waiting = socket.unsent();
     socket.set_unsent_max(waiting + 10).expect("an open socket");
-    socket.send(&b"0123456"[..]).expect("a start");
-    socket.send(&b"0123"[..]).expect_err("a refusal");
-    socket.send(&b"012"[..]).expect("a start");
+    socket.send(b"0123456").expect("a start");
+    socket.send(b"0123").expect_err("a refusal");
+    socket.send(b"012").expect("a start");
     assert_eq!(socket.unsent(), waiting + 10);
-    socket.send(&b"0"[..]).expect_err("a refusal");
+    socket.send(b"0").expect_err("a refusal");
     assert_eq!(socket.cancel_all(), 3);
     for _ in 0..3 {
         cancelled(next(&port));

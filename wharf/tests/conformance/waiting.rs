@@ -25,7 +25,7 @@ pub fn s11_success_brings_the_bytes_the_key_and_the_operation(driver: Driver) {
     );
     assert_eq!(completion.result.expect("success"), 4);
 
-    let send = socket.send(&b"hello"[..]).expect("a start");
+    let send = socket.send(b"hello").expect("a start");
     let completion = next(&port);
     assert_eq!(
         (completion.key, completion.transferred, completion.operation),
@@ -264,7 +264,7 @@ pub fn s16_a_posted_packet_carries_what_was_posted(driver: Driver) {
 pub fn s17_what_succeeds_at_once_still_completes_through_the_port_and_once(driver: Driver) {
     let port = port(driver, 1);
     let (socket, mut peer) = pair(&port, ());
-    let send = socket.send(&b"ahoy"[..]).expect("a start");
+    let send = socket.send(b"ahoy").expect("a start");
     peer.read_exact(&mut [0; 4]).expect("it is out already");
     assert_eq!(next(&port).operation, send);
     expect_nothing(&port);
@@ -284,7 +284,7 @@ pub fn s17_a_quiet_send_gives_no_packet_when_it_succeeds(driver: Driver) {
     for len in [4, BIG] {
         let whole = Bytes::from(pattern(len));
         socket.send_quietly(whole.clone()).expect("a start");
-        let last = socket.send(&b"!"[..]).expect("a start");
+        let last = socket.send(b"!").expect("a start");
         let reader = thread::spawn(move || {
             let mut all = vec![0; len + 1];
             peer.read_exact(&mut all).expect("all of it");
@@ -336,11 +336,11 @@ fn refuses_all(socket: &wharf::Socket<&'static str>) {
     socket.receive_from(&pool).expect_err("a refusal");
     assert_eq!(pool.in_use(), 0);
     socket.readable().expect_err("a refusal");
-    let refused = socket.send(&b"ahoy"[..]).expect_err("a refusal");
+    let refused = socket.send(b"ahoy").expect_err("a refusal");
     assert_eq!(refused.given[..], *b"ahoy");
-    let refused = socket.send_quietly(&b"ahoy"[..]).expect_err("a refusal");
+    let refused = socket.send_quietly(b"ahoy").expect_err("a refusal");
     assert_eq!(refused.given[..], *b"ahoy");
-    let payload = Payload::from(&b"ahoy"[..]);
+    let payload = Payload::from(b"ahoy");
     let refused = socket.send_vectored(vec![payload]).expect_err("a refusal");
     assert_eq!(refused.given[0][..], *b"ahoy");
     socket.shutdown().expect_err("a refusal");
@@ -384,7 +384,7 @@ pub fn s18_no_more_is_under_way_than_the_port_takes(driver: Driver) {
     let (socket, _peer) = pair(&port, "socket");
     let receive = socket.receive(Buffer::with_capacity(8)).expect("a start");
     port.post("posted", 0).expect("a post");
-    let refused = socket.send(&b"ahoy"[..]).expect_err("a refusal");
+    let refused = socket.send(b"ahoy").expect_err("a refusal");
     assert_eq!(
         (refused.error.kind(), &refused.given[..]),
         (ErrorKind::QuotaExceeded, &b"ahoy"[..])
@@ -412,7 +412,7 @@ pub fn s18_a_send_is_refused_on_a_side_that_is_shut_down(driver: Driver) {
     peer.shutdown();
     let shutdown = socket.shutdown().expect("a start");
     assert_eq!(next(&port).operation, shutdown);
-    let refused = socket.send(&b"ahoy"[..]).expect_err("a refusal");
+    let refused = socket.send(b"ahoy").expect_err("a refusal");
     assert_eq!(
         (refused.error.kind(), &refused.given[..]),
         (ErrorKind::BrokenPipe, &b"ahoy"[..])

@@ -173,7 +173,7 @@ fn send(port: &Port, many: bool) -> String {
                 let payloads = [b"ah", b"oy"].map(|part| Payload::from(&part[..]));
                 socket.send_vectored(payloads.into()).map(drop)?;
             }
-            false => socket.send(&b"ahoy"[..]).map(drop)?,
+            false => socket.send(b"ahoy").map(drop)?,
         }
         result(next(port)).map(drop)
     })
@@ -233,7 +233,7 @@ fn datagram(port: &Port, sends: bool) -> String {
     ready();
     twice(|| {
         match sends {
-            true => there.send_to(&b"ahoy"[..], address).map(drop)?,
+            true => there.send_to(b"ahoy", address).map(drop)?,
             false => here.receive(Buffer::with_capacity(8)).map(drop)?,
         }
         result(next(port)).map(drop)

@@ -239,7 +239,7 @@ impl Hand {
             }
             What::Pooled => {
                 let mut buffer = self.pool.get()?;
-                buffer.fill(&content(stamp, 0, buffer.capacity()));
+                buffer.copy_from(&content(stamp, 0, buffer.capacity()));
                 let kind = kind(vec![buffer.len()], false, false);
                 self.send_one(on, kind, buffer.into())
             }
@@ -304,7 +304,7 @@ impl Hand {
             Closing::Plain => (held.socket.close(), None),
             Closing::Reset => (held.socket.reset(), None),
             Closing::IfSent => {
-                let traffic = held.socket.close_if_sent();
+                let traffic = held.socket.close_if_sent().map(crate::harness::moved);
                 (traffic.is_some(), traffic)
             }
         };

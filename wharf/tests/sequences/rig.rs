@@ -18,7 +18,7 @@ use wharf::{BufferPool, Completion, CompletionPort, Wait, WaitMany};
 
 use crate::{
     acts::{HELPER, Hand, Held, Key, MAIN, Note, STAFF},
-    harness::{Driver, GUARD, Stream, narrow_pair, pair, reset},
+    harness::{Driver, GUARD, Stream, moved, narrow_pair, pair, reset},
     ledger::{CLOSER, Ledger, Saw, written_by_peer},
     moves::{Act, Ending, Into, Model, Move, SEATS, Step, What},
 };
@@ -435,7 +435,7 @@ impl Rig {
         }
         self.ledger.at_rest();
         for held in self.hand.seats.iter().flatten() {
-            if let Some(traffic) = held.socket.traffic() {
+            if let Some(traffic) = held.socket.traffic().map(moved) {
                 self.ledger.check_traffic(held.stream, traffic);
             }
         }

@@ -347,11 +347,9 @@ impl World {
         let bytes = patterned(number, from, 90);
         *sends = (place + 1, from + 90);
         let file = Arc::new(self.kernel.file(&bytes[10..80]).into());
-        let transmit = Transmit {
-            head: bytes[..10].to_vec().into(),
-            tail: bytes[80..].to_vec().into(),
-            ..Transmit::new(file, 0..70)
-        };
+        let transmit = Transmit::new(file, 0..70)
+            .with_head(bytes[..10].to_vec())
+            .with_tail(bytes[80..].to_vec());
         let note = Note::Send {
             socket: number,
             place,

@@ -11,9 +11,8 @@ use super::{
 use crate::{
     driver::{Call, Outcome, Transfer},
     raw::{
-        Direction, Handle, Kind, closed,
+        Direction, Handle, Kind, PortError, closed,
         shape::{Attempt, Attempts},
-        takes_no_attempts,
     },
 };
 
@@ -74,7 +73,7 @@ impl Handles {
     fn take_side(&self, handle: Handle, direction: Direction) -> io::Result<(i32, u32)> {
         let mut entry = self.table.open(handle)?;
         if entry.kind != Kind::Stream {
-            return Err(takes_no_attempts(entry.kind));
+            return Err(PortError::NoAttempts(entry.kind).into());
         }
         let number = entry.descriptor.as_ref().ok_or_else(closed)?.number();
         let side = entry.side(direction);

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     raw::{Direction, Handle, Kind, OperationId, Overlapped},
+    snapshot::Traffic,
     sync::MutexGuard,
 };
 
@@ -85,13 +86,13 @@ impl Handles {
         &self,
         handle: Handle,
         results: &mut impl Results,
-    ) -> Option<(u64, u64)> {
+    ) -> Option<Traffic> {
         let entry = self.table.open(handle).ok()?;
         let [read, write] = &entry.sides;
         if write.head().is_some() || write.busy || read.busy {
             return None;
         }
-        let traffic = (entry.received, entry.sent);
+        let traffic = entry.traffic;
         self.close_entry(handle, entry, results);
         Some(traffic)
     }

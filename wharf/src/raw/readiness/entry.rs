@@ -2,6 +2,7 @@
 
 use super::side::Side;
 use crate::raw::{Descriptor, Direction, Handle, Kind, Overlapped, RawDescriptor, Unsent};
+use crate::snapshot::Traffic;
 
 /// The state of one handle.
 #[derive(Debug)]
@@ -34,8 +35,7 @@ pub(in crate::raw) struct Entry {
     /// The number of the last operation.
     pub sequence: u64,
     pub unsent: Unsent,
-    pub received: u64,
-    pub sent: u64,
+    pub traffic: Traffic,
     /// Of a listener: the connections whose first bytes are waited for. Of such a connection: its listener.
     pub(super) arrivals: Arrivals,
 }
@@ -77,8 +77,7 @@ impl Entry {
             broken: 0,
             sequence: 0,
             unsent: Unsent::NONE,
-            received: 0,
-            sent: 0,
+            traffic: Traffic::default(),
             arrivals: Arrivals::None,
         }
     }

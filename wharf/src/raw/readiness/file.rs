@@ -64,8 +64,8 @@ impl Port {
         if let Some(mut entry) = self.handles.table.lock(handle) {
             let moved = overlapped.transferred as u64;
             match overlapped.request {
-                Request::WriteAt(_) => entry.sent += moved,
-                _ => entry.received += moved,
+                Request::WriteAt(_) => entry.traffic.sent_bytes += moved,
+                _ => entry.traffic.received_bytes += moved,
             }
             entry.holds -= 1;
             self.handles.let_go(entry, handle);

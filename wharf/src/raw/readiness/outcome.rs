@@ -100,7 +100,7 @@ impl Entry {
         if let Request::ReceiveFrom(datagram) = &mut operation.request {
             datagram.peer = peer;
         }
-        self.received += len as u64;
+        self.traffic.received_bytes += len as u64;
         operation.transferred = len;
         operation.status = match is_truncated {
             true => Status::Failed(codes::CUT),
@@ -153,7 +153,7 @@ impl Entry {
             self.side(Direction::Read).exhausted(tick);
         }
         self.peer_ended |= count == 0;
-        self.received += count as u64;
+        self.traffic.received_bytes += count as u64;
     }
 
     fn judge_sent(
@@ -186,7 +186,7 @@ impl Entry {
         if count < offered && self.is_tcp {
             self.side(Direction::Write).exhausted(tick);
         }
-        self.sent += count as u64;
+        self.traffic.sent_bytes += count as u64;
     }
 
     /// Whether the operation's failure is the failure of its whole direction.

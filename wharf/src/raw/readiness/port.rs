@@ -32,7 +32,7 @@ use crate::{
         task::Places,
     },
     scheduler::{Place, Release, Scheduler, Suspect, Visit},
-    snapshot::{Counts, Snapshot, WorkerSnapshot, WorkerState},
+    snapshot::{Counts, Snapshot, Traffic, WorkerSnapshot, WorkerState},
     sync::MutexGuard,
     user_code::log,
 };
@@ -282,7 +282,7 @@ impl Associations for Port {
         self.handles.close_entry(handle, entry, &mut self.outside());
     }
 
-    fn close_if_sent(&self, handle: Handle) -> Option<(u64, u64)> {
+    fn close_if_sent(&self, handle: Handle) -> Option<Traffic> {
         self.handles.close_if_sent(handle, &mut self.outside())
     }
 }

@@ -6,9 +6,8 @@ use super::{entry::Entry, port::Port};
 use crate::{
     driver::windows::{self, Begun},
     raw::{
-        Direction, Handle, Kind, RawDescriptor, closed,
+        Direction, Handle, Kind, PortError, RawDescriptor, closed,
         shape::{Attempt, Attempts},
-        takes_no_attempts,
     },
 };
 
@@ -56,7 +55,7 @@ impl Entry {
     /// The socket, if nothing is under way on it in this direction.
     fn check_attempt(&self, direction: Direction) -> io::Result<RawDescriptor> {
         if self.kind != Kind::Stream {
-            return Err(takes_no_attempts(self.kind));
+            return Err(PortError::NoAttempts(self.kind).into());
         }
         let failure = self.sides[direction as usize].failure;
         if failure != 0 {
@@ -73,9 +72,9 @@ impl Entry {
         match direction {
             Direction::Read => {
                 self.peer_ended |= count == 0;
-                self.received += count as u64;
+                self.traffic.received_bytes += count as u64;
             }
-            Direction::Write => self.sent += count as u64,
+            Direction::Write => self.traffic.sent_bytes += count as u64,
         }
     }
 }

@@ -9,6 +9,7 @@ use std::ptr::NonNull;
 use crate::{
     driver::windows::{self, codes},
     raw::{Descriptor, Direction, Kind, Overlapped, Request, Status, Unsent, line::Line},
+    snapshot::Traffic,
 };
 
 /// What follows from a turn under a handle's lock, to be done under none.
@@ -54,8 +55,7 @@ pub(in crate::raw) struct Entry {
     /// The number of the last operation.
     pub sequence: u64,
     pub unsent: Unsent,
-    pub received: u64,
-    pub sent: u64,
+    pub traffic: Traffic,
     /// How much was received in all has been told: what ends from now on has received nothing.
     pub is_told: bool,
     /// The error that broke the connection, if it isn't 0: what stands in line fails with it.
@@ -85,8 +85,7 @@ impl Entry {
             fed: false,
             sequence: 0,
             unsent: Unsent::NONE,
-            received: 0,
-            sent: 0,
+            traffic: Traffic::default(),
             is_told: false,
             broken: 0,
             paused: false,
@@ -176,8 +175,8 @@ impl Entry {
         self.unsent.end(overlapped, unsent);
         let moved = overlapped.transferred as u64;
         match overlapped.direction() {
-            Direction::Read => self.received += moved,
-            Direction::Write => self.sent += moved,
+            Direction::Read => self.traffic.received_bytes += moved,
+            Direction::Write => self.traffic.sent_bytes += moved,
         }
         if let Status::Failed(code) = overlapped.status
             && self.kind == Kind::Stream

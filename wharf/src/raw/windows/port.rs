@@ -30,7 +30,7 @@ use crate::{
         table::Table,
         task::Places,
     },
-    snapshot::{Counts, Snapshot, WorkerSnapshot},
+    snapshot::{Counts, Snapshot, Traffic, WorkerSnapshot},
     sync::{Mutex, MutexGuard},
 };
 
@@ -280,7 +280,7 @@ impl Associations for Port {
         self.follow_up(follow_ups);
     }
 
-    fn close_if_sent(&self, handle: Handle) -> Option<(u64, u64)> {
+    fn close_if_sent(&self, handle: Handle) -> Option<Traffic> {
         let mut entry = self.table.open(handle).ok()?;
         let write = &entry.sides[Direction::Write as usize];
         let is_sending = write.under_way > 0 || !write.line.is_empty();
@@ -293,7 +293,7 @@ impl Associations for Port {
         if is_sending || entry.under_way.iter().any(ended) {
             return None;
         }
-        let traffic = (entry.received, entry.sent);
+        let traffic = entry.traffic;
         entry.is_told = true;
         self.close_entry(handle, entry);
         Some(traffic)
