@@ -11,17 +11,15 @@
 use std::{error::Error, io, time::Duration};
 
 use wharf::Buffer;
-use wharf_server::{Client, Server, Settings};
+use wharf_server::{Client, Server};
 
 /// How long a stop waits for clients that have not taken what was sent to them.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:21002".into());
-    let mut settings = Settings::default();
-    settings.listen = address.parse()?;
-
-    let server = Server::start(&settings, |client: &Client, bytes: Buffer| {
+    let builder = Server::builder().listen(address.parse()?);
+    let server = builder.start(|client: &Client, bytes: Buffer| {
         // The buffer goes out as it came in, without a copy. A client is no longer read from long before too much
         // waits to be sent to it, so a refusal means that it is gone; its end is dealt with elsewhere.
         let _ = client.send(bytes);
@@ -32,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let report = server.stop(STOP_TIMEOUT);
     println!(
         "stopped: {} clients, {} bytes received, {} sent, {} clients cut",
-        report.clients, report.received, report.sent, report.cut
+        report.clients, report.received_bytes, report.sent_bytes, report.cut
     );
     Ok(())
 }

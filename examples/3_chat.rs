@@ -17,7 +17,7 @@ use std::{
 
 use bytes::Bytes;
 use wharf::Buffer;
-use wharf_server::{Client, Ended, Handler, Server, Settings};
+use wharf_server::{Client, Ended, Handler, Server};
 
 /// The longest line, in bytes with its end. A client that never ends its line would fill our memory.
 const LINE_MAX: usize = 1_000;
@@ -30,10 +30,10 @@ const UNSENT_MAX: usize = 64 << 10;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:21003".into());
-    let mut settings = Settings::default();
-    settings.listen = address.parse()?;
-    settings.unsent_bytes_max = UNSENT_MAX;
-    let server = Server::start(&settings, Chat::default())?;
+    let server = Server::builder()
+        .listen(address.parse()?)
+        .unsent_bytes_max(UNSENT_MAX)
+        .start(Chat::default())?;
     println!("listening on {}", server.local_addr());
 
     let _ = io::stdin().read_line(&mut String::new());

@@ -18,12 +18,11 @@
 //!
 //! ```
 //! use std::{io::{Read, Write}, net::TcpStream, time::Duration};
-//! use wharf_server::{Client, Server, Settings};
+//! use wharf_server::{Client, Server};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let mut settings = Settings::default();
-//! settings.listen = "127.0.0.1:0".parse()?;
-//! let server = Server::start(&settings, |client: &Client, bytes: wharf::Buffer| {
+//! let builder = Server::builder().listen("127.0.0.1:0".parse()?).idle_timeout(Duration::from_secs(60));
+//! let server = builder.start(|client: &Client, bytes: wharf::Buffer| {
 //!     let _ = client.send(bytes);
 //! })?;
 //! let mut peer = TcpStream::connect(server.local_addr())?;
@@ -33,14 +32,17 @@
 //! assert_eq!(&echo, b"ahoy");
 //! drop(peer);
 //! let report = server.stop(Duration::from_secs(10));
-//! assert_eq!((report.clients, report.received, report.sent, report.cut), (1, 4, 4, 0));
+//! assert_eq!((report.clients, report.received_bytes, report.sent_bytes, report.cut), (1, 4, 4, 0));
 //! # Ok(())
 //! # }
 //! ```
+// What is public may grow.
+#![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
 
 mod accepting;
 mod addresses;
 mod admission;
+mod builder;
 mod client;
 mod conversation;
 mod handler;
@@ -54,6 +56,7 @@ mod server;
 mod settings;
 mod shared;
 
+pub use builder::ServerBuilder;
 pub use client::{Client, Ended};
 pub use handler::{AfterEnd, Handler};
 pub use ipnet::IpNet;

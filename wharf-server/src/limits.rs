@@ -7,6 +7,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// How many files, sockets among them, the process may have open; `u64::MAX` is without limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct OpenFiles {
     /// In force.
     pub soft: u64,

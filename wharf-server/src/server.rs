@@ -12,7 +12,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use wharf::{Completion, CompletionPort, DriverInfo, Finished, Workers, user_code::log};
 
 use crate::{
-    Client, Clients, Ended, Handler, Settings, StartError,
+    Client, Clients, Ended, Handler, ServerBuilder, Settings, StartError,
     client::{Event, Key, Who},
     shared::Shared,
 };
@@ -45,9 +45,9 @@ pub struct Report {
     /// Clients that were accepted.
     pub clients: u64,
     /// Bytes received from them.
-    pub received: u64,
+    pub received_bytes: u64,
     /// Bytes sent to them.
-    pub sent: u64,
+    pub sent_bytes: u64,
     /// Clients that had not finished at the deadline.
     pub cut: usize,
     /// Workers that were still in their handlers, by name. They were left there.
@@ -55,6 +55,11 @@ pub struct Report {
 }
 
 impl Server {
+    /// Starts to set up a server, from the default [`Settings`].
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder::default()
+    }
+
     /// Starts a server. When this returns, clients can connect.
     ///
     /// # Errors
@@ -170,8 +175,8 @@ impl Server {
         }
         Report {
             clients: shared.clients.seen(),
-            received: shared.received.load(Ordering::Relaxed) + received,
-            sent: shared.sent.load(Ordering::Relaxed) + sent,
+            received_bytes: shared.received.load(Ordering::Relaxed) + received,
+            sent_bytes: shared.sent.load(Ordering::Relaxed) + sent,
             cut,
             workers_left,
         }

@@ -140,7 +140,7 @@ on_every_driver! {
         }
         // A second call at once would have panicked, and ended the client.
         drop(peer);
-        assert_eq!(server.stop(GUARD).received, 2000);
+        assert_eq!(server.stop(GUARD).received_bytes, 2000);
         assert_eq!(inside.load(Ordering::SeqCst), 0);
     }
 
@@ -404,7 +404,7 @@ on_every_driver! {
         expect_end(&mut peer);
         drop(peer);
         let report = stopping.join().unwrap();
-        assert_eq!((report.received, report.sent, report.cut), (4, 4, 0));
+        assert_eq!((report.received_bytes, report.sent_bytes, report.cut), (4, 4, 0));
     }
 
     fn a_stop_without_a_limit_waits_for_all_and_no_time_is_too_long(settings) {
@@ -432,7 +432,7 @@ on_every_driver! {
         peer.write_all(b"ahoy").unwrap();
         at_work.wait();
         let report = server.stop(Duration::from_millis(50));
-        assert_eq!((report.clients, report.received, report.cut), (1, 4, 1));
+        assert_eq!((report.clients, report.received_bytes, report.cut), (1, 4, 1));
         assert_eq!(report.workers_left.len(), 1);
         assert!(report.workers_left[0].starts_with("wharf-"), "{:?}", report.workers_left);
         forever.wait();

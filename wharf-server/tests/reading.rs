@@ -211,7 +211,7 @@ on_every_driver! {
         drop(peer);
         let report = server.stop(GUARD);
         let bytes = (4 + BYTES + 4 * 500 + 14) as u64;
-        assert_eq!((report.received, report.sent, report.cut), (bytes, bytes, 0));
+        assert_eq!((report.received_bytes, report.sent_bytes, report.cut), (bytes, bytes, 0));
     }
 
     fn a_client_that_is_paused_from_elsewhere_is_not_read_from_after_one_more_call(settings) {

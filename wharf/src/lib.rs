@@ -18,6 +18,8 @@
 //! can't be freed before its operation has completed, a failed operation can't be mistaken for a time-out, a handle
 //! can't be associated twice, and one that is closed can't reach another socket.
 #![warn(missing_docs, missing_debug_implementations)]
+// What is public may grow, unless it says why not.
+#![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
 #![deny(
     unsafe_code,
     unsafe_op_in_unsafe_fn,
@@ -27,6 +29,7 @@
 #[cfg(feature = "safe")]
 mod buffer;
 #[allow(unsafe_code)] // It talks to the kernel.
+#[allow(clippy::exhaustive_structs)] // What the kernel lays out.
 mod driver;
 #[cfg(feature = "safe")]
 mod handle;
@@ -37,7 +40,10 @@ mod operation;
 pub mod planted;
 #[cfg(feature = "safe")]
 mod port;
-#[allow(unsafe_code)] // It is the unsafe layer.
+#[allow(unsafe_code)]
+// It is the unsafe layer.
+// Callers lay these types out in their own memory, and answer each case of a wait.
+#[allow(clippy::exhaustive_enums, clippy::exhaustive_structs)]
 pub mod raw;
 #[cfg(feature = "safe")]
 #[allow(unsafe_code)] // It gives memory to the unsafe layer, and takes it back.

@@ -447,7 +447,7 @@ fn report(report: &Report) {
     }
     OUTPUT.say(&format!(
         "stopped clients={} received={} sent={} cut={}",
-        report.clients, report.received, report.sent, report.cut
+        report.clients, report.received_bytes, report.sent_bytes, report.cut
     ));
 }
 

@@ -14,6 +14,8 @@ use crate::{
 };
 
 /// What a wait for one packet came to.
+// A loop is to answer each of them.
+#[allow(clippy::exhaustive_enums)]
 #[derive(Debug)]
 pub enum Wait<K> {
     /// An operation completed, well or not, or a packet was posted.

@@ -10,6 +10,8 @@ use crate::{
 };
 
 /// What became of an operation that was started [directly](Socket::skip_port).
+// There is no third way.
+#[allow(clippy::exhaustive_enums)]
 #[derive(Debug)]
 #[must_use = "what is done comes back here, and nowhere else"]
 pub enum Started<K> {
