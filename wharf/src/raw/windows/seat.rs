@@ -33,8 +33,8 @@ impl Seat {
     }
 
     pub(super) fn stands(&self, state: WorkerState) -> WorkerState {
-        let mut state = self.state.lock();
-        std::mem::replace(&mut *state, (state, now())).0
+        let mut held = self.state.lock();
+        std::mem::replace(&mut *held, (state, now())).0
     }
 
     pub(super) fn took(&self, packets: usize) {
