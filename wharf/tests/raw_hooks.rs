@@ -248,7 +248,7 @@ fn a_direct_start_hands_no_operation_to_its_function(driver: Driver) {
     let operation = Box::new(told.operation(Request::Send(buffer(&mut bytes))));
     let operation = NonNull::from(Box::leak(operation));
     // SAFETY: as in `start`.
-    let started = unsafe { port.start_direct(handle, operation) }.expect("a start");
+    let started = unsafe { port.start_skip_port(handle, operation) }.expect("a start");
     match started {
         wharf::raw::Started::Completed(packet) => {
             assert_eq!(packet.transferred, 4);

@@ -85,7 +85,7 @@ impl<K: Clone + Send + Sync + 'static> With<'_, SkipPort<'_, K>> {
     /// # Errors
     /// As there; the buffer and the context come back.
     pub fn receive(self, buffer: Buffer) -> Result<Started<K>, Refused<Buffer>> {
-        self.start_direct(Memory::Receive(buffer), Memory::into_buffer)
+        self.start_skip_port(Memory::Receive(buffer), Memory::into_buffer)
     }
 
     /// As [`SkipPort::receive_from`].
@@ -94,7 +94,7 @@ impl<K: Clone + Send + Sync + 'static> With<'_, SkipPort<'_, K>> {
     /// As there; the context comes back.
     pub fn receive_from(self, pool: &BufferPool) -> Result<Started<K>, Refused<()>> {
         let memory = Memory::ReceiveFrom(pool.clone(), None);
-        self.start_direct(memory, |_| Some(()))
+        self.start_skip_port(memory, |_| Some(()))
     }
 
     /// As [`SkipPort::send`].
@@ -102,10 +102,10 @@ impl<K: Clone + Send + Sync + 'static> With<'_, SkipPort<'_, K>> {
     /// # Errors
     /// As there; the payload and the context come back.
     pub fn send(self, payload: impl Into<Payload>) -> Result<Started<K>, Refused<Payload>> {
-        self.start_direct(Memory::Send(payload.into()), Memory::into_payload)
+        self.start_skip_port(Memory::Send(payload.into()), Memory::into_payload)
     }
 
-    fn start_direct<T>(
+    fn start_skip_port<T>(
         self,
         memory: Memory,
         given: fn(Memory) -> Option<T>,
@@ -117,7 +117,7 @@ impl<K: Clone + Send + Sync + 'static> With<'_, SkipPort<'_, K>> {
             memory,
             context: self.context,
         };
-        match association.records.start_direct(association.handle, owned) {
+        match association.records.start_skip_port(association.handle, owned) {
             Ok(Ok(finished)) => Ok(Started::Completed(Completion::of_operation(finished))),
             Ok(Err(id)) => Ok(Started::Pending(id)),
             Err((error, owned)) => Err(Refused::of_owned(error, owned, given)),

@@ -51,7 +51,7 @@ pub enum Answer {
     Closed,
 }
 
-/// What came of [`Port::start_direct`](super::Port::start_direct).
+/// What came of [`Port::start_skip_port`](super::Port::start_skip_port).
 #[derive(Debug)]
 #[must_use = "what is done is handed out here, and nowhere else"]
 pub enum Started {

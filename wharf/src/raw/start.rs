@@ -32,7 +32,7 @@ impl Port {
     /// ([`InvalidInput`](io::ErrorKind::InvalidInput)).
     ///
     /// # Safety
-    /// If this succeeds, until the operation is handed out by a wait, by [`close`](Self::close), by [`start_direct`](Self::start_direct) or to the function of its [`OnEnd`](super::OnEnd), on
+    /// If this succeeds, until the operation is handed out by a wait, by [`close`](Self::close), by [`start_skip_port`](Self::start_skip_port) or to the function of its [`OnEnd`](super::OnEnd), on
     /// whatever thread that is: the operation, its buffers and their list stay valid and in place; the operation
     /// and the memory that is received into are neither read nor written; and the memory that is sent from is not
     /// written. `operation` is not started already.
@@ -74,7 +74,7 @@ impl Port {
     ///
     /// # Safety
     /// As for [`start`](Self::start).
-    pub unsafe fn start_direct(
+    pub unsafe fn start_skip_port(
         &self,
         handle: Handle,
         operation: NonNull<Overlapped>,

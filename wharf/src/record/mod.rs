@@ -248,7 +248,7 @@ impl<S: Source> Records<S> {
     pub(crate) const PROVIDER: &'static Provider = Record::<S>::PROVIDER;
 
     /// Starts an operation, and takes it apart at once if it ended within the call, well or not.
-    pub(crate) fn start_direct(
+    pub(crate) fn start_skip_port(
         &self,
         handle: Handle,
         mut owned: Owned<S>,
@@ -256,7 +256,7 @@ impl<S: Source> Records<S> {
         let request = Self::request_for(&mut owned.memory);
         let started = self.give_up(owned, request, Manner::Reported, |operation| {
             // SAFETY: as in `start`.
-            let started = unsafe { self.raw.start_direct(handle, operation) }?;
+            let started = unsafe { self.raw.start_skip_port(handle, operation) }?;
             Ok((started, operation))
         });
         started.map(|(started, operation)| match started {
