@@ -320,7 +320,8 @@ impl<P> Posted<P> {
 
     fn note_taken_reserved(&mut self) {
         let taken = self.taken.wrapping_sub(self.taken_before);
-        while self.reserved.pop_front_if(|it| *it < taken).is_some() {
+        while self.reserved.front().is_some_and(|it| *it < taken) {
+            self.reserved.pop_front();
             self.taken_reserved = self.taken_reserved.wrapping_add(1);
         }
     }

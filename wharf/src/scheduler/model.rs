@@ -273,11 +273,11 @@ impl Worker {
 
     fn wait(&mut self, patience: Patience) -> End {
         self.visit.expired = false;
-        if std::mem::take(&mut self.runs)
-            && let Some(packet) = self.port.scheduler.take_posted(self.seat)
-        {
-            self.runs = true;
-            return End::Delivered(packet);
+        if std::mem::take(&mut self.runs) {
+            if let Some(packet) = self.port.scheduler.take_posted(self.seat) {
+                self.runs = true;
+                return End::Delivered(packet);
+            }
         }
         loop {
             let (step, release) = self.port.scheduler.visit(self.seat, &mut self.visit, 1);

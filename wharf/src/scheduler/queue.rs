@@ -161,10 +161,10 @@ impl<P, R> Queue<P, R> {
             self.passed_over = 0;
             self.posted.take_into(into, packets_max - into.len());
         }
-        while into.len() < packets_max
-            && self.passed_over < passed_over_max
-            && let Some(packet) = self.next_packet()
-        {
+        while into.len() < packets_max && self.passed_over < passed_over_max {
+            let Some(packet) = self.next_packet() else {
+                break;
+            };
             self.passed_over += usize::from(!self.staged.is_empty());
             into.push(packet);
         }
@@ -176,16 +176,14 @@ impl<P, R> Queue<P, R> {
         if let Some(packet) = self.posted.take_next() {
             return Some(packet);
         }
-        match self
-            .line
-            .pop_front_if(|entry| matches!(entry, Entry::Packet(_)))?
-        {
-            Entry::Packet(packet) => {
-                self.moved_up();
-                Some(packet)
-            }
-            Entry::Ready(_) => unreachable!("it was a packet"),
-        }
+        let Some(Entry::Packet(_)) = self.line.front() else {
+            return None;
+        };
+        let Some(Entry::Packet(packet)) = self.line.pop_front() else {
+            unreachable!("it was a packet");
+        };
+        self.moved_up();
+        Some(packet)
     }
 
     /// Takes the head of the line, if it is work.
@@ -193,17 +191,15 @@ impl<P, R> Queue<P, R> {
         if self.posted.is_next() {
             return None;
         }
-        match self
-            .line
-            .pop_front_if(|entry| matches!(entry, Entry::Ready(_)))?
-        {
-            Entry::Ready(work) => {
-                self.worked_since_ns = self.ages.oldest_since_ns().unwrap_or_default();
-                self.moved_up();
-                Some(work)
-            }
-            Entry::Packet(_) => unreachable!("it was work"),
-        }
+        let Some(Entry::Ready(_)) = self.line.front() else {
+            return None;
+        };
+        let Some(Entry::Ready(work)) = self.line.pop_front() else {
+            unreachable!("it was work");
+        };
+        self.worked_since_ns = self.ages.oldest_since_ns().unwrap_or_default();
+        self.moved_up();
+        Some(work)
     }
 
     /// The head of the line was taken.
@@ -224,10 +220,11 @@ impl<P, R> Queue<P, R> {
         let share = there.div_ceil(shares).min(batch_max);
         self.passed_over = 0;
         self.take_staged(into, share.div_ceil(2));
-        while into.len() < share
-            && let Some(work) = self.next_ready()
-        {
-            into.push(work);
+        while into.len() < share {
+            match self.next_ready() {
+                Some(work) => into.push(work),
+                None => break,
+            }
         }
         self.take_staged(into, share);
     }
