@@ -60,9 +60,8 @@ impl Outstanding {
     pub(super) fn grant(&self, most: usize) -> usize {
         let granted = |count: usize| self.max.saturating_sub(count).min(most);
         let (success, failure) = (Ordering::SeqCst, Ordering::SeqCst);
-        let before = self
-            .count
-            .update(success, failure, |count| count + granted(count));
+        let more = |count| Some(count + granted(count));
+        let (Ok(before) | Err(before)) = self.count.fetch_update(success, failure, more);
         granted(before)
     }
 

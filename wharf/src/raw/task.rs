@@ -150,9 +150,10 @@ impl PostPlace {
 
 impl Drop for PostPlace {
     fn drop(&mut self) {
-        if let Some(port) = self.port.upgrade()
-            && port.places().give_back()
-        {
+        let Some(port) = self.port.upgrade() else {
+            return;
+        };
+        if port.places().give_back() {
             port.dismiss(1);
         }
     }

@@ -132,10 +132,10 @@ impl Handles {
     /// Takes a place off its listener's list, if it is on one.
     pub(super) fn remove(&self, listener: Option<Handle>, place: Handle) {
         let listener = listener.and_then(|listener| self.table.lock(listener));
-        if let Some(mut entry) = listener
-            && let Arrivals::At(list) = &mut entry.arrivals
-        {
-            list.retain(|(_, handle)| *handle != place);
+        if let Some(mut entry) = listener {
+            if let Arrivals::At(list) = &mut entry.arrivals {
+                list.retain(|(_, handle)| *handle != place);
+            }
         }
     }
 }

@@ -114,9 +114,10 @@ impl Member {
 
     fn leave(&mut self) {
         self.took_posted = false;
-        if let Some(seat) = self.seat.take()
-            && let Some(port) = self.port.upgrade()
-        {
+        let Some(seat) = self.seat.take() else {
+            return;
+        };
+        if let Some(port) = self.port.upgrade() {
             let release = port.scheduler.leave(seat);
             port.release(release);
         }

@@ -304,10 +304,10 @@ impl Entry {
             // SAFETY: what stands in the line is valid, and the handle is locked.
             unsafe { operation.as_ref() }.status == Status::Cancelling
         };
-        if self.side(direction).head().is_some_and(is_marked)
-            && let Some(operation) = self.side(direction).pop()
-        {
-            follow_up.end(self.cancelled(operation));
+        if self.side(direction).head().is_some_and(is_marked) {
+            if let Some(operation) = self.side(direction).pop() {
+                follow_up.end(self.cancelled(operation));
+            }
         }
         self.go_on(ready, true, follow_up);
     }

@@ -210,16 +210,18 @@ impl Associations for Port {
         handles.driver.knows(&descriptor)?;
         let is_tcp = is_tcp.unwrap_or_else(|| handles.is_tcp(&descriptor, kind));
         let handle = self.insert(descriptor, key, kind)?;
-        if is_tcp && let Some(mut entry) = handles.table.lock(handle) {
-            entry.is_tcp = true;
+        if let Some(mut entry) = handles.table.lock(handle) {
+            entry.is_tcp = is_tcp;
         }
         self.release(self.scheduler.begin_polling());
         // Each side of a handle stands on the queue once at most.
         self.scheduler.reserve(0, 2 * handles.table.places_used());
         // Files have no readiness, and a socket is registered once its connection is under way.
-        if !matches!(kind, Kind::Unconnected | Kind::File)
-            && let Err(error) = handles.register(handle)
-        {
+        let registered = match kind {
+            Kind::Unconnected | Kind::File => Ok(()),
+            _ => handles.register(handle),
+        };
+        if let Err(error) = registered {
             self.close_handle(handle);
             return Err(error);
         }

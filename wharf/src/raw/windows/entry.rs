@@ -178,16 +178,16 @@ impl Entry {
             Direction::Read => self.traffic.received_bytes += moved,
             Direction::Write => self.traffic.sent_bytes += moved,
         }
-        if let Status::Failed(code) = overlapped.status
-            && self.kind == Kind::Stream
-            && windows::breaks_a_stream(code)
-        {
-            self.broken = code;
-            for side in &mut self.sides {
-                if side.failure == 0 {
-                    side.failure = code;
+        match overlapped.status {
+            Status::Failed(code) if self.kind == Kind::Stream && windows::breaks_a_stream(code) => {
+                self.broken = code;
+                for side in &mut self.sides {
+                    if side.failure == 0 {
+                        side.failure = code;
+                    }
                 }
             }
+            _ => {}
         }
     }
 }

@@ -184,8 +184,8 @@ impl Associations for Port {
             skips = self.queue.associate(&descriptor, key, wanted)?;
         }
         let handle = self.insert(descriptor, key, kind)?;
-        if !skips && let Some(mut entry) = self.table.lock(handle) {
-            entry.queues_all = true;
+        if let Some(mut entry) = self.table.lock(handle) {
+            entry.queues_all = !skips;
         }
         Ok(handle)
     }
