@@ -218,14 +218,18 @@ fn wait_for<'a>(
     timeout: Option<Duration>,
 ) -> Result<&'a mut [epoll::Event], Errno> {
     static IS_COARSE: AtomicBool = AtomicBool::new(false);
-    let is_exact = |timeout: &Duration| !timeout.subsec_nanos().is_multiple_of(1_000_000);
-    if let Some(exact) = timeout.filter(is_exact)
-        && !IS_COARSE.load(Ordering::Relaxed)
-    {
+    let needs_exact = |timeout: &Duration| {
+        timeout.subsec_nanos() % 1_000_000 != 0 && !IS_COARSE.load(Ordering::Relaxed)
+    };
+    if let Some(exact) = timeout.filter(needs_exact) {
         match wait_exactly(epoll, space, exact) {
             Err(Errno::NOSYS | Errno::PERM) => IS_COARSE.store(true, Ordering::Relaxed),
-            // SAFETY: so many were filled in by the kernel.
-            result => return result.map(|count| unsafe { space[..count].assume_init_mut() }),
+            Err(error) => return Err(error),
+            Ok(count) => {
+                let filled = &raw mut space[..count] as *mut [epoll::Event];
+                // SAFETY: so many were filled in by the kernel.
+                return Ok(unsafe { &mut *filled });
+            }
         }
     }
     let timeout = timeout.map(round_up);

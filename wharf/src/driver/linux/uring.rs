@@ -211,9 +211,7 @@ impl Ring {
                     },
                 };
             }
-            if let Err(error) = result
-                && !passes(&error)
-            {
+            if let Some(error) = result.err().filter(|error| !passes(error)) {
                 // What has no completion was not begun, and never will be on this ring.
                 self.broken.store(true, Ordering::Relaxed);
                 *self.failure.lock() = Some(error);
@@ -348,9 +346,10 @@ impl Ring {
     /// The transfer of a slot failed in the ring. What is registered there may be the reason; it is not used again before it is
     /// registered anew.
     fn distrust(&self, slot: u32, error: Errno) {
-        if error == Errno::BADF
-            && let Some(state) = self.slots.get(slot as usize)
-        {
+        if error != Errno::BADF {
+            return;
+        }
+        if let Some(state) = self.slots.get(slot as usize) {
             let (from, to) = (REGISTERED, 0);
             let _ = state.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
         }

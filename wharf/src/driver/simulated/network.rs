@@ -294,9 +294,8 @@ impl State {
             return Ok(bytes);
         }
         stream.inbox.drain(..count);
-        if std::mem::take(&mut stream.wanted)
-            && let Some(other) = stream.other
-        {
+        let is_wanted = std::mem::take(&mut stream.wanted);
+        if let Some(other) = stream.other.filter(|_| is_wanted) {
             self.send_to(other, Arrival::Room);
         }
         Ok(bytes)
@@ -387,10 +386,9 @@ impl State {
         }
         let from = self.objects.get(&number).ok_or(Errno::BADF)?.local;
         let lost = self.strikes(self.faults.losses);
-        if let Some(&to) = self.datagrams.get(&to)
-            && !lost
-        {
-            self.send_to(to, Arrival::Datagram(from, bytes.to_vec()));
+        match self.datagrams.get(&to) {
+            Some(&to) if !lost => self.send_to(to, Arrival::Datagram(from, bytes.to_vec())),
+            _ => {}
         }
         Ok(())
     }
