@@ -481,12 +481,14 @@ impl Roll {
     /// Takes those off the list that have ended, and that `which` accepts.
     fn remove(&mut self, which: impl Fn(&JoinHandle<()>) -> bool) -> Vec<JoinHandle<()>> {
         let Roll { threads, ended, .. } = self;
-        let has_ended = |thread: &mut JoinHandle<()>| {
+        let has_ended = |thread: &JoinHandle<()>| {
             let place = ended.iter().position(|id| *id == thread.thread().id());
             let strikes = place.filter(|_| which(thread));
             strikes.map(|place| ended.swap_remove(place)).is_some()
         };
-        threads.extract_if(.., has_ended).collect()
+        let (removed, kept) = mem::take(threads).into_iter().partition(has_ended);
+        *threads = kept;
+        removed
     }
 }
 

@@ -306,9 +306,10 @@ impl State {
             return;
         }
         let mut own = self.held_back.range((share, 0)..=(share, u64::MAX));
-        if let Some((&place, _)) = own.next()
-            && let Some(waiter) = self.held_back.remove(&place)
-        {
+        let Some((&place, _)) = own.next() else {
+            return;
+        };
+        if let Some(waiter) = self.held_back.remove(&place) {
             self.waiting.insert(place.1, waiter);
         }
     }
@@ -326,10 +327,10 @@ impl State {
 
 /// Tells a receive that a buffer is kept for it. If it has ended meanwhile, its [`Place`] passes that on.
 fn tell(next: Option<Waiter>) {
-    if let Some((port, handle)) = next
-        && let Some(port) = port.upgrade()
-    {
-        port.resume(handle);
+    if let Some((port, handle)) = next {
+        if let Some(port) = port.upgrade() {
+            port.resume(handle);
+        }
     }
 }
 

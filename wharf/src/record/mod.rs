@@ -471,10 +471,13 @@ impl<S: Source> Record<S> {
         let record = operation.cast::<Self>().as_ptr();
         // SAFETY: the record is valid, and what it owns is this thread's while it transfers.
         let owned = unsafe { &mut (*record).owned };
-        if let Some(Owned { memory, .. }) = owned
-            && let Memory::ReceiveLent(buffer) = memory
-            && let Some(pool) = buffer.pool().cloned()
-        {
+        let Some(Owned { memory, .. }) = owned else {
+            return;
+        };
+        let Memory::ReceiveLent(buffer) = memory else {
+            return;
+        };
+        if let Some(pool) = buffer.pool().cloned() {
             // The buffer goes back; the next attempt finds another.
             *memory = Memory::ReceiveFrom(pool, None);
         }
