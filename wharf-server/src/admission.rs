@@ -51,12 +51,12 @@ impl Shared {
     fn admit(&self, connection: Box<Connection>) -> Option<Client> {
         let peer = connection.peer;
         if !self.addresses.admit(peer) {
-            if let Some(max) = self.addresses.max
-                && self.acceptor.said_crowded.is_due()
-            {
-                log(|| {
-                    tracing::warn!(%peer, "an address has {max} clients, the most it may: more are closed at once");
-                });
+            if let Some(max) = self.addresses.max {
+                if self.acceptor.said_crowded.is_due() {
+                    log(|| {
+                        tracing::warn!(%peer, "an address has {max} clients, the most it may: more are closed at once");
+                    });
+                }
             }
             return None;
         }

@@ -64,11 +64,10 @@ impl Patience {
     {
         let minds = self.idle_rounds.or(self.stall_rounds).is_some();
         let is_watching = || self.is_watching.load(Ordering::SeqCst);
-        if minds
-            && !is_watching()
-            && !self.is_watching.swap(true, Ordering::SeqCst)
-            && let Err(error) = port.timer(self.round, key())
-        {
+        if !minds || is_watching() || self.is_watching.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        if let Err(error) = port.timer(self.round, key()) {
             // The next client that comes, or falls behind, has it tried again.
             self.is_watching.store(false, Ordering::SeqCst);
             if !port.is_closed() {
