@@ -41,13 +41,11 @@ fn main() -> io::Result<()> {
     let count = port.concurrency() + 1;
     let workers = Workers::start(&port, count, move |port, completion| {
         let key = completion.key.clone();
-        if let Err(error) = serve(port, &buffers, completion)
-            && !port.is_closed()
-        {
-            match key {
-                Key::Client(peer) => eprintln!("{peer}: {error}"),
-                Key::Listener | Key::AcceptAgain(_) => eprintln!("can't accept: {error}"),
-            }
+        match (serve(port, &buffers, completion), key) {
+            (Ok(()), _) => {}
+            (Err(_), _) if port.is_closed() => {}
+            (Err(error), Key::Client(peer)) => eprintln!("{peer}: {error}"),
+            (Err(error), Key::Listener | Key::AcceptAgain(_)) => eprintln!("can't accept: {error}"),
         }
     })?;
 

@@ -156,9 +156,8 @@ impl Room {
             if name.is_none() || client == except {
                 continue;
             }
-            if let Err(refused) = client.send(text.clone())
-                && refused.error.kind() == io::ErrorKind::WouldBlock
-            {
+            let refused = client.send(text.clone()).err();
+            if refused.is_some_and(|refused| refused.error.kind() == io::ErrorKind::WouldBlock) {
                 // Too much waits for it. To leave lines out would be to lie to it, and to keep them would be to let it
                 // decide about our memory. The others hear of it when it is gone.
                 client.abort();

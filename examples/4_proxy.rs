@@ -110,10 +110,9 @@ impl Proxy {
                 }
             }
         };
-        if let Err(error) = served
-            && !port.is_closed()
-        {
-            eprintln!("{error}");
+        match served {
+            Err(error) if !port.is_closed() => eprintln!("{error}"),
+            _ => {}
         }
     }
 

@@ -161,7 +161,7 @@ fn address(text: &str) -> Option<SocketAddr> {
 pub fn half_open(means: &Means) {
     let open = |at: usize| {
         let mut stream = means.dial(Dial { narrow: true }).ok();
-        if at.is_multiple_of(2) {
+        if at % 2 == 0 {
             means.send(&mut stream, &ZEROS[..8]);
         } else {
             means.send(&mut stream, &ZEROS);
