@@ -10,7 +10,7 @@ mod harness;
 
 use std::{
     fs::File,
-    io::{ErrorKind, IoSlice, PipeReader, Read, Write},
+    io::{ErrorKind, IoSlice, Read, Write},
     net::{TcpListener, TcpStream, UdpSocket},
     os::{
         fd::{AsFd, BorrowedFd, OwnedFd},
@@ -25,6 +25,7 @@ use harness::*;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg},
+    pipe::{PipeFlags, pipe_with},
 };
 use wharf::{
     Buffer, CompletionPort, Finished, Socket, Transmit, Wait,
@@ -72,17 +73,17 @@ fn pass(stream: &UnixStream, byte: u8, descriptor: BorrowedFd<'_>) {
 
 /// Sends `count` times a byte with the end of a pipe beside it, then more bytes. What was passed and nobody has is closed: then
 /// the pipe has ended.
-fn pass_many(peer: &mut UnixStream, count: usize) -> PipeReader {
-    let (reader, writer) = std::io::pipe().expect("a pipe");
+fn pass_many(peer: &mut UnixStream, count: usize) -> File {
+    let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).expect("a pipe");
     for _ in 0..count {
         pass(peer, b'a', writer.as_fd());
     }
     peer.write_all(b"behind").expect("a write");
-    reader
+    reader.into()
 }
 
 #[track_caller]
-fn expect_ended(mut pipe: PipeReader) {
+fn expect_ended(mut pipe: File) {
     let mut polled = [PollFd::new(&pipe, PollFlags::IN)];
     let guard = Timespec::try_from(GUARD).expect("a short time");
     assert_eq!(poll(&mut polled, Some(&guard)), Ok(1), "nobody has it open");

@@ -280,8 +280,11 @@ fn received(port: &Arc<Port>, handle: Handle) -> io::Result<Vec<u8>> {
                 turn(port);
                 return false;
             }
-            // SAFETY: so many were written.
-            Ok(count) => result = Some(Ok(unsafe { memory[..count].assume_init_ref() }.to_vec())),
+            Ok(count) => {
+                // SAFETY: so many were written.
+                let written = |byte: &MaybeUninit<u8>| unsafe { byte.assume_init() };
+                result = Some(Ok(memory[..count].iter().map(written).collect()));
+            }
             Err(error) => result = Some(Err(error)),
         }
         true

@@ -178,7 +178,8 @@ impl<'a> Search<'a> {
     fn leave(&mut self) {
         self.next();
         self.depth = self.depth.saturating_sub(1);
-        if self.inline.pop_if(|depth| *depth == self.depth).is_some() {
+        if self.inline.last() == Some(&self.depth) {
+            self.inline.pop();
             self.module.pop();
         }
     }

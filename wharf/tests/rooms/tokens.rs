@@ -89,11 +89,11 @@ pub fn take_tests(tokens: &mut Vec<Token>) -> Vec<String> {
             rest = &rest[group(&rest[1..]) + 1..];
         }
         let len = item(rest);
-        if let [.., word, name, end] = &rest[..len]
-            && word.text == "mod"
-            && end.text == ";"
-        {
-            modules.push(name.text.clone());
+        match &rest[..len] {
+            [.., word, name, end] if word.text == "mod" && end.text == ";" => {
+                modules.push(name.text.clone());
+            }
+            _ => {}
         }
         rest = &rest[len..];
     }

@@ -909,10 +909,20 @@ impl Stream {
     }
 }
 
+/// How an operation came back, for a failure message.
+struct Told<'a>(&'a Kind, &'a Completion<Key>);
+
+impl Display for Told<'_> {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Told(kind, completion) = self;
+        write!(to, "{kind:?} came as {:?}", completion.what)
+    }
+}
+
 impl Operation {
     /// Takes a completion apart, and checks that it gives back what was given.
     fn end_of(&self, completion: Completion<Key>) -> End {
-        let told = fmt::from_fn(|to| write!(to, "{:?} came as {:?}", self.kind, completion.what));
+        let told = Told(&self.kind, &completion);
         let bytes = match &completion.what {
             Finished::Received { .. } | Finished::ReceivedVectored { .. } => {
                 self.received(&completion, &told)

@@ -120,7 +120,7 @@ impl Member {
     fn new(port: &CompletionPort<Key>, who: usize, report: &Sender<Report>) -> Self {
         let off_duty = Arc::new(AtomicBool::new(false));
         let (port, report, ends) = (port.clone(), report.clone(), off_duty.clone());
-        let max = if who.is_multiple_of(2) { 1 } else { 4 };
+        let max = if who % 2 == 0 { 1 } else { 4 };
         let thread = thread::spawn(move || {
             while !ends.load(Ordering::Relaxed) && wait(&port, who, max, SHIFT, &report) {}
         });
