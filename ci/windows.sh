@@ -26,11 +26,11 @@ need() {
     [ ${#missing[@]} -eq 0 ] || { apt-get update && apt-get install --yes --no-install-recommends "${missing[@]}"; }
 }
 
-# Debian's own Rust is older than the one in its security archive, which this needs: Cargo.toml says the least.
+# Debian's own Rust is older than the one in its security archive, which this needs: the least of the command, and of the tests.
 need_rust() {
     local least installed
     need "$@"
-    least=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)
+    least=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' wharf-cli/Cargo.toml)
     installed=$(/usr/bin/rustc --version | cut -d ' ' -f 2)
     [ "$(printf '%s\n' "$least" "$installed" | sort --version-sort | head -n 1)" = "$least" ] ||
         { apt-get update && apt-get install --yes --no-install-recommends "$@"; }

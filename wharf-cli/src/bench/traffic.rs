@@ -251,11 +251,13 @@ impl<'a> Traffic<'a> {
             ..
         } = &mut self.connections;
         let departures = &mut places[place].departures;
-        while let Some(departure) =
-            departures.pop_front_if(|oldest| measurement.is_timed_out(oldest, now))
-        {
+        while let Some(oldest) = departures.front().copied() {
+            if !measurement.is_timed_out(&oldest, now) {
+                break;
+            }
+            departures.pop_front();
             self.sender.completed(1);
-            measurement.record(&departure, now);
+            measurement.record(&oldest, now);
         }
         self.give_up(place, now);
     }
