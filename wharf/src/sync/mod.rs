@@ -87,6 +87,7 @@ impl Condvar {
         self.0.notify_one();
     }
 
+    #[cfg(any(unix, feature = "safe"))]
     pub(crate) fn notify_all(&self) {
         self.0.notify_all();
     }

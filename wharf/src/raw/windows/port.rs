@@ -207,9 +207,11 @@ impl Associations for Port {
     fn ask(&self, handle: Handle, query: Query) -> io::Result<Reply> {
         let entry = self.table.open(handle)?;
         let descriptor = entry.descriptor.as_ref().ok_or_else(closed)?;
-        self.ask_new(descriptor, query)
+        // SAFETY: it is open as long as it is borrowed.
+        unsafe { windows::ask(descriptor.number(), query) }
     }
 
+    #[cfg(feature = "safe")]
     fn ask_new(&self, descriptor: &Descriptor, query: Query) -> io::Result<Reply> {
         // SAFETY: it is open as long as it is borrowed.
         unsafe { windows::ask(descriptor.number(), query) }
