@@ -105,6 +105,8 @@ need_rust rustc-web cargo-web rust-web-src rust-web-clippy
 need mingw-w64
 # The lint left out asks for `const` where it is, since it does not see it on targets without thread-local storage.
 windows_cargo cargo-clippy clippy --workspace --all-targets -- -A clippy::missing_const_for_thread_local
+# The raw layer alone.
+windows_cargo cargo-clippy clippy --package wharf-port --no-default-features --lib -- -A clippy::missing_const_for_thread_local
 [ "${1:-}" != --check ] || exit 0
 
 need wine wine64
