@@ -20,7 +20,7 @@ use wharf_server::{Client, Handler, Server, Settings};
 
 use crate::{
     exit, output, standing,
-    wrap::{columns, wrap},
+    wrap::{Stream, entry, fit, prose},
 };
 
 /// How long nothing must come for it to be plain that nothing comes.
@@ -58,14 +58,39 @@ fn scenes() -> io::Result<()> {
     }
     all_places_taken_by_computing()?;
     title("What to try next")?;
-    say(
-        "wharf serve --stats 1s\n    A line a second; on Unix, kill -USR1 prints the table of workers.\n\
-         wharf serve --app work --max-workers 64\n\
-         wharf bench ADDRESS --work fixed:10ms --kind sleep -c 64\n    Handlers that sleep, and a load for them.\n\
-         wharf bench --sweep-workers 1..64\n    How many workers are best? With this, any number.\n\
-         wharf::blocking(|| ...)\n    In a handler of your own: say it before you block.",
-    )
+    NEXT.iter().try_for_each(|(line, what_for)| {
+        let columns = Stream::Output.columns();
+        let line = fit(line, columns, 4);
+        output::print(&format!(
+            "{line}\n{}\n",
+            entry("    ", what_for, 4, columns)
+        ))
+    })
 }
+
+/// Lines for a shell, or for a handler, and what they are for.
+const NEXT: &[(&str, &str)] = &[
+    (
+        "wharf serve --stats 1s",
+        "Print a line of statistics each second. On Unix, `kill -USR1 PID` prints the table of workers.",
+    ),
+    (
+        "wharf serve --app work --max-workers 64",
+        "Run a server whose handlers sleep or compute for as long as a request asks.",
+    ),
+    (
+        "wharf bench 127.0.0.1:21000 --work fixed:10ms --kind sleep -c 64",
+        "Load that server, with handlers that sleep for 10 ms.",
+    ),
+    (
+        "wharf bench --sweep-workers 1..64",
+        "Measure throughput and latency with 1 to 64 workers.",
+    ),
+    (
+        "wharf::blocking(|| ...)",
+        "In a handler of your own: call it around code that blocks.",
+    ),
+];
 
 fn all_workers_blocked() -> io::Result<()> {
     title("1. Three workers, three handlers that sleep, and a fourth client")?;
@@ -231,7 +256,8 @@ impl Stage {
     }
 
     fn show(&self) -> io::Result<()> {
-        say(&standing::table(&self.server.snapshot()))
+        let table = standing::table(&self.server.snapshot(), Stream::Output.columns());
+        output::print(&format!("{table}\n"))
     }
 
     /// Waits until the workers stand as they are said to.
@@ -239,7 +265,8 @@ impl Stage {
         let deadline = Instant::now() + PATIENCE;
         while !holds(&self.server.snapshot()) {
             if Instant::now() > deadline {
-                let table = standing::table(&self.server.snapshot());
+                let columns = Stream::Errors.columns();
+                let table = standing::table(&self.server.snapshot(), columns);
                 return Err(io::Error::other(format!(
                     "expected {what} within {PATIENCE:?}; the workers:\n{table}"
                 )));
@@ -396,5 +423,6 @@ fn title(text: &str) -> io::Result<()> {
 
 /// Whoever does not listen any more ends the demonstration.
 fn say(text: &str) -> io::Result<()> {
-    output::print(&format!("{}\n", wrap(text, columns(), 0)))
+    let columns = Stream::Output.columns();
+    output::print(&format!("{}\n", prose(text, columns)))
 }

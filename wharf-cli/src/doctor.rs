@@ -1,11 +1,6 @@
 //! `wharf doctor`: what this machine allows, what `serve` would choose here, and what to change.
 
-use std::{
-    fs,
-    io::{self, IsTerminal},
-    process::ExitCode,
-    thread,
-};
+use std::{fs, io, process::ExitCode, thread};
 
 #[cfg(unix)]
 use rustix::process::{Resource, getrlimit};
@@ -14,7 +9,13 @@ use wharf::CompletionPort;
 use wharf_server::OpenFiles;
 use wharf_server::Settings;
 
-use crate::{exit, output, system, wrap};
+use crate::{
+    exit, output, system,
+    wrap::{Stream, entry},
+};
+
+/// Where what was found begins, behind its name.
+const NAME_COLUMNS: usize = 16;
 
 /// Below this many open files, the default number of clients does not fit.
 #[cfg(unix)]
@@ -37,7 +38,7 @@ pub fn run() -> ExitCode {
     #[cfg(windows)]
     findings.windows();
     let served = findings.choice();
-    match output::print(&findings.text_to_show()) {
+    match output::print(&findings.text(Stream::Output.columns())) {
         Err(error) if !output::reader_has_gone(&error) => {
             return exit::fail(exit::COULD_NOT_RUN, &format!("can't print: {error}"));
         }
@@ -91,20 +92,13 @@ impl Findings {
         Ok(())
     }
 
-    /// On a terminal, as wide as it is; else a line for each finding, for programs that look for one.
-    fn text_to_show(&self) -> String {
-        match io::stdout().is_terminal() {
-            true => wrap::wrap(&self.text(), wrap::columns(), 16),
-            false => self.text(),
-        }
-    }
-
-    fn text(&self) -> String {
+    /// A line for each finding, for programs that look for one; on a terminal, at its width.
+    fn text(&self, columns: Option<usize>) -> String {
         let lines = self.lines.iter().map(|(name, text)| (*name, text.as_str()));
         let advice = self.advice.iter().map(|text| ("to change", text.as_str()));
         let nothing = self.advice.is_empty().then_some(("to change", "nothing"));
         let all = lines.chain(advice).chain(nothing);
-        all.map(|(name, text)| format!("{name:<15} {text}\n"))
+        all.map(|(name, text)| entry(name, text, NAME_COLUMNS, columns) + "\n")
             .collect()
     }
 }

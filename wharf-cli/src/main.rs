@@ -15,6 +15,7 @@ mod quantity;
 mod serve;
 mod standing;
 mod system;
+mod table;
 mod work;
 mod wrap;
 

@@ -18,7 +18,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::system;
+use crate::{
+    system,
+    wrap::{Stream, fit},
+};
 
 /// How long the command waits at its end for what it has printed to be taken. A reader that is there takes it at once; on a
 /// machine that is busy, its turn may take a moment to come.
@@ -36,15 +39,28 @@ const PASSING_BYTES_MAX: usize = 64 << 10;
 /// Where a pipe is full and was set not to wait, by another who has it: when to try again.
 const RETRY: Duration = Duration::from_millis(20);
 
+/// What goes on in the next line of a terminal is indented by as much.
+const HANG: usize = 2;
+
 /// Standard output, for a command that nobody's reading may hold up.
-pub static OUTPUT: Outlet = Outlet::new("output", system::write_output, |lines| {
-    format!("lost lines={lines}\n")
-});
+pub static OUTPUT: Outlet = Outlet::new(
+    "output",
+    system::write_output,
+    || Stream::Output.columns(),
+    |lines| format!("lost lines={lines}\n"),
+);
 
 /// Standard error: logs, and why the command failed.
-pub static ERRORS: Outlet = Outlet::new("errors", system::write_errors, |lines| {
-    format!("{lines} lines are missing here: they were not read in time, or could not be written\n")
-});
+pub static ERRORS: Outlet = Outlet::new(
+    "errors",
+    system::write_errors,
+    || Stream::Errors.columns(),
+    |lines| {
+        format!(
+            "{lines} lines are missing here: they were not read in time, or could not be written\n"
+        )
+    },
+);
 
 /// Writes to a stream of the system, as write(2) does.
 type WriteTo = fn(&[u8]) -> io::Result<usize>;
@@ -54,6 +70,8 @@ type WriteTo = fn(&[u8]) -> io::Result<usize>;
 pub struct Outlet<W = WriteTo> {
     name: &'static str,
     write: W,
+    /// How wide its terminal is, if it is one.
+    columns: fn() -> Option<usize>,
     /// The line that says how many were lost.
     tell: fn(u64) -> String,
     queue: Mutex<Queue>,
@@ -76,10 +94,16 @@ struct Queue {
 }
 
 impl<W: Fn(&[u8]) -> io::Result<usize> + Send + Sync + 'static> Outlet<W> {
-    const fn new(name: &'static str, write: W, tell: fn(u64) -> String) -> Self {
+    const fn new(
+        name: &'static str,
+        write: W,
+        columns: fn() -> Option<usize>,
+        tell: fn(u64) -> String,
+    ) -> Self {
         Outlet {
             name,
             write,
+            columns,
             tell,
             queue: Mutex::new(Queue {
                 waiting: Vec::new(),
@@ -94,12 +118,22 @@ impl<W: Fn(&[u8]) -> io::Result<usize> + Send + Sync + 'static> Outlet<W> {
 
     /// Prints a line, or some. Returns at once; if too much waits to be written, they are lost.
     pub fn say(&'static self, text: &str) {
+        self.offer(self.lines(text).as_bytes(), WAITING_BYTES_MAX);
+    }
+
+    /// As [`say`](Self::say), for what is to be copied from a terminal as it is.
+    fn say_as_it_is(&'static self, text: &str) {
         self.offer(format!("{text}\n").as_bytes(), WAITING_BYTES_MAX);
     }
 
     /// As [`say`](Self::say), for a line that the next one of its kind makes up for: it is lost early.
     pub fn say_in_passing(&'static self, text: &str) {
-        self.offer(format!("{text}\n").as_bytes(), PASSING_BYTES_MAX);
+        self.offer(self.lines(text).as_bytes(), PASSING_BYTES_MAX);
+    }
+
+    /// The lines of a text, at the width of a terminal.
+    fn lines(&self, text: &str) -> String {
+        fit(text, (self.columns)(), HANG) + "\n"
     }
 
     fn offer(&'static self, lines: &[u8], waiting_max: usize) {
@@ -212,7 +246,7 @@ pub struct Log;
 
 impl Write for Log {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        ERRORS.offer(line, WAITING_BYTES_MAX);
+        ERRORS.say(String::from_utf8_lossy(line).trim_end_matches('\n'));
         Ok(line.len())
     }
 
@@ -228,7 +262,7 @@ pub fn tell_of_panics() {
         let thread = thread::current();
         let name = thread.name().unwrap_or("without a name");
         let backtrace = Backtrace::capture();
-        ERRORS.say(&match backtrace.status() {
+        ERRORS.say_as_it_is(&match backtrace.status() {
             BacktraceStatus::Captured => format!("thread '{name}' {panic}\n{backtrace}"),
             _ => format!("thread '{name}' {panic}"),
         });
@@ -346,7 +380,7 @@ mod tests {
             let answer = answered.lock().unwrap().recv();
             answer.map_err(io::Error::other)?
         };
-        let outlet = Outlet::new("test", write, |lines| format!("lost {lines}\n"));
+        let outlet = Outlet::new("test", write, || None, |lines| format!("lost {lines}\n"));
         (Box::leak(Box::new(outlet)), Reader { written, answers })
     }
 

@@ -1,8 +1,13 @@
 //! How a server stands, in text: a line for the log, a table of its workers for whoever looks.
 
-use std::{fmt::Write, time::Duration};
+use std::time::Duration;
 
 use wharf::{Snapshot, WorkerState};
+
+use crate::{
+    table::{Side, Table},
+    wrap::prose,
+};
 
 /// One line, as `--stats` prints it. Those of which the system does not tell whether they sleep count as running, and are
 /// named only where there are any.
@@ -31,33 +36,32 @@ pub fn line(snapshot: &Snapshot, clients: usize) -> String {
     )
 }
 
-/// The table of workers, and what waits for them. Without a last line break.
-pub fn table(snapshot: &Snapshot) -> String {
-    let mut text = format!(
-        "{:<16} {:<9} {:>9} {:>12}",
-        "worker", "state", "for", "packets"
-    );
+/// The table of workers, and what waits for them, in so many columns of a terminal. Without a last line break.
+pub fn table(snapshot: &Snapshot, columns: Option<usize>) -> String {
+    let mut table = Table::new([
+        ("worker", Side::Left),
+        ("state", Side::Left),
+        ("for", Side::Right),
+        ("packets", Side::Right),
+    ]);
     for worker in &snapshot.workers {
-        let _ = write!(
-            text,
-            "\n{:<16} {:<9} {:>9} {:>12}",
-            worker.name,
-            worker.state,
+        table.row([
+            worker.name.to_string(),
+            worker.state.to_string(),
             brief(worker.since),
-            worker.packets
-        );
+            worker.packets.to_string(),
+        ]);
     }
-    let _ = match snapshot.oldest {
-        None if cfg!(windows) => write!(text, "\nwhat waits for a worker, Windows keeps to itself"),
-        None => write!(text, "\nnothing waits for a worker"),
-        Some(oldest) => write!(
-            text,
-            "\n{} waiting for a worker, the oldest for {}",
+    let waiting = match snapshot.oldest {
+        None if cfg!(windows) => "Windows does not tell what waits for a worker".to_owned(),
+        None => "nothing waits for a worker".to_owned(),
+        Some(oldest) => format!(
+            "{} waiting for a worker, the oldest for {}",
             snapshot.counts.queued,
             brief(oldest)
         ),
     };
-    text
+    format!("{}\n{}", table.text(columns), prose(&waiting, columns))
 }
 
 /// As exact as a look is: milliseconds, or tenths of a second.

@@ -12,6 +12,7 @@ use std::{
 };
 
 use indicatif::ProgressBar;
+use textwrap::core::display_width;
 use wharf::CompletionPort;
 
 use super::{
@@ -29,10 +30,14 @@ use crate::{
     output::flush_at_once,
     quantity::{show_count, show_many},
     system::{Signal, watch_signals},
+    wrap::Stream,
 };
 
 /// How often the progress line is drawn.
 const TICK: Duration = Duration::from_millis(100);
+
+/// What stands before the progress, and a column that stays free behind it.
+const SPINNER_COLUMNS: usize = 3;
 
 /// Why there is no outcome.
 #[derive(Debug)]
@@ -260,18 +265,26 @@ impl Run<'_> {
     fn draw(&self) {
         let answered = self.shared.answered.load(Ordering::Relaxed);
         let elapsed = self.progress.elapsed();
-        self.progress.set_message(if answered == 0 {
-            let connected = self.shared.connected.load(Ordering::Relaxed);
-            let all = self.shared.plan.connections as u64;
-            format!("{} of {} connected", show_count(connected), show_count(all))
+        let lines = if answered == 0 {
+            let connected = show_count(self.shared.connected.load(Ordering::Relaxed));
+            let all = show_count(self.shared.plan.connections as u64);
+            [
+                format!("{connected} of {all} connected"),
+                format!("{connected} of {all}"),
+            ]
         } else {
-            format!(
-                "{:.1} s: {} answered, {}",
-                elapsed.as_secs_f64(),
-                show_count(answered),
-                show_many(per(answered as f64, elapsed), "requests/s on average")
-            )
-        });
+            let rate = show_many(per(answered as f64, elapsed), "requests/s");
+            let (seconds, answered) = (elapsed.as_secs_f64(), show_count(answered));
+            [
+                format!("{seconds:.1} s: {answered} answered, {rate} on average"),
+                rate,
+            ]
+        };
+        // The line is drawn again and again where it is, so it has to be one.
+        let columns = Stream::Errors.columns().unwrap_or(usize::MAX);
+        let fits = |line: &String| SPINNER_COLUMNS + display_width(line) <= columns;
+        self.progress
+            .set_message(lines.into_iter().find(fits).unwrap_or_default());
         self.progress.tick();
     }
 

@@ -1,6 +1,6 @@
 //! What a run came to, for people.
 
-use std::{fmt::Write, net::SocketAddr};
+use std::net::SocketAddr;
 
 use super::{
     arguments::Arguments,
@@ -12,20 +12,25 @@ use super::{
 use crate::{
     output,
     quantity::{show_bytes, show_count, show_duration, show_many, show_ns},
-    system::terminal_columns,
-    wrap::wrap,
+    wrap::{Entries, Stream, fit},
 };
 
 /// The quantiles that are told, by name.
 const QUANTILES: [(&str, f64); 4] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999)];
 
-/// The width of the longest bar, of the shortest that is the longest, and of what stands beside it.
+/// The width of the longest bar.
 const BAR_COLUMNS: usize = 40;
-const BAR_COLUMNS_MIN: usize = 8;
+/// The longest bar of a histogram is at least as long, or bars stand below what they are of.
+const BAR_COLUMNS_MIN: usize = 4;
+/// What stands beside a bar, and beside one that stands below.
 const BESIDE_BAR_COLUMNS: usize = 33;
+const BESIDE_LOW_BAR_COLUMNS: usize = 13;
+
+/// Stands for a space while lines are broken.
+const NO_BREAK: &str = "\u{a0}";
 
 /// Where what is said begins, behind its name.
-const INDENT: usize = 12;
+const NAME_COLUMNS: usize = 12;
 
 /// Prints to standard output. A reader that has gone has read what it wanted.
 ///
@@ -72,51 +77,46 @@ pub(super) struct Report<'a> {
 impl Report<'_> {
     /// For people, and as wide as their terminal; as it comes for what is none.
     pub(super) fn for_people(&self) -> String {
-        self.text(terminal_columns())
+        self.text(Stream::Output.columns())
     }
 
     fn text(&self, columns: Option<usize>) -> String {
-        let mut text = String::new();
-        let bar_columns = columns.map_or(BAR_COLUMNS, |columns| {
-            let left = columns.saturating_sub(BESIDE_BAR_COLUMNS);
-            left.clamp(BAR_COLUMNS_MIN, BAR_COLUMNS)
-        });
-        // Writing to a string can't fail.
-        let _ = self.write_text(&mut text, bar_columns);
-        let headline = self.headline();
-        match columns {
-            None => format!("{headline}\n\n{text}"),
-            Some(columns) => format!(
-                "{}\n\n{}",
-                wrap(&headline, columns, 0),
-                wrap(&text, columns, INDENT)
-            ),
-        }
+        let mut lines = Entries::new(NAME_COLUMNS, columns);
+        self.add_requests(&mut lines);
+        self.add_latency(&mut lines, columns);
+        self.add_cost(&mut lines);
+        let headline = fit(&self.headline(), columns, 0);
+        format!("{headline}\n\n{}", lines.text()).replace(NO_BREAK, " ")
     }
 
-    fn write_text(&self, text: &mut String, bar_columns: usize) -> std::fmt::Result {
+    fn add_requests(&self, lines: &mut Entries) {
         let outcome = self.outcome;
         let cut = if outcome.interrupted {
             ", ended by a signal"
         } else {
             ""
         };
-        writeln!(
-            text,
-            "requests    {} answered in {}{cut}, every byte checked",
+        let requests = format!(
+            "{} answered in {}{cut}, every byte checked",
             show_count(outcome.requests),
             show_duration(outcome.measured)
-        )?;
-        self.write_failures(text)?;
+        );
+        lines.add("requests", &requests);
+        for (name, count, what) in self.failures() {
+            if count > 0 {
+                lines.add(name, &format!("{} {what}", show_count(count)));
+            }
+        }
+        for (what, count) in outcome.errors.groups() {
+            lines.add("error", &format!("{} x {what}", show_count(count)));
+        }
         let bytes_hz = outcome.rate_hz() * self.size() as f64;
-        writeln!(
-            text,
-            "throughput  {}, {} each way",
+        let throughput = format!(
+            "{}, {} each way",
             show_many(outcome.rate_hz(), "requests/s"),
             show_bytes(bytes_hz, "B/s")
-        )?;
-        self.write_latency(text, bar_columns)?;
-        self.write_cost(text)
+        );
+        lines.add("throughput", &throughput);
     }
 
     fn headline(&self) -> String {
@@ -145,18 +145,6 @@ impl Report<'_> {
             plan.pipeline,
             plan.threads
         )
-    }
-
-    fn write_failures(&self, text: &mut String) -> std::fmt::Result {
-        for (name, count, what) in self.failures() {
-            if count > 0 {
-                writeln!(text, "{name:<11} {} {what}", show_count(count))?;
-            }
-        }
-        for (what, count) in self.outcome.errors.groups() {
-            writeln!(text, "{:<11} {} x {what}", "error", show_count(count))?;
-        }
-        Ok(())
     }
 
     /// What may have gone wrong: its name, how often it has, and what it was.
@@ -222,78 +210,62 @@ impl Report<'_> {
         }
     }
 
-    fn write_latency(&self, text: &mut String, bar_columns: usize) -> std::fmt::Result {
+    fn add_latency(&self, lines: &mut Entries, columns: Option<usize>) {
         let latency = &self.outcome.latency;
         if latency.is_empty() {
-            return writeln!(
-                text,
-                "latency     nothing was answered in the measured time"
-            );
+            return lines.add("latency", "nothing was answered in the measured time");
         }
         let note = match self.plan.pace {
             Pace::Closed => "a closed loop: a server that stalls also stops the load",
             Pace::Open { .. } => "from when a request should have left",
         };
-        write!(text, "latency    ")?;
-        for (name, quantile) in QUANTILES {
-            write!(
-                text,
-                " {name} {} ",
-                show_ns(latency.value_at_quantile(quantile) as f64)
-            )?;
-        }
-        writeln!(text, " max {}  ({note})", show_ns(latency.max() as f64))?;
+        let quantiles = QUANTILES.map(|(name, quantile)| {
+            let value = latency.value_at_quantile(quantile) as f64;
+            tied(&format!("{name} {}", show_ns(value)))
+        });
+        let max = tied(&format!("max {}", show_ns(latency.max() as f64)));
+        let quantiles = quantiles.join("  ");
+        lines.add("latency", &format!("{quantiles}  {max}  ({note})"));
         for (low, high, count) in bars(latency) {
-            let columns = bar_length(count, tallest(latency), bar_columns);
             let share = 100.0 * count as f64 / latency.len() as f64;
-            writeln!(
-                text,
-                "  {:>8} to {:>8}  {:<bar_columns$} {share:.3}%",
-                show_ns(low as f64),
-                show_ns(high as f64),
-                "#".repeat(columns)
-            )?;
+            let bar = |columns| "#".repeat(bar_length(count, tallest(latency), columns));
+            lines.add_line(&bar_line([low, high], share, bar, columns));
         }
-        Ok(())
     }
 
-    fn write_cost(&self, text: &mut String) -> std::fmt::Result {
+    fn add_cost(&self, lines: &mut Entries) {
         let outcome = self.outcome;
-        match outcome.load.is_empty() {
-            true => write!(
-                text,
-                "load        its processor time can't be told on this system: see to it that a processor is free"
-            )?,
-            false => write!(
-                text,
-                "load        {} of processor time; the busiest thread {:.0}% of a processor",
+        let mut load = match outcome.load.is_empty() {
+            true => "its processor time can't be told on this system: see to it that a processor is free"
+                .to_owned(),
+            false => format!(
+                "{} of processor time; the busiest thread {:.0}% of a processor",
                 show_duration(outcome.load_total()),
                 outcome.busiest() * 100.0
-            )?,
-        }
+            ),
+        };
         if !outcome.lag.is_empty() {
             let lag = show_ns(outcome.lag.value_at_quantile(0.99) as f64);
-            write!(text, "; requests left late by {lag} (p99)")?;
+            load += &format!("; requests left late by {lag} (p99)");
         }
-        writeln!(text)?;
+        lines.add("load", &load);
         if outcome.is_bottleneck() {
-            writeln!(
-                text,
-                "            THE LOAD GENERATOR IS THE BOTTLENECK: above {:.0}% its latencies are its own. Use more \
-                 --threads, a lower --rate, or another machine",
+            let bottleneck = format!(
+                "THE LOAD GENERATOR IS THE BOTTLENECK: above {:.0}% its latencies are its own. Use more --threads, a lower \
+                 --rate, or another machine",
                 BUSY_MAX * 100.0
-            )?;
+            );
+            lines.add("", &bottleneck);
         }
         if let Some(server) = &outcome.server {
-            writeln!(
-                text,
-                "server      {} of processor time, {} for each second of it, {:.3} context switches a request",
+            let used = format!(
+                "{} of processor time, {} for each second of it, {:.3} context switches a request",
                 show_duration(server.processor),
                 show_many(per(outcome.requests as f64, server.processor), "requests"),
                 self.switches_per_request().unwrap_or_default()
-            )?;
+            );
+            lines.add("server", &used);
         }
-        Ok(())
     }
 
     /// The bytes of a request.
@@ -307,6 +279,36 @@ impl Report<'_> {
         let requests = self.outcome.requests;
         (requests > 0).then(|| server.switches as f64 / requests as f64)
     }
+}
+
+/// Words between which no line breaks.
+fn tied(words: &str) -> String {
+    words.replace(' ', NO_BREAK)
+}
+
+/// A line of the histogram: between which times, a bar, and which share. Where there is no room beside the times, the bar
+/// stands below.
+fn bar_line(
+    times_ns: [u64; 2],
+    share: f64,
+    bar: impl Fn(usize) -> String,
+    columns: Option<usize>,
+) -> String {
+    let [low, high] = times_ns.map(|time| show_ns(time as f64));
+    let room =
+        |beside: usize| columns.map_or(BAR_COLUMNS, |columns| columns.saturating_sub(beside));
+    let beside = room(BESIDE_BAR_COLUMNS).min(BAR_COLUMNS);
+    if beside >= BAR_COLUMNS_MIN {
+        let bar = bar(beside);
+        return format!("  {low:>8} to {high:>8}  {bar:<beside$} {share:.3}%");
+    }
+    let below = room(BESIDE_LOW_BAR_COLUMNS).clamp(1, BAR_COLUMNS);
+    let bar = bar(below);
+    let times = fit(&format!("  {low} to {high}"), columns, 2);
+    format!(
+        "{times}\n{}",
+        fit(&format!("    {bar:<below$} {share:.3}%"), columns, 0)
+    )
 }
 
 fn outcome_connected(outcome: &Outcome) -> u64 {
@@ -390,11 +392,14 @@ mod tests {
             assert!(plain.contains(&line), "no {name} in {plain}");
         }
         assert!(plain.lines().any(|line| line.len() > 112), "{plain}");
-        for columns in [45, 80, 100, 112] {
+        for columns in [10, 20, 32, 36, 37, 40, 60, 80, 100, 113] {
             let fitted = text(Some(columns));
             let widest = fitted.lines().map(|line| line.chars().count()).max();
             assert!(widest <= Some(columns), "{columns}: {fitted}");
-            assert_eq!(words(&fitted), words(&plain));
+            // Some words are longer than ten columns.
+            if columns >= 20 {
+                assert_eq!(words(&fitted), words(&plain));
+            }
         }
         assert_eq!(text(Some(500)), plain);
     }

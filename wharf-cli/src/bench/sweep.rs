@@ -1,7 +1,6 @@
 //! `--sweep-workers`: the old advice on how many threads a pool should have, put to the test.
 
 use std::{
-    fmt::Write as _,
     fs::{self, File, OpenOptions},
     io::{self, Write as _},
     path::Path,
@@ -24,8 +23,8 @@ use super::{
 use crate::{
     exit,
     quantity::{show_many, show_ns},
-    system::terminal_columns,
-    wrap::wrap,
+    table::{Side, Table},
+    wrap::{Stream, prose},
 };
 
 /// What is little: so many requests a second, on a few connections.
@@ -245,42 +244,43 @@ impl Sweep {
 
     /// For people, and as wide as their terminal.
     fn for_people(&self) -> String {
-        let text = self.table();
-        match terminal_columns() {
-            None => text,
-            Some(columns) => wrap(&text, columns, 0),
-        }
+        self.table(Stream::Output.columns())
     }
 
-    fn table(&self) -> String {
+    fn table(&self, columns: Option<usize>) -> String {
         let rounds = match (self.rounds, &self.cut) {
             ((_, most), None) => format!("{most}"),
             ((least, most), Some(_)) => {
                 format!("{least} to {most} of {ROUNDS}, since it ended early")
             }
         };
-        let mut text = format!(
-            "echo; little is {} open loop on {LITTLE_CONNECTIONS} connections, much is closed loop; medians of {rounds}\n\n\
-             workers  load    throughput         per processor second  p99       context switches a request\n",
+        let loads = format!(
+            "echo; little is {} open loop on {LITTLE_CONNECTIONS} connections, much is closed loop; medians of {rounds}",
             show_many(LITTLE_HZ, "requests/s")
         );
+        let mut table = Table::new([
+            ("workers", Side::Right),
+            ("load", Side::Left),
+            ("throughput", Side::Left),
+            ("per processor second", Side::Left),
+            ("p99", Side::Left),
+            ("context switches a request", Side::Left),
+        ]);
         for point in &self.points {
             let amount = match point.load {
                 Amount::Little => "little",
                 Amount::Much => "much",
             };
-            // Writing to a string can't fail.
-            let _ = writeln!(
-                text,
-                "{:>7}  {amount:<6}  {:<17}  {:<20}  {:<8}  {:.3}",
-                point.workers,
+            table.row([
+                point.workers.to_string(),
+                amount.into(),
                 show_many(point.rate_hz, "requests/s"),
                 processor_rate(point),
                 show_ns(point.p99_ns),
-                point.switches_per_request
-            );
+                format!("{:.3}", point.switches_per_request),
+            ]);
         }
-        text
+        format!("{}\n\n{}\n", prose(&loads, columns), table.text(columns))
     }
 }
 
@@ -317,12 +317,12 @@ mod tests {
             rounds: (2, 3),
             cut: Some(Ended::Early),
         };
-        let table = sweep.table();
+        let table = sweep.table(None);
         assert!(
             table.contains("medians of 2 to 3 of 5, since it ended early"),
             "{table}"
         );
-        assert!(table.contains("      4  much    2k requests/s"), "{table}");
+        assert!(table.contains("      4  much  2k requests/s"), "{table}");
         assert!(sweep.json().contains("\"interrupted\": true"));
     }
 

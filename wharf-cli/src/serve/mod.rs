@@ -31,6 +31,7 @@ use crate::{
     standing,
     system::{Signal, watch_signals},
     work::SERVICE_MAX,
+    wrap::Stream,
 };
 
 /// What `serve` takes. A default that depends on the machine is worked out by the library.
@@ -419,7 +420,10 @@ fn show_until_the_end(
                 return None;
             }
             #[cfg(unix)]
-            Ok(Event::Signal(Signal::Table)) => OUTPUT.say(&standing::table(&server.snapshot())),
+            Ok(Event::Signal(Signal::Table)) => {
+                let columns = Stream::Output.columns();
+                OUTPUT.say(&standing::table(&server.snapshot(), columns));
+            }
             Ok(Event::StdinEnded) => {
                 tracing::debug!("standard input has ended: stopping");
                 return None;

@@ -78,13 +78,6 @@ pub fn open_files_max() -> Option<u64> {
     getrlimit(Resource::Nofile).current
 }
 
-/// How wide the terminal is that standard output goes to.
-pub fn terminal_columns() -> Option<usize> {
-    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
-    // Some have not been told.
-    Some(size.ws_col.into()).filter(|columns| *columns > 0)
-}
-
 /// What the system is called.
 pub fn kernel() -> String {
     let name = rustix::system::uname();

@@ -80,11 +80,6 @@ pub fn open_files_max() -> Option<u64> {
     None
 }
 
-/// How wide the terminal is that standard output goes to: no safe call tells it on Windows.
-pub fn terminal_columns() -> Option<usize> {
-    None
-}
-
 /// What the system is called.
 pub fn kernel() -> String {
     let version = Command::new("cmd").args(["/c", "ver"]).output();
