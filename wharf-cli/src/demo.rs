@@ -19,9 +19,11 @@ use wharf::{Buffer, Snapshot, WorkerState};
 use wharf_server::{Client, Handler, Server, Settings};
 
 use crate::{
-    exit, output, standing,
-    wrap::{Stream, entry, fit, prose},
+    exit, help, output, standing,
+    wrap::{Stream, fit, prose},
 };
+
+pub const EXAMPLES: &[help::Example] = &[("wharf demo", "Three scenes; they take a few seconds")];
 
 /// How long nothing must come for it to be plain that nothing comes.
 const SILENCE: Duration = Duration::from_secs(1);
@@ -61,10 +63,8 @@ fn scenes() -> io::Result<()> {
     NEXT.iter().try_for_each(|(line, what_for)| {
         let columns = Stream::Output.columns();
         let line = fit(line, columns, 4);
-        output::print(&format!(
-            "{line}\n{}\n",
-            entry("    ", what_for, 4, columns)
-        ))
+        let what_for = prose(&format!("    {what_for}"), columns);
+        output::print(&format!("{line}\n{what_for}\n"))
     })
 }
 

@@ -10,9 +10,14 @@ use wharf_server::OpenFiles;
 use wharf_server::Settings;
 
 use crate::{
-    exit, output, system,
+    exit, help, output, system,
     wrap::{Stream, entry},
 };
+
+pub const EXAMPLES: &[help::Example] = &[(
+    "wharf doctor",
+    "Run it before the first `wharf serve` on a machine",
+)];
 
 /// Where what was found begins, behind its name.
 const NAME_COLUMNS: usize = 16;

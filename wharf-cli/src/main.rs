@@ -10,6 +10,7 @@ mod corpus;
 mod demo;
 mod doctor;
 mod exit;
+mod help;
 mod output;
 mod quantity;
 mod serve;
@@ -24,27 +25,57 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 use tracing::Level;
 
-/// An I/O completion port for every platform: the server that shows it, and the tools to load it.
+const EXAMPLES: &[help::Example] = &[
+    (
+        "wharf demo",
+        "Show in a few seconds what a completion port does when workers block",
+    ),
+    (
+        "wharf bench -c 64 -d 5s",
+        "Start an echo server, and load it with 64 connections for 5 seconds",
+    ),
+    (
+        "wharf serve --help",
+        "All options and exit codes of a command",
+    ),
+];
+
+/// A server on an I/O completion port (IOCP), and tools to load and examine it.
 #[derive(Debug, Parser)]
-#[command(name = "wharf", version, max_term_width = 100)]
+#[command(
+    name = "wharf",
+    version,
+    // Its lines are broken where they are printed.
+    term_width = 0,
+    after_help = help::examples(EXAMPLES),
+    after_long_help = help::long_of_all(EXAMPLES)
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
 
-    /// The least level of the messages on standard error
-    #[arg(long, global = true, value_enum, default_value_t = LogLevel::Info)]
+    /// The least severe level of log messages to write to standard error
+    #[arg(long, global = true, display_order = 900, value_enum, default_value_t = LogLevel::Info)]
     log: LogLevel,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the server until it is told to stop: by SIGINT or SIGTERM, on Windows by Ctrl-C or Ctrl-Break
+    /// Run an echo server on a completion port until a signal stops it
     Serve(serve::Arguments),
-    /// Load an echo server, check every byte, and say what it took
+    /// Load an echo server, check every byte, and report throughput, latency and cost
     Bench(Box<bench::Arguments>),
-    /// Show what happens when all workers are held, and what a completion port does about it
+    /// Show what a completion port does when all of its workers are blocked or busy
+    #[command(
+        after_help = help::examples(demo::EXAMPLES),
+        after_long_help = help::long(exit::Command::Demo, &[], demo::EXAMPLES)
+    )]
     Demo,
-    /// Say what this machine allows, what `serve` would choose here, and what to change
+    /// Report the limits of this machine, the settings that `serve` would choose, and what to change
+    #[command(
+        after_help = help::examples(doctor::EXAMPLES),
+        after_long_help = help::long(exit::Command::Doctor, &[], doctor::EXAMPLES)
+    )]
     Doctor,
 }
 
@@ -70,8 +101,11 @@ impl From<LogLevel> for Level {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
     let _flushed = output::Flushed;
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(said) => return help::print(&said),
+    };
     output::tell_of_panics();
     tracing_subscriber::fmt()
         .with_writer(|| output::Log)

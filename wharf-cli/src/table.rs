@@ -2,9 +2,7 @@
 
 use std::fmt::Write;
 
-use textwrap::core::display_width;
-
-use crate::wrap::{entry, fit};
+use crate::wrap::{display_width, entry, fit};
 
 /// Between two columns.
 const GAP: &str = "  ";

@@ -18,9 +18,9 @@ pub const SERVICE_MAX: Duration = Duration::from_secs(10);
 /// How a worker spends its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Kind {
-    /// Computing: on the thread's own processor clock, so that a thread that is not let run does not get done
+    /// Compute. Only time on a processor counts
     Spin,
-    /// Sleeping, as a handler does that waits for a disk or for a database
+    /// Sleep, like a handler that waits for a disk or a database
     Sleep,
 }
 

@@ -8,8 +8,10 @@ use std::{
     io::{self, IsTerminal},
 };
 
-use terminal_size::{Width, terminal_size_of};
-use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm, core::display_width};
+use terminal_size::{Width, terminal_size, terminal_size_of};
+/// How many columns of a terminal a text takes: two for a wide sign, none for an escape sequence.
+pub use textwrap::core::display_width;
+use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm};
 
 /// Sentences in longer lines are hard to read.
 const PROSE_COLUMNS_MAX: usize = 100;
@@ -44,6 +46,13 @@ impl Stream {
 fn columns_set() -> Option<usize> {
     let columns = env::var("COLUMNS").ok()?.parse().ok()?;
     (columns > 0).then_some(columns)
+}
+
+/// How wide the help is: as wide as the terminal, also where a pager stands between.
+pub fn help_columns() -> usize {
+    let of_any = || terminal_size().map(|(Width(columns), _)| usize::from(columns));
+    let columns = columns_set().or_else(of_any);
+    columns.map_or(PROSE_COLUMNS_MAX, |columns| columns.min(PROSE_COLUMNS_MAX))
 }
 
 /// Sentences, at the width of a stream.

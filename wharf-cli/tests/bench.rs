@@ -842,21 +842,6 @@ fn a_signal_ends_a_sweep_with_the_points_that_it_has() {
     assert!((2..=4).contains(&points.len()), "{figures}");
 }
 
-#[test]
-fn help_says_what_each_exit_code_means() {
-    let (code, output, _) = bench("--help");
-    assert_eq!(code, Some(0));
-    for part in [
-        "0  done",
-        "1  could not run, or not as it was asked to",
-        "2  wrong usage",
-        "3  a --fail-if was met",
-        "4  wrong bytes, or requests without an answer",
-    ] {
-        assert!(output.contains(part), "no {part:?} in {output}");
-    }
-}
-
 /// A bench that is under way on a server of its own, and that server's process.
 fn under_way(output: Stdio) -> (std::process::Child, u32) {
     let child = Command::new(WHARF)

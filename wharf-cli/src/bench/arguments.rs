@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::{pace::Skew, service::Service, threshold::Threshold, workers_range::WorkersRange};
 use crate::{
+    exit, help,
     quantity::{parse_count, parse_duration, parse_rate},
     serve::Driver,
     work::Kind,
@@ -14,36 +15,57 @@ use crate::{
 /// No more requests than one in a nanosecond: their times are told no finer.
 const RATE_MAX_HZ: f64 = 1e9;
 
+const EXAMPLES: &[help::Example] = &[
+    (
+        "wharf bench",
+        "Start an echo server on this machine, and load it for 5 seconds with 64 connections",
+    ),
+    (
+        "wharf bench 192.0.2.1:21000 -c 1000 --rate 50k --fail-if 'p99>2ms'",
+        "50,000 requests a second to another machine; exit code 3 if the 99th percentile is above 2 ms",
+    ),
+    (
+        "wharf bench --work exp:1ms --kind sleep -c 128 --json",
+        "Handlers that sleep for 1 ms on average; print the figures as JSON",
+    ),
+];
+
+const UNITS: &str = "Units: counts, sizes and rates take k, M, G, Ki, Mi and Gi, as in 50k or 16KiB. Times take ns, us, ms, s, m, h and \
+                     d, and sums of them, as in 1.5s or 1m30s.";
+
+const SIGNALS: &str = match cfg!(windows) {
+    true => {
+        "Stop: the first Ctrl-C or Ctrl-Break ends the run, with a report of what was measured until then. The second one \
+             ends it at once."
+    }
+    false => {
+        "Stop: the first SIGINT or SIGTERM ends the run, with a report of what was measured until then. The second one ends \
+              it at once."
+    }
+};
+
 // What `bench` takes. Of a comment for rustdoc, clap would make a text of its own.
 #[derive(Debug, Clone, Args)]
 #[command(
-    after_help = "Counts, sizes and rates take k, M, G, Ki, Mi and Gi, as in 50k or 16KiB. Times take ns, us, ms, s, m, h and d, and \
-                  sums of them, as in 1.5s or 1m30s.\n\n\
-                  Exit codes:\n  \
-                  0  done: something was answered, and nothing of what follows was so\n  \
-                  1  could not run, or not as it was asked to: no answer in the measured time, connections\n     \
-                  that could not be made or were lost (with --reconnect: could not be made again), or\n     \
-                  figures that could not be printed\n  \
-                  2  wrong usage, or a file to draw into that can't be written\n  \
-                  3  a --fail-if was met\n  \
-                  4  wrong bytes, or requests without an answer, or without one within --timeout\n\n\
-                  The first SIGINT or SIGTERM (on Windows, Ctrl-C or Ctrl-Break) ends the run with the report of what was measured \
-                  so far, and code 0 if all is well with that; the second ends it at once."
+    after_help = help::examples(EXAMPLES),
+    after_long_help = help::long(exit::Command::Bench, &[UNITS, SIGNALS], EXAMPLES)
 )]
 pub struct Arguments {
-    /// The server: ADDRESS:PORT, where the address is a number or a name. The addresses of a name are tried in turn, until
-    /// connections can be made. Without it, a server of our own is started on a free port of this machine
+    /// The server, as ADDRESS:PORT or NAME:PORT [default: a server that bench starts itself]
+    ///
+    /// The addresses of a name are tried in turn, until connections can be made. Without an address, bench starts `wharf serve`
+    /// on a free port of this machine, and stops it at the end.
     pub(super) address: Option<String>,
 
-    /// Connections
+    /// Number of connections
     #[arg(short, long, value_name = "N", default_value = "64", value_parser = within(1, 1 << 20))]
     pub(super) connections: u64,
 
-    /// How long to measure [default: 5s, or as long as -n takes]
+    /// How long to measure [default: 5s, or with -n until all requests are done]
     #[arg(short, long, value_name = "TIME", value_parser = some_time)]
     pub(super) duration: Option<Duration>,
 
-    /// How many requests to make in all; with -d, whichever ends first
+    /// How many requests to make in all; with -d, the run ends when either is reached
     #[arg(short = 'n', long, value_name = "N", value_parser = within(1, u64::MAX))]
     pub(super) requests: Option<u64>,
 
@@ -51,43 +73,50 @@ pub struct Arguments {
     #[arg(long, value_name = "BYTES", default_value = "64", value_parser = within(1, 64 << 20))]
     pub(super) size: u64,
 
-    /// Requests under way on a connection at once
+    /// Requests under way on a connection at the same time
     #[arg(long, value_name = "N", default_value = "1", value_parser = within(1, 65_536))]
     pub(super) pipeline: u64,
 
-    /// How long to load before measuring [default: 500ms, or nothing with -n]
+    /// How long to make load before measuring [default: 500ms, or 0s with -n]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(super) warmup: Option<Duration>,
 
-    /// Threads that make the load [default: as many as processors]
+    /// Threads that make the load [default: one for each processor]
     #[arg(long, value_name = "N", value_parser = within(1, 1_024))]
     pub(super) threads: Option<u64>,
 
-    /// Open loop: so many requests a second in all, at random times (Poisson), each measured from when it should have
-    /// left. A request takes a connection that has room for it at random; if none has, it waits. Without a rate each
-    /// answer sends the next request, and a server that stalls stalls the load, too
+    /// Open loop: make this many requests a second in all, at random times (Poisson)
+    ///
+    /// The latency of a request counts from when it should have left. A request takes a random connection that has room for
+    /// it; if none has, the request waits. Without a rate the loop is closed: each answer causes the next request, so a server
+    /// that stalls also stops the load.
     #[arg(long, value_name = "RATE", value_parser = some_rate)]
     pub(super) rate: Option<f64>,
 
-    /// So many connections make so much of the load, as in 8:90 for 8 of them and 90%
+    /// Some connections make most of the load, as in 8:90: 8 connections make 90% of the requests
     #[arg(long, value_name = "N:PERCENT", requires = "rate")]
     pub(super) skew: Option<Skew>,
 
-    /// Close each connection after so many requests, and make another. The time to connect counts
+    /// Close each connection after this many requests, and make a new one
+    ///
+    /// The time to connect is part of the latency.
     #[arg(long, value_name = "N", conflicts_with = "rate", value_parser = within(1, u64::MAX))]
     pub(super) per_connection: Option<u64>,
 
-    /// Speak the work protocol (`serve --app work`): each request asks for a service time, which is exp:MEAN,
-    /// fixed:TIME or bimodal:MEAN (90% at half of it, 10% at 5.5 times)
+    /// Ask for service times with the protocol of `serve --app work`: exp:MEAN, fixed:TIME or bimodal:MEAN
+    ///
+    /// Each request asks for a service time from this distribution: exponential, always the same, or bimodal (90% of the
+    /// requests take half of the mean, 10% take 5.5 times the mean).
     #[arg(long, value_name = "DISTRIBUTION", conflicts_with = "size")]
     pub(super) work: Option<Service>,
 
-    /// How the server is to spend it
+    /// What the handler does for the service time
     #[arg(long, value_enum, default_value = "spin", requires = "work")]
     pub(super) kind: Kind,
 
-    /// Fail if a figure is out of bounds, as in 'p99>2ms'. Figures are p50, p90, p99, p99.9, mean, max, rate and
-    /// errors; may be given several times
+    /// Exit with code 3 if a figure is out of bounds, as in 'p99>2ms'
+    ///
+    /// Figures are p50, p90, p99, p99.9, mean, max, rate and errors. May be given several times.
     #[arg(long, value_name = "CONDITION")]
     pub(super) fail_if: Vec<Threshold>,
 
@@ -95,12 +124,13 @@ pub struct Arguments {
     #[arg(long)]
     pub(super) json: bool,
 
-    /// No progress, and no report: only errors, the exit code, and what --json prints
+    /// Print no progress and no report, only errors, and what --json prints
     #[arg(short, long)]
     pub(super) quiet: bool,
 
-    /// How long to wait for the last answers after -d; in a run that -n ends, how long a request may be under way while nothing
-    /// else is answered
+    /// How long to wait for the last answers after -d
+    ///
+    /// In a run that ends with -n: how long a request may be under way while no other answer comes.
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
     pub(super) drain_timeout: Duration,
 
@@ -108,42 +138,47 @@ pub struct Arguments {
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = some_time)]
     pub(super) connect_timeout: Duration,
 
-    /// How long a request may be under way [default: as long as the run]. An answer that comes later counts as timed out, and
-    /// its connection is given up
+    /// How long a request may be under way [default: until the run ends]
+    ///
+    /// A request without an answer in this time counts as timed out, and its connection is closed.
     #[arg(long, value_name = "TIME", value_parser = some_time)]
     pub(super) timeout: Option<Duration>,
 
-    /// Make connections again that are lost: at once, then ever less often, down to once a second. Without it, an open loop
-    /// leaves its load to those that live
+    /// Make a connection again after it was lost
+    ///
+    /// The first attempt comes at once, the next ones less and less often, down to one a second. Without this option, an open
+    /// loop moves its load to the other connections.
     #[arg(long)]
     pub(super) reconnect: bool,
 
-    /// Draw the same arrivals and service times as another run with this number
+    /// Repeat the random arrival and service times of another run with the same number [default: a random number]
     #[arg(long, value_name = "NUMBER")]
     pub(super) seed: Option<u64>,
 
-    /// Also say what this process uses: the server, if it runs on this machine
+    /// Also report what this process uses: for a server on this machine
     #[arg(long, value_name = "PID", requires = "address")]
     pub(super) server_pid: Option<u32>,
 
-    /// Workers of our own server [default: as `serve`]
+    /// Without ADDRESS: workers of the server [default: as `serve`]
     #[arg(long, value_name = "N", conflicts_with = "address", value_parser = within(1, 4_096))]
     pub(super) workers: Option<u64>,
 
-    /// Workers that our own server may grow to while handlers are blocked [default: as `serve`]
+    /// Without ADDRESS: most workers of the server, while handlers are blocked [default: as `serve`]
     #[arg(long, value_name = "N", conflicts_with = "address", value_parser = within(1, 4_096))]
     pub(super) max_workers: Option<u64>,
 
-    /// Concurrency of our own server [default: as `serve`]
+    /// Without ADDRESS: concurrency of the server [default: as `serve`]
     #[arg(long, value_name = "N", conflicts_with = "address", value_parser = within(1, 1_024))]
     pub(super) concurrency: Option<u64>,
 
-    /// Driver of our own server [default: as `serve`]
+    /// Without ADDRESS: driver of the server [default: as `serve`]
     #[arg(long, value_enum, conflicts_with = "address")]
     pub(super) driver: Option<Driver>,
 
-    /// Measure servers of our own with so many workers, as in 1..64: the powers of 2 and both ends, each under much load
-    /// (-c connections) and under little (200 requests a second), five times for -d [default: 1s]
+    /// Measure servers with different numbers of workers, as in 1..64
+    ///
+    /// The numbers are the powers of 2 in this range and both ends. Each server is measured under much load (a closed loop on
+    /// -c connections) and under little load (200 requests a second), five times, each time for -d [default: 1s].
     #[arg(
         long,
         value_name = "FROM..TO",
@@ -151,7 +186,7 @@ pub struct Arguments {
     )]
     pub(super) sweep_workers: Option<WorkersRange>,
 
-    /// Draw the sweep into this file
+    /// Draw the result of --sweep-workers into this file
     #[arg(long, value_name = "FILE", requires = "sweep_workers")]
     pub(super) svg: Option<PathBuf>,
 }

@@ -12,7 +12,6 @@ use std::{
 };
 
 use indicatif::ProgressBar;
-use textwrap::core::display_width;
 use wharf::CompletionPort;
 
 use super::{
@@ -30,7 +29,7 @@ use crate::{
     output::flush_at_once,
     quantity::{show_count, show_many},
     system::{Signal, watch_signals},
-    wrap::Stream,
+    wrap::{Stream, display_width},
 };
 
 /// How often the progress line is drawn.

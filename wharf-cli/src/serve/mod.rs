@@ -25,7 +25,7 @@ use wharf_server::{
 use self::{echo::Echo, work::Work};
 use crate::{
     address::{self, Place},
-    exit,
+    exit, help,
     output::{self, OUTPUT},
     quantity::{parse_duration, show_bytes},
     standing,
@@ -34,114 +34,164 @@ use crate::{
     wrap::Stream,
 };
 
-/// What `serve` takes. A default that depends on the machine is worked out by the library.
+pub const EXAMPLES: &[help::Example] = &[
+    (
+        "wharf serve",
+        "An echo server for this machine alone, on port 21000. Stop it with Ctrl-C",
+    ),
+    (
+        "wharf serve --listen 0.0.0.0:21000 --max-clients 1000 --idle-timeout 5m --stats 10s",
+        "For other machines, with limits, and a line of statistics every 10 seconds",
+    ),
+    (
+        "wharf serve --app work --workers 4 --max-workers 64",
+        "Handlers that compute or sleep: load it with `wharf bench ADDRESS --work fixed:10ms`",
+    ),
+];
+
+// What `serve` takes. A default that depends on the machine is worked out by the library. Of a comment for rustdoc, clap would
+// make a text of its own.
 #[derive(Debug, Args)]
-#[command(after_help = memory_help())]
+#[command(
+    after_help = help::examples(EXAMPLES),
+    after_long_help = help::long(exit::Command::Serve, &[&memory_note(), SIGNALS], EXAMPLES)
+)]
 pub struct Arguments {
-    /// Address and port to listen on; port 0 is any free one. Of a name, the first of its addresses that can be had.
-    /// Only this machine can connect until told otherwise: an echo server that all the world can reach is a toy for
-    /// those who forge addresses
+    /// Address and port to listen on; port 0 means any free port
+    ///
+    /// A name may have several addresses: the first one that can be bound is used. By default only this machine can connect.
+    /// The reason: an echo server that is open to the internet can be abused, because it answers to addresses that a sender
+    /// has forged.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:21000", value_parser = address::parse)]
     listen: Place,
 
-    /// What to do with what clients send
+    /// What to do with the bytes that clients send
     #[arg(long, value_enum, default_value_t = AppChoice::Echo)]
     app: AppChoice,
 
-    /// The longest time that a request of `--app work` may ask for, up to 10s: the client of one that asks for more is
-    /// closed. Requests of a client that take longer together take turns with others'. So where N clients ask at once, the
-    /// last waits N x --work-max / --concurrency, and a newcomer twice that: 1 s for 100 clients on two processors with 20ms,
-    /// which is about what people call at once
+    /// With `--app work`: the longest service time that a request may ask for, at most 10s
+    ///
+    /// A client that asks for more is closed. Clients take turns: a turn ends after 20ms, or after --work-max if that is
+    /// shorter, but not before one request is done. So when N clients ask at the same time, the last one waits for N x --work-max /
+    /// --concurrency, and a new client waits up to twice as long: 1 s for 100 clients on two processors with 20ms.
     #[arg(long, value_name = "DURATION", default_value = "20ms", value_parser = work_max)]
     work_max: Duration,
 
-    /// Threads in the pool [default: one more than --concurrency, so that a handler may block and another go on]
+    /// Worker threads at the start [default: --concurrency + 1]
+    ///
+    /// With one more worker than --concurrency, one handler may block and another worker runs in its place.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
     workers: Option<u32>,
 
-    /// Threads that the pool may grow to, one by one, while work waits and handlers are blocked; they leave again when
-    /// they are idle. As many blocked handlers stop the server [default: 64, or --workers if that is more]
+    /// Most worker threads [default: 64, or --workers if that is more]
+    ///
+    /// The pool grows one worker at a time, while packets wait and handlers are blocked. A worker that is idle for some seconds
+    /// ends. If this many handlers are blocked at the same time, the server makes no progress until one of them returns.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
     max_workers: Option<u32>,
 
-    /// Threads that run at once; 0 is as many as the processors that this process may use, since more would only take
-    /// turns
+    /// The concurrency value of the completion port: how many workers run at the same time
+    ///
+    /// 0 means as many as the processors that this process may use. More workers would only take turns on the processors.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1024))]
     concurrency: u32,
 
-    /// How to talk to the kernel. `auto` is `uring` where the kernel allows it, and says so where it does not
+    /// How to talk to the kernel
     #[arg(long, value_enum, default_value_t = Driver::Auto)]
     driver: Driver,
 
-    /// Bytes in a receive buffer. The classic 15,000: several segments, below what an allocator treats as large.
-    /// A client owns one only while it has data
+    /// Bytes in a receive buffer
+    ///
+    /// A client has a buffer only while it has data. The default holds several TCP segments, and is smaller than what a memory
+    /// allocator treats as a large block.
     #[arg(long, value_name = "BYTES", default_value_t = 15_000, value_parser = clap::value_parser!(u32).range(1..=64 << 20))]
     buffer: u32,
 
-    /// Clients at once; others wait in the backlog until one leaves: one that takes none of its answers goes after
-    /// --stall-timeout, or up to half of it later, and one that says nothing after --idle-timeout if that is set. 16,384 is
-    /// what a laptop holds with memory to spare; the limit of open files may be lower, and accepting then pauses there
+    /// Most clients at the same time; more of them wait in the backlog
+    ///
+    /// A waiting client gets in when another one leaves. A client that does not read its answers is closed after
+    /// --stall-timeout (or up to half of it later), an idle one after --idle-timeout if that is set. The default fits into the
+    /// memory of a laptop. If the limit of open files is lower, accepting pauses at that limit.
     #[arg(long, value_name = "N", default_value_t = 16_384, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     max_clients: u32,
 
-    /// Connections that the system holds until they are accepted. 1,024 takes a burst; sysctl net.core.somaxconn
-    /// caps it
+    /// Connections that the kernel holds until they are accepted
+    ///
+    /// The default takes a burst of clients. On Linux, sysctl net.core.somaxconn is an upper limit.
     #[arg(long, value_name = "N", default_value_t = 1_024, value_parser = clap::value_parser!(u32).range(1..=i64::from(i32::MAX)))]
     backlog: u32,
 
-    /// Cut clients that move no byte for so long, such as 90s or 5m [default: never, since an idle client costs next
-    /// to nothing and TCP's keep-alive finds those that are gone]
+    /// Close a client that neither sends nor receives for this long, such as 90s or 5m [default: never]
+    ///
+    /// By default idle clients stay: one costs little memory, and TCP keep-alive finds peers that are gone.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     idle_timeout: Option<Duration>,
 
-    /// Cut clients that take no byte for so long while their answers wait; they are not read from meanwhile. In 60s, TCP
-    /// has tried to reach a peer that is still there many times, and a client that is gone from its screen for a moment is
-    /// back; what one pins until then is bounded, but its place in the table is not free for others
+    /// Close a client that does not read its answers for this long
+    ///
+    /// The server does not read from such a client in the meantime, so the memory that it uses is bounded. In the default time,
+    /// TCP tries many times to reach a peer, so a short failure of the network closes no client.
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
     stall_timeout: Duration,
 
-    /// Clients at once from one address (IPv6: from one /64); more are closed at once [default: no limit when listening
-    /// on loopback, nor for peers that come over it; else a sixteenth of --max-clients, so that no address fills the
-    /// table and an office behind one has room]
+    /// Most clients at the same time from one address (IPv6: from one /64) [default: see --help]
+    ///
+    /// More clients from there are closed at once. [default: no limit if the server listens on a loopback address, and none for
+    /// peers that connect over loopback; else a sixteenth of --max-clients, so that no single address can use all of them]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     max_clients_per_address: Option<u32>,
 
-    /// Addresses without that limit, of proxies, such as 192.0.2.0/24; may be given several times
+    /// Addresses without the limit per address, such as 192.0.2.0/24 for proxies
+    ///
+    /// May be given several times.
     #[arg(long, value_name = "RANGE", value_parser = range)]
     exempt: Vec<IpNet>,
 
-    /// How long a stop waits for what is in flight before it cuts. 10s is what service managers allow by far, and a
-    /// client that reads needs less
+    /// How long a stop waits for operations under way before it closes the clients
+    ///
+    /// The default is shorter than service managers wait, and long enough for clients that read their answers.
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = time)]
     stop_timeout: Duration,
 
-    /// Print a line with the state of the server every so often, such as 1s [default: never; SIGUSR1 prints the table of
-    /// workers at any time]
+    /// Print a line of statistics at this interval, such as 1s [default: never]
+    ///
+    /// On Unix, the signal SIGUSR1 prints the table of workers at any time.
     #[arg(long, value_name = "DURATION", value_parser = stats_period)]
     stats: Option<Duration>,
 
-    /// Also stop when standard input ends, so that no server outlives the program that started it
+    /// Also stop when standard input ends
+    ///
+    /// So the server never outlives a program that has started it with a pipe.
     #[arg(long)]
     stop_with_stdin: bool,
 }
 
+const SIGNALS: &str = match cfg!(windows) {
+    true => {
+        "Stop: the first Ctrl-C or Ctrl-Break stops the server in order. The second one ends it at once."
+    }
+    false => {
+        "Stop: the first SIGINT or SIGTERM stops the server in order. The second one ends it at once."
+    }
+};
+
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum AppChoice {
-    /// Send it back
+    /// Send them back
     Echo,
-    /// Take it as requests that ask for a service time (see `bench --work`)
+    /// Read them as requests for a service time (see `bench --work`)
     Work,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum Driver {
-    /// The best that the kernel allows
+    /// The best one that the kernel allows; if io_uring is refused, a log message says so
     Auto,
-    /// Readiness, transfers batched through io_uring
+    /// Linux: readiness by epoll, and transfers in batches through io_uring
     Uring,
-    /// Readiness, a system call for each transfer
+    /// Linux: readiness by epoll, and a system call for each transfer
     Readiness,
-    /// The Windows kernel's own completion port, and only there
+    /// Windows: the kernel's I/O completion port
     Windows,
 }
 
@@ -152,12 +202,12 @@ fn memory_bytes_max(settings: &Settings) -> usize {
 }
 
 /// The figure is worked out, and so is true of the settings as they are.
-fn memory_help() -> String {
+fn memory_note() -> String {
     let defaults = Settings::default();
     format!(
-        "Memory: whatever all clients do, at most --max-clients x (6 x --buffer + 10 KiB) beside 64 MiB of the program's \
-         own: {} with the defaults. An idle client takes less than 1 KiB; what the kernel holds for connections is bounded \
-         by sysctl net.ipv4.tcp_mem",
+        "Memory: all clients together use at most --max-clients x (6 x --buffer + 10 KiB), and 64 MiB for the program itself. \
+         With the defaults this is {}. An idle client uses less than 1 KiB. Memory that the kernel uses for connections comes \
+         on top; on Linux, sysctl net.ipv4.tcp_mem bounds it.",
         show_bytes(memory_bytes_max(&defaults) as f64, "B")
     )
 }

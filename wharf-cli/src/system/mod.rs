@@ -23,7 +23,7 @@ pub enum Signal {
         /// What it is called.
         name: &'static str,
         /// The code that a shell reports for a process that it has ended.
-        code: i32,
+        code: u8,
     },
     /// To print the table of workers. Windows has no signal for it.
     #[cfg(unix)]
@@ -56,7 +56,7 @@ struct Stops {
 enum Act {
     Tell,
     Nothing,
-    EndAtOnce(i32),
+    EndAtOnce(u8),
 }
 
 impl Stops {
@@ -95,7 +95,7 @@ pub fn watch_signals(
                 Act::EndAtOnce(code) => {
                     tracing::warn!("a second signal: ending at once");
                     before_end();
-                    process::exit(code);
+                    process::exit(code.into());
                 }
             }
         }

@@ -12,6 +12,7 @@ use signal_hook::{
 };
 
 use super::Signal;
+use crate::exit;
 
 /// The signals that are looked after, as they come.
 ///
@@ -26,7 +27,10 @@ pub fn signals() -> io::Result<impl Iterator<Item = Signal> + Send> {
         };
         Some(Signal::Stop {
             name: signal_hook::low_level::signal_name(signal).unwrap_or("a signal"),
-            code: 128 + signal,
+            code: match signal {
+                SIGINT => exit::INTERRUPTED,
+                _ => exit::TERMINATED,
+            },
         })
     }))
 }

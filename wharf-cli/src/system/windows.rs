@@ -9,6 +9,7 @@ use std::{
 };
 
 use super::Signal;
+use crate::exit;
 
 /// The process is the first of a group of its own (`CREATE_NEW_PROCESS_GROUP`).
 const NEW_PROCESS_GROUP: u32 = 0x200;
@@ -23,7 +24,7 @@ pub fn signals() -> io::Result<impl Iterator<Item = Signal> + Send> {
         // Nobody listens once the command ends.
         let _ = sender.send(Signal::Stop {
             name: "Ctrl-C or Ctrl-Break",
-            code: 130,
+            code: exit::INTERRUPTED,
         });
     })
     .map_err(io::Error::other)?;
