@@ -6,19 +6,17 @@ mod common;
 
 use std::{
     io::Read,
-    net::{SocketAddr, TcpStream},
+    net::TcpStream,
     process::{Child, Command, Stdio},
     thread,
-    time::Duration,
 };
 
 use common::{
-    Serve, Stopped, WHARF, echo, eventually, expect_end, full_disk, full_pipe, pipe_without_reader,
-    run, run_without_proc,
+    Serve, Stopped, WHARF, client_that_does_not_read, echo, eventually, expect_end, filtered,
+    full_disk, full_pipe, pipe_without_reader, reserved, run, run_filtered, run_without_proc,
+    serve_on,
 };
 use rustix::process::{Pid, Signal, kill_process};
-use seccompiler::{SeccompAction, SeccompFilter, TargetArch};
-use socket2::{Domain, Socket, Type};
 
 on_every_driver! {
     fn the_first_line_says_where_and_how_it_serves(driver) {
@@ -128,23 +126,6 @@ impl Drop for Ends {
     }
 }
 
-/// Leaves so much unread that the server holds the rest of it.
-fn client_that_does_not_read(serve: &Serve) -> TcpStream {
-    let client = serve.connect();
-    client
-        .set_write_timeout(Some(Duration::from_millis(500)))
-        .unwrap();
-    let block = vec![7; 1 << 20];
-    while std::io::Write::write_all(&mut (&client), &block).is_ok() {}
-    client
-}
-
-fn serve_on(address: &str, driver: &str) -> Command {
-    let mut command = Command::new(WHARF);
-    command.args(["serve", "--listen", address, "--driver", driver]);
-    command
-}
-
 #[test]
 fn by_default_there_is_a_worker_more_than_run_at_once() {
     let serve = Serve::start("auto", &["--concurrency", "2"]);
@@ -227,17 +208,6 @@ fn a_socket_that_can_not_listen_is_exit_code_40() {
         40,
         "can't listen",
     );
-}
-
-/// An address where nobody listens yet, and that the system gives to nobody meanwhile: neither to another test, nor to the
-/// client that tries to connect to it, which would meet itself there. A server may still ask for it.
-fn reserved() -> (Socket, SocketAddr) {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    socket.set_reuse_address(true).unwrap();
-    let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    socket.bind(&any.into()).unwrap();
-    let address = socket.local_addr().unwrap().as_socket().unwrap();
-    (socket, address)
 }
 
 #[test]
@@ -437,32 +407,6 @@ fn the_doctor_says_why_io_uring_is_not_allowed_and_what_to_change() {
 fn expect_exit((ended, _, errors): (Option<i32>, String, String), code: i32, message: &str) {
     assert_eq!(ended, Some(code), "{errors}");
     assert!(errors.contains(message), "{errors}");
-}
-
-/// Runs a command under a kernel that fails one system call.
-fn run_filtered(call: i64, errno: i32, command: Command) -> (Option<i32>, String, String) {
-    filtered(call, errno, || run(command))
-}
-
-/// Has everything that `start` starts fail one system call, as a container's seccomp profile would.
-fn filtered<T: Send>(call: i64, errno: i32, start: impl FnOnce() -> T + Send) -> T {
-    let filter = SeccompFilter::new(
-        [(call, Vec::new())].into(),
-        SeccompAction::Allow,
-        SeccompAction::Errno(errno as u32),
-        TargetArch::try_from(std::env::consts::ARCH).unwrap(),
-    );
-    let program: seccompiler::BpfProgram = filter.unwrap().try_into().unwrap();
-    // A filter holds for the thread that applies it, and for what that thread starts.
-    thread::scope(|scope| {
-        let filtered = scope.spawn(move || {
-            seccompiler::apply_filter(&program).unwrap();
-            start()
-        });
-        filtered
-            .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    })
 }
 
 #[test]

@@ -3,6 +3,8 @@
 // Each test file uses its own part of this.
 #![allow(dead_code, missing_docs)]
 
+pub mod terminal;
+
 use std::{
     fs,
     io::{BufRead, BufReader, PipeReader, PipeWriter, Read, Write},
@@ -18,6 +20,8 @@ use rustix::{
     fs::{OFlags, fcntl_getfl, fcntl_setfl},
     process::{Pid, Signal, kill_process},
 };
+use seccompiler::{SeccompAction, SeccompFilter, TargetArch};
+use socket2::{Domain, Socket, Type};
 
 /// Nothing that is waited for takes as long, unless it is broken.
 pub const GUARD: Duration = Duration::from_secs(60);
@@ -380,4 +384,59 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "{what}: not after {GUARD:?}");
         thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Leaves so much unread that the server holds the rest of it.
+pub fn client_that_does_not_read(serve: &Serve) -> TcpStream {
+    let client = serve.connect();
+    client
+        .set_write_timeout(Some(Duration::from_millis(500)))
+        .unwrap();
+    let block = vec![7; 1 << 20];
+    while std::io::Write::write_all(&mut (&client), &block).is_ok() {}
+    client
+}
+
+/// `wharf serve` on an address.
+pub fn serve_on(address: &str, driver: &str) -> Command {
+    let mut command = Command::new(WHARF);
+    command.args(["serve", "--listen", address, "--driver", driver]);
+    command
+}
+
+/// An address where nobody listens yet, and that the system gives to nobody meanwhile: neither to another test, nor to the
+/// client that tries to connect to it, which would meet itself there. A server may still ask for it.
+pub fn reserved() -> (Socket, SocketAddr) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_reuse_address(true).unwrap();
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    socket.bind(&any.into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    (socket, address)
+}
+
+/// Runs a command under a kernel that fails one system call.
+pub fn run_filtered(call: i64, errno: i32, command: Command) -> (Option<i32>, String, String) {
+    filtered(call, errno, || run(command))
+}
+
+/// Has everything that `start` starts fail one system call, as a container's seccomp profile would.
+pub fn filtered<T: Send>(call: i64, errno: i32, start: impl FnOnce() -> T + Send) -> T {
+    let filter = SeccompFilter::new(
+        [(call, Vec::new())].into(),
+        SeccompAction::Allow,
+        SeccompAction::Errno(errno as u32),
+        TargetArch::try_from(std::env::consts::ARCH).unwrap(),
+    );
+    let program: seccompiler::BpfProgram = filter.unwrap().try_into().unwrap();
+    // A filter holds for the thread that applies it, and for what that thread starts.
+    thread::scope(|scope| {
+        let filtered = scope.spawn(move || {
+            seccompiler::apply_filter(&program).unwrap();
+            start()
+        });
+        filtered
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }
