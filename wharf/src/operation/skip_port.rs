@@ -117,7 +117,10 @@ impl<K: Clone + Send + Sync + 'static> With<'_, SkipPort<'_, K>> {
             memory,
             context: self.context,
         };
-        match association.records.start_skip_port(association.handle, owned) {
+        match association
+            .records
+            .start_skip_port(association.handle, owned)
+        {
             Ok(Ok(finished)) => Ok(Started::Completed(Completion::of_operation(finished))),
             Ok(Err(id)) => Ok(Started::Pending(id)),
             Err((error, owned)) => Err(Refused::of_owned(error, owned, given)),

@@ -18,9 +18,10 @@ use imports::House;
 #[rustfmt::skip] // A line a room.
 const ROOMS: &[(&str, &str)] = &[
     ("lib.rs", THE_ROOMS_BELOW),
+    ("manual", ""),
     ("port.rs workers.rs", THE_ROOMS_BELOW),
     ("operation", "port.rs handle record raw buffer driver"),
-    ("handle", "port.rs operation record raw buffer driver driver/simulated"),
+    ("handle", "port.rs operation record raw buffer snapshot.rs driver driver/simulated"),
     ("record", "raw buffer sync user_code.rs planted.rs"),
     ("buffer", "raw driver sync planted.rs"),
     ("raw/readiness", "raw scheduler driver snapshot.rs sync user_code.rs planted.rs"),
