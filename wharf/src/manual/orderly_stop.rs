@@ -8,7 +8,7 @@
 //! 2. cancels all operations and timers, and closes all handles;
 //! 3. waits for what is in transfer: soon for sockets, whose transfers never block; a read or write of a *file* that has begun is
 //!    waited for. On Windows, while as many handlers compute as may run, it waits for one of them;
-//! 4. returns what nobody has picked up: a [`Completion`](crate::Completion) for each operation, timer and packet, with its key,
+//! 4. returns what no wait has picked up: a [`Completion`](crate::Completion) for each operation, timer and packet, with its key,
 //!    its buffer, its context, and what it had transferred.
 //!
 //! So every operation still completes once: by a wait before, or in the list that `close` returns. Nothing is freed under an
@@ -16,7 +16,7 @@
 //! handlers. When the last clone of the port is dropped, it closes too, and the list is dropped with it. The threads of
 //! [`Workers`](crate::Workers) hold the port, so with a pool it has to be closed.
 //!
-//! For a program that owes nobody anything, that is all:
+//! For a program that owes nothing to its clients, that is all:
 //!
 //! ```
 //! use std::time::Duration;
@@ -41,7 +41,7 @@
 //!
 //! | step | call | what completes |
 //! |---|---|---|
-//! | 1. stop accepting | [`Listener::close`](crate::Listener::close) | accepts, as cancelled; connections that nobody has accepted are reset |
+//! | 1. stop accepting | [`Listener::close`](crate::Listener::close) | accepts, as cancelled; connections that were not accepted are reset |
 //! | 2. start nothing new for a client | a flag of the program, and [`Socket::cancel_receives`](crate::Socket::cancel_receives) | its receives, as cancelled; its sends go on |
 //! | 3. end our side, behind all that was sent | [`Socket::shutdown`](crate::Socket::shutdown) | [`Finished::Shutdown`](crate::Finished::Shutdown), when the sends before it are out |
 //! | 4. wait for the peer's end | [`Socket::receive`](crate::Socket::receive), until it brings 0 bytes | the receives; then drop the socket |
@@ -208,7 +208,7 @@
 //! Look through the list for what the program still owes: a payload of a failed [`Sent`](crate::Finished::Sent) was not (or not
 //! wholly) sent, [`transferred`](crate::Completion::transferred) says how much was; a
 //! [`Written`](crate::Finished::Written) may be there with its result, if it came too late for a worker; a
-//! [`Posted`](crate::Finished::Posted) packet is work that nobody did. Where nothing is owed, drop the list: that gives back the
+//! [`Posted`](crate::Finished::Posted) packet is work that was not done. Where nothing is owed, drop the list: that gives back the
 //! buffers, and what the keys and contexts hold.
 //!
 //! A *quiet* send that is cut off is a failed `Sent` in the list, too.

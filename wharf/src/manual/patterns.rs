@@ -178,7 +178,7 @@
 //!     fn start(&self, port: &CompletionPort<Attempt>) -> io::Result<()> {
 //!         let attempt = Attempt { deadline: Instant::now() + TIMEOUT, ..self.clone() };
 //!         let question = attempt.question.clone();
-//!         let operation = port.connect_send(question.server, question.text.as_bytes(), attempt.clone())?;
+//!         let operation = port.connect_send(question.server, question.text, attempt.clone())?;
 //!         attempt.cancel_in_time(port, operation);
 //!         Ok(())
 //!     }
