@@ -1,18 +1,74 @@
-//! Wharf: an I/O completion port.
+//! Wharf: an I/O completion port for Linux and Windows.
 //!
-//! A program starts operations (receive, send, accept, connect, ...) and gets on with its work; any free thread of
+//! A program starts operations (receive, send, accept, connect, read, write, a timer) and gets on with its work; any free thread of
 //! its pool picks up what completed. At most as many threads run as the port's *concurrency* allows, and the others
-//! wait, the last to have run first in line. Windows has this in its kernel, and there this is a
-//! safe skin over it; on Linux the port is our own.
+//! wait, the last to have run first in line. Windows has this in its kernel (IOCP), and there Wharf is a
+//! safe skin over it; on Linux the port is our own, on epoll and, where the kernel allows it, io_uring.
+//!
+//! An echo server, and a client that tries it:
+//!
+//! ```
+//! use std::{io::{Read, Write}, net::{TcpListener, TcpStream}};
+//! use wharf::{BufferPool, CompletionPort, Finished, Workers};
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let port = CompletionPort::<()>::new(0)?; // as many threads run as there are processors
+//! let pool = BufferPool::new(4096);
+//! // Four threads, and up to 64 while handlers block. Each serves any connection.
+//! let workers = Workers::start(&port, 4..=64, move |port, completion| match completion.what {
+//!     Finished::Accepted { listener, connection } => {
+//!         let _ = listener.accept(); // the next one
+//!         let socket = connection.and_then(|connection| port.associate(connection, ()).ok());
+//!         socket.map(|socket| socket.receive_from(&pool));
+//!     }
+//!     Finished::Received { socket, buffer } if !buffer.is_empty() => drop(socket.send(buffer)),
+//!     Finished::Sent { socket, .. } => drop(socket.receive_from(&pool)),
+//!     _ => {} // The end, or a failure: nothing holds the socket any more, so it closes.
+//! })?;
+//! let listener = port.associate(TcpListener::bind("127.0.0.1:0")?, ())?;
+//! listener.accept()?;
+//!
+//! let mut client = TcpStream::connect(listener.local_addr())?;
+//! client.write_all(b"ahoy")?;
+//! let mut echo = [0; 4];
+//! client.read_exact(&mut echo)?;
+//! assert_eq!(&echo, b"ahoy");
+//! port.close();
+//! workers.join();
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! In the words that the field has for it: a *completion port* is a *proactor* and a *work-conserving* *thread pool* in one. Packets
+//! leave its queue first in, first out; threads are released last in, first out. A thread that blocks in its handler stops counting,
+//! and another runs in its place; nothing has to be marked. Sends and receives may be vectored, memory is owned by the operation
+//! (an *overlapped* one, in Win32's word) until it completes, and what waits is bounded: there is backpressure at each limit.
+//!
+//! # The manual
+//!
+//! [`manual`]: what a completion port is, and a page for each thing that a program has to decide.
+//!
+//! - Where you come from: [Windows](manual::from_windows), or [tokio](manual::from_tokio).
+//! - What each program decides: [keys and contexts](manual::keys_and_contexts), [threads](manual::threads),
+//!   [handlers that block or compute](manual::blocking), [backpressure](manual::backpressure),
+//!   [the orderly stop](manual::orderly_stop).
+//! - To copy from: [patterns](manual::patterns): time-out, retry, request and response, broadcast, a periodic tick.
+//! - To look things up: [promises](manual::promises), [writing a driver](manual::writing_a_driver).
+//!
+//! # What is here
 //!
 //! - [`CompletionPort`]: make one, associate sockets with it, wait on it.
 //! - [`Socket`], [`Listener`], [`DatagramSocket`], [`File`], and on Unix `LocalListener`: start operations.
 //! - [`Buffer`], [`Payload`], [`BufferPool`]: memory that operations own while they are under way.
 //! - [`Completion`]: what was done, its result, and everything it owned back.
 //! - [`Context`]: what goes with an operation, and comes back with its completion.
+//! - [`PortError`]: why the port itself refused something, inside an [`io::Error`](std::io::Error).
 //! - [`Workers`]: the threads, if the port is to have a pool of its own; [`ThreadPool`]: a pool of the program's.
+//! - [`blocking`]: says beforehand that a handler may block; [`Snapshot`]: how the port and its threads stand.
 //! - `simulated`, with the feature of that name: a kernel in memory, for tests.
 //! - [`raw`]: the layer beneath, for other languages and for memory that is not Rust's.
+//!
+//! What every server writes again (clients, limits, orderly stop) is in the crate `wharf-server`.
 //!
 //! What C programmers get wrong with completion ports does not compile here, or has one obvious answer: a buffer
 //! can't be freed before its operation has completed, a failed operation can't be mistaken for a time-out, a handle
