@@ -177,14 +177,14 @@
 //!
 //! # The toolkit's limits
 //!
-//! A server on `wharf_server::Server` has all of these from its `Settings`, each with a default:
+//! A server on `wharf_server::Server` has all of these, each with a default; its `Settings`, or `Server::builder()`, change them:
 //!
 //! | setting | default | at the limit |
 //! |---|---|---|
 //! | `clients_max` | 16,384 | accepting pauses; others wait in the backlog |
 //! | `clients_per_address_max` | a sixteenth of `clients_max`; none on loopback | one more from that address is closed at once |
 //! | `backlog` | 1,024 | the system's: it refuses or ignores connections |
-//! | open files (the system's limit) | | accepting pauses until one is free |
+//! | open files (the system's limit) | | accepting pauses until a client goes, or for a moment |
 //! | `buffers_per_client`, of `buffer_bytes` | 2, of 15,000 | only this client's receives wait |
 //! | `buffers_bytes_max` | all shares together | receives wait in line |
 //! | `unsent_bytes_max` | 1 MiB | `Client::send` is refused, and the payload comes back |

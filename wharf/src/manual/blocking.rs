@@ -12,7 +12,7 @@
 //! On Windows the kernel's port knows at once that a thread of it blocks. Linux does not tell, so the port asks:
 //!
 //! 1. When all threads that may run are in their handlers (or no thread is left to wait), the port calls its *monitor*, a thread
-//!    of its own, named `wharf-monitor`. As long as a thread waits that may run, the monitor sleeps.
+//!    of its own, named `wharf-monitor`. While there is a thread that waits and may run, the monitor sleeps.
 //! 2. The monitor looks again and again, at first after 0.1 ms, later up to every 4 ms (0.4 ms while places are being given away).
 //!    A thread that is in the same handler at two looks is a *suspect*.
 //! 3. If work waits, the monitor reads the suspect's state from `/proc`. A thread that sleeps (`S`), or waits for a disk
@@ -24,7 +24,7 @@
 //! | question | answer |
 //! |---|---|
 //! | How late is a blocked thread found out? | 0.1 to some milliseconds after it began; later on a machine whose processors are all busy. This is not a promise |
-//! | What does it cost? | Nothing while a thread waits that may run; else some twenty microseconds for each look |
+//! | What does it cost? | Nothing while there is a thread that waits and may run; else some twenty microseconds for each look |
 //! | What if a handler sleeps for less than 0.1 ms? | Nothing happens: to give its place away would take as long |
 //! | What if nothing else waits? | Nothing happens: no work is held up |
 //! | What does it need? | `/proc`, and on Linux one descriptor for each thread, which it opens when it first waits |
@@ -129,8 +129,8 @@
 //!   handled its end needs a second thread. With a pool of a fixed size, as many such handlers as threads wait for each other
 //!   for ever; with a range, at its limit. Return instead, and go on in the handler of that completion, with a
 //!   [context](crate::Context).
-//! - **Wait on the port within a handler.** It may; the thread then counts as having come back, and takes the next packet.
-//!   But what it is in the midst of stays on its stack, and so do those that it takes then.
+//! - **Wait on the port within a handler**, without need. It may: the thread then counts as having come back, and takes the next
+//!   packet. But the outer handler stays on the stack, unfinished, until the inner one has returned.
 //! - **Hold a lock that all handlers need while it blocks.** Each of them then blocks, too, and each takes a thread of the pool.
 //!
 //! # Handlers that compute
