@@ -16,10 +16,11 @@
 //! let pool = BufferPool::new(4096);
 //! // Four threads, and up to 64 while handlers block. Each serves any connection.
 //! let workers = Workers::start(&port, 4..=64, move |port, completion| match completion.what {
-//!     Finished::Accepted { listener, connection } => {
+//!     Finished::Accepted { listener, connection: Some(connection) } => {
 //!         let _ = listener.accept(); // the next one
-//!         let socket = connection.and_then(|connection| port.associate(connection, ()).ok());
-//!         socket.map(|socket| socket.receive_from(&pool));
+//!         if let Ok(socket) = port.associate(connection, ()) {
+//!             let _ = socket.receive_from(&pool);
+//!         }
 //!     }
 //!     Finished::Received { socket, buffer } if !buffer.is_empty() => drop(socket.send(buffer)),
 //!     Finished::Sent { socket, .. } => drop(socket.receive_from(&pool)),
@@ -38,6 +39,9 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! What a server adds to this is in the manual: to [accept again](manual::patterns#accept-again-after-a-shortage) when descriptors
+//! have run out, limits, a stop in order.
 //!
 //! In the words that the field has for it: a *completion port* is a *proactor* and a *work-conserving* *thread pool* in one. Packets
 //! leave its queue first in, first out; threads are released last in, first out. A thread that blocks in its handler stops counting,

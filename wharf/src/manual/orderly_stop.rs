@@ -76,7 +76,9 @@
 //!     sync::{Arc, Mutex, mpsc},
 //!     time::Duration,
 //! };
-//! use wharf::{BufferPool, Completion, CompletionPort, Connection, Finished, Socket, Workers};
+//! use wharf::{BufferPool, Completion, CompletionPort, Connection, Finished, Listener, Socket, Workers};
+//!
+//! const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
 //!
 //! #[derive(Clone)]
 //! enum Key {
@@ -102,13 +104,23 @@
 //! impl Server {
 //!     fn serve(&self, port: &CompletionPort<Key>, mut completion: Completion<Key>) {
 //!         let our_side_has_ended = completion.take_context::<Ended>().is_some();
+//!         let to_accept_on = completion.take_context::<Listener<Key>>();
 //!         let Completion { key, result, what, .. } = completion;
 //!         let goes_on = match what {
-//!             Finished::Accepted { listener, connection } => {
-//!                 if let Some(connection) = connection {
-//!                     self.admit(port, connection);
+//!             Finished::Accepted { listener, connection: Some(connection) } => {
+//!                 self.admit(port, connection);
+//!                 let _ = listener.accept();
+//!                 return;
+//!             }
+//!             // Out of descriptors, say: not at once again, which would only fail again.
+//!             Finished::Accepted { listener, .. } => {
+//!                 if !self.is_stopping() {
+//!                     let _ = port.with(listener).timer(ACCEPT_AGAIN, Key::Listener);
 //!                 }
-//!                 let _ = listener.accept(); // Refused where it is closed.
+//!                 return;
+//!             }
+//!             Finished::Timer => {
+//!                 let _ = to_accept_on.map(|listener| listener.accept());
 //!                 return;
 //!             }
 //!             // What comes now is thrown away, up to the peer's end.
@@ -185,8 +197,8 @@
 //!     # let peer = std::thread::spawn(move || peer.read(&mut [0]));
 //!
 //!     // The stop.
+//!     drop(server.clients().gone.take()); // From now on it is stopping.
 //!     listener.close();
-//!     drop(server.clients().gone.take());
 //!     let sockets: Vec<_> = server.clients().sockets.drain().map(|(_, socket)| socket).collect();
 //!     for socket in sockets {
 //!         socket.cancel_receives();

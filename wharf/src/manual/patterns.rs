@@ -1,4 +1,4 @@
-//! Patterns: time-out, retry, request and response, broadcast, a periodic tick.
+//! Patterns: time-out, retry, request and response, broadcast, a periodic tick, accepting after a shortage.
 //!
 //! The port has few parts: operations, timers, posted packets, [`cancel`](crate::CompletionPort::cancel). This page puts them
 //! together. What stops a whole server is on a page of its own, [`orderly_stop`](super::orderly_stop).
@@ -353,6 +353,57 @@
 //!
 //! Since the next timer is set by the handler of the last, two ticks never run at once. On Windows, timers come with the tick of the
 //! system's clock, some 16 ms.
+//!
+//! # Accept again, after a shortage
+//!
+//! An accept fails where the process or the system has no descriptor left (`EMFILE`, `ENFILE`); the connection stays in the backlog.
+//! An accept that is started again at once fails again at once, and a worker does nothing else any more. So the next one waits for a
+//! timer, which has the listener as its context:
+//!
+//! ```
+//! # use std::net::TcpListener;
+//! use std::time::Duration;
+//! use wharf::{Completion, CompletionPort, Finished, Listener};
+//!
+//! const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
+//!
+//! fn serve(port: &CompletionPort<()>, mut completion: Completion<()>) -> std::io::Result<()> {
+//!     let to_accept_on = completion.take_context::<Listener<()>>();
+//!     match completion.what {
+//!         Finished::Accepted { listener, connection: Some(_connection) } => {
+//!             listener.accept()?;
+//!             // ... associate the connection, and start its first receive
+//!         }
+//!         // Where the listener is closed, the accept that follows is refused.
+//!         Finished::Accepted { listener, .. } => drop(port.with(listener).timer(ACCEPT_AGAIN, ())?),
+//!         Finished::Timer => {
+//!             if let Some(listener) = to_accept_on {
+//!                 listener.accept()?;
+//!             }
+//!         }
+//!         _ => {}
+//!     }
+//!     Ok(())
+//! }
+//! # fn main() -> std::io::Result<()> {
+//! # let port = CompletionPort::<()>::new(0)?;
+//! # let listener = port.associate(TcpListener::bind("127.0.0.1:0")?, ())?;
+//! # listener.accept()?;
+//! # let _peer = std::net::TcpStream::connect(listener.local_addr())?;
+//! # let wharf::Wait::Completed(completion) = port.wait(None)? else { panic!("neither closed nor timed out") };
+//! # serve(&port, completion)?;
+//! # // An accept that fails: cancelled, here.
+//! # assert_eq!(listener.cancel_all(), 1);
+//! # let wharf::Wait::Completed(completion) = port.wait(None)? else { panic!("neither closed nor timed out") };
+//! # serve(&port, completion)?;
+//! # let left = port.close();
+//! # assert_eq!(left.len(), 1);
+//! # for completion in left {
+//! #     assert!(serve(&port, completion).is_err(), "the timer had the listener, which is closed");
+//! # }
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! # Post to oneself
 //!
