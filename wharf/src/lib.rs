@@ -94,6 +94,8 @@ mod driver;
 #[cfg(feature = "safe")]
 mod handle;
 #[cfg(feature = "safe")]
+pub mod manual;
+#[cfg(feature = "safe")]
 mod operation;
 #[cfg(shuttle)]
 #[doc(hidden)]
