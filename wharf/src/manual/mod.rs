@@ -81,9 +81,11 @@
 //! Then what each program decides:
 //!
 //! 1. [`keys_and_contexts`]: what comes back with a completion, and what to put there.
+//! 2. [`threads`]: how many threads, and which of them runs.
 //!
 //! Each method's own page says when it is refused and what its completion brings. The operations stand with what they are started
 //! on: [`Socket`](crate::Socket), [`Listener`](crate::Listener), [`DatagramSocket`](crate::DatagramSocket),
 //! [`File`](crate::File), [`CompletionPort`](crate::CompletionPort).
 
 pub mod keys_and_contexts;
+pub mod threads;
