@@ -83,9 +83,14 @@
 //! 1. [`keys_and_contexts`]: what comes back with a completion, and what to put there.
 //! 2. [`threads`]: how many threads, and which of them runs.
 //!
+//! To look things up:
+//!
+//! 3. [`writing_a_driver`]: for those who bring Wharf to another system.
+//!
 //! Each method's own page says when it is refused and what its completion brings. The operations stand with what they are started
 //! on: [`Socket`](crate::Socket), [`Listener`](crate::Listener), [`DatagramSocket`](crate::DatagramSocket),
 //! [`File`](crate::File), [`CompletionPort`](crate::CompletionPort).
 
 pub mod keys_and_contexts;
 pub mod threads;
+pub mod writing_a_driver;
