@@ -85,12 +85,14 @@
 //!
 //! To look things up:
 //!
-//! 3. [`writing_a_driver`]: for those who bring Wharf to another system.
+//! 3. [`promises`]: what is promised, the limits, and what differs by system.
+//! 4. [`writing_a_driver`]: for those who bring Wharf to another system.
 //!
 //! Each method's own page says when it is refused and what its completion brings. The operations stand with what they are started
 //! on: [`Socket`](crate::Socket), [`Listener`](crate::Listener), [`DatagramSocket`](crate::DatagramSocket),
 //! [`File`](crate::File), [`CompletionPort`](crate::CompletionPort).
 
 pub mod keys_and_contexts;
+pub mod promises;
 pub mod threads;
 pub mod writing_a_driver;
