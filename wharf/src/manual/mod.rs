@@ -78,20 +78,25 @@
 //!
 //! # An order to read in
 //!
+//! First, the page for where you come from:
+//!
+//! 1. [`from_windows`]: from completion ports in C or C++: each Win32 call and its counterpart.
+//!
 //! Then what each program decides:
 //!
-//! 1. [`keys_and_contexts`]: what comes back with a completion, and what to put there.
-//! 2. [`threads`]: how many threads, and which of them runs.
+//! 2. [`keys_and_contexts`]: what comes back with a completion, and what to put there.
+//! 3. [`threads`]: how many threads, and which of them runs.
 //!
 //! To look things up:
 //!
-//! 3. [`promises`]: what is promised, the limits, and what differs by system.
-//! 4. [`writing_a_driver`]: for those who bring Wharf to another system.
+//! 4. [`promises`]: what is promised, the limits, and what differs by system.
+//! 5. [`writing_a_driver`]: for those who bring Wharf to another system.
 //!
 //! Each method's own page says when it is refused and what its completion brings. The operations stand with what they are started
 //! on: [`Socket`](crate::Socket), [`Listener`](crate::Listener), [`DatagramSocket`](crate::DatagramSocket),
 //! [`File`](crate::File), [`CompletionPort`](crate::CompletionPort).
 
+pub mod from_windows;
 pub mod keys_and_contexts;
 pub mod promises;
 pub mod threads;
