@@ -1,9 +1,9 @@
 //! What is promised, and where each promise ends.
 //!
 //! Each promise is written as numbered statements, and each statement is a test that runs on every driver: statement 20 is the
-//! tests `s20_...` in `wharf/tests/conformance`. Beside them stand a simulated kernel, random sequences on the real one, and on Linux
-//! every system call that fails once with each of its errors. `docs/reliability.md` in the repository says which of these keeps which
-//! promise, and how to see a failure again.
+//! tests `s20_...` in `wharf/tests/conformance`. What a driver can't be held to is listed there, with the reason. Beside them
+//! stand a simulated kernel, random sequences on the real one, and on Linux every system call that fails once with each of its
+//! errors. `docs/reliability.md` in the repository says which of these keeps which promise, and how to see a failure again.
 //!
 //! # The nine promises
 //!
@@ -45,9 +45,9 @@
 //!
 //! **8, room.** Memory that the system refuses to the process itself ends a Rust program.
 //!
-//! **9, errors.** Where the port itself refuses something, the [`io::Error`](std::io::Error) has a
-//! [`PortError`](crate::PortError) inside; [`PortError::of`](crate::PortError::of) finds it. A failure of the system is never one of
-//! these.
+//! **9, errors.** An operation that is refused since its port or handle is closed, or a limit is reached, is refused by Wharf and
+//! not by the system: the [`io::Error`](std::io::Error) has a [`PortError`](crate::PortError) inside, which
+//! [`PortError::of`](crate::PortError::of) finds. A failure of the system is never one of these.
 //!
 //! # Limits
 //!
