@@ -23,7 +23,7 @@
 //! | `INFINITE`, 0 milliseconds | `None`, [`Duration::ZERO`](std::time::Duration::ZERO) | A wait never ends before its time. On Windows it may end a tick of the clock later (some 16 ms). |
 //! | `PostQueuedCompletionStatus` | [`port.post(key, number)`](crate::CompletionPort::post) | The pointer that goes with it is a context: `port.with(value).post(key, number)`. |
 //! | `CloseHandle(port)` | [`port.close()`](crate::CompletionPort::close) | It also closes all handles of the port, cancels all operations, and returns every completion that no thread has taken. `CloseHandle` does none of these. |
-//! | one posted packet for each thread, to end the pool | `port.close()`, then [`workers.join()`](crate::Workers::join) | Every wait, and every later one, answers [`Wait::Closed`](crate::Wait::Closed). |
+//! | one posted packet for each thread, to end the pool | `port.close()`, then [`workers.join()`](crate::Workers::join) | Every wait, and every later one, answers [`Wait::Closed`](crate::Wait::Closed). See [`orderly_stop`](super::orderly_stop). |
 //!
 //! # Operations
 //!

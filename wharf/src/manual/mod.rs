@@ -36,68 +36,44 @@
 //! | worker | a thread of a pool that waits on a port and calls a handler: [`Workers`](crate::Workers) |
 //! | concurrency | the most threads that run at once |
 //!
-//! # The smallest program
-//!
-//! A server that sends back what it receives, with a pool of workers:
-//!
-//! ```
-//! use std::{io::{Read, Write}, net::{TcpListener, TcpStream}};
-//! use wharf::{BufferPool, CompletionPort, Finished, Workers};
-//!
-//! # fn main() -> std::io::Result<()> {
-//! let port = CompletionPort::<()>::new(0)?;
-//! let pool = BufferPool::new(4096);
-//! let workers = Workers::start(&port, 2..=16, move |port, completion| match completion.what {
-//!     Finished::Accepted { listener, connection: Some(connection) } => {
-//!         let _ = listener.accept();
-//!         if let Ok(socket) = port.associate(connection, ()) {
-//!             let _ = socket.receive_from(&pool);
-//!         }
-//!     }
-//!     Finished::Received { socket, buffer } if !buffer.is_empty() => drop(socket.send(buffer)),
-//!     Finished::Sent { socket, .. } => drop(socket.receive_from(&pool)),
-//!     _ => {} // The end or a failure. Nothing has the socket any more, so it closes.
-//! })?;
-//! let listener = port.associate(TcpListener::bind("127.0.0.1:0")?, ())?;
-//! listener.accept()?;
-//!
-//! let mut peer = TcpStream::connect(listener.local_addr())?;
-//! peer.write_all(b"ahoy")?;
-//! let mut echo = [0; 4];
-//! peer.read_exact(&mut echo)?;
-//! assert_eq!(&echo, b"ahoy");
-//!
-//! port.close();
-//! workers.join();
-//! # Ok(())
-//! # }
-//! ```
-//!
-//! A failed send completes as [`Finished::Sent`](crate::Finished::Sent) too; then the next receive is refused, or fails. A
-//! program that must know looks at [`completion.result`](crate::Completion::result) first.
+//! The [front page](crate) has a whole program, [`CompletionPort`](crate::CompletionPort) one step of it by hand, and the folder
+//! `examples` in the repository larger ones.
 //!
 //! # An order to read in
 //!
 //! First, the page for where you come from:
 //!
 //! 1. [`from_windows`]: from completion ports in C or C++: each Win32 call and its counterpart.
+//! 2. [`from_tokio`]: from tokio and `async` Rust.
 //!
 //! Then what each program decides:
 //!
-//! 2. [`keys_and_contexts`]: what comes back with a completion, and what to put there.
-//! 3. [`threads`]: how many threads, and which of them runs.
+//! 3. [`keys_and_contexts`]: what comes back with a completion, and what to put there.
+//! 4. [`threads`]: how many threads, and which of them runs.
+//! 5. [`blocking`](mod@blocking): handlers that block or compute.
+//! 6. [`backpressure`]: what is bounded, and what happens at each limit.
+//! 7. [`orderly_stop`]: let what was begun finish, until a deadline.
+//!
+//! To copy from:
+//!
+//! 8. [`patterns`]: time-out, retry, request and response, broadcast, a periodic tick.
 //!
 //! To look things up:
 //!
-//! 4. [`promises`]: what is promised, the limits, and what differs by system.
-//! 5. [`writing_a_driver`]: for those who bring Wharf to another system.
+//! 9. [`promises`]: what is promised, the limits, and what differs by system.
+//! 10. [`writing_a_driver`]: for those who bring Wharf to another system.
 //!
 //! Each method's own page says when it is refused and what its completion brings. The operations stand with what they are started
 //! on: [`Socket`](crate::Socket), [`Listener`](crate::Listener), [`DatagramSocket`](crate::DatagramSocket),
 //! [`File`](crate::File), [`CompletionPort`](crate::CompletionPort).
 
+pub mod backpressure;
+pub mod blocking;
+pub mod from_tokio;
 pub mod from_windows;
 pub mod keys_and_contexts;
+pub mod orderly_stop;
+pub mod patterns;
 pub mod promises;
 pub mod threads;
 pub mod writing_a_driver;

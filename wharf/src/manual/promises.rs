@@ -51,6 +51,8 @@
 //!
 //! # Limits
 //!
+//! The page about [`backpressure`](super::backpressure) says what to do at each of them.
+//!
 //! | what | how many | what happens then |
 //! |---|---|---|
 //! | handles of a port | 1,048,576 ([`HANDLES_MAX`](crate::HANDLES_MAX)) | the association is refused ([`TooManyHandles`](crate::PortError::TooManyHandles)), and the handle is closed |

@@ -86,7 +86,7 @@
 //! Windows finds out at once that a thread blocks. On Linux the port asks the system, from 0.1 to some milliseconds after it began,
 //! and only when work waits for its place. It needs `/proc`; [`thread_states_available`](crate::thread_states_available) tells
 //! whether that can be read. Where it can't, or where this is too late, the handler says so beforehand with
-//! [`blocking`](crate::blocking).
+//! [`blocking`](crate::blocking); see [the page about it](super::blocking).
 //!
 //! # Threads of your own
 //!
