@@ -1,4 +1,4 @@
-//! The completion port: create, associate, wait, close. What is started on it is in the room of the operations.
+//! The completion port: create, associate, wait, close. The operations are in `operation`.
 
 use std::{
     fmt, io,
@@ -16,15 +16,16 @@ use crate::{
     user_code::contain,
 };
 
-/// A completion port: operations are started on what is associated with it, and any thread that
-/// [waits](Self::wait) picks up what completed.
+/// An I/O completion port (IOCP): operations are started on the sockets and files that are associated with it, and any thread
+/// that [waits](Self::wait) picks up what completed. It is work-conserving: no thread sleeps while a completion is queued and
+/// fewer threads run than its [concurrency](Self::concurrency) allows.
 ///
-/// `K` is the key: whatever a handler needs to know whose completion it has, often an `Arc` of a client. It is given
-/// when a socket is associated, and a clone comes back with each of its completions. A key must not own its socket:
-/// the two would keep each other for ever. The completion brings the socket; for sending at other times, keep the
+/// `K` is the key: a value that tells a handler whose completion it has, often an `Arc` of a client. It is given
+/// when a socket is associated, and a clone comes back with each of its completions. A key must not own its socket: that is a
+/// reference cycle, and neither would ever be freed. The completion brings the socket; for sending at other times, keep the
 /// sockets in a table of their own. The last clone of a key may be dropped within a wait, or on a thread of the port's, where a
-/// [quiet send](crate::Socket::send_quietly) was the last to hold it: its `Drop` must not block. Where it panics there, the log
-/// says so, and nothing else comes of it; it may close the port.
+/// [quiet send](crate::Socket::send_quietly) was the last to hold it: its `Drop` must not block. If it panics there, the log
+/// says so, and nothing else happens; it may close the port.
 ///
 /// The port is a handle; clones are the same port. It closes when the last of them is dropped, or with
 /// [`close`](Self::close); sockets and operations do not keep it open.
@@ -55,7 +56,7 @@ use crate::{
 #[derive(Debug)]
 pub struct CompletionPort<K>(Arc<Open<K>>);
 
-/// Closes the port when the last handle to it goes. Apart from the records, which sockets hold too.
+/// Closes the port when the last handle to it is dropped. Separate from the records, which sockets hold too.
 #[derive(Debug)]
 struct Open<K> {
     records: Arc<Records<Origin<K>>>,
@@ -83,7 +84,7 @@ impl<K> PartialEq for CompletionPort<K> {
 
 impl<K> Eq for CompletionPort<K> {}
 
-/// Makes a [`CompletionPort`] that is other than the default. See [`CompletionPort::builder`].
+/// Makes a [`CompletionPort`] with other than the default settings. See [`CompletionPort::builder`].
 #[must_use = "nothing is made before `build`"]
 pub struct PortBuilder<K> {
     options: Options,
@@ -118,7 +119,7 @@ impl<K> fmt::Debug for PortBuilder<K> {
 }
 
 impl<K> PortBuilder<K> {
-    /// The most threads that run at once: that took a completion and have not come back for the next. 0, the
+    /// The most threads that run at once. A thread runs from when it took a completion until it comes back for the next. 0, the
     /// default, is as many as the processors that this process may use.
     pub fn concurrency(mut self, threads: usize) -> Self {
         self.options.concurrency = threads;
@@ -139,7 +140,7 @@ impl<K> PortBuilder<K> {
     }
 
     /// The most operations, timers and posted packets that may be under way at once; more are refused when they are
-    /// started. The default is 4,194,304.
+    /// started, which is backpressure for the part of the program that starts them. The default is 4,194,304.
     pub fn operations_max(mut self, operations: usize) -> Self {
         self.options.operations_max = operations;
         self
@@ -156,7 +157,7 @@ impl<K: Clone + Send + Sync + 'static> PortBuilder<K> {
         let records = Arc::new(Records::new(raw::Port::new(&self.options)?));
         let close = |records: &Records<Origin<K>>| {
             for completion in drain(records) {
-                // Each by itself: all may panic.
+                // Each is dropped by itself, since each may panic.
                 let Completion {
                     key, what, context, ..
                 } = completion;
@@ -204,7 +205,7 @@ impl<K: Clone + Send + Sync + 'static> Unpacking<'_, K> {
 }
 
 impl<K: Clone + Send + Sync + 'static> Drop for Unpacking<'_, K> {
-    /// What a panic leaves is handed out all the same.
+    /// After a panic, the packets that are left are handed out all the same.
     fn drop(&mut self) {
         for packet in self.packets.by_ref() {
             let completion = contain("the `Clone` of a key", || {
@@ -260,12 +261,13 @@ impl<K> CompletionPort<K> {
         self.raw().concurrency()
     }
 
-    /// How many descriptors it has open for itself, beside those of what is [associated](Self::associate): 3, and one more
-    /// for each thread that may run at once where io_uring is used. Always the same; on Windows 0, where they are not limited.
+    /// How many descriptors the port has open for itself, beside those of [associated](Self::associate) handles: 3, and one
+    /// more for each thread that may run at once where io_uring is used. Always the same; on Windows 0, where they are not
+    /// limited.
     ///
     /// Each thread that waits on a port has one more open from its first wait until it ends, by which the system tells whether
-    /// it sleeps. Of the threads of a pool, and what it keeps aside for those it may grow to,
-    /// [`Workers::descriptors`](crate::Workers::descriptors) tells.
+    /// the thread sleeps. [`Workers::descriptors`](crate::Workers::descriptors) counts those of a pool, with those for the
+    /// threads that it may start later.
     pub fn descriptors(&self) -> usize {
         self.raw().descriptors()
     }
@@ -275,42 +277,43 @@ impl<K> CompletionPort<K> {
         self.raw().driver()
     }
 
-    /// How threads and packets stand: running, parked, queued.
+    /// How many threads are running, parked and blocked, and how many packets are queued (the backlog).
     pub fn counts(&self) -> Counts {
         self.raw().counts()
     }
 
-    /// How it and each of its threads stand. It asks the system after the threads that are in handlers, some
-    /// microseconds each: for a look now and then, or once a second.
+    /// The state of the port and of each of its threads. It asks the system about each thread that is in a handler, which takes
+    /// some microseconds a thread: call it now and then, or once a second.
     pub fn snapshot(&self) -> Snapshot {
         self.raw().snapshot()
     }
 
-    /// From now on this pool is asked for a thread when all are blocked: threads of the program's own, in the place of
+    /// From now on the port asks this thread pool for a thread when all are blocked: a pool of the program's, in the place of
     /// [`Workers`](crate::Workers) or beside them. [`ThreadPool`] has an example, and tells what else such a pool calls. The port
-    /// does not keep the pool.
+    /// does not own the pool.
     pub fn add_pool(&self, pool: Weak<dyn ThreadPool>) {
         self.raw().add_pool(pool);
     }
 
-    /// Starts beforehand what is needed when threads block, so that it is there when the system has nothing left to give: on Linux
-    /// the thread that finds out which others are blocked (`wharf-monitor`). To be called before the threads of a pool of one's
-    /// [own](ThreadPool) are started; without this, it starts when it is first needed, if it can be had then.
+    /// Starts the port's own thread that finds out which workers are blocked (`wharf-monitor`, on Linux only), so that it is
+    /// there when the system has no thread left to give. A program with a pool of its [own](ThreadPool) calls this before it
+    /// starts the pool's threads; without the call, the monitor starts when it is first needed, if the system has a thread for
+    /// it then.
     ///
     /// # Errors
-    /// The system's: it has no thread for it.
+    /// The system's: it has no thread for the monitor.
     pub fn prepare(&self) -> io::Result<()> {
         self.raw().prepare()
     }
 
-    /// To be called by a thread that a [pool](ThreadPool) started when it was asked, once its first wait has returned, whatever
-    /// with.
+    /// To be called by a thread that a [pool](ThreadPool) started when it was asked, once its first wait has returned, with
+    /// whichever answer.
     pub fn worker_started(&self) {
         self.raw().worker_started();
     }
 
-    /// To be called when a [pool](ThreadPool) that was [full](crate::Spawned::Full) is not any more: a thread of it has ended, or
-    /// it may have more. The port's pools are asked again.
+    /// To be called when a [pool](ThreadPool) that was [full](crate::Spawned::Full) is no longer full: one of its threads has
+    /// ended, or its limit was raised. The port's pools are asked again.
     pub fn can_spawn(&self) {
         self.raw().can_spawn();
     }
@@ -340,8 +343,8 @@ impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
         Self::builder().concurrency(concurrency).build()
     }
 
-    /// Associates a stream or a listener with the port, under a key that comes back with each of its completions.
-    /// It is made non-blocking.
+    /// Associates a socket, a listener or a file with the port, under a key that comes back with each of its completions.
+    /// The handle is made non-blocking.
     ///
     /// # Errors
     /// The port is closed or has as many handles as it takes, or the system can't watch the handle. The handle is
@@ -354,10 +357,13 @@ impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
     /// Waits for one completion, for `timeout` at most: `None` is for ever, zero only looks. The wait is never shorter
     /// than asked, and no signal ends it.
     ///
+    /// This is `GetQueuedCompletionStatus` of Windows' IOCP; [`wait_many`](Self::wait_many) is `GetQueuedCompletionStatusEx`.
+    ///
     /// The thread counts as running from the completion on until it waits again, on this port or on another, or ends.
-    /// Threads that wait are released last in, first out; at most [`concurrency`](Self::concurrency) run. One that blocks
-    /// in its handler stops counting as soon as that is noticed, which is when others would have to wait for it; or at
-    /// once, where it says so ([`blocking`](crate::blocking)).
+    /// Completions leave the queue first in, first out (FIFO). Threads that wait are released last in, first out (LIFO), so
+    /// that the processor's caches are still warm; at most [`concurrency`](Self::concurrency) run. A thread that blocks in its
+    /// handler stops counting as soon as the port notices, which it does when other threads would have to wait for this one; or
+    /// at once, where the thread says so ([`blocking`](crate::blocking)).
     ///
     /// # Errors
     /// The system can't wait. None is known to happen.
@@ -368,8 +374,8 @@ impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
         self.wait_one(timeout.into())
     }
 
-    /// Never inlined, and each answer spelled out: so it is written where the caller wants it. Else it is copied there,
-    /// more than once, and it is large.
+    /// Never inlined, and each answer is spelled out, so that the answer is written directly where the caller wants it. Else it
+    /// would be copied there, more than once, and it is large.
     #[inline(never)]
     fn wait_one(&self, timeout: Option<Duration>) -> io::Result<Wait<K>> {
         match self.raw().wait_one(timeout)? {
@@ -385,10 +391,10 @@ impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
     }
 
     /// Waits for up to `max` completions, at least one, and appends them to `into`, in queue order. The thread has
-    /// them all to itself: what it has taken and not begun, no other can take.
+    /// them all to itself: no other thread can take a completion that this one has taken and not begun to handle.
     ///
     /// [Tasks](Self::post_task) that are among them run here, last, and count as packets in the answer, so that `into` may have got
-    /// none. A panic of a task ends in the log.
+    /// none. A panic of a task is caught and logged.
     ///
     /// # Errors
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if `max` is 0.
@@ -415,11 +421,11 @@ impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
 
     /// Closes the port, and gives back what was under way.
     ///
-    /// Every thread that waits, or will, is answered [`Wait::Closed`]; all sockets and listeners of the port are
-    /// closed; their operations are cancelled, and returned here with what else was not picked up: each operation
-    /// still completes once. May be called from a handler, and more than once; only the first call returns anything. A
-    /// completion whose key panics when it is cloned is lost, and the log says so. A [task](Self::post_task) that was not picked
-    /// up is discarded.
+    /// Every thread that waits, now or later, is answered [`Wait::Closed`]; all handles of the port are
+    /// closed; their operations are cancelled, and returned here with all completions that no thread has picked up: each
+    /// operation still completes once. May be called from a handler, and more than once; only the first call returns anything.
+    /// A completion whose key panics when it is cloned is lost, and the log says so. A [task](Self::post_task) that was not
+    /// picked up is discarded.
     pub fn close(&self) -> Vec<Completion<K>> {
         drain(self.records())
     }

@@ -1,15 +1,16 @@
-//! How a port and its threads stand, for whoever polls a program at work.
+//! The state of a port and of its threads at one moment: for a program's metrics, or a look while it runs.
 
 use std::{fmt, time::Duration};
 
-/// How a port stands at one moment; see [`CompletionPort::snapshot`](crate::CompletionPort::snapshot).
+/// The state of a port at one moment; see [`CompletionPort::snapshot`](crate::CompletionPort::snapshot).
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Snapshot {
     /// How many threads and packets there are of each kind.
     pub counts: Counts,
-    /// How long the oldest packet, or operation that is ready to be carried out, has waited. None if nothing waits. As
-    /// coarse as the system's timer tick: some milliseconds. On Windows always none, since the kernel does not tell.
+    /// How long the oldest entry of the backlog has waited: a packet, or an operation that is ready to be carried out. None if
+    /// nothing waits. As coarse as the system's timer tick: some milliseconds. On Windows always none: the kernel does not
+    /// tell.
     pub oldest: Option<Duration>,
     /// Operations, timers and posted packets that are under way: started, and not handed out.
     pub operations: usize,
@@ -25,8 +26,8 @@ pub struct WorkerSnapshot {
     pub name: String,
     /// What it does.
     pub state: WorkerState,
-    /// For how long; of one that runs or is blocked, how long it has been in its handler. As coarse as the system's
-    /// timer tick.
+    /// For how long it has been in this state; of a thread that runs or is blocked, how long it has been in its handler. As
+    /// coarse as the system's timer tick.
     pub since: Duration,
     /// How many packets it has taken.
     pub packets: u64,
@@ -44,8 +45,8 @@ pub enum WorkerState {
     Running,
     /// It is in a handler, and sleeps there or waits for the disk.
     Blocked,
-    /// It is in a handler, or carries out operations; whether it sleeps there, the system does not let be found out: `/proc` is
-    /// not mounted, say. It counts as running. The log has the reason, and
+    /// It is in a handler, or carries out operations; the system does not tell whether it sleeps there: `/proc` is not mounted,
+    /// say. It counts as running. The log has the reason, and
     /// [`thread_states_available`](crate::thread_states_available) tells it.
     Unknown,
     /// It is doing something else: a wait of its timed out, or the port is closed.
@@ -75,23 +76,23 @@ pub struct Traffic {
     pub sent_bytes: u64,
 }
 
-/// How the threads and packets of a port stand at one moment. Windows does not tell who is blocked or how much waits: there
-/// `blocked`, `queued` and `releases` are always 0, and those that are blocked count as running.
+/// How many threads and packets of a port are in which state at one moment. Windows does not tell which threads are blocked or
+/// how much waits: there `blocked`, `queued` and `releases` are always 0, and blocked threads count as running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Counts {
-    /// Threads that took a packet and have not come back for the next, and those that were released and are on their
-    /// way to one. Without those that are blocked.
+    /// Threads that took a packet and have not come back for the next, and threads that were released and are on their
+    /// way to one. Without blocked threads.
     pub running: usize,
     /// Threads that wait, in the kernel or asleep.
     pub parked: usize,
-    /// Threads that are known to be blocked in their handlers. Another has, or may have, the place of each. Those of which it
-    /// [can't be known](WorkerState::Unknown) count as running.
+    /// Threads that are known to be blocked in their handlers. Another thread has, or may have, the place of each. A thread
+    /// whose state [can't be known](WorkerState::Unknown) counts as running.
     pub blocked: usize,
-    /// Packets that wait for a thread, and operations that are ready to be carried out by one.
+    /// The backlog: packets that wait for a thread, and operations that are ready to be carried out by one.
     pub queued: usize,
-    /// The most threads that ever ran at once. More than the concurrency only if some that were blocked came back to
-    /// their senses while their places were taken.
+    /// The most threads that ever ran at once. More than the concurrency only if blocked threads ran again while other threads
+    /// had their places.
     pub running_max: usize,
     /// How often the monitor found a thread blocked in its handler, and gave its place away.
     pub releases: u64,

@@ -23,24 +23,24 @@ use crate::{
     user_code::{contain, log, tell},
 };
 
-/// A thread that was started since others were blocked ends after it has waited for so long in vain.
+/// A thread that was started because others were blocked ends after it has waited for so long without getting work.
 const IDLE_MAX: Duration = Duration::from_secs(5);
 
-/// A thread that the system refused is asked for again after so long.
+/// When the system refused a thread, the pool asks for it again after so long.
 const RETRY: Duration = Duration::from_millis(20);
 
 /// How many threads a pool has: a number, or from how many up to how many.
 ///
-/// As many as the first are there from the start to the end. More are started one by one, when work waits, the port's
-/// concurrency would let it be done, and every thread is blocked in its handler; each ends again when it had nothing to
-/// do for five seconds. Windows tells nobody that all are blocked: there one is started whenever all are in their handlers,
-/// and the kernel releases it once one of them blocks.
+/// The first number of threads is there from the start to the end. More threads are started one by one, when work waits, the
+/// port's concurrency would let it be done, and every thread is blocked in its handler; each of these ends when it had nothing
+/// to do for five seconds. Windows does not tell a program that all threads are blocked: there one more is started whenever all
+/// are in their handlers, and the kernel releases it once one of them blocks.
 ///
-/// A thread that the system has no room for is asked for again, every 20 milliseconds while it is wanted. On Linux each thread
-/// takes a descriptor, by which the system tells whether it sleeps; for those that may be started later, as many are kept open
-/// from the start, so that blocked threads are found out and replaced when there is no descriptor left. All pools of a process
-/// together keep a quarter of its limit of open files aside at most; threads beyond that take what there is when they are
-/// started.
+/// Where the system has no room for a thread, the pool asks again every 20 milliseconds, for as long as the thread is needed.
+/// On Linux each thread takes a descriptor, by which the system tells whether the thread sleeps. For the threads that may be
+/// started later, as many descriptors are kept open from the start, so that blocked threads are found and replaced even when
+/// the process has no descriptor left. All pools of a process together keep at most a quarter of its limit of open files; a
+/// thread beyond that opens its descriptor when it starts, if it can.
 ///
 /// ```
 /// use wharf::Threads;
@@ -72,12 +72,12 @@ impl From<RangeInclusive<usize>> for Threads {
     }
 }
 
-/// Threads that wait on a port, and call a handler with each completion, until the port is closed.
+/// The thread pool of a port: *workers* that wait on it, and call a handler with each completion, until the port is closed.
 ///
-/// A handler that panics loses its completion, and with it the socket, unless somebody else holds it; the panic is
-/// logged, and the worker goes on. So it does where the `Clone` of a key panics, or a subscriber of the log: a pool loses no
-/// thread to a panic. What can't be caught is a second panic while the first unwinds, and any where a program is built with
-/// `panic = "abort"`: those end the process.
+/// A handler that panics loses its completion, and with it the socket, unless another part of the program holds that; the panic
+/// is logged, and the worker goes on. The same happens where the `Clone` of a key panics, or a subscriber of the log: a pool
+/// loses no thread to a panic. Two kinds of panic can't be caught, and end the process: a second one while the first unwinds,
+/// and any in a program that is built with `panic = "abort"`.
 ///
 /// ```
 /// use std::sync::mpsc;
@@ -107,23 +107,23 @@ struct Pool {
     max: usize,
     reserve: DescriptorReserve,
     roll: Mutex<Roll>,
-    /// A thread has begun, or ended.
+    /// Notified when a thread has begun, or ended.
     changed: Condvar,
     /// Starts the thread with this number; true: one that ends when it is idle. None once the port is closed.
     start: Mutex<Option<Box<Start>>>,
-    /// Threads that were started, and have not come to anything yet: while there are any, no more are wanted.
+    /// Threads that were started, and whose first wait has not returned yet: while there are any, no more are started.
     arriving: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
 struct Roll {
     threads: Vec<JoinHandle<()>>,
-    /// Those of them that have nothing left to do but to end.
+    /// The ids of the threads in the list that are about to end: they run no code of the pool's any more.
     ended: Vec<ThreadId>,
     started: usize,
-    /// Threads that have begun, ever: each has its descriptor, if it could be had.
+    /// How many threads have ever begun: each has its descriptor, if there was one.
     begun: usize,
-    /// When the system last refused one more, if it has not given one since.
+    /// When the system last refused a thread, if it has given none since.
     refused: Option<Instant>,
 }
 
@@ -139,12 +139,12 @@ impl fmt::Debug for Pool {
 
 impl Workers {
     /// Starts a pool of `threads`, named `wharf-0` and so on: `3`, or `3..=64` for one that [may grow](Threads). They end
-    /// when the port is closed. On Linux, with a port's first pool starts the thread that finds out which others are blocked
-    /// (`wharf-monitor`), and [descriptors](Self::descriptors) are kept aside; when this returns, all of them are open.
+    /// when the port is closed. On Linux a port's first pool also starts the thread that finds out which workers are blocked
+    /// (`wharf-monitor`), and each pool keeps [descriptors](Self::descriptors) open; when this returns, all of them are.
     /// [`builder`](Self::builder) has more to set.
     ///
     /// # Errors
-    /// The system's, if it can't start a thread; those that were started end when the port is closed.
+    /// The system's, if it can't start a thread; the threads that were started end when the port is closed.
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if `threads` is 0, or ends below its beginning.
     pub fn start<K, F>(
         port: &CompletionPort<K>,
@@ -168,10 +168,11 @@ impl Workers {
         }
     }
 
-    /// How many descriptors its threads take on Linux: one each, and what is [kept aside](Threads) for those that may be started
+    /// How many descriptors the pool has open on Linux: one for each thread, and one for each that [may be started](Threads)
     /// later. Always the same while the port is open. On Windows 0.
     ///
-    /// Whoever shares a limit of open files out needs these, and [those of the port](CompletionPort::descriptors).
+    /// A program that divides its limit of open files among its parts has to count these, and
+    /// [those of the port](CompletionPort::descriptors).
     ///
     /// ```
     /// # let port = wharf::CompletionPort::<u32>::new(2)?;
@@ -205,7 +206,7 @@ impl Workers {
         let own = thread::current().id();
         let mut roll = self.0.roll.lock();
         loop {
-            // They have nothing left to do but to end. Not under the lock, which they may need for that.
+            // These threads only have to end. They are joined without the lock, which they may need for that.
             let ended = roll.remove(|thread| thread.thread().id() != own);
             if !ended.is_empty() {
                 drop(roll);
@@ -226,10 +227,10 @@ impl Workers {
     }
 }
 
-/// What each thread of a pool runs within: it gets the rest of the thread's life, to call it.
+/// The function that each thread of a pool runs within: its argument is the rest of the thread's life, which it calls.
 type Around = dyn Fn(Box<dyn FnOnce() + '_>) + Send + Sync;
 
-/// Makes [`Workers`] that are other than the default.
+/// Makes [`Workers`] with other than the default settings.
 ///
 /// ```
 /// use std::{cell::Cell, sync::mpsc};
@@ -299,15 +300,16 @@ impl<K> WorkersBuilder<'_, K> {
     /// A function that each thread of the pool runs within, also those that are started later: for what a thread needs
     /// from its start to its end, such as a guard that enters a runtime or a span of the log.
     ///
-    /// It is called once on each thread, with the rest of the thread's life, which it calls in turn: all waits of the thread
-    /// and all its handlers are in there, from the first to the last. What it has on its stack meanwhile lives as long, and
-    /// is dropped on that thread, before [`join`](Workers::join) returns. If it is given twice, the second takes the first's
-    /// place.
+    /// It is called once on each thread. Its argument is the rest of the thread's life, and it has to call it: all waits of the
+    /// thread and all its handlers are in there, from the first to the last. The values on its stack live as long, and
+    /// are dropped on that thread, before [`join`](Workers::join) returns. If a second function is given, it replaces the
+    /// first.
     ///
-    /// It costs no worker. If it returns or panics without having called the thread's life, the log says so, and the thread
-    /// serves all the same, outside of it: a pool that lost its threads would serve nobody, and one that started others in
-    /// their place would not come to an end. So a handler finds out by itself whether what it relies on is there. A panic of
-    /// the function after that, as of a guard that is dropped, ends in the log as well, and the thread ends as it would have.
+    /// A fault in it loses no worker. If it returns or panics without having called the thread's life, the log says so, and the
+    /// thread serves all the same, outside of it: a pool without threads would serve no client, and a pool that started others
+    /// in their place would do so for ever. So a handler has to check by itself whether what it relies on is there. If the
+    /// function panics after that (a guard panics when it is dropped, say), the log says so too, and the thread ends as it
+    /// would have.
     ///
     /// It must not block for long: before it calls the thread's life, the pool does not grow further, and until it
     /// returns, the thread counts as one of the most that the pool may have.
@@ -324,8 +326,8 @@ impl<K: Clone + Send + Sync + 'static> WorkersBuilder<'_, K> {
     /// Starts the threads, with what is called with each completion; see [`Workers::start`].
     ///
     /// # Errors
-    /// The system's, if it can't start a thread; those that were started end when the port is closed.
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if there are to be no threads, or at most fewer than at least, or the
+    /// The system's, if it can't start a thread; the threads that were started end when the port is closed.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if there are to be no threads, or the most is less than the least, or the
     /// prefix of their names has a zero byte.
     pub fn start<F>(self, handler: F) -> io::Result<Workers>
     where
@@ -427,7 +429,7 @@ impl Pool {
         Ok(true)
     }
 
-    /// Waits until those have begun that were started: else they would have to find their descriptors later, among others.
+    /// Waits until all started threads have begun, so that each has its descriptor before the caller can open any more.
     fn await_begun(&self) {
         let mut roll = self.roll.lock();
         while roll.begun < roll.started {
@@ -435,7 +437,7 @@ impl Pool {
         }
     }
 
-    /// The calling thread has begun, and takes what it needs. `helps`: it is one that descriptors are kept aside for.
+    /// The calling thread has begun, and takes its descriptor. `helps`: it takes one that is kept for threads started later.
     fn begin(&self, helps: bool) -> Option<LentDescriptor<'_>> {
         let lent = match helps {
             true => Some(self.reserve.lend()),
@@ -470,7 +472,7 @@ impl ThreadPool for Pool {
             Ok(false) => Spawned::Full,
             Err(error) => {
                 roll.refused = Some(now());
-                // Said once, until there is one again.
+                // Logged once, until the system gives a thread again.
                 Spawned::Refused(refused.is_none().then_some(error))
             }
         }
@@ -478,7 +480,7 @@ impl ThreadPool for Pool {
 }
 
 impl Roll {
-    /// Takes those off the list that have ended, and that `which` accepts.
+    /// Takes the threads off the list that have ended, and that `which` accepts.
     fn remove(&mut self, which: impl Fn(&JoinHandle<()>) -> bool) -> Vec<JoinHandle<()>> {
         let Roll { threads, ended, .. } = self;
         let has_ended = |thread: &JoinHandle<()>| {
@@ -514,13 +516,13 @@ where
         drop(port);
         drop(ending);
     } else {
-        // There is room for another, which counts from when this one has ended.
+        // The pool may have another thread, from when this one has ended.
         drop(ending);
         port.can_spawn();
     }
 }
 
-/// Puts a thread on the list when it ends, however it ends.
+/// Notes when it is dropped that the thread ends: after a return as after a panic.
 struct Ending(Arc<Pool>);
 
 impl Drop for Ending {
@@ -543,7 +545,7 @@ where
 {
     let mut arrives = true;
     loop {
-        // The wait too: it clones the key.
+        // The wait may panic too: it clones the key.
         let mut what = "what a worker waited with (the `Clone` of a key)";
         let turn = catch_unwind(AssertUnwindSafe(|| {
             let answer = port.wait(idle_max);
