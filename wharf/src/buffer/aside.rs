@@ -1,4 +1,4 @@
-//! Memory for what waits to be sent and must not keep a pooled buffer: a few sizes, each used again.
+//! Memory for bytes that wait to be sent and must not keep a pooled buffer: a few sizes, each used again.
 
 use crate::{raw::Space, sync::Mutex};
 

@@ -21,7 +21,7 @@ use crate::raw::Space;
 
 /// Memory to receive into, and what was received.
 ///
-/// A buffer has a fixed capacity, and dereferences to the bytes that are in use: after a receive, those that
+/// A buffer has a fixed capacity, and dereferences to the bytes that are in use: after a receive, the bytes that
 /// arrived. A receive always starts at the front and may fill the whole capacity. The memory is on the heap and
 /// stays where it is when the buffer is moved. It is not zeroed in advance: a large buffer costs what is written to it.
 ///
@@ -33,9 +33,9 @@ use crate::raw::Space;
 #[derive(Default)]
 pub struct Buffer {
     memory: Space,
-    /// As many bytes have been written, at least.
+    /// At least so many bytes have been written.
     len: usize,
-    /// Takes the memory back to its pool when the buffer goes.
+    /// Takes the memory back to its pool when the buffer is dropped.
     lease: Option<Lease>,
 }
 
@@ -54,8 +54,8 @@ impl Buffer {
         self.lease.as_ref().and_then(Lease::counted)
     }
 
-    /// A copy that counts against no pool, if this one does: for what has to wait while others need the pool. Its
-    /// memory is used again, too.
+    /// A copy that counts against no pool, if this buffer counts against one: for bytes that have to wait while other
+    /// operations need the pool. The copy's memory is used again, too.
     pub(crate) fn set_aside(&self) -> Option<Buffer> {
         Some(self.pool()?.copy_aside(self))
     }
@@ -73,8 +73,8 @@ impl Buffer {
         self.memory.capacity()
     }
 
-    /// Makes the first `len` bytes of the memory the ones in use. What they are is whatever was written there last;
-    /// those that never were written become 0 now.
+    /// Makes the first `len` bytes of the memory the bytes in use. They keep the values that were written there last;
+    /// bytes that were never written become 0 now.
     ///
     /// # Panics
     /// If `len` is above the capacity.
@@ -83,7 +83,7 @@ impl Buffer {
         self.len = len;
     }
 
-    /// Replaces what is in use with a copy of `bytes`.
+    /// Replaces the bytes in use with a copy of `bytes`.
     ///
     /// # Panics
     /// If there are more bytes than the capacity.
@@ -92,7 +92,7 @@ impl Buffer {
         self.len = bytes.len();
     }
 
-    /// The whole memory, in use or not. What never was written becomes 0 now: the first time, that touches all of it.
+    /// The whole memory, in use or not. Bytes that were never written become 0 now: the first time, that touches all of them.
     pub fn memory_mut(&mut self) -> &mut [u8] {
         self.memory.zero_up_to(self.capacity());
         self.memory.written_mut()
@@ -104,7 +104,7 @@ impl Buffer {
     }
 }
 
-/// What memory holds that was given back, in a debug build: whoever touches it late is seen.
+/// In a debug build, memory that was given back is filled with this value, so that a late read of it shows.
 const POISON: u8 = 0xDB;
 
 impl Drop for Buffer {
@@ -144,7 +144,7 @@ impl From<Vec<u8>> for Buffer {
 }
 
 impl From<Buffer> for Vec<u8> {
-    /// The bytes in use: their memory itself, unless it belongs to a pool, which gets it back; then it is a copy.
+    /// The bytes in use: the memory itself; or a copy, if the memory belongs to a pool, which gets it back.
     fn from(mut buffer: Buffer) -> Self {
         if buffer.lease.is_some() {
             return buffer.to_vec();

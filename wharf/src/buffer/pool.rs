@@ -1,8 +1,8 @@
 //! Buffers of one size that are used again, and given out only when there is data for them.
 //!
-//! A receive that finds no buffer has a *place*: in the line of the pool, where the pool has none left, or among those
-//! that its share holds back, where the share is used up. A buffer that comes back is promised to the first in line,
-//! and nobody else can take it: so each takes its turn, whatever the others do.
+//! A receive that finds no buffer has a *place*: in the line of the pool, if the pool has no buffer left, or among the receives
+//! that its share holds back, if the share is used up. A buffer that comes back is promised to the first receive in line,
+//! and no other can take it. So each receive gets its turn (FIFO), even if others ask again and again.
 
 use std::{
     collections::BTreeMap,
@@ -30,12 +30,13 @@ const FREE_MAX: usize = 256;
 ///
 /// A receive [from the pool](crate::Socket::receive_from) takes its buffer when data is there, not when it is
 /// started, so that ten thousand idle connections own none. Where the pool has a limit and it is reached, such
-/// receives wait for a buffer to come back, first come, first served; none fails for it. One that waits still
-/// completes when the peer ends or resets the connection. Clones are the same pool. A buffer that is kept for the first in
-/// line is kept until that comes for it: where two ports have one pool, both are to be waited on.
+/// receives wait for a buffer to come back, first in, first out; none fails because of it. Meanwhile nothing is read from their
+/// sockets, which is backpressure for the peers. A receive that waits still
+/// completes when the peer ends or resets the connection. Clones are the same pool. A buffer that is promised to the first
+/// receive in line is kept until that receive takes it: if two ports share a pool, threads have to wait on both.
 ///
-/// Where peers that trust nobody use one pool, each should have a [share](Self::share) of it: else one that keeps
-/// buffers busy can take them all.
+/// Where peers that must not disturb each other use one pool, each should have a [share](Self::share) of it: else one peer that
+/// keeps buffers busy can take them all.
 #[derive(Clone)]
 pub struct BufferPool(Arc<Share>);
 
@@ -58,22 +59,22 @@ struct Shared {
 struct State {
     free: Vec<Space>,
     in_use: usize,
-    /// Buffers that are kept for receives which were told, and have not come for them.
+    /// Buffers that are promised to receives which were told, and which have not taken them yet.
     promised: usize,
-    /// Receives that found no buffer in the pool, by the number of their place: first come, first served.
+    /// Receives that found no buffer in the pool, by the number of their place: first in, first out.
     waiting: BTreeMap<u64, Waiter>,
     /// Receives whose share is used up, by the address of the share and the number of their place.
     held_back: BTreeMap<(usize, u64), Waiter>,
     last_place: u64,
 }
 
-/// Whom to tell.
+/// The handle to tell.
 type Waiter = (Weak<Port>, Handle);
 
 /// A receive's place in line for a buffer.
 ///
-/// It is taken off the line when a buffer is promised to it, and goes with the buffer that it gets. If it goes without
-/// one, the promise passes to the next in line.
+/// It is taken off the line when a buffer is promised to it, and dropped when the receive takes the buffer. If it is dropped
+/// without a buffer, the promise passes to the next in line.
 #[derive(Debug)]
 pub(crate) struct Place {
     pool: BufferPool,
@@ -97,7 +98,7 @@ impl Drop for Place {
             if state.waiting.remove(&self.number).is_none() {
                 state.promised -= 1;
             }
-            // It was let in, or never held back; in its stead another of its share is.
+            // The share does not hold it back (any more): so another receive of the share gets in line in its place.
             if share.in_use.load(Ordering::Relaxed) < share.buffers_max {
                 state.let_in(self.pool.id());
             }
@@ -151,11 +152,11 @@ impl BufferPool {
 
     /// A share of this pool: the same buffers, of which at most `buffers_max` are in use through the share and its
     /// clones at any moment, however little is in each. A receive from a share that is used up waits until one of the
-    /// share's own buffers comes back, and keeps nobody else waiting.
+    /// share's own buffers comes back, and delays no receive of another share.
     ///
-    /// A share for each connection bounds what its peer can pin, in the unit that runs out. What a handler keeps counts:
-    /// one that keeps more buffers than the share has waits for itself, so copy what is to be kept. A share of a share
-    /// is one of the same pool, with a limit of its own. It takes 40 bytes.
+    /// A share for each connection limits how many buffers its peer can occupy. Buffers that a handler keeps count too: a
+    /// handler that keeps more of them than the share has waits for itself, so copy bytes that are to be kept. A share of a
+    /// share is a share of the same pool, with a limit of its own. It takes 40 bytes.
     ///
     /// ```
     /// let pool = wharf::BufferPool::with_limit(15_000, 1_000);
@@ -245,11 +246,11 @@ impl BufferPool {
         let mut state = self.shared().state.lock();
         let number = place.as_ref().map(|place| place.number);
         if number.is_some_and(|number| state.stands(self.id(), number)) {
-            // Something came for the handle, but not its turn.
+            // The handle was told of something else, and it is not its turn yet.
             drop(state);
             return Err((self, place.expect("it has a number")));
         }
-        // One that had a place and is not in line was told: a buffer is kept for it.
+        // A receive that had a place and is not in line was told: a buffer is promised to it.
         let is_promised = place.is_some();
         state.promised -= usize::from(is_promised);
         let is_used_up = self.is_used_up();
@@ -290,7 +291,7 @@ impl State {
         self.last_place
     }
 
-    /// Whether there is a buffer that nobody waits for.
+    /// Whether there is a buffer that no receive waits for.
     fn has_one_for_all(&self, buffers_max: usize) -> bool {
         self.waiting.is_empty() && self.in_use + self.promised < buffers_max
     }
@@ -300,7 +301,7 @@ impl State {
         self.waiting.contains_key(&number) || self.held_back.contains_key(&(share, number))
     }
 
-    /// A buffer of this share has come back: the first that it holds back gets in line.
+    /// A buffer of this share has come back: the first receive that the share holds back gets in line.
     fn let_in(&mut self, share: usize) {
         if self.held_back.is_empty() {
             return;
@@ -314,7 +315,7 @@ impl State {
         }
     }
 
-    /// Keeps a buffer for the first in line, if there is one for it: who is to be told.
+    /// Promises a buffer to the first receive in line, if there is one for it; returns the handle to tell.
     fn promise(&mut self, buffers_max: usize) -> Option<Waiter> {
         if self.in_use + self.promised >= buffers_max {
             return None;
@@ -325,7 +326,7 @@ impl State {
     }
 }
 
-/// Tells a receive that a buffer is kept for it. If it has ended meanwhile, its [`Place`] passes that on.
+/// Tells a receive that a buffer is promised to it. If it has ended meanwhile, its [`Place`] passes the promise on.
 fn tell(next: Option<Waiter>) {
     if let Some((port, handle)) = next {
         if let Some(port) = port.upgrade() {

@@ -1,4 +1,4 @@
-//! What the system has beneath a handle: borrowed, to set options that the handle has not.
+//! The system's descriptor or socket beneath a handle: borrowed, to set options for which the handle has no method.
 
 use std::io;
 #[cfg(unix)]
@@ -22,11 +22,13 @@ macro_rules! lent {
     ($(#[$example:meta])* $system:meta, $handle:ident: $borrowed:ident, $with:ident) => {
         #[$system]
         impl<K> $handle<K> {
-            /// Calls `with` with what the system has beneath, borrowed for the call, and returns what it returns: to read or set an
-            /// option, with the crate `socket2`, say. It stays open meanwhile, whatever other threads close.
+            /// Calls `with` with the system's own descriptor or socket, borrowed for the call, and returns what `with` returns:
+            /// to read or set an option, with the crate `socket2`, say. It stays open meanwhile, even if another thread closes
+            /// the handle.
             ///
-            /// What moves bytes behind the port's back, or ends the connection, is missed by what is started on the handle. A
-            /// duplicate of it keeps the connection open when the handle is closed: keep none. The blocking mode may be changed: the port's calls do not go by it, or put it back.
+            /// Do not move bytes or end the connection through it: operations that are started on the handle would miss those
+            /// bytes. A duplicate of it keeps the connection open when the handle is closed: keep none. The blocking mode may
+            /// be changed: the port's calls do not depend on it, or put it back.
             ///
             /// On Windows the handle is locked meanwhile: `with` must not use it, nor wait for a thread that does.
             ///

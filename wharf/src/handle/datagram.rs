@@ -1,4 +1,4 @@
-//! A datagram socket. What it starts is in the room of the [operations](crate::operation).
+//! A datagram socket. The methods that start its operations are in [`operation`](crate::operation).
 
 use std::{
     io,
@@ -11,8 +11,8 @@ use socket2::{SockRef, Type};
 use super::{Associate, Association, handle};
 use crate::{CompletionPort, driver::Descriptor, raw::Kind};
 
-/// A datagram (UDP) socket, associated with a port. Like a [`Socket`](super::Socket), it lives for as long as somebody
-/// holds it or an operation is under way.
+/// A datagram (UDP) socket, associated with a port. Like a [`Socket`](super::Socket), it stays open for as long as a clone
+/// of it is held or an operation is under way.
 ///
 /// ```
 /// use std::net::UdpSocket;
@@ -92,8 +92,8 @@ impl<K> DatagramSocket<K> {
         self.0.raw().unsent(self.0.handle)
     }
 
-    /// Sets the most bytes that may wait to be sent. A send that would pass it is refused with
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock), unless nothing waits. No limit is set at first.
+    /// Sets the most bytes that may wait to be sent: backpressure for the sender. A send that would pass the limit is refused
+    /// with [`WouldBlock`](io::ErrorKind::WouldBlock), unless nothing waits. No limit is set at first.
     ///
     /// # Errors
     /// The socket is closed.

@@ -5,11 +5,11 @@ use std::{io, sync::Arc};
 use super::{Associate, Association, handle};
 use crate::{CompletionPort, driver::Descriptor, raw::Kind};
 
-/// A file, associated with a port: read and written at offsets, in parallel. Like a [`Socket`](crate::Socket), it lives for
-/// as long as somebody holds it or an operation is under way.
+/// A file, associated with a port: read and written at offsets, in parallel. Like a [`Socket`](crate::Socket), it stays open
+/// for as long as a clone of it is held or an operation is under way.
 ///
-/// Its operations are carried out by up to eight threads of the port's own, which may wait for the disk where workers must
-/// not, on every driver. They are begun in the order in which they were started, and end in any order.
+/// Its operations are carried out by up to eight threads of the port's own, on every driver: these may wait for the disk, which
+/// workers must not. Operations are begun in the order in which they were started, and end in any order.
 ///
 /// ```
 /// use std::fs;
@@ -58,7 +58,7 @@ impl<K> File<K> {
         &self.0
     }
 
-    /// How many bytes it holds now. Asks the system, which may wait for the disk.
+    /// The length of the file now, in bytes. The call asks the system, and may wait for the disk.
     ///
     /// # Errors
     /// The system's: the file is closed.
@@ -66,8 +66,8 @@ impl<K> File<K> {
         self.0.raw().length(self.0.handle)
     }
 
-    /// Closes the file: operations that have not begun complete as cancelled, those that have with their results; the
-    /// system's descriptor is closed behind them. Says whether it was open.
+    /// Closes the file: operations that have not begun complete as cancelled, operations that have begun complete with their
+    /// results; the system's descriptor is closed after them. Returns whether the file was open.
     pub fn close(&self) -> bool {
         self.0.raw().close_handle(self.0.handle)
     }

@@ -1,4 +1,4 @@
-//! A listening socket. How it accepts is in the room of the [operations](crate::operation).
+//! A listening socket. The methods that start accepts are in [`operation`](crate::operation).
 
 use std::{
     io,
@@ -9,8 +9,8 @@ use std::{
 use super::{Associate, Association, handle};
 use crate::{CompletionPort, driver::Descriptor, raw::Kind};
 
-/// A listening socket, associated with a port. Like a [`Socket`](super::Socket), it lives for as long as somebody
-/// holds it or an accept is under way.
+/// A listening socket, associated with a port. Like a [`Socket`](super::Socket), it stays open for as long as a clone
+/// of it is held or an accept is under way.
 #[derive(Debug)]
 pub struct Listener<K>(Arc<Listening<K>>);
 
@@ -62,13 +62,13 @@ impl<K> Listener<K> {
         self.0.local
     }
 
-    /// Whether what it accepts is TCP, if that is known.
+    /// Whether its connections are TCP, if that is known.
     pub(crate) fn is_tcp(&self) -> Option<bool> {
         self.0.is_tcp
     }
 
-    /// Stops listening: accepts complete as cancelled, and connections that nobody has accepted are reset. Says
-    /// whether it was open.
+    /// Stops listening: accepts complete as cancelled, and connections in the backlog, which were not accepted, are reset.
+    /// Returns whether it was open.
     pub fn close(&self) -> bool {
         let association = &self.0.association;
         association.raw().close_handle(association.handle)

@@ -28,10 +28,10 @@ handle!(LocalListener);
 pub struct LocalConnection(pub(crate) Descriptor);
 
 impl LocalConnection {
-    /// The system's stream, non-blocking, for who wants to use it without a port, or to ask who is at the other end.
+    /// The system's stream, non-blocking, to be used without a port, or to ask the system which process is at the other end.
     ///
     /// # Errors
-    /// It is not the system's, but of a simulated kernel.
+    /// The connection is of a simulated kernel, and no stream of the system's.
     pub fn into_stream(self) -> io::Result<UnixStream> {
         let descriptor: OwnedFd = self.0.into_system()?;
         Ok(descriptor.into())
@@ -47,7 +47,7 @@ impl LocalConnection {
         self.ask(|socket| socket.local_addr())
     }
 
-    /// The address of the peer, which mostly has none.
+    /// The address of the peer, which is unnamed in most programs.
     ///
     /// # Errors
     /// The system's.
@@ -82,7 +82,7 @@ impl<K> Socket<K> {
     }
 }
 
-/// A local address in the system's words as one in those of the standard library.
+/// Converts a local address from the system's form to that of the standard library.
 fn address(address: &SockAddr) -> io::Result<SocketAddr> {
     if address.domain() != Domain::UNIX {
         return Err(no_local_address());
@@ -91,7 +91,7 @@ fn address(address: &SockAddr) -> io::Result<SocketAddr> {
     if let Some(name) = address.as_abstract_namespace() {
         return SocketAddr::from_abstract_name(name);
     }
-    // One without a path is unnamed, which is what the standard library makes of no path.
+    // An address without a path is unnamed; the standard library makes that from an empty path.
     SocketAddr::from_pathname(address.as_pathname().unwrap_or(Path::new("")))
 }
 
@@ -152,7 +152,7 @@ impl<K> LocalListener<K> {
         self.with_descriptor(|beneath| address(&SockRef::from(&beneath).local_addr()?))
     }
 
-    /// Stops listening: accepts complete as cancelled. Says whether it was open.
+    /// Stops listening: accepts complete as cancelled. Returns whether it was open.
     pub fn close(&self) -> bool {
         self.0.raw().close_handle(self.0.handle)
     }

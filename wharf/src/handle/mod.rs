@@ -1,4 +1,4 @@
-//! Handles: what is associated with a port, and starts operations on it.
+//! Handles: sockets, listeners and files that are associated with a port, and on which operations are started.
 
 mod beneath;
 mod datagram;
@@ -37,9 +37,10 @@ use crate::{
 /// | [`UdpSocket`](std::net::UdpSocket) | [`DatagramSocket`] |
 /// | [`File`](std::fs::File) | [`File`] |
 ///
-/// The association takes the handle, so that it can't be associated twice, nor used behind the port's back. A duplicate
-/// (`try_clone`, or one in another process) still can be: what it receives or accepts, the port does not. On Unix it shares the
-/// non-blocking mode, which the port has to itself: made blocking, it is put back.
+/// The association takes the handle, so that it can't be associated twice, nor used without the port's knowledge. A duplicate
+/// (`try_clone`, or one in another process) still can be used: the port does not get what the duplicate receives or accepts. On
+/// Unix a duplicate shares the non-blocking mode, which the port needs: if it is made blocking, the port makes it non-blocking
+/// again.
 pub trait Associate: sealed::Sealed {
     /// What it becomes.
     type Associated<K>;
@@ -74,7 +75,7 @@ mod sealed {
     }
 }
 
-/// What an operation is started on, and keeps until it completes.
+/// The thing that an operation is started on, and keeps until it completes.
 #[derive(Debug)]
 pub(crate) enum Origin<K> {
     Socket(Socket<K>),
@@ -149,7 +150,7 @@ impl<K> Drop for Association<K> {
     }
 }
 
-/// What every handle has in the same words. The handle is a tuple whose first field is an `Arc` of its
+/// The methods that every handle has under the same names. The handle is a tuple whose first field is an `Arc` of its
 /// [`Association`], or of what gives it.
 macro_rules! handle {
     ($handle:ident) => {

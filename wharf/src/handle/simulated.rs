@@ -1,4 +1,4 @@
-//! What is open on a simulated kernel, associated with a port.
+//! Sockets and files of a simulated kernel, associated with a port.
 
 use std::io;
 

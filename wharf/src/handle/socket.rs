@@ -1,4 +1,4 @@
-//! A connected stream socket. What it starts is in the room of the [operations](crate::operation).
+//! A connected stream socket. The methods that start its operations are in [`operation`](crate::operation).
 
 use std::{
     io::{self, IoSlice},
@@ -18,8 +18,8 @@ use crate::{
 /// A connected stream socket, associated with a port.
 ///
 /// It is a handle: clones are the same socket, and any thread may start operations on it. Each operation holds the
-/// socket until it has completed, and its completion gives it back. So a connection lives for as long as somebody
-/// holds its socket or something is under way on it, and closes by itself when neither is so; [`close`](Self::close)
+/// socket until it has completed, and its completion gives it back. So a connection stays open for as long as a clone of its
+/// socket is held or an operation is under way on it, and closes by itself after that; [`close`](Self::close)
 /// ends it at once.
 ///
 /// Sends go out in the order in which they were started and whole, receives are filled in the order in which they
@@ -94,8 +94,9 @@ impl<K> Socket<K> {
         self.raw().unsent(self.0.handle)
     }
 
-    /// Sets the most bytes that may wait to be sent. A send that would pass it is refused with
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock), unless nothing waits. No limit is set at first.
+    /// Sets the most bytes that may wait to be sent: backpressure for the sender, where a peer reads too slowly. A send that
+    /// would pass the limit is refused with [`WouldBlock`](io::ErrorKind::WouldBlock), unless nothing waits. No limit is set at
+    /// first.
     ///
     /// # Errors
     /// The socket is closed.
@@ -150,10 +151,10 @@ impl<K> Socket<K> {
         self.raw().unread(self.0.handle)
     }
 
-    /// Of a socket whose sending side was [shut down](Self::shutdown): whether the peer's system has all that was sent before.
+    /// For a socket whose sending side was [shut down](Self::shutdown): whether the peer's system has all that was sent before.
     ///
-    /// A socket that is closed while something is unread resets the connection, and the peer may then lose what it has not
-    /// received; once this is so, it can't.
+    /// If a socket is closed while received bytes are unread, the connection is reset, and the peer may lose bytes that it has
+    /// not received. Once this method returns true, it can't lose any.
     ///
     /// # Errors
     /// The system's: the socket is closed; or it can't tell, as Windows before 10 (1703) and Wine can't.
@@ -161,10 +162,12 @@ impl<K> Socket<K> {
         self.raw().is_delivered(self.0.handle)
     }
 
-    /// Receives what is there, if something is, into memory that is lent for the call; never waits, and no completion follows.
-    /// Returns how many bytes of `memory`, from its front, were written: 0 is the end of the stream, or that there is no memory.
+    /// Receives the bytes that are there, if there are any, into memory that is lent for the call; never waits, and no
+    /// completion follows. Returns how many bytes of `memory`, from its front, were written: 0 is the end of the stream, or
+    /// `memory` is empty.
     ///
-    /// With [`ready_to_receive`](Self::ready_to_receive), for those who have memory at hand only when they are called.
+    /// Together with [`ready_to_receive`](Self::ready_to_receive) it is for layers that have memory only while they are called,
+    /// such as an async runtime's `poll_read`.
     ///
     /// # Errors
     /// [`WouldBlock`](io::ErrorKind::WouldBlock): there is nothing, or a receive is under way, which comes first. The socket or its
@@ -200,14 +203,14 @@ impl<K> Socket<K> {
         self.raw().try_receive(self.0.handle, memory)
     }
 
-    /// Sends what the system takes of `bytes`, if it takes some; never waits, and no completion follows. Returns how many it took.
-    /// They are no part of what is [`unsent`](Self::unsent).
+    /// Sends as many of `bytes` as the system takes now; never waits, and no completion follows. Returns how many it took.
+    /// They do not count as [`unsent`](Self::unsent).
     ///
-    /// To be told when to try again, [send](Self::send) nothing: it completes when what stands before it is out.
+    /// To learn when to try again, [send](Self::send) an empty payload: it completes when everything before it is out.
     ///
     /// # Errors
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock): the system takes none now, or a send or a shutdown is under way, behind which
-    /// these bytes are to stand. The socket or its port is closed, or the connection has failed.
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock): the system takes none now, or a send or a shutdown is under way, which has to
+    /// go before these bytes. The socket or its port is closed, or the connection has failed.
     pub fn try_send(&self, bytes: &[u8]) -> io::Result<usize> {
         self.raw().try_send(self.0.handle, bytes)
     }
@@ -220,9 +223,10 @@ impl<K> Socket<K> {
         self.raw().try_send_vectored(self.0.handle, pieces)
     }
 
-    /// Has no receive begin from now on: those that are started wait, as if there were nothing to receive, and the peer is held
-    /// back by the network once the system's memory is full. One that is in transfer ends; and on Windows, where the kernel has
-    /// them, those that were begun. [`try_receive`](Self::try_receive) is not held back.
+    /// Backpressure for the peer: from now on no receive of this socket begins. Receives that are started wait, as if there
+    /// were nothing to receive, and TCP's flow control stops the peer once the system's memory is full. A receive that is in
+    /// transfer still ends; on Windows, where the kernel has them, so do all that were begun.
+    /// [`try_receive`](Self::try_receive) is not held back.
     ///
     /// While this lasts, receives see neither the end of the stream nor its failure.
     ///
@@ -232,7 +236,7 @@ impl<K> Socket<K> {
         self.raw().pause_receives(self.0.handle)
     }
 
-    /// Has receives begin again that were [paused](Self::pause_receiving).
+    /// Ends the [pause](Self::pause_receiving): receives begin again.
     ///
     /// # Errors
     /// The socket is closed.
@@ -240,9 +244,9 @@ impl<K> Socket<K> {
         self.raw().resume_receives(self.0.handle)
     }
 
-    /// Whether the peer is known to have ended its sending side in order. That says nothing of its receiving side: what is sent to
-    /// it may still be taken. It is known once a receive has found the end; on Linux also once the system told it, while bytes
-    /// stand before the end.
+    /// Whether the peer is known to have ended its sending side in order. That says nothing of its receiving side: it may still
+    /// take what is sent to it. The end is known once a receive has found it; on Linux also once the system reported it, while
+    /// there are unread bytes before it.
     ///
     /// # Errors
     /// The socket is closed.
@@ -250,14 +254,14 @@ impl<K> Socket<K> {
         self.raw().peer_has_ended(self.0.handle)
     }
 
-    /// Cancels the receives of this socket; says how many there were. Sends go on.
+    /// Cancels the receives of this socket; returns how many there were. Sends go on.
     pub fn cancel_receives(&self) -> usize {
         self.raw().cancel_receives(self.0.handle)
     }
 
-    /// Closes the socket as [`close`](Self::close) does, but resets the connection: what the system has taken to send and
-    /// the peer has not received is lost, and the peer is told of a failure instead of an orderly end. Says whether it
-    /// was open.
+    /// Closes the socket as [`close`](Self::close) does, but resets the connection: bytes that the system has taken to send and
+    /// the peer has not received are lost, and the peer sees a failure (a reset) instead of an orderly end. Returns whether the
+    /// socket was open.
     pub fn reset(&self) -> bool {
         // Where it can't be set, the socket is gone.
         let _ = self.raw().reset_on_close(self.0.handle);
@@ -265,14 +269,16 @@ impl<K> Socket<K> {
     }
 
     /// Closes the socket as [`close`](Self::close) does, unless a send or a shutdown is under way, or a thread is receiving
-    /// just now, in one step: what another thread starts meanwhile is under way before, or refused. Returns the bytes received
-    /// and sent in all; none if it is not closed by this: then a completion follows. For a peer that has ended its side, it spares the shutdown of ours.
+    /// just now. This is one step: an operation that another thread starts at the same time is under way before, or refused.
+    /// Returns the bytes received and sent in all; none if this call did not close the socket: then a completion follows. Where
+    /// the peer has ended its side, this makes the shutdown of our side unnecessary.
     pub fn close_if_sent(&self) -> Option<Traffic> {
         self.raw().close_handle_if_sent(self.0.handle)
     }
 
-    /// Closes the socket: its operations complete as cancelled, and nothing can be started on it any more. Says
-    /// whether it was open. What the system has taken is still sent; with received bytes unread, the peer is reset.
+    /// Closes the socket: its operations complete as cancelled, and no operation can be started on it any more. Returns
+    /// whether it was open. Bytes that the system has taken are still sent; if received bytes are unread, the connection is
+    /// reset.
     pub fn close(&self) -> bool {
         self.raw().close_handle(self.0.handle)
     }

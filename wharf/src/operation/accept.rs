@@ -20,17 +20,17 @@ pub struct Connection {
     pub(crate) socket: Descriptor,
     /// Whether it is TCP, if that is known.
     pub(crate) is_tcp: Option<bool>,
-    /// Who is at the other end.
+    /// The address of the other end.
     pub peer: SocketAddr,
-    /// Which of our addresses it was made to.
+    /// The address of this machine that it was made to.
     pub local: SocketAddr,
 }
 
 impl Connection {
-    /// The system's stream, non-blocking, for who wants to use it without a port.
+    /// The system's stream, non-blocking, to be used without a port.
     ///
     /// # Errors
-    /// It is not the system's, but of a simulated kernel.
+    /// The connection is of a simulated kernel, and no stream of the system's.
     pub fn into_stream(self) -> io::Result<TcpStream> {
         Ok(TcpStream::from(self.socket.into_system()?))
     }
@@ -49,13 +49,13 @@ impl<K: Clone + Send + Sync + 'static> Listener<K> {
         Ok(self.plain().accept()?)
     }
 
-    /// Accepts one connection, and receives what comes first on it: one operation. A peer that connects and sends nothing
-    /// holds it up, and its connection with it; have a timer cancel it.
+    /// Accepts one connection, and receives the first bytes on it: one operation. A peer that connects and sends nothing
+    /// holds the operation up, and keeps its connection open; have a timer cancel the operation.
     ///
-    /// The result counts the bytes; 0 is the end, from a peer that sent none.
+    /// The result counts the bytes; 0 means that the peer ended the stream without sending any.
     ///
-    /// While its first bytes are waited for, the connection counts as a handle of the port, except on Windows. Where the port has
-    /// as many as it takes, the connection is closed, and the operation fails with
+    /// Until its first bytes have come, the connection counts as a handle of the port, except on Windows. Where the port has as
+    /// many [handles](crate::HANDLES_MAX) as it takes, the connection is closed, and the operation fails with
     /// [`QuotaExceeded`](io::ErrorKind::QuotaExceeded).
     ///
     /// # Errors
@@ -115,7 +115,7 @@ impl<K: Clone + Send + Sync + 'static> With<'_, crate::LocalListener<K>> {
     }
 }
 
-/// The connection that an accept brought. One whose addresses can't be told is gone already: the accept failed.
+/// The connection that an accept brought. If the system does not tell its addresses, it is gone already: the accept failed.
 pub(super) fn accepted<K>(
     listener: &Listener<K>,
     accepted: Option<Accepted>,

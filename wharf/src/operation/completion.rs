@@ -1,4 +1,4 @@
-//! What a wait brings: completions, and what each kind of operation gives back.
+//! The answers to a wait: completions, and what each kind of operation gives back.
 
 use std::{io, net::SocketAddr};
 
@@ -13,17 +13,17 @@ use crate::{
     record::{Memory, Owned, Records, Returned},
 };
 
-/// What a wait for one packet came to.
+/// The answer to a wait for one packet.
 // A loop is to answer each of them.
 #[allow(clippy::exhaustive_enums)]
 #[derive(Debug)]
 pub enum Wait<K> {
     /// An operation completed, well or not, or a packet was posted.
     Completed(Completion<K>),
-    /// A task was [posted](crate::CompletionPort::post_task), for this thread to [run](Task::run). Dropped, it is
-    /// discarded and not run.
+    /// A task was [posted](crate::CompletionPort::post_task), for this thread to [run](Task::run). If it is dropped instead, it
+    /// is discarded and not run.
     Task(Task),
-    /// The time is over and nothing was there.
+    /// The time is over, and nothing has completed.
     TimedOut,
     /// The port is closed.
     Closed,
@@ -39,17 +39,17 @@ pub struct Completion<K> {
     /// The bytes that were moved, or why the operation failed: the system's own error. For a receive, 0 is the end
     /// of the stream.
     pub result: io::Result<usize>,
-    /// The bytes that were moved, also by an operation that failed: a send may fail half-way.
+    /// The bytes that were moved, also by an operation that failed: a send may fail after it has sent a part.
     pub transferred: usize,
-    /// The operation, as it was named when it was started.
+    /// The id of the operation, as it was returned when the operation was started.
     pub operation: OperationId,
-    /// What was done, and what it gives back.
+    /// Which kind of operation has finished, and what it gives back.
     pub what: Finished<K>,
-    /// What was given to [go with](Context) the operation.
+    /// The [context](Context) that was given with the operation.
     pub context: Option<Context>,
 }
 
-/// What a completed operation was, and what it gives back.
+/// The kind of a completed operation, and what it gives back.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Finished<K> {
@@ -57,14 +57,15 @@ pub enum Finished<K> {
     Received {
         /// Where it was started.
         socket: Socket<K>,
-        /// With what arrived in use. Empty, without memory, where a receive from a pool failed or found the end.
+        /// The buffer, with the received bytes in use. Empty, without memory, where a receive from a pool failed or found the
+        /// end.
         buffer: Buffer,
     },
     /// [`Socket::receive_vectored`].
     ReceivedVectored {
         /// Where it was started.
         socket: Socket<K>,
-        /// Filled one after the other.
+        /// The buffers, filled one after the other.
         buffers: Vec<Buffer>,
     },
     /// [`Socket::readable`]: there is something to receive, or the end. [`Socket::ready_to_receive`]: there may be.
@@ -86,7 +87,7 @@ pub enum Finished<K> {
         /// As they were given.
         payloads: Vec<Payload>,
     },
-    /// [`Socket::shutdown`]: what was sent before is out, and the end behind it.
+    /// [`Socket::shutdown`]: all earlier sends are out, and the end of the stream behind them.
     Shutdown {
         /// Where it was started.
         socket: Socket<K>,
@@ -110,7 +111,7 @@ pub enum Finished<K> {
         listener: Listener<K>,
         /// The new connection; none if the operation failed.
         connection: Option<Box<Connection>>,
-        /// With what came first in use.
+        /// The buffer, with the first bytes in use.
         buffer: Buffer,
     },
     /// [`LocalListener::accept`].
@@ -132,9 +133,9 @@ pub enum Finished<K> {
     ReceivedDatagram {
         /// Where it was started.
         socket: DatagramSocket<K>,
-        /// With what arrived in use. Empty, without memory, where a receive from a pool failed.
+        /// The buffer, with the datagram's bytes in use. Empty, without memory, where a receive from a pool failed.
         buffer: Buffer,
-        /// Who sent it; none if the operation failed.
+        /// The address of the sender; none if the operation failed.
         peer: Option<SocketAddr>,
     },
     /// [`DatagramSocket::send_to`], or a [`DatagramSocket::send_to_quietly`] that failed.
@@ -155,7 +156,7 @@ pub enum Finished<K> {
     Read {
         /// Where it was started.
         file: File<K>,
-        /// With what was read in use.
+        /// The buffer, with the bytes that were read in use.
         buffer: Buffer,
     },
     /// [`File::write_at`].
@@ -189,7 +190,8 @@ impl<K> Completion<K> {
         self.result.as_ref().is_err_and(is_cancelled)
     }
 
-    /// The stream socket that the operation was started on, or that it connected; none if it was something else's.
+    /// The stream socket that the operation was started on, or that it connected; none if it was an operation of another kind
+    /// of handle, a timer or a posted packet.
     pub fn socket(&self) -> Option<&Socket<K>> {
         match &self.what {
             Finished::Received { socket, .. }
@@ -207,7 +209,7 @@ impl<K> Completion<K> {
         }
     }
 
-    /// Whether it received a datagram that was longer than its buffer, and brings only the part that fitted.
+    /// Whether it received a datagram that was longer than its buffer, and was truncated: only the part that fitted is here.
     pub fn is_truncated(&self) -> bool {
         let is_datagram = matches!(self.what, Finished::ReceivedDatagram { .. });
         let error = self.result.as_ref().err();
@@ -216,7 +218,7 @@ impl<K> Completion<K> {
 }
 
 impl<K: Clone + Send + Sync + 'static> Completion<K> {
-    /// What a packet brings, if it is no task.
+    /// The completion that a packet brings, if the packet is no task.
     #[inline]
     pub(crate) fn new(records: &Records<Origin<K>>, packet: Queued) -> Result<Self, Task> {
         records.take(

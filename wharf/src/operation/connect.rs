@@ -17,17 +17,16 @@ impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
     /// Connects a new TCP socket to `address`. The completion brings the socket, under `key`.
     ///
     /// # Errors
-    /// The system has no socket to give, or the port is closed. That the address can't be reached is for the
-    /// completion to say.
+    /// The system has no socket to give, or the port is closed. If the address can't be reached, the completion has the error.
     pub fn connect(&self, address: SocketAddr, key: K) -> io::Result<OperationId> {
         Ok(self.plain().connect(address, key)?)
     }
 
     /// As [`connect`](Self::connect), from an address of this machine; port 0 is any that is free. A pair of addresses
-    /// has some 28,000 of those (sysctl `net.ipv4.ip_local_port_range`): who needs more connections to one server
-    /// uses several addresses of its own, such as those of 127.0.0.0/8.
+    /// has some 28,000 ports (sysctl `net.ipv4.ip_local_port_range`): a client that needs more connections to one server
+    /// uses several addresses of its own, such as the addresses of 127.0.0.0/8.
     ///
-    /// The port is chosen when the connection is made, so that it has to be free for this pair only
+    /// The port number is chosen when the connection is made, so that it has to be free for this pair only
     /// (`IP_BIND_ADDRESS_NO_PORT` in ip(7)).
     ///
     /// # Errors

@@ -1,4 +1,5 @@
-//! A value of the caller's that goes with an operation, and comes back with its completion.
+//! A value of the caller's that goes with an operation, and comes back with its completion: what Windows programs put behind
+//! the `OVERLAPPED` of a call.
 
 use super::{Completion, OperationId, Refused, SkipPort};
 #[cfg(unix)]
@@ -31,8 +32,9 @@ impl<T> Refused<T> {
 
 /// A handle or port, with a [context](Context) for the one operation that is started through it.
 ///
-/// It has the methods of the handle or port that start operations, in the same words. Where those return no more than an error
-/// when they are refused, these return a [`Refused`], which gives the context back; `?` makes an error of it as well.
+/// It has the methods of the handle or port that start operations, under the same names. Where a method of the handle returns
+/// no more than an error when the operation is refused, the method here returns a [`Refused`], which gives the context back;
+/// `?` converts both to an error.
 #[derive(Debug)]
 #[must_use = "nothing is started yet, and the context is dropped"]
 pub struct With<'a, H> {
@@ -48,12 +50,12 @@ impl<'a, H> With<'a, H> {
         }
     }
 
-    /// With no context: so are the operations started that have none.
+    /// Without a context: this is how the operations are started that have none.
     fn none(on: &'a H) -> Self {
         With { on, context: None }
     }
 
-    /// What was given to an operation comes back.
+    /// Gives back what was given to a refused operation.
     pub(super) fn refuse<T>(self, error: std::io::Error, given: T) -> Refused<T> {
         Refused {
             error,
@@ -63,17 +65,17 @@ impl<'a, H> With<'a, H> {
     }
 }
 
-/// What operations are started on.
+/// A handle or port, on which operations are started.
 pub(crate) trait Startable {
     type Key: Clone + Send + Sync + 'static;
 
     fn association(&self) -> &Association<Self::Key>;
 
-    /// It itself, for an operation to keep.
+    /// The handle itself, for an operation to keep.
     fn origin(&self) -> Origin<Self::Key>;
 }
 
-/// Makes a type one that operations are started on: by its own methods, and with a context.
+/// Lets operations be started on a type: by its own methods, and with a context.
 macro_rules! startable {
     ($handle:ident, $origin:ident) => {
         impl<K: Clone + Send + Sync + 'static> Startable for $handle<K> {

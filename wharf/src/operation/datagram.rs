@@ -21,8 +21,8 @@ use crate::{
 impl<K: Clone + Send + Sync + 'static> DatagramSocket<K> {
     /// Receives one datagram, which may be empty. The completion brings the address of its sender.
     ///
-    /// What does not fit into the buffer is lost: then the buffer comes back full, and the result is an error that
-    /// [`is_truncated`](crate::Completion::is_truncated) tells (`EMSGSIZE`).
+    /// A datagram that is longer than the buffer is truncated, and the rest of it is lost: then the buffer comes back full, and
+    /// the result is an error (`EMSGSIZE`) for which [`is_truncated`](crate::Completion::is_truncated) is true.
     ///
     /// # Errors
     /// As [above](Self#errors).
@@ -50,7 +50,7 @@ impl<K: Clone + Send + Sync + 'static> DatagramSocket<K> {
         self.plain().send_to(payload, peer)
     }
 
-    /// Sends one datagram, and completes only if that fails: success has no packet, and costs none.
+    /// Sends one datagram, and completes only if that fails: a success has no packet, and does not cost one.
     ///
     /// # Errors
     /// As [above](Self#errors).

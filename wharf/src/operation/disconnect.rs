@@ -1,4 +1,4 @@
-//! Ending a connection and keeping its socket for another. Windows alone has that.
+//! Ending a connection and keeping its socket for another. Only Windows can do this.
 
 use std::{io, net::SocketAddr};
 
@@ -7,8 +7,8 @@ use crate::{handle::Socket, raw::Request};
 
 impl<K: Clone + Send + Sync + 'static> Socket<K> {
     /// Ends the connection in order, once all sends that were started before are out, and leaves the socket to
-    /// [`connect_again`](Self::connect_again): it keeps its port and its key. Receives are cancelled, and nothing else can be
-    /// started meanwhile. Where it fails or is cancelled, the socket is good for nothing but closing.
+    /// [`connect_again`](Self::connect_again): it keeps its port and its key. Receives are cancelled, and no other operation
+    /// can be started meanwhile. If it fails or is cancelled, the socket can only be closed.
     ///
     /// The system takes its time: as long as the old connection is remembered (`TIME_WAIT`), the socket is not free. This is
     /// `DisconnectEx` with `TF_REUSE_SOCKET`. Accepting onto such a socket is not offered.

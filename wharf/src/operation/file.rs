@@ -12,8 +12,8 @@ use crate::{
 
 /// # Operations
 ///
-/// Any number may be under way on one file; they end in any order. A file that is no regular one fails them with the system's
-/// error (`ESPIPE`).
+/// Any number of operations may be under way on one file; they end in any order. On a file that is no regular one they fail
+/// with the system's error (`ESPIPE`).
 ///
 /// # Errors
 /// An operation is refused, with what was given to it, if the file or its port is closed, if too many operations are
@@ -27,8 +27,8 @@ impl<K: Clone + Send + Sync + 'static> File<K> {
         self.plain().read_at(buffer, offset)
     }
 
-    /// Writes all of the payload at `offset`. The completion tells that the system has it; [`flush`](Self::flush) that the
-    /// disk does.
+    /// Writes all of the payload at `offset`. The completion says that the system has the bytes; that of [`flush`](Self::flush)
+    /// says that the disk has them.
     ///
     /// # Errors
     /// As [above](Self#errors).
@@ -40,7 +40,7 @@ impl<K: Clone + Send + Sync + 'static> File<K> {
         self.plain().write_at(payload, offset)
     }
 
-    /// Has the writes that have completed reach the disk (fsync(2)). Those that are under way may be covered or not.
+    /// Has the writes that have completed reach the disk (fsync(2)). Writes that are under way may be covered or not.
     ///
     /// # Errors
     /// As [above](Self#errors).

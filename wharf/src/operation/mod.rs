@@ -1,4 +1,4 @@
-//! The operations, one file a kind: how each is started, and what its completion brings.
+//! The operations, one file for each kind: how it is started, and what its completion brings.
 //!
 //! An operation is started on a [`Socket`](crate::Socket), a [`Listener`](crate::Listener) or the port. What it needs it owns until it
 //! completes; its [`Completion`] gives everything back, whether it succeeded or failed. How an operation lives in
@@ -34,15 +34,15 @@ use crate::{
     record::{Memory, Owned},
 };
 
-/// An operation that was refused when it was started: why, and what it was to own.
+/// An operation that was refused when it was started: the error, and everything that was given to the operation.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Refused<T> {
-    /// Why.
+    /// Why it was refused.
     pub error: io::Error,
     /// What was given to the operation.
     pub given: T,
-    /// What was to go with it, if that was given.
+    /// The context that was to go with it, if one was given.
     pub context: Option<Context>,
 }
 

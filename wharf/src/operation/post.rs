@@ -1,4 +1,4 @@
-//! Posting packets of one's own.
+//! Posting packets of the program's own.
 
 use super::{Context, Refused, With};
 use crate::{
@@ -9,8 +9,9 @@ use crate::{
 };
 
 impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
-    /// Posts a packet: a completion of the caller's own, with `key` and the number `bytes`, for any thread that waits.
-    /// Packets that one thread posts leave the queue in the order in which they were posted.
+    /// Posts a packet: a completion of the caller's own, with `key` and the number `bytes`, for any thread that waits
+    /// (`PostQueuedCompletionStatus` on Windows). Packets that one thread posts leave the queue in the order in which they were
+    /// posted: first in, first out (FIFO).
     ///
     /// # Errors
     /// The port is closed, or as many operations are under way as it takes; the key comes back.
@@ -19,8 +20,9 @@ impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
         posted.map_err(|(error, given)| refused(error, given, None))
     }
 
-    /// Posts a [task](crate::raw#tasks), which a thread that waits runs in the place of a handler: [`Workers`](crate::Workers) do,
-    /// and whatever else calls [`wait`](Self::wait) is brought [`Wait::Task`](crate::Wait::Task). For what is built on the port.
+    /// Posts a [task](crate::raw#tasks), which a thread that waits runs instead of a handler: the threads of
+    /// [`Workers`](crate::Workers) do so by themselves, and any other thread gets [`Wait::Task`](crate::Wait::Task) from its
+    /// [`wait`](Self::wait). For layers that are built on the port, such as an executor.
     ///
     /// # Errors
     /// As for [`post`](Self::post); the task comes back.

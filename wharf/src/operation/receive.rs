@@ -12,15 +12,16 @@ use crate::{
 
 /// # Receiving
 ///
-/// Each gives one [`Completion`](crate::Completion) on the port, whenever it is done; the id that it returns names it,
-/// for cancelling. Several receives may be under way: they are filled in the order in which they were started.
+/// Each of these starts one operation, which gives one [`Completion`](crate::Completion) on the port when it has ended; the
+/// returned id names the operation, for cancelling. Several receives may be under way: they are filled in the order in which
+/// they were started.
 ///
 /// # Errors
 /// An operation is refused, with what was given to it, if the socket or its port is closed, if the connection is known
 /// to have failed (a reset, for one), or if too many operations are under way.
 impl<K: Clone + Send + Sync + 'static> Socket<K> {
-    /// Receives at least 1 byte into the buffer, from its front; 0 is the end of the stream. A buffer of capacity 0
-    /// is a question: it completes when there is something to receive, or the end, and takes nothing.
+    /// Receives at least 1 byte into the buffer, from its front; 0 is the end of the stream. With a buffer of capacity 0
+    /// it is a zero-byte receive: it completes when there is something to receive, or the end, and takes nothing.
     ///
     /// # Errors
     /// As [above](Self#errors).
@@ -37,8 +38,8 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
         Ok(self.plain().receive_from(pool)?)
     }
 
-    /// Receives into several buffers, filled one after the other: one operation. With no room in any of them it is a
-    /// question, as for [`receive`](Self::receive).
+    /// Vectored receive (scatter, readv(2), several `WSABUF`): receives into several buffers, filled one after the other, in
+    /// one operation. If none of them has any capacity it is a zero-byte receive, as for [`receive`](Self::receive).
     ///
     /// # Errors
     /// As [above](Self#errors).
@@ -49,7 +50,8 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
         self.plain().receive_vectored(buffers)
     }
 
-    /// Completes when there is something to receive, or the end, and takes nothing.
+    /// Completes when there is something to receive, or the end, and takes nothing: a zero-byte receive. An idle connection
+    /// that waits like this needs no buffer.
     ///
     /// # Errors
     /// As [above](Self#errors).
@@ -57,9 +59,10 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
         Ok(self.plain().readable()?)
     }
 
-    /// Completes when there *may* be something to receive, or the end, and takes nothing: no call is made to find out, so that what
-    /// was there may have been taken since. For those who then [try](Socket::try_receive); a receive that finds nothing makes the
-    /// next of these wait for new data. On Windows it is [`readable`](Self::readable).
+    /// Completes when there *may* be something to receive, or the end, and takes nothing. No system call is made to check, so
+    /// the bytes may have been received by another call since. A program then calls [`try_receive`](Socket::try_receive); if
+    /// that finds nothing, the next of these operations waits for new data. On Windows it is the same as
+    /// [`readable`](Self::readable).
     ///
     /// # Errors
     /// As [above](Self#errors).

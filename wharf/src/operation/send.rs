@@ -1,4 +1,4 @@
-//! Sending: whole, in order, and with or without a word of success.
+//! Sending: all of the bytes, in order, with a completion for each send or only for the failed ones.
 
 use super::{OperationId, Refused, With};
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
 /// # Errors
 /// An operation is refused, with what was given to it, if the socket or its port is closed, if the connection is known
 /// to have failed (a reset, for one), or if too many operations are under way.
-/// Also if the sending side is shut down, or if too much [waits](Socket::set_unsent_max) to be sent.
+/// Also if the sending side is shut down, or if too many bytes [wait](Socket::set_unsent_max) to be sent.
 impl<K: Clone + Send + Sync + 'static> Socket<K> {
     /// Sends all of the payload. Completes when the system has taken the last byte, over as many writes as that
     /// needs.
@@ -25,14 +25,14 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
         self.plain().send(payload)
     }
 
-    /// Sends all of the payload, and completes only if that fails: success has no packet, and costs none. The
-    /// payload is dropped when the system has taken it, by whatever thread finds that out: within this call, in a wait, or by
-    /// one of the port's own. So a `Drop` of its owner must not block; it may use the port, and close it; and where it
-    /// panics, the log says so, and the send has succeeded all the same.
+    /// Sends all of the payload, and completes only if that fails: a success has no packet, and does not cost one. The
+    /// payload is dropped when the system has taken it, by the thread that finds this out: the one that makes this call, one
+    /// that waits, or one of the port's own. So the `Drop` of its owner must not block. It may use the port, and close it; and
+    /// if it panics, the log says so, and the send has succeeded all the same.
     ///
-    /// Where it has to wait since the peer reads too slowly, bytes in a buffer of a [pool](crate::BufferPool) move to other
-    /// memory, and the buffer goes back: what waits to be sent keeps nobody from receiving. On Windows, where the system
-    /// has the memory until it is sent, they move before.
+    /// If the send has to wait because the peer reads too slowly, bytes in a buffer of a [pool](crate::BufferPool) are copied
+    /// to other memory, and the buffer goes back to the pool: unsent bytes keep no other connection from receiving. On Windows,
+    /// where the system has the memory until it is sent, they are copied before.
     ///
     /// # Errors
     /// As [above](Self#errors-1).
@@ -43,8 +43,8 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
         self.plain().send_quietly(payload)
     }
 
-    /// Sends as [`send_quietly`](Self::send_quietly) does, if no send is under way: for those who gather what can't
-    /// leave at once, and send it as one.
+    /// Sends as [`send_quietly`](Self::send_quietly) does, if no send is under way: for a program that collects what can't be
+    /// sent at once, and sends it later as one piece.
     ///
     /// # Errors
     /// As [above](Self#errors-1); and [`WouldBlock`](std::io::ErrorKind::WouldBlock) if a send is under way.
@@ -55,7 +55,7 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
         self.plain().send_if_idle(payload)
     }
 
-    /// Sends several payloads, one after the other: one operation.
+    /// Vectored send (gather, writev(2), several `WSABUF`): sends several payloads, one after the other, in one operation.
     ///
     /// # Errors
     /// As [above](Self#errors-1).
@@ -109,7 +109,7 @@ impl<K: Clone + Send + Sync + 'static> With<'_, Socket<K>> {
         payload: Payload,
         manner: Manner,
     ) -> Result<OperationId, Refused<Payload>> {
-        // The kernel has the memory until it is sent, and it can't be moved meanwhile: so it is other memory from the start.
+        // The kernel has the memory until it is sent, and the bytes can't be moved meanwhile: so they are copied at the start.
         #[cfg(windows)]
         let payload = match manner {
             Manner::Reported => payload,

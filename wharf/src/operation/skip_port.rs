@@ -1,4 +1,4 @@
-//! Operations whose results the call itself gives back where they end at once, in place of a packet.
+//! Operations that return their result from the call itself when they end at once, instead of by a packet.
 
 use std::io;
 
@@ -9,13 +9,13 @@ use crate::{
     record::{Memory, Owned},
 };
 
-/// What became of an operation that was started [directly](Socket::skip_port).
+/// The state of an operation that was started through [`skip_port`](Socket::skip_port), when the call returns.
 // There is no third way.
 #[allow(clippy::exhaustive_enums)]
 #[derive(Debug)]
 #[must_use = "what is done comes back here, and nowhere else"]
 pub enum Started<K> {
-    /// It ended within the call, well or not: this is its completion, and none follows through the port.
+    /// It ended within the call, with success or not: this is its completion, and none follows through the port.
     Completed(Completion<K>),
     /// Its completion follows through the port.
     Pending(OperationId),
@@ -23,10 +23,10 @@ pub enum Started<K> {
 
 /// A socket whose operations skip the port where they end within the call that starts them.
 ///
-/// It spares the way through the queue, and gives up what that is good for: another worker could have had the completion. What
-/// is started so takes its place in the line like everything else, and is made by the calling thread at once if nothing stands
-/// before it and the system is ready. On Windows this is a mode of the handle (`FILE_SKIP_COMPLETION_PORT_ON_SUCCESS`); here
-/// each operation is started one way or the other.
+/// This saves the way through the queue, and gives up the use of the queue: another worker could have taken the completion. An
+/// operation that is started like this is in order with all others of the socket; the calling thread carries it out at once if
+/// no other is before it and the system is ready. On Windows this is a mode of the handle
+/// (`FILE_SKIP_COMPLETION_PORT_ON_SUCCESS`); here it is chosen for each operation.
 ///
 /// ```
 /// use std::net::{TcpListener, TcpStream};
@@ -45,7 +45,7 @@ pub enum Started<K> {
 pub struct SkipPort<'a, K>(&'a Socket<K>);
 
 impl<K> Socket<K> {
-    /// Starts operations that skip the port where they end at once.
+    /// To start operations that skip the port if they end at once.
     pub fn skip_port(&self) -> SkipPort<'_, K> {
         SkipPort(self)
     }

@@ -9,8 +9,8 @@ use super::{OperationId, Refused, With};
 use crate::{CompletionPort, handle::Origin, raw::deadline_after, record::Owned};
 
 impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
-    /// Has a completion with `key` come once `delay` is over: never earlier, and in the order of the deadlines. A
-    /// delay that no clock reaches is a very long one.
+    /// Starts a timer: a completion with `key` comes once `delay` is over, never earlier, and in the order of the deadlines. A
+    /// delay that is too long for the clock counts as a very long one.
     ///
     /// # Errors
     /// The port is closed, or as many operations are under way as it takes.
@@ -18,7 +18,7 @@ impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
         self.timer_at(deadline_after(delay), key)
     }
 
-    /// Has a completion with `key` come at `deadline`; see [`timer`](Self::timer).
+    /// Starts a timer whose completion, with `key`, comes at `deadline`; see [`timer`](Self::timer).
     ///
     /// # Errors
     /// The port is closed, or as many operations are under way as it takes.

@@ -8,14 +8,15 @@ use crate::{
 };
 
 impl<K: Clone + Send + Sync + 'static> Socket<K> {
-    /// Sends a part of a file, with bytes before and behind it: one send, in its place among the others. The count of the
-    /// completion includes all three. The system moves the file's bytes; a thread that does this may wait for the disk.
+    /// Sends a part of a file, with bytes before and behind it (sendfile(2), `TransmitFile`): one send, in order with the
+    /// others. The count of the completion includes all three. The system moves the file's bytes; the thread that makes the
+    /// call may wait for the disk.
     ///
     /// If the file ends before the range does, the operation fails with `ENODATA`, having transferred what there was.
     ///
     /// # Errors
-    /// As for [any send](Self#errors-1); what is in the range counts as bytes that wait to be sent. The file is of another
-    /// kernel than the port, where one of them is simulated ([`InvalidInput`](std::io::ErrorKind::InvalidInput)).
+    /// As for [any send](Self#errors-1); the bytes of the range count as bytes that wait to be sent. The file is of another
+    /// kernel than the port, where one of the two is simulated ([`InvalidInput`](std::io::ErrorKind::InvalidInput)).
     pub fn transmit(&self, transmit: Transmit) -> Result<OperationId, Refused<Box<Transmit>>> {
         self.plain().transmit(transmit)
     }
