@@ -1,8 +1,8 @@
 //! Code of the user's that runs inside of ours, where it may not unwind.
 //!
-//! A key's `Drop`, that of the owner of a payload, that of a handler, and the subscriber that takes the log are called by
-//! threads that have more to do than to serve whom that code belongs to. What they owe to others is done before; then the code
-//! is called, and a panic of it ends here.
+//! The `Drop` of a key, of the owner of a payload or of a handler, and the subscriber that takes the log, are called by threads
+//! that also serve other connections. Such a thread first finishes its work for the others; then it calls the user's code, and
+//! a panic of that code ends here.
 //!
 //! What can't be caught: where the program is built to abort on a panic (`panic = "abort"`), and where a `Drop` panics while
 //! another panic unwinds through it, Rust ends the process.
@@ -13,7 +13,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-/// Calls code of the user's. A panic of it is told in the log, `what` being what panicked, and ends here.
+/// Calls code of the user's. A panic of it ends here and is logged; `what` names the code.
 pub(crate) fn contain<T>(what: &str, code: impl FnOnce() -> T) -> Option<T> {
     match catch_unwind(AssertUnwindSafe(code)) {
         Ok(value) => Some(value),
@@ -24,7 +24,7 @@ pub(crate) fn contain<T>(what: &str, code: impl FnOnce() -> T) -> Option<T> {
     }
 }
 
-/// Tells in the log what a panic said.
+/// Logs the message of a panic.
 pub(crate) fn tell(what: &str, panic: Box<dyn Any + Send>) {
     log(|| tracing::error!("{what} panicked: {}", panic_message(&*panic)));
     discard(panic);
@@ -38,15 +38,15 @@ pub fn log(line: impl FnOnce()) {
     }
 }
 
-/// What a panic carries is the user's too, and may panic when it is dropped. What that one carries is kept for ever: there
-/// has to be an end.
+/// The payload of a panic is a value of the user's too, and may panic when it is dropped. The payload of that second panic is
+/// leaked: to drop it might panic again, without end.
 pub fn discard(panic: Box<dyn Any + Send>) {
     if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
         mem::forget(another);
     }
 }
 
-/// What a panic said, if it said anything.
+/// The message of a panic, if it has one.
 pub fn panic_message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))

@@ -1,22 +1,22 @@
-//! The only rooms that talk to a kernel: a folder a system, and what they share.
+//! The only modules that call a kernel: a folder for each system, and what they share.
 //!
 //! | folder | driver | waits with | transfers with |
 //! |---|---|---|---|
-//! | `linux` | `readiness` | epoll, edge-triggered | a system call each |
+//! | `linux` | `readiness` | epoll, edge-triggered | one system call for each |
 //! | `linux` | `uring` | the same | one `io_uring_enter` for many, on registered descriptors |
-//! | `simulated` | `simulated` | a queue in memory, with a feature of that name | nothing but memory |
+//! | `simulated` (a feature) | `simulated` | a queue in memory | copies in memory |
 //! | `windows` | `windows` | the kernel's own completion port | overlapped calls |
 //!
-//! The first three bring readiness, and share a `contract`; the queue, the gate and the parking above them are ours.
-//! Windows has all of that in its kernel. `unix` has the calls that Unix systems share.
+//! The first three report readiness, and share a `contract`; the queue, the gate and the parking above them are this crate's.
+//! Windows has all of that in its kernel (IOCP). `unix` has the calls that Unix systems share.
 //!
 //! # A new system
 //!
-//! One that tells readiness (kqueue, event ports) gets a folder of its own, such as `bsd`, which is chosen below, by
-//! `target_os`, and provides under the names that stand there:
+//! A system that reports readiness (kqueue, event ports) gets a folder of its own, such as `bsd`. The folder is chosen below,
+//! by `target_os`, and provides these names:
 //!
-//! - `open`: the driver that was asked for; a type of its own that implements the trait [`Driver`], whose
-//!   promises stand with it;
+//! - `open`: the driver that was asked for; a type of its own that implements the trait [`Driver`], where its
+//!   promises are written;
 //! - `codes`: the numbers of errors that the port makes or looks for, and which of them end a connection;
 //! - `unregistered`: the advice for a descriptor that can't be registered;
 //! - `Probe`, `Reserve`, `thread_states_available`: whether a thread of this process sleeps. Where no system call tells,
@@ -83,14 +83,14 @@ pub enum DriverChoice {
     /// The best that the kernel allows: `Uring`, else `Readiness`.
     #[default]
     Auto,
-    /// Readiness, with transfers batched through io_uring. An error where the kernel does not allow it.
+    /// Readiness, with transfers batched through io_uring. An error if the kernel does not allow io_uring.
     ///
-    /// When the port is gone, the kernel takes its rings down and interrupts the threads that made or used them: a call
-    /// of theirs that it does not start again by itself, such as `epoll_wait`, may then fail once with `EINTR`.
+    /// When the port is gone, the kernel removes its rings and interrupts the threads that made or used them: a system call
+    /// that the kernel does not restart by itself, such as `epoll_wait`, may then fail once with `EINTR` on such a thread.
     Uring,
     /// Readiness, with a system call for each transfer.
     Readiness,
-    /// The completion port of the Windows kernel, which is all that there is on Windows, and only there.
+    /// The completion port of the Windows kernel (IOCP): the only driver on Windows, and only there.
     Windows,
 }
 
@@ -100,7 +100,7 @@ pub enum DriverChoice {
 pub struct DriverInfo {
     /// `"uring"`, `"readiness"` or `"windows"`.
     pub name: &'static str,
-    /// Where `Auto` had to fall back: what the kernel refused, and what to change.
+    /// If `Auto` had to fall back: what the kernel refused, and what to change.
     pub fallback: Option<String>,
 }
 

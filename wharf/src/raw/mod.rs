@@ -1,7 +1,8 @@
-//! The unsafe layer: caller-owned buffers, several an operation, a caller-chosen token.
+//! The unsafe layer: overlapped operations in memory that the caller owns, several buffers for each, a token that the caller
+//! chooses.
 //!
-//! The safe API is built on it, and so can be an interface for another language: everything here is spelled in
-//! numbers and addresses. What the caller owes is written at each unsafe function; in short, an [`Overlapped`], its
+//! The safe API is built on it, and an interface for another language can be: everything here is expressed in
+//! numbers and addresses. Each unsafe function says what its caller must guarantee; in short, an [`Overlapped`], its
 //! buffers and their list stay where they are from [`Port::start`] until the packet is handed out.
 //!
 //! ```
@@ -31,10 +32,10 @@
 //!
 //! # Tasks
 //!
-//! What is built on a port and runs code of its own, as an executor does, has its threads run that beside the port's packets: a
-//! [`Task`] is a function and a pointer, posted as a packet is ([`Port::post_task`]). The thread that takes it out of a wait
-//! runs it, so that it counts as running meanwhile. A task that is not run is discarded when it is dropped, by a close of
-//! the port too. For a task that is posted again and again, a place can be reserved beforehand ([`Port::reserve_post`]): its posts
+//! A layer on the port may have code of its own to run, as an executor has. The threads of the port run it beside the packets:
+//! a [`Task`] is a function and a pointer, and is posted like a packet ([`Port::post_task`]). The thread that takes it out of a
+//! wait runs it, and counts as running meanwhile. A task that is not run is discarded when it is dropped, also when the port is
+//! closed. For a task that is posted again and again, a place can be reserved beforehand ([`Port::reserve_post`]): its posts
 //! fail only on a closed port.
 //!
 //! ```

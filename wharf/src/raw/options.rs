@@ -1,8 +1,8 @@
-//! What a port is made with.
+//! The settings that a port is made with.
 
 use crate::driver::DriverChoice;
 
-/// What a port is made with.
+/// The settings that a port is made with.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Options {
@@ -10,16 +10,16 @@ pub struct Options {
     pub concurrency: usize,
     /// Which driver to use.
     pub driver: DriverChoice,
-    /// The most operations, timers and posted packets that may be under way at once.
+    /// The most operations, timers and posted packets that may be under way at once; more are refused (backpressure).
     pub operations_max: usize,
-    /// In the place of a driver of the system's: a simulated kernel.
+    /// A simulated kernel, instead of a driver of the system's.
     #[cfg(all(unix, feature = "simulated"))]
     pub kernel: Option<crate::simulated::Kernel>,
 }
 
 impl Default for Options {
-    /// One running thread a processor, the best driver there is, and 4,194,304 operations: several for each of as
-    /// many handles as a port takes.
+    /// One running thread for each processor, the best driver of the system, and 4,194,304 operations: several for each handle,
+    /// if the port has as many as it takes.
     fn default() -> Self {
         Options {
             concurrency: 0,

@@ -9,14 +9,14 @@ use super::windows::native::Native;
 use super::{Descriptor, Handle, Kind, PortError, RawBuffer};
 use crate::driver::RawDescriptor;
 
-/// Memory for a receive that is found only when there is something to receive.
+/// Finds the memory for a receive only when there is something to receive.
 ///
-/// Both functions are called with an operation that is in transfer, by the thread that transfers, under no lock. What
-/// the caller keeps beside the operation is theirs meanwhile; the operation's own fields are not: others may mark it as
-/// cancelled, or line up behind it.
+/// Both functions are called with an operation that is in transfer, by the thread that transfers, under no lock. They may use
+/// the data that the caller keeps beside the operation, but not the operation's own fields: another thread may mark it as
+/// cancelled, or put an operation behind it in line.
 #[derive(Debug)]
 pub struct Provider {
-    /// Finds memory for the operation: valid for writing, and nobody else's until the operation's packet is handed
+    /// Finds memory for the operation: valid for writing, and not used by any other code until the operation's packet is handed
     /// out or `withdraw` is called. With `None`, nothing happens until [`Port::resume`](super::Port::resume) is
     /// called for the handle; a call that comes before this function has returned is not lost.
     pub provide: unsafe fn(operation: NonNull<Overlapped>) -> Option<RawBuffer>,
@@ -39,8 +39,8 @@ pub enum Buffers {
     },
 }
 
-/// What an operation does. Memory that one receives or reads into need not be initialised; so many bytes of it as the
-/// operation has transferred are, from the front of the first buffer on.
+/// What an operation does. Memory to receive or read into need not be initialised; when the operation has ended, as many bytes
+/// of it as were transferred are initialised, from the front of the first buffer on.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Request {
@@ -48,11 +48,11 @@ pub enum Request {
     Receive(Buffers),
     /// Receives into memory that is found when there is something to receive.
     ReceiveProvided(&'static Provider),
-    /// Completes with 0 bytes when there is something to receive, or the end; takes nothing.
+    /// Zero-byte receive: completes with 0 bytes when there is something to receive, or the end; takes nothing.
     ReceiveNothing,
-    /// Completes with 0 bytes when there *may* be something to receive, or the end: no call is made to find out, so that what
-    /// the socket brought before may have been taken since. For a caller that then [tries](super::Port::try_receive); a
-    /// receive that finds nothing makes the next of these wait for new data. On Windows it is a
+    /// Completes with 0 bytes when there *may* be something to receive, or the end. No system call is made to check, so the
+    /// bytes may have been received by another call since. The caller then calls [`try_receive`](super::Port::try_receive); if
+    /// that finds nothing, the next of these operations waits for new data. On Windows it is the same as
     /// [`ReceiveNothing`](Self::ReceiveNothing).
     ReceiveReadiness,
     /// Sends all of the bytes, over as many writes as it needs.
@@ -65,19 +65,19 @@ pub enum Request {
     Disconnect,
     /// Accepts a connection on a listener; see [`Overlapped::take_accepted`].
     Accept(Option<Box<Accepted>>),
-    /// Connects an unconnected socket. Boxed, as is what was accepted, since every operation would be as large.
+    /// Connects an unconnected socket. The address is in a box, else every operation would be as large as this one.
     Connect(Box<SocketAddr>),
     /// Connects an unconnected socket, and sends the bytes when it is connected.
     ConnectSend(Box<ConnectSend>),
     /// Connects an unconnected local socket.
     #[cfg(unix)]
     ConnectLocal(Box<LocalAddress>),
-    /// Accepts a connection on a listener and receives what comes first, at least 1 byte, or the end; see
-    /// [`Overlapped::take_accepted`]. Meanwhile the connection has a place of its own; where the port has as many handles as it
-    /// takes, it is closed, and the operation fails with [`QuotaExceeded`](io::ErrorKind::QuotaExceeded).
+    /// Accepts a connection on a listener and receives its first bytes, at least 1, or the end; see
+    /// [`Overlapped::take_accepted`]. Meanwhile the connection counts as a handle of the port; if the port has as many handles
+    /// as it takes, the connection is closed, and the operation fails with [`QuotaExceeded`](io::ErrorKind::QuotaExceeded).
     AcceptReceive(Box<AcceptReceive>),
-    /// Receives one datagram. Where it is longer than the memory, the rest is lost, and the operation fails with the
-    /// system's `EMSGSIZE`, having transferred what fitted.
+    /// Receives one datagram. If it is longer than the memory, it is truncated: the rest is lost, and the operation fails with
+    /// the system's `EMSGSIZE`, having transferred as much as fitted.
     ReceiveFrom(Box<Datagram>),
     /// Sends one datagram.
     SendTo(RawBuffer, Box<SocketAddr>),
@@ -87,7 +87,7 @@ pub enum Request {
     ReadAt(Box<Span>),
     /// Writes all of the bytes to a file.
     WriteAt(Box<Span>),
-    /// Has what was written to a file reach the disk. It covers the writes that have completed.
+    /// Has the writes to a file that have completed reach the disk.
     Flush,
     /// Completes when its time has come; started with [`Port::start_timer`](super::Port::start_timer).
     Timer,
@@ -95,12 +95,12 @@ pub enum Request {
     Posted,
 }
 
-/// What [`Request::ConnectSend`] needs.
+/// The address and the bytes of a [`Request::ConnectSend`].
 #[derive(Debug)]
 pub struct ConnectSend {
     /// Where to connect.
     pub address: SocketAddr,
-    /// What to send then.
+    /// What to send when it is connected.
     pub buffer: RawBuffer,
     pub(super) is_connected: bool,
 }
@@ -116,12 +116,12 @@ impl ConnectSend {
     }
 }
 
-/// What [`Request::AcceptReceive`] needs, and what it brings.
+/// The memory of a [`Request::AcceptReceive`], and the connection that it brings.
 #[derive(Debug)]
 pub struct AcceptReceive {
     /// Where to receive into: 1 byte at least.
     pub buffer: RawBuffer,
-    /// The peer, once the connection is made and its first bytes are waited for. The kernel of Windows waits for both.
+    /// The peer, once the connection is made and its first bytes are awaited. The kernel of Windows waits for both at once.
     #[cfg(unix)]
     pub(super) arrived: Option<Option<SocketAddr>>,
     pub(super) accepted: Option<Accepted>,
@@ -139,21 +139,21 @@ impl AcceptReceive {
     }
 }
 
-/// What [`Request::ReceiveFrom`] needs, and what it brings.
+/// The memory of a [`Request::ReceiveFrom`], and the address that it brings.
 #[derive(Debug)]
 pub struct Datagram {
     /// Where to receive into.
     pub destination: Destination,
-    /// Who sent it, if that is an Internet address.
+    /// The sender, if that is an Internet address.
     pub peer: Option<SocketAddr>,
 }
 
 /// Memory for a datagram.
 #[derive(Debug, Clone, Copy)]
 pub enum Destination {
-    /// This.
+    /// Memory that is given at the start.
     Buffer(RawBuffer),
-    /// Found when a datagram is there.
+    /// Memory that is found when a datagram is there.
     Provided(&'static Provider),
 }
 
@@ -172,7 +172,7 @@ pub struct Transmit {
     pub tail: RawBuffer,
 }
 
-/// A place in a file, and the memory for what is there.
+/// A place in a file, and the memory for its bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct Span {
     /// The memory.
@@ -192,21 +192,21 @@ pub struct Accepted {
 
 /// How the end of an operation is told.
 ///
-/// A function gets the operation back as a packet would hand it out: valid, and nobody else's from then on. It runs on the
-/// thread that finished or cancelled the operation, in the call that did so, in a wait, or on a thread of the port's own; under
-/// no lock and with nothing else in that thread's hands. It may use the port, must not block, and must not panic. The operation
-/// counts as handed out before it is called, so that another thread may have closed the port meanwhile. A timer and a
-/// [posted](Request::Posted) operation always have a packet.
+/// A function gets the operation back as a packet would hand it out: valid, and the caller's again from then on. The function
+/// runs on the thread that finished or cancelled the operation: in the call that did so, in a wait, or on a thread of the
+/// port's own. It is called under no lock, when that thread has no other operation to hand out. It may use the port, must not
+/// block, and must not panic. The operation counts as handed out before the call, so another thread may have closed the port
+/// meanwhile. A timer and a [posted](Request::Posted) operation always have a packet.
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
 pub enum OnEnd {
     /// By a packet.
     #[default]
     Packet,
-    /// Its success by nothing but a call of this function, its failure by a packet.
+    /// Its success by a call of this function only, its failure by a packet.
     NothingOnSuccess(unsafe fn(operation: NonNull<Overlapped>)),
-    /// By a call of this function, however it ends: there is never a packet. Where the port is closed, it is called within
-    /// [`Port::close`](super::Port::close), or by the thread that transferred.
+    /// By a call of this function, for success and failure: there is never a packet. When the port is closed, it is called
+    /// within [`Port::close`](super::Port::close), or by the thread that transferred.
     Call(unsafe fn(operation: NonNull<Overlapped>)),
 }
 
@@ -219,14 +219,14 @@ pub struct OperationId {
 
 impl OperationId {
     #[cfg(feature = "safe")]
-    /// The name of what can't be cancelled: a posted packet.
+    /// The name of a posted packet, which can't be cancelled.
     pub(crate) const NONE: OperationId = OperationId {
         handle: Handle::NONE,
         sequence: 0,
     };
 }
 
-/// Which line of its handle an operation stands in.
+/// The direction of an operation: each handle has a line of operations for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Direction {
     Read = 0,
@@ -243,7 +243,7 @@ pub(super) enum Status {
     Done,
     /// The system's own error number.
     Failed(i32),
-    /// What it brought has no place: the port has as many handles as it takes.
+    /// The connection that it brought has no place: the port has as many handles as it takes.
     #[cfg(unix)]
     Full,
 }
@@ -261,7 +261,7 @@ pub(super) enum Status {
 /// | *idle*: not started, or handed out | the caller | not found | nothing |
 /// | *lined up*: in its side's line | the port, under the handle's lock | taken out, completes as cancelled | likewise |
 /// | *in transfer*: head of the line, side busy | its memory: the one thread that transfers; itself: the port, under the handle's lock | marked; completes as cancelled unless the transfer finishes it | likewise |
-/// | *queued*: complete, on the port's queue | nobody | not found | nothing |
+/// | *queued*: complete, on the port's queue | no code | not found | nothing |
 ///
 /// The caller may not free or move it in the last three.
 #[derive(Debug)]
@@ -269,7 +269,7 @@ pub(super) enum Status {
 pub struct Overlapped {
     #[cfg(windows)]
     pub(super) native: Native,
-    /// The caller's own: comes back untouched with the packet.
+    /// Chosen by the caller: comes back unchanged with the packet.
     pub token: u64,
     /// How its end is told.
     pub on_end: OnEnd,
@@ -363,7 +363,7 @@ impl Overlapped {
         io::Error::from_raw_os_error(number)
     }
 
-    /// The function that it is handed to now that it has ended; none if that is told by a packet.
+    /// The function that the ended operation is handed to; none if a packet tells of its end.
     pub(super) fn handed_to(&self) -> Option<unsafe fn(NonNull<Overlapped>)> {
         match self.on_end {
             _ if matches!(self.request, Request::Timer | Request::Posted) => None,
@@ -413,7 +413,7 @@ impl Overlapped {
         }
     }
 
-    /// Whether a handle of this kind takes it.
+    /// Whether a handle of this kind takes the operation.
     pub(super) fn check_kind(&self, kind: Kind) -> io::Result<()> {
         let fits = match self.request {
             Request::Accept(_) | Request::AcceptReceive(_) => kind == Kind::Listener,
@@ -458,7 +458,7 @@ impl Overlapped {
         matches!(self.request, Request::Disconnect)
     }
 
-    /// Who finds the memory for what it receives.
+    /// What finds the memory for its receive.
     pub(super) fn provider(&self) -> Option<&'static Provider> {
         match &self.request {
             Request::ReceiveProvided(provider) => Some(provider),

@@ -1,4 +1,4 @@
-//! What a wait hands out: packets, and the answers of a wait that brings none.
+//! The answers of a wait: packets, or why there are none.
 
 use std::{io, ptr::NonNull};
 
@@ -17,7 +17,7 @@ pub struct Packet {
     pub token: u64,
     /// Why the operation failed, if it did: the system's own error.
     pub error: Option<io::Error>,
-    /// The operation, the caller's again; none for a posted packet.
+    /// The operation, which is the caller's again; none for a posted packet.
     pub operation: Option<NonNull<Overlapped>>,
     /// The task, for the caller of the wait to [run](Task::run), if it is one: then key, number and token are 0.
     pub task: Option<Task>,
@@ -40,7 +40,7 @@ impl Packet {
     }
 }
 
-/// What a wait for one packet came to.
+/// The answer of a wait for one packet.
 #[derive(Debug)]
 pub enum Answer {
     /// A packet.
@@ -51,7 +51,7 @@ pub enum Answer {
     Closed,
 }
 
-/// What came of [`Port::start_skip_port`](super::Port::start_skip_port).
+/// The answer of [`Port::start_skip_port`](super::Port::start_skip_port).
 #[derive(Debug)]
 #[must_use = "what is done is handed out here, and nowhere else"]
 pub enum Started {
@@ -61,7 +61,7 @@ pub enum Started {
     Completed(Packet),
 }
 
-/// What a wait for many packets came to.
+/// The answer of a wait for many packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WaitMany {
     /// So many packets were appended.
@@ -72,7 +72,7 @@ pub enum WaitMany {
     Closed,
 }
 
-/// How a wait ended that brought no packet.
+/// Why a wait ended without a packet.
 pub(crate) enum End {
     TimedOut,
     Closed,
@@ -83,7 +83,7 @@ pub(crate) enum End {
 pub(crate) enum Queued {
     /// An operation that completed.
     Operation(Completed),
-    /// What was posted on a raw port.
+    /// A packet that was posted on a raw port.
     Posted {
         key: usize,
         transferred: usize,
@@ -92,11 +92,11 @@ pub(crate) enum Queued {
     /// A task: two words.
     Task(Task),
     #[cfg(feature = "safe")]
-    /// What was posted through the safe API: the key is of its own type.
+    /// A packet that was posted through the safe API: the key is of its own type.
     Carried { key: ErasedKey, transferred: usize },
 }
 
-/// A completed operation, which nobody touches until its packet is handed out.
+/// A completed operation, which no code touches until its packet is handed out.
 #[derive(Debug)]
 pub(crate) struct Completed(pub(crate) NonNull<Overlapped>);
 
@@ -129,7 +129,7 @@ impl Queued {
             },
             #[cfg(feature = "safe")]
             Queued::Carried { .. } => unreachable!("it is not posted on a port without records"),
-            // SAFETY: a queued operation is valid, and nobody else's until its packet is handed out: now.
+            // SAFETY: a queued operation is valid, and untouched by other code until its packet is handed out: now.
             Queued::Operation(Completed(operation)) => unsafe { Packet::of(operation) },
         }
     }

@@ -1,4 +1,4 @@
-//! The pools of threads that a port may ask for one more: what such a pool owes, and the list of them.
+//! The thread pools that a port may ask for one more thread: what such a pool has to do, and the list of them.
 
 use std::{fmt, io, marker::PhantomData, sync::Weak};
 
@@ -8,7 +8,7 @@ use crate::{
     user_code::{contain, log},
 };
 
-/// A pool of threads that may grow: what a port asks for one more thread when all are blocked.
+/// A thread pool that may grow: the port asks it for one more thread when all are blocked.
 ///
 /// [`Workers`](crate::Workers) are such a pool. A program that has threads of its own implements this for them, and then
 /// calls the port, which is a [`raw::Port`](crate::raw::Port) or a [`CompletionPort`](crate::CompletionPort):
@@ -115,53 +115,54 @@ pub trait ThreadPool: Send + Sync {
     /// Starts a thread that waits on the port, if the pool may have one more; it does not wait for the thread.
     ///
     /// On Linux it is called when packets wait, the port's concurrency lets one more thread run, and none waits: by a thread
-    /// of the port's own, again and again while this lasts, at first every 0.1 ms and later every 16. So a pool that was
-    /// refused a thread just now answers [`Refused(None)`](Spawned::Refused) for a while before it tries again. Windows tells
-    /// nobody that all are blocked: there it is called by a thread that took a packet and left none that waits, and the
-    /// thread that it starts waits until one of the others blocks. There several threads may call it at once.
+    /// of the port's own, again and again while this lasts, at first every 0.1 ms and later every 16. So a pool to which
+    /// the system refused a thread just now answers [`Refused(None)`](Spawned::Refused) for a while before it tries again.
+    /// Windows does not tell a program that all threads are blocked: there a thread calls it that took a packet while no other
+    /// thread waits, and the new thread waits until one of the others blocks. There several threads may call it at once.
     ///
     /// It is called under no lock. It may use the port, but not call `can_spawn` or `worker_started`, which may call it. A
-    /// panic ends in the log, and counts as `Refused`.
+    /// panic is caught and logged, and counts as `Refused`.
     fn spawn(&self) -> Spawned;
 }
 
-/// What came of [`ThreadPool::spawn`].
+/// The answer of [`ThreadPool::spawn`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Spawned {
     /// A thread was started. No other pool is asked.
     Started,
     /// A thread that was started before has not returned from its first wait yet. On Linux another pool is asked; later
-    /// this one is asked again, if one more thread is wanted then.
+    /// this one is asked again, if one more thread is needed then.
     OnTheWay,
     /// The system had no thread, now or a moment ago. Another pool is asked, and this one again: on Linux 0.1 to 16 ms later, on
     /// Windows when a thread next takes a packet and leaves none that waits.
     ///
-    /// With the error, the log says so; a pool that is refused again and again gives it the first time only.
+    /// If the error is given, it is logged; a pool to which the system refuses a thread again and again gives it only the first
+    /// time.
     Refused(Option<io::Error>),
-    /// There are as many threads as there may be. Once all pools say so, none is asked until one calls `can_spawn`.
+    /// The pool has as many threads as it may have. Once all pools say so, none is asked until one calls `can_spawn`.
     Full,
 }
 
-/// What the pools of a port came to when they were asked for a thread.
+/// The result of asking the pools of a port for a thread.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// One was started.
     Started,
-    /// One is on the way, or was refused, or a pool that was full is not any more: they are to be asked again.
+    /// A thread is on the way, or was refused, or a pool that was full has room again: the pools are to be asked again.
     Pending,
     /// All are full.
     AllFull,
 }
 
-/// The pools of a port that may grow. The port does not keep them.
+/// The pools of a port that may grow. The port does not own them.
 #[derive(Default)]
 pub(super) struct Pools(Mutex<List>);
 
 #[derive(Default)]
 struct List {
     pools: Vec<Weak<dyn ThreadPool>>,
-    /// How often a pool came, or was not full any more.
+    /// How often a pool was added, or had room again.
     changes: u64,
 }
 
@@ -172,7 +173,7 @@ impl Pools {
         self.has_room(tell)
     }
 
-    /// A pool that was full is not any more. `tell` notes it for the port, under the list's lock.
+    /// A pool that was full has room again. `tell` notes it for the port, under the list's lock.
     pub(super) fn has_room<T>(&self, tell: impl FnOnce() -> T) -> T {
         let mut list = self.0.lock();
         list.changes += 1;
@@ -185,7 +186,7 @@ impl Pools {
         let (pools, changes) = self.present();
         let mut outcome = Outcome::AllFull;
         for pool in pools {
-            // One by one: it may be the last that holds the pool, and then drops it.
+            // One by one: this thread may be the last to hold the pool, and then drops it here, under no lock.
             let Some(pool) = pool.upgrade() else { continue };
             // Code of the user's: under no lock, since it may use the port.
             let spawned = contain("the `spawn` of a pool of threads", || pool.spawn());
@@ -194,7 +195,7 @@ impl Pools {
                 Some(Spawned::Started) => return Outcome::Started,
                 Some(Spawned::Full) => continue,
                 Some(Spawned::Refused(error)) => tell_refused(error),
-                // The kernel of Windows needs one that waits, and this will be the one.
+                // The kernel of Windows needs one thread that waits, and this will be it.
                 Some(Spawned::OnTheWay) if cfg!(windows) => return Outcome::Pending,
                 Some(Spawned::OnTheWay) | None => {}
             }
@@ -224,7 +225,7 @@ impl fmt::Debug for Pools {
     }
 }
 
-/// Says that the system has no thread. Under no lock: the subscriber of the log may use the port.
+/// Logs that the system has no thread. Called under no lock: the subscriber of the log may use the port.
 fn tell_refused(refused: Option<io::Error>) {
     if let Some(error) = refused {
         log(|| {
@@ -237,13 +238,13 @@ fn tell_refused(refused: Option<io::Error>) {
     }
 }
 
-/// Descriptors that a pool keeps aside for the threads that it may still start.
+/// Descriptors that a pool keeps open for the threads that it may still start.
 ///
 /// On Linux each thread that waits on a port has a descriptor open, by which the port asks the system whether it sleeps in its
-/// handler. A thread without one is never found to be blocked, and keeps its place from others. Threads are started when
-/// others block, which may be when the process has no descriptors left, for the same reason: so a pool keeps as many open as
-/// it may still start threads, and lends each of these one. All reserves of a process together keep a quarter of its limit of
-/// open files at most, as that is when they are made.
+/// handler. A thread without one is never found to be blocked, and no other thread gets its place. Threads are started when
+/// others block, and the process may have no descriptors left then, for the same reason. So a pool keeps one open for each
+/// thread that it may still start, and lends it to that thread. All reserves of a process together keep at most a quarter of
+/// its limit of open files, as the limit is when they are made.
 ///
 /// On Windows nothing is kept, and all of this does nothing.
 ///
@@ -265,27 +266,27 @@ fn tell_refused(refused: Option<io::Error>) {
 pub struct DescriptorReserve(Reserve);
 
 impl DescriptorReserve {
-    /// Keeps descriptors aside for so many threads: for fewer, where that would be more than all reserves may keep, or the system
-    /// has no more.
+    /// Opens descriptors for so many threads: fewer, if that would be more than all reserves may keep, or if the system has no
+    /// more.
     pub fn new(threads: usize) -> DescriptorReserve {
         DescriptorReserve(Reserve::of(threads))
     }
 
-    /// How many descriptors it takes, kept aside and lent; always the same until it is [closed](Self::close).
+    /// How many descriptors it has, kept and lent together; always the same until it is [closed](Self::close).
     pub fn descriptors(&self) -> usize {
         self.0.max()
     }
 
-    /// Opens what the calling thread needs to wait on a port: for a thread that the pool has from its start. It takes a
-    /// descriptor of its own; if there is none, one that is kept aside. To be called before the thread's first wait; without
-    /// this, the first wait does the same, but takes none of those that are kept aside.
+    /// Opens the descriptor that the calling thread needs to wait on a port: for a thread that the pool has from its start. If
+    /// the system has none, it takes one of the reserve's. To be called before the thread's first wait; without this, the first
+    /// wait opens the descriptor, but takes none of the reserve's.
     pub fn enter(&self) {
         enlist(&self.0, false);
     }
 
-    /// As [`enter`](Self::enter), for a thread that the descriptors are kept aside for: one that
-    /// [`spawn`](ThreadPool::spawn) started. Its descriptor is kept for the next thread when what this returns is dropped,
-    /// which the thread does after its last wait.
+    /// As [`enter`](Self::enter), for a thread that the reserve is for: one that
+    /// [`spawn`](ThreadPool::spawn) started. When the returned value is dropped, the reserve keeps the descriptor for the next
+    /// thread; the thread drops it after its last wait.
     pub fn lend(&self) -> LentDescriptor<'_> {
         enlist(&self.0, true);
         LentDescriptor {
@@ -294,7 +295,7 @@ impl DescriptorReserve {
         }
     }
 
-    /// Closes those that are kept aside, and keeps no more: no more threads will be started.
+    /// Closes the descriptors that are not lent, and keeps no more: the pool will start no more threads.
     pub fn close(&self) {
         self.0.clear();
     }

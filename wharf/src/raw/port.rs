@@ -52,19 +52,19 @@ impl Port {
         Parts::concurrency(self)
     }
 
-    /// How many descriptors the port has open for itself, beside those that are associated: 3, and one more for each thread
+    /// How many descriptors the port has open for itself, beside those of associated handles: 3, and one more for each thread
     /// that may run at once where io_uring is used. On Windows none that count against a limit.
     pub fn descriptors(&self) -> usize {
         Parts::descriptors(self)
     }
 
-    /// How threads and packets stand, as far as the system tells.
+    /// How many threads and packets are in which state, as far as the system tells.
     pub fn counts(&self) -> Counts {
         Parts::counts(self)
     }
 
-    /// How the port and its threads stand. It asks the system after each thread that is in a handler, so it is for
-    /// those who look now and then.
+    /// The state of the port and of its threads. It asks the system about each thread that is in a handler, so call it only now
+    /// and then.
     pub fn snapshot(&self) -> Snapshot {
         Parts::snapshot(self)
     }
@@ -74,35 +74,35 @@ impl Port {
         Parts::is_closed(self)
     }
 
-    /// Starts beforehand what is needed when threads block, so that it is there when the system has nothing left to give: on Linux
-    /// the thread that finds out which others are blocked. To be called before a pool's threads are started; without this, it
-    /// starts when it is first needed, if it can be had then.
+    /// Starts the port's own thread that finds out which others are blocked (on Linux only), so that it is there when the
+    /// system has no thread left to give. To be called before a pool's threads are started; without the call, it starts when it
+    /// is first needed, if the system has a thread for it then.
     ///
     /// # Errors
-    /// The system's: it has no thread for it.
+    /// The system's: it has no thread for the monitor.
     pub fn prepare(&self) -> io::Result<()> {
         Parts::prepare(self)
     }
 
-    /// From now on this pool is asked for a thread when all are blocked; see [`ThreadPool`]. The port does not keep it.
+    /// From now on the port asks this pool for a thread when all are blocked; see [`ThreadPool`]. The port does not own it.
     pub fn add_pool(&self, pool: Weak<dyn ThreadPool>) {
         Parts::add_pool(self, pool);
     }
 
-    /// To be called when a pool of threads that was [full](super::Spawned::Full) is not any more: a thread of it has ended, or it
-    /// may have more. Its pools are asked again.
+    /// To be called when a pool that was [full](super::Spawned::Full) is no longer full: one of its threads has ended, or its
+    /// limit was raised. The port's pools are asked again.
     pub fn can_spawn(&self) {
         Parts::can_spawn(self);
     }
 
     /// To be called by a thread that a pool started when it was [asked](ThreadPool::spawn), once its first wait has returned,
-    /// whatever with. On Windows another may be asked for then.
+    /// with whichever answer. On Windows the port may ask for another thread then.
     pub fn worker_started(&self) {
         Parts::worker_started(self);
     }
 
     /// Associates a descriptor with the port, under a key that comes back with each of its packets. The port owns the
-    /// descriptor from now on, and makes it non-blocking where a call goes by that mode.
+    /// descriptor from now on, and makes it non-blocking where a call depends on that mode.
     ///
     /// # Errors
     /// The port is closed, has as many handles as it takes, or the system can't register the descriptor or associate it; or it is of
@@ -141,7 +141,7 @@ impl Port {
         Associations::associate_as(self, socket, key, Kind::Unconnected, Some(false))
     }
 
-    /// Associates a descriptor that stays its owner's: the port does not close it. Close the handle with
+    /// Associates a descriptor that its owner keeps: the port does not close it. Close the handle with
     /// [`release_handle`](Self::release_handle).
     ///
     /// # Errors
@@ -162,9 +162,9 @@ impl Port {
         Associations::associate_as(self, Descriptor::Borrowed(descriptor), key, kind, None)
     }
 
-    /// Closes a handle as [`close_handle`](Self::close_handle) does, and waits until no thread uses its descriptor, where that is
-    /// [borrowed](Self::associate_borrowed): for as long as those take that transfer for it, which never block, but where it is a
-    /// file's.
+    /// Closes a handle as [`close_handle`](Self::close_handle) does, and, if its descriptor is
+    /// [borrowed](Self::associate_borrowed), waits until no thread uses it. A thread that transfers for it never blocks, unless
+    /// it is a file's, so the wait is short.
     ///
     /// Not to be called by a [`Provider`](super::Provider), by [`Overlapped::waits`](super::Overlapped::waits) or within
     /// [`with_descriptor`](Self::with_descriptor), for this handle: it would wait for itself.
@@ -175,7 +175,8 @@ impl Port {
         was_open
     }
 
-    /// As [`associate`](Self::associate). `is_tcp`: whether a stream, or what a listener accepts, is, if that is known.
+    /// As [`associate`](Self::associate). `is_tcp`: whether a stream, or a connection that a listener accepts, is TCP, if
+    /// known.
     #[cfg(feature = "safe")]
     pub(crate) fn associate_as(
         &self,
@@ -187,7 +188,8 @@ impl Port {
         Associations::associate_as(self, descriptor, key, kind, is_tcp)
     }
 
-    /// Whether a stream, or what a listener accepts, is TCP; none if that is not known, since it makes no difference.
+    /// Whether a stream, or a connection that a listener accepts, is TCP; none if it is not known, where it makes no
+    /// difference.
     pub fn is_tcp(&self, handle: Handle) -> Option<bool> {
         Associations::is_tcp(self, handle)
     }
@@ -195,17 +197,17 @@ impl Port {
     /// Checks that a descriptor is of the port's kernel.
     ///
     /// # Errors
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput): it is of another, where one of them is simulated.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput): it is of another kernel; one of the two is simulated.
     pub fn knows(&self, descriptor: &Descriptor) -> io::Result<()> {
         Associations::knows(self, descriptor)
     }
 
-    /// Calls `with` with the descriptor of a handle, which stays open meanwhile, whatever other threads close: to read or set an
-    /// option of it, say. It is called under no lock; a close of the handle that comes meanwhile takes effect at once for
-    /// operations, and closes the descriptor afterwards.
+    /// Calls `with` with the descriptor of a handle, which stays open meanwhile, even if another thread closes the handle: to
+    /// read or set an option, say. It is called under no lock; a close of the handle that comes meanwhile takes effect at once
+    /// for operations, and closes the descriptor afterwards.
     ///
-    /// What moves bytes behind the port's back is missed by what is started on the handle; and the descriptor is not to be closed.
-    /// The mode may be changed: the port's calls do not go by it.
+    /// `with` must not close the descriptor, nor move bytes through it: operations that are started on the handle would miss
+    /// them. The blocking mode may be changed: the port's calls do not depend on it.
     ///
     /// # Errors
     /// The handle is closed; or what `with` returns.
@@ -217,7 +219,7 @@ impl Port {
         Associations::with_descriptor(self, handle, with)
     }
 
-    /// As [`with_descriptor`](Self::with_descriptor), with the descriptor as one that is borrowed for the call.
+    /// As [`with_descriptor`](Self::with_descriptor), with a `BorrowedFd` for the call.
     ///
     /// # Errors
     /// As there; [`Unsupported`](io::ErrorKind::Unsupported): it is of a simulated kernel.
@@ -230,8 +232,8 @@ impl Port {
         Associations::with_borrowed(self, handle, with)
     }
 
-    /// As [`with_descriptor`](Self::with_descriptor), with the socket as one that is borrowed for the call. `with` must not use the
-    /// handle, which is locked meanwhile, nor wait for a thread that does.
+    /// As [`with_descriptor`](Self::with_descriptor), with a `BorrowedSocket` for the call. `with` must not use the
+    /// handle, which is locked meanwhile, nor wait for a thread that uses it.
     ///
     /// # Errors
     /// As there; [`InvalidInput`](io::ErrorKind::InvalidInput): it is a file.
@@ -294,7 +296,7 @@ impl Port {
         Ok(self.ask(handle, Query::Unread)?.count())
     }
 
-    /// Of a stream whose sending side is shut down: whether the peer's system has all that was sent.
+    /// For a stream whose sending side is shut down: whether the peer's system has all that was sent.
     ///
     /// # Errors
     /// The handle is closed; or the system's, which on Windows may not tell.
@@ -302,7 +304,7 @@ impl Port {
         Ok(self.ask(handle, Query::IsDelivered)?.is_so())
     }
 
-    /// Has a TCP socket send small segments at once (`TCP_NODELAY`).
+    /// Makes a TCP socket send small segments at once (`TCP_NODELAY`).
     ///
     /// # Errors
     /// The handle is closed; or the system's.
@@ -310,7 +312,7 @@ impl Port {
         self.ask(handle, Query::Nodelay(at_once)).map(drop)
     }
 
-    /// Has a TCP connection reset when its handle is closed.
+    /// Makes a close of the handle reset the TCP connection (`SO_LINGER` of 0).
     ///
     /// # Errors
     /// The handle is closed; or the system's.
@@ -318,7 +320,7 @@ impl Port {
         self.ask(handle, Query::ResetOnClose).map(drop)
     }
 
-    /// How many bytes a file holds. The system may wait for the disk.
+    /// The length of a file in bytes. The system may wait for the disk.
     ///
     /// # Errors
     /// The handle is closed; or the system's.
@@ -336,11 +338,12 @@ impl Port {
         Associations::ask_new(self, descriptor, query)
     }
 
-    /// Has no receive begin on a stream from now on: those that are started wait, as if there were nothing to receive, and the
-    /// peer is held back by the network once the system's memory is full. One that is in transfer ends; and on Windows, where
-    /// the kernel has them, those that were begun. [Attempts](Self::try_receive) are not held back.
+    /// Backpressure for the peer: from now on no receive of a stream begins. Receives that are started wait, as if there were
+    /// nothing to receive, and TCP's flow control stops the peer once the system's memory is full. A receive that is in
+    /// transfer still ends; on Windows, where the kernel has them, so do all that were begun. [Attempts](Self::try_receive) are
+    /// not held back.
     ///
-    /// While this lasts, neither the end of the stream nor its failure is seen by receives.
+    /// While this lasts, receives see neither the end of the stream nor its failure.
     ///
     /// # Errors
     /// The handle is closed.
@@ -348,7 +351,7 @@ impl Port {
         self.set_paused(handle, true)
     }
 
-    /// Has receives begin again that were [paused](Self::pause_receives).
+    /// Ends the [pause](Self::pause_receives): receives begin again.
     ///
     /// # Errors
     /// The handle is closed.
@@ -357,8 +360,8 @@ impl Port {
     }
 
     /// Whether the peer of a stream is known to have ended its sending side in order, which says nothing of its receiving side:
-    /// what is sent to it may still be taken. It is known once a receive has found the end; on Linux also once the system told
-    /// it, while bytes stand before the end.
+    /// it may still take what is sent to it. The end is known once a receive has found it; on Linux also once the system
+    /// reported it, while there are unread bytes before it.
     ///
     /// # Errors
     /// The handle is closed.
@@ -367,13 +370,13 @@ impl Port {
     }
 
     /// Tries again to find memory for what is received on a handle: a [`Provider`](super::Provider) that had none has some now.
-    /// Says whether anything on the handle can make use of it.
+    /// Returns whether an operation of the handle can use it.
     pub fn resume(&self, handle: Handle) -> bool {
         self.feed(handle)
     }
 
-    /// Sets the most bytes that may wait to be sent on a handle. A send that would pass it is refused, unless
-    /// nothing waits. No limit is set at first.
+    /// Sets the most bytes that may wait to be sent on a handle: backpressure for the sender. A send that would pass the limit
+    /// is refused, unless nothing waits. No limit is set at first.
     ///
     /// # Errors
     /// The handle is closed.
@@ -421,7 +424,7 @@ impl Port {
     }
 
     /// Closes a handle: its operations complete as cancelled, and its descriptor is closed as soon as no thread
-    /// transfers for it. Says whether it was open.
+    /// transfers for it. Returns whether it was open.
     pub fn close_handle(&self, handle: Handle) -> bool {
         match self.table().open(handle) {
             Ok(entry) => {
@@ -433,8 +436,9 @@ impl Port {
     }
 
     /// Closes a handle as [`close_handle`](Self::close_handle) does, unless a send or a shutdown is under way, or a receive is in
-    /// transfer (on Windows also where it has ended and was not handed out), in one step: what is started meanwhile is under way before, or refused.
-    /// Returns the bytes received and sent in all; none if it is not closed by this.
+    /// transfer (on Windows also a receive that has ended and was not handed out). This is one step: an operation that another
+    /// thread starts at the same time is under way before, or refused. Returns the bytes received and sent in all; none if this
+    /// call did not close the handle.
     pub fn close_handle_if_sent(&self, handle: Handle) -> Option<Traffic> {
         self.close_if_sent(handle)
     }

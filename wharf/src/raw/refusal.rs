@@ -1,4 +1,4 @@
-//! Errors of the port's own: what it refuses, and what was cancelled.
+//! Errors of the port's own: refusals and cancellations.
 
 use std::{error::Error, fmt, io};
 
@@ -7,7 +7,7 @@ use crate::driver::codes;
 
 /// Why the port itself refused something, in place of the system.
 ///
-/// It is inside the [`io::Error`] that a call returns, whose [kind](Self::kind) says it more coarsely; [`of`](Self::of) finds it
+/// It is inside the [`io::Error`] that a call returns, whose [kind](Self::kind) is less exact; [`of`](Self::of) finds it
 /// there. An error of the system's is never one of these.
 ///
 /// ```
@@ -32,16 +32,16 @@ pub enum PortError {
         /// The most.
         max: usize,
     },
-    /// The port has as many handles as one takes ([`HANDLES_MAX`]).
+    /// The port has as many handles as a port takes ([`HANDLES_MAX`]).
     TooManyHandles,
-    /// As many bytes wait to be sent on the socket as was set (`set_unsent_max`).
+    /// Backpressure: as many bytes wait to be sent on the socket as `set_unsent_max` allows.
     TooManyUnsent {
         /// Bytes that wait.
         unsent_bytes: usize,
         /// The most.
         max_bytes: usize,
     },
-    /// As many sends are under way on the socket as was set (`set_sends_max`).
+    /// Backpressure: as many sends are under way on the socket as `set_sends_max` allows.
     TooManySends {
         /// Sends that are under way.
         sends: u32,
@@ -56,11 +56,11 @@ pub enum PortError {
     WaitForNone,
     /// There is no such operation under way, to be cancelled: it has finished.
     NotUnderWay,
-    /// A buffer has no room for what is to be received into it.
+    /// A buffer to receive into has no capacity.
     NoRoom,
-    /// A pool can't have this many threads: from so many, to so many.
+    /// A pool can't have these numbers of threads.
     Threads {
-        /// Started at first.
+        /// The number of threads to start with.
         min: usize,
         /// The most.
         max: usize,
@@ -157,7 +157,7 @@ impl From<PortError> for io::Error {
     }
 }
 
-/// The error of whatever is started on a closed port or handle.
+/// The error of an operation that is started on a closed port or handle.
 pub(crate) fn closed() -> io::Error {
     PortError::Closed.into()
 }

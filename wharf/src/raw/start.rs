@@ -12,30 +12,30 @@ use crate::driver::{BUFFERS_PER_CALL_MAX, codes};
 /// How an operation is to be started.
 #[derive(Debug, Clone, Copy)]
 enum How {
-    /// Whoever comes by may carry it out.
+    /// Any thread may carry it out.
     Any,
-    /// What can be done at once is to be done by this thread.
+    /// This thread carries out what can be done at once.
     Here,
     /// Not while a send is under way.
     Alone,
 }
 
 impl Port {
-    /// Starts an operation on a handle. One packet follows, whenever it is done, with the result; unless its end is told
+    /// Starts an operation on a handle. One packet follows when it has ended, with the result; unless its end is told
     /// [otherwise](super::OnEnd).
     ///
     /// # Errors
     /// Nothing was started and no packet follows: the port or handle is closed, the direction has failed or is
-    /// shut down, the handle is not of the kind that the operation needs, too much waits to be sent
+    /// shut down, the handle is not of the kind that the operation needs, too many bytes wait to be sent
     /// ([`WouldBlock`](io::ErrorKind::WouldBlock)), too many operations are under way
     /// ([`QuotaExceeded`](io::ErrorKind::QuotaExceeded)), or the request is not possible
     /// ([`InvalidInput`](io::ErrorKind::InvalidInput)).
     ///
     /// # Safety
-    /// If this succeeds, until the operation is handed out by a wait, by [`close`](Self::close), by [`start_skip_port`](Self::start_skip_port) or to the function of its [`OnEnd`](super::OnEnd), on
-    /// whatever thread that is: the operation, its buffers and their list stay valid and in place; the operation
-    /// and the memory that is received into are neither read nor written; and the memory that is sent from is not
-    /// written. `operation` is not started already.
+    /// If this succeeds, then until the operation is handed out, on any thread (by a wait, by [`close`](Self::close), by
+    /// [`start_skip_port`](Self::start_skip_port) or to the function of its [`OnEnd`](super::OnEnd)): the operation, its
+    /// buffers and their list stay valid and in place; the operation and the memory that is received into are neither read nor
+    /// written; and the memory that is sent from is not written. `operation` is not started already.
     pub unsafe fn start(
         &self,
         handle: Handle,
@@ -65,9 +65,9 @@ impl Port {
         Ok(id)
     }
 
-    /// Starts an operation, and gives it back at once if it ended within the call, well or not: then neither does a packet
-    /// follow, nor is it handed to the function of its [`OnEnd`](super::OnEnd). What Windows has as a mode of the handle
-    /// (`FILE_SKIP_COMPLETION_PORT_ON_SUCCESS`) is chosen for each operation here.
+    /// Starts an operation, and gives it back at once if it ended within the call, with success or not: then neither does a
+    /// packet follow, nor is it handed to the function of its [`OnEnd`](super::OnEnd). Windows has this as a mode of the handle
+    /// (`FILE_SKIP_COMPLETION_PORT_ON_SUCCESS`); here it is chosen for each operation.
     ///
     /// # Errors
     /// As for [`start`](Self::start).
@@ -84,7 +84,7 @@ impl Port {
         if !self.follow_direct(next, operation) {
             return Ok(Started::Pending(id));
         }
-        // SAFETY: it has ended, and no packet tells of it: it is handed out here.
+        // SAFETY: it has ended, and no packet follows: it is handed out here.
         Ok(Started::Completed(unsafe { Packet::of(operation) }))
     }
 
@@ -136,7 +136,7 @@ impl Port {
         how: How,
     ) -> io::Result<(OperationId, Next)> {
         let mut entry = self.table().open(handle)?;
-        // SAFETY: the caller leaves the operation to us from now on.
+        // SAFETY: the caller gives the operation to the port from now on.
         let operation = unsafe { pointer.as_mut() };
         // SAFETY: the caller promises that the list of buffers is in place.
         let unsent = unsafe { check(operation, &entry) }?;
@@ -166,12 +166,12 @@ impl Port {
         }
     }
 
-    /// Cancels all operations of a handle; says how many there were.
+    /// Cancels all operations of a handle; returns how many there were.
     pub fn cancel_all(&self, handle: Handle) -> usize {
         self.cancel_those(handle, |_| true)
     }
 
-    /// Cancels the receives, accepts and waits for data of a handle; says how many there were.
+    /// Cancels the receives, accepts and waits for data of a handle; returns how many there were.
     pub fn cancel_receives(&self, handle: Handle) -> usize {
         self.cancel_those(handle, |operation| operation.direction() == Direction::Read)
     }
@@ -196,7 +196,7 @@ unsafe fn check(operation: &mut Overlapped, entry: &Entry) -> io::Result<usize> 
     if let Request::Receive(buffers) = operation.request {
         // SAFETY: passed on to the caller.
         if unsafe { buffers.len(BUFFERS_PER_CALL_MAX) } == 0 {
-            // Into 0 bytes is a question of its own; received as data, it would read as the end.
+            // A receive into 0 bytes is a request of its own; as an ordinary one, its result of 0 would mean the end.
             operation.request = Request::ReceiveNothing;
         }
     }

@@ -1,7 +1,7 @@
-//! The handles of a port: where each keeps its state, and how a stale one is told.
+//! The handles of a port: where each keeps its state, and how a stale one is recognised.
 //!
-//! A handle is a place in a table and the generation of what stands there. Places are used again and never move,
-//! so an event that arrives late, or a caller that holds on too long, finds another generation and nothing else.
+//! A handle is a place in a table and a generation of that place. Places are used again and never move; each use has a new
+//! generation. So an event that arrives late, or a caller that uses an old handle, finds another generation and does no harm.
 
 use std::{io, sync::OnceLock};
 
@@ -15,16 +15,16 @@ use crate::sync::{Mutex, MutexGuard};
 pub struct Handle(u64);
 
 impl Handle {
-    /// No handle: nothing is ever associated under it.
+    /// No handle: no socket is ever associated under it.
     pub const NONE: Handle = Handle(0);
 
-    /// The handle as a number, for interfaces that know no types.
+    /// The handle as a number, for interfaces without types.
     pub fn to_bits(self) -> u64 {
         self.0
     }
 
-    /// The handle that [`to_bits`](Self::to_bits) was called on. Any other number is a stale handle, or one
-    /// that the caller did not get and has to leave alone: that of a connection whose first bytes are waited for.
+    /// The handle that [`to_bits`](Self::to_bits) was called on. Any other number is a stale handle, or
+    /// the handle of a connection whose first bytes are awaited, which the caller did not get and must not use.
     pub fn from_bits(bits: u64) -> Self {
         Handle(bits)
     }
@@ -42,7 +42,7 @@ impl Handle {
     }
 }
 
-/// What a handle was made for.
+/// The kind of socket or file behind a handle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Kind {
@@ -77,7 +77,7 @@ pub(super) struct Table {
 
 #[derive(Debug, Default)]
 struct Places {
-    /// Used before and free now; the last to be freed is the first to be used again.
+    /// Places that were used and are free now; the last to be freed is the first to be used again.
     free: Vec<u32>,
     /// From here on, never used.
     fresh: u32,
@@ -160,19 +160,19 @@ impl Table {
     /// Makes the handle stale, and takes the descriptor out. The place is to be given back with
     /// [`release`](Self::release) once nothing refers to it.
     pub(super) fn remove(&self, mut entry: MutexGuard<'_, Entry>) -> Option<Descriptor> {
-        // The first is 1, so that no handle is ever `Handle::NONE`. Behind the last there is one that no handle has.
+        // The first is 1, so that no handle is ever `Handle::NONE`. After the last comes a generation that no handle has.
         entry.generation += 1;
         entry.descriptor.take()
     }
 
-    /// Gives a place back whose handle was removed. One whose generations are used up stays unused from now on.
+    /// Gives the place of a removed handle back. If its generations are used up, it stays unused from now on.
     pub(super) fn release(&self, handle: Handle) {
         if handle.generation() < GENERATION_MAX {
             self.places.lock().free.push(handle.slot());
         }
     }
 
-    /// Refuses new handles from now on, and lists those there are.
+    /// Refuses new handles from now on, and lists the existing ones.
     pub(super) fn close(&self) -> Vec<Handle> {
         let used = {
             let mut places = self.places.lock();

@@ -1,4 +1,4 @@
-//! Tasks: a function and a pointer that go through the port as a packet, for what is built on it and runs code of its own on
+//! Tasks: a function and a pointer that go through the port as a packet, for a layer on the port that runs code of its own on
 //! the port's threads; and places that are reserved for their posts.
 
 use std::{
@@ -10,19 +10,20 @@ use std::{
 use super::{Port, Queued, closed, shape::Packets};
 use crate::sync::Mutex;
 
-/// What can become of a task: one of the two is called, once, on any thread; neither where the task is leaked ([`mem::forget`]).
+/// The two possible ends of a task. One of the two is called, once, on any thread; neither if the task is leaked
+/// ([`mem::forget`]).
 #[derive(Debug)]
 pub struct TaskFunctions {
-    /// Runs it. It may panic, where the thread that runs it allows for that (those of `Workers` do).
+    /// Runs it. It may panic if the thread that runs it allows for that (the threads of `Workers` do).
     pub run: unsafe fn(NonNull<()>),
-    /// Frees what it stands for: it was dropped without being run. It should not panic.
+    /// Frees what the pointer points to: the task was dropped without being run. It should not panic.
     pub discard: unsafe fn(NonNull<()>),
 }
 
 /// A packet that is a function and a pointer, and runs on the thread that took it out of the port.
 ///
-/// One that is dropped without being [run](Self::run) is discarded, by a function of its own: so what it stands for is freed,
-/// whatever way it is lost, but for being leaked.
+/// A task that is dropped without being [run](Self::run) is discarded, by its second function, which frees what the pointer
+/// points to. Only a leaked task is neither run nor discarded.
 #[derive(Debug)]
 #[must_use = "a task that is dropped is discarded and not run"]
 pub struct Task {
@@ -91,7 +92,7 @@ impl Places {
         }))
     }
 
-    /// Notes one more, and has memory reserved for as many as there are then. Says whether the port is open still.
+    /// Counts one more place, and reserves memory for all there are then. Returns whether the port is still open.
     fn take(&self, reserve: impl FnOnce(usize)) -> bool {
         let mut held = self.0.lock();
         if held.closed {
@@ -102,7 +103,7 @@ impl Places {
         true
     }
 
-    /// Notes that one is given back. Says whether it was counted still.
+    /// A place is given back. Returns whether it was still counted.
     fn give_back(&self) -> bool {
         let mut held = self.0.lock();
         if !held.closed {
@@ -111,7 +112,8 @@ impl Places {
         !held.closed
     }
 
-    /// The port closes. Says how many there were: they are its operations no more, whatever their owners do from now on.
+    /// The port closes. Returns how many places there were: they count as its operations no longer, even if their owners keep
+    /// them.
     pub(super) fn close(&self) -> usize {
         let mut held = self.0.lock();
         held.closed = true;
@@ -119,22 +121,22 @@ impl Places {
     }
 }
 
-/// A place on a port's queue, on which one task at a time can be posted again and again. That never fails for want of room or
-/// memory.
+/// A place on a port's queue, on which one task at a time can be posted again and again. Such a post never fails because too
+/// many operations are under way or because memory is short.
 ///
 /// It counts as one of the port's operations until it is dropped or the port is closed, whether a task is posted on it or not.
-/// It does not keep the port.
+/// It does not keep the port open.
 #[derive(Debug)]
 pub struct PostPlace {
     port: Weak<Port>,
 }
 
 impl PostPlace {
-    /// Posts a task on this place. It has its turn as any other packet, in the order in which they were posted.
+    /// Posts a task on this place. It has its turn like any other packet: first in, first out.
     ///
-    /// The task that was posted on this place before must have been handed out by a wait, and the place must not be dropped
-    /// before this one is. Else the queue may have to find memory for it, or panics in a build with debug assertions: under a lock, in which the
-    /// task is discarded.
+    /// A wait must have handed out the task that was posted on this place before, and the place must not be dropped before this
+    /// task is handed out. Else the queue may have to allocate memory for it, or panics in a build with debug assertions: under
+    /// a lock, in which the task is discarded.
     ///
     /// On Windows, where the kernel has the queue, this waits while the system has no memory for the packet.
     ///

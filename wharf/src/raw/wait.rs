@@ -9,7 +9,7 @@ use super::{
 };
 
 impl Port {
-    /// Queues a packet of the caller's own: any key, any number, any token.
+    /// Queues a packet of the caller's own: any key, any number, any token (`PostQueuedCompletionStatus` on Windows).
     ///
     /// # Errors
     /// The port is closed, too many packets and operations are under way
@@ -36,17 +36,18 @@ impl Port {
         mut operation: NonNull<Overlapped>,
         transferred: usize,
     ) -> io::Result<()> {
-        // SAFETY: the caller leaves the operation to us from now on.
+        // SAFETY: the caller gives the operation to the port from now on.
         let overlapped = unsafe { operation.as_mut() };
         overlapped.status = Status::Done;
         overlapped.transferred = transferred;
         self.queue_overlapped(operation)
     }
 
-    /// Waits for one packet, for `timeout` at most; `None` is for ever, zero only looks. Never shorter than asked.
+    /// Waits for one packet, for `timeout` at most; `None` is for ever, zero only looks. Never shorter than asked. This is
+    /// `GetQueuedCompletionStatus` of Windows.
     ///
     /// The calling thread counts as running from the packet on until it next waits, on this port or on another, or
-    /// ends; or is found to block.
+    /// ends; or is found to block. Waiting threads are released last in, first out (LIFO).
     ///
     /// # Errors
     /// The system can't wait. None is known to happen.
@@ -58,7 +59,7 @@ impl Port {
         })
     }
 
-    /// Waits for up to `max` packets, and appends those that are there, at least one, to `into`, in queue order.
+    /// Waits for up to `max` packets, and appends the packets that are there, at least one, to `into`, in queue order.
     ///
     /// # Errors
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if `max` is 0.
@@ -83,7 +84,7 @@ impl Port {
         Packets::wait_one(self, timeout)
     }
 
-    /// As [`wait_many`](Self::wait_many), with a function for the packets, which may panic: they are handed out already, and the
+    /// As [`wait_many`](Self::wait_many), with a function for the packets. If it panics, they count as handed out, and the
     /// thread is a member as before.
     pub(crate) fn wait_each(
         self: &Arc<Self>,
@@ -110,14 +111,15 @@ impl Port {
     ///
     /// 1. From now on nothing is started, associated or posted, and every wait answers that the port is closed.
     /// 2. Timers and operations are cancelled, and handles closed.
-    /// 3. What is in transfer ends. With a port of our own, transfers of sockets never block, so this is soon; those of files that
-    ///    have begun are waited for, and the threads of the port's own end. On Windows, the kernel's last packets are waited
-    ///    for; it gives them to as many threads as may run, so that while as many compute in their handlers, this waits for one
-    ///    of them.
-    /// 4. What was not handed out is returned.
+    /// 3. Operations in transfer end. On Linux, transfers of sockets never block, so this is soon; the call waits for transfers
+    ///   of
+    ///    files that have begun, and for the end of the port's own threads. On Windows, the call waits for the kernel's last
+    ///    packets; the kernel gives them to as many threads as may run, so while as many compute in their handlers, the call
+    ///    waits for one of them.
+    /// 4. Packets that were not handed out are returned.
     ///
-    /// What is started meanwhile is refused, or cancelled with the rest. A second call, or one from another thread
-    /// meanwhile, returns nothing at once. May be called from a handler.
+    /// An operation that is started meanwhile is refused, or cancelled with the others. A second call, or one from another
+    /// thread meanwhile, returns at once, without packets. May be called from a handler.
     pub fn close(&self) -> Vec<Packet> {
         let queued = Packets::close_queue(self);
         queued.into_iter().map(Queued::into_packet).collect()
