@@ -1,8 +1,8 @@
 //! Attempts on memory that the caller lends for a call: done at once, or not at all.
 //!
-//! They stand in no line, have no packet and are no operations: for callers that have memory of their own at hand, and want to
-//! be told when to try again ([`Request::ReceiveReadiness`](super::Request::ReceiveReadiness); an empty send ends when
-//! what stands before it is out).
+//! An attempt is no operation: it waits in no line and has no packet. It is for callers that have memory only during a call.
+//! Two operations tell such a caller when to try again: [`Request::ReceiveReadiness`](super::Request::ReceiveReadiness), and an
+//! empty send, which ends when all bytes before it are out.
 
 use std::{
     io::{self, IoSlice},
@@ -18,13 +18,13 @@ use super::{
 const ATTEMPT_BUFFERS_MAX: usize = 64;
 
 impl Port {
-    /// Receives what a stream is known to have, if it has something; never waits. Data that comes is heard of while a thread waits
-    /// on the port, or looks. Returns how many bytes of `memory`, from its front, were
-    /// written: 0 is the end of the stream, or that there is no memory.
+    /// Receives the bytes that a stream is known to have, if there are any; never waits. The port learns of new bytes while a
+    /// thread waits on it, or polls. Returns how many bytes of `memory`, from its front, were written: 0 is the end of the
+    /// stream, or `memory` is empty.
     ///
     /// # Errors
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock): nothing is known to be there, or a receive is under way, which comes first. As for
-    /// [`start`](Self::start) otherwise, or the system's.
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock): no bytes are known to be there, or a receive is under way, which comes first.
+    /// As for [`start`](Self::start) otherwise, or the system's.
     pub fn try_receive(&self, handle: Handle, memory: &mut [MaybeUninit<u8>]) -> io::Result<usize> {
         if memory.is_empty() {
             return Ok(0);
@@ -37,12 +37,12 @@ impl Port {
         unsafe { self.attempt(handle, Attempt::Receive(buffer)) }
     }
 
-    /// Sends what a stream's system takes of `bytes`, if it takes some; never waits. Returns how many it took. They are no part of
-    /// what [waits](Self::unsent) to be sent.
+    /// Sends as many of `bytes` as the system takes now; never waits. Returns how many it took. They do not count as
+    /// [unsent](Self::unsent).
     ///
     /// # Errors
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock): it takes none now, or a send is under way, behind which these bytes are to
-    /// stand. As for [`start`](Self::start) otherwise, or the system's.
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock): it takes none now, or a send is under way, which has to go before these
+    /// bytes. As for [`start`](Self::start) otherwise, or the system's.
     pub fn try_send(&self, handle: Handle, bytes: &[u8]) -> io::Result<usize> {
         if bytes.is_empty() {
             return Ok(0);

@@ -1,18 +1,19 @@
-//! Operations one behind the other, through themselves: a line needs no memory of its own, so joining it can't fail.
+//! An intrusive queue: each operation holds the pointer to the next. A line needs no memory of its own, so joining it can't
+//! fail.
 
 use std::ptr::NonNull;
 
 use super::Overlapped;
 
-/// First in, first out.
+/// A line of operations: first in, first out (FIFO).
 #[derive(Debug, Default)]
 pub(super) struct Line {
     /// The last of the line, whose next is the first: an empty line costs one pointer.
     tail: Option<NonNull<Overlapped>>,
 }
 
-// SAFETY: the operations in the line were given to the port until their packets are handed out, on whatever thread
-// that is; each line is behind a lock, or one thread's.
+// SAFETY: the operations in the line were given to the port until their packets are handed out, on any thread;
+// each line is behind a lock, or used by one thread only.
 unsafe impl Send for Line {}
 
 /// What [`Line::search`] is to do with an operation.
@@ -32,7 +33,7 @@ impl Line {
     }
 
     pub(super) fn head(&self) -> Option<NonNull<Overlapped>> {
-        // SAFETY: what stands in the line is valid, and is touched under the line's lock only.
+        // SAFETY: the operations in the line are valid, and are touched under the line's lock only.
         unsafe { self.tail?.as_ref() }.next
     }
 
@@ -51,7 +52,7 @@ impl Line {
                     .expect("in a line, each has a next")
             }
         };
-        // SAFETY: valid by the caller's promise; in no line, so nobody else looks at it.
+        // SAFETY: valid by the caller's promise; in no line, so no other thread looks at it.
         unsafe { operation.as_mut() }.next = Some(next);
         self.tail = Some(operation);
     }
@@ -62,7 +63,7 @@ impl Line {
         Some(self.take_behind(tail))
     }
 
-    /// Takes out what stands behind `previous`, which is in the line; behind the last stands the first.
+    /// Takes out the operation behind `previous`, which is in the line; the one behind the last is the first.
     fn take_behind(&mut self, mut previous: NonNull<Overlapped>) -> NonNull<Overlapped> {
         // SAFETY: as in `head`.
         let taken = unsafe { previous.as_ref() }
@@ -72,7 +73,7 @@ impl Line {
             self.tail = None;
             return taken;
         }
-        // SAFETY: as in `head`; it is another than `previous`.
+        // SAFETY: as in `head`; it is not `previous`.
         let next = unsafe { taken.as_ref() }.next;
         // SAFETY: as in `head`.
         unsafe { previous.as_mut() }.next = next;

@@ -1,4 +1,5 @@
-//! What is under way on a port: counted when it starts and when it is handed out, bounded, and waited for at the end.
+//! The operations that are under way on a port: counted when they start and when they are handed out, limited in number, and
+//! awaited when the port closes.
 
 use std::{
     io,
@@ -8,8 +9,8 @@ use std::{
 use super::PortError;
 use crate::sync::{Condvar, Mutex};
 
-/// Operations, timers and posted packets that were started and are not handed out, what is granted to posts,
-/// and places that are reserved for them.
+/// Operations, timers and posted packets that were started and are not handed out, credit that is granted to posts,
+/// and places that are reserved for posts.
 #[derive(Debug)]
 pub(super) struct Outstanding {
     count: AtomicUsize,
@@ -34,8 +35,8 @@ impl Outstanding {
         self.count.load(Ordering::SeqCst)
     }
 
-    /// Counts one more, and says how many there are then. Where that is too many, `reclaim` gives back what was granted and
-    /// is not used.
+    /// Counts one more, and returns how many there are then. If that is too many, `reclaim` gives back the credit that was
+    /// granted and is not used.
     pub(super) fn admit(&self, reclaim: impl FnOnce() -> usize) -> io::Result<usize> {
         let mut count = self.count.fetch_add(1, Ordering::SeqCst) + 1;
         if count > self.max {
@@ -49,13 +50,13 @@ impl Outstanding {
         Ok(count)
     }
 
-    /// Counts one more, be there room for it or not.
+    /// Counts one more, even above the limit.
     #[cfg(windows)]
     pub(super) fn exceed(&self) {
         self.count.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Counts up to so many more at once, for a caller that keeps count of them itself. Says how many.
+    /// Counts up to so many more at once, for a caller that does its own counting. Returns how many.
     #[cfg(unix)]
     pub(super) fn grant(&self, most: usize) -> usize {
         let granted = |count: usize| self.max.saturating_sub(count).min(most);
@@ -82,14 +83,15 @@ impl Outstanding {
 
     /// Tells the thread that closes the port that something has ended.
     pub(super) fn settle(&self) {
-        // After the count was changed, or what has ended was queued: the thread that closes sets it before it looks at either.
+        // Read after the count was changed, or the ended operation was queued; the thread that closes sets it before it looks
+        // at either.
         if self.settling.load(Ordering::SeqCst) {
             drop(self.settled.0.lock());
             self.settled.1.notify_one();
         }
     }
 
-    /// Waits until there are none. `drain` takes those that have ended, and says how many it took.
+    /// Waits until there are none. `drain` takes the operations that have ended, and returns how many it took.
     #[cfg(unix)]
     pub(super) fn wait_for_the_last(&self, mut drain: impl FnMut() -> usize) {
         self.settling.store(true, Ordering::SeqCst);

@@ -1,5 +1,5 @@
-//! What both shapes of the port provide, each in the files of the same names: the compiler says what is missing. What they
-//! do alike is said once, on top of it, in [`port`](super::port).
+//! The methods that both shapes of the port provide, each in files of the same names: the compiler reports one that is missing.
+//! The part that is the same for both is written once, on top of these, in [`port`](super::port).
 
 #[cfg(unix)]
 use std::os::fd::BorrowedFd;
@@ -22,7 +22,7 @@ use crate::{
     sync::MutexGuard,
 };
 
-/// The parts that it consists of, and how it stands.
+/// The parts of a port, and its state.
 pub(super) trait Parts: Sized {
     fn make(options: &Options) -> io::Result<Arc<Self>>;
 
@@ -35,16 +35,17 @@ pub(super) trait Parts: Sized {
     fn snapshot(&self) -> Snapshot;
     fn is_closed(&self) -> bool;
 
-    /// Starts beforehand what is needed when threads block.
+    /// Starts the thread that is needed when others block, so that it is there.
     fn prepare(&self) -> io::Result<()>;
     fn add_pool(&self, pool: Weak<dyn ThreadPool>);
     fn can_spawn(&self);
     fn worker_started(&self);
 }
 
-/// Handles: what is associated, asked and closed.
+/// Handles: how they are associated, asked and closed.
 pub(super) trait Associations {
-    /// `is_tcp`: whether a stream, or what a listener accepts, is; if it is not known, the system is asked where that matters.
+    /// `is_tcp`: whether a stream, or a connection that a listener accepts, is TCP; if not known, the system is asked where it
+    /// matters.
     fn associate_as(
         &self,
         descriptor: Descriptor,
@@ -79,10 +80,10 @@ pub(super) trait Associations {
         with: impl FnOnce(&Descriptor) -> io::Result<T>,
     ) -> io::Result<T>;
 
-    /// There may be memory for what is received on a handle. Says whether anything on it can make use of that.
+    /// There may be memory for the receives of a handle. Returns whether an operation of the handle can use it.
     fn feed(&self, handle: Handle) -> bool;
 
-    /// Has no receive begun on a stream from now on, or has them begun again.
+    /// Pauses the receives of a stream, or ends the pause.
     fn set_paused(&self, handle: Handle, paused: bool) -> io::Result<()>;
 
     /// Closes a handle that is open, whose entry is locked.
@@ -92,8 +93,8 @@ pub(super) trait Associations {
 
 /// Operations: how they are started, and cancelled.
 pub(super) trait Operations {
-    /// Puts an operation that has its number into the line that it belongs to, whose entry is locked. `here`: what can be done
-    /// at once is to be done by this thread.
+    /// Puts an operation that has its number into its line; the handle's entry is locked. `here`: this thread carries out what
+    /// can be done at once.
     ///
     /// # Safety
     /// As for [`Port::start`](super::Port::start).
@@ -104,16 +105,16 @@ pub(super) trait Operations {
         here: bool,
     ) -> io::Result<Next>;
 
-    /// Has happen what follows from that.
+    /// Carries out the follow-up of that.
     fn follow(&self, next: Next);
 
-    /// Likewise. Says whether this operation ended meanwhile: then no packet tells of it, and it counts as handed out.
+    /// Likewise. Returns whether this operation ended meanwhile: then it has no packet, and counts as handed out.
     fn follow_direct(&self, next: Next, operation: NonNull<Overlapped>) -> bool;
 
-    /// Cancels one operation or timer. Says whether it was found.
+    /// Cancels one operation or timer. Returns whether it was found.
     fn cancel_one(&self, id: OperationId) -> bool;
 
-    /// Cancels the operations of a handle that `which` accepts; says how many there were.
+    /// Cancels the operations of a handle that `which` accepts; returns how many there were.
     fn cancel_those(&self, handle: Handle, which: impl Fn(&Overlapped) -> bool) -> usize;
 
     /// Sets a timer that was counted.
@@ -128,7 +129,7 @@ pub(super) trait Operations {
     ) -> io::Result<u64>;
 }
 
-/// What is tried.
+/// The kind of an attempt.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Attempt {
     Receive(RawBuffer),
@@ -151,16 +152,16 @@ impl Attempt {
 
 /// Attempts on memory that is lent for a call.
 pub(super) trait Attempts {
-    /// Makes one attempt, at once; in order with what is under way.
+    /// Makes one attempt, at once; in order with the operations that are under way.
     ///
     /// # Safety
-    /// The memory, and a list of several, are valid until this returns, and nobody else's where they are written.
+    /// The memory, and a list of several, are valid until this returns; memory that is written is not used by other code.
     unsafe fn attempt(&self, handle: Handle, attempt: Attempt) -> io::Result<usize>;
 }
 
 /// Packets: how they come onto the queue, and from there to threads.
 pub(super) trait Packets {
-    /// What a thread keeps between two waits.
+    /// The state that a thread keeps between two waits.
     type Member: Membership;
 
     /// Counts an operation as started, and makes room for its packet.
@@ -178,7 +179,7 @@ pub(super) trait Packets {
     /// The places that are reserved for posts.
     fn places(&self) -> &Places;
 
-    /// Has memory for the packets of so many places at once.
+    /// Reserves memory for the packets of so many places at once.
     fn reserve_posts(&self, places: usize);
 
     /// Queues a task on a reserved place, which is counted; gives it back if the port is closed.
@@ -198,6 +199,6 @@ pub(super) trait Packets {
     /// Waits for one packet.
     fn wait_one(self: &Arc<Self>, timeout: Option<Duration>) -> io::Result<Result<Queued, End>>;
 
-    /// Closes the port, and takes the packets that were not handed out. None where it is closed already.
+    /// Closes the port, and takes the packets that were not handed out. None if it is closed already.
     fn close_queue(&self) -> Vec<Queued>;
 }

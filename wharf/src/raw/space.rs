@@ -1,12 +1,12 @@
-//! Memory for bytes that are to come, which is not zeroed first: a page that no data needs is never touched.
+//! Memory for bytes to come, which is not zeroed first: a page that no data needs is never touched.
 
 use super::RawBuffer;
 
 /// Memory on the heap, of a fixed capacity, of which a first part has been written. The rest is uninitialised, and can't
 /// be read before it is written.
 ///
-/// The memory stays where it is when this is moved. No box: to move one is to say that nobody else has its address, and
-/// operations have.
+/// The memory stays where it is when this is moved. It is no box: by moving a box, a program asserts that no other pointer to
+/// its memory is in use, and operations have such pointers.
 #[derive(Default)]
 pub(crate) struct Space {
     /// As long as what has been written. It never outgrows its capacity, which is ours.
@@ -39,7 +39,7 @@ impl Space {
         &mut self.memory
     }
 
-    /// Writes a copy of `bytes` at the front. What was written behind them stays.
+    /// Writes a copy of `bytes` at the front. Bytes that were written behind them stay.
     ///
     /// # Panics
     /// If there are more bytes than the capacity.
@@ -50,7 +50,7 @@ impl Space {
         self.memory.extend_from_slice(anew);
     }
 
-    /// Has the first `len` bytes be written: those that were not become 0.
+    /// Makes the first `len` bytes count as written: bytes that were not become 0.
     ///
     /// # Panics
     /// If `len` is above the capacity.
@@ -75,7 +75,7 @@ impl Space {
     /// If `len` is above the capacity.
     ///
     /// # Safety
-    /// They have been: by the kernel, or through the address.
+    /// They have been written, by the kernel or through the address.
     pub(crate) unsafe fn assume_written(&mut self, len: usize) {
         self.check(len);
         if len > self.memory.len() {

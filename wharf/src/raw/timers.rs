@@ -9,7 +9,7 @@ use std::{
 use super::{Completed, Overlapped, Status};
 use crate::sync::now;
 
-/// What is to happen when; `T` is what a timer gives back.
+/// Timers by their deadlines; `T` is the value that a timer gives back.
 #[derive(Debug)]
 pub(crate) struct Timers<T> {
     /// By deadline, then in the order in which they were set.
@@ -75,7 +75,7 @@ impl Timers<Completed> {
     /// Sets an operation as a timer, under a key, and returns its number.
     ///
     /// # Safety
-    /// The operation is valid, and nobody else's until it is taken out.
+    /// The operation is valid, and not used by other code until it is taken out.
     pub(super) unsafe fn set_operation(
         &mut self,
         deadline: Instant,
@@ -94,14 +94,14 @@ impl Completed {
     /// Notes how a timer ended that was taken out.
     pub(super) fn with(self, status: Status) -> Completed {
         let Completed(mut operation) = self;
-        // SAFETY: it was among the timers, so it is valid; out of them, it is ours.
+        // SAFETY: it was among the timers, so it is valid; since it was taken out, no other code uses it.
         unsafe { operation.as_mut() }.status = status;
         self
     }
 }
 
-/// The deadline that is so far away: a century, where the delay is more than the clock can tell. All deadlines are made by it,
-/// since `Instant::now() + delay` panics where it overflows.
+/// The deadline after this delay; if the delay is more than the clock can express, a century from now. All deadlines are made
+/// with it, since `Instant::now() + delay` panics if it overflows.
 ///
 /// ```
 /// use std::time::{Duration, Instant};

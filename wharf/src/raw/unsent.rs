@@ -1,6 +1,6 @@
-//! What waits to be sent on a handle: how much there is, and how much there may be.
+//! The unsent bytes of a handle: how many there are, and how many there may be (backpressure).
 //!
-//! It is bounded in bytes and in number. What a peer that does not read can pin is both: memory, and operations of the
+//! Bytes and sends both have a limit, since a peer that does not read can occupy both: memory, and operations of the
 //! port, which all handles share.
 
 use std::io;
@@ -49,7 +49,7 @@ impl Unsent {
     pub(super) fn check_alone(&self) -> io::Result<()> {
         match self.sends {
             0 => Ok(()),
-            // Told often, by those that expect it: so it allocates nothing.
+            // Returned often, to callers that expect it: so it allocates nothing.
             _ => Err(io::ErrorKind::WouldBlock.into()),
         }
     }

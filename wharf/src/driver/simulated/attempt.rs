@@ -1,6 +1,6 @@
-//! What a call comes to on a simulated kernel: one function for each call.
+//! The outcome of a call on a simulated kernel: one function for each call.
 //!
-//! The order in which faults are drawn belongs to what a seed means: another order makes every seed another run.
+//! A seed stands for the faults in the order in which they are drawn: in another order, every seed would be another run.
 
 use std::net::SocketAddr;
 
@@ -19,14 +19,14 @@ pub(super) struct Attempt<'a> {
     pub number: i32,
     /// How many bytes the call's memory holds.
     pub room: usize,
-    /// What is to be sent or written.
+    /// The bytes to be sent or written.
     pub given: Vec<u8>,
-    /// What was received or read: no more than there is room for.
+    /// The bytes that were received or read: no more than the memory holds.
     pub taken: Vec<u8>,
 }
 
 impl Attempt<'_> {
-    /// Makes the call. On success, what belongs into its memory is in `taken`.
+    /// Makes the call. On success, the bytes for its memory are in `taken`.
     pub fn make(&mut self, call: Call) -> Result {
         if is_refusable(call) {
             self.refuse(call)?;
@@ -63,7 +63,7 @@ impl Attempt<'_> {
         Ok(())
     }
 
-    /// How much of what is asked for is to be moved: at times less, and then what is there shows again.
+    /// How many of the bytes that are asked for are moved: at times fewer, and then the rest is reported once more.
     fn cut(&mut self, asked: usize) -> usize {
         if asked < 2 || !self.state.strikes(self.state.faults.cuts) {
             return asked;
@@ -96,7 +96,7 @@ impl Attempt<'_> {
         }
     }
 
-    /// Sends what is given, without so many bytes at its start.
+    /// Sends the given bytes, without so many at the start.
     fn send(&mut self, skip: usize) -> Result {
         if self.state.strikes(self.state.faults.resets) {
             self.state.break_stream(self.number);
@@ -176,7 +176,7 @@ impl Attempt<'_> {
         self.state.content(self.number).map(|_| Outcome::Moved(0))
     }
 
-    /// Fails if the disk does; else says whether it moves less than it is asked for.
+    /// Fails if the disk fails; else returns whether it moves fewer bytes than asked for.
     fn disk(&mut self) -> Result<bool> {
         if self.state.strikes(self.state.faults.disk_errors) {
             return Err(Errno::IO);
@@ -185,7 +185,7 @@ impl Attempt<'_> {
     }
 }
 
-/// Whether the call may fail for no reason of its own.
+/// Whether the call may fail without a reason of its own.
 fn is_refusable(call: Call) -> bool {
     !matches!(
         call,

@@ -1,4 +1,5 @@
-//! What a port waits for on a simulated kernel: events, wakes and its timer, for any number of threads, the last to come first, or as the faults have it.
+//! The things that a port waits for on a simulated kernel: events, wakes and its timer. Any number of threads may wait; the
+//! last to come is woken first, unless the faults are set otherwise.
 
 use std::time::Instant;
 
@@ -19,7 +20,7 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// Adds an event to those that nobody has taken, and calls a waiter.
+    /// Adds an event to those that no thread has taken yet, and wakes a waiter.
     pub(super) fn push(&mut self, event: Event) {
         match self.events.iter_mut().find(|it| it.token == event.token) {
             Some(earlier) => {
@@ -39,7 +40,7 @@ impl Queue {
         self.call();
     }
 
-    /// Sets the timer. All who wait look again how long they may.
+    /// Sets the timer. All waiting threads compute anew how long to wait.
     pub(super) fn arm(&mut self, deadline: Option<Instant>) {
         self.timer = deadline;
         self.waiters.iter().for_each(|waiter| waiter.release());
@@ -59,7 +60,7 @@ impl Queue {
         }
     }
 
-    /// Takes what there is. Says whether there was anything.
+    /// Takes all events, wakes and timers that are there. Returns whether there were any.
     pub(super) fn harvest(&mut self, into: &mut Events) -> bool {
         into.list.clear();
         let count = self.events.len().min(EVENTS_MAX);

@@ -1,12 +1,12 @@
-//! What a simulated kernel does that a real one may do, too.
+//! The faults of a simulated kernel: a real one may do all of this, too.
 
-/// How often it does what: each in thousandths of the occasions, 0 for never.
+/// How often each fault happens: in thousandths of the occasions, 0 for never.
 ///
-/// Every one of these is allowed to the real kernel by the manual pages, and most show once a year.
+/// The manual pages allow each of these to the real kernel, and on most machines most of them are rare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Faults {
-    /// What one end sends is on its way for a while before it reaches the other, in order for each end; events as well.
+    /// Bytes take a while from one end to the other, in order for each end; so do events.
     pub delays: u16,
     /// A transfer moves less than it could.
     pub cuts: u16,
@@ -18,21 +18,21 @@ pub struct Faults {
     pub shortages: u16,
     /// An accept fails with `EMFILE`, or with `ECONNABORTED`.
     pub failed_accepts: u16,
-    /// A connection is reset while something is moved on it.
+    /// A connection is reset during a transfer.
     pub resets: u16,
     /// A datagram is lost.
     pub losses: u16,
     /// A file's transfer fails with `EIO`.
     pub disk_errors: u16,
-    /// The driver does several transfers at once, so that sends are put off for the next batch.
+    /// The driver makes several transfers at once, so that sends are staged for the next batch.
     pub batches: bool,
-    /// The driver promises no more than every one does: the first of several threads that wait is woken first, only one may
-    /// wait at once, and nothing tells that a thread is blocked.
+    /// The driver makes no promises beyond those of every driver: the first of several threads that wait is woken first, only
+    /// one may wait at once, and it can't tell that a thread is blocked.
     pub promises_least: bool,
 }
 
 impl Faults {
-    /// A few of them, as the seed says; which ones varies, and how often they come.
+    /// A few of the faults: the seed says which ones, and how often.
     pub fn from_seed(seed: u64) -> Faults {
         let mut random = fastrand::Rng::with_seed(seed);
         let mut rate = |usual: u16| match random.u8(..3) {

@@ -2,7 +2,7 @@
 
 use crate::driver::{BUFFERS_PER_CALL_MAX, Call, RawBuffer};
 
-/// The memory that a call names: read by one that sends or writes, written by one that receives or reads.
+/// The memory that a call names: a call that sends or writes reads it, a call that receives or reads writes it.
 pub(super) enum Memory {
     Source(Vec<RawBuffer>),
     Target(Vec<RawBuffer>),
@@ -11,7 +11,7 @@ pub(super) enum Memory {
 impl Memory {
     /// # Safety
     /// A list of several buffers is in place. For as long as this lives, the buffers are valid for reading if the call sends or
-    /// writes; if it receives or reads, they are valid for writing, and nobody else's.
+    /// writes; if it receives or reads, they are valid for writing, and not used by other code.
     pub unsafe fn of(call: Call) -> Self {
         match call {
             Call::Send(buffer) | Call::SendTo(buffer, _) | Call::WriteAt(buffer, _) => {
@@ -45,7 +45,7 @@ impl Memory {
         self.buffers().iter().map(|buffer| buffer.len).sum()
     }
 
-    /// Where it is: from which address to which.
+    /// The addresses of the memory, from the first to the last.
     pub fn ranges(&self) -> Vec<(usize, usize)> {
         let ranges = self.buffers().iter().map(|buffer| {
             let start = buffer.start as usize;
@@ -54,7 +54,7 @@ impl Memory {
         ranges.collect()
     }
 
-    /// What is to be sent or written; nothing for a call that receives or reads.
+    /// The bytes to be sent or written; none for a call that receives or reads.
     pub fn read(&self) -> Vec<u8> {
         let Memory::Source(buffers) = self else {
             return Vec::new();
@@ -74,7 +74,7 @@ impl Memory {
         for buffer in buffers {
             let (here, rest) = bytes.split_at(bytes.len().min(buffer.len));
             let (from, len) = (here.as_ptr(), here.len());
-            // SAFETY: valid for writing and nobody else's, by the promise made to `of`; no more than there is room for.
+            // SAFETY: valid for writing and not used by other code, by the promise made to `of`; no more than the memory holds.
             unsafe { buffer.start.copy_from_nonoverlapping(from, len) };
             bytes = rest;
         }

@@ -1,14 +1,14 @@
 //! A kernel in memory, with sockets, files and faults of its own.
 //!
-//! It keeps to what the manual pages say, not to what a kernel mostly does: which of the things happen that a real one shows
-//! once a year is for [`Faults`] and a seed to say. With threads that run in an order that the seed decides as well
-//! (`ci/simulate.sh`), and time that is simulated, a run is the same whenever it is repeated.
+//! It does everything that the manual pages allow, and not only what a real kernel does on most days: [`Faults`] and a seed
+//! decide which of the rare things happen. If the seed also decides the order in which threads run (`ci/simulate.sh`), and time
+//! is simulated, a run can be repeated exactly.
 //!
-//! - [`network`]: what is open, and what is on its way.
-//! - [`attempt`]: what a call comes to, and [`memory`]: the bytes that it names.
-//! - [`events`]: who is told of it.
-//! - [`faults`]: what goes wrong.
-//! - [`peers`]: the other ends, for tests to hold.
+//! - [`network`]: the open sockets and files, and the bytes that are on their way.
+//! - [`attempt`]: the outcome of each call, and [`memory`]: the bytes that the call names.
+//! - [`events`]: which waiting thread gets which event.
+//! - [`faults`]: the things that go wrong.
+//! - [`peers`]: the other ends of connections, for tests to hold.
 
 mod attempt;
 mod events;
@@ -39,10 +39,10 @@ use super::{
 };
 use crate::sync::{Arc, Condvar, Mutex, MutexGuard, Parker, now};
 
-/// The most transfers at once, where the faults have it that there are several.
+/// The most transfers at once, if the faults are set so that there are several.
 const BATCH_MAX: usize = 8;
 
-/// A kernel in memory. Clones are the same kernel. See `PortBuilder::simulated` for how a port comes to be on it.
+/// A kernel in memory. Clones are the same kernel. `PortBuilder::simulated` makes a port on it.
 ///
 /// ```
 /// use std::io::Write;
@@ -81,19 +81,19 @@ impl Kernel {
         Self::default()
     }
 
-    /// A kernel with faults, drawn from `seed`. What is delayed moves only while a thread is in [`run`](Self::run).
+    /// A kernel with faults, drawn from `seed`. Delayed bytes and events move only while a thread is in [`run`](Self::run).
     pub fn with_faults(seed: u64, faults: Faults) -> Self {
         let state = Mutex::new(State::new(seed, faults));
         let changed = Condvar::new();
         Kernel(Arc::new(Shared { state, changed }))
     }
 
-    /// Nothing goes wrong any more; what is on its way still arrives.
+    /// Ends all faults; bytes that are on their way still arrive.
     pub fn heal(&self) {
         self.with(|state| state.faults = Faults::default());
     }
 
-    /// Moves what is delayed, until [`end`](Self::end). For a thread of its own.
+    /// Moves delayed bytes and events, until [`end`](Self::end). For a thread of its own.
     pub fn run(&self) {
         let mut state = self.lock();
         while !state.ended {
@@ -241,7 +241,7 @@ impl Driver for Simulated {
         loop {
             let timer = {
                 let mut state = self.kernel.lock();
-                // A signal, for all that is known: nothing is ready, and the caller looks at its clock.
+                // As after a signal: nothing is ready, and the caller looks at its clock.
                 let interrupts = state.faults.interrupts;
                 let is_interrupted = state.strikes(interrupts);
                 let queue = state.queues.entry(self.queue).or_default();
@@ -289,14 +289,14 @@ impl Driver for Simulated {
 
 impl Simulated {
     /// # Safety
-    /// The memory that the call names is valid and nobody else's until this returns.
+    /// The memory that the call names is valid and not used by other code until this returns.
     unsafe fn perform(&self, transfer: &mut Transfer) {
         let (number, call) = (transfer.descriptor, transfer.call);
         // SAFETY: passed on to the caller.
         let memory = unsafe { Memory::of(call) };
         let ranges = memory.ranges();
         self.kernel.lock().in_use.extend(&ranges);
-        // Others may run in between, as they may on any other processor.
+        // Other threads may run in between, as they may on other processors.
         transfer.outcome = calls::until_it_ends(call, || {
             self.kernel
                 .with(|state| self.attempt(state, number, call, &memory))

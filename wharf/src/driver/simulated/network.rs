@@ -1,4 +1,4 @@
-//! The state of a simulated kernel: what is open, what is on its way, and which queue is told of what.
+//! The state of a simulated kernel: open objects, bytes on their way, and which queue gets which event.
 //!
 //! Streams behave as TCP's do on Linux where the port can tell: an error is reported once and the end is read after it, closing
 //! with data unread resets, a peer that is gone answers a send with a reset.
@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use super::{events::Queue, faults::Faults};
 use crate::driver::{Event, Query, Reply};
 
-/// So many bytes stand between the ends of a stream, unless it was made narrower.
+/// So many unread bytes fit between the ends of a stream, unless it was made narrower.
 pub(super) const ROOM: usize = 64 << 10;
 
 #[derive(Debug, Default)]
@@ -32,12 +32,12 @@ pub(super) struct State {
     pub ended: bool,
 }
 
-/// Something that is open.
+/// An open socket or file.
 #[derive(Debug)]
 struct Object {
     kind: Kind,
     local: SocketAddr,
-    /// By which port, under which token.
+    /// The port that it is registered with, and the token.
     registered: Option<(u64, u64)>,
 }
 
@@ -45,7 +45,7 @@ struct Object {
 enum Kind {
     Stream(Stream),
     Listener {
-        /// The near ends of connections that nobody has accepted.
+        /// The backlog: the near ends of connections that were not accepted yet.
         backlog: VecDeque<i32>,
     },
     Datagrams {
@@ -65,13 +65,13 @@ struct Stream {
     coming: usize,
     /// How much the inbox takes.
     room: usize,
-    /// The other end found no room, and is to be told of some.
+    /// The other end found no room, and gets an event when there is room.
     wanted: bool,
     /// The other end's end has arrived.
     ended: bool,
     /// Its own end is sent.
     shut: bool,
-    /// The connection is gone; reported to whoever asks first.
+    /// The connection is gone; reported by the first call that asks.
     error: Option<Errno>,
     broken: bool,
     connecting: bool,
@@ -108,7 +108,7 @@ impl State {
         }
     }
 
-    /// Whether something happens that happens in so many thousandths of the cases.
+    /// Draws whether a fault happens that happens in so many thousandths of the cases.
     pub(super) fn strikes(&mut self, thousandths: u16) -> bool {
         thousandths > 0 && self.random.u16(..1000) < thousandths
     }
@@ -209,7 +209,7 @@ impl State {
         }
     }
 
-    /// Connects an unconnected stream; a second call tells what became of it.
+    /// Connects an unconnected stream; a second call returns the result.
     pub(super) fn connect(&mut self, number: i32, to: SocketAddr) -> Result<()> {
         let stream = self.stream(number)?;
         if let Some(error) = stream.error.take() {
@@ -315,7 +315,7 @@ impl State {
             return Err(Errno::PIPE);
         }
         let Ok(far) = self.stream(other) else {
-            // Nobody is there any more: what is sent is answered by a reset.
+            // The other end is closed: a send is answered by a reset.
             let ended = self.stream(number)?.ended;
             let error = if ended { Errno::PIPE } else { Errno::CONNRESET };
             self.send_to(number, Arrival::Broken(error));
@@ -458,7 +458,7 @@ impl State {
         }
     }
 
-    /// Sends something on its way; it is there at once if nothing delays it.
+    /// Sends something to an object; it arrives at once if nothing delays it.
     fn send_to(&mut self, to: i32, what: Arrival) {
         let flight = Flight { to, what };
         let has_to_wait = self.in_flight.iter().any(|earlier| earlier.to == to);
@@ -532,7 +532,7 @@ impl State {
         Ok(())
     }
 
-    /// Tells the queue that an object is registered with how it stands.
+    /// Tells the queue at which an object is registered what the object is ready for.
     fn show(&mut self, number: i32) {
         let Some(object) = self.objects.get(&number) else {
             return;

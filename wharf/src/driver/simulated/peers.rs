@@ -1,4 +1,4 @@
-//! What is open on a simulated kernel: for a port to be associated with, or to be used directly, as the other end.
+//! The sockets and files of a simulated kernel: to be associated with a port, or to be used directly, as the other end.
 
 use std::{
     io::{self, Read, Write},
@@ -14,7 +14,7 @@ use crate::{
     sync::now,
 };
 
-/// Something that is open on a simulated kernel, and is closed when this is dropped.
+/// A socket or file of a simulated kernel, which is closed when this is dropped.
 #[derive(Debug)]
 pub struct Opened {
     kernel: Kernel,
@@ -49,7 +49,7 @@ impl Opened {
         reply.address()
     }
 
-    /// Tries until it can be done, for `timeout` at most.
+    /// Tries until a call succeeds, for `timeout` at most.
     fn wait<T>(
         &self,
         timeout: Option<Duration>,
@@ -91,7 +91,7 @@ pub struct Listener(Opened);
 #[derive(Debug)]
 pub struct Datagrams(Opened);
 
-/// A file, which is nowhere but in memory.
+/// A file, which is only in memory.
 #[derive(Debug)]
 pub struct File(Opened);
 
@@ -172,13 +172,13 @@ impl Stream {
         self.timeout = timeout;
     }
 
-    /// How many bytes that it has not received may stand before it: the other end's sends wait for room.
+    /// How many unread bytes this end takes: after that, the other end's sends wait (backpressure).
     pub fn set_room(&self, bytes: usize) {
         let number = self.opened.number;
         self.opened.kernel.with(|state| state.narrow(number, bytes));
     }
 
-    /// Looks at what there is to receive, and leaves it.
+    /// Copies the bytes that could be received, and leaves them there.
     ///
     /// # Errors
     /// As [`read`](Read::read).
@@ -199,7 +199,7 @@ impl Stream {
         Ok(self.opened.kernel.with(|state| state.shutdown(number))?)
     }
 
-    /// Closes it in such a way that the other end is reset.
+    /// Closes it and resets the connection, which the other end sees as an error.
     pub fn reset(self) {
         let number = self.opened.number;
         let kernel = &self.opened.kernel;
@@ -245,7 +245,7 @@ impl Write for Stream {
 }
 
 impl Listener {
-    /// Where it listens.
+    /// The address that it listens at.
     ///
     /// # Errors
     /// None.
@@ -256,7 +256,7 @@ impl Listener {
     /// Accepts a connection, and blocks until there is one.
     ///
     /// # Errors
-    /// As accept(2), where the faults have it.
+    /// As accept(2), if the faults are set so.
     pub fn accept(&self) -> io::Result<(Stream, SocketAddr)> {
         let (number, peer) = self.0.wait(None, |state| state.accept(self.0.number))?;
         Ok((self.0.kernel.stream(number), peer))

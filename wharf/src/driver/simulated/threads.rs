@@ -1,4 +1,4 @@
-//! What a simulation knows of its threads, in the place of what the system knows (`driver/threads.rs`).
+//! Whether threads sleep: the answer of a simulation, in the place of the system's (`driver/linux/threads.rs`).
 
 use std::io;
 
@@ -24,7 +24,7 @@ pub(crate) struct Probe(u32);
 pub(crate) struct Nothing;
 
 impl Probe {
-    /// One that nobody asks after.
+    /// A probe of a thread about which the system is never asked.
     #[cfg(test)]
     pub(crate) fn of_nobody() -> Probe {
         Probe(0)
@@ -46,7 +46,7 @@ impl Probe {
         None
     }
 
-    /// It may have, for all that is known.
+    /// Always true: a simulation does not know.
     pub(crate) fn has_run(&self) -> bool {
         true
     }
@@ -56,7 +56,7 @@ impl Probe {
     }
 }
 
-/// What a simulation needs not keep aside.
+/// A simulation keeps no descriptors.
 #[derive(Debug, Default)]
 pub(crate) struct Reserve;
 
