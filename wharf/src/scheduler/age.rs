@@ -1,8 +1,8 @@
-//! How long the oldest entry of a line has stood there.
+//! How long the oldest entry of a line has waited.
 //!
-//! A time beside each entry would make all of them larger. What comes at the same tick of a coarse clock shares a mark
-//! instead, and where entries stand for so long that there are too many marks, every second one goes: what stood
-//! behind it counts as if it had come a little earlier.
+//! A time beside each entry would make all of them larger. Instead, entries that come at the same tick of a coarse clock share
+//! a mark. When entries wait for so long that there are too many marks, every second mark is dropped: its entries count as if
+//! they had come a little earlier.
 
 use std::collections::VecDeque;
 
@@ -25,7 +25,7 @@ struct Mark {
 impl Ages {
     pub(super) fn new() -> Self {
         Ages {
-            // Queueing needs no memory.
+            // Allocated now, so that queueing allocates nothing.
             marks: VecDeque::with_capacity(MARKS_MAX),
             ..Ages::default()
         }
@@ -55,7 +55,7 @@ impl Ages {
         });
     }
 
-    /// The head of the line goes.
+    /// The head of the line is taken.
     #[inline]
     pub(super) fn leave(&mut self) {
         self.left += 1;
@@ -70,7 +70,7 @@ impl Ages {
         }
     }
 
-    /// Since when the head of the line has stood there.
+    /// Since when the head of the line has waited.
     pub(super) fn oldest_since_ns(&self) -> Option<u64> {
         self.marks.front().map(|mark| mark.since_ns)
     }

@@ -1,21 +1,21 @@
-//! The gate and the waiters: how many threads run, which of the others is released next, and who is blocked.
+//! The gate and the waiters: how many threads run, which of the others is released next, and which are blocked.
 //!
-//! At most `concurrency` threads run. The others wait, and are released last in, first out, so that warm threads
-//! stay warm. A waiter waits in one of two places: as many as could run at once poll the kernel, where each new
-//! event releases one of them without a detour; the rest sleep on their parkers. Linux wakes the threads in
-//! `epoll_wait` last in, first out as well (`ep_poll` adds an exclusive waiter at the head of its list), so the
-//! order holds in both places. Where a driver does not promise that, one thread polls, and where it takes fewer threads
-//! than could run, so many do.
+//! At most `concurrency` threads run. The others wait, and are released last in, first out (LIFO): the processor's caches still
+//! have the data of the thread that waited last. A waiter waits in one of two places: as many as could run at once poll the
+//! kernel, where each new event releases one of them without a detour; the rest sleep on their parkers. Linux wakes the threads
+//! in `epoll_wait` last in, first out as well (`ep_poll` adds an exclusive waiter at the head of its list), so the order holds
+//! in both places. If a driver does not promise that, one thread polls; and if it takes fewer threads than could run, only so
+//! many poll.
 //!
-//! Each thread that has visited has a [`Seat`]. Where a thread stands is written there and nowhere else, always under
-//! the scheduler's lock: by the thread itself when it visits, and by others when they release it or find it blocked.
+//! Each thread that has visited has a [`Seat`]. The place of a thread is written there and nowhere else, always under
+//! the scheduler's lock: by the thread itself when it visits, and by another thread that releases it or finds it blocked.
 
 use slab::Slab;
 
 use super::{Step, Worker};
 use crate::sync::Arc;
 
-/// Where a thread stands towards the port.
+/// The state of a thread, as the port counts it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
     /// Not counted anywhere: it is not waiting and holds nothing.
@@ -24,20 +24,20 @@ pub(crate) enum Place {
     Running,
     /// It ran, and is blocked in its handler: counted as blocked until it comes back, or is seen to run again.
     Blocked,
-    /// Waiting in the kernel, where new readiness shows first.
+    /// Waiting in the kernel, where new readiness is seen first.
     Polling,
     /// Waiting on its parker.
     Parked,
-    /// Counted as running: it was parked, is released, and has not come yet.
+    /// Counted as running: it was parked, is released, and has not visited yet.
     Released,
 }
 
-/// One thread's place at the port.
+/// The entry of one thread at the port.
 #[derive(Debug)]
 pub(super) struct Seat {
     pub worker: Arc<Worker>,
     pub place: Place,
-    /// Which of all visits to this port was its last: as long as it stays the same, the thread is where it was.
+    /// The number of its last visit, among all visits to this port: as long as this is the same, the thread has not visited.
     pub turn: u64,
     /// Its turn when the monitor last looked.
     pub seen: u64,
@@ -52,24 +52,24 @@ pub(super) struct Gate {
     running_max: usize,
     blocked: usize,
     seats: Slab<Seat>,
-    /// The seats of those who wait, oldest first; released from the end.
+    /// The seats of the waiting threads, oldest first; released from the end.
     waiters: Vec<usize>,
     polling: usize,
-    /// No more of them may poll than this, which is no more than the concurrency.
+    /// The most waiters that may poll: no more than the concurrency.
     polling_max: usize,
     /// There is something to poll the kernel for.
     pollable: bool,
-    /// A wake is on its way to those who poll, and none of them has reported it yet.
+    /// A wake is on its way to the polling threads, and none of them has reported it yet.
     wake_pending: bool,
     turns: u64,
-    /// How often a thread was let run, and how often one came from looking at the kernel, ever.
+    /// How often a thread was let run, and how often one had polled the kernel, ever.
     admissions: u64,
     looks: u64,
 }
 
-/// Whom [`Gate::release`] chose.
+/// The waiter that [`Gate::release`] chose.
 pub(super) enum Chosen {
-    /// One of those in the kernel, which chooses among them.
+    /// One of the polling threads: the kernel chooses which.
     Polling,
     Parked(Arc<Worker>),
 }
@@ -118,12 +118,12 @@ impl Gate {
         self.admissions
     }
 
-    /// How often a thread came from looking at the kernel; none if one polls now.
+    /// How often a thread has polled the kernel; none if one polls now.
     pub(super) fn looks(&self) -> Option<u64> {
         (self.polling == 0).then_some(self.looks)
     }
 
-    /// A thread comes from looking at the kernel.
+    /// A thread has polled the kernel.
     #[inline]
     pub(super) fn note_look(&mut self) {
         self.looks += 1;
@@ -154,7 +154,7 @@ impl Gate {
         self.seats.remove(seat);
     }
 
-    /// Undoes what a thread counted for: it visits. `woken`: it consumed the wake of those who poll.
+    /// Takes back what a thread counted for, since it visits. `woken`: it consumed the wake of the polling threads.
     pub(super) fn withdraw(&mut self, seat: usize, woken: bool) {
         if woken {
             self.note_wake();
@@ -175,7 +175,7 @@ impl Gate {
         self.turn(seat);
     }
 
-    /// The wake of those who poll was taken.
+    /// The wake of the polling threads was taken.
     pub(super) fn note_wake(&mut self) {
         self.wake_pending = false;
     }
@@ -190,7 +190,7 @@ impl Gate {
         self.seats[seat].turn = self.turns;
     }
 
-    /// A running thread runs on, if it may: not one that is thought to be blocked, nor while more run than should.
+    /// A running thread runs on, if it may: not if it is thought to be blocked, nor while more run than should.
     #[inline]
     pub(super) fn runs_on(&mut self, seat: usize) -> bool {
         if self.seats[seat].place != Place::Running || self.running > self.concurrency {
@@ -245,7 +245,8 @@ impl Gate {
         }
     }
 
-    /// A running thread that has not visited since `turn` is blocked: its place is another's. Says whether that was so.
+    /// A running thread that has not visited since `turn` is blocked, and gives up its place. Returns whether it was running at
+    /// that turn.
     pub(super) fn block(&mut self, seat: usize, turn: u64) -> bool {
         let holds = self.is_at(seat, turn, Place::Running);
         if holds {
@@ -256,7 +257,7 @@ impl Gate {
         holds
     }
 
-    /// A blocked thread that has not visited since `turn` runs again, and counts as such, whatever the gate says.
+    /// A blocked thread that has not visited since `turn` runs again, and counts as running, even if the gate is full.
     pub(super) fn resume(&mut self, seat: usize, turn: u64) {
         if self.is_at(seat, turn, Place::Blocked) {
             self.seats[seat].place = Place::Running;
@@ -266,14 +267,14 @@ impl Gate {
         }
     }
 
-    /// Turns are never used twice, so a seat that is another's by now is not mistaken for what it was.
+    /// Turns are never used twice, so a seat that another thread has by now is not mistaken for that of the first.
     fn is_at(&self, seat: usize, turn: u64, place: Place) -> bool {
         let seat = self.seats.get(seat);
         seat.is_some_and(|seat| seat.turn == turn && seat.place == place)
     }
 
-    /// Chooses the waiter to release, if one should be: for work that waits, for a free place among those who poll, or
-    /// since the port closed.
+    /// Chooses the waiter to release, if one should be: for work that waits, for a free place to poll from, or because the port
+    /// closed.
     #[inline]
     pub(super) fn release(&mut self, work: bool, closed: bool) -> Option<Chosen> {
         if closed {
@@ -293,7 +294,7 @@ impl Gate {
         None
     }
 
-    /// Whether somebody would be released, were there work.
+    /// Whether a thread would be released, were there work.
     pub(super) fn would_release(&self) -> bool {
         self.has_room()
             && match self.last_place() {
@@ -319,7 +320,7 @@ impl Gate {
         }
     }
 
-    /// The place is its own until it comes.
+    /// The released thread holds its place in the gate from now on, before it visits.
     fn release_parked(&mut self, index: usize) -> Chosen {
         let seat = self.waiters.remove(index);
         self.running += 1;

@@ -1,66 +1,66 @@
 //! The queue of posted packets, in two halves: the [`Inbox`], to which threads post, and what a thread of the pool took
 //! in from there ([`Posted`]), all at once, when it had served what was taken in before.
 //!
-//! The inbox has a lock of its own, so that those who post seldom meet those who wait; the other half is under the
-//! scheduler's lock. A post need not even look at the state of the scheduler, unless it is *wanted*: a thread waits that a
-//! packet would release. The visit that finds this says it here, and is told in turn whether a packet came before.
+//! The inbox has a lock of its own, so that threads that post seldom compete for a lock with threads that wait; the other half
+//! is under the scheduler's lock. A post does not look at the state of the scheduler, unless it is *wanted*: a thread waits
+//! that a packet would release. The visit that finds this notes it here, and is told whether a packet came before.
 //!
-//! A post needs *credit*: a share of the port's operations, which is granted from time to time. A counter that each post
-//! and each wait changed would be all that the two threads do. A packet that is taken gives its credit back. The owner of a
-//! *reserved place* needs none: it has counted itself among the port's operations, and posts one packet at a time. So
-//! that its post can't fail, both halves have memory for all reserved places at any time.
+//! A post needs *credit*: a share of the port's operations, which is granted from time to time. If each post and each wait
+//! changed one counter instead, the two threads would spend their time on its cache line. A packet that is taken gives its
+//! credit back. A post on a *reserved place* needs none: the place counts among the port's operations, and has one packet at a
+//! time. So that such a post can't fail, both halves have memory for all reserved places at any time.
 
 use std::{collections::VecDeque, mem};
 
 use crate::sync::{AtomicUsize, Mutex, Ordering};
 
-/// So many packets must have been taken for a look at their number to be worth its while.
+/// So many packets must have been taken before a post looks at their number again.
 const WORTHWHILE: usize = 256;
 
-/// Where packets are posted. On cache lines of its own: those who wait write beside it all the time.
+/// Where packets are posted. On cache lines of its own, since waiting threads write beside it all the time.
 #[derive(Debug)]
 #[repr(align(128))]
 pub(super) struct Inbox<P> {
     slots: Mutex<Slots<P>>,
-    /// How many packets stand here: a hint, to be read without the lock.
+    /// How many packets are here: a hint, to be read without the lock.
     len: AtomicUsize,
-    /// How many packets that needed credit were taken, ever. Written by those who wait.
+    /// How many packets that needed credit were ever taken. Written by waiting threads.
     taken: Apart<AtomicUsize>,
 }
 
 #[derive(Debug)]
 struct Slots<P> {
     packets: VecDeque<P>,
-    /// Which of them were posted on reserved places: their numbers among the packets, in order.
+    /// The packets that were posted on reserved places: their positions among the packets, in order.
     reserved: VecDeque<usize>,
     /// How many places are reserved.
     places: usize,
     /// Since when the first packet has stood here.
     since_ns: u64,
-    /// So many more may be posted, apart from what those give back that were taken since.
+    /// So many more may be posted, not counting the credit of packets that were taken since.
     credit: usize,
     /// So many were taken when that was last looked at.
     taken: usize,
-    /// The next post is to see which thread to release.
+    /// The next post is to choose a thread to release.
     wanted: bool,
     closed: bool,
 }
 
-/// What was taken in from the inbox, and is under the scheduler's lock.
+/// The packets that were taken in from the inbox. Under the scheduler's lock.
 #[derive(Debug)]
 pub(super) struct Posted<P> {
     packets: VecDeque<P>,
-    /// As in [`Slots`], but those that were taken are gone.
+    /// As in [`Slots`], without the packets that were taken.
     reserved: VecDeque<usize>,
     since_ns: u64,
-    /// How many entries of the line stand before the first of the packets.
+    /// How many entries of the line go before the first of the packets.
     ahead: usize,
-    /// How many posted packets were taken, ever: now, and when those that stand here came.
+    /// How many posted packets were ever taken: now, and at the time when the present packets came in.
     taken: usize,
     taken_before: usize,
     /// How many of them had reserved places.
     taken_reserved: usize,
-    /// The inbox was told that a packet is wanted, and no post has come in since.
+    /// The inbox was told that a post is wanted, and no such post has visited since.
     wanted: bool,
 }
 
@@ -96,7 +96,8 @@ impl<P> Inbox<P> {
         }
     }
 
-    /// Posts a packet. Says whether it was wanted: the caller then sees which thread to release, and nobody else will.
+    /// Posts a packet. Returns whether it was wanted: if so, the caller has to choose a thread to release; no other thread
+    /// will.
     #[inline]
     pub(super) fn post(&self, packet: P, clock: fn() -> u64) -> Result<bool, Refused<P>> {
         let mut slots = self.slots.lock();
@@ -104,7 +105,8 @@ impl<P> Inbox<P> {
             return Err(Refused::Closed(packet));
         }
         if slots.credit == 0 {
-            // Credit for a few is left for later: to look costs those who wait more than a look at a larger share would.
+            // Credit for a few packets is not fetched yet: each look takes the cache line from the waiting threads, so it
+            // should bring a larger share.
             let taken = self.taken.0.load(Ordering::Relaxed);
             if taken.wrapping_sub(slots.taken) < WORTHWHILE {
                 return Err(Refused::NoCredit(packet));
@@ -144,17 +146,17 @@ impl<P> Inbox<P> {
         mem::take(&mut slots.wanted)
     }
 
-    /// How many packets stood here a moment ago.
+    /// How many packets were here a moment ago.
     pub(super) fn len(&self) -> usize {
         self.len.load(Ordering::Relaxed)
     }
 
-    /// Moves the packets that stand here to the other half, if those that it took in before are served. They stand behind
-    /// `ahead` entries of the line. Says whether any came.
+    /// Moves all packets to the other half, if the packets that it took in before are served. They go behind
+    /// `ahead` entries of the line. Returns whether any came.
     #[inline]
     pub(super) fn hand_over(&self, posted: &mut Posted<P>, ahead: usize) -> bool {
-        // The length is a hint, which is enough: a post that it misses comes in, or is known to those who wait (`want`). It
-        // is looked at last, since those who post write beside it.
+        // The length is a hint, which is enough: a post that it misses is wanted and visits, or is found by `want`. It
+        // is read last, since posting threads write beside it.
         if !posted.is_empty() || self.len() == 0 {
             return false;
         }
@@ -178,7 +180,8 @@ impl<P> Inbox<P> {
         (!slots.packets.is_empty()).then_some(slots.since_ns)
     }
 
-    /// Has the next post see which thread to release. Says whether there is a packet already, so that the caller sees to it.
+    /// Notes that the next post is to choose a thread to release. Returns whether there is a packet already: then the caller
+    /// has to choose.
     pub(super) fn want(&self, posted: &mut Posted<P>) -> bool {
         posted.wanted = true;
         let mut slots = self.slots.lock();
@@ -186,14 +189,14 @@ impl<P> Inbox<P> {
         !slots.packets.is_empty()
     }
 
-    /// Shows those who post what was taken, which gives them its credit back.
+    /// Publishes how many packets were taken, which gives their credit back to posting threads.
     #[inline(always)]
     pub(super) fn show_taken(&self, posted: &Posted<P>) {
         let taken = posted.taken.wrapping_sub(posted.taken_reserved);
         self.taken.0.store(taken, Ordering::Relaxed);
     }
 
-    /// Lets so many more packets be posted; says how many may be now. None: the port is closed and has no use for them.
+    /// Gives credit for so many more posts; returns how many may be made now. None: the port is closed and needs no credit.
     pub(super) fn grant(&self, credit: usize) -> Option<usize> {
         let mut slots = self.slots.lock();
         if slots.closed {
@@ -204,7 +207,7 @@ impl<P> Inbox<P> {
         Some(slots.credit)
     }
 
-    /// How many more may be posted, if it is looked at what was taken.
+    /// The credit that can be used, with that of packets that were taken since.
     pub(super) fn credit(&self) -> usize {
         let slots = self.slots.lock();
         let taken = self.taken.0.load(Ordering::Relaxed);
@@ -218,7 +221,7 @@ impl<P> Inbox<P> {
         mem::take(&mut slots.credit)
     }
 
-    /// Has memory for packets on so many reserved places at once, in both halves: they change what they have when packets
+    /// Reserves memory for packets on so many reserved places at once, in both halves: they exchange their memory when packets
     /// are handed over.
     pub(super) fn reserve(&self, posted: &mut Posted<P>, places: usize) {
         let mut slots = self.slots.lock();
@@ -243,7 +246,7 @@ impl<P> Slots<P> {
         self.taken = taken;
     }
 
-    /// An ordinary packet comes, and leaves no less memory than is reserved.
+    /// Gets memory for an ordinary packet, and for all reserved places beside it.
     #[cold]
     fn grow(&mut self) {
         self.packets.reserve(self.places + 1);
@@ -278,7 +281,7 @@ impl<P> Posted<P> {
         self.taken
     }
 
-    /// Whether a packet stands here, and nothing of the line before it.
+    /// Whether there is a packet, and no entry of the line goes before it.
     #[inline(always)]
     pub(super) fn is_next(&self) -> bool {
         self.ahead == 0 && !self.packets.is_empty()
@@ -290,7 +293,7 @@ impl<P> Posted<P> {
         self.ahead = self.ahead.saturating_sub(1);
     }
 
-    /// Takes the first packet, if nothing of the line stands before it.
+    /// Takes the first packet, if no entry of the line goes before it.
     #[inline(always)]
     pub(super) fn take_next(&mut self) -> Option<P> {
         if self.ahead > 0 {
@@ -301,7 +304,7 @@ impl<P> Posted<P> {
         Some(packet)
     }
 
-    /// Moves up to `packets_max` packets to `into`, if nothing of the line stands before them.
+    /// Moves up to `packets_max` packets to `into`, if no entry of the line goes before them.
     pub(super) fn take_into(&mut self, into: &mut Vec<P>, packets_max: usize) {
         if self.is_next() {
             let count = self.packets.len().min(packets_max);
@@ -331,18 +334,18 @@ impl<P> Posted<P> {
         (!self.is_empty()).then_some(self.since_ns)
     }
 
-    /// Whether the next post is to see which thread to release, and has not come in yet.
+    /// Whether a wanted post is expected, which has not visited yet.
     #[inline]
     pub(super) fn is_wanted(&self) -> bool {
         self.wanted
     }
 
-    /// The post that was wanted comes in.
+    /// The wanted post visits.
     pub(super) fn wanted_came(&mut self) {
         self.wanted = false;
     }
 
-    /// Takes all packets, of a closed port. Says how many of them had reserved places.
+    /// Takes all packets, of a closed port. Returns how many of them had reserved places.
     pub(super) fn drain(&mut self, into: &mut Vec<P>) -> usize {
         into.extend(self.packets.drain(..));
         self.reserved.drain(..).len()

@@ -1,12 +1,12 @@
-//! Who runs what, and when: the queue, the gate and the parked threads of one port.
+//! Which thread does what, and when: the queue, the gate and the waiting threads of one port.
 //!
 //! No kernel I/O happens in here and no clock is read: a thread asks for its next [`Step`], does it, and comes
-//! back. What it brings back (packets it completed, work it found ready) and what it asks for are one visit under
-//! one lock, which is why a whole echo costs a handful of visits. `README.md` beside this file names the states of
+//! back. It brings back results (packets it completed, work it found ready) and asks for the next step in one visit, under
+//! one lock; so a whole echo takes a handful of visits. `README.md` beside this file explains the ideas, names the states of
 //! a thread and says why nothing is lost.
 //!
 //! The scheduler is generic: `P` is a completed packet, to be handed to a worker; `R` is ready work, which
-//! becomes packets once somebody has done it. It orders both and looks into neither.
+//! becomes packets once a thread has done it. It orders both and looks into neither.
 
 mod age;
 mod gate;
@@ -51,27 +51,27 @@ pub(crate) enum Step {
     Closed,
 }
 
-/// Whom to wake after a visit. A wake is a system call, so it is left to the caller, outside the lock.
+/// The thread to wake after a visit. A wake is a system call, so the caller makes it, outside the lock.
 #[derive(Debug)]
 #[must_use = "a release that is not carried out leaves a worker asleep beside work"]
 pub(crate) enum Release {
     Nobody,
     /// One of the threads that poll the kernel.
     Polling,
-    /// This thread; it is counted as running already.
+    /// This parked thread; it is counted as running already.
     Parked(Arc<Worker>),
-    /// Nobody, but the monitor is to come: all threads that may run do, and may be held up.
+    /// No worker, but the monitor: all threads that may run are running, and may be blocked.
     CallMonitor,
 }
 
-/// What a thread brings to the scheduler and takes away from it. Reused, so that visits allocate nothing.
+/// The things that a thread brings to the scheduler and takes away from it. Reused, so that visits allocate nothing.
 #[derive(Debug)]
 pub(crate) struct Visit<P, R> {
     /// In: packets that came of the work that this thread was given.
     pub completed: Vec<P>,
     /// In: work that this thread found ready.
     pub ready: Vec<R>,
-    /// In: it comes from looking at the kernel.
+    /// In: this thread has just polled the kernel.
     pub looked: bool,
     /// In: the kernel's wake was consumed by this thread.
     pub woken: bool,
@@ -119,13 +119,13 @@ struct State<P, R> {
 pub(crate) struct Scheduler<P, R> {
     state: Mutex<State<P, R>>,
     inbox: Inbox<P>,
-    /// Mirrors of the state, to be read without the lock by those who only want a hint.
+    /// Copies of parts of the state, to be read without the lock as a hint.
     queued: AtomicUsize,
     closed: AtomicBool,
     polls: AtomicBool,
     concurrency: usize,
     batch_max: usize,
-    /// The time in nanoseconds, of a clock that may be coarse. No decision hangs on it: it says how old packets are.
+    /// The time in nanoseconds, of a clock that may be coarse. No decision depends on it: it says how old packets are.
     clock: fn() -> u64,
 }
 
@@ -178,8 +178,8 @@ impl<P, R> Scheduler<P, R> {
         self.polls.load(Ordering::Acquire)
     }
 
-    /// From now on there is something to poll the kernel for. Until then all who wait are parked, which is where a
-    /// thread is woken fastest.
+    /// From now on there is something to poll the kernel for. Until then all waiting threads are parked, since a parked thread
+    /// is woken fastest.
     pub(crate) fn begin_polling(&self) -> Release {
         if self.polls() {
             return Release::Nobody;
@@ -212,14 +212,14 @@ impl<P, R> Scheduler<P, R> {
         }
     }
 
-    /// Since when the oldest of what is queued has waited, by the clock.
+    /// Since when the oldest queued entry has waited, by the clock.
     pub(crate) fn oldest_since_ns(&self) -> Option<u64> {
         let queued = self.state.lock().queue.oldest_since_ns();
         let posted = self.inbox.oldest_since_ns();
         queued.into_iter().chain(posted).min()
     }
 
-    /// Who has a seat, where they stand, and the turn that says whether they still do.
+    /// All threads that have a seat, with their places and turns.
     pub(crate) fn seats(&self) -> Vec<(Suspect, Place)> {
         let state = self.state.lock();
         let seats = state.gate.seats().iter();
@@ -228,7 +228,7 @@ impl<P, R> Scheduler<P, R> {
             .collect()
     }
 
-    /// More threads can be had from now on, or none.
+    /// From now on more threads can be started, or none.
     pub(crate) fn set_can_grow(&self, can_grow: bool) -> Release {
         let mut state = self.state.lock();
         state.can_grow = can_grow;
@@ -236,7 +236,7 @@ impl<P, R> Scheduler<P, R> {
     }
 
     /// The short visit of a running thread that brings nothing and wants one packet: if a posted one is next, it takes
-    /// that and goes on running. It changes nothing but the queue, so nobody's place is decided anew.
+    /// that and goes on running. It changes nothing but the queue, so no thread is released or told to wait.
     #[inline(always)]
     pub(crate) fn take_posted(&self, seat: usize) -> Option<P> {
         let mut state = self.state.lock();
@@ -290,7 +290,7 @@ impl<P, R> Scheduler<P, R> {
         (step, release)
     }
 
-    /// The visit of a thread that looked at the kernel and is no waiter: it brings what it found, and goes.
+    /// The visit of a thread that polled the kernel and is no waiter: it brings what it found, and takes nothing.
     pub(crate) fn submit(&self, visit: &mut Visit<P, R>) -> Release {
         let mut state = self.state.lock();
         if std::mem::take(&mut visit.woken) {
@@ -311,19 +311,20 @@ impl<P, R> Scheduler<P, R> {
             .for_each(|work| state.queue.push_ready(work, now_ns));
     }
 
-    /// Queues a packet that this thread found complete when it looked at the kernel. Nobody is released for it: the thread
-    /// [visits](Self::visit) or [submits](Self::submit) next, which sees to that.
+    /// Queues a packet that this thread found complete when it looked at the kernel. No thread is released for it: this thread
+    /// [visits](Self::visit) or [submits](Self::submit) next, and that chooses a release.
     pub(crate) fn enqueue(&self, packet: P) {
         let now_ns = (self.clock)();
         self.state.lock().queue.push_packet(packet, now_ns);
     }
 
-    /// Whether whatever comes has to wait until some thread comes back, so that nobody need poll the kernel.
+    /// Whether new work has to wait until some thread comes back, so that polling the kernel would be of no use.
     pub(crate) fn would_hold_up(&self) -> bool {
         self.state.lock().would_hold_up()
     }
 
-    /// Posts a packet: any number of threads may, and seldom meet those that visit. It needs [credit](Self::grant).
+    /// Posts a packet. Any number of threads may post, and seldom compete for a lock with threads that visit. A post needs
+    /// [credit](Self::grant).
     pub(crate) fn post(&self, packet: P) -> Result<Release, Refused<P>> {
         let wanted = self.inbox.post(packet, self.clock)?;
         Ok(self.posted(wanted))
@@ -339,7 +340,7 @@ impl<P, R> Scheduler<P, R> {
         Ok(self.posted(wanted))
     }
 
-    /// A packet was posted: if it was wanted, its thread sees which other to release.
+    /// A packet was posted: if it was wanted, the thread that posted it chooses a release.
     #[inline]
     fn posted(&self, wanted: bool) -> Release {
         if !wanted {
@@ -350,19 +351,19 @@ impl<P, R> Scheduler<P, R> {
         self.finish_visit(&mut state)
     }
 
-    /// Has memory for so many packets at once that are posted on reserved places; each place is counted among the port's
-    /// operations by its owner. They never become fewer.
+    /// Reserves memory for so many packets at once that are posted on reserved places. The owner of a place counts it among the
+    /// port's operations. The number never becomes less.
     pub(crate) fn reserve_posts(&self, places: usize) {
         let mut state = self.state.lock();
         self.inbox.reserve(&mut state.queue.posted, places);
     }
 
-    /// Lets so many more packets be posted; says how many may be now. None: the port is closed and has no use for them.
+    /// Gives credit for so many more posts; returns how many may be made now. None: the port is closed and needs no credit.
     pub(crate) fn grant(&self, credit: usize) -> Option<usize> {
         self.inbox.grant(credit)
     }
 
-    /// How many more may be posted.
+    /// The credit that can be used.
     pub(crate) fn credit(&self) -> usize {
         self.inbox.credit()
     }
@@ -401,8 +402,8 @@ impl<P, R> Scheduler<P, R> {
         self.finish_visit(&mut state)
     }
 
-    /// A running thread says that it is about to block: its place is another's until it is [back](Self::end_blocking),
-    /// for which it needs its turn. None if it does not count as running.
+    /// A running thread says that it is about to block: another thread gets its place until it is [back](Self::end_blocking).
+    /// Returns the turn that it then has to give. None if it does not count as running.
     pub(crate) fn begin_blocking(&self, seat: usize) -> Option<(u64, Release)> {
         let mut state = self.state.lock();
         let turn = state.gate.seats()[seat].turn;
@@ -413,7 +414,7 @@ impl<P, R> Scheduler<P, R> {
         Some((turn, self.finish_visit(&mut state)))
     }
 
-    /// A thread that said that it would block runs again, whatever the gate says; unless it has visited meanwhile.
+    /// A thread that said that it would block runs again, even if the gate is full; unless it has visited meanwhile.
     pub(crate) fn end_blocking(&self, seat: usize, turn: u64) {
         self.state.lock().gate.resume(seat, turn);
     }
@@ -429,7 +430,7 @@ impl<P, R> Scheduler<P, R> {
     }
 
     /// Takes out every completed packet of a closed port, and drops the ready work, whose operations have been
-    /// cancelled. Says how many of the packets were posted on reserved places, which are their owners' still.
+    /// cancelled. Returns how many of the packets were posted on reserved places, which still belong to their owners.
     pub(crate) fn drain(&self, into: &mut Vec<P>) -> usize {
         let mut state = self.state.lock();
         debug_assert!(state.closed);
@@ -442,13 +443,13 @@ impl<P, R> Scheduler<P, R> {
 
     fn queue_with(&self, push: impl FnOnce(&mut Queue<P, R>)) -> Release {
         let mut state = self.state.lock();
-        // What was posted before stands before.
+        // Packets that were posted before go before.
         state.queue.take_in(&self.inbox);
         push(&mut state.queue);
         self.finish_visit(&mut state)
     }
 
-    /// The end of a visit: chooses whom to release, and whether the next post is to do so.
+    /// The end of a visit: chooses a thread to release, and whether the next post is to choose one.
     #[inline(always)]
     fn finish_visit(&self, state: &mut State<P, R>) -> Release {
         state.queue.take_in(&self.inbox);
@@ -460,8 +461,8 @@ impl<P, R> Scheduler<P, R> {
         release
     }
 
-    /// Has the next post see whom to release. A packet that came just before was not wanted yet: if nobody is released
-    /// in any case, somebody is for it.
+    /// Notes that the next post is to choose a release. A packet that came just before was not wanted yet: unless a thread is
+    /// released anyway, one is released for that packet.
     #[cold]
     fn want(&self, state: &mut State<P, R>, release: Release) -> Release {
         if self.inbox.want(&mut state.queue.posted) && matches!(release, Release::Nobody) {
@@ -486,7 +487,7 @@ impl<P, R> State<P, R> {
                 return Step::Deliver;
             }
         }
-        // A fair share: what one thread takes at once, the others can't begin.
+        // A fair share: the other threads can't begin what this one takes.
         self.queue
             .take_ready(&mut visit.batch, self.gate.concurrency(), batch_max);
         Step::Work
@@ -506,33 +507,32 @@ impl<P, R> State<P, R> {
         }
     }
 
-    /// Whether the monitor is to come.
+    /// Whether the monitor is to be called.
     #[inline]
     fn calls_monitor(&self) -> bool {
         !self.on_duty && !self.closed && self.would_hold_up() && self.can_help()
     }
 
-    /// Whether what comes now has to wait until some thread comes back. It may be in the kernel already, since nobody
+    /// Whether new work has to wait until some thread comes back. There may already be some in the kernel, since no thread
     /// polls.
     #[inline]
     fn would_hold_up(&self) -> bool {
         !self.gate.has_room() || self.gate.waiting() == 0
     }
 
-    /// Whether the monitor could do anything about it: give a place away, have a thread started, or carry out what was
-    /// put off.
+    /// Whether the monitor could do anything about it: give a place away, have a thread started, or carry out staged work.
     fn can_help(&self) -> bool {
         let gives_places = self.tells_blocked && self.gate.waiting() > 0;
         gives_places || self.can_grow || self.queue.has_staged()
     }
 }
 
-/// So many threads poll the kernel at most, of those that may.
+/// The most threads that poll the kernel at once.
 fn polling_max(promises: Promises, concurrency: usize) -> usize {
     if promises.wakes_last_first {
         promises.waiters_max.min(concurrency)
     } else {
-        // A wake is to go to the thread that is meant.
+        // With one polling thread, a wake goes to the thread that is meant.
         1
     }
 }

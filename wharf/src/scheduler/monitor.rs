@@ -1,14 +1,14 @@
-//! The monitor's part: who may be held up while work waits.
+//! The monitor's part: which threads are blocked while work waits.
 //!
-//! The monitor is a thread that is no worker. It is called when whatever comes has to wait until some thread comes back:
-//! the gate is full, or nobody is left to wait. While that lasts it looks again and again. A thread that is at the same
+//! The monitor is a thread that is no worker. It is called when new work has to wait until some thread comes back:
+//! the gate is full, or no thread is left that waits. While that lasts it looks again and again. A thread that is at the same
 //! turn in two looks has been in one handler for all the time between them, and is a *suspect*. If work waits, the
 //! monitor asks the system, under no lock, whether the suspect sleeps, and if so gives its place away. A thread that
-//! computes keeps it. Where the system can't tell, nobody is a suspect, and only those that say so count as blocked: the
-//! monitor is called for what else it does.
+//! computes keeps its place. Where the system can't tell, no thread is a suspect, and only threads that say so count as
+//! blocked; the monitor is called for its other tasks.
 //!
-//! Work may wait in the kernel, where nobody polls while all that may run do. So if nobody has between two looks, the
-//! monitor is to look there too.
+//! Work may also wait in the kernel: while all threads that may run do, none polls. So if no thread has polled between two
+//! looks, the monitor polls too.
 
 use super::{
     Release, Scheduler, State, Worker,
@@ -16,13 +16,13 @@ use super::{
 };
 use crate::sync::Arc;
 
-/// So many blocked threads are looked after at a time, in turn: those that run again count again.
+/// At each look, the system is asked about so many blocked threads, in turn: a thread that runs again counts as running again.
 const BLOCKED_PER_LOOK: usize = 8;
 
-/// After so many looks in a row that found that somebody could run, the monitor goes off duty.
+/// After so many looks in a row that found a thread which could run, the monitor goes off duty.
 const QUIET_LOOKS: u32 = 8;
 
-/// A thread to be asked after, and when it was where it is.
+/// A thread about which the system is to be asked, and the turn at which it was seen.
 #[derive(Debug, Clone)]
 pub(crate) struct Suspect {
     pub seat: usize,
@@ -40,23 +40,23 @@ impl Suspect {
     }
 }
 
-/// What the monitor keeps between two looks, and takes away from one.
+/// The state that the monitor keeps between two looks, and the results of a look.
 #[derive(Debug)]
 pub(crate) struct MonitorState<R> {
     /// Out: threads that have been in one handler since the last look.
     pub suspects: Vec<Suspect>,
     /// Out: threads that run and have visited since the last look.
     pub newcomers: Vec<Suspect>,
-    /// Out: some of those that are blocked.
+    /// Out: some of the blocked threads.
     pub blocked: Vec<Suspect>,
-    /// Out: work that was put off for the next batch, and that nobody comes for.
+    /// Out: work that was staged for the next batch, and that no thread takes.
     pub batch: Vec<R>,
-    /// In: places were given away just now. Then handlers that block are the rule: whoever runs is a suspect at once.
+    /// In: places were given away just now. Then more handlers are likely to block: every running thread is a suspect at once.
     pub eager: bool,
     /// Out: something is queued.
     pub work_waits: bool,
     quiet_looks: u32,
-    /// Out: nobody has looked at the kernel since the last look, so that what comes stays there.
+    /// Out: no thread has polled the kernel since the last look, so that new events stay there.
     pub unpolled: bool,
     /// As they were at the last look.
     admissions: u64,
@@ -87,18 +87,18 @@ impl<R> Default for MonitorState<R> {
 /// What the monitor is to do after a look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Duty {
-    /// Whoever comes finds a thread that may run: look again, later each time.
+    /// New work would find a thread that may run: look again, later each time.
     Rest,
-    /// Ask after the suspects and the blocked, do the batch, and look again in a while.
+    /// Ask the system about the suspects and the blocked threads, do the batch, and look again in a while.
     Look {
-        /// Work waits, and nobody is left to take it, nor to be had.
+        /// Work waits, no thread waits that could take it, and none can be started.
         nobody_is_left: bool,
         /// No thread was let run since the last look.
         still: bool,
     },
-    /// Have a thread started too: work waits, the gate has room, and nobody waits.
+    /// Have a thread started too: work waits, the gate has room, and no thread waits.
     Spawn,
-    /// Nobody has been held up for long. It is called again.
+    /// No work has been held up for a while. The monitor stops, until it is called again.
     Dismissed,
     Closed,
 }
@@ -151,12 +151,12 @@ impl<P, R> Scheduler<P, R> {
         (duty, self.finish_visit(&mut state))
     }
 
-    /// The monitor was called and can't come: it is to be called again, by the next that comes by.
+    /// The monitor was called and the system has no thread for it: the next visit is to call it again.
     pub(crate) fn monitor_is_missing(&self) {
         self.state.lock().on_duty = false;
     }
 
-    /// The system says that a suspect sleeps: its place is another's. Says whether it still was where it had been, and
+    /// The system says that a suspect sleeps: its place is given away. Returns whether the suspect was still at its turn, and
     /// whether a thread is to be started.
     pub(crate) fn block(&self, suspect: &Suspect) -> (bool, bool, Release) {
         let mut state = self.state.lock();
@@ -166,7 +166,7 @@ impl<P, R> Scheduler<P, R> {
         (blocks, state.wants_thread(), release)
     }
 
-    /// The system says that these run again: they count as running, whatever the gate says.
+    /// The system says that these threads run again: they count as running, even if the gate is full.
     pub(crate) fn resume(&self, suspects: &[Suspect]) {
         let mut state = self.state.lock();
         for suspect in suspects {
@@ -203,7 +203,7 @@ impl<P, R> State<P, R> {
             .take(BLOCKED_PER_LOOK);
         let suspects = some.map(|(index, seat)| Suspect::new(index, seat));
         monitor.blocked.extend(suspects);
-        // From the first again, once the last were seen.
+        // After the last, the first follows again.
         let last = monitor.blocked.last();
         monitor.next_blocked = match monitor.blocked.len() {
             BLOCKED_PER_LOOK => last.map_or(0, |suspect| suspect.seat + 1),

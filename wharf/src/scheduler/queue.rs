@@ -1,17 +1,17 @@
-//! The queue of a port: first in, first out, in two stages.
+//! The queue of a port: first in, first out (FIFO), in two stages.
 //!
-//! Everything stands in one line first: packets that are complete, and work that became ready. When a thread takes
-//! work from it, several pieces at once perhaps, the packets that come of them wait in a second line, where any thread
-//! can take them. The second is served first, since what stands there has been at the head of the first already; and
-//! nothing gets there but through the first. So order holds although several transfers are done at once, nothing is
-//! passed over for ever, and nothing that a thread has made and not begun to handle is its own.
+//! All packets and all ready work enter one line first. When a thread takes work from it, perhaps several pieces at once, the
+//! packets that come of them wait in a second line, where any thread can take them. The second line is served first, since its
+//! packets have been at the head of the first line already; and nothing gets there but through the first. So the order is kept
+//! although several transfers are made at once, no entry is passed over for ever, and a packet that a thread has made and not
+//! begun to handle can be taken by any other thread.
 //!
-//! Work that a handler puts off for the next batch is *staged*: it, too, comes of what was at the head of the line, and
-//! goes ahead of it, but takes no more than half of a batch while there is other work. Behind the line it would pile
-//! up: each receive in the line would be done, and its memory held, before the first reply leaves.
+//! Work that a handler leaves for the next batch is *staged*: it, too, follows from an entry that was at the head of the line,
+//! and it goes ahead of the line, but takes no more than half of a batch while there is other work. Behind the line it would
+//! pile up: each receive in the line would be made, and its memory held, before the first reply leaves.
 //!
-//! Posted packets come from the [inbox](super::inbox) all at once, and stay together: they stand in the line behind
-//! what was in it then. No more come before the last of them is taken, and by then what came later has moved up.
+//! Posted packets come from the [inbox](super::inbox) all at once, and stay together: they go behind the entries that are in
+//! the line then. No more come before the last of them is taken, and by then the entries that came later have moved up.
 
 use std::collections::VecDeque;
 
@@ -30,18 +30,18 @@ enum Entry<P, R> {
 pub(super) struct Queue<P, R> {
     line: VecDeque<Entry<P, R>>,
     ages: Ages,
-    /// What came of work from the line.
+    /// Packets that came of work from the line.
     worked: VecDeque<P>,
     staged: VecDeque<R>,
-    /// How much was staged, and how much of it was taken, ever.
+    /// How many pieces of work were ever staged, and how many of them were taken.
     staged_ever: u64,
     staged_taken: u64,
-    /// Since when the work that was taken last had stood in the line: what is worked or staged is no older.
+    /// Since when the work that was taken last had been in the line: nothing in `worked` or `staged` is older.
     worked_since_ns: u64,
     pub(super) posted: Posted<P>,
     /// Packets that were taken from the line while something was staged.
     passed_over: usize,
-    /// For how much there is to be room.
+    /// For so many packets and pieces of work memory is reserved.
     packets_max: usize,
     ready_max: usize,
 }
@@ -71,7 +71,7 @@ impl<P, R> Queue<P, R> {
         self.len() == 0
     }
 
-    /// Makes room for so many packets and pieces of work at once.
+    /// Reserves memory for so many packets and pieces of work at once.
     pub(super) fn reserve(&mut self, packets: usize, ready: usize) {
         self.packets_max = self.packets_max.max(packets);
         self.ready_max = self.ready_max.max(ready);
@@ -99,19 +99,19 @@ impl<P, R> Queue<P, R> {
         !self.staged.is_empty()
     }
 
-    /// How much was staged, ever.
+    /// How many pieces of work were ever staged.
     pub(super) fn staged_ever(&self) -> u64 {
         self.staged_ever
     }
 
-    /// Moves what is left of the first `ever` that were staged to `into`, `batch_max` at most.
+    /// Of the first `ever` pieces that were staged, moves the ones that are left to `into`, `batch_max` at most.
     pub(super) fn take_staged_of(&mut self, ever: u64, into: &mut Vec<R>, batch_max: usize) {
         let left = ever.saturating_sub(self.staged_taken);
         let len = usize::try_from(left).unwrap_or(usize::MAX).min(batch_max);
         self.take_staged(into, len);
     }
 
-    /// Since when the oldest entry of all has stood here.
+    /// Since when the oldest entry of all has been here.
     pub(super) fn oldest_since_ns(&self) -> Option<u64> {
         let worked = !self.worked.is_empty() || !self.staged.is_empty();
         let worked = worked.then_some(self.worked_since_ns);
@@ -121,14 +121,14 @@ impl<P, R> Queue<P, R> {
     }
 
     pub(super) fn push_worked(&mut self, packets: &mut Vec<P>) {
-        // To find out that there is nothing would cost more than to ask first.
+        // The check is cheaper than an `extend` with nothing.
         if !packets.is_empty() {
             self.worked.extend(packets.drain(..));
         }
     }
 
-    /// Takes in what was posted, if what was taken in before is served: behind all that is in the line. Says whether any
-    /// came.
+    /// Takes in the posted packets, if all that were taken in before are served. They go behind everything that is in the line.
+    /// Returns whether any came.
     #[inline]
     pub(super) fn take_in(&mut self, inbox: &Inbox<P>) -> bool {
         inbox.hand_over(&mut self.posted, self.line.len())
@@ -144,8 +144,8 @@ impl<P, R> Queue<P, R> {
         }
     }
 
-    /// Moves up to `packets_max` packets to `into`, if packets are what stands first; says whether there was any. What
-    /// is staged is passed over by `passed_over_max` packets at most.
+    /// Moves up to `packets_max` packets to `into`, if packets are first in the queue; returns whether there were any. Staged
+    /// work is passed over by `passed_over_max` packets at most.
     #[inline(always)]
     pub(super) fn take_packets(
         &mut self,
@@ -207,14 +207,14 @@ impl<P, R> Queue<P, R> {
         self.ages.leave();
         self.posted.move_up();
         if self.line.is_empty() {
-            // It begins anew at the front of its memory. Else it would go through all of it, which is room for the worst
-            // case, and keep every page of it in use.
+            // The line begins again at the front of its memory. Else it would wander through all of that memory, which is
+            // reserved for the worst case, and keep every page of it in use.
             self.line.clear();
         }
     }
 
-    /// Moves work to `into`: what is staged, and what stands in the line up to the next packet. It is a share of what
-    /// there is, and `batch_max` at most.
+    /// Moves work to `into`: staged work, and work of the line up to the next packet. It moves one of `shares` equal parts of
+    /// all there is, and `batch_max` at most.
     pub(super) fn take_ready(&mut self, into: &mut Vec<R>, shares: usize, batch_max: usize) {
         let there = self.line.len() + self.staged.len();
         let share = there.div_ceil(shares).min(batch_max);
@@ -229,14 +229,14 @@ impl<P, R> Queue<P, R> {
         self.take_staged(into, share);
     }
 
-    /// Moves what is staged to `into`, until that holds `len`.
+    /// Moves staged work to `into`, until that holds `len` pieces.
     fn take_staged(&mut self, into: &mut Vec<R>, len: usize) {
         let count = self.staged.len().min(len.saturating_sub(into.len()));
         self.staged_taken += count as u64;
         into.extend(self.staged.drain(..count));
     }
 
-    /// Takes all packets, and drops the work. Says how many of the packets were posted on reserved places.
+    /// Takes all packets, and drops the work. Returns how many of the packets were posted on reserved places.
     pub(super) fn drain(&mut self, into: &mut Vec<P>) -> usize {
         into.extend(self.worked.drain(..));
         let reserved = self.posted.drain(into);

@@ -1,4 +1,4 @@
-//! What is kept of one thread that waits on ports: where it sleeps, what it is called, and what it has done.
+//! One thread that waits on ports: its parker, its name, and the figures about it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,8 +7,8 @@ use crate::driver::Probe;
 
 /// One thread. It keeps this for as long as it lives, on whatever port it waits.
 ///
-/// What it writes here is for whoever asks how the threads stand: no decision hangs on it, so it is written without a
-/// lock, and a model checker need not look at it.
+/// The figures in it are for snapshots only. No decision depends on them, so they are written without a lock, and a model
+/// checker need not look at them.
 #[derive(Debug)]
 pub(crate) struct Worker {
     pub parker: Parker,
@@ -16,7 +16,7 @@ pub(crate) struct Worker {
     pub probe: Probe,
     pub name: Box<str>,
     packets: AtomicU64,
-    /// When it came to where it stands: a time of the port's clock, in nanoseconds.
+    /// When it came to its present state: a time of the port's clock, in nanoseconds.
     since_ns: AtomicU64,
 }
 
@@ -34,14 +34,14 @@ impl Worker {
     /// It took so many packets, and goes to handle them. Called by the thread itself.
     #[inline]
     pub(crate) fn took(&self, packets: usize, now_ns: u64) {
-        // Nobody else writes, so it need not be one step.
+        // No other thread writes, so it need not be one step.
         let before = self.packets.load(Ordering::Relaxed);
         self.packets
             .store(before + packets as u64, Ordering::Relaxed);
         self.since_ns.store(now_ns, Ordering::Relaxed);
     }
 
-    /// It goes to wait, or on to something else than packets. Called by the thread itself.
+    /// It goes to wait, or does something else than handle packets. Called by the thread itself.
     pub(crate) fn stands_since(&self, now_ns: u64) {
         self.since_ns.store(now_ns, Ordering::Relaxed);
     }
