@@ -17,7 +17,7 @@ use crate::{
 /// An example: a line for a shell, and what it is for.
 pub type Example = (&'static str, &'static str);
 
-/// Below what name an exit code's meaning begins.
+/// Where the meaning of an exit code begins, behind the code.
 const CODE_COLUMNS: usize = 7;
 
 /// Examples alone, for `-h`.
@@ -31,8 +31,7 @@ pub fn examples(examples: &[Example]) -> String {
 pub fn long(command: Command, notes: &[&str], examples: &[Example]) -> String {
     let mut text = String::new();
     for note in notes {
-        add(&mut text, &fit(note, Some(help_columns()), 0));
-        text.push('\n');
+        add_note(&mut text, note);
     }
     add_examples(&mut text, examples);
     let codes = CODES.iter();
@@ -44,9 +43,13 @@ pub fn long(command: Command, notes: &[&str], examples: &[Example]) -> String {
     text
 }
 
+const WIDTH: &str = "Width: on a terminal, lines break between words at its width, or at COLUMNS if that is set. In a file or a pipe, \
+                     each line is one record.";
+
 /// What `wharf --help` ends with: all exit codes, and the commands that end with them.
 pub fn long_of_all(examples: &[Example]) -> String {
     let mut text = String::new();
+    add_note(&mut text, WIDTH);
     add_examples(&mut text, examples);
     let brief = |code: &exit::Code| {
         let of: Vec<_> = code.of.iter().map(|(command, _)| command.name()).collect();
@@ -60,21 +63,21 @@ pub fn long_of_all(examples: &[Example]) -> String {
     text
 }
 
+fn add_note(text: &mut String, note: &str) {
+    add(text, &fit(note, Some(help_columns()), 0));
+    text.push('\n');
+}
+
 fn add_examples(text: &mut String, examples: &[Example]) {
-    add_head(
-        text,
-        if examples.len() == 1 {
-            "Example:"
-        } else {
-            "Examples:"
-        },
-    );
+    let head = match examples.len() {
+        1 => "Example:",
+        _ => "Examples:",
+    };
+    add_head(text, head);
     for (line, what_for) in examples {
         add(text, &fit(&format!("  {line}"), Some(help_columns()), 4));
-        add(
-            text,
-            &fit(&format!("      {what_for}"), Some(help_columns()), 0),
-        );
+        let what_for = format!("      {what_for}");
+        add(text, &fit(&what_for, Some(help_columns()), 0));
     }
 }
 
@@ -83,10 +86,8 @@ fn add_codes(text: &mut String, head: &str, codes: impl Iterator<Item = (u8, Str
     add_head(text, head);
     for (number, meaning) in codes {
         let name = format!("  {number}");
-        add(
-            text,
-            &entry(&name, &meaning, CODE_COLUMNS, Some(help_columns())),
-        );
+        let code = entry(&name, &meaning, CODE_COLUMNS, Some(help_columns()));
+        add(text, &code);
     }
 }
 

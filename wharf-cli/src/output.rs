@@ -163,7 +163,7 @@ impl<W: Fn(&[u8]) -> io::Result<usize> + Send + Sync + 'static> Outlet<W> {
         let deadline = Instant::now() + patience;
         let mut queue = self.queue();
         if !queue.served {
-            let batch = queue.take(Vec::new(), self.tell);
+            let batch = queue.take(Vec::new(), |lost| self.told(lost));
             queue.writing = false;
             drop(queue);
             self.write_all(&batch);
@@ -192,15 +192,23 @@ impl<W: Fn(&[u8]) -> io::Result<usize> + Send + Sync + 'static> Outlet<W> {
                 queue = waited.unwrap_or_else(PoisonError::into_inner);
             }
             let lost_before = queue.lost;
-            batch = queue.take(batch, self.tell);
+            batch = queue.take(batch, |lost| self.told(lost));
             drop(queue);
             let unwritten = self.write_all(&batch);
             if unwritten > 0 {
-                // If the line that tells of those before is among them, they stand for it.
-                let told = u64::from(lost_before > 0);
-                self.queue().lost += (unwritten - told) + lost_before;
+                // If the lines that tell of those before are among them, those before stand for them.
+                let told = match lost_before {
+                    0 => 0,
+                    lost => count_lines(self.told(lost).as_bytes()),
+                };
+                self.queue().lost += unwritten.saturating_sub(told) + lost_before;
             }
         }
+    }
+
+    /// What is said of lines that were lost.
+    fn told(&self, lost: u64) -> String {
+        fit(&(self.tell)(lost), (self.columns)(), HANG)
     }
 
     /// Says how many of the lines could not be written.
@@ -223,7 +231,7 @@ impl<W: Fn(&[u8]) -> io::Result<usize> + Send + Sync + 'static> Outlet<W> {
 
 impl Queue {
     /// Takes all that waits, and leaves the memory of what was taken before in its place.
-    fn take(&mut self, mut emptied: Vec<u8>, tell: fn(u64) -> String) -> Vec<u8> {
+    fn take(&mut self, mut emptied: Vec<u8>, tell: impl Fn(u64) -> String) -> Vec<u8> {
         emptied.clear();
         emptied.shrink_to(PASSING_BYTES_MAX);
         self.writing = true;
@@ -372,6 +380,15 @@ mod tests {
         Leaked<impl Fn(&[u8]) -> io::Result<usize> + Send + Sync>,
         Reader,
     ) {
+        outlet_of_width(|| None)
+    }
+
+    fn outlet_of_width(
+        columns: fn() -> Option<usize>,
+    ) -> (
+        Leaked<impl Fn(&[u8]) -> io::Result<usize> + Send + Sync>,
+        Reader,
+    ) {
         let (shows, written) = mpsc::channel();
         let (answers, answered) = mpsc::channel();
         let answered = Mutex::new(answered);
@@ -380,7 +397,7 @@ mod tests {
             let answer = answered.lock().unwrap().recv();
             answer.map_err(io::Error::other)?
         };
-        let outlet = Outlet::new("test", write, || None, |lines| format!("lost {lines}\n"));
+        let outlet = Outlet::new("test", write, columns, |lines| format!("lost {lines}\n"));
         (Box::leak(Box::new(outlet)), Reader { written, answers })
     }
 
@@ -457,6 +474,21 @@ mod tests {
         outlet.say("four");
         assert_eq!(reader.next(), "four\nlost 2\n");
         reader.answer(Ok(12));
+        assert!(outlet.flush(GUARD));
+    }
+
+    #[test]
+    fn lines_that_a_terminal_has_no_room_for_are_broken_and_still_counted() {
+        let (outlet, reader) = outlet_of_width(|| Some(5));
+        outlet.say("one two");
+        assert_eq!(reader.next(), "one\n  two\n");
+        reader.fail(io::ErrorKind::StorageFull);
+        outlet.say("three");
+        assert_eq!(reader.next(), "three\nlost\n 2\n");
+        reader.fail(io::ErrorKind::StorageFull);
+        outlet.say("four");
+        assert_eq!(reader.next(), "four\nlost\n 3\n");
+        reader.answer(Ok(13));
         assert!(outlet.flush(GUARD));
     }
 }

@@ -31,7 +31,6 @@ use crate::{
     standing,
     system::{Signal, watch_signals},
     work::SERVICE_MAX,
-    wrap::Stream,
 };
 
 pub const EXAMPLES: &[help::Example] = &[
@@ -471,7 +470,7 @@ fn show_until_the_end(
             }
             #[cfg(unix)]
             Ok(Event::Signal(Signal::Table)) => {
-                let columns = Stream::Output.columns();
+                let columns = crate::wrap::Stream::Output.columns();
                 OUTPUT.say(&standing::table(&server.snapshot(), columns));
             }
             Ok(Event::StdinEnded) => {
