@@ -15,7 +15,7 @@ use std::{
     },
 };
 
-use wharf::{Buffer, BufferPool, Payload, Refused, Socket};
+use wharf::{Buffer, BufferPool, Key, Payload, Refused, Socket};
 
 /// The size of a chunk, in bytes: one page.
 pub(crate) const CHUNK_BYTES: usize = 4096;
@@ -82,7 +82,7 @@ impl Outbox {
     }
 
     /// Takes what can't go at once. Says whether the client has just fallen behind.
-    pub(crate) fn push<K: Clone + Send + Sync + 'static>(
+    pub(crate) fn push<K: Key>(
         &self,
         socket: &Socket<K>,
         payload: Payload,
@@ -116,10 +116,7 @@ impl Outbox {
     }
 
     /// The operation of the outbox has ended well: sends the next piece. If there is none, says what is to happen now.
-    pub(crate) fn advance<K: Clone + Send + Sync + 'static>(
-        &self,
-        socket: &Socket<K>,
-    ) -> io::Result<Next> {
+    pub(crate) fn advance<K: Key>(&self, socket: &Socket<K>) -> io::Result<Next> {
         let mut slot = self.lock();
         let Some(waiting) = &mut *slot else {
             return Ok(Next::Nothing);
@@ -228,10 +225,7 @@ impl Waiting {
     }
 
     /// Starts to send the first piece; says whether there was one.
-    fn send_next<K: Clone + Send + Sync + 'static>(
-        &mut self,
-        socket: &Socket<K>,
-    ) -> Result<bool, Refused<Payload>> {
+    fn send_next<K: Key>(&mut self, socket: &Socket<K>) -> Result<bool, Refused<Payload>> {
         let Some(piece) = self.pieces.pop_front() else {
             return Ok(false);
         };

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use wharf::{CompletionPort, user_code::log};
+use wharf::{CompletionPort, Key, user_code::log};
 
 use crate::Settings;
 
@@ -60,7 +60,7 @@ impl Patience {
     /// key.
     pub(crate) fn watch<K>(&self, port: &CompletionPort<K>, key: impl FnOnce() -> K)
     where
-        K: Clone + Send + Sync + 'static,
+        K: Key,
     {
         let minds = self.idle_rounds.or(self.stall_rounds).is_some();
         let is_watching = || self.is_watching.load(Ordering::SeqCst);

@@ -137,7 +137,7 @@ pub use snapshot::{Counts, Snapshot, Traffic, WorkerSnapshot, WorkerState};
 #[cfg(feature = "safe")]
 pub use {
     buffer::{Buffer, BufferPool, Payload, Transmit},
-    handle::{Associate, DatagramSocket, File, Listener, Socket},
+    handle::{Associate, DatagramSocket, File, Key, Listener, Socket},
     operation::{
         Completion, Connection, Context, Finished, OperationId, Refused, SkipPort, Started, Wait,
         With,

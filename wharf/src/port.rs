@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     Counts, DriverChoice, DriverInfo, Snapshot,
-    handle::{Associate, Origin},
+    handle::{Associate, Key, Origin},
     operation::{Completion, OperationId, Wait},
     raw::{self, End, Options, Queued, Task, ThreadPool, WaitMany},
     record::Records,
@@ -145,15 +145,16 @@ impl<K> PortBuilder<K> {
         self.options.operations_max = operations;
         self
     }
-}
 
-impl<K: Clone + Send + Sync + 'static> PortBuilder<K> {
     /// Makes the port.
     ///
     /// # Errors
     /// The system's, if it gives no descriptors or no memory; with [`DriverChoice::Uring`], its refusal of io_uring,
     /// with the remedy.
-    pub fn build(self) -> io::Result<CompletionPort<K>> {
+    pub fn build(self) -> io::Result<CompletionPort<K>>
+    where
+        K: Key,
+    {
         let records = Arc::new(Records::new(raw::Port::new(&self.options)?));
         let close = |records: &Records<Origin<K>>| {
             for completion in drain(records) {
@@ -170,7 +171,7 @@ impl<K: Clone + Send + Sync + 'static> PortBuilder<K> {
     }
 }
 
-fn drain<K: Clone + Send + Sync + 'static>(records: &Records<Origin<K>>) -> Vec<Completion<K>> {
+fn drain<K: Key>(records: &Records<Origin<K>>) -> Vec<Completion<K>> {
     let queued = records.raw().close_queue();
     let completions = queued.into_iter().filter_map(|packet| {
         match contain("the `Clone` of a key", || Completion::new(records, packet))? {
@@ -185,14 +186,14 @@ fn drain<K: Clone + Send + Sync + 'static>(records: &Records<Origin<K>>) -> Vec<
 }
 
 /// Packets that are handed out to one thread, on their way into its list.
-struct Unpacking<'a, K: Clone + Send + Sync + 'static> {
+struct Unpacking<'a, K: Key> {
     records: &'a Records<Origin<K>>,
     packets: std::vec::Drain<'a, Queued>,
     into: &'a mut Vec<Completion<K>>,
     tasks: &'a mut Vec<Task>,
 }
 
-impl<K: Clone + Send + Sync + 'static> Unpacking<'_, K> {
+impl<K: Key> Unpacking<'_, K> {
     fn run(mut self) {
         self.into.reserve(self.packets.len());
         for packet in self.packets.by_ref() {
@@ -204,7 +205,7 @@ impl<K: Clone + Send + Sync + 'static> Unpacking<'_, K> {
     }
 }
 
-impl<K: Clone + Send + Sync + 'static> Drop for Unpacking<'_, K> {
+impl<K: Key> Drop for Unpacking<'_, K> {
     /// After a panic, the packets that are left are handed out all the same.
     fn drop(&mut self) {
         for packet in self.packets.by_ref() {
@@ -232,6 +233,18 @@ impl Drop for Tasks {
 }
 
 impl<K> CompletionPort<K> {
+    /// Makes a port on which up to `concurrency` threads run at once; 0 is as many as the processors that this
+    /// process may use. [`builder`](CompletionPort::builder) has more to set.
+    ///
+    /// # Errors
+    /// The system's, if it gives no descriptors or no memory.
+    pub fn new(concurrency: usize) -> io::Result<Self>
+    where
+        K: Key,
+    {
+        Self::builder().concurrency(concurrency).build()
+    }
+
     /// Starts to make a port with other than the default settings. The key's type is named here, or found by what the port is
     /// used for.
     ///
@@ -244,8 +257,25 @@ impl<K> CompletionPort<K> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn builder() -> PortBuilder<K> {
+    pub fn builder() -> PortBuilder<K>
+    where
+        K: Key,
+    {
         PortBuilder::default()
+    }
+
+    /// Associates a socket, a listener or a file with the port, under a key that comes back with each of its completions
+    /// (`CreateIoCompletionPort` with a handle, on Windows). The handle is made non-blocking.
+    ///
+    /// # Errors
+    /// The port is closed or has as many handles as it takes, or the system can't register the handle. The handle is
+    /// closed then. [`InvalidInput`](io::ErrorKind::InvalidInput): it is of a simulated kernel that is not the port's, or a
+    /// `UdpSocket` that is a stream.
+    pub fn associate<H: Associate>(&self, handle: H, key: K) -> io::Result<H::Associated<K>>
+    where
+        K: Key,
+    {
+        handle.associate_with(self, key)
     }
 
     pub(crate) fn records(&self) -> &Arc<Records<Origin<K>>> {
@@ -333,27 +363,7 @@ impl<K> CompletionPort<K> {
     }
 }
 
-impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
-    /// Makes a port on which up to `concurrency` threads run at once; 0 is as many as the processors that this
-    /// process may use. [`builder`](CompletionPort::builder) has more to set.
-    ///
-    /// # Errors
-    /// The system's, if it gives no descriptors or no memory.
-    pub fn new(concurrency: usize) -> io::Result<Self> {
-        Self::builder().concurrency(concurrency).build()
-    }
-
-    /// Associates a socket, a listener or a file with the port, under a key that comes back with each of its completions.
-    /// The handle is made non-blocking.
-    ///
-    /// # Errors
-    /// The port is closed or has as many handles as it takes, or the system can't watch the handle. The handle is
-    /// closed then. [`InvalidInput`](io::ErrorKind::InvalidInput): it is of a simulated kernel that is not the port's, or a
-    /// `UdpSocket` that is a stream.
-    pub fn associate<H: Associate>(&self, handle: H, key: K) -> io::Result<H::Associated<K>> {
-        handle.associate_with(self, key)
-    }
-
+impl<K: Key> CompletionPort<K> {
     /// Waits for one completion, for `timeout` at most: `None` is for ever, zero only looks. The wait is never shorter
     /// than asked, and no signal ends it.
     ///

@@ -14,6 +14,7 @@ use std::{
 
 use crate::{
     CompletionPort,
+    handle::Key,
     operation::{Completion, Wait},
     raw::{DescriptorReserve, LentDescriptor, PortError, Spawned, ThreadPool, deadline_after},
     sync::{
@@ -152,7 +153,7 @@ impl Workers {
         handler: F,
     ) -> io::Result<Workers>
     where
-        K: Clone + Send + Sync + 'static,
+        K: Key,
         F: Fn(&CompletionPort<K>, Completion<K>) + Send + Sync + 'static,
     {
         Workers::builder(port).threads(threads).start(handler)
@@ -322,7 +323,7 @@ impl<K> WorkersBuilder<'_, K> {
     }
 }
 
-impl<K: Clone + Send + Sync + 'static> WorkersBuilder<'_, K> {
+impl<K: Key> WorkersBuilder<'_, K> {
     /// Starts the threads, with what is called with each completion; see [`Workers::start`].
     ///
     /// # Errors
@@ -497,7 +498,7 @@ impl Roll {
 /// What a thread of the pool does, from its start to its end. `helps`: it ends when it is idle.
 fn serve<K, F>(port: CompletionPort<K>, pool: Arc<Pool>, service: Arc<Service<F>>, helps: bool)
 where
-    K: Clone + Send + Sync + 'static,
+    K: Key,
     F: Fn(&CompletionPort<K>, Completion<K>),
 {
     let ending = Ending(pool);
@@ -540,7 +541,7 @@ fn work<K, F>(
     idle_max: Option<Duration>,
 ) -> bool
 where
-    K: Clone + Send + Sync + 'static,
+    K: Key,
     F: Fn(&CompletionPort<K>, Completion<K>),
 {
     let mut arrives = true;

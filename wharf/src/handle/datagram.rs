@@ -8,7 +8,7 @@ use std::{
 
 use socket2::{SockRef, Type};
 
-use super::{Associate, Association, handle};
+use super::{Associate, Association, Key, handle};
 use crate::{CompletionPort, driver::Descriptor, raw::Kind};
 
 /// A datagram (UDP) socket, associated with a port. Like a [`Socket`](super::Socket), it stays open for as long as a clone
@@ -44,7 +44,7 @@ impl Associate for UdpSocket {
 
     fn associate_with<K>(self, port: &CompletionPort<K>, key: K) -> io::Result<DatagramSocket<K>>
     where
-        K: Clone + Send + Sync + 'static,
+        K: Key,
     {
         check_type(&self)?;
         self.set_nonblocking(true)?;

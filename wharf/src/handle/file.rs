@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc};
 
-use super::{Associate, Association, handle};
+use super::{Associate, Association, Key, handle};
 use crate::{CompletionPort, driver::Descriptor, raw::Kind};
 
 /// A file, associated with a port: read and written at offsets, in parallel. Like a [`Socket`](crate::Socket), it stays open
@@ -38,7 +38,7 @@ impl Associate for std::fs::File {
 
     fn associate_with<K>(self, port: &CompletionPort<K>, key: K) -> io::Result<File<K>>
     where
-        K: Clone + Send + Sync + 'static,
+        K: Key,
     {
         File::associate(self, port, key)
     }

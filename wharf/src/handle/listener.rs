@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Associate, Association, handle};
+use super::{Associate, Association, Key, handle};
 use crate::{CompletionPort, driver::Descriptor, raw::Kind};
 
 /// A listening socket, associated with a port. Like a [`Socket`](super::Socket), it stays open for as long as a clone
@@ -28,7 +28,7 @@ impl Associate for TcpListener {
 
     fn associate_with<K>(self, port: &CompletionPort<K>, key: K) -> io::Result<Listener<K>>
     where
-        K: Clone + Send + Sync + 'static,
+        K: Key,
     {
         self.set_nonblocking(true)?;
         let local = self.local_addr()?;

@@ -14,7 +14,7 @@ use std::{
 
 use socket2::{Domain, SockAddr, SockRef};
 
-use super::{Associate, Association, Socket, handle};
+use super::{Associate, Association, Key, Socket, handle};
 use crate::{CompletionPort, driver::Descriptor, raw::Kind};
 
 /// A local (Unix) listening socket, associated with a port. Its path stays in the file system when it is closed.
@@ -107,7 +107,7 @@ impl Associate for UnixListener {
 
     fn associate_with<K>(self, port: &CompletionPort<K>, key: K) -> io::Result<LocalListener<K>>
     where
-        K: Clone + Send + Sync + 'static,
+        K: Key,
     {
         self.set_nonblocking(true)?;
         let association = Association::new_as(port, self, key, Kind::Listener, Some(false))?;
@@ -120,7 +120,7 @@ impl Associate for UnixStream {
 
     fn associate_with<K>(self, port: &CompletionPort<K>, key: K) -> io::Result<Socket<K>>
     where
-        K: Clone + Send + Sync + 'static,
+        K: Key,
     {
         self.set_nonblocking(true)?;
         Socket::associate(self, port, key, Some(false))
@@ -132,7 +132,7 @@ impl Associate for LocalConnection {
 
     fn associate_with<K>(self, port: &CompletionPort<K>, key: K) -> io::Result<Socket<K>>
     where
-        K: Clone + Send + Sync + 'static,
+        K: Key,
     {
         // It was accepted as non-blocking.
         Socket::associate(self.0, port, key, Some(false))

@@ -3,6 +3,7 @@
 mod beneath;
 mod datagram;
 mod file;
+mod key;
 mod listener;
 #[cfg(unix)]
 mod local;
@@ -14,6 +15,7 @@ use std::{io, sync::Arc};
 
 pub use datagram::DatagramSocket;
 pub use file::File;
+pub use key::Key;
 pub use listener::Listener;
 #[cfg(unix)]
 pub use local::{LocalConnection, LocalListener};
@@ -48,7 +50,7 @@ pub trait Associate: sealed::Sealed {
     #[doc(hidden)]
     fn associate_with<K>(self, port: &CompletionPort<K>, key: K) -> io::Result<Self::Associated<K>>
     where
-        K: Clone + Send + Sync + 'static;
+        K: Key;
 }
 
 mod sealed {
@@ -88,7 +90,7 @@ pub(crate) enum Origin<K> {
     Own(K),
 }
 
-impl<K: Clone + Send + Sync + 'static> Source for Origin<K> {
+impl<K: Key> Source for Origin<K> {
     type Key = K;
 
     fn records(&self) -> &Arc<Records<Self>> {

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{Associate, DatagramSocket, Socket};
+use super::{Associate, DatagramSocket, Key, Socket};
 use crate::{
     CompletionPort,
     simulated::{Datagrams, File, Listener, Stream},
@@ -13,7 +13,7 @@ impl Associate for Stream {
 
     fn associate_with<K>(self, port: &CompletionPort<K>, key: K) -> io::Result<Socket<K>>
     where
-        K: Clone + Send + Sync + 'static,
+        K: Key,
     {
         Socket::associate(self, port, key, Some(true))
     }
@@ -24,7 +24,7 @@ impl Associate for Listener {
 
     fn associate_with<K>(self, port: &CompletionPort<K>, key: K) -> io::Result<super::Listener<K>>
     where
-        K: Clone + Send + Sync + 'static,
+        K: Key,
     {
         let local = self.local_addr()?;
         super::Listener::associate(self, local, port, key)
@@ -36,7 +36,7 @@ impl Associate for Datagrams {
 
     fn associate_with<K>(self, port: &CompletionPort<K>, key: K) -> io::Result<DatagramSocket<K>>
     where
-        K: Clone + Send + Sync + 'static,
+        K: Key,
     {
         DatagramSocket::associate(self, port, key)
     }
@@ -47,7 +47,7 @@ impl Associate for File {
 
     fn associate_with<K>(self, port: &CompletionPort<K>, key: K) -> io::Result<super::File<K>>
     where
-        K: Clone + Send + Sync + 'static,
+        K: Key,
     {
         super::File::associate(self, port, key)
     }

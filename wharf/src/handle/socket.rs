@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Associate, Association, handle};
+use super::{Associate, Association, Key, handle};
 use crate::{
     CompletionPort, Traffic,
     driver::Descriptor,
@@ -34,7 +34,7 @@ impl Associate for TcpStream {
 
     fn associate_with<K>(self, port: &CompletionPort<K>, key: K) -> io::Result<Socket<K>>
     where
-        K: Clone + Send + Sync + 'static,
+        K: Key,
     {
         self.set_nonblocking(true)?;
         // Most are TCP, but the type can be made of any descriptor, and of MPTCP's without meaning to.
@@ -47,7 +47,7 @@ impl Associate for Box<Connection> {
 
     fn associate_with<K>(self, port: &CompletionPort<K>, key: K) -> io::Result<Socket<K>>
     where
-        K: Clone + Send + Sync + 'static,
+        K: Key,
     {
         (*self).associate_with(port, key)
     }
@@ -58,7 +58,7 @@ impl Associate for Connection {
 
     fn associate_with<K>(self, port: &CompletionPort<K>, key: K) -> io::Result<Socket<K>>
     where
-        K: Clone + Send + Sync + 'static,
+        K: Key,
     {
         // It was accepted as non-blocking.
         Socket::associate(self.socket, port, key, self.is_tcp)

@@ -9,7 +9,7 @@ use super::{OperationId, Refused, With};
 use crate::{
     buffer::{Buffer, writable},
     driver::{Descriptor, Query},
-    handle::Listener,
+    handle::{Key, Listener},
     raw::{AcceptReceive, Accepted, PortError, Request},
     record::{Manner, Memory},
 };
@@ -36,7 +36,7 @@ impl Connection {
     }
 }
 
-impl<K: Clone + Send + Sync + 'static> Listener<K> {
+impl<K: Key> Listener<K> {
     /// Accepts one connection. Several accepts may be under way at once.
     ///
     /// A peer that vanishes before it is accepted is passed over. Where the process or the system is out of
@@ -67,7 +67,7 @@ impl<K: Clone + Send + Sync + 'static> Listener<K> {
 }
 
 #[cfg(unix)]
-impl<K: Clone + Send + Sync + 'static> crate::LocalListener<K> {
+impl<K: Key> crate::LocalListener<K> {
     /// Accepts one connection; see [`Listener::accept`].
     ///
     /// # Errors
@@ -77,7 +77,7 @@ impl<K: Clone + Send + Sync + 'static> crate::LocalListener<K> {
     }
 }
 
-impl<K: Clone + Send + Sync + 'static> With<'_, Listener<K>> {
+impl<K: Key> With<'_, Listener<K>> {
     /// As [`Listener::accept`].
     ///
     /// # Errors
@@ -105,7 +105,7 @@ impl<K: Clone + Send + Sync + 'static> With<'_, Listener<K>> {
 }
 
 #[cfg(unix)]
-impl<K: Clone + Send + Sync + 'static> With<'_, crate::LocalListener<K>> {
+impl<K: Key> With<'_, crate::LocalListener<K>> {
     /// As [`LocalListener::accept`](crate::LocalListener::accept).
     ///
     /// # Errors

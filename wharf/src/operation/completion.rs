@@ -8,7 +8,7 @@ use crate::handle::{LocalConnection, LocalListener};
 use crate::{
     buffer::{Buffer, Payload, Transmit},
     driver::codes,
-    handle::{DatagramSocket, File, Listener, Origin, Socket},
+    handle::{DatagramSocket, File, Key, Listener, Origin, Socket},
     raw::{Queued, Request, Task, is_cancelled},
     record::{Memory, Owned, Records, Returned},
 };
@@ -217,7 +217,7 @@ impl<K> Completion<K> {
     }
 }
 
-impl<K: Clone + Send + Sync + 'static> Completion<K> {
+impl<K: Key> Completion<K> {
     /// The completion that a packet brings, if the packet is no task.
     #[inline]
     pub(crate) fn new(records: &Records<Origin<K>>, packet: Queued) -> Result<Self, Task> {

@@ -8,12 +8,12 @@ use super::{OperationId, Refused, With};
 use crate::{
     CompletionPort,
     buffer::{Payload, readable},
-    handle::{Association, Socket},
+    handle::{Association, Key, Socket},
     raw::{ConnectSend, Handle, Request},
     record::{Manner, Memory},
 };
 
-impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
+impl<K: Key> CompletionPort<K> {
     /// Connects a new TCP socket to `address`. The completion brings the socket, under `key`.
     ///
     /// # Errors
@@ -74,7 +74,7 @@ impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
     }
 }
 
-impl<K: Clone + Send + Sync + 'static> With<'_, CompletionPort<K>> {
+impl<K: Key> With<'_, CompletionPort<K>> {
     /// As [`CompletionPort::connect`].
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use super::{Completion, OperationId, Refused, SkipPort};
 use crate::handle::LocalListener;
 use crate::{
     CompletionPort,
-    handle::{Association, DatagramSocket, File, Listener, Origin, Socket},
+    handle::{Association, DatagramSocket, File, Key, Listener, Origin, Socket},
     raw::Request,
     record::{Context, Manner, Memory, Owned, Records},
 };
@@ -67,7 +67,7 @@ impl<'a, H> With<'a, H> {
 
 /// A handle or port, on which operations are started.
 pub(crate) trait Startable {
-    type Key: Clone + Send + Sync + 'static;
+    type Key: Key;
 
     fn association(&self) -> &Association<Self::Key>;
 
@@ -78,7 +78,7 @@ pub(crate) trait Startable {
 /// Lets operations be started on a type: by its own methods, and with a context.
 macro_rules! startable {
     ($handle:ident, $origin:ident) => {
-        impl<K: Clone + Send + Sync + 'static> Startable for $handle<K> {
+        impl<K: Key> Startable for $handle<K> {
             type Key = K;
 
             fn association(&self) -> &Association<K> {

@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr};
 use super::{OperationId, Refused, With};
 use crate::{
     buffer::{Buffer, BufferPool, Payload, readable, writable},
-    handle::{DatagramSocket, Origin},
+    handle::{DatagramSocket, Key, Origin},
     raw::{Datagram, Destination, Request},
     record::{Manner, Memory, Records},
 };
@@ -18,7 +18,7 @@ use crate::{
 /// # Errors
 /// An operation is refused, with what was given to it, if the socket or its port is closed, or if too many operations are
 /// under way; a send, too, if too much [waits](Self::set_unsent_max) to be sent.
-impl<K: Clone + Send + Sync + 'static> DatagramSocket<K> {
+impl<K: Key> DatagramSocket<K> {
     /// Receives one datagram, which may be empty. The completion brings the address of its sender.
     ///
     /// A datagram that is longer than the buffer is truncated, and the rest of it is lost: then the buffer comes back full, and
@@ -63,7 +63,7 @@ impl<K: Clone + Send + Sync + 'static> DatagramSocket<K> {
     }
 }
 
-impl<K: Clone + Send + Sync + 'static> With<'_, DatagramSocket<K>> {
+impl<K: Key> With<'_, DatagramSocket<K>> {
     /// As [`DatagramSocket::receive`].
     ///
     /// # Errors

@@ -3,9 +3,12 @@
 use std::{io, net::SocketAddr};
 
 use super::{OperationId, Refused, With};
-use crate::{handle::Socket, raw::Request};
+use crate::{
+    handle::{Key, Socket},
+    raw::Request,
+};
 
-impl<K: Clone + Send + Sync + 'static> Socket<K> {
+impl<K: Key> Socket<K> {
     /// Ends the connection in order, once all sends that were started before are out, and leaves the socket to
     /// [`connect_again`](Self::connect_again): it keeps its port and its key. Receives are cancelled, and no other operation
     /// can be started meanwhile. If it fails or is cancelled, the socket can only be closed.
@@ -32,7 +35,7 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
     }
 }
 
-impl<K: Clone + Send + Sync + 'static> With<'_, Socket<K>> {
+impl<K: Key> With<'_, Socket<K>> {
     /// As [`Socket::disconnect`].
     ///
     /// # Errors

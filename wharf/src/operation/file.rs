@@ -5,7 +5,7 @@ use std::io;
 use super::{OperationId, Refused, With};
 use crate::{
     buffer::{Buffer, Payload, readable, writable},
-    handle::File,
+    handle::{File, Key},
     raw::{Request, Span},
     record::{Manner, Memory},
 };
@@ -18,7 +18,7 @@ use crate::{
 /// # Errors
 /// An operation is refused, with what was given to it, if the file or its port is closed, if too many operations are
 /// under way, or if the system has no thread for the first of them.
-impl<K: Clone + Send + Sync + 'static> File<K> {
+impl<K: Key> File<K> {
     /// Reads from `offset` on, as much as the buffer holds; less only where the file ends, and 0 bytes at its end.
     ///
     /// # Errors
@@ -49,7 +49,7 @@ impl<K: Clone + Send + Sync + 'static> File<K> {
     }
 }
 
-impl<K: Clone + Send + Sync + 'static> With<'_, File<K>> {
+impl<K: Key> With<'_, File<K>> {
     /// As [`File::read_at`].
     ///
     /// # Errors

@@ -3,23 +3,28 @@
 use super::{Context, Refused, With};
 use crate::{
     CompletionPort,
-    handle::Origin,
+    handle::{Key, Origin},
     raw::{PostPlace, Task},
     record::Owned,
 };
 
-impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
+impl<K> CompletionPort<K> {
     /// Posts a packet: a completion of the caller's own, with `key` and the number `bytes`, for any thread that waits
     /// (`PostQueuedCompletionStatus` on Windows). Packets that one thread posts leave the queue in the order in which they were
     /// posted: first in, first out (FIFO).
     ///
     /// # Errors
     /// The port is closed, or as many operations are under way as it takes; the key comes back.
-    pub fn post(&self, key: K, bytes: usize) -> Result<(), Refused<K>> {
+    pub fn post(&self, key: K, bytes: usize) -> Result<(), Refused<K>>
+    where
+        K: Key,
+    {
         let posted = self.records().post(key, bytes);
         posted.map_err(|(error, given)| refused(error, given, None))
     }
+}
 
+impl<K: Key> CompletionPort<K> {
     /// Posts a [task](crate::raw#tasks), which a thread that waits runs instead of a handler: the threads of
     /// [`Workers`](crate::Workers) do so by themselves, and any other thread gets [`Wait::Task`](crate::Wait::Task) from its
     /// [`wait`](Self::wait). For layers that are built on the port, such as an executor.
@@ -40,7 +45,7 @@ impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
     }
 }
 
-impl<K: Clone + Send + Sync + 'static> With<'_, CompletionPort<K>> {
+impl<K: Key> With<'_, CompletionPort<K>> {
     /// As [`CompletionPort::post`].
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::io;
 use super::{OperationId, Refused, With};
 use crate::{
     buffer::{Buffer, BufferPool},
-    handle::Socket,
+    handle::{Key, Socket},
     raw::Request,
     record::{Manner, Memory},
 };
@@ -19,7 +19,7 @@ use crate::{
 /// # Errors
 /// An operation is refused, with what was given to it, if the socket or its port is closed, if the connection is known
 /// to have failed (a reset, for one), or if too many operations are under way.
-impl<K: Clone + Send + Sync + 'static> Socket<K> {
+impl<K: Key> Socket<K> {
     /// Receives at least 1 byte into the buffer, from its front; 0 is the end of the stream. With a buffer of capacity 0
     /// it is a zero-byte receive: it completes when there is something to receive, or the end, and takes nothing.
     ///
@@ -71,7 +71,7 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
     }
 }
 
-impl<K: Clone + Send + Sync + 'static> With<'_, Socket<K>> {
+impl<K: Key> With<'_, Socket<K>> {
     /// As [`Socket::receive`].
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use super::{OperationId, Refused, With};
 use crate::{
     buffer::Payload,
-    handle::Socket,
+    handle::{Key, Socket},
     record::{Manner, Memory},
 };
 
@@ -15,7 +15,7 @@ use crate::{
 /// An operation is refused, with what was given to it, if the socket or its port is closed, if the connection is known
 /// to have failed (a reset, for one), or if too many operations are under way.
 /// Also if the sending side is shut down, or if too many bytes [wait](Socket::set_unsent_max) to be sent.
-impl<K: Clone + Send + Sync + 'static> Socket<K> {
+impl<K: Key> Socket<K> {
     /// Sends all of the payload. Completes when the system has taken the last byte, over as many writes as that
     /// needs.
     ///
@@ -67,7 +67,7 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
     }
 }
 
-impl<K: Clone + Send + Sync + 'static> With<'_, Socket<K>> {
+impl<K: Key> With<'_, Socket<K>> {
     /// As [`Socket::send`].
     ///
     /// # Errors

@@ -3,9 +3,12 @@
 use std::io;
 
 use super::{OperationId, Refused, With};
-use crate::{handle::Socket, raw::Request};
+use crate::{
+    handle::{Key, Socket},
+    raw::Request,
+};
 
-impl<K: Clone + Send + Sync + 'static> Socket<K> {
+impl<K: Key> Socket<K> {
     /// Ends the sending side, once all sends that were started before are out. Receiving goes on; a send that is
     /// started after it is refused.
     ///
@@ -17,7 +20,7 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
     }
 }
 
-impl<K: Clone + Send + Sync + 'static> With<'_, Socket<K>> {
+impl<K: Key> With<'_, Socket<K>> {
     /// As [`Socket::shutdown`].
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::io;
 use super::{Completion, OperationId, Refused, With};
 use crate::{
     buffer::{Buffer, BufferPool, Payload},
-    handle::{Origin, Socket},
+    handle::{Key, Origin, Socket},
     record::{Memory, Owned},
 };
 
@@ -53,7 +53,7 @@ impl<K> Socket<K> {
 
 /// # Errors
 /// As for the operations of the [`Socket`].
-impl<K: Clone + Send + Sync + 'static> SkipPort<'_, K> {
+impl<K: Key> SkipPort<'_, K> {
     /// As [`Socket::receive`].
     ///
     /// # Errors
@@ -79,7 +79,7 @@ impl<K: Clone + Send + Sync + 'static> SkipPort<'_, K> {
     }
 }
 
-impl<K: Clone + Send + Sync + 'static> With<'_, SkipPort<'_, K>> {
+impl<K: Key> With<'_, SkipPort<'_, K>> {
     /// As [`SkipPort::receive`].
     ///
     /// # Errors

@@ -6,9 +6,14 @@ use std::{
 };
 
 use super::{OperationId, Refused, With};
-use crate::{CompletionPort, handle::Origin, raw::deadline_after, record::Owned};
+use crate::{
+    CompletionPort,
+    handle::{Key, Origin},
+    raw::deadline_after,
+    record::Owned,
+};
 
-impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
+impl<K: Key> CompletionPort<K> {
     /// Starts a timer: a completion with `key` comes once `delay` is over, never earlier, and in the order of the deadlines. A
     /// delay that is too long for the clock counts as a very long one.
     ///
@@ -27,7 +32,7 @@ impl<K: Clone + Send + Sync + 'static> CompletionPort<K> {
     }
 }
 
-impl<K: Clone + Send + Sync + 'static> With<'_, CompletionPort<K>> {
+impl<K: Key> With<'_, CompletionPort<K>> {
     /// As [`CompletionPort::timer`].
     ///
     /// # Errors

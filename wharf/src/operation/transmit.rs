@@ -3,11 +3,11 @@
 use super::{OperationId, Refused, With};
 use crate::{
     buffer::Transmit,
-    handle::Socket,
+    handle::{Key, Socket},
     record::{Manner, Memory},
 };
 
-impl<K: Clone + Send + Sync + 'static> Socket<K> {
+impl<K: Key> Socket<K> {
     /// Sends a part of a file, with bytes before and behind it (sendfile(2), `TransmitFile`): one send, in order with the
     /// others. The count of the completion includes all three. The system moves the file's bytes; the thread that makes the
     /// call may wait for the disk.
@@ -22,7 +22,7 @@ impl<K: Clone + Send + Sync + 'static> Socket<K> {
     }
 }
 
-impl<K: Clone + Send + Sync + 'static> With<'_, Socket<K>> {
+impl<K: Key> With<'_, Socket<K>> {
     /// As [`Socket::transmit`].
     ///
     /// # Errors
