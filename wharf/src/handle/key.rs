@@ -36,7 +36,8 @@
     message = "`{Self}` can't be the key of a completion port",
     label = "a key has to be `Clone + Send + Sync + 'static`",
     note = "each completion has a clone of its key, made on whichever thread takes it",
-    note = "use an `Arc`: `Arc<{Self}>` is `Clone`"
+    note = "if it is only not `Clone`, use an `Arc`: `Arc<{Self}>`",
+    note = "if threads can't share it, as `Rc` and `Cell`, use what they can: `Arc`, `Mutex`, an atomic"
 )]
 pub trait Key: Clone + Send + Sync + 'static {}
 
