@@ -1,9 +1,9 @@
 //! Wharf: an I/O completion port for Linux and Windows.
 //!
 //! A program starts operations (receive, send, accept, connect, read, write, a timer) and gets on with its work; any free thread of
-//! its pool picks up what completed. At most as many threads run as the port's *concurrency* allows, and the others
-//! wait, the last to have run first in line. Windows has this in its kernel (IOCP), and there Wharf is a
-//! safe skin over it; on Linux the port is our own, on epoll and, where the kernel allows it, io_uring.
+//! its thread pool picks up what completed. At most as many threads run as the port's *concurrency* allows, and the others
+//! wait; the thread that waited last is released first (LIFO). Windows has this in its kernel (IOCP), and there Wharf is a
+//! safe layer over it; on Linux Wharf builds the port itself, on epoll and, where the kernel allows it, io_uring.
 //!
 //! An echo server, and a client that tries it:
 //!
