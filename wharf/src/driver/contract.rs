@@ -203,7 +203,7 @@ pub(crate) trait Driver: Send + Sync + fmt::Debug {
     /// Tries each transfer once, and never blocks. No transfer is left [`Outcome::Untried`].
     ///
     /// # Safety
-    /// The descriptors are open, and the memory that the calls name is valid and nobody else's until this returns.
+    /// The descriptors are open, and the memory that the calls name is valid and not used by other code until this returns.
     unsafe fn transfer(&self, transfers: &mut [Transfer]);
 
     /// Tries one transfer of a file, for as long as that takes.

@@ -47,7 +47,7 @@
 //! static FUNCTIONS: TaskFunctions = TaskFunctions { run, discard };
 //!
 //! /// # Safety
-//! /// The pointer is that of a leaked `Box<Job>`, and nobody else's.
+//! /// The pointer is that of a leaked `Box<Job>`, and not used by other code.
 //! unsafe fn run(pointer: NonNull<()>) {
 //!     // SAFETY: passed on to the caller.
 //!     let job = unsafe { Box::from_raw(pointer.cast::<Job>().as_ptr()) };

@@ -426,7 +426,7 @@ impl<S: Source> Record<S> {
     };
 
     /// # Safety
-    /// `operation` is a leaked `Record<S>`, and nobody else's.
+    /// `operation` is a leaked `Record<S>`, and not used by other code.
     unsafe fn own(operation: NonNull<Overlapped>) -> Box<Self> {
         #[cfg(shuttle)]
         // SAFETY: passed on to the caller; one that has ended before is kept for the next operation.
@@ -501,7 +501,7 @@ impl<S: Source> Record<S> {
     /// What becomes of a quiet operation that succeeded.
     ///
     /// # Safety
-    /// `operation` is a leaked `Record<S>`, and nobody else's.
+    /// `operation` is a leaked `Record<S>`, and not used by other code.
     unsafe fn finish_quietly(operation: NonNull<Overlapped>) {
         // SAFETY: passed on to the caller.
         let mut record = unsafe { Self::own(operation) };

@@ -172,7 +172,7 @@ impl Ring {
     ///
     /// # Safety
     /// The calling thread has taken the ring. The descriptors are open, and the memory that the calls name is
-    /// valid and nobody else's until this returns.
+    /// valid and not used by other code until this returns.
     unsafe fn transfer(&self, transfers: &mut [Transfer]) {
         self.take_back_what_is_stale();
         let mut submitted = 0;
@@ -630,7 +630,7 @@ mod tests {
             peer.write_all(b"ahoy").expect("a write");
             transfers.push(receive(ours, slot as u32, memory));
         }
-        // SAFETY: the sockets are open, and the memory is nobody else's.
+        // SAFETY: the sockets are open, and the memory is not used by other code.
         unsafe { driver.transfer(&mut transfers) };
         for (slot, transfer) in transfers.iter().enumerate() {
             assert!(

@@ -26,7 +26,7 @@ pub(in crate::driver) const SEND: SendFlags = SendFlags::DONTWAIT.union(SendFlag
 /// Tries `transfer` once, by plain system call.
 ///
 /// # Safety
-/// The descriptor is open, and the memory that the call names is valid and nobody else's until this returns.
+/// The descriptor is open, and the memory that the call names is valid and not used by other code until this returns.
 pub(in crate::driver) unsafe fn perform(transfer: &mut Transfer) {
     // SAFETY: the caller promises that the descriptor is open.
     let descriptor = unsafe { BorrowedFd::borrow_raw(transfer.descriptor) };
@@ -68,7 +68,7 @@ pub(in crate::driver) fn failure(call: Call, error: Errno) -> Outcome {
 unsafe fn attempt(descriptor: BorrowedFd<'_>, call: Call) -> Result<Outcome, Errno> {
     match call {
         Call::Receive(buffer) => {
-            // SAFETY: the caller promises `len` bytes that are valid for writing and nobody else's.
+            // SAFETY: the caller promises `len` bytes that are valid for writing and not used by other code.
             let memory = unsafe { uninitialised(buffer) };
             let ((received, _), _) = net::recv(descriptor, memory, RECEIVE)?;
             Ok(Outcome::Moved(received.len()))
@@ -80,7 +80,7 @@ unsafe fn attempt(descriptor: BorrowedFd<'_>, call: Call) -> Result<Outcome, Err
         }
         Call::Peek => peek(descriptor),
         Call::Scatter { first, count } => {
-            // SAFETY: the caller promises `count` buffers there, each valid for writing and nobody else's.
+            // SAFETY: the caller promises `count` buffers there, each valid for writing and not used by other code.
             unsafe { scatter(descriptor, first, count) }
         }
         Call::Send(buffer) => {
@@ -107,7 +107,7 @@ unsafe fn attempt(descriptor: BorrowedFd<'_>, call: Call) -> Result<Outcome, Err
             net::shutdown(descriptor, net::Shutdown::Write).map(|()| Outcome::Moved(0))
         }
         Call::ReceiveFrom(buffer) => {
-            // SAFETY: the caller promises `len` bytes that are valid for writing and nobody else's.
+            // SAFETY: the caller promises `len` bytes that are valid for writing and not used by other code.
             unsafe { receive_from(descriptor, buffer) }
         }
         Call::SendTo(buffer, to) => {
@@ -121,7 +121,7 @@ unsafe fn attempt(descriptor: BorrowedFd<'_>, call: Call) -> Result<Outcome, Err
             send_file(descriptor, file, offset, len).map(Outcome::Moved)
         }
         Call::ReadAt(buffer, offset) => {
-            // SAFETY: the caller promises `len` bytes that are valid for writing and nobody else's.
+            // SAFETY: the caller promises `len` bytes that are valid for writing and not used by other code.
             let memory = unsafe { uninitialised(buffer) };
             let (read, _) = rustix::io::pread(descriptor, memory, offset)?;
             Ok(Outcome::Moved(read.len()))
@@ -165,7 +165,7 @@ fn peek(descriptor: BorrowedFd<'_>) -> Result<Outcome, Errno> {
 }
 
 /// # Safety
-/// `buffer` names memory that is valid for writing and nobody else's until this returns.
+/// `buffer` names memory that is valid for writing and not used by other code until this returns.
 unsafe fn receive_from(descriptor: BorrowedFd<'_>, buffer: RawBuffer) -> Result<Outcome, Errno> {
     // SAFETY: passed on to the caller.
     let memory = unsafe { uninitialised(buffer) };
@@ -181,7 +181,7 @@ unsafe fn receive_from(descriptor: BorrowedFd<'_>, buffer: RawBuffer) -> Result<
 }
 
 /// # Safety
-/// `buffer` names memory that is valid for writing and nobody else's for as long as the slice lives.
+/// `buffer` names memory that is valid for writing and not used by other code for as long as the slice lives.
 unsafe fn uninitialised<'a>(buffer: RawBuffer) -> &'a mut [MaybeUninit<u8>] {
     // SAFETY: passed on to the caller. `MaybeUninit` asks nothing of the bytes.
     unsafe { slice::from_raw_parts_mut(buffer.start.cast(), buffer.len) }
@@ -190,7 +190,7 @@ unsafe fn uninitialised<'a>(buffer: RawBuffer) -> &'a mut [MaybeUninit<u8>] {
 /// Receives into several buffers, which need not be initialised; rustix asks for that.
 ///
 /// # Safety
-/// `first` points to `count` buffers, each valid for writing and nobody else's until this returns.
+/// `first` points to `count` buffers, each valid for writing and not used by other code until this returns.
 unsafe fn scatter(
     descriptor: BorrowedFd<'_>,
     first: *const RawBuffer,

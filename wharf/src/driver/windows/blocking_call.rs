@@ -47,8 +47,8 @@ struct BlockingCall {
 /// Has a thread of the pool do it, and then queue a packet under `key`, of which [`blocking_call_result`] tells how it went.
 ///
 /// # Safety
-/// The file is open. The `OVERLAPPED` and the memory of the task stay where they are, and are nobody else's, until the packet
-/// is taken.
+/// The file is open. The `OVERLAPPED` and the memory of the task stay where they are, and are not used by other code, until the
+/// packet is taken.
 pub(crate) unsafe fn send_by_blocking_call(
     task: Task,
     file: RawDescriptor,
@@ -88,7 +88,7 @@ unsafe extern "system" fn run(call: *mut c_void) -> u32 {
         Ok(moved) => (0, moved as usize),
         Err(code) => (code as usize, 0),
     };
-    // SAFETY: the operation is under way, and its `OVERLAPPED` nobody else's.
+    // SAFETY: the operation is under way, and its `OVERLAPPED` not used by other code.
     unsafe {
         (*call.overlapped).Internal = code;
         (*call.overlapped).InternalHigh = moved;
@@ -157,7 +157,7 @@ fn new_event() -> io::Result<OwnedHandle> {
     if event.is_null() {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: it was just made, and nobody else has it.
+    // SAFETY: it was just made, and no other code has it.
     Ok(unsafe { OwnedHandle::from_raw_handle(event) })
 }
 
@@ -168,7 +168,7 @@ fn new_event() -> io::Result<OwnedHandle> {
 pub(crate) unsafe fn blocking_call_result(
     overlapped: *mut OVERLAPPED,
 ) -> Result<usize, (i32, usize)> {
-    // SAFETY: it is nobody else's since the packet was queued.
+    // SAFETY: no other code uses it since the packet was queued.
     let (code, moved) = unsafe { ((*overlapped).Internal, (*overlapped).InternalHigh) };
     match code {
         0 => Ok(moved),

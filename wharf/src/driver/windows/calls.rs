@@ -1,7 +1,7 @@
 //! The overlapped calls, each begun and not waited for.
 //!
 //! What every one of them asks for: the descriptor is open; the operation's `OVERLAPPED` and the memory that the call names
-//! stay where they are, and are nobody else's, until the call has ended: within it, or with the packet.
+//! stay where they are, and are not used by other code, until the call has ended: within it, or with the packet.
 
 use std::{
     net::SocketAddr,
@@ -396,7 +396,7 @@ pub(super) fn reopened(file: &OwnedHandle) -> Option<OwnedHandle> {
     if opened == INVALID_HANDLE_VALUE {
         return None;
     }
-    // SAFETY: it was just made, and nobody else has it.
+    // SAFETY: it was just made, and no other code has it.
     Some(unsafe { OwnedHandle::from_raw_handle(opened) })
 }
 

@@ -54,7 +54,7 @@ impl Queue {
         if port.is_null() {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: it was just made, and nobody else has it.
+        // SAFETY: it was just made, and no other code has it.
         Ok(Queue(unsafe { OwnedHandle::from_raw_handle(port) }))
     }
 

@@ -98,7 +98,7 @@ impl Files {
         which: impl Fn(&Overlapped) -> bool,
     ) -> Vec<NonNull<Overlapped>> {
         let mut state = self.0.state.lock();
-        // SAFETY: what stands in the line is valid, and nobody else's.
+        // SAFETY: the operations in the line are valid, and not used by other code.
         let is_meant =
             |job: &mut Job| job.handle == handle && which(unsafe { job.operation.as_ref() });
         if !state.line.iter_mut().any(is_meant) {

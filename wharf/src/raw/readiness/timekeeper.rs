@@ -20,7 +20,7 @@ impl Timekeeper {
     /// Sets a timer, and returns its number.
     ///
     /// # Safety
-    /// The operation is valid, and nobody else's until it is completed here.
+    /// The operation is valid, and not used by other code until it is completed here.
     pub(super) unsafe fn set(
         &self,
         driver: &dyn Driver,

@@ -222,7 +222,7 @@ impl Port {
 /// Gives memory that was found back if there was nothing to receive into it.
 ///
 /// # Safety
-/// The operation has ended, and is nobody else's.
+/// The operation has ended, and is not used by other code.
 unsafe fn give_back(operation: NonNull<Overlapped>) {
     // SAFETY: passed on to the caller.
     let overlapped = unsafe { operation.as_ref() };

@@ -51,7 +51,7 @@ impl Timekeeper {
     /// Sets a timer, and returns its number.
     ///
     /// # Safety
-    /// The operation is valid, and nobody else's until its packet is handed out.
+    /// The operation is valid, and not used by other code until its packet is handed out.
     pub(super) unsafe fn set(
         &self,
         deadline: Instant,
