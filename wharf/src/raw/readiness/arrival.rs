@@ -1,8 +1,8 @@
-//! Connections that were accepted and whose first bytes are waited for.
+//! Connections that were accepted and whose first bytes are awaited.
 //!
-//! Their operation was started on the listener, and is named by it. Once there is a connection it waits there, in a
-//! place of the connection's own, which no caller knows; when the bytes are there, the connection leaves its place and goes
-//! to the caller. To cancel such an operation is to close that place.
+//! Their operation was started on the listener, and its id names the listener. Once there is a connection, the operation waits
+//! on it, under a handle that no caller knows; when the bytes are there, that handle is given up, and the connection goes to
+//! the caller. To cancel such an operation, the port closes that handle.
 
 use std::{io, net::SocketAddr, ptr::NonNull};
 
@@ -41,7 +41,7 @@ impl Handles {
         let cancelled = Status::Failed(codes::CANCELLED);
         let place = match is_cancelled {
             true => Err(cancelled),
-            // Fails only when the port is closed, or as full of handles as it gets.
+            // Fails only when the port is closed, or has as many handles as it takes.
             false => {
                 let place = self.table.insert(socket, listener.key, Kind::Stream);
                 place.map_err(|error| match error.kind() {
@@ -108,7 +108,7 @@ impl Handles {
         follow_up.tell(results);
     }
 
-    /// Gives the connection to the operation, which has ended well; it leaves its place.
+    /// Gives the connection to the operation, which has succeeded; its handle is given up.
     pub(super) fn depart(
         &self,
         entry: MutexGuard<'_, Entry>,

@@ -1,4 +1,4 @@
-//! What an operation asks of a driver, one transfer after the other.
+//! The transfers that an operation asks of a driver, one after the other.
 
 use std::ptr::NonNull;
 
@@ -36,7 +36,7 @@ impl Overlapped {
             Request::Receive(Buffers::One(buffer)) => Call::Receive(*buffer),
             &Request::Receive(Buffers::Many { first, count }) => Call::Scatter { first, count },
             Request::ReceiveNothing => Call::Probe,
-            // Never made: that the side is ready is all that it waits for.
+            // Never made: the operation waits only for the side to be ready.
             Request::ReceiveReadiness => Call::Probe,
             Request::Send(Buffers::One(buffer)) => Call::Send(buffer.from(moved)),
             &Request::Send(Buffers::Many { first, count }) => Call::Gather {
@@ -105,7 +105,7 @@ impl Call {
                 let window = unsafe { Buffers::Many { first, count }.len(BUFFERS_PER_CALL_MAX) };
                 window.saturating_sub(skip)
             }
-            // Nothing of the kind can be told: a file may end, a datagram is whole.
+            // A short transfer says nothing here: a file may end, a datagram is whole.
             _ => 0,
         }
     }

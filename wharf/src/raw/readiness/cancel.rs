@@ -1,4 +1,5 @@
-//! Cancelling operations and closing handles: what waits in a line is taken out, what is in transfer is marked.
+//! Cancelling operations and closing handles: an operation that waits in a line is taken out, one that is in transfer is
+//! marked.
 
 use super::{
     entry::Entry,
@@ -13,7 +14,7 @@ use crate::{
 };
 
 impl Handles {
-    /// Cancels one operation. Says whether it was found.
+    /// Cancels one operation. Returns whether it was found.
     pub(super) fn cancel_one(&self, id: OperationId, results: &mut impl Results) -> bool {
         let Some(entry) = self.table.lock(id.handle) else {
             return false;
@@ -69,7 +70,7 @@ impl Handles {
                     Found::Out(operation) => follow_up.end(entry.cancelled(operation)),
                 }
             }
-            // What stood behind an operation that waited for memory need not wait for it.
+            // The operations behind one that waited for memory need not wait for that memory.
             if entry.side(direction).enqueue() {
                 follow_up.ready(Ready { handle, direction });
             }

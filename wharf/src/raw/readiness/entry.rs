@@ -9,26 +9,26 @@ use crate::snapshot::Traffic;
 pub(in crate::raw) struct Entry {
     pub generation: u32,
     pub kind: Kind,
-    /// Being closed: nothing is started any more, and whoever transfers last frees the place.
+    /// Being closed: no operation is started any more, and the last thread that transfers frees the place.
     pub closing: bool,
     /// None while the place is free.
     pub descriptor: Option<Descriptor>,
-    /// Its borrowed descriptor is registered for it; one that is not may be registered for another handle.
+    /// Its borrowed descriptor is registered for it. If not, the descriptor may be registered for another handle.
     pub registered: bool,
     /// Threads that use the descriptor other than for a transfer.
     pub holds: u32,
     pub key: usize,
     pub(super) sides: [Side; 2],
-    /// Of a stream: it is TCP, where a transfer that moves less than was offered has exhausted the descriptor. Others stop
+    /// Of a stream: it is TCP, where a transfer that moves less than was offered has exhausted the descriptor. Other kinds stop
     /// short elsewhere, too: a local socket behind descriptors that were passed, or where the writer changes (unix(7)),
-    /// sctp(7) behind a message, Hyper-V's vsock behind a packet. They are exhausted once they say so. Of a listener: what it
-    /// accepts is.
+    /// sctp(7) behind a message, Hyper-V's vsock behind a packet. They are exhausted once they say so. Of a listener: the
+    /// connections that it accepts are TCP.
     pub is_tcp: bool,
     /// A short read does not mean that nothing is left: the peer has ended, or urgent data came.
     pub read_on: bool,
-    /// The peer has ended its sending side in order: a receive found the end, or an event told.
+    /// The peer has ended its sending side in order: a receive found the end, or an event reported it.
     pub peer_ended: bool,
-    /// A receive found the end while a send was in transfer, which may have been told that there is none.
+    /// A receive found the end while a send was in transfer; the connection may be broken, and the send about to report it.
     pub end_in_doubt: bool,
     /// The error that broke the connection, if it isn't 0: what follows is no orderly end.
     pub broken: i32,
@@ -36,7 +36,7 @@ pub(in crate::raw) struct Entry {
     pub sequence: u64,
     pub unsent: Unsent,
     pub traffic: Traffic,
-    /// Of a listener: the connections whose first bytes are waited for. Of such a connection: its listener.
+    /// Of a listener: the connections whose first bytes are awaited. Of such a connection: its listener.
     pub(super) arrivals: Arrivals,
 }
 
@@ -91,7 +91,7 @@ impl Entry {
         self.sides[direction as usize].head().is_some()
     }
 
-    /// With which error number an operation fails to be started, if it isn't 0.
+    /// The error number with which the start of an operation fails, if it isn't 0.
     pub(in crate::raw) fn failure_of(&self, operation: &Overlapped) -> i32 {
         self.sides[operation.direction() as usize].failure
     }
@@ -101,7 +101,7 @@ impl Entry {
         self.descriptor.is_some()
     }
 
-    /// On behalf of which listener it waits for the first bytes, if it does.
+    /// The listener for which it waits for the first bytes, if it does.
     pub(super) fn listener(&self) -> Option<Handle> {
         match self.arrivals {
             Arrivals::Of(listener) => Some(listener),
@@ -109,7 +109,7 @@ impl Entry {
         }
     }
 
-    /// Its descriptor, if that stays its owner's.
+    /// Its descriptor, if that is borrowed.
     pub(super) fn borrowed(&self) -> Option<RawDescriptor> {
         let descriptor = self.descriptor.as_ref();
         descriptor
@@ -123,7 +123,7 @@ impl Entry {
     }
 }
 
-/// What a handle has to do with arrivals.
+/// The part of a handle in arrivals.
 #[derive(Debug)]
 pub(super) enum Arrivals {
     None,

@@ -14,8 +14,9 @@ use crate::{
 };
 
 impl Port {
-    /// Lines up an operation on a file, whose entry is locked. Its descriptor stays open until it is carried out. Gives back
-    /// why there is no further thread for it, for the log, once nothing is locked: those that are there will come to it.
+    /// Puts an operation on a file into the line; the file's entry is locked. Its descriptor stays open until the operation is
+    /// carried out. If no further thread could be started, returns the error, to be logged under no lock: the threads that are
+    /// there will carry the operation out.
     pub(super) fn enqueue_on_file(
         &self,
         entry: &mut Entry,
@@ -30,7 +31,7 @@ impl Port {
         };
         let refused = self.handles.files.push(job, || {
             let port = self.weak.clone();
-            // Gone, it has nobody whom the result could be told.
+            // The port is gone, and no thread waits for the result.
             let carry_out = move |job| port.upgrade().map(|port| port.work_on_file(job)).is_some();
             Box::new(carry_out)
         })?;
@@ -79,7 +80,7 @@ impl Port {
 }
 
 impl Overlapped {
-    /// Applies an outcome. Says whether the operation ended.
+    /// Applies an outcome. Returns whether the operation ended.
     fn judge_on_file(&mut self, outcome: Outcome) -> bool {
         self.status = match outcome {
             Outcome::Moved(moved) => {

@@ -1,9 +1,9 @@
 //! The line of the files' operations, and the threads that carry them out.
 //!
-//! Operations on files stand in one line for the whole port, and are begun in the order in which they were started; several
+//! Operations on files wait in one line for the whole port, and are begun in the order in which they were started; several
 //! are carried out at once, also on the same file. The threads are started when there is work for them, and end when there
-//! has been none for a while. They are no workers: they deliver nothing, and count against no concurrency. What is done with
-//! an operation is the port's to say.
+//! has been none for a while. They are no workers: they run no handlers, and do not count against the concurrency. The port
+//! passes in what is done with an operation.
 
 use std::{collections::VecDeque, io, ptr::NonNull, sync::Arc, time::Duration};
 
@@ -16,10 +16,10 @@ use crate::{
     },
 };
 
-/// As many operations are carried out at once: enough to keep a disk busy, few enough to be no burden.
+/// The most operations that are carried out at once: enough to keep a disk busy, few enough to be no burden.
 const THREADS_MAX: usize = 8;
 
-/// A thread ends that had nothing to do for so long.
+/// A thread that had nothing to do for so long ends.
 const IDLE_MAX: Duration = Duration::from_secs(5);
 
 /// An operation on its way to a file.
@@ -30,7 +30,7 @@ pub(super) struct Job {
     pub descriptor: i32,
 }
 
-// SAFETY: the starter left the operation to the port, on whatever thread, until its packet is handed out.
+// SAFETY: the caller gave the operation to the port, for use on any thread, until its packet is handed out.
 unsafe impl Send for Job {}
 
 /// The files' operations of a port, and the threads that carry them out.
@@ -53,13 +53,13 @@ struct State {
     closed: bool,
 }
 
-/// What a thread does with each job. Says whether it is to go on.
+/// The function that a thread calls with each job. Returns whether the thread is to go on.
 pub(super) type CarryOut = Box<dyn FnMut(Job) -> bool + Send>;
 
 impl Files {
-    /// Puts an operation at the end of the line. Where a further thread is to carry out what stands there, `worker` gives what
-    /// it does with each job; it ends where that says so. Gives back why there is no further thread for it: those that
-    /// are there will come to it.
+    /// Puts an operation at the end of the line. If a further thread is started for it, `worker` makes the function that the
+    /// thread calls with each job; the thread ends when that function says so. If no further thread could be started, returns
+    /// the error: the threads that are there will carry the operation out.
     ///
     /// # Errors
     /// The port is closed; or there is no thread at all, with the system's error.
@@ -122,10 +122,10 @@ impl Files {
             std::mem::take(&mut state.threads)
         };
         self.0.changed.notify_all();
-        // The thread that lets go of a port last drops it; that may be one of them.
+        // The thread that holds a port last drops it; that may be one of these threads.
         let own = thread::current().id();
         let others = threads.into_iter().filter(|it| it.thread().id() != own);
-        // They were in no code that panics.
+        // These threads run no code that panics.
         others.for_each(|thread| drop(thread.join()));
     }
 }
@@ -152,7 +152,7 @@ fn start_thread(shared: &Arc<Shared>, mut carry_out: CarryOut) -> io::Result<Joi
 }
 
 impl Shared {
-    /// Waits for the next operation; none if there is none for long, or no more.
+    /// Waits for the next operation; none if none comes for long, or the port is closed.
     fn next(&self) -> Option<Job> {
         let deadline = deadline_after(IDLE_MAX);
         let mut state = self.state.lock();

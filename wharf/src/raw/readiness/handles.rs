@@ -1,6 +1,6 @@
 //! The handles of a port: their table, and the driver that has their descriptors registered and transfers for them.
 //!
-//! Nothing here knows of the queue, of packets' way to threads, or of those threads: what comes of a transfer or of a close goes
+//! Nothing here knows of the queue or of the threads that wait for packets: the results of a transfer or of a close go
 //! to [`Results`].
 
 use std::{io, os::fd::BorrowedFd};
@@ -17,7 +17,7 @@ pub(super) struct Handles {
     pub table: Table,
     pub driver: Box<dyn Driver>,
     pub files: Files,
-    /// Where a thread waits for the place of a borrowed descriptor to be free.
+    /// On this a thread waits until a borrowed descriptor is not in use any more.
     freed: (Mutex<()>, Condvar),
 }
 
@@ -31,10 +31,10 @@ impl Handles {
         }
     }
 
-    /// Whether a stream, or what a listener accepts, is TCP.
+    /// Whether a stream, or a connection that a listener accepts, is TCP.
     pub(super) fn is_tcp(&self, descriptor: &Descriptor, kind: Kind) -> bool {
         match kind {
-            // Where it can't be told, nothing is taken for granted.
+            // If the system does not tell, it counts as not TCP.
             Kind::Stream | Kind::Unconnected | Kind::Listener => {
                 let told = self.ask_new(descriptor, Query::IsTcp);
                 told.is_ok_and(Reply::is_so)
@@ -60,7 +60,7 @@ impl Handles {
         Ok(())
     }
 
-    /// A borrowed descriptor is registered for a handle from now on. Of any other, nobody asks.
+    /// A borrowed descriptor is registered for a handle from now on. For other descriptors this is not needed.
     pub(super) fn note_registered(&self, handle: Handle) {
         if let Some(mut entry) = self.table.lock(handle) {
             entry.registered = true;
@@ -92,10 +92,10 @@ impl Handles {
         self.with_number(handle, |descriptor| Ok(descriptor.number()), with)
     }
 
-    /// As [`with_descriptor`](Self::with_descriptor), with one that is the system's.
+    /// As [`with_descriptor`](Self::with_descriptor), for a descriptor of the system's.
     ///
     /// # Errors
-    /// It is not; or as there.
+    /// It is a simulated kernel's; or as there.
     pub(super) fn with_borrowed<T>(
         &self,
         handle: Handle,
@@ -126,7 +126,7 @@ impl Handles {
         with(descriptor)
     }
 
-    /// There may be memory now for what is received on a handle. Says whether anything on it can make use of that, and which
+    /// There may be memory now for the receives of a handle. Returns whether an operation of it can use that, and which
     /// side is worth an attempt.
     pub(super) fn feed(&self, handle: Handle) -> (bool, Option<Ready>) {
         let Some(mut entry) = self.table.lock(handle) else {
@@ -140,7 +140,7 @@ impl Handles {
         (useful, ready)
     }
 
-    /// Has no receive begin on a handle, or has them begin again. Says whether its read side is worth an attempt then.
+    /// Pauses the receives of a handle, or ends the pause. Returns whether its read side is worth an attempt then.
     pub(super) fn set_paused(&self, handle: Handle, paused: bool) -> io::Result<Option<Ready>> {
         let mut entry = self.table.open(handle)?;
         let direction = Direction::Read;
@@ -149,7 +149,7 @@ impl Handles {
         Ok(side.enqueue().then_some(Ready { handle, direction }))
     }
 
-    /// Notes what an event tells of a handle, and which sides are worth an attempt then.
+    /// Notes the readiness that an event reports for a handle, and which sides are worth an attempt then.
     pub(super) fn note(&self, event: &Event, ready: &mut Vec<Ready>) {
         let handle = Handle::from_bits(event.token);
         // A stale handle: it was closed while the event was on its way.
@@ -172,7 +172,7 @@ impl Handles {
         }
     }
 
-    /// Closes a handle: its operations end as cancelled, and its descriptor is closed as soon as no thread uses it. Says
+    /// Closes a handle: its operations end as cancelled, and its descriptor is closed as soon as no thread uses it. Returns
     /// whether it was open.
     pub(super) fn close(&self, handle: Handle, results: &mut impl Results) -> bool {
         match self.table.open(handle) {
@@ -184,7 +184,7 @@ impl Handles {
         }
     }
 
-    /// Lets go of a handle that was used; frees its place if it is closing and nobody else uses it.
+    /// Ends the use of a handle; frees its place if it is closing and no other thread uses it.
     pub(super) fn let_go(&self, entry: MutexGuard<'_, Entry>, handle: Handle) {
         if !entry.closing || entry.is_busy() {
             return;
@@ -196,7 +196,7 @@ impl Handles {
             self.let_go_of_borrowed(&entry, number, handle);
         }
         let descriptor = self.table.remove(entry);
-        // One that is closed is deregistered by that.
+        // A descriptor that is closed is deregistered by the close.
         self.driver.forget(handle.slot());
         drop(descriptor);
         self.table.release(handle);
@@ -207,11 +207,11 @@ impl Handles {
         }
     }
 
-    /// Has the driver lose all that it has of a borrowed descriptor.
+    /// Makes the driver forget a borrowed descriptor.
     fn let_go_of_borrowed(&self, entry: &Entry, number: RawDescriptor, handle: Handle) {
         self.driver.forget(handle.slot());
         if entry.registered {
-            // SAFETY: its owner keeps it open until it is let go of.
+            // SAFETY: its owner keeps it open until the handle is released.
             unsafe { self.driver.deregister(number) };
         }
     }
@@ -231,7 +231,7 @@ impl Handles {
     }
 }
 
-/// A descriptor that is in use other than by a transfer, and stays open until this goes.
+/// A descriptor that is in use other than by a transfer, and stays open until this is dropped.
 struct Held<'a> {
     handles: &'a Handles,
     handle: Handle,

@@ -1,4 +1,4 @@
-//! What a thread keeps between two waits: which port it counts against, and its scratch memory.
+//! The state of a thread between two waits: which port it counts against, and its scratch memory.
 //!
 //! A thread counts against the port that it last waited on. When it waits on another, or ends, it gives its place
 //! back there, and a waiter of that port is released in its stead.
@@ -22,8 +22,8 @@ use crate::{
 /// readiness are not put off for as long as the queue is never empty.
 pub(super) const DELIVERIES_PER_LOOK: u32 = 61;
 
-/// And after so long, where handlers take their time: those who have just come would else wait for 61 of them. With the
-/// clock's coarse ticks it is some milliseconds, so that it costs nothing.
+/// And after so long, if handlers are slow: else new events would wait for 61 of them. With the clock's coarse ticks it is some
+/// milliseconds, so the look costs almost nothing.
 const LOOK_AFTER_NS: u64 = 1_000_000;
 
 /// One thread's membership of a port. Boxed, so that taking it costs a pointer.
@@ -36,7 +36,7 @@ pub(in crate::raw) struct Member {
     pub visit: Visit<Queued, Ready>,
     pub events: Events,
     pub(super) attempts: Attempts,
-    /// What has ended in this wait and is to be handed to its function.
+    /// Operations that have ended in this wait and are to be handed to their functions.
     pub(super) handovers: Vec<Handover>,
     /// It took packets, and has not come back for the next.
     pub runs: bool,
@@ -143,7 +143,7 @@ impl Membership for Box<Member> {
 impl Drop for Member {
     fn drop(&mut self) {
         self.leave();
-        // Whoever still holds the worker does not keep its descriptor.
+        // Another holder of the worker does not keep its descriptor open.
         drop(self.worker.probe.end());
     }
 }
@@ -178,7 +178,7 @@ pub(super) fn runs_on(port: &Port) -> bool {
         .unwrap_or(false)
 }
 
-/// Does what may block, and lets another thread have this one's place meanwhile.
+/// Runs code that may block, and gives this thread's place to another meanwhile.
 ///
 /// A port finds out by itself that a thread of its pool is blocked in its handler, but that takes some hundred
 /// microseconds, needs `/proc`, and comes only after others have waited. Said beforehand, it costs two short locks: a

@@ -1,13 +1,13 @@
-//! The monitor: the thread of a port that finds out who is blocked.
+//! The monitor: the thread of a port that finds out which workers are blocked.
 //!
-//! The [scheduler](crate::scheduler) calls it when all who may run do, and says whom to ask after; here is the thread
-//! that asks the system, the pause between two looks, and what else is done for work that waits: what stands ready in
-//! the kernel is brought in, more threads are started where there is a pool that may grow, and sends that were put off
+//! The [scheduler](crate::scheduler) calls it when all threads that may run do, and says about which threads to ask; here is
+//! the thread that asks the system, the pause between two looks, and what else is done for work that waits: events that are
+//! ready in the kernel are brought in, more threads are started if there is a pool that may grow, and sends that were staged
 //! for a batch are carried out.
 //!
-//! It is started with the first [pool](crate::Workers), so that it is there when threads can't be had. Where threads wait that
-//! are no pool's, it starts when it is first called, so that a port of theirs that is never held up has none. If the system
-//! has no thread for it then, it is *missing*: whoever comes by tries again, and those who are parked come by for that.
+//! It is started with the first [pool](crate::Workers), so that it is there when the system has no threads left. If the waiting
+//! threads belong to no pool, it starts when it is first called; a port that never needs it has none. If the system
+//! has no thread for it then, it is *missing*: the next thread that visits tries again, and parked threads wake up for that.
 
 use std::{
     io,
@@ -35,28 +35,28 @@ use crate::{
     user_code::log,
 };
 
-/// The shortest pause between two looks. A handler that sleeps for less costs nobody its place: to give that away takes
-/// as long.
+/// The shortest pause between two looks. If a handler sleeps for less, its place is not given away: that would take as long as
+/// the sleep.
 const GRACE: Duration = Duration::from_micros(100);
 
-/// Where somebody was helped, handlers that block are the rule, and for so many looks the next is expected at once.
+/// When a look has helped, more handlers are likely to block, and for so many looks the shortest pause is kept.
 const IN_VAIN_MAX: u32 = 16;
 
-/// The longest: while all goes on, or only computes, the looks become fewer. A look costs some twenty microseconds, most
-/// of them the kernel's, for a timer.
+/// The longest pause: while threads come back, or only compute, the looks become fewer. A look costs some twenty microseconds,
+/// most of them the kernel's, for a timer.
 const PAUSE_MAX: Duration = Duration::from_millis(4);
 
-/// The longest for a while after a place was given away: the next may be soon.
+/// The longest pause for a while after a place was given away: the next may be soon.
 const ALERT_PAUSE_MAX: Duration = Duration::from_micros(400);
 const ALERT_MAX: Duration = Duration::from_millis(100);
 
-/// Where somebody may run, or nothing can be done until a thread comes back, they become fewer still.
+/// The longest pause while some thread may run, or nothing can be done until a thread comes back.
 const REST_MAX: Duration = Duration::from_millis(16);
 
 /// Work that waits for so long while no thread comes back is worth a line in the log.
 const HELD_MAX: Duration = Duration::from_secs(2);
 
-/// A thread that the system refused is asked for again after so long: often enough for those who are held up, too seldom to be
+/// After so long the system is asked again for a thread that it refused: often enough for work that waits, too seldom to be
 /// a burden.
 pub(super) const RETRY: Duration = Duration::from_millis(20);
 
@@ -65,7 +65,7 @@ pub(super) const RETRY: Duration = Duration::from_millis(20);
 pub(super) struct Monitor {
     bell: Arc<Parker>,
     post: Mutex<Post>,
-    /// It was called, and the system had no thread for it.
+    /// The monitor was called, and the system had no thread for it.
     missing: AtomicBool,
 }
 
@@ -77,10 +77,10 @@ struct Post {
     ended: bool,
 }
 
-/// What came of [`Monitor::call`].
+/// The result of [`Monitor::call`].
 pub(super) enum Called {
     Comes,
-    /// There is no thread for it. `first`: there was one until now, or nobody had asked.
+    /// There is no thread for it. `first`: this is the first refusal since there was a thread, or since the start.
     Missing {
         first: bool,
     },
@@ -133,7 +133,7 @@ impl Monitor {
         Called::Missing { first }
     }
 
-    /// Whether it was called in vain, and no thread could be had for it since.
+    /// Whether it was called, and the system has had no thread for it since.
     pub(super) fn is_missing(&self) -> bool {
         self.missing.load(Ordering::Relaxed)
     }
@@ -147,9 +147,9 @@ impl Monitor {
             post.thread.take()
         };
         self.bell.release();
-        // Whoever lets go of a port last drops it; that may be the monitor.
+        // The thread that holds a port last drops it; that may be the monitor.
         if let Some(thread) = thread.filter(|it| it.thread().id() != thread::current().id()) {
-            // It was in no code that panics.
+            // The monitor runs no code that panics.
             let _ = thread.join();
         }
     }
@@ -189,7 +189,7 @@ impl Results for Helping<'_> {
     }
 }
 
-/// What the monitor's thread keeps.
+/// The state of the monitor's thread.
 struct Round {
     state: MonitorState<Ready>,
     events: Events,
@@ -198,9 +198,9 @@ struct Round {
     handovers: Vec<Handover>,
     pause: Duration,
     helped_at: Option<Instant>,
-    /// How many looks in a row helped nobody.
+    /// How many looks in a row helped no work that waits.
     in_vain: u32,
-    /// Since when work has waited and no thread has come back, and whether that was said.
+    /// Since when work has waited and no thread has come back, and whether that was logged.
     held_since: Option<Instant>,
     said: bool,
 }
@@ -257,7 +257,7 @@ impl Round {
         duty
     }
 
-    /// How soon to look again. `doubts`: what was found asleep had only just come.
+    /// How soon to look again. `doubts`: a thread sleeps that had only just come to its handler.
     fn set_pace(&mut self, duty: Duty, helped: bool, doubts: bool) {
         if helped {
             self.helped_at = Some(now());
@@ -283,7 +283,7 @@ impl Round {
         self.state.eager = self.in_vain < IN_VAIN_MAX;
     }
 
-    /// Gives the places of suspects away that sleep, if work waits for one. Says whether there were any, and whether a
+    /// Gives away the places of suspects that sleep, if work waits. Returns whether there were any, and whether a
     /// thread is to be started.
     fn block_those_that_sleep(&mut self, port: &Port) -> (bool, bool) {
         if !self.state.work_waits {
@@ -303,7 +303,7 @@ impl Round {
         (any, wants_thread)
     }
 
-    /// Makes the transfers that were put off for the next batch, while no thread comes by that would make one.
+    /// Makes the transfers that were staged for the next batch, if no thread takes them.
     fn carry_out_staged(&mut self, port: &Port) -> bool {
         if self.state.batch.is_empty() {
             return false;
@@ -312,13 +312,14 @@ impl Round {
         let mut results = Helping { port, handovers };
         port.handles
             .work(&mut self.state.batch, &mut self.attempts, &mut results);
-        // What is handed out may hold the port, and be the last that does: then this thread closes it. It would wait for
-        // itself if anything were in transfer here, or counted. Whoever else closes the port waits for this thread's end.
+        // An operation that is handed out may be the last to hold the port: then this thread closes it. It would wait for
+        // itself if an operation were in transfer here, or counted. Another thread that closes the port waits for this thread's
+        // end.
         port.hand_over(&mut self.handovers);
         true
     }
 
-    /// Whether one that has just come to its handler sleeps: then the next look must not be late.
+    /// Whether a thread that has just come to its handler sleeps: then the next look must not be late.
     fn a_newcomer_sleeps(&mut self) -> bool {
         let newcomers = std::mem::take(&mut self.state.newcomers);
         let any = newcomers.iter().any(is_asleep);
@@ -338,7 +339,7 @@ impl Round {
         self.state.blocked = blocked;
     }
 
-    /// Says it once when work waits for long and only the return of a handler could help.
+    /// Logs once when work waits for long and only the return of a handler could help.
     fn say_if_held_up(&mut self, port: &Port, duty: Duty) {
         let held = matches!(
             duty,

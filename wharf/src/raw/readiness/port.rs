@@ -1,4 +1,4 @@
-//! The port: what it consists of, and which threads it releases.
+//! The port: its parts, and how it carries out releases.
 
 use std::{
     io,
@@ -59,7 +59,7 @@ pub struct Port {
     pub(super) scheduler: Scheduler<Queued, Ready>,
     pub(super) outstanding: Outstanding,
     pub(super) places: Places,
-    /// For how many of them the queue has room.
+    /// For so many of them the queue has memory.
     queue_room: AtomicUsize,
     pub(super) timekeeper: Timekeeper,
     pools: Pools,
@@ -124,7 +124,7 @@ impl Parts for Port {
 
     fn snapshot(&self) -> Snapshot {
         if self.scheduler.would_hold_up() {
-            // What no thread polls for waits too.
+            // Events that no thread polls for wait too.
             self.bring_in(&mut Events::default(), &mut Visit::default());
         }
         let seats = self.scheduler.seats();
@@ -136,7 +136,7 @@ impl Parts for Port {
         for (suspect, place) in seats {
             let state = state(&suspect, place);
             if place == Place::Running && state == WorkerState::Blocked {
-                // Not noticed yet, since nobody had to wait for its place.
+                // The monitor has not noticed it yet, since no thread had to wait for its place.
                 counts.running = counts.running.saturating_sub(1);
                 counts.blocked += 1;
             }
@@ -162,7 +162,7 @@ impl Parts for Port {
 
     fn prepare(&self) -> io::Result<()> {
         self.monitor.start(&self.weak)?;
-        // If no thread's state can be read here, that is said now, and not only when one is needed.
+        // If no thread's state can be read here, that is logged now, and not only when one is needed.
         let _ = Probe::of_this_thread().is_asleep();
         Ok(())
     }
@@ -182,7 +182,7 @@ impl Parts for Port {
     }
 }
 
-/// Where a thread stands, whom the scheduler has at this place.
+/// The state of a thread that the scheduler has at this place.
 fn state(suspect: &Suspect, place: Place) -> WorkerState {
     match place {
         Place::Away => WorkerState::Away,
@@ -214,7 +214,7 @@ impl Associations for Port {
             entry.is_tcp = is_tcp;
         }
         self.release(self.scheduler.begin_polling());
-        // Each side of a handle stands on the queue once at most.
+        // Each side of a handle is on the queue once at most.
         self.scheduler.reserve(0, 2 * handles.table.places_used());
         // Files have no readiness, and a socket is registered once its connection is under way.
         let registered = match kind {
@@ -308,7 +308,7 @@ impl Port {
         self.handles.wait_until_free(handle);
     }
 
-    /// Has a pool start a thread. Says whether one did.
+    /// Has a pool start a thread. Returns whether one did.
     pub(super) fn spawn(&self) -> bool {
         let mut release = Release::Nobody;
         let outcome = (self.pools).spawn(|| release = self.scheduler.set_can_grow(false));
@@ -330,8 +330,8 @@ impl Port {
         }
     }
 
-    /// Has the monitor come. If it can't, it is called again: by whoever comes by, and by those who are parked, who look again
-    /// and again until it is there.
+    /// Calls the monitor. If the system has no thread for it, it is called again: by the next thread that visits, and by parked
+    /// threads, which wake up again and again until it is there.
     pub(super) fn call_monitor(&self) {
         let Called::Missing { first } = self.monitor.call(&self.weak) else {
             return;
@@ -340,13 +340,13 @@ impl Port {
         if !first {
             return;
         }
-        // Those who parked before it was missing do not know that they are to look again.
+        // Threads that parked before it was missing do not know that they are to look again.
         for (suspect, place) in self.scheduler.seats() {
             if place == Place::Parked {
                 suspect.worker.parker.release();
             }
         }
-        // If the gate is full, whoever comes from the kernel parks.
+        // If the gate is full, a thread that comes from the kernel parks.
         self.handles.driver.wake();
     }
 }

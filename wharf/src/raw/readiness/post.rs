@@ -1,4 +1,4 @@
-//! Packets from outside of a wait: what is posted, and what is taken from a port that closes.
+//! Packets from outside of a wait: posting, and the packets of a port that closes.
 
 use std::{io, ptr::NonNull, sync::Arc, time::Duration};
 
@@ -15,7 +15,7 @@ use crate::{
     scheduler::Refused,
 };
 
-/// So much of the port's operations is granted to posts at once: they need not count one by one.
+/// So many of the port's operations are granted to posts at once as credit: posts need not be counted one by one.
 const POSTS_PER_GRANT: usize = 1024;
 
 impl Packets for Port {
@@ -104,9 +104,9 @@ impl Packets for Port {
         for handle in self.handles.table.close() {
             self.handles.close(handle, &mut self.outside());
         }
-        // What nothing was posted for. No more is granted.
+        // Credit that no post has used. No more is granted.
         self.outstanding.dismiss(self.scheduler.take_credit());
-        // Their owners keep the places, which count no more.
+        // Their owners keep the places, which do not count any more.
         self.outstanding.dismiss(self.places.close());
         let mut queued = Vec::new();
         self.outstanding.wait_for_the_last(|| {
@@ -134,7 +134,7 @@ impl Port {
         }
     }
 
-    /// How many operations are under way. What is granted to posts and not used is none.
+    /// How many operations are under way. Credit that is granted and not used does not count.
     pub(super) fn under_way(&self) -> usize {
         let count = self.outstanding.count();
         count.saturating_sub(self.scheduler.credit())
@@ -158,8 +158,8 @@ impl Results for Outside<'_> {
     fn ready(&mut self, ready: Ready) {
         let release = match ready.direction {
             Direction::Read => self.0.scheduler.ready(ready),
-            // A send that was started meanwhile, by another thread in its handler: the monitor sees to it if nobody else
-            // comes by.
+            // A send that was started meanwhile, by another thread in its handler: the monitor carries it out if no other
+            // thread does.
             Direction::Write => self.0.scheduler.stage(ready),
         };
         self.0.release(release);

@@ -1,7 +1,7 @@
-//! What comes of transfers and of cancelling, and where it goes.
+//! The results of transfers and of cancelling, and where they go.
 //!
-//! Handles know nothing of the queue and of the threads that wait: what they come to goes to [`Results`], which each caller
-//! has of its own.
+//! Handles know nothing of the queue and of the threads that wait: their results go to [`Results`], which each caller
+//! implements for itself.
 
 use std::ptr::NonNull;
 
@@ -16,15 +16,16 @@ use crate::{
 
 /// Where results go: into the visit of a waiting thread, or straight to the scheduler. Called under no lock.
 pub(super) trait Results {
-    /// An operation has ended, and a packet is to tell of it.
+    /// An operation has ended, and a packet is to report it.
     fn packet(&mut self, packet: Queued);
     /// A side is worth another attempt.
     fn ready(&mut self, ready: Ready);
     /// An operation is about to be [handed over](Self::hand_over): it counts as handed out from now on. This is called for all
-    /// of a turn before the first function is: one that closes the port waits for what is counted.
+    /// operations of a turn before the first function is called: a function that closes the port waits for all that are
+    /// counted.
     fn count_out(&mut self, handover: &Handover);
     /// An operation has ended, and is to be handed to its [function](crate::raw::OnEnd): code of the user's may run then, which
-    /// may close the port. So it is, once this thread has nothing in its hands that the thread that closes waits for.
+    /// may close the port. So it is handed over once this thread holds nothing that a closing thread waits for.
     fn hand_over(&mut self, handover: Handover);
     /// A handle was added: so many sides may be ready at once.
     fn make_room(&mut self, sides: usize);
@@ -46,7 +47,7 @@ impl Handover {
     }
 
     pub(super) fn hand_over(self) {
-        // SAFETY: the operation is out of its line and has ended; this is what it agreed to.
+        // SAFETY: the operation is out of its line and has ended, as the function was promised.
         unsafe { (self.function)(self.operation) };
     }
 }
@@ -73,7 +74,7 @@ impl Ended {
     }
 }
 
-/// What follows from a turn under a handle's lock, to be told under none.
+/// The results of a turn under a handle's lock, to be passed on under none.
 #[derive(Debug, Default)]
 pub(super) struct FollowUp {
     ended: Option<Ended>,
@@ -100,7 +101,7 @@ impl FollowUp {
         usize::from(self.ended.is_some()) + self.others.len()
     }
 
-    /// Tells it all: packets first, and last what runs code of the user's.
+    /// Passes all of them on: packets first, and last the functions that run code of the user's.
     #[inline(always)] // It is large, and would be copied.
     pub(super) fn tell(self, results: &mut impl Results) {
         let FollowUp {
@@ -109,7 +110,7 @@ impl FollowUp {
             ready: [read, write],
         } = self;
         let handover = ended.and_then(|ended| ended.tell(results));
-        // Seldom is there more than one.
+        // There is seldom more than one.
         let handovers = match others.is_empty() {
             true => Vec::new(),
             false => tell_all(others, results),
@@ -130,7 +131,7 @@ impl FollowUp {
 }
 
 impl Ended {
-    /// Tells it, if by a packet; else gives back what is to be told later.
+    /// Passes it on if its end is told by a packet; else returns it, to be handed over later.
     #[inline]
     fn tell(self, results: &mut impl Results) -> Option<Handover> {
         match self {

@@ -1,4 +1,4 @@
-//! One direction of a handle: the line of operations that wait for it, and what is known of its readiness.
+//! One direction of a handle: the line of operations that wait for it (FIFO), and what is known of its readiness.
 //!
 //! Operations leave in the order in which they came, one transfer at a time: that is stream order, from any number
 //! of threads. Readiness is edge-triggered, so it is remembered here, and forgotten only when a transfer found the
@@ -30,13 +30,13 @@ pub(super) struct Side {
     pub ready: bool,
     /// The head of the line found no memory, and waits to be told that there is some.
     starved: bool,
-    /// The head was told that there is memory, and has not asked for it since.
+    /// The head was told that there is memory, and has not asked for the memory since.
     fed: bool,
     /// No transfer is to begin.
     pub paused: bool,
     /// A thread is transferring for the head of the line, which it has to itself.
     pub busy: bool,
-    /// The side stands on the port's queue.
+    /// The side is on the port's queue.
     pub queued: bool,
     /// Starting an operation fails with this error number, if it isn't 0.
     pub failure: i32,
@@ -45,7 +45,7 @@ pub(super) struct Side {
 impl Side {
     /// Whether the side should be put on the port's queue. Marks it as queued if so.
     pub(super) fn enqueue(&mut self) -> bool {
-        // A paused one that was told of memory is to pass it on.
+        // A paused side that was told of memory is to pass it on.
         let may_begin = !self.paused || self.fed;
         let possible = self.ready && !self.starved && may_begin && !self.line.is_empty();
         let wanted = possible && !self.busy && !self.queued;
@@ -70,7 +70,7 @@ impl Side {
         self.starved = false;
     }
 
-    /// The head is about to ask for memory. Says whether it was told that there is some.
+    /// The head is about to ask for memory. Returns whether it was told that there is some.
     pub(super) fn ask(&mut self) -> bool {
         std::mem::take(&mut self.fed)
     }
@@ -100,7 +100,7 @@ impl Side {
         unsafe { self.line.push(operation) }
     }
 
-    /// Takes the head out of the line, and what it waited for with it.
+    /// Takes the head out of the line, and clears the state of waiting for memory.
     pub(super) fn pop(&mut self) -> Option<NonNull<Overlapped>> {
         self.starved = false;
         self.fed = false;
@@ -135,9 +135,9 @@ impl Side {
     }
 }
 
-/// What [`Side::cancel`] found.
+/// The two results of [`Side::cancel`].
 pub(super) enum Found {
-    /// The operation is in transfer; whoever transfers will complete it.
+    /// The operation is in transfer; the thread that transfers will complete it.
     Marked,
     /// The operation is out of the line, to be completed by the caller.
     Out(NonNull<Overlapped>),

@@ -1,4 +1,4 @@
-//! Starting operations: each is put into the line that it belongs to, and begun where that is worth a try at once.
+//! Starting operations: each is put into its line, and begun at once if that is worth a try.
 
 use std::{io, ptr::NonNull, time::Instant};
 
@@ -59,7 +59,7 @@ impl Results for Direct<'_> {
     }
 }
 
-/// What follows from lining up an operation.
+/// The next step after an operation was put into its line.
 pub(in crate::raw) enum Next {
     Nothing,
     Queue(Ready),
@@ -101,7 +101,7 @@ impl Operations for Port {
         pointer: NonNull<Overlapped>,
         here: bool,
     ) -> io::Result<Next> {
-        // SAFETY: the caller leaves the operation to us from now on.
+        // SAFETY: the caller gives the operation to the port from now on.
         let operation = unsafe { pointer.as_ref() };
         let (handle, connects) = (operation.handle, operation.connects());
         if entry.kind == Kind::File {
@@ -169,7 +169,7 @@ impl Operations for Port {
 
 impl Port {
     /// Whether a transfer should be left for the next batch rather than be made at once: if this thread is in a
-    /// handler, more work waits for it, and the driver gains from batches. It then stands on the shared queue,
+    /// handler, more work is queued, and the driver gains from batches. The transfer is then on the shared queue,
     /// where any thread can take it.
     fn batches_for_this_thread(&self) -> bool {
         let gains = self.handles.driver.batch_max() > 1;

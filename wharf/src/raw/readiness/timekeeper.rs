@@ -1,4 +1,4 @@
-//! Timers: the driver reports the earliest deadline, and the thread that hears of it completes what is due.
+//! Timers: the driver reports the earliest deadline, and the thread that gets the report completes all due timers.
 
 use std::{ptr::NonNull, time::Instant};
 
@@ -34,8 +34,8 @@ impl Timekeeper {
         number
     }
 
-    /// Has the driver report the earliest deadline. The call is made without the lock, so it is made again if the
-    /// earliest changed meanwhile: the thread that calls last looks last.
+    /// Tells the driver the earliest deadline. The call is made without the lock, so it is made again if the
+    /// earliest changed meanwhile: the thread that calls last also looks last.
     fn arm(&self, driver: &dyn Driver) {
         let mut armed = self.0.lock().earliest();
         loop {
@@ -50,7 +50,7 @@ impl Timekeeper {
     }
 
     /// Completes the timers that are due, and gives them to `complete`, under the lock: so they come in the order of their
-    /// deadlines, whichever threads hear of them. Says whether there were any.
+    /// deadlines, whichever threads get the reports. Returns whether there were any.
     pub(super) fn fire(&self, driver: &dyn Driver, mut complete: impl FnMut(Completed)) -> bool {
         let mut any = false;
         {

@@ -3,7 +3,7 @@
 //! An attempt has three acts. [`Handles::begin`] takes the head of the line, under the handle's lock, and marks the
 //! side as busy; the driver makes the call, under no lock; [`Handles::finish`] judges the [outcome](super::outcome), under the
 //! lock again. While a side is busy its descriptor stays open, and the memory of its head is the transferring thread's alone.
-//! The operation itself is looked at under the lock only: others may mark it as cancelled, or line up behind it.
+//! The operation itself is looked at under the lock only: other threads may mark it as cancelled, or put one behind it.
 
 use std::{io, ptr::NonNull};
 
@@ -65,7 +65,7 @@ impl Handles {
         }
     }
 
-    /// Takes a ready side off the queue: what is to be transferred, if anything still is.
+    /// Takes a ready side off the queue, and returns the transfer to make, if there still is one.
     fn begin(&self, ready: Ready, results: &mut impl Results) -> Option<(Pending, Transfer)> {
         let mut entry = self.table.lock(ready.handle)?;
         let side = entry.side(ready.direction);
@@ -82,7 +82,7 @@ impl Handles {
         Self::begin_locked(entry, ready)
     }
 
-    /// A receive that is paused was told that there is memory: it takes it, and gives it back for others.
+    /// A receive that is paused was told that there is memory: it takes the memory, and gives it back for others.
     fn pass_on(&self, mut entry: MutexGuard<'_, Entry>, ready: Ready, results: &mut impl Results) {
         let side = entry.side(ready.direction);
         let Some(operation) = side.head() else {
@@ -128,7 +128,7 @@ impl Handles {
             _ => None,
         };
         let outcome = match overlapped.request {
-            // That the side is ready is all that it waits for.
+            // The operation waits only for the side to be ready.
             Request::ReceiveReadiness => Outcome::Moved(0),
             _ => Outcome::Untried,
         };
@@ -159,7 +159,7 @@ impl Handles {
         Some((pending, transfer))
     }
 
-    /// Judges an attempt: completes the operation, or leaves it at the head of its line. What comes of it goes to
+    /// Judges an attempt: completes the operation, or leaves it at the head of its line. The results go to
     /// `results`, under no lock.
     pub(super) fn finish(&self, pending: Pending, transfer: Transfer, results: &mut impl Results) {
         let Transfer { call, outcome, .. } = transfer;
@@ -243,7 +243,7 @@ impl Pending {
         }
     }
 
-    /// Tells a send that it has to wait, if it has. Where its bytes are then, if they are elsewhere.
+    /// Tells a send that it has to wait, if it has to. Returns the new address of its bytes, if they were moved.
     fn tell_it_waits(&self, call: Call, outcome: &Outcome) -> Option<RawBuffer> {
         match (self.waits, call) {
             (Some(waits), Call::Send(rest)) if outcome.leaves_some(rest.len) => {
@@ -280,7 +280,7 @@ mod tests {
         raw::{Completed, Handle, Kind, Queued, Status},
     };
 
-    /// What came of it all, in order.
+    /// All results, in order.
     #[derive(Default)]
     struct Collected {
         packets: Vec<NonNull<Overlapped>>,

@@ -1,6 +1,6 @@
 //! Waiting for packets: what a thread does between one packet and the next.
 //!
-//! A thread asks the scheduler for its next step, takes it, and comes back with what came of it. Polling the
+//! A thread asks the scheduler for its next step, takes it, and comes back with the results. Polling the
 //! kernel brings ready sides; working on them brings packets; packets end the wait. One visit to the scheduler
 //! carries the results of the last step and fetches the next.
 
@@ -24,8 +24,8 @@ use crate::{
     sync::now,
 };
 
-/// So often a thread that runs out of posted packets looks for the next before it waits, each time after twice the pause
-/// of the time before. It comes to some microseconds, which is what it costs to be woken.
+/// A thread that runs out of posted packets looks so often for the next before it waits, each time after twice the pause
+/// of the time before. All pauses together take some microseconds, about as long as a wake does.
 const LOOKS: u32 = 8;
 
 impl Port {
@@ -136,7 +136,7 @@ impl Port {
         member.visit.batch = batch;
     }
 
-    /// Hands operations that have ended to their functions. This thread has nothing else in its hands.
+    /// Hands operations that have ended to their functions. This thread holds no other operation.
     pub(super) fn hand_over(&self, handovers: &mut Vec<Handover>) {
         self.outstanding.dismiss(handovers.len());
         handovers.drain(..).for_each(Handover::hand_over);
@@ -152,14 +152,15 @@ impl Port {
         Some(remaining.map_or(RETRY, |remaining| remaining.min(RETRY)))
     }
 
-    /// Looks out for the next packet for a moment. Where one was posted, another may be about to be: to fall asleep now
+    /// Spins for a moment until there is a packet. Where one was posted, another may follow at once: to fall asleep now
     /// and be woken would cost both threads more than the moment.
     fn linger(&self) {
         for look in 0..LOOKS {
             if self.scheduler.seems_busy() {
                 return;
             }
-            // Longer each time: what is looked at is what the poster writes, and it is to have time for several.
+            // Longer each time: the look takes the cache line that the posting thread writes, which needs time for several
+            // posts.
             for _ in 0..1 << look {
                 hint::spin_loop();
             }
@@ -169,15 +170,15 @@ impl Port {
     fn poll(&self, member: &mut Member, timeout: Option<Duration>) -> io::Result<()> {
         member.delivered = 0;
         member.visit.looked = true;
-        // A long wait is made in steps: the thread comes back for the next, unless there was something.
+        // A long wait is made in steps: the thread comes back for the next, unless it got something to do.
         let late_max = |timeout| self.handles.driver.late_max(timeout);
         let step = timeout.map(|timeout| timeout.saturating_sub(late_max(timeout)));
         self.harvest(&mut member.events, &mut member.visit, step)?;
         Ok(())
     }
 
-    /// Looks at the kernel, for `timeout` at most, and notes what became ready. Says whether timers were due, which are on the
-    /// queue then: a visit has to follow.
+    /// Polls the kernel, for `timeout` at most, and notes the handles that became ready. Returns whether timers were due, which
+    /// are on the queue then: a visit has to follow.
     fn harvest(
         &self,
         events: &mut Events,
@@ -193,13 +194,13 @@ impl Port {
         Ok(fired)
     }
 
-    /// Brings what stands ready in the kernel to the queue, while all who could come for it are in their handlers. Says
-    /// whether there was anything.
+    /// Brings the events that are ready in the kernel to the queue, while all threads that could poll are in their handlers.
+    /// Returns whether there were any.
     pub(super) fn bring_in(&self, events: &mut Events, visit: &mut Visit<Queued, Ready>) -> bool {
         if !self.scheduler.polls() {
             return false;
         }
-        // None is known to fail. Whoever waits next would see it too.
+        // It is not known to fail. The next thread that waits would see the error too.
         let fired = self.harvest(events, visit, Some(Duration::ZERO));
         let any = fired.unwrap_or(false) || visit.woken || !visit.ready.is_empty();
         if any {
@@ -209,7 +210,7 @@ impl Port {
         any
     }
 
-    /// Queues the timers that are due; says whether there were any.
+    /// Queues the timers that are due; returns whether there were any.
     fn fire_timers(&self) -> bool {
         let enqueue = |timer| self.scheduler.enqueue(Queued::Operation(timer));
         self.timekeeper.fire(&*self.handles.driver, enqueue)
