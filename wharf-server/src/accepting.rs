@@ -1,8 +1,8 @@
-//! How accepting stands, and what was said of it lately.
+//! The state of accepting, and when each shortage was last logged.
 //!
-//! One accept is under way at a time, or accepting is paused: at the limit of clients, until one goes; or since the
+//! One accept is under way at a time, or accepting is paused: at the limit of clients, until one goes; or because the
 //! system has no descriptor or memory for another, until a client goes or a moment has passed. Meanwhile connections
-//! wait in the backlog, and nothing spins.
+//! wait in the backlog, and no thread spins.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -13,7 +13,7 @@ use wharf::{Listener, user_code::log};
 
 use crate::client::Key;
 
-/// A shortage is said once, and once more if it still comes up after so long.
+/// A shortage is logged once, and once more if it still comes up after so long.
 const SAY_AGAIN: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
@@ -21,18 +21,18 @@ pub(crate) struct Acceptor {
     pub(crate) clients_max: usize,
     listener: Listener<Key>,
     state: Mutex<Accepting>,
-    /// Each is said once, and then once a minute.
+    /// Each is logged once, and then once a minute.
     said_no_room: Seldom,
     pub(crate) said_crowded: Seldom,
     pub(crate) said_unserved: Seldom,
 }
 
-/// When something was last said.
+/// When a shortage was last logged.
 #[derive(Debug, Default)]
 pub(crate) struct Seldom(Mutex<Option<Instant>>);
 
 impl Seldom {
-    /// Whether it is to be said now.
+    /// Whether it is to be logged now.
     pub(crate) fn is_due(&self) -> bool {
         let now = Instant::now();
         let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -48,9 +48,9 @@ impl Seldom {
 pub(crate) enum Accepting {
     /// An accept is under way, or its completion is being handled.
     UnderWay,
-    /// None is, for want of room.
+    /// None is under way, because there is no room.
     Paused,
-    /// None will be.
+    /// None will be under way any more.
     Ended,
 }
 
@@ -85,7 +85,7 @@ impl Acceptor {
         before
     }
 
-    /// Says that there is no room, if that was not said lately.
+    /// Logs that there is no room, if that was not logged lately.
     pub(crate) fn say(&self, what: &str) {
         if self.said_no_room.is_due() {
             log(|| tracing::warn!("{what}; accepting pauses, and resumes by itself"));

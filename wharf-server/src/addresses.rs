@@ -1,7 +1,7 @@
 //! How many clients each address has: so that one peer can't fill the table.
 //!
-//! An IPv4 address counts by itself, an IPv6 address by its first 64 bits, since that is the least that one customer
-//! has of a provider (RFC 6177).
+//! An IPv4 address counts by itself, an IPv6 address by its first 64 bits, since that is the least that a provider gives to one
+//! customer (RFC 6177).
 
 use std::{
     collections::HashMap,
@@ -20,7 +20,7 @@ pub(crate) struct Addresses {
     counts: Mutex<HashMap<Origin, usize>>,
 }
 
-/// Whom an address is taken for.
+/// The addresses that are counted as one peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Origin {
     V4(u32),
@@ -49,7 +49,7 @@ impl Addresses {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The limit for this peer, and whom it is counted for.
+    /// The limit for this peer, and the addresses that it is counted with.
     fn limit(&self, peer: SocketAddr) -> Option<(usize, Origin)> {
         let address = peer.ip().to_canonical();
         let is_exempt = self.exempt.iter().any(|range| range.contains(&address));

@@ -1,5 +1,5 @@
-//! Letting clients in: each connection that was accepted, and room for the next where a client has gone.
-//! [How accepting stands](crate::accepting) is kept apart.
+//! Letting clients in: each connection that was accepted, and the next one when a client has gone.
+//! The [state of accepting](crate::accepting) is kept separately.
 
 use std::{
     io,
@@ -20,8 +20,8 @@ use crate::{
     shared::Shared,
 };
 
-/// When the system had no room for another client, and no client of ours goes, this is when it is tried again: others
-/// may have given something back.
+/// When the system had no room for another client, and no client of this server goes, an accept is tried again after so long:
+/// other programs may have given something back.
 const RETRY: Duration = Duration::from_millis(250);
 
 impl Shared {
@@ -34,14 +34,14 @@ impl Shared {
         match (result, connection) {
             (Ok(_), Some(connection)) => {
                 let client = self.admit(connection);
-                // The next one before its handler is called, which may take its time.
+                // The next accept starts before this client's handler is called, which may take long.
                 self.accept_next();
                 return client;
             }
             // Closed: the server stops.
             (Err(error), _) if wharf::raw::is_cancelled(&error) => {}
             (Err(error), _) => self.pause_or_fail(&error),
-            // It came to nothing, for no reason that is told.
+            // It failed, and the system gives no reason.
             (Ok(_), None) => self.accept_next(),
         }
         None
@@ -94,7 +94,7 @@ impl Shared {
             self.acceptor
                 .say(&format!("{limit} clients, the most there may be"));
             self.acceptor.set(Accepting::Paused);
-            // Clients may have gone between the count and the pause, and have seen nobody to resume.
+            // Clients may have gone between the count and the pause, when accepting was not paused yet.
             if self.clients.len() < self.acceptor.clients_max {
                 self.resume_accepting();
             }
@@ -147,14 +147,14 @@ impl Shared {
     }
 }
 
-/// Whether no accept can succeed any more. All else passes: a shortage of descriptors or memory, a firewall's refusal
-/// (`EPERM`, accept(2)), and whatever a later system makes of it.
+/// Whether no accept can succeed any more. All other errors are temporary: a shortage of descriptors or memory, a firewall's
+/// refusal (`EPERM`, accept(2)), and errors that later systems may add.
 fn is_lasting(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(is_lasting_for_system)
         || error.kind() == io::ErrorKind::NotConnected
 }
 
-/// What accept(2) says of a descriptor that is none, is no listener, or can't be.
+/// The errors of accept(2) for a number that is no descriptor, or a descriptor that is no listener or can't be one.
 #[cfg(unix)]
 fn is_lasting_for_system(number: i32) -> bool {
     use rustix::io::Errno;

@@ -15,7 +15,7 @@ pub struct ServerBuilder {
 }
 
 impl From<Settings> for ServerBuilder {
-    /// Goes on from settings that a program keeps, or reads from a file.
+    /// Starts from settings that the program has, read from a file for example.
     fn from(settings: Settings) -> Self {
         ServerBuilder { settings }
     }

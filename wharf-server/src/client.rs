@@ -18,12 +18,12 @@ use crate::{
     reading::Reading,
 };
 
-/// A client of a [`Server`](crate::Server). Clones are the same client; one that is kept after the client is gone does
+/// A client of a [`Server`](crate::Server). Clones are the same client; a clone that is kept after the client is gone does
 /// no harm.
 #[derive(Debug, Clone)]
 pub struct Client(pub(crate) Socket<Key>);
 
-/// Whose completion it is: a pointer, so that an idle client's socket is as small as it can be.
+/// The key of a completion: a pointer, so that an idle client's socket is as small as it can be.
 pub(crate) type Key = Arc<Who>;
 
 #[derive(Debug)]
@@ -32,9 +32,9 @@ pub(crate) enum Who {
     Client(State),
     /// A timer: try to accept again.
     AcceptAgain,
-    /// A timer: look at the clients for those that do nothing.
+    /// A timer: look for clients that do nothing.
     Round,
-    /// A timer: look at this client, which lingers, for the so-manieth time.
+    /// A timer: look at this client, which lingers; the number counts the looks.
     Linger(u64, u32),
 }
 
@@ -45,14 +45,14 @@ pub(crate) enum Event {
     Shutdown,
 }
 
-/// What is known of a client, kept as the key of its socket.
+/// The state of a client, which is the key of its socket.
 #[derive(Debug)]
 pub(crate) struct State {
     id: u64,
     peer: Peer,
     since: Instant,
     clients: Clients,
-    /// No more is to be received: what is in flight finishes, then the client ends.
+    /// No more is to be received: operations that are under way finish, then the client ends.
     closing: AtomicBool,
     /// The peer has ended its side.
     pub(crate) peer_ended: AtomicBool,
@@ -66,10 +66,10 @@ pub(crate) struct State {
     pub(crate) handling: AtomicBool,
     /// Its handler is to be called again before more is received.
     pub(crate) again: AtomicBool,
-    /// For those who look after idle clients: what had been moved at the last look, and in which round that had changed.
+    /// For the search for idle clients: the bytes moved at the last look, and the round in which that number had changed.
     pub(crate) moved: AtomicU64,
     pub(crate) moved_round: AtomicU32,
-    /// Likewise, of what it took while something waited to be sent to it.
+    /// Likewise, of the bytes that it took while some waited to be sent to it.
     pub(crate) taken: AtomicU64,
     pub(crate) taken_round: AtomicU32,
     /// Its share of the receive buffers.
@@ -79,7 +79,7 @@ pub(crate) struct State {
     gone: OnceLock<Box<Gone>>,
 }
 
-/// An address that is small where most are.
+/// An address, which takes little memory for the most frequent kind.
 #[derive(Debug)]
 enum Peer {
     V4(SocketAddrV4),
@@ -95,7 +95,7 @@ impl From<SocketAddr> for Peer {
     }
 }
 
-/// What is left of a client that is gone.
+/// The data that is kept of a client that is gone.
 #[derive(Debug)]
 struct Gone {
     ended: Ended,
@@ -190,8 +190,8 @@ impl Client {
         self.state().since
     }
 
-    /// Bytes received from it and sent to it. What arrives after our side has ended is not counted, since no handler
-    /// sees it; nor is what a transfer moved in the very moment in which the client was [aborted](Self::abort).
+    /// Bytes received from it and sent to it. Bytes that arrive after the server has ended its side are not counted, since no
+    /// handler sees them; nor are bytes of a transfer at the very moment when the client was [aborted](Self::abort).
     pub fn traffic(&self) -> Traffic {
         match self.0.traffic() {
             Some(mut traffic) => {
@@ -218,14 +218,15 @@ impl Client {
         &self.state().clients
     }
 
-    /// Sends to it, from any thread: whole, and after whatever was sent before. Success says that it is on its way.
+    /// Sends to it, from any thread: the whole payload, after everything that was sent before. Success means that the payload
+    /// is on its way.
     ///
-    /// Where the client takes it more slowly than it comes, payloads gather: small ones, and those in receive buffers, are
-    /// copied one behind the other, so that each costs its bytes and no more.
+    /// If the client reads more slowly than the server sends, payloads wait in a queue: small ones, and payloads in receive
+    /// buffers, are copied one behind the other, so that each takes no more memory than its bytes.
     ///
     /// # Errors
-    /// Nothing was sent, and the payload comes back: too much waits to be sent already
-    /// ([`WouldBlock`](io::ErrorKind::WouldBlock)), since the client does not read; or it is gone, or closing.
+    /// Nothing was sent, and the payload comes back: too many bytes wait to be sent already
+    /// ([`WouldBlock`](io::ErrorKind::WouldBlock)), because the client does not read (backpressure); or it is gone, or closing.
     pub fn send(&self, payload: impl Into<Payload>) -> Result<(), Refused<Payload>> {
         let payload = payload.into();
         if payload.is_empty() {
@@ -240,7 +241,7 @@ impl Client {
             }
             Err(refused) => Err(refused),
             Ok(_) => {
-                // While its handler is at work, whoever calls that looks afterwards.
+                // While its handler is at work, the worker that called the handler looks afterwards.
                 let is_handled = self.state().handling.load(Ordering::Relaxed);
                 if !is_handled && self.0.unsent() > 0 {
                     self.clients().watch_patience();
@@ -250,7 +251,7 @@ impl Client {
         }
     }
 
-    /// Sends what can't go at once, since something is on its way already.
+    /// Sends a payload that has to wait behind one that is on its way already.
     #[cold]
     fn send_later(&self, payload: Payload) -> Result<(), Refused<Payload>> {
         let clients = self.clients();
@@ -264,53 +265,54 @@ impl Client {
         Ok(())
     }
 
-    /// An operation of its outbox has ended: sends what waits, and says what follows once nothing does.
+    /// An operation of its outbox has ended: sends the next of what waits. If nothing waits, returns the next step.
     pub(crate) fn send_next(&self) -> io::Result<Next> {
         self.state().outbox.advance(&self.0)
     }
 
-    /// Nothing can be sent to it any more: says what was to follow.
+    /// Nothing can be sent to it any more: returns the step that was to follow.
     pub(crate) fn drop_unsent(&self) -> Next {
         self.state().outbox.fail()
     }
 
-    /// Leaves its turn with what waits to be sent, if that is more than so many bytes.
+    /// Leaves its turn with the unsent bytes, if there are more than so many.
     pub(crate) fn pauses_above(&self, bytes: usize) -> bool {
         let outbox = &self.state().outbox;
         outbox.is_behind() && outbox.pause(&self.0, bytes)
     }
 
-    /// Takes no more sends. Leaves its turn with what waits to be sent, if anything does.
+    /// Takes no more sends. Leaves its turn with the unsent bytes, if there are any.
     pub(crate) fn ends_behind_unsent(&self) -> bool {
         self.state().outbox.end()
     }
 
     /// Has the handler called again for this client ([`Handler::resumed`](crate::Handler::resumed)), once the call that asks
-    /// for it has returned: before more is received, but behind whatever waits for a worker then. So a handler gives way
-    /// whose client has brought it much to do.
+    /// for it has returned: before more is received, but behind everything that waits for a worker then. So a handler that has
+    /// much to do for one client lets the others go first.
     ///
-    /// It is not called if the client has ended meanwhile, or is [closed](Self::close), as each is by an orderly stop; and
-    /// not before the client has taken most of what was sent to it. While it waits for the call, it does not count as idle.
-    /// From outside of this client's handler, the call comes after its next; or by itself, if none is to come since reading
-    /// is [paused](Self::pause_reading) or the [peer has ended](Self::peer_has_ended).
+    /// It is not called if the client has ended meanwhile, or is [closed](Self::close), as every client is by an orderly stop;
+    /// and not before the client has taken most of the bytes that were sent to it. While the client waits for the call, it does
+    /// not count as idle. If this is called from outside of the client's handler, the new call comes after the handler's next
+    /// call; or by itself, if no next call is to come because reading is [paused](Self::pause_reading) or the [peer has
+    /// ended](Self::peer_has_ended).
     pub fn call_again(&self) {
         self.state().again.store(true, Ordering::Relaxed);
         self.unpark();
     }
 
-    /// Stops reading from the client until reading is [resumed](Self::resume_reading), from any thread; does nothing where it
-    /// is paused already. What the client sends meanwhile stays with the system, which then holds back the peer: TCP's
-    /// backpressure, in place of memory here. Sends to the client go on.
+    /// Stops reading from the client until reading is [resumed](Self::resume_reading), from any thread; does nothing if it
+    /// is paused already. Bytes that the client sends meanwhile stay with the system, whose flow control then stops the peer:
+    /// this is TCP's backpressure, instead of memory in the server. Sends to the client go on.
     ///
-    /// Paused by a call of this client's own handler, [`received`](crate::Handler::received) is not called after that call
-    /// until reading is resumed. Paused from elsewhere, a call that is under way finishes, and one more may come, of
-    /// `received` or of [`peer_ended`](crate::Handler::peer_ended), with what arrived before that or about then.
+    /// If this client's own handler calls it, [`received`](crate::Handler::received) is not called after that call
+    /// until reading is resumed. If it is called from elsewhere, a call that is under way finishes, and one more may come, of
+    /// `received` or of [`peer_ended`](crate::Handler::peer_ended), with bytes that arrived before the pause or about then.
     ///
     /// While reading is paused, the end of the peer's side is not noticed, nor is a lost connection, unless a send fails.
-    /// The client waits for the server then, so it does not count as idle
+    /// Then the client waits for the server, so it does not count as idle
     /// ([`Settings::idle_timeout`](crate::Settings::idle_timeout)); the time-out for a client that takes nothing
-    /// ([`Settings::stall_timeout`](crate::Settings::stall_timeout)) goes on. It ends in every other way as a client does that
-    /// is read from: [`close`](Self::close), [`abort`](Self::abort), [`Server::stop`](crate::Server::stop).
+    /// ([`Settings::stall_timeout`](crate::Settings::stall_timeout)) goes on. It ends in every other way like a client without
+    /// a pause: [`close`](Self::close), [`abort`](Self::abort), [`Server::stop`](crate::Server::stop).
     ///
     /// ```
     /// use std::{io::{Read, Write}, net::TcpStream};
@@ -320,7 +322,7 @@ impl Client {
     /// let mut settings = Settings::default();
     /// settings.listen = "127.0.0.1:0".parse()?;
     /// let server = Server::start(&settings, |client: &Client, bytes: wharf::Buffer| {
-    ///     // Nothing more, until somebody has dealt with this.
+    ///     // Nothing more, until the other thread has dealt with this.
     ///     client.pause_reading();
     ///     let client = client.clone();
     ///     std::thread::spawn(move || {
@@ -344,7 +346,7 @@ impl Client {
         }
     }
 
-    /// Reads from the client again, after [`pause_reading`](Self::pause_reading), from any thread; does nothing where
+    /// Reads from the client again, after [`pause_reading`](Self::pause_reading), from any thread; does nothing if
     /// reading is not paused. Every byte that came meanwhile is received, in order.
     pub fn resume_reading(&self) {
         let state = self.state();
@@ -373,13 +375,13 @@ impl Client {
         self.state().reading.is_paused() && !self.is_half_closed() && !self.is_closing()
     }
 
-    /// Whether its turn belongs where it is [parked](crate::reading): nothing is to be received, nor anything else to be done.
+    /// Whether its turn is to be [parked](crate::reading): nothing is to be received, and nothing else is to be done.
     pub(crate) fn is_to_be_parked(&self) -> bool {
         let is_called = self.state().again.load(Ordering::Relaxed);
         self.receives_nothing() && !is_called && !self.is_closing() && self.ended().is_none()
     }
 
-    /// Has its turn taken up again, if it is parked. What this is for was noted before.
+    /// Has its turn taken up again, if it is parked. The reason was noted before.
     pub(crate) fn unpark(&self) {
         if let Some(operation) = self.state().reading.take_parked() {
             // If the port has closed meanwhile, the operation has completed already.
@@ -387,8 +389,8 @@ impl Client {
         }
     }
 
-    /// Ends the client in order: nothing more is received, what was sent still arrives, and the end after it. What its
-    /// handler has [put off](Self::call_again) is not done.
+    /// Ends the client in order: nothing more is received, everything that was sent still arrives, and the end after it. A call
+    /// that its handler has [put off](Self::call_again) is not made.
     pub fn close(&self) {
         self.state().closing.store(true, Ordering::SeqCst);
         // If a receive is under way, or the turn is parked, a completion takes the next step; else a handler or a send that
@@ -397,7 +399,7 @@ impl Client {
         self.unpark();
     }
 
-    /// Ends the client at once, with a reset: what it has not received yet is lost, and it is told so.
+    /// Ends the client at once, with a reset: bytes that it has not received yet are lost, and it sees an error.
     pub fn abort(&self) {
         self.end(Ended::Aborted);
     }
@@ -417,14 +419,14 @@ impl Client {
         self.state().closing.load(Ordering::SeqCst)
     }
 
-    /// Ends the client, for a reason; the first reason counts. Says whether this was it.
+    /// Ends the client, for a reason; the first reason counts. Returns whether this was the first.
     ///
-    /// Whoever has the client's turn sees to the rest: closing the socket completes the operation that has it, and a
+    /// The holder of the client's turn does the rest: closing the socket completes the operation that has the turn, and a
     /// turn that is parked is taken up.
     pub(crate) fn end(&self, ended: Ended) -> bool {
-        // Read before the socket is closed, and kept for those who ask later.
+        // Read before the socket is closed, and kept for later calls.
         let traffic = self.traffic();
-        // Whoever does not get everything must not take what it got for the whole.
+        // A peer that does not get all bytes must not take the ones it got for the whole.
         let reset = matches!(ended, Ended::Aborted) || self.unsent() > 0;
         let gone = Box::new(Gone { ended, traffic });
         let first = self.state().gone.set(gone).is_ok();
@@ -437,7 +439,7 @@ impl Client {
         first
     }
 
-    /// Ends a client whose peer has ended its side, if nothing is on its way to it any more. Says whether it did.
+    /// Ends a client whose peer has ended its side, if nothing is on its way to it any more. Returns whether it did.
     pub(crate) fn end_if_sent(&self) -> bool {
         let close = || self.0.close_if_sent();
         let Some(traffic) = self.state().outbox.if_empty(close) else {
@@ -447,7 +449,7 @@ impl Client {
             ended: Ended::ByPeer,
             traffic,
         });
-        // Somebody else may have ended it in this very moment.
+        // Another thread may have ended it in this very moment.
         let _ = self.state().gone.set(gone);
         true
     }

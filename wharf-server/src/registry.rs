@@ -27,7 +27,7 @@ pub struct Clients(Arc<Registry>);
 struct Registry {
     present: Mutex<HashSet<ById>>,
     last_id: AtomicU64,
-    // What a client needs of its server, whichever thread calls it.
+    // The parts of its server that a client needs, on any thread.
     port: CompletionPort<Key>,
     sending: Sending,
     patience: Patience,
@@ -80,7 +80,7 @@ impl Clients {
         &self.0.patience
     }
 
-    /// There is a client to look after: it may be idle, or takes what is sent more slowly than it comes.
+    /// There is a client to look after: it may be idle, or reads more slowly than the server sends.
     pub(crate) fn watch_patience(&self) {
         self.0.patience.watch(&self.0.port, || Arc::new(Who::Round));
     }
@@ -108,7 +108,7 @@ impl Clients {
         self.present().get(&id).map(|ById(client)| client.clone())
     }
 
-    /// Those that are there at this moment.
+    /// The clients that are there at this moment.
     pub fn snapshot(&self) -> Vec<Client> {
         self.present()
             .iter()
@@ -130,7 +130,7 @@ impl Clients {
         debug_assert!(new, "numbers are used once");
     }
 
-    /// Takes a client off the registry; says how many are left, if it was there.
+    /// Takes a client off the registry; returns how many are left, if it was there.
     pub(crate) fn remove(&self, client: &Client) -> Option<usize> {
         let mut present = self.present();
         // Dropped after the lock: it may be the last of its socket.

@@ -1,4 +1,4 @@
-//! The rounds of [patience](crate::patience): all clients are looked at, and those that did nothing, or took nothing, for
+//! The rounds of [patience](crate::patience): all clients are looked at, and clients that did nothing, or took nothing, for
 //! too long are cut.
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -33,9 +33,9 @@ fn idle_rounds(client: &Client, round: u32) -> u32 {
     let moved = traffic.received_bytes.wrapping_add(traffic.sent_bytes);
     let has_moved = state.moved.swap(moved, Ordering::Relaxed) != moved;
     let rounds = rounds_since(&state.moved_round, round);
-    // A client whose handler is at work waits for us, and so does one whose reading the server has paused. So does one whose
-    // bytes nobody reads, for want of memory, or since it does not take its answers, for which there is another time-out; but
-    // to ask costs a call, so it is asked of those only that moved nothing for a round.
+    // A client whose handler is at work waits for the server, and so does one whose reading the server has paused. So does one
+    // whose bytes are not read because there is no buffer, or because it does not take its answers (for which there is another
+    // time-out); but that costs a system call, so it is checked only for clients that moved nothing for a round.
     let is_unread = || client.0.unread().is_ok_and(|unread| unread > 0);
     let waits_for_us = state.handling.load(Ordering::Relaxed)
         || client.is_held_back()
@@ -57,7 +57,7 @@ fn stalled_rounds(client: &Client, waits: bool, round: u32) -> u32 {
     rounds_since(&state.taken_round, round)
 }
 
-/// How many rounds it is since that was noted. None, where a later round noted it, which another worker has begun meanwhile.
+/// How many rounds ago that was noted. None if a later round noted it, which another worker has begun meanwhile.
 fn rounds_since(noted: &AtomicU32, round: u32) -> u32 {
     let rounds = round.wrapping_sub(noted.load(Ordering::Relaxed));
     if rounds > u32::MAX / 2 { 0 } else { rounds }

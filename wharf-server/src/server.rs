@@ -17,10 +17,10 @@ use crate::{
     shared::Shared,
 };
 
-/// After the deadline of a stop, workers get so long to end before they are left in their handlers.
+/// After the deadline of a stop, workers have so long to end before they are left in their handlers.
 const WORKERS_GRACE: Duration = Duration::from_millis(500);
 
-/// A server at work. [Stop](Self::stop) it in order; dropped, it cuts its clients and ends at once.
+/// A running server. [Stop](Self::stop) it in order; if it is dropped, it cuts its clients and ends at once.
 #[must_use = "a server that is dropped ends"]
 pub struct Server {
     shared: Arc<Shared>,
@@ -38,7 +38,7 @@ impl std::fmt::Debug for Server {
     }
 }
 
-/// What a server did until it was stopped.
+/// The figures of a server that was stopped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
@@ -118,18 +118,18 @@ impl Server {
         *self.threads.end()
     }
 
-    /// How many of them run at once.
+    /// How many threads run at once (the port's concurrency).
     pub fn concurrency(&self) -> usize {
         self.shared.port.concurrency()
     }
 
-    /// How its threads and packets stand.
+    /// How many of its threads and packets are in which state.
     pub fn counts(&self) -> wharf::Counts {
         self.shared.port.counts()
     }
 
-    /// How it and each of its workers stand; for a look now and then, since it asks the system after those that are in
-    /// handlers.
+    /// The state of the port and of each worker; to be called only now and then, since it asks the system about each worker
+    /// that is in a handler.
     pub fn snapshot(&self) -> wharf::Snapshot {
         self.shared.port.snapshot()
     }
@@ -139,14 +139,15 @@ impl Server {
         &self.shared.clients
     }
 
-    /// Stops the server in order, and says what it did.
+    /// Stops the server in order, and returns its figures.
     ///
     /// 1. It stops listening; connections that were not accepted are reset.
-    /// 2. Each client is closed: a handler that is at work finishes, what was sent arrives, the end follows.
+    /// 2. Each client is closed: a handler that is at work finishes, all bytes that were sent arrive, the end follows.
     /// 3. Clients that have not finished after `timeout` are cut.
-    /// 4. The port is closed, and the workers end. One whose handler does not return is left behind, and named.
+    /// 4. The port is closed, and the workers end. A worker whose handler does not return is left behind, and its name
+    ///   returned.
     ///
-    /// A `timeout` that no clock reaches waits for all of them.
+    /// A `timeout` that is too long for the clock waits for all of them.
     ///
     /// A client that connects meanwhile is closed like the others. A handler may still send while it finishes.
     pub fn stop(mut self, timeout: Duration) -> Report {
@@ -166,7 +167,7 @@ impl Server {
             workers.join_timeout(remaining.max(WORKERS_GRACE))
         });
 
-        // Those whose handlers have not returned are still there.
+        // Clients whose handlers have not returned are still there.
         let (mut received, mut sent) = (0, 0);
         for client in shared.clients.snapshot() {
             let traffic = client.traffic();
@@ -229,7 +230,7 @@ impl Shared {
             Who::Round => self.look_at_patience(),
             Who::Linger(id, looks) => {
                 self.look_at_lingering(*id, *looks);
-                // It was one of the port's operations, which accepting may have been refused for want of.
+                // It was one of the port's operations, and an accept may have been refused because there was none left.
                 self.resume_accepting();
             }
             Who::Client(state) => {
@@ -242,8 +243,8 @@ impl Shared {
         }
     }
 
-    /// Cuts the clients that are left, and closes the port; says how many there were. Afterwards only those are left
-    /// whose handlers have not returned.
+    /// Cuts the clients that are left, and closes the port; returns how many there were. Afterwards only clients whose handlers
+    /// have not returned are left.
     fn cut_and_close(&self) -> usize {
         let left = self.clients.snapshot();
         let cut = left.iter().filter(|client| client.end(Ended::Cut)).count();
@@ -256,7 +257,7 @@ impl Shared {
     }
 }
 
-/// Says so where there is not the memory for each client's share of the receive buffers.
+/// Logs a warning if there is not enough memory for each client's share of the receive buffers.
 fn warn_of_small_shares(settings: &Settings) {
     let (buffers_max, buffers_per_client) = settings.buffers();
     if buffers_per_client < settings.buffers_per_client {
@@ -271,7 +272,7 @@ fn warn_of_small_shares(settings: &Settings) {
     }
 }
 
-/// Makes the listening socket. What is set here, accepted connections inherit: so it costs no call for each.
+/// Makes the listening socket. Accepted connections inherit the options that are set here, so there is no call for each.
 fn listen(settings: &Settings) -> Result<TcpListener, StartError> {
     let make = || -> io::Result<Socket> {
         let domain = Domain::for_address(settings.listen);
@@ -280,9 +281,9 @@ fn listen(settings: &Settings) -> Result<TcpListener, StartError> {
         // On Windows this would let others listen at the same address.
         #[cfg(unix)]
         socket.set_reuse_address(true)?;
-        // A reply leaves at once; whoever has more to say says it in one send.
+        // A reply leaves at once; a handler that has more to send makes it one send.
         socket.set_tcp_nodelay(true)?;
-        // A peer that vanished is noticed in the end, also where there is no idle time-out.
+        // A peer that vanished is noticed at some time, even without an idle time-out.
         socket.set_keepalive(true)?;
         Ok(socket)
     };
@@ -290,7 +291,7 @@ fn listen(settings: &Settings) -> Result<TcpListener, StartError> {
     socket
         .bind(&settings.listen.into())
         .map_err(|error| StartError::Bind(settings.listen, error))?;
-    // `check` has seen to it that it fits.
+    // `check` has made sure that it fits.
     let backlog = i32::try_from(settings.backlog).unwrap_or(i32::MAX);
     socket.listen(backlog).map_err(StartError::Listen)?;
     Ok(socket.into())

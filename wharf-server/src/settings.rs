@@ -1,4 +1,4 @@
-//! What a server is started with, and how starting can fail.
+//! The settings of a server, and the errors of its start.
 
 use std::{
     fmt, io,
@@ -12,24 +12,24 @@ use wharf::DriverChoice;
 
 use crate::{addresses::Addresses, outbox::CHUNK_BYTES};
 
-/// A client has a receive under way, or what has its turn in the place of it; a send at its socket and one of its outbox;
-/// and a timer while it lingers. Twice as many are room enough.
+/// A client has a receive under way, or instead of it the operation that has its turn; a send at its socket and one of its
+/// outbox; and a timer while it lingers. Twice as many are room enough.
 const OPERATIONS_PER_CLIENT: usize = 8;
 
-/// Accepting, timers of the server's own, and posts need some that no client can use up.
+/// Operations for accepts, the server's own timers and posts, which clients can't use up.
 const OPERATIONS_KEPT: usize = 1_024;
 
 /// The most clients: a port's handles, but for some that are the server's own.
 const CLIENTS_MAX: usize = wharf::HANDLES_MAX - 64;
 
-/// What is known of a client, in the library too.
+/// The memory for a client's state, in the library too.
 const CLIENT_BYTES: usize = 2_048;
 
-/// What a server is started with.
+/// The settings that a server is started with.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Settings {
-    /// Where to listen. Port 0 is any free one.
+    /// The address to listen at. Port 0 is any free one.
     pub listen: SocketAddr,
     /// How many threads serve; 0 for one more than run at once, or [`workers_max`](Self::workers_max) if that is fewer.
     pub workers: usize,
@@ -37,38 +37,39 @@ pub struct Settings {
     /// when they have been idle for some seconds. 0 for 64, or `workers` if that is more. As many blocked handlers stop
     /// the server.
     pub workers_max: usize,
-    /// How many of them run at once; 0 for as many as the processors that this process may use.
+    /// How many threads run at once (the port's concurrency); 0 for as many as the processors that this process may use.
     pub concurrency: usize,
     /// Which driver to use.
     pub driver: DriverChoice,
     /// The size of a receive buffer, in bytes. At least 1.
     pub buffer_bytes: usize,
-    /// The most memory in receive buffers, in bytes; 0 for as much as all clients' shares come to. While it is reached,
-    /// receiving waits for a buffer to come back, first come, first served.
+    /// The most memory in receive buffers, in bytes; 0 for as much as the shares of all clients together. While it is reached,
+    /// receives wait for a buffer to come back, first in, first out: backpressure for the clients.
     pub buffers_bytes_max: usize,
-    /// How many receive buffers may be out for one client at a time, however little is in each: with its handler, or
-    /// kept by it. A handler that keeps more waits for itself, so copy what is to be kept. Where there are fewer buffers
-    /// than all clients' shares come to, the shares shrink, to 1 at least. At least 1.
+    /// How many receive buffers one client may have in use at a time, however few bytes are in each: in its handler, or
+    /// kept by it. A handler that keeps more waits for itself, so copy bytes that are to be kept. If there are fewer buffers
+    /// than the shares of all clients together, the shares shrink, to 1 at least. At least 1.
     pub buffers_per_client: usize,
     /// The most clients at once; while it is reached, others wait in the backlog. At least 1.
     pub clients_max: usize,
     /// The most clients at once from one address, an IPv6 address counting by its first 64 bits; more are closed as soon
     /// as they are accepted. 0 for a default: a sixteenth of `clients_max`, so that no address fills the table, and an
-    /// office behind one has room; but no limit where the server listens on loopback, nor for peers that come over it.
+    /// office behind one has room; but no limit if the server listens on loopback, nor for peers that come over it.
     pub clients_per_address_max: usize,
     /// Addresses without that limit: of proxies, behind which there are many clients.
     pub exempt_addresses: Vec<IpNet>,
-    /// The most connections that the system holds for us before they are accepted. The system has a limit of its own
+    /// The backlog: the most connections that the system holds before they are accepted. The system has a limit of its own
     /// (sysctl `net.core.somaxconn`).
     pub backlog: u32,
     /// A client that neither sent nor took a byte for so long is cut; `None` waits for ever. The time does not
     /// run while the server has [paused reading](crate::Client::pause_reading), so the server itself ends a client that it has
     /// paused for good.
     pub idle_timeout: Option<Duration>,
-    /// A client that took no byte for so long, while some waited to be sent to it, is cut; `None` waits for ever. What
-    /// it pins meanwhile is bounded, but its place in the table is not free for others.
+    /// A client that took no byte for so long, while some waited to be sent to it, is cut; `None` waits for ever. The
+    /// memory that it occupies meanwhile is limited, but its place is not free for another client.
     pub stall_timeout: Option<Duration>,
-    /// The most bytes that may wait to be sent to one client; [`Client::send`](crate::Client::send) refuses more.
+    /// The most bytes that may wait to be sent to one client; [`Client::send`](crate::Client::send) refuses more
+    /// (backpressure).
     pub unsent_bytes_max: usize,
 }
 
@@ -99,7 +100,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// How many workers a server with these settings has from the start, and how many it may have, where so many run at
+    /// How many workers a server with these settings has from the start, and how many it may have, if so many run at
     /// once.
     pub fn threads(&self, concurrency: usize) -> RangeInclusive<usize> {
         const WORKERS_MAX: usize = 64;
@@ -125,12 +126,12 @@ impl Settings {
         }
     }
 
-    /// A client to which more waits to be sent is no longer read from: one receive more may come to the same again.
+    /// A client to which more bytes wait to be sent is no longer read from: one more receive may bring as many again.
     pub(crate) fn unsent_pause_bytes(&self) -> usize {
         self.buffer_bytes
     }
 
-    /// The most operations at once: those of all clients, whatever they do, and the server's own.
+    /// The most operations at once: as many as all clients can have, and the server's own.
     pub(crate) fn operations_max(&self) -> usize {
         self.clients_max
             .saturating_mul(OPERATIONS_PER_CLIENT)
@@ -163,15 +164,15 @@ impl Settings {
         Addresses::new(self.clients_per_address(), exempt)
     }
 
-    /// The most memory that clients can pin, whatever all of them do, if handlers send no more to a client than comes from
-    /// it, as an echo does: receive buffers, what waits to be sent, and what is known of each. Beside it stands what the
-    /// process itself needs: its threads' stacks and the program. The system's own buffers of the connections are the
-    /// system's (sysctl `net.ipv4.tcp_mem`).
+    /// The most memory that clients can occupy in the worst case, if handlers send no more to a client than comes from
+    /// it, as an echo does: receive buffers, unsent bytes, and the state of each client. The memory of the process itself comes
+    /// on top: its threads' stacks and the program. The system's own buffers of the connections are limited by the
+    /// system (sysctl `net.ipv4.tcp_mem`).
     ///
-    /// A handler that sends more, as a chat does, can have `unsent_bytes_max` wait for each client.
+    /// With a handler that sends more, as a chat does, up to `unsent_bytes_max` can wait for each client.
     pub fn memory_bytes_max(&self) -> usize {
         let (buffers, _) = self.buffers();
-        // What waits at the socket takes a whole buffer's memory, however little of it is left.
+        // A send that waits at the socket takes a whole buffer's memory, however few of its bytes are left.
         let unsent = self.unsent_pause_bytes() + 2 * self.buffer_bytes + 2 * CHUNK_BYTES;
         let of_each = unsent + CLIENT_BYTES;
         let of_all = self.clients_max.saturating_mul(of_each);
@@ -180,7 +181,7 @@ impl Settings {
             .saturating_add(of_all)
     }
 
-    /// Finds what can't work before anything is started.
+    /// Finds settings that can't work, before anything is started.
     pub(crate) fn check(&self) -> Result<(), StartError> {
         let wrong = if self.workers_max > 0 && self.workers > self.workers_max {
             format!(

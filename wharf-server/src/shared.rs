@@ -1,4 +1,4 @@
-//! What the workers of a server share. What they do with it stands in the files that serve one concern each.
+//! The data that the workers of a server share. The methods are in other files, one for each concern.
 
 use std::{
     sync::{
@@ -19,7 +19,7 @@ use crate::{
     patience::Patience,
 };
 
-/// What the workers share.
+/// The data that the workers share.
 pub(crate) struct Shared {
     pub(crate) port: CompletionPort<Key>,
     pub(crate) handler: Box<dyn Handler>,
@@ -28,7 +28,7 @@ pub(crate) struct Shared {
     pub(crate) addresses: Addresses,
     pub(crate) buffers: BufferPool,
     pub(crate) buffers_per_client: usize,
-    /// A client to which more waits to be sent is no longer read from.
+    /// A client to which more bytes wait to be sent is no longer read from.
     pub(crate) unsent_pause_bytes: usize,
     /// Bytes of clients that are gone.
     pub(crate) received: AtomicU64,
