@@ -1,11 +1,11 @@
 //! One client, from its first byte to its end.
 //!
 //! At every moment exactly one thing has the client's *turn*: an operation that is under way, or the worker that
-//! handles its completion. Whoever has the turn takes the next step, and passes it on or ends the client; nobody else
-//! does. So no lock is needed, no handler is called twice at once, and the end comes once, after all else. Others may
+//! handles its completion. Only the holder of the turn takes the next step, and then passes the turn on or ends the client.
+//! So no lock is needed, no handler is called twice at once, and the end comes once, after all else. Other threads may
 //! only ask: [`Client::close`] and [`Client::pause_reading`] mark the client and cancel its receive, [`Client::abort`] closes
-//! its socket; all make whoever has the turn see it. The turn of a client that is not read from is
-//! [parked](crate::reading), and taken up again by what is asked for next.
+//! its socket; each makes the holder of the turn see it. The turn of a client that is not read from is
+//! [parked](crate::reading), and taken up again when another thread asks for something.
 //!
 //! ```text
 //!            data                     much unsent
@@ -13,7 +13,7 @@
 //!    ^  |              |  |  ^                           |
 //!    |  +-- end, or    |  |  +--- all of it is out ------+
 //!    |      closing    |  |  |
-//!    +-----------------+  +--+ called again, behind whatever else waits: a packet that is posted has the turn
+//!    +-----------------+  +--+ called again, behind all else that waits: a packet that is posted has the turn
 //!    |  ^              |
 //!    |  |              | reading is paused, or the peer has ended and is sent more
 //!    |  +--- parked <--+
@@ -47,7 +47,7 @@ const LINGER_LOOK: Duration = Duration::from_millis(50);
 /// How long a client lingers at most: its peer takes what was sent, or is no longer there.
 const LINGER_MAX: Duration = Duration::from_secs(10);
 
-/// How long where the system does not tell what was delivered, as Wine does not.
+/// Likewise, if the system does not tell how much was delivered, as Wine does not.
 const LINGER_UNTOLD: Duration = Duration::from_secs(1);
 
 impl Shared {
@@ -60,7 +60,7 @@ impl Shared {
     /// Takes the next step: one of the client's operations has completed.
     pub(crate) fn step(&self, client: &Client, event: Event, result: io::Result<usize>) {
         match (event, result) {
-            // Sends have no turn, but for the one that drains, which is empty; and what waits may have been left it.
+            // A send has no turn, except the empty one that drains; and the turn may have been left with the outbox.
             (Event::Send(payload), result) if !payload.is_empty() => {
                 let next = match result.and_then(|_| client.send_next()) {
                     Ok(next) => next,
@@ -110,7 +110,7 @@ impl Shared {
         }
     }
 
-    /// The packet has come that stood in line for the client.
+    /// The packet that waited in the queue for the client has come.
     pub(crate) fn resume(&self, client: &Client) {
         client.state().handling.store(false, Ordering::Relaxed);
         if client.ended().is_none() && !client.is_closing() {
@@ -124,7 +124,7 @@ impl Shared {
         self.call(client, |handler| handler.resumed(client));
     }
 
-    /// Has a packet stand in line for the client, which has its turn. Says whether it does.
+    /// Posts a packet that waits in the queue for the client and has its turn. Returns whether it was posted.
     fn give_way(&self, client: &Client) -> bool {
         let handling = &client.state().handling;
         // It waits for us.
@@ -195,7 +195,7 @@ impl Shared {
         }
     }
 
-    /// The operation has completed that had the client's turn while it was parked.
+    /// The operation that had the client's turn while it was parked has completed.
     pub(crate) fn unparked(&self, client: &Client) {
         // It is still in its place if the port has closed.
         client.state().reading.take_parked();
@@ -208,7 +208,7 @@ impl Shared {
         } else if (client.is_closing() || client.receives_nothing())
             && !client.state().lingering.load(Ordering::Relaxed)
         {
-            // That was asked for after we had looked, and before there was a receive to cancel.
+            // Another thread asked for that after the check, and before there was a receive to cancel.
             client.0.cancel_receives();
         }
     }
@@ -251,8 +251,8 @@ impl Shared {
         }
     }
 
-    /// Our side has ended. A socket that is closed with data unread resets the peer, which may then lose what it has
-    /// not read yet; so it is closed only once nothing can be lost.
+    /// Our side has ended. If a socket is closed while received bytes are unread, the connection is reset, and the peer may
+    /// lose bytes that it has not read yet; so the socket is closed only once nothing can be lost.
     fn linger(&self, client: &Client) {
         if client.peer_has_ended() {
             // Nothing can be unread.
@@ -293,7 +293,7 @@ impl Shared {
     fn look_again(&self, client: &Client, looks: u32) {
         let who = Arc::new(Who::Linger(client.id(), looks));
         if self.port.timer(LINGER_LOOK, who).is_err() {
-            // The port is closing, or has no timer to spare: nobody would ever look.
+            // The port is closing, or has no timer to spare: there would be no later look.
             client.end(Ended::ByServer);
         }
     }
@@ -333,7 +333,7 @@ impl Shared {
             Err(panic) => panic,
         };
         let message = panic_message(&*panic).to_owned();
-        // What it carries is the handler's as well, and may panic in turn.
+        // The payload of the panic is the handler's value, and may panic when it is dropped.
         discard(panic);
         client.end(Ended::Panicked(message.clone()));
         log(|| {
@@ -343,7 +343,7 @@ impl Shared {
     }
 }
 
-/// Whether the peer's system has all that was sent, and nothing of the peer's is unread; none if that can't be told.
+/// Whether the peer's system has all that was sent, and no byte of the peer's is unread; none if the system does not tell.
 fn is_delivered(client: &Client) -> Option<bool> {
     let all_is_read = client.0.unread().unwrap_or(0) == 0;
     match client.0.is_delivered() {

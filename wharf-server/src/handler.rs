@@ -1,10 +1,10 @@
-//! What a server does with its clients, as its user writes it.
+//! The code that a program runs for its clients.
 
 use wharf::Buffer;
 
 use crate::{Client, Ended};
 
-/// What a server does with its clients. Called by any worker; by one at a time for each client.
+/// The code that a program runs for its clients. Called by any worker; by one worker at a time for each client.
 ///
 /// Any `Fn(&Client, Buffer)` is a handler that only receives.
 pub trait Handler: Send + Sync + 'static {
@@ -15,9 +15,9 @@ pub trait Handler: Send + Sync + 'static {
 
     /// Bytes have arrived: at least one, at most a buffer full, cut wherever the network cut them.
     ///
-    /// The next bytes of this client are received once this has returned. Meanwhile it holds a worker, and neither the end
-    /// of this client nor an orderly stop is seen: a handler that has long work to do does a piece of it, and asks to be
-    /// [called again](Client::call_again) for the rest.
+    /// The next bytes of this client are received once this call has returned. Meanwhile the call holds a worker, and neither
+    /// the end of this client nor an orderly stop is seen: a handler that has long work to do does a piece of it, and asks to
+    /// be [called again](Client::call_again) for the rest.
     fn received(&self, client: &Client, bytes: Buffer);
 
     /// A call for this client has [asked for another](Client::call_again). Other clients have had their turns meanwhile.
@@ -25,8 +25,8 @@ pub trait Handler: Send + Sync + 'static {
         let _ = client;
     }
 
-    /// The peer has ended its sending side, in order and behind all its bytes: nothing more is received. It may still take
-    /// what is sent to it, as a client does that has asked its one question and waits for the answer.
+    /// The peer has ended its sending side, in order and behind all its bytes: nothing more is received. It may still read
+    /// what is sent to it: a client that has sent its only request waits for the answer like this.
     ///
     /// Called once, if it is called: not for a client that is [closing](Client::close), nor for one whose connection failed;
     /// and while reading is [paused](Client::pause_reading), the end is not noticed. What is returned says what follows.
@@ -40,13 +40,13 @@ pub trait Handler: Send + Sync + 'static {
         let _ = (client, ended);
     }
 
-    /// The server can't accept any more, and not for want of resources: no client will come after this.
+    /// The server can't accept any more, and the reason is no shortage that will pass: no client will come after this.
     fn failed(&self, error: &std::io::Error) {
         let _ = error;
     }
 }
 
-/// What follows where a peer has [ended](Handler::peer_ended) its sending side.
+/// What the server does when a peer has [ended](Handler::peer_ended) its sending side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum AfterEnd {
@@ -57,10 +57,11 @@ pub enum AfterEnd {
     /// The client stays among the [clients](crate::Clients), and any thread may send to it, until the server
     /// [closes](Client::close) or [aborts](Client::abort) it, or it ends otherwise.
     ///
-    /// A peer that is gone altogether looks the same, since nothing is received any more: a reset is noticed by the next send that
-    /// fails. Where nothing is sent, only the idle time-out ends the client
-    /// ([`Settings::idle_timeout`](crate::Settings::idle_timeout)), which is off by default; so end what has no more to come. It keeps its
-    /// place among [`clients_max`](crate::Settings::clients_max) meanwhile: set an idle time-out where peers are not trusted.
+    /// A peer that has vanished looks the same, since nothing is received any more: a reset is noticed when the next send
+    /// fails. If nothing is sent, only the idle time-out ends the client
+    /// ([`Settings::idle_timeout`](crate::Settings::idle_timeout)), which is off by default; so end a client to which nothing
+    /// more is to be sent. It keeps its place among [`clients_max`](crate::Settings::clients_max) meanwhile: set an idle
+    /// time-out where peers are not trusted.
     KeepSending,
 }
 

@@ -1,20 +1,20 @@
-//! What every server on a completion port writes again, written once.
+//! A TCP server on a completion port: the parts that every such server needs, written once.
 //!
 //! A [`Server`] listens, keeps a registry of its [`Client`]s, and calls a [`Handler`] with each client's bytes, on
-//! any free worker of its pool. What goes wrong in the real world is dealt with here:
+//! any free worker of its thread pool. It deals with the failures that every server meets:
 //!
 //! - A client is handled by one worker at a time, so its bytes come in order; different clients run in parallel.
-//! - Sends go to any client, from any thread. What waits to be sent is bounded, and a client that does not read is
-//!   not read from, so memory stays bounded; after a time it goes by itself.
-//! - Each client has a share of what all of them use: receive buffers, bytes and operations that wait to be sent, places
-//!   in the table. What one of them does takes nothing from the others ([`Settings::memory_bytes_max`] says how much
-//!   memory all of them can pin).
-//! - A peer that has ended its sending side is told from one that is gone, and [may be sent more](Handler::peer_ended).
-//! - A handler that can't take more for now [pauses reading](Client::pause_reading), and the network holds back the peer.
+//! - Sends go to any client, from any thread. The unsent bytes of a client are limited, and a client that does not read is
+//!   not read from (backpressure), so memory stays limited; after a time such a client is cut.
+//! - Each client has a share of everything that clients use: receive buffers, unsent bytes, operations, places
+//!   in the table. So one client takes nothing from the others ([`Settings::memory_bytes_max`] says how much
+//!   memory all of them can occupy).
+//! - A peer that has ended its sending side is not taken for one that is gone: it [may be sent more](Handler::peer_ended).
+//! - A handler that can't take more for now [pauses reading](Client::pause_reading), and TCP's flow control stops the peer.
 //! - A handler with much to do [takes turns](Client::call_again) with those of other clients.
 //! - A handler that panics ends its own client and nothing else.
 //! - Out of descriptors, or at the limit of clients, accepting pauses, and resumes when there is room.
-//! - [`Server::stop`] stops accepting, lets what is in flight finish until a deadline, and then cuts.
+//! - [`Server::stop`] stops accepting, lets clients finish until a deadline, and then cuts the rest.
 //!
 //! ```
 //! use std::{io::{Read, Write}, net::TcpStream, time::Duration};

@@ -1,4 +1,4 @@
-//! The limit of open files, which is the limit of clients.
+//! The limit of open files, which limits the number of clients.
 
 use std::io;
 
@@ -11,7 +11,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 pub struct OpenFiles {
     /// In force.
     pub soft: u64,
-    /// As far as the process may raise it by itself.
+    /// The value to which the process may raise it by itself.
     pub hard: u64,
 }
 
@@ -36,8 +36,8 @@ impl OpenFiles {
     }
 }
 
-/// Raises the soft limit of open files to the hard one, and returns what is then in force. The soft limit is low for
-/// the sake of programs that use `select(2)`, which this is not.
+/// Raises the soft limit of open files to the hard one, and returns the one in force then. The soft limit is low for
+/// programs that use `select(2)`, which this crate does not.
 ///
 /// # Errors
 /// The system's; the limit is as it was.

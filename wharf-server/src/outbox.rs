@@ -1,10 +1,10 @@
-//! What waits to be sent to a client that takes it more slowly than it comes.
+//! The unsent bytes of a client that reads more slowly than the server sends.
 //!
-//! While nothing waits, a send goes to the socket at once, and this is not even looked at. What can't go at once
-//! gathers here: small payloads are copied, one behind the other, into chunks that are used again, so that a byte
-//! costs a byte, whatever buffer brought it, and many small sends become few operations. At most one operation of
-//! this client's outbox is under way; its completion sends the next piece. So what a client that does not read can pin
-//! is bounded in bytes and in operations, and none of it is memory that others receive into.
+//! While nothing waits, a send goes to the socket at once, and the outbox is not used. Payloads that can't go at once
+//! wait here: small ones are copied, one behind the other, into chunks that are used again, so that each byte takes
+//! one byte of memory, however large its buffer was, and many small sends become few operations. At most one operation of
+//! a client's outbox is under way; its completion sends the next piece. So a client that does not read can occupy only a
+//! limited number of bytes and operations, and none of it is memory that other clients receive into.
 
 use std::{
     collections::VecDeque,
@@ -23,10 +23,10 @@ pub(crate) const CHUNK_BYTES: usize = 4096;
 /// Shared bytes are kept as they are, uncopied, from this size on. Below, the copy costs less than keeping them.
 const WHOLE_MIN: usize = CHUNK_BYTES / 2;
 
-/// As many places for pieces are kept by a client that has caught up.
+/// A client that has caught up keeps memory for so many pieces.
 const PLACES_KEPT: usize = 16;
 
-/// What is to happen once everything is out.
+/// The next step once everything is out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {
     Nothing,
@@ -40,14 +40,14 @@ pub(crate) enum Next {
 #[derive(Debug)]
 pub(crate) struct Sending {
     pub(crate) chunks: BufferPool,
-    /// For each client: what waits here and at its socket.
+    /// The most for each client: bytes here and at its socket.
     pub(crate) bytes_max: usize,
 }
 
 /// One client's.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    /// An operation of the outbox is under way: what is sent now goes behind it.
+    /// An operation of the outbox is under way: new payloads go behind it.
     is_behind: AtomicBool,
     /// Our side ends: nothing more is taken.
     is_ending: AtomicBool,
@@ -69,7 +69,7 @@ impl Outbox {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Box<Waiting>>> {
-        // What may panic under the lock, the end of a payload, leaves it in order.
+        // A payload's drop may panic under the lock; the data is in order then.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -82,7 +82,7 @@ impl Outbox {
     }
 
     /// Takes what can't go at once. Says whether the client has just fallen behind.
-    pub(crate) fn push<K: Key>(
+    pub(crate) fn push<K: Clone + Send + Sync + 'static>(
         &self,
         socket: &Socket<K>,
         payload: Payload,
@@ -115,7 +115,7 @@ impl Outbox {
         }
     }
 
-    /// The operation of the outbox has ended well: sends the next piece. If there is none, says what is to happen now.
+    /// The operation of the outbox has succeeded: sends the next piece. If there is none, returns the next step.
     pub(crate) fn advance<K: Key>(&self, socket: &Socket<K>) -> io::Result<Next> {
         let mut slot = self.lock();
         let Some(waiting) = &mut *slot else {
@@ -134,7 +134,8 @@ impl Outbox {
         Ok(std::mem::replace(&mut waiting.next, Next::Nothing))
     }
 
-    /// Nothing more can be sent: forgets what waits, and says what was to happen. Nobody's turn can be left here from now on.
+    /// Nothing more can be sent: drops what waits, and returns the step that was to follow. No turn can be left here from now
+    /// on.
     pub(crate) fn fail(&self) -> Next {
         let mut slot = self.lock();
         self.is_ending.store(true, Ordering::Relaxed);
@@ -147,7 +148,7 @@ impl Outbox {
             None => (Next::Nothing, VecDeque::new()),
         };
         drop(slot);
-        // What it holds may be anybody's: not under the lock.
+        // The drop of a payload may run code of the user's: not under the lock.
         drop(dropped);
         next
     }
@@ -177,7 +178,7 @@ impl Outbox {
         }
     }
 
-    /// Does what has to be done while nothing waits here; none if something does.
+    /// Calls a function while nothing waits here; none if something waits.
     pub(crate) fn if_empty<T>(&self, then: impl FnOnce() -> Option<T>) -> Option<T> {
         let _slot = self.lock();
         match self.is_behind() {
@@ -224,7 +225,7 @@ impl Waiting {
         }
     }
 
-    /// Starts to send the first piece; says whether there was one.
+    /// Starts to send the first piece; returns whether there was one.
     fn send_next<K: Key>(&mut self, socket: &Socket<K>) -> Result<bool, Refused<Payload>> {
         let Some(piece) = self.pieces.pop_front() else {
             return Ok(false);
@@ -240,7 +241,7 @@ impl Waiting {
     }
 }
 
-/// Puts as many bytes behind those of a chunk as there is room for; says how many.
+/// Appends as many bytes to a chunk as there is room for; returns how many.
 fn append(chunk: &mut Buffer, bytes: &[u8]) -> usize {
     let at = chunk.len();
     let count = bytes.len().min(chunk.capacity() - at);
