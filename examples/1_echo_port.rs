@@ -1,7 +1,7 @@
 //! The echo server that every completion-port book starts with, on the bare port.
 //!
 //! The classic program has a pool of threads around one queue, a structure for each client, and two operations that
-//! hand over to each other: what was received is sent, what was sent makes room for the next receive. This is that
+//! hand over to each other: received bytes are sent, and a completed send makes room for the next receive. This is that
 //! program; the notes say what it usually gets wrong.
 //!
 //! Run it, and talk to it: `cargo run -p wharf-examples --example echo_port`, then `nc 127.0.0.1 21001`. A line on its
@@ -50,8 +50,8 @@ fn main() -> io::Result<()> {
     })?;
 
     // Orderly stop: the classic frees its clients while the kernel still writes into their buffers. Closing the port
-    // cancels what is under way and hands it back, so that nothing is freed before its time; it also ends the workers,
-    // for which the classic posts a packet each, and counts wrong.
+    // cancels the operations that are under way and hands them back, so that no memory is freed too early; it also ends the
+    // workers, for which the classic posts a packet each, and counts wrong.
     let _ = io::stdin().read_line(&mut String::new());
     let unfinished = port.close();
     workers.join();
@@ -93,7 +93,7 @@ fn serve(
             return result.map(drop);
         }
         (_, Err(error)) => return Err(error),
-        // The end of the stream. Nothing is under way on the socket, and nobody holds it: it closes here.
+        // The end of the stream. No operation is under way on the socket, and no other clone of it is held: it closes here.
         (Finished::Received { .. }, Ok(0)) => {}
         // The buffer that was received is the one that is sent. It belongs to the operation until that completes,
         // and a send completes when all of it is out: the classic forgets that it may be only a part.

@@ -1,9 +1,8 @@
-//! The echo server on the toolkit: what the first example does by hand, and what it leaves out, is done here by
-//! `wharf-server`.
+//! The echo server on the toolkit: `wharf-server` does here what the first example does by hand, and what it leaves out.
 //!
-//! The handler is one closure, called by any free worker with whatever has arrived. The server accepts, pauses where
-//! there is no room for more, keeps each client's bytes in order, stops reading from one that does not read, ends one
-//! whose handler panics, and stops in order.
+//! The handler is one closure, called by any free worker with the bytes that have arrived. The server accepts, pauses when
+//! there is no room for more clients, keeps each client's bytes in order, stops reading from a client that does not read, ends
+//! a client whose handler panics, and stops in order.
 //!
 //! `cargo run -p wharf-examples --example echo_server`, then `nc 127.0.0.1 21002`. A line on its standard input, or
 //! the end of it, stops it.
@@ -13,7 +12,7 @@ use std::{error::Error, io, time::Duration};
 use wharf::Buffer;
 use wharf_server::{Client, Server};
 
-/// How long a stop waits for clients that have not taken what was sent to them.
+/// How long a stop waits for clients that have not read all bytes that were sent to them.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 fn main() -> Result<(), Box<dyn Error>> {

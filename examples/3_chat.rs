@@ -1,8 +1,8 @@
-//! A chat on the toolkit: who says a line says it to everybody.
+//! A chat on the toolkit: each line goes to all clients.
 //!
 //! What a broadcast has to get right: a line may arrive in pieces, or many in one piece; all receivers share one copy
-//! of what they are sent; all see the lines in the same order; and one who does not read holds up nobody, and does
-//! not fill our memory.
+//! of the line; all see the lines in the same order; and a client that does not read delays no other client, and does
+//! not fill the server's memory.
 //!
 //! `cargo run -p wharf-examples --example chat`, then `nc 127.0.0.1 21003` in two terminals. A line on its standard
 //! input, or the end of it, stops it.
@@ -19,7 +19,7 @@ use bytes::Bytes;
 use wharf::Buffer;
 use wharf_server::{Client, Ended, Handler, Server};
 
-/// The longest line, in bytes with its end. A client that never ends its line would fill our memory.
+/// The longest line, in bytes with its end. A client that never ends its line would fill the server's memory.
 const LINE_MAX: usize = 1_000;
 
 /// The longest name, in characters.
@@ -42,8 +42,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The handler. A worker that has something to tell holds the lock until it has told everybody, which is what gives
-/// all of them the same order. It is not held for long: a send never waits for its receiver.
+/// The handler. A worker holds the lock while it sends a line to all clients, so all of them see the same order.
+/// The lock is not held for long: a send never waits for its receiver.
 #[derive(Default)]
 struct Chat(Mutex<Room>);
 
@@ -76,15 +76,15 @@ impl Handler for Chat {
     }
 }
 
-/// Those who are connected, by their client's number.
+/// The connected clients, by number.
 #[derive(Default)]
 struct Room(HashMap<u64, Member>);
 
 struct Member {
     client: Client,
-    /// None until it has said it, which is when it joins.
+    /// None until the client has sent its name, by which it joins.
     name: Option<String>,
-    /// What has arrived of its next line.
+    /// The part of its next line that has arrived.
     line: Vec<u8>,
 }
 
@@ -107,13 +107,13 @@ impl Room {
 
     /// A line, or a piece of one: the network cuts where it likes.
     fn hear(&mut self, client: &Client, piece: &[u8]) {
-        // It is not there any more if what it said before this piece was too long.
+        // It is gone if its line was too long with the piece before this one.
         let Some(member) = self.0.get_mut(&client.id()) else {
             return;
         };
         if member.line.len() + piece.len() > LINE_MAX {
             say(client, &format!("* A line is {LINE_MAX} bytes at most.\n"));
-            // In order: it still gets what was sent before.
+            // In order: it still gets the bytes that were sent before.
             client.close();
             self.leave(client, "said too much, and was dropped");
             return;
@@ -148,9 +148,9 @@ impl Room {
         }
     }
 
-    /// Tells everybody who has joined, except for the one who knows already.
+    /// Sends a line to all clients that have joined, except for its sender.
     fn tell(&self, except: &Client, text: String) {
-        // One piece of memory for all: a clone is a count, and whoever is the last to be sent it frees it.
+        // One piece of memory for all: a clone only counts, and the last send that completes frees the memory.
         let text = Bytes::from(text);
         for Member { client, name, .. } in self.0.values() {
             if name.is_none() || client == except {
@@ -158,16 +158,16 @@ impl Room {
             }
             let refused = client.send(text.clone()).err();
             if refused.is_some_and(|refused| refused.error.kind() == io::ErrorKind::WouldBlock) {
-                // Too much waits for it. To leave lines out would be to lie to it, and to keep them would be to let it
-                // decide about our memory. The others hear of it when it is gone.
+                // Too many bytes wait for it. Without some of the lines it would see a wrong conversation, and if all lines
+                // were kept, a slow client would decide how much memory the server needs. The others are told when it is gone.
                 client.abort();
             }
-            // Any other refusal says that it is going, or gone.
+            // Any other refusal means that it is closing, or gone.
         }
     }
 }
 
-/// Says something to one client. What can't be said any more need not be: it is gone.
+/// Sends text to one client. If that is refused, the client is gone, and nothing has to be done.
 fn say(client: &Client, text: &str) {
     let _ = client.send(text.as_bytes().to_vec());
 }

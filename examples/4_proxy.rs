@@ -1,7 +1,7 @@
 //! A TCP proxy on the bare port: two sockets, one session.
 //!
 //! Each direction is a ring of operations: receive on one socket, send that on the other, receive again. So one
-//! buffer is in flight in a direction, however fast one side is and however slow the other. The end of a stream
+//! buffer is in use in each direction, however fast one side sends and however slowly the other reads. The end of a stream
 //! passes on behind its bytes, and leaves the other direction open; an error on one side ends both.
 //!
 //! `cargo run -p wharf-examples --example proxy -- LISTEN TARGET`, by default from 127.0.0.1:21004 to 127.0.0.1:21001,
@@ -21,7 +21,7 @@ use std::{
 
 use wharf::{BufferPool, Completion, CompletionPort, Finished, Listener, Socket, Workers};
 
-/// When the system had no room for another connection, this is when it is asked again.
+/// When the system had no room for another connection, it is asked again after so long.
 const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
 
 /// The key says which session a completion belongs to, and which of its two sockets.
@@ -60,8 +60,8 @@ struct Proxy {
     target: SocketAddr,
     buffers: BufferPool,
     last: AtomicU64,
-    /// The sessions, by the number that is in the key. A key that had the session itself would close a circle that
-    /// nobody frees: the session has the sockets, and a socket has its key.
+    /// The sessions, by the number that is in the key. A key that had the session itself would be a reference cycle,
+    /// which is never freed: the session has the sockets, and a socket has its key.
     sessions: Mutex<HashMap<u64, Session>>,
 }
 
@@ -103,7 +103,7 @@ impl Proxy {
             Key::Listener => self.accepted(port, completion),
             Key::AcceptAgain(listener) => listener.accept().map(drop),
             Key::Socket(number, side) => {
-                // The first error counts. Those that follow are of the operations that the end cancels.
+                // The first error counts. The errors after it are of operations that the end of the session cancels.
                 match self.step(number, side, completion) {
                     Err(error) if self.break_off(number) => Err(in_session(number, &error)),
                     _ => Ok(()),
@@ -126,7 +126,7 @@ impl Proxy {
             unreachable!("a listener only accepts");
         };
         let Some(connection) = connection else {
-            // Out of descriptors, as a rule. The connection waits in the backlog, and we for a session to end.
+            // As a rule, there is no descriptor left. The connection stays in the backlog until a session has ended.
             port.timer(ACCEPT_AGAIN, Key::AcceptAgain(listener))?;
             return done.result.map(drop);
         };
@@ -154,10 +154,10 @@ impl Proxy {
         }
         let other = self.socket(number, side.other())?;
         match done.what {
-            // The end: passed on behind what was sent before. The other direction goes on.
+            // The end: passed on behind all bytes that were sent before. The other direction goes on.
             Finished::Received { .. } if bytes == 0 => other.shutdown()?,
             Finished::Received { buffer, .. } => other.send(buffer)?,
-            // What came from the other socket is out, and its buffer back in the pool, so there may be more.
+            // The bytes from the other socket are out, and their buffer is back in the pool: receive the next.
             Finished::Sent { .. } => other.receive_from(&self.buffers)?,
             Finished::Shutdown { .. } => return self.ended(number),
             _ => unreachable!("nothing else was started"),
@@ -172,7 +172,7 @@ impl Proxy {
         }
         let client = self.socket(number, Side::Client)?;
         for socket in [client, target] {
-            // Who sent it has decided how much to send at once; we do not hold it back to make it more.
+            // The sender has decided how much to send at once; the proxy does not wait for more.
             socket.set_nodelay(true)?;
             socket.receive_from(&self.buffers)?;
         }
@@ -201,8 +201,8 @@ impl Proxy {
         Ok(())
     }
 
-    /// Breaks a session off on both sides; says whether it was there. What is under way completes as cancelled. The side
-    /// that did nothing wrong is reset as well: an orderly end would let it take a part for the whole.
+    /// Breaks a session off on both sides; returns whether it was there. Operations that are under way complete as cancelled.
+    /// The other side is reset as well: after an orderly end it would take a part of the bytes for the whole.
     fn break_off(&self, number: u64) -> bool {
         let Some(session) = self.sessions().remove(&number) else {
             return false;

@@ -16,10 +16,10 @@ use std::{
 
 use socket2::{Domain, Socket, Type};
 
-/// For whatever should come at once, on the slowest machine.
+/// The time-out for everything that should come at once, long enough for the slowest machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A moment in which what was sent arrives, so that what follows is received apart from it.
+/// A moment in which sent bytes arrive, so that the next ones are received apart from them.
 const MOMENT: Duration = Duration::from_millis(50);
 
 // The programs.
@@ -209,7 +209,7 @@ fn echoes(name: &str) -> String {
         assert_eq!(&echo, b"ahoy");
     }
     echo_to_the_end(&first, &pattern(1 << 20));
-    // A client that leaves without what was sent to it, which is a reset, is nobody else's trouble.
+    // A client that leaves without reading what was sent to it (a reset) does not disturb the others.
     let mut third = example.connect();
     third.write_all(b"and gone").expect("it takes it");
     third.peek(&mut echo).expect("it sends it back");
@@ -267,7 +267,7 @@ fn echo_port_waits_for_descriptors() {
 
 // The chat.
 
-/// Somebody in the chat.
+/// A client of the chat.
 struct Talker(BufReader<TcpStream>);
 
 impl Talker {
@@ -313,7 +313,7 @@ fn chat_passes_lines_on() {
     bert.hears("anna: good morning");
     bert.says("good evening\r\n");
     anna.hears("bert: good evening");
-    // Cut wherever, and several at once.
+    // Cut anywhere, and several at once.
     anna.says("in two ");
     thread::sleep(MOMENT);
     anna.says("pieces\nand two\nin one\nand");
@@ -323,7 +323,7 @@ fn chat_passes_lines_on() {
     anna.says(" \x1b[2Jcleared\n");
     bert.hears("anna: and [2Jcleared");
 
-    // Until somebody has a name, nobody hears it, and it hears nobody.
+    // A client without a name is heard by no other, and hears no other.
     let mut carl = Talker::connect(&chat);
     carl.says("anna\n");
     carl.hears("* anna is here already. Your name?");
@@ -462,7 +462,7 @@ fn proxy_ends_both_sides_on_an_error() {
 
 #[test]
 fn proxy_closes_the_client_where_the_target_refuses() {
-    // Bound, and listened at by nobody: so the system gives the address to nobody else, either.
+    // Bound, and no socket listens at it: so the system gives the address to no other program, either.
     let target = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     target.bind(&any.into()).expect("a free port");
