@@ -80,7 +80,7 @@ impl Driver {
     }
 
     /// A port that is to be made on it.
-    pub fn builder<K>(self) -> PortBuilder<K> {
+    pub fn builder<K: Key>(self) -> PortBuilder<K> {
         let builder = CompletionPort::builder();
         match self {
             Driver::Readiness => builder.driver(DriverChoice::Readiness),
