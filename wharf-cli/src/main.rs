@@ -2,6 +2,7 @@
 
 mod address;
 mod bench;
+mod chart;
 #[cfg(test)]
 #[path = "../../fuzz/checks.rs"]
 mod checks;

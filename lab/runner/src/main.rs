@@ -4,6 +4,8 @@
 //! commands, and the report is made of those files; so one row can be measured again without the others.
 
 mod aims;
+#[path = "../../../wharf-cli/src/chart.rs"]
+mod chart;
 mod contestants;
 mod figures;
 mod load;
@@ -14,6 +16,9 @@ mod report;
 mod results;
 mod rows;
 mod server;
+// The report's picture of a sweep is the command's own.
+#[path = "../../../wharf-cli/src/bench/sweep_plot.rs"]
+mod sweep_plot;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -56,7 +61,7 @@ struct Arguments {
     #[arg(long)]
     check: bool,
 
-    /// Measure nothing: make the report of what was measured before
+    /// Measure nothing: make the report, and its pictures, of what was measured before
     #[arg(long)]
     report_only: bool,
 

@@ -2,52 +2,27 @@
 
 use std::{fs, path::Path};
 
-use plotters::{coord::Shift, prelude::*};
+use crate::{
+    chart::{Anchor, Picture, Plot, Scale, Series},
+    figures::Spread,
+};
 
-/// Colours that are told apart also by those who see fewer (Okabe and Ito, 2008).
-const COLOURS: [RGBColor; 7] = [
-    RGBColor(0, 114, 178),
-    RGBColor(213, 94, 0),
-    RGBColor(0, 158, 115),
-    RGBColor(204, 121, 167),
-    RGBColor(230, 159, 0),
-    RGBColor(86, 180, 233),
-    RGBColor(90, 90, 90),
-];
-
-/// A line of a plot.
-pub struct Line {
-    pub name: String,
-    pub points: Vec<(f64, f64)>,
-    pub dashed: bool,
-}
+const WIDTH: f64 = 760.0;
 
 /// A group of bars, from the longest to the shortest.
 pub struct Group {
     pub title: String,
-    /// Name, length, and whether it stands out.
-    pub bars: Vec<(String, f64, bool)>,
+    pub bars: Vec<Bar>,
 }
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-type Drawn = Result<(), Box<dyn std::error::Error>>;
+pub struct Bar {
+    pub name: String,
+    /// The bar is as long as the median; a line goes from the least to the most.
+    pub spread: Spread,
+    pub is_wharf: bool,
+}
 
-fn save(
-    file: &Path,
-    size: (u32, u32),
-    draw: impl FnOnce(&Area<'_>) -> Drawn,
-) -> Result<(), String> {
-    let mut svg = String::new();
-    {
-        let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
-        let drawn = area
-            .fill(&WHITE)
-            .map_err(Into::into)
-            .and_then(|()| draw(&area));
-        drawn.map_err(|error| format!("{}: {error}", file.display()))?;
-        area.present()
-            .map_err(|error| format!("{}: {error}", file.display()))?;
-    }
+pub fn save(file: &Path, svg: &str) -> Result<(), String> {
     let folder = file.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder)
         .and_then(|()| fs::write(file, svg))
@@ -55,103 +30,107 @@ fn save(
 }
 
 /// Lines against a share from 0 to 1, up to `most`.
-pub fn lines(
-    file: &Path,
-    title: &str,
-    (x, y): (&str, &str),
-    most: f64,
-    lines: &[Line],
-) -> Result<(), String> {
-    save(file, (760, 480), |area| {
-        let mut chart = ChartBuilder::on(area)
-            .caption(title, ("sans-serif", 16))
-            .margin(12)
-            .x_label_area_size(40)
-            .y_label_area_size(50)
-            .build_cartesian_2d(0.0..1.0, 0.0..most)?;
-        chart
-            .configure_mesh()
-            .light_line_style(TRANSPARENT)
-            .x_desc(x)
-            .y_desc(y)
-            .draw()?;
-        for (index, line) in lines.iter().enumerate() {
-            let colour = COLOURS[index % COLOURS.len()];
-            let points = line.points.iter().copied().filter(|point| point.1 <= most);
-            if line.dashed {
-                let dashed = DashedLineSeries::new(points, 6, 4, colour.stroke_width(2));
-                chart.draw_series(dashed)?
-            } else {
-                chart.draw_series(LineSeries::new(points, colour.stroke_width(2)).point_size(3))?
-            }
-            .label(&line.name)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
+pub fn lines(title: &str, x: &str, most: f64, series: &[Series]) -> String {
+    let names: Vec<&str> = series.iter().map(|series| series.name.as_str()).collect();
+    let description = format!(
+        "Lines against the {x}, from 0 to 1: {}. The table beside the picture has the figures.",
+        names.join(", ")
+    );
+    let mut picture = Picture::new(WIDTH, title, &description);
+    Plot {
+        title,
+        x: (x, Scale::UpTo(1.0)),
+        y_most: most,
+        height: 340.0,
+        series,
+    }
+    .draw(&mut picture);
+    picture.svg()
+}
+
+/// Names, bars and figures have a column each, so that nothing covers a figure.
+const BARS_LEFT: f64 = 130.0;
+const BARS_RIGHT: f64 = 600.0;
+const FIGURES: f64 = 616.0;
+const BAR: f64 = 16.0;
+
+/// Groups of bars, one below the other; a line marks 1.
+pub fn bars(title: &str, groups: &[Group]) -> String {
+    let bars = groups.iter().flat_map(|group| &group.bars);
+    let longest = bars.map(|bar| bar.spread.most).fold(1.0, f64::max);
+    let unit = (BARS_RIGHT - BARS_LEFT) / longest;
+    let names: Vec<&str> = groups.iter().map(|group| group.title.as_str()).collect();
+    let description = format!(
+        "A bar for each server, in groups: {}. The tables beside the picture have the figures. A bar is the median of the \
+         rounds, a line across its end the range.",
+        names.join(", ")
+    );
+    let mut picture = Picture::new(WIDTH, title, &description);
+    picture.title(title);
+    for group in groups {
+        picture.bottom += 28.0;
+        let at = (14.0, picture.bottom);
+        picture.text(at, Anchor::Start, &group.title);
+        let top = picture.bottom + 6.0;
+        let one = BARS_LEFT + unit;
+        let below = top + BAR * group.bars.len() as f64;
+        let mut bars: Vec<&Bar> = group.bars.iter().collect();
+        bars.sort_by(|left, right| right.spread.median.total_cmp(&left.spread.median));
+        for (number, bar) in bars.into_iter().enumerate() {
+            draw_bar(&mut picture, bar, top + BAR * number as f64, unit);
         }
-        let mut labels = chart.configure_series_labels();
-        labels
-            .position(SeriesLabelPosition::UpperLeft)
-            .background_style(WHITE.mix(0.85))
-            .draw()?;
-        Ok(())
-    })
+        picture.line("mark", (one, top - 2.0), (one, below + 2.0));
+        picture.bottom = below;
+    }
+    picture.svg()
 }
 
-/// Groups of bars, one below the other; 1 is marked.
-pub fn bars(file: &Path, title: &str, groups: &[Group]) -> Result<(), String> {
-    const BAR: i32 = 16;
-    const NAMES: i32 = 130;
-    const UNIT: f64 = 400.0;
-    let rows: usize = groups.iter().map(|group| group.bars.len() + 2).sum();
-    let size = (760, (rows as i32 * BAR + 50) as u32);
-    save(file, size, |area| {
-        area.draw(&Text::new(title, (12, 12), ("sans-serif", 15)))?;
-        let mut top = 40;
-        for group in groups {
-            area.draw(&Text::new(
-                group.title.as_str(),
-                (12, top),
-                ("sans-serif", 13),
-            ))?;
-            top += BAR + 2;
-            let mut bars: Vec<_> = group.bars.iter().collect();
-            bars.sort_by(|left, right| right.1.total_cmp(&left.1));
-            let begin = top;
-            for (name, length, stands_out) in bars {
-                let colour = if *stands_out {
-                    COLOURS[0]
-                } else {
-                    COLOURS[6].mix(0.6).to_backend()
-                };
-                let right = NAMES + (length * UNIT) as i32;
-                area.draw(&Text::new(name.as_str(), (16, top + 2), ("sans-serif", 11)))?;
-                let corners = [(NAMES, top + 1), (right, top + BAR - 2)];
-                area.draw(&Rectangle::new(corners, colour.filled()))?;
-                area.draw(&Text::new(
-                    format!("{length:.2}"),
-                    (right + 5, top + 2),
-                    ("sans-serif", 11),
-                ))?;
-                top += BAR;
-            }
-            let one = NAMES + UNIT as i32;
-            area.draw(&PathElement::new(
-                [(one, begin), (one, top)],
-                BLACK.stroke_width(1),
-            ))?;
-            top += BAR;
-        }
-        Ok(())
-    })
+fn draw_bar(picture: &mut Picture, bar: &Bar, top: f64, unit: f64) {
+    let Spread {
+        median,
+        least,
+        most,
+    } = bar.spread;
+    let class = if bar.is_wharf { "wharf" } else { "other" };
+    let text = top + 12.0;
+    picture.text((BARS_LEFT - 10.0, text), Anchor::End, &bar.name);
+    let size = (unit * median, BAR - 4.0);
+    picture.rectangle(&format!("{class} bar"), (BARS_LEFT, top + 2.0), size);
+    let place = |value: f64| BARS_LEFT + unit * value;
+    let middle = top + BAR / 2.0;
+    picture.line("mark", (place(least), middle), (place(most), middle));
+    for value in [least, most] {
+        let x = place(value);
+        picture.line("mark", (x, middle - 2.5), (x, middle + 2.5));
+    }
+    let figures = format!("{median:.2} ({least:.2} to {most:.2})");
+    picture.text((FIGURES, text), Anchor::Start, &figures);
 }
 
-/// A colour that is mixed with the white behind it.
-trait OnWhite {
-    fn to_backend(self) -> RGBColor;
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl OnWhite for RGBAColor {
-    fn to_backend(self) -> RGBColor {
-        let mix = |channel: u8| (255.0 - (255.0 - f64::from(channel)) * self.3) as u8;
-        RGBColor(mix(self.0), mix(self.1), mix(self.2))
+    #[test]
+    fn figures_stand_beside_the_bars_and_ranges_are_drawn() {
+        let spread = Spread {
+            median: 0.5,
+            least: 0.25,
+            most: 2.0,
+        };
+        let bar = Bar {
+            name: "wharf-uring".to_owned(),
+            spread,
+            is_wharf: true,
+        };
+        let group = Group {
+            title: "64 connections".to_owned(),
+            bars: vec![bar],
+        };
+        let svg = bars("cost", &[group]);
+        // 470 pixels are 2.
+        assert!(svg.contains("class=\"wharf bar\" x=\"130.0\" y=\"62.0\" width=\"117.5\""));
+        assert!(svg.contains("d=\"M188.8 68.0L600.0 68.0\""), "{svg}");
+        assert!(svg.contains("x=\"616.0\" y=\"72.0\" text-anchor=\"start\">0.50 (0.25 to 2.00)<"));
     }
 }

@@ -15,7 +15,7 @@ use super::{
     own_server::OwnServer,
     pace::Pace,
     plan::Plan,
-    point::{Amount, Point},
+    point::{Amount, Figures, Point},
     report::print,
     sweep_plot,
     workers_range::WorkersRange,
@@ -96,10 +96,10 @@ impl<'a> Drawing<'a> {
     }
 
     fn draw(mut self, points: &[Point]) -> Result<(), String> {
-        let drawn = sweep_plot::draw(points)
-            .and_then(|svg| self.write(&svg).map_err(|error| error.to_string()));
+        let measured: Vec<_> = points.iter().map(Point::measured).collect();
+        let drawn = self.write(&sweep_plot::draw(&measured));
         self.is_new &= drawn.is_err();
-        drawn.map_err(|error| cant_draw(self.path, &error))
+        drawn.map_err(|error| cant_draw(self.path, &error.to_string()))
     }
 
     fn write(&mut self, svg: &str) -> io::Result<()> {
@@ -124,7 +124,7 @@ fn cant_draw(path: &Path, error: &str) -> String {
 }
 
 fn measure(arguments: &Arguments, range: &WorkersRange, load: &Load) -> Sweep {
-    let mut measured: Vec<(u64, Amount, Vec<Point>)> = Vec::new();
+    let mut measured: Vec<(u64, Amount, Vec<Figures>)> = Vec::new();
     for amount in [Amount::Little, Amount::Much] {
         measured.extend(
             range
@@ -135,9 +135,9 @@ fn measure(arguments: &Arguments, range: &WorkersRange, load: &Load) -> Sweep {
     }
     let mut cut = None;
     'rounds: for _ in 0..ROUNDS {
-        for (workers, amount, points) in &mut measured {
+        for (workers, amount, figures) in &mut measured {
             match measure_once(arguments, *workers, *amount, load) {
-                Ok(point) => points.push(point),
+                Ok(measured) => figures.push(measured),
                 Err(ended) => {
                     cut = Some(ended);
                     break 'rounds;
@@ -145,10 +145,12 @@ fn measure(arguments: &Arguments, range: &WorkersRange, load: &Load) -> Sweep {
             }
         }
     }
-    let rounds = measured.iter().map(|(.., points)| points.len());
+    let rounds = measured.iter().map(|(.., figures)| figures.len());
     let rounds = rounds.filter(|rounds| *rounds > 0);
     let rounds = (rounds.clone().min().unwrap_or(0), rounds.max().unwrap_or(0));
-    let points = measured.iter().filter_map(|(.., points)| median(points));
+    let points = measured
+        .iter()
+        .filter_map(|(workers, amount, figures)| Point::of(*workers, *amount, figures));
     Sweep {
         points: points.collect(),
         rounds,
@@ -161,7 +163,7 @@ fn measure_once(
     workers: u64,
     amount: Amount,
     load: &Load,
-) -> Result<Point, Ended> {
+) -> Result<Figures, Ended> {
     let mut arguments = arguments.clone();
     arguments.workers = Some(workers);
     arguments.max_workers = Some(workers);
@@ -187,9 +189,7 @@ fn measure_once(
     server.stop().map_err(Ended::Failed)?;
     check(&outcome)?;
     let used = outcome.server.unwrap_or_default();
-    Ok(Point {
-        workers,
-        load: amount,
+    Ok(Figures {
         rate_hz: outcome.rate_hz(),
         requests_per_cpu_s: per(outcome.requests as f64, used.processor),
         p99_ns: outcome.latency.value_at_quantile(0.99) as f64,
@@ -212,23 +212,6 @@ fn check(outcome: &Outcome) -> Result<(), Ended> {
         )));
     }
     Ok(())
-}
-
-/// The median of the measurements of a point, if there is any.
-fn median(points: &[Point]) -> Option<Point> {
-    let first = points.first()?;
-    let middle = |figure: fn(&Point) -> f64| {
-        let mut figures: Vec<f64> = points.iter().map(figure).collect();
-        figures.sort_by(f64::total_cmp);
-        figures[figures.len() / 2]
-    };
-    Some(Point {
-        rate_hz: middle(|point| point.rate_hz),
-        requests_per_cpu_s: middle(|point| point.requests_per_cpu_s),
-        p99_ns: middle(|point| point.p99_ns),
-        switches_per_request: middle(|point| point.switches_per_request),
-        ..first.clone()
-    })
 }
 
 impl Sweep {
@@ -274,46 +257,44 @@ impl Sweep {
             table.row([
                 point.workers.to_string(),
                 amount.into(),
-                show_many(point.rate_hz, "requests/s"),
-                processor_rate(point),
-                show_ns(point.p99_ns),
-                format!("{:.3}", point.switches_per_request),
+                show_many(point.median.rate_hz, "requests/s"),
+                processor_rate(&point.median),
+                show_ns(point.median.p99_ns),
+                format!("{:.3}", point.median.switches_per_request),
             ]);
         }
         format!("{}\n\n{}\n", prose(&loads, columns), table.text(columns))
     }
 }
 
-fn processor_rate(point: &Point) -> String {
-    if point.requests_per_cpu_s == 0.0 {
+fn processor_rate(figures: &Figures) -> String {
+    if figures.requests_per_cpu_s == 0.0 {
         // It used less than the system counts in.
         return "-".into();
     }
-    show_many(point.requests_per_cpu_s, "requests")
+    show_many(figures.requests_per_cpu_s, "requests")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn point(rate_hz: f64) -> Point {
-        Point {
-            workers: 4,
-            load: Amount::Much,
-            rate_hz,
+    fn point(rates_hz: &[f64]) -> Point {
+        let figures = |rate_hz: &f64| Figures {
+            rate_hz: *rate_hz,
             requests_per_cpu_s: 0.0,
             p99_ns: 1e6,
             switches_per_request: 0.5,
-        }
+        };
+        let measured: Vec<Figures> = rates_hz.iter().map(figures).collect();
+        Point::of(4, Amount::Much, &measured).expect("it was measured")
     }
 
     #[test]
     fn what_was_measured_of_a_sweep_that_was_cut_is_told_with_how_often() {
-        assert!(median(&[]).is_none());
+        assert!(Point::of(4, Amount::Much, &[]).is_none());
         let sweep = Sweep {
-            points: median(&[point(3e3), point(1e3), point(2e3)])
-                .into_iter()
-                .collect(),
+            points: vec![point(&[3e3, 1e3, 2e3])],
             rounds: (2, 3),
             cut: Some(Ended::Early),
         };
@@ -323,7 +304,11 @@ mod tests {
             "{table}"
         );
         assert!(table.contains("      4  much  2k requests/s"), "{table}");
-        assert!(sweep.json().contains("\"interrupted\": true"));
+        let json: serde_json::Value = serde_json::from_str(&sweep.json()).expect("JSON");
+        assert_eq!(json["interrupted"], true);
+        let point = &json["points"][0];
+        let rates = [&point["least"], point, &point["most"]].map(|figures| &figures["rate_hz"]);
+        assert_eq!(rates, [1e3, 2e3, 3e3]);
     }
 
     #[test]
@@ -335,7 +320,7 @@ mod tests {
         drop(Drawing::open(&path).expect("it can be written"));
         assert_eq!(fs::metadata(&path).expect("it is there").len(), 1 << 20);
         let drawing = Drawing::open(&path).expect("it can be written");
-        drawing.draw(&[point(1e3), point(2e3)]).expect("a picture");
+        drawing.draw(&[point(&[1e3, 2e3])]).expect("a picture");
         let svg = fs::read_to_string(&path).expect("it is there");
         fs::remove_file(&path).expect("it is there");
         assert!(svg.trim_end().ends_with("</svg>"));

@@ -1,113 +1,112 @@
-//! The picture of a sweep: three figures above each other, against the number of workers.
+//! The picture of a sweep: three figures above each other, against the number of workers. The lab draws it too, of what it
+//! kept.
 
-use plotters::{coord::Shift, prelude::*};
+use crate::chart::{Ink, Mark, Picture, Plot, Scale, Series};
 
-use super::point::{Amount, Point};
+const WIDTH: f64 = 720.0;
+const HEIGHT: f64 = 170.0;
 
-const SIZE: (u32, u32) = (720, 840);
-const COLOURS: [(Amount, &str, RGBColor); 2] = [
-    (Amount::Much, "much", RGBColor(0x1f, 0x5f, 0xa8)),
-    (Amount::Little, "little", RGBColor(0xc0, 0x5a, 0x1c)),
-];
+/// What was measured with so many workers under one of the loads.
+pub struct Measured {
+    pub workers: u64,
+    pub is_much: bool,
+    /// The median and, where it is known, the least and the most of the measurements.
+    pub median: Figures,
+    pub range: Option<(Figures, Figures)>,
+}
 
-/// A figure of a point, with its scale and what to write at its axis.
+#[derive(Debug, Clone, Copy)]
+pub struct Figures {
+    pub rate_hz: f64,
+    pub p99_ns: f64,
+    pub switches_per_request: f64,
+}
+
+/// One of the plots.
 struct Figure {
     title: &'static str,
-    of: fn(&Point) -> f64,
-    /// Without it, both loads are drawn.
-    only: Option<Amount>,
+    of: fn(&Figures) -> f64,
+    /// Under little load as well.
+    both: bool,
 }
 
 const FIGURES: [Figure; 3] = [
     Figure {
-        title: "throughput under much load, thousand requests a second",
-        of: |point| point.rate_hz / 1e3,
-        only: Some(Amount::Much),
+        title: "Throughput under much load, thousand requests a second",
+        of: |figures| figures.rate_hz / 1e3,
+        both: false,
     },
     Figure {
         title: "99th percentile of the latency, milliseconds",
-        of: |point| point.p99_ns / 1e6,
-        only: None,
+        of: |figures| figures.p99_ns / 1e6,
+        both: true,
     },
     Figure {
-        title: "context switches a request",
-        of: |point| point.switches_per_request,
-        only: None,
+        title: "Context switches a request",
+        of: |figures| figures.switches_per_request,
+        both: true,
     },
 ];
 
 /// Draws it, as SVG.
-pub(super) fn draw(points: &[Point]) -> Result<String, String> {
-    let mut svg = String::new();
-    {
-        let root = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
-        let drawn = draw_all(points, &root);
-        drawn.map_err(|error| error.to_string())?;
+pub fn draw(measured: &[Measured]) -> String {
+    let most = measured.iter().map(|measured| measured.workers).max();
+    let most = most.unwrap_or(1).max(2);
+    let ranges = if measured.iter().any(|measured| measured.range.is_some()) {
+        "; a bar is from the least to the most measured"
+    } else {
+        ""
+    };
+    let title = "Wharf with more and more workers";
+    let description = format!(
+        "Three plots against the number of workers, from 1 to {most}: throughput under much load, 99th percentile of the \
+         latency, and context switches a request, the last two under much and under little load. Medians{ranges}."
+    );
+    let mut picture = Picture::new(WIDTH, title, &description);
+    for figure in &FIGURES {
+        draw_figure(&mut picture, figure, measured, most);
     }
-    Ok(svg)
+    picture.svg()
 }
 
-type Drawn = Result<(), Box<dyn std::error::Error>>;
-
-fn draw_all(points: &[Point], root: &DrawingArea<SVGBackend<'_>, Shift>) -> Drawn {
-    root.fill(&WHITE)?;
-    for (figure, area) in FIGURES.iter().zip(root.split_evenly((FIGURES.len(), 1))) {
-        draw_figure(points, figure, &area)?;
-    }
-    root.present()?;
-    Ok(())
-}
-
-fn draw_figure(
-    points: &[Point],
-    figure: &Figure,
-    area: &DrawingArea<SVGBackend<'_>, Shift>,
-) -> Drawn {
-    let shown = |point: &&Point| figure.only.is_none_or(|only| point.load == only);
-    let highest = points
-        .iter()
-        .filter(shown)
-        .map(figure.of)
-        .fold(0.0, f64::max);
-    let most = points.iter().map(|point| point.workers).max().unwrap_or(1);
-    let mut chart = ChartBuilder::on(area)
-        .caption(figure.title, ("sans-serif", 16))
-        .margin(12)
-        .x_label_area_size(34)
-        .y_label_area_size(54)
-        .build_cartesian_2d(
-            (1_u64..most.max(2)).log_scale().base(2.0),
-            0.0..highest.max(1e-6) * 1.15,
-        )?;
-    chart
-        .configure_mesh()
-        .light_line_style(TRANSPARENT)
-        .x_desc("workers")
-        .x_label_formatter(&|workers| workers.to_string())
-        .draw()?;
-    for (amount, name, colour) in COLOURS {
-        let series: Vec<_> = points
+fn draw_figure(picture: &mut Picture, figure: &Figure, measured: &[Measured], workers_most: u64) {
+    let mut series = Vec::new();
+    for (is_much, name, ink) in [
+        (true, "much load", Ink::Wharf),
+        (false, "little load", Ink::WharfToo),
+    ] {
+        let of_load = measured
             .iter()
-            .filter(shown)
-            .filter(|point| point.load == amount)
-            .map(|point| (point.workers, (figure.of)(point)))
-            .collect();
-        if series.is_empty() {
-            continue;
+            .filter(|measured| measured.is_much == is_much);
+        let marks: Vec<Mark> = of_load.map(|measured| mark(figure, measured)).collect();
+        if !marks.is_empty() && (is_much || figure.both) {
+            series.push(Series {
+                name: name.to_owned(),
+                ink,
+                marks,
+            });
         }
-        let marks = series.iter().map(|at| Circle::new(*at, 3, colour.filled()));
-        chart.draw_series(marks)?;
-        chart
-            .draw_series(LineSeries::new(
-                series.iter().copied(),
-                colour.stroke_width(2),
-            ))?
-            .label(format!("{name} load"))
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2)));
     }
-    if figure.only.is_none() {
-        let mut labels = chart.configure_series_labels();
-        labels.position(SeriesLabelPosition::UpperLeft).draw()?;
+    let marks = series.iter().flat_map(|series| &series.marks);
+    let tops = marks.map(|mark| mark.range.map_or(mark.y, |range| range.1.max(mark.y)));
+    Plot {
+        title: figure.title,
+        x: ("workers", Scale::DoublesTo(workers_most as f64)),
+        y_most: tops.fold(1e-6, f64::max) * 1.1,
+        height: HEIGHT,
+        series: &series,
     }
-    Ok(())
+    .draw(picture);
+}
+
+fn mark(figure: &Figure, measured: &Measured) -> Mark {
+    let of = figure.of;
+    Mark {
+        x: measured.workers as f64,
+        y: of(&measured.median),
+        range: measured
+            .range
+            .as_ref()
+            .map(|(least, most)| (of(least), of(most))),
+    }
 }

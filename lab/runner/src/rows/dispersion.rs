@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::{BOTH, from_value, to_value};
 use crate::{
     Lab,
+    chart::{Ink, Mark, Series},
     figures::{digits, spread, table},
     plot,
     queueing::{Queues, Service, load_at, p99},
@@ -43,6 +44,9 @@ pub struct Curve {
     pub service: String,
     pub name: String,
     points: Vec<(f64, f64)>,
+    /// The least and the most of the seeds, a pair a point; none of theory, and of what was measured before they were kept.
+    #[serde(default)]
+    ranges: Vec<(f64, f64)>,
 }
 
 impl Curve {
@@ -83,7 +87,7 @@ pub fn measure(lab: &Lab) -> Result<Value, String> {
             .filter(|contestant| NAMES.contains(&contestant.name));
         for contestant in contestants {
             eprintln!("  {service}, {}", contestant.name);
-            let mut points = Vec::new();
+            let (mut points, mut ranges) = (Vec::new(), Vec::new());
             for load in loads() {
                 let mut tails = Vec::new();
                 for seed in 1..=SEEDS {
@@ -97,12 +101,16 @@ pub fn measure(lab: &Lab) -> Result<Value, String> {
                             .push(format!("{}, {service}, {load}: {error}", contestant.name)),
                     }
                 }
-                points.extend(spread(tails).map(|tail| (load, tail.median)));
+                if let Some(tail) = spread(tails) {
+                    points.push((load, tail.median));
+                    ranges.push((tail.least, tail.most));
+                }
             }
             figures.curves.push(Curve {
                 service: service.to_owned(),
                 name: contestant.name.to_owned(),
                 points,
+                ranges,
             });
         }
     }
@@ -122,7 +130,7 @@ pub fn tell(figures: &Value, plots: &Path) -> Result<String, String> {
         "Two workers, service of 1 ms on average, 128 connections, open loop; the 99th percentile of the latency over the \
          mean service, against the load. Service is slept, not computed, so that two workers have two servers' worth also \
          with the load on the same two processors; what it takes to wake from a sleep (some tens of microseconds) is in the \
-         figures. Each point is the median of {SEEDS} seeds: `wharf bench ADDRESS {} --seed N`. The theory is simulated; for exponential service it agrees with \
+         figures. Each point is the median of {SEEDS} seeds, with a bar from the least to the most where they were kept: `wharf bench ADDRESS {} --seed N`. The theory is simulated; for exponential service it agrees with \
          the formulas.\n\n",
         words("exp:1ms", 0.5, figures.turn_ms)
     );
@@ -137,6 +145,7 @@ pub fn tell(figures: &Value, plots: &Path) -> Result<String, String> {
                 points: loads()
                     .map(|load| (load, p99(queues, service, load)))
                     .collect(),
+                ranges: Vec::new(),
             });
         }
         let curves: Vec<&Curve> = figures
@@ -146,21 +155,13 @@ pub fn tell(figures: &Value, plots: &Path) -> Result<String, String> {
             .collect();
         text += &format!("**{name} service**\n\n{}\n", tell_service(&curves));
         let file = format!("row-6-{name}.svg");
-        let lines: Vec<plot::Line> = curves
-            .iter()
-            .map(|curve| plot::Line {
-                name: curve.name.clone(),
-                points: curve.points.clone(),
-                dashed: curve.name.starts_with("theory"),
-            })
-            .collect();
-        plot::lines(
-            &plots.join(&file),
-            &format!("99th percentile over mean service, {name} service, two workers"),
-            ("load", "p99 over the mean"),
+        let svg = plot::lines(
+            &format!("99th percentile over the mean service time, {name} service, two workers"),
+            "load",
             2.0 * TAIL,
-            &lines,
-        )?;
+            &series(&curves),
+        );
+        plot::save(&plots.join(&file), &svg)?;
         text += &format!("![{name} service](plots/{file})\n\n");
     }
     text.extend(
@@ -170,6 +171,38 @@ pub fn tell(figures: &Value, plots: &Path) -> Result<String, String> {
             .map(|failure| format!("- {failure}\n")),
     );
     Ok(text)
+}
+
+/// For the plot: Wharf has its own colour, each of the others another, and what theory says none.
+fn series(curves: &[&Curve]) -> Vec<Series> {
+    let (mut peers, mut theories) = (0, 0);
+    let mut all = Vec::new();
+    for curve in curves {
+        let ink = match curve.name.as_str() {
+            "wharf-uring" => Ink::Wharf,
+            "wharf-readiness" => Ink::WharfToo,
+            theory if theory.starts_with("theory") => {
+                theories += 1;
+                Ink::Theory(theories - 1)
+            }
+            _ => {
+                peers += 1;
+                Ink::Peer(peers - 1)
+            }
+        };
+        let points = curve.points.iter().enumerate();
+        let marks = points.map(|(number, (load, tail))| Mark {
+            x: *load,
+            y: *tail,
+            range: curve.ranges.get(number).copied(),
+        });
+        all.push(Series {
+            name: curve.name.clone(),
+            ink,
+            marks: marks.collect(),
+        });
+    }
+    all
 }
 
 fn tell_service(curves: &[&Curve]) -> String {

@@ -240,11 +240,11 @@ pub fn tell(figures: &Value, plots: &Path) -> Result<String, String> {
             .flat_map(|point| &point.runs)
             .chain(&figures.open),
     );
-    plot::bars(
-        &plots.join("row-1.svg"),
-        "echoes a second of processor time, to the plainest epoll server (64 bytes)",
+    let svg = plot::bars(
+        "Echoes a second of the server's processor, over the plainest epoll server's (64 bytes)",
         &bars(&figures),
-    )?;
+    );
+    plot::save(&plots.join("row-1.svg"), &svg)?;
     text += "\n![Cost of an echo](plots/row-1.svg)\n";
     Ok(text)
 }
@@ -290,17 +290,19 @@ fn bars(figures: &Figures) -> Vec<plot::Group> {
         .filter(|point| point.bytes == 64 && point.pipeline == 1);
     small
         .map(|point| plot::Group {
-            title: format!("{} connections", point.connections),
+            title: match point.connections {
+                1 => "1 connection".to_owned(),
+                many => format!("{many} connections"),
+            },
             bars: point
                 .runs
                 .iter()
                 .filter_map(|runs| {
-                    let ratio = runs.ratio(named(&point.runs, FLOOR)?, cost)?;
-                    Some((
-                        runs.name.clone(),
-                        ratio.median,
-                        runs.name.starts_with("wharf"),
-                    ))
+                    Some(plot::Bar {
+                        name: runs.name.clone(),
+                        spread: runs.ratio(named(&point.runs, FLOOR)?, cost)?,
+                        is_wharf: runs.name.starts_with("wharf"),
+                    })
                 })
                 .collect(),
         })

@@ -1,6 +1,6 @@
 //! Row 8: the old advice on how many threads a pool should have. Measured by `wharf bench --sweep-workers`.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -9,6 +9,7 @@ use super::{BOTH, from_value};
 use crate::{
     Lab,
     figures::{digits, table, time},
+    plot, sweep_plot,
 };
 
 #[derive(Deserialize)]
@@ -24,28 +25,55 @@ pub struct Point {
     pub rate_hz: f64,
     p99_ns: f64,
     pub switches_per_request: f64,
+    /// What was measured before the command told them has none.
+    least: Option<Ends>,
+    most: Option<Ends>,
+}
+
+/// The least or the most of the rounds.
+#[derive(Deserialize)]
+struct Ends {
+    rate_hz: f64,
+    p99_ns: f64,
+    switches_per_request: f64,
+}
+
+impl Ends {
+    fn drawn(&self) -> sweep_plot::Figures {
+        sweep_plot::Figures {
+            rate_hz: self.rate_hz,
+            p99_ns: self.p99_ns,
+            switches_per_request: self.switches_per_request,
+        }
+    }
+}
+
+impl Point {
+    fn measured(&self) -> sweep_plot::Measured {
+        let ends = self.least.as_ref().zip(self.most.as_ref());
+        sweep_plot::Measured {
+            workers: self.workers.into(),
+            is_much: self.load == "much",
+            median: sweep_plot::Figures {
+                rate_hz: self.rate_hz,
+                p99_ns: self.p99_ns,
+                switches_per_request: self.switches_per_request,
+            },
+            range: ends.map(|(least, most)| (least.drawn(), most.drawn())),
+        }
+    }
 }
 
 pub fn measure(lab: &Lab) -> Result<Value, String> {
     let turn = format!("{}ms", lab.turn_ms(1_000));
-    let plots = lab.folder.join("plots");
-    fs::create_dir_all(&plots).map_err(|error| format!("{}: {error}", plots.display()))?;
-    let svg = plots.join("row-8.svg").display().to_string();
-    let arguments = [
-        "--sweep-workers",
-        "1..64",
-        "-d",
-        &turn,
-        "--json",
-        "--quiet",
-        "--svg",
-        &svg,
-    ];
+    let arguments = ["--sweep-workers", "1..64", "-d", &turn, "--json", "--quiet"];
     lab.bench.json(BOTH, &arguments)
 }
 
-pub fn tell(figures: &Value, _: &Path) -> Result<String, String> {
+pub fn tell(figures: &Value, plots: &Path) -> Result<String, String> {
     let figures: Figures = from_value(figures)?;
+    let measured: Vec<_> = figures.points.iter().map(Point::measured).collect();
+    plot::save(&plots.join("row-8.svg"), &sweep_plot::draw(&measured))?;
     let rows: Vec<Vec<String>> = figures
         .points
         .iter()
@@ -68,7 +96,8 @@ pub fn tell(figures: &Value, _: &Path) -> Result<String, String> {
     ];
     Ok(format!(
         "`wharf bench --sweep-workers 1..64`: its own server, two processors for both; much is 64 connections in a closed \
-         loop, little is 200 requests a second in an open loop; medians of {} rounds.\n\n{}\n\
+         loop, little is 200 requests a second in an open loop; medians of {} rounds, in the picture with a bar from the least to the most where they \
+         were kept.\n\n{}\n\
          ![Throughput, tail and context switches against the number of workers](plots/row-8.svg)\n",
         figures.rounds,
         table(&heads, &rows)
