@@ -57,7 +57,7 @@ const fn contestant(
     }
 }
 
-static ALL: [Contestant; 16] = {
+static ALL: [Contestant; 17] = {
     use Program::{Native, Product, Rust};
     use Role::{Floor, Peer, Remedy, Wharf};
     [
@@ -109,6 +109,13 @@ static ALL: [Contestant; 16] = {
             Remedy,
             Rust("peer-tokio"),
             &["--flavour", "spawn-blocking"],
+        ),
+        contestant(
+            "tokio-block-in-place",
+            "tokio, work in block_in_place",
+            Remedy,
+            Rust("peer-tokio"),
+            &["--flavour", "block-in-place"],
         ),
         contestant(
             "compio",

@@ -7,6 +7,8 @@
 //! - `one` is the current-thread runtime: one thread accepts and serves.
 //! - `spawn-blocking` is `pool`, with each piece of work done by a thread of the blocking pool, which is the remedy that
 //!   the documentation gives for handlers that block. It has up to 512 of them, beside the N workers.
+//! - `block-in-place` is `pool`, with each piece of work in `tokio::task::block_in_place`: the worker gives its tasks to
+//!   another thread of the blocking pool, and then blocks.
 
 use std::{io, net, process::ExitCode};
 
@@ -19,7 +21,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     runtime::Builder,
-    task::spawn_blocking,
+    task::{block_in_place, spawn_blocking},
     time::sleep,
 };
 
@@ -41,6 +43,8 @@ enum Flavour {
     One,
     /// As `pool`, and work is handed to the threads for what blocks
     SpawnBlocking,
+    /// As `pool`, and a worker that is to block gives its tasks away first
+    BlockInPlace,
 }
 
 fn main() -> ExitCode {
@@ -51,7 +55,9 @@ fn main() -> ExitCode {
                 peer_common::refuse::<Arguments>("--flavour one has one thread: no other --threads")
             }
             Flavour::One => Builder::new_current_thread(),
-            Flavour::Pool | Flavour::SpawnBlocking => Builder::new_multi_thread(),
+            Flavour::Pool | Flavour::SpawnBlocking | Flavour::BlockInPlace => {
+                Builder::new_multi_thread()
+            }
         };
         // The current-thread runtime does not look at this.
         let runtime = builder.worker_threads(threads).enable_all().build()?;
@@ -104,6 +110,7 @@ async fn work(mut stream: TcpStream, flavour: Flavour) -> io::Result<()> {
             let request = Request::read(&frame)?;
             match flavour {
                 Flavour::SpawnBlocking => spawn_blocking(move || request.serve()).await?,
+                Flavour::BlockInPlace => block_in_place(|| request.serve()),
                 Flavour::Pool | Flavour::One => request.serve(),
             }
             stream.write_all(&frame).await?;

@@ -63,7 +63,8 @@ impl Queue for WaitMany {
 
     fn consume<S: Sink>(&self, mut sink: S) -> S {
         let mut taken = Vec::with_capacity(MANY_MAX);
-        while let Ok(wharf::WaitMany::Packets(_)) = self.0.wait_many(&mut taken, MANY_MAX, FOR_EVER) {
+        while let Ok(wharf::WaitMany::Packets(_)) = self.0.wait_many(&mut taken, MANY_MAX, FOR_EVER)
+        {
             if take_all(self, &mut sink, taken.drain(..).map(packet)).is_break() {
                 break;
             }

@@ -21,6 +21,9 @@ pub const IDEAL_HZ: f64 = 6_400.0;
 /// So many workers there may be, where two run at once.
 const WORKERS_MAX: u32 = 128;
 
+/// These are measured with as many threads too, which is the oldest remedy: in their pools any thread serves any connection.
+const SHARED_POOLS: [&str; 2] = ["tokio-pool", "asio"];
+
 #[derive(Serialize, Deserialize)]
 pub struct Figures {
     turn_ms: u32,
@@ -41,6 +44,10 @@ pub fn measure(lab: &Lab) -> Result<Value, String> {
             let name = format!("{}, up to {WORKERS_MAX} workers", contestant.name);
             let command = contestant.command_with_workers("work", 2, WORKERS_MAX, 2);
             servers.push((name, command));
+        }
+        if SHARED_POOLS.contains(&contestant.name) {
+            let name = format!("{}, {WORKERS_MAX} threads", contestant.name);
+            servers.push((name, contestant.command("work", WORKERS_MAX)));
         }
     }
     let mut runs: Vec<Runs> = servers.iter().map(|(name, _)| Runs::new(name)).collect();
@@ -79,7 +86,7 @@ pub fn tell(figures: &Value, _: &Path) -> Result<String, String> {
         "64 clients in a closed loop, each request sleeps for 10 ms in its handler; two threads unless said, \
          and of Wharf's never more than two run at once: \
          `wharf bench ADDRESS {WORDS} -d {}ms`. The ideal is {IDEAL_HZ} a second. Go's `time.Sleep` blocks no thread, and \
-         `spawn_blocking` is the remedy that tokio's documentation gives.\n\n{}\n{}",
+         `spawn_blocking` and `block_in_place` are the remedies that tokio's documentation gives.\n\n{}\n{}",
         figures.turn_ms,
         table(
             &["server", "requests a second", "of the ideal", "p99"],
