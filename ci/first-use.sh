@@ -1,13 +1,21 @@
 #!/usr/bin/env bash
-# The first of the README's two commands, as a stranger would use it: start the server, talk to it, stop it.
+# What the README says to do, as a stranger would do it: start the server, talk to it, stop it; see the demonstration; and
+# make the README's program of a package of one's own that depends on Wharf.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-cargo build --release
+# The README's commands, as they stand there.
+serve=$(sed -n 's/^\(cargo run --release -- serve\) .*/\1/p' README.md)
+demo=$(grep -x 'cargo run --release -- demo' README.md)
+
 output=$(mktemp)
-cargo run --release -- serve --listen 127.0.0.1:0 > "$output" &
+package=$(mktemp -d)
+server=
+trap '[ -z "$server" ] || kill "$server" 2> /dev/null || true; rm -rf "$output" "$package"' EXIT
+
+cargo build --release
+$serve --listen 127.0.0.1:0 > "$output" &
 server=$!
-trap 'kill "$server" 2> /dev/null || true; rm -f "$output"' EXIT
 
 until grep -q '^listening on ' "$output"; do
     kill -0 "$server"
@@ -15,13 +23,45 @@ until grep -q '^listening on ' "$output"; do
 done
 address=$(sed -n 's/^listening on \([^ ]*\) .*/\1/p' "$output")
 exec 3<> "/dev/tcp/${address%:*}/${address##*:}"
-echo 'is anybody there?' >&3
+echo hello >&3
 read -r -t 10 echo <&3
 exec 3>&-
-[ "$echo" = 'is anybody there?' ]
+[ "$echo" = hello ]
 
 # `cargo run` replaces itself with the server, so the signal reaches it.
 kill -INT "$server"
 wait "$server"
+server=
 cat "$output"
-grep -q '^stopped clients=1 received=18 sent=18 cut=0$' "$output"
+# As in docs/serve.svg.
+grep -qx 'stopped clients=1 received=6 sent=6 cut=0' "$output"
+grep -q '>stopped clients=1 received=6 sent=6 cut=0<' docs/serve.svg
+
+$demo
+
+# The last of the README's ways to depend on it is the one by path; the path is this folder's.
+dependency=$(grep '^wharf = .* path = ' README.md)
+mkdir "$package/src"
+cat > "$package/Cargo.toml" << END
+[package]
+name = "first-use"
+edition = "2024"
+
+[dependencies]
+${dependency//..\/wharf\/wharf/$PWD/wharf}
+END
+awk '/^```$/ { inside = 0 } inside { print } /^```rust/ { inside = 1 }' README.md > "$package/src/main.rs"
+cp Cargo.lock "$package"
+CARGO_TARGET_DIR=$package/target cargo build --manifest-path "$package/Cargo.toml"
+
+"$package/target/debug/first-use" &
+server=$!
+until { exec 3<> /dev/tcp/127.0.0.1/21001; } 2> /dev/null; do
+    kill -0 "$server"
+    sleep 0.05
+done
+echo hello >&3
+read -r -t 10 echo <&3
+exec 3>&-
+[ "$echo" = hello ]
+echo "the README's commands, dependency and program work"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Draws docs/demo.svg and docs/serve.svg, the terminals that the README shows: of what the command prints, when it is run
-# here. Needs `nc`. Run it when the words of `wharf demo` or `wharf serve` change; wharf-cli/tests/readme.rs says when.
+# here. Needs `nc` and `script`. Run it when the words of `wharf demo` or `wharf serve` change; wharf-cli/tests/readme.rs says when.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,8 +18,10 @@ svg() {
 {
     echo 'a terminal'
     echo '$ cargo run --release -- demo'
-    # The first two scenes: with the third the picture would be longer than a screen.
-    "$wharf" demo | sed '/^3\. /,$d'
+    # As on a terminal of 80 columns, without its bold letters. The first two scenes: with the third the picture would be
+    # longer than a screen.
+    COLUMNS=80 script --quiet --return --command "$wharf demo" /dev/null |
+        sed 's/\x1b\[[0-9]*m//g; s/\r$//' | sed '/^3\. /,$d'
     echo '# and a third scene, with handlers that compute'
 } > "$parts/demo-1"
 svg demo 'What wharf demo prints' \
