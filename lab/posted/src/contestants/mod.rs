@@ -36,7 +36,7 @@ pub const STANDARD: &str = "wharf wait";
 /// In the order in which they take their turns.
 pub const CONTESTANTS: &[Contestant] = &[
     contestant::<wharf::One>(STANDARD, 2),
-    contestant::<wharf::WaitMany>("wharf wait_many", 2),
+    contestant::<wharf::Many>("wharf wait_many", 2),
     contestant::<crossbeam::Crossbeam>("crossbeam", 2),
     contestant::<flume::One>("flume", 2),
     contestant::<flume::Drain>("flume drain", 2),

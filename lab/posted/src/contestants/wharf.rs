@@ -52,7 +52,7 @@ impl Queue for One {
     }
 }
 
-impl Queue for WaitMany {
+impl Queue for Many {
     fn open(_consumers: usize, backlog_max: Option<usize>) -> Self {
         Many(open(backlog_max))
     }
