@@ -51,7 +51,7 @@ const CLAIMS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "README.md",
-        "a time-out can't be mistaken for a failure",
+        "a time-out can't be taken for a failure",
         &[
             "time_out_as_error",
             "time_out_unanswered",
@@ -73,7 +73,7 @@ const CLAIMS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "wharf/src/handle/mod.rs",
-        "so that it can't be associated twice, nor used behind the port's back",
+        "so that it can't be associated twice, nor used without the port's knowledge",
         &["handle_associated_twice", "handle_used_behind_the_port"],
     ),
     (
