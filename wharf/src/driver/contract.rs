@@ -1,14 +1,15 @@
-//! What a driver that waits for readiness provides; a port of our own is built on it.
+//! The trait of a driver that waits for readiness; on it the port for Linux is built.
 //!
-//! It waits for readiness and carries out transfers, and knows nothing of packets, keys or workers. What every one promises:
+//! A driver waits for readiness and carries out transfers, and knows nothing of packets, keys or workers. Every driver
+//! promises:
 //!
 //! - [`register`](Driver::register): from now on every *change* to ready of the descriptor is reported once, to one of
 //!   the threads that wait. What is ready already is reported too.
 //! - [`wait`](Driver::wait): any thread may wait.
-//! - [`wake`](Driver::wake): ends one wait, or the next one if nobody waits; never lost.
+//! - [`wake`](Driver::wake): ends one wait, or the next one if no thread waits; never lost.
 //! - [`transfer`](Driver::transfer): tries each transfer once and never blocks; each gets its outcome.
 //!
-//! What not every system can promise, a driver states: [`Promises`], [`late_max`](Driver::late_max).
+//! Some promises not every system can make; each driver states its own: [`Promises`], [`late_max`](Driver::late_max).
 
 use std::{fmt, io, net::SocketAddr, ptr::NonNull, time::Duration};
 
@@ -17,12 +18,12 @@ use super::{Descriptor, LocalAddress, Query, RawBuffer, Reply};
 /// The most buffers that one system call is given, since they are listed on the stack; an operation may have more.
 pub(crate) const BUFFERS_PER_CALL_MAX: usize = 64;
 
-/// What one transfer asks of the kernel.
+/// The call that one transfer asks of the kernel.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Call {
     /// Into one buffer of at least 1 byte.
     Receive(RawBuffer),
-    /// Into several buffers.
+    /// Vectored (scatter): into several buffers.
     Scatter {
         first: *const RawBuffer,
         count: usize,
@@ -33,7 +34,7 @@ pub(crate) enum Call {
     Peek,
     /// From one buffer.
     Send(RawBuffer),
-    /// From several buffers, less the first `skip` bytes.
+    /// Vectored (gather): from several buffers, less the first `skip` bytes.
     Gather {
         first: *const RawBuffer,
         count: usize,
@@ -60,7 +61,7 @@ pub(crate) enum Call {
     Flush,
 }
 
-/// What a transfer came to.
+/// The outcome of a transfer.
 #[derive(Debug)]
 pub(crate) enum Outcome {
     /// Not tried yet.
@@ -69,7 +70,7 @@ pub(crate) enum Outcome {
     /// the call names, from its front on: safe code will read so much of it.
     Moved(usize),
     Accepted(Descriptor, Option<SocketAddr>),
-    /// A datagram was received; `len` bytes of it were written. `is_truncated`: what did not fit is lost.
+    /// A datagram was received; `len` bytes of it were written. `is_truncated`: the bytes that did not fit are lost.
     Datagram {
         len: usize,
         peer: Option<SocketAddr>,
@@ -106,7 +107,7 @@ pub(crate) struct Event {
     pub urgent: bool,
 }
 
-/// What one wait brought.
+/// The results of one wait.
 #[derive(Debug, Default)]
 pub(crate) struct Events {
     pub list: Vec<Event>,
@@ -120,19 +121,19 @@ pub(crate) struct Events {
 /// they are looked at while still warm.
 pub(crate) const EVENTS_MAX: usize = 128;
 
-/// What a driver promises beyond the least that is asked of it.
+/// The promises that a driver makes beyond those of every driver.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Promises {
     /// Of several threads that wait in the kernel, the last to come is woken first, by an event as by a wake.
     pub wakes_last_first: bool,
-    /// So many threads may wait in the kernel at once, at least 1. One that looks and does not wait is none of them.
+    /// So many threads may wait in the kernel at once, at least 1. A thread that polls without waiting does not count.
     pub waiters_max: usize,
     /// The system can tell that a thread is blocked.
     pub tells_blocked: bool,
 }
 
 impl Promises {
-    /// All that there are.
+    /// All promises.
     pub(crate) const ALL: Promises = Promises {
         wakes_last_first: true,
         waiters_max: usize::MAX,
@@ -151,14 +152,14 @@ impl Promises {
 pub(crate) trait Driver: Send + Sync + fmt::Debug {
     fn name(&self) -> &'static str;
 
-    /// What it promises beyond what every driver does.
+    /// The promises that it makes beyond those of every driver.
     fn promises(&self) -> Promises;
 
     /// How much later than asked a wait of such a length may end; none where it is exact but for the system's timer slack. The
     /// port makes a long wait in steps, so that none ends much too late.
     fn late_max(&self, timeout: Duration) -> Duration;
 
-    /// How many descriptors it has open for itself.
+    /// How many descriptors the driver has open for itself.
     fn descriptors(&self) -> usize;
 
     /// The most transfers that are worth handing over at once.
@@ -197,7 +198,8 @@ pub(crate) trait Driver: Send + Sync + fmt::Debug {
     /// Ends one wait.
     fn wake(&self);
 
-    /// Has a wait report [`Events::timer`] after `delay`; replaces what was set before, `None` takes it back.
+    /// Sets a timer: a wait reports [`Events::timer`] after `delay`. It replaces the one that was set before; `None` removes
+    /// it.
     fn arm(&self, delay: Option<Duration>);
 
     /// Tries each transfer once, and never blocks. No transfer is left [`Outcome::Untried`].
@@ -218,7 +220,7 @@ pub(crate) trait Driver: Send + Sync + fmt::Debug {
     /// The descriptor is open.
     unsafe fn deregister(&self, descriptor: i32);
 
-    /// Lets go of whatever is kept for a slot, before its descriptor is closed.
+    /// Drops everything that the driver keeps for a slot, before the slot's descriptor is closed.
     fn forget(&self, slot: u32);
 }
 

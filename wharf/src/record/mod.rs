@@ -2,7 +2,7 @@
 //!
 //! A [`Record`] is an [`Overlapped`] with what it owns behind it: the socket that it was started on and the memory it
 //! moves. A started record belongs to the port, which hands it out once; the operation starts with the field that
-//! the port hands back, so the one address is the port's token and ours, and no table stands between. Records are
+//! the port hands back, so the same address names the operation here and in the port, and no table is needed. Records are
 //! used again: in the steady state an operation allocates nothing.
 
 mod context;
@@ -483,8 +483,8 @@ impl<S: Source> Record<S> {
         }
     }
 
-    /// A send has to wait: its bytes leave the pool that received them, which others need. Nobody is told of success,
-    /// so nobody misses the buffer itself.
+    /// A send has to wait: its bytes leave the pool that received them, which other receives need. A success is not reported,
+    /// so the buffer itself need not come back.
     ///
     /// # Safety
     /// `operation` is a `Record<S>` in transfer, by this thread; see [`Overlapped::waits`].

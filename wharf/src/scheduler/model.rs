@@ -175,7 +175,7 @@ impl Port {
         }
     }
 
-    /// As `raw::Port` does. There, those who find that it is missing look again after a while; here they need not, since it
+    /// As `raw::Port` does. There, threads that find that it is missing look again after a while; here they need not, since it
     /// comes the second time.
     fn call_monitor(&self) {
         let absences = self.absences.load(Ordering::Relaxed);
@@ -328,7 +328,7 @@ impl Worker {
         true
     }
 
-    /// Waits and handles until the port is closed, which whoever takes the last packet does.
+    /// Waits and handles until the port is closed; the thread that takes the last packet closes it.
     fn serve(mut self, handler: impl Fn(&Port, Packet)) {
         loop {
             let end = self.wait(Patience::Endless);
@@ -385,7 +385,7 @@ fn check_blocking(
     check_with(Variant::Blocking, concurrency, packets, workers, meanwhile);
 }
 
-/// As [`check`], where the kernel wakes those who wait there in an order of its own.
+/// As [`check`], with a kernel that wakes its waiting threads in an order of its own.
 fn check_any_order(
     concurrency: usize,
     packets: usize,
@@ -545,7 +545,7 @@ fn monitor_the_meeting(port: &Port) -> bool {
     wants_thread
 }
 
-/// The monitor comes when it is called, and takes whoever is at one turn in two looks to be asleep.
+/// The monitor comes when it is called, and takes a thread that is at the same turn in two looks to be asleep.
 fn monitor_once(worker: Worker) {
     let port = &worker.port;
     port.bell.park(None);
@@ -603,7 +603,7 @@ fn a_place_that_is_given_away_is_taken_for_a_post() {
 fn a_place_that_is_given_away_is_taken_for_an_event() {
     let monitor: fn(Worker) = |worker| {
         worker.port.await_meeting();
-        // Nobody polls the kernel, so it has to be brought some other way.
+        // No thread polls the kernel, so it has to be brought some other way.
         worker.port.complete(1);
         monitor_the_meeting(&worker.port);
     };

@@ -1,9 +1,9 @@
 //! Threads and time of a simulation: the threads are `shuttle`'s, run in the order that a seed decides, and the time is what
 //! [`run_time`] says it is.
 //!
-//! Time stands still while anything can run, or nearly so: a thread of its own moves it on, to the next moment that somebody
-//! waits for, and the simulation's scheduler lets that thread run last. When nobody waits for any moment it sleeps as well, so
-//! that a wake-up that was lost is a deadlock, and is noticed as one.
+//! Time does not move while any thread can run, or hardly: a thread of its own moves it on, to the next moment that a thread
+//! waits for, and the simulation's scheduler lets that thread run last. When no thread waits for any moment it sleeps as well,
+//! so that a wake-up that was lost is a deadlock, and is noticed as one.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -133,7 +133,7 @@ impl Condvar {
     }
 }
 
-/// A moment that somebody waits for.
+/// A moment that a thread waits for.
 struct Alarm((Duration, u64));
 
 impl Alarm {

@@ -1,4 +1,4 @@
-//! What the kernel knows of the threads of this process: whether one sleeps, and the time.
+//! Whether a thread of this process sleeps, as the kernel knows it, and the time.
 //!
 //! A thread's state is in `/proc/self/task/<tid>/stat` (proc_pid_stat(5)), read here through a descriptor that the thread
 //! opens when it first waits on a port and that is kept open until it ends, so that it can be read when no descriptors are
@@ -25,7 +25,7 @@ use rustix::{
 
 use crate::{driver::Advised, user_code::log};
 
-/// How the system names the calling thread.
+/// The system's number of the calling thread.
 fn current_thread() -> u32 {
     rustix::thread::gettid().as_raw_pid().unsigned_abs()
 }
@@ -70,10 +70,10 @@ fn unreadable(error: Errno) -> Advised {
     }
 }
 
-/// The error that was last told of by [`tell`], until a state could be opened.
+/// The error that [`tell`] logged last, until a state could be opened.
 static TOLD: AtomicI32 = AtomicI32::new(0);
 
-/// Says once why a state can't be read.
+/// Logs once why a state can't be read.
 fn tell(error: Errno) {
     let number = error.raw_os_error();
     if TOLD.swap(number, Ordering::Relaxed) != number {
@@ -86,18 +86,18 @@ fn tell(error: Errno) {
     }
 }
 
-/// Asks after one thread of this process.
+/// Reads the state of one thread of this process.
 #[derive(Debug)]
 pub(crate) struct Probe {
     thread: u32,
     state: Mutex<State>,
-    /// Its processor time when it was last asked after.
+    /// Its processor time when it was last read.
     ran_ns: AtomicU64,
 }
 
 #[derive(Debug)]
 enum State {
-    /// It could not be opened yet. Whoever asks tries again.
+    /// It could not be opened yet. The next read tries again.
     Unopened,
     Open(OwnedFd),
     /// The thread is about to end.
@@ -105,16 +105,16 @@ enum State {
 }
 
 impl Probe {
-    /// That of the calling thread.
+    /// A probe of the calling thread.
     pub(crate) fn of_this_thread() -> Probe {
         let thread = current_thread();
         Probe::new(thread, open_state(thread))
     }
 
-    /// As [`of_this_thread`](Self::of_this_thread), with a descriptor of `reserve`'s if none is left. `replaces`: this
-    /// thread is one of those that it was made for.
+    /// As [`of_this_thread`](Self::of_this_thread), with a descriptor of `reserve`'s if none is left. `replaces`: the
+    /// reserve was made for this thread.
     pub(crate) fn of_this_worker(reserve: &Reserve, replaces: bool) -> Probe {
-        /// What is given up, another thread may take at once, for a connection it accepts, say. Not so often.
+        /// Another thread may at once take a descriptor that is given up here, for an accept, say. It will not be so often.
         const TRIES: usize = 4;
         let thread = current_thread();
         let mut opened = open_state(thread);
@@ -127,12 +127,12 @@ impl Probe {
             }
             opened = open_state(thread);
         }
-        // Some of what was given up others may have taken; the rest is kept again.
+        // Other threads may have taken some of the descriptors that were given up; the rest is kept again.
         reserve.refill(|kept| kept.lent += usize::from(replaces));
         Probe::new(thread, opened)
     }
 
-    /// One that nobody asks after.
+    /// A probe that is never read.
     #[cfg(test)]
     pub(crate) fn of_nobody() -> Probe {
         Probe {
@@ -143,7 +143,7 @@ impl Probe {
     }
 
     fn new(thread: u32, opened: Result<OwnedFd, Errno>) -> Probe {
-        // Why it can't be opened is told when somebody asks: until then nobody misses it.
+        // If it can't be opened, that is logged at the first read: until then it is not needed.
         Probe {
             thread,
             state: Mutex::new(opened.map_or(State::Unopened, State::opened)),
@@ -156,7 +156,7 @@ impl Probe {
         self.thread == current_thread()
     }
 
-    /// The thread is about to end: nobody is to ask after it any more. Returns the descriptor.
+    /// The thread is about to end: its state is not to be read any more. Returns the descriptor.
     pub(crate) fn end(&self) -> Option<OwnedFd> {
         match mem::replace(&mut *lock(&self.state), State::Ended) {
             State::Open(descriptor) => Some(descriptor),
@@ -200,7 +200,7 @@ impl Probe {
     }
 
     fn processor_time_ns(&self) -> u64 {
-        // As the C library makes it of a thread (clock_gettime(2), "CPUCLOCK_PERTHREAD | CPUCLOCK_SCHED").
+        // The C library computes a thread's clock like this (clock_gettime(2), "CPUCLOCK_PERTHREAD | CPUCLOCK_SCHED").
         const THREAD_PROCESSOR_TIME: i32 = 0b110;
         let clock = (!self.thread as i32) << 3 | THREAD_PROCESSOR_TIME;
         let mut time = MaybeUninit::<libc::timespec>::zeroed();
@@ -225,8 +225,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Descriptors that are kept aside for threads that are yet to be started: each gives one up when it opens its state. So
-/// they can be told to be blocked although there are no descriptors left, which is when it matters.
+/// Descriptors that are kept open for threads that are yet to be started: for each such thread one is closed when it opens its
+/// state. So the port can tell that these threads are blocked even when the process has no descriptors left.
 #[derive(Debug, Default)]
 pub(crate) struct Reserve(Mutex<Kept>);
 
@@ -235,15 +235,15 @@ struct Kept {
     descriptors: Vec<OwnedFd>,
     /// The most that there may be.
     max: usize,
-    /// Threads that are there, of those that it was made for: each has one of its own.
+    /// Running threads for which the reserve was made: each has a descriptor of its own.
     lent: usize,
 }
 
-/// Of what this process may open, so large a part is kept aside at most, by all reserves: the rest is for what the program
-/// is there for.
+/// All reserves together keep at most so large a part of the files that this process may open: the rest is for the program's
+/// own work.
 const KEPT_PART: usize = 4;
 
-/// How many all reserves may keep, as was granted to them.
+/// How many descriptors were granted to all reserves together.
 static GRANTED: AtomicUsize = AtomicUsize::new(0);
 
 impl Reserve {
@@ -271,18 +271,18 @@ impl Reserve {
         kept.refill();
     }
 
-    /// How many it keeps, but for those that were given up to threads that are there.
+    /// How many it keeps, without those that were given up for running threads.
     pub(crate) fn max(&self) -> usize {
         lock(&self.0).max
     }
 
-    /// Closes one. Says whether there was any.
+    /// Closes one. Returns whether there was any.
     fn give_one_up(&self) -> bool {
         let descriptor = lock(&self.0).descriptors.pop();
         descriptor.is_some()
     }
 
-    /// A thread that it was made for is about to end: keeps its descriptor, if it has one, for the next.
+    /// A thread for which it was made is about to end: keeps the thread's descriptor, if it has one, for the next.
     pub(crate) fn take_back(&self, descriptor: Option<OwnedFd>) {
         self.refill(|kept| {
             kept.lent = kept.lent.saturating_sub(1);

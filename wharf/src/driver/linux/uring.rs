@@ -44,14 +44,14 @@ const REGISTER_AFTER: u8 = 16;
 /// In [`Ring::slots`]: the descriptor is registered.
 const REGISTERED: u8 = u8::MAX;
 
-/// The descriptor of a handle that is gone is registered still, since the kernel had no memory to take it back: the ring holds
-/// the socket open, and its peer is told nothing. It is tried again, and replaced by the next that comes to the slot.
+/// The descriptor of a closed handle is still registered, since the kernel had no memory to remove it: the ring holds the
+/// socket open, and its peer sees no end. The removal is tried again, and the next handle in the slot replaces the descriptor.
 const STALE: u8 = u8::MAX - 1;
 
-/// A thread is changing what is registered.
+/// A thread is changing the registration.
 const CHANGING: u8 = u8::MAX - 2;
 
-/// So often a change is tried that the kernel refuses for a moment.
+/// A change that the kernel refuses for the moment is tried so often.
 const UPDATES_MAX: usize = 3;
 
 /// Registered descriptors a ring: as many slots, 8 bytes of kernel memory each. Handles beyond it go unregistered.
@@ -91,26 +91,26 @@ impl Rings {
     }
 }
 
-/// A ring of some port has a socket that it could not be made to give back, and nobody has said so yet. It is said once in a
+/// A ring of some port holds a socket that the kernel did not remove, and that was not logged yet. It is logged once in a
 /// process.
 static HOLDS_ON: AtomicBool = AtomicBool::new(false);
 
 /// One ring, empty between two batches.
 struct Ring {
     io: IoUring,
-    /// A thread has the queues to itself. Not a lock: nobody waits for it.
+    /// A thread has the queues to itself. Not a lock: no thread waits for it.
     taken: AtomicBool,
     /// The ring failed in a way that may have left entries in its queue. It is never entered again.
     broken: AtomicBool,
-    /// How, until that is said.
+    /// The failure, until it is logged.
     failure: Mutex<Option<io::Error>>,
-    /// Why a socket that was closed could not be taken back, until that is said.
+    /// Why a closed socket could not be removed, until that is logged.
     held_on: Mutex<Option<io::Error>>,
     /// For each slot, the batched transfers so far, up to [`REGISTER_AFTER`], or [`REGISTERED`]. Written by the
-    /// thread that transfers for the slot, or that closes it: never both at once. Only what is [`STALE`] is anybody's who
-    /// makes it [`CHANGING`].
+    /// thread that transfers for the slot, or that closes it: never both at once. Only a slot that is [`STALE`] may be
+    /// changed by any thread that makes it [`CHANGING`].
     slots: Box<[AtomicU8]>,
-    /// There may be some that are [`STALE`].
+    /// There may be slots that are [`STALE`].
     any_stale: AtomicBool,
     /// The process that made it. A child that was forked has the same ring, in which it is to change nothing.
     owner: u32,
@@ -157,7 +157,7 @@ impl Ring {
         })
     }
 
-    /// Takes the queues, if nobody has them.
+    /// Takes the queues, if no thread has them.
     fn take(&self) -> bool {
         !self.broken.load(Ordering::Relaxed)
             && !self.taken.load(Ordering::Relaxed)
@@ -168,7 +168,7 @@ impl Ring {
         self.taken.store(false, Ordering::Release);
     }
 
-    /// Tries those of `transfers` that the ring can do; leaves the others untried.
+    /// Tries the transfers that the ring can do; leaves the others untried.
     ///
     /// # Safety
     /// The calling thread has taken the ring. The descriptors are open, and the memory that the calls name is
@@ -194,7 +194,7 @@ impl Ring {
         }
         let mut finished = 0;
         while finished < submitted {
-            // Whatever is submitted can't wait, so this doesn't either.
+            // No submitted transfer can wait, so this call doesn't either.
             let result = self.io.submit_and_wait(submitted - finished);
             // SAFETY: the queue is this thread's.
             for completion in unsafe { self.io.completion_shared() } {
@@ -212,7 +212,7 @@ impl Ring {
                 };
             }
             if let Some(error) = result.err().filter(|error| !passes(error)) {
-                // What has no completion was not begun, and never will be on this ring.
+                // A transfer without a completion was not begun, and never will be on this ring.
                 self.broken.store(true, Ordering::Relaxed);
                 *self.failure.lock() = Some(error);
                 return;
@@ -261,7 +261,7 @@ impl Ring {
             state.store(REGISTERED, Ordering::Release);
             return Some(types::Fixed(transfer.slot));
         }
-        // Refused, it counts afresh: unregistered works as well.
+        // If it is refused, the count begins again: unregistered works as well.
         if was == STALE {
             self.leave_stale(state);
         } else {
@@ -270,7 +270,7 @@ impl Ring {
         None
     }
 
-    /// Registers a descriptor in the place of what is registered in a slot; -1 is none.
+    /// Replaces the registered descriptor of a slot; -1 is none.
     fn update(&self, slot: u32, descriptor: i32) -> io::Result<()> {
         let mut tries = 1;
         loop {
@@ -286,14 +286,14 @@ impl Ring {
         }
     }
 
-    /// Takes a descriptor back that is to be closed: else the ring would hold the socket open.
+    /// Removes a descriptor that is to be closed: else the ring would hold the socket open.
     fn forget(&self, slot: u32) {
         let Some(state) = self.slots.get(slot as usize) else {
             return;
         };
         match state.load(Ordering::Relaxed) {
             REGISTERED => {}
-            // It was another's, and is seen to.
+            // It was another handle's, and was removed.
             STALE | CHANGING => return,
             _ => return state.store(0, Ordering::Relaxed),
         }
@@ -305,14 +305,14 @@ impl Ring {
         }
     }
 
-    /// Empties a slot that this thread is changing. Says whether it could.
+    /// Empties a slot that this thread is changing. Returns whether it could.
     fn take_back(&self, slot: u32, state: &AtomicU8) -> bool {
         let Err(error) = self.update(slot, -1) else {
             state.store(0, Ordering::Release);
             return true;
         };
         self.leave_stale(state);
-        // Said by the next that waits: here the thread may be in the midst of something.
+        // Logged by the next thread that waits: this thread may hold a lock.
         static NOTED: AtomicBool = AtomicBool::new(false);
         if !NOTED.swap(true, Ordering::Relaxed) {
             *self.held_on.lock() = Some(error);
@@ -326,7 +326,7 @@ impl Ring {
         self.any_stale.store(true, Ordering::Release);
     }
 
-    /// Tries again to take back what could not be, until the first that still can't.
+    /// Tries again to remove descriptors that could not be removed, until the first that still can't.
     fn take_back_what_is_stale(&self) {
         if !self.any_stale.load(Ordering::Relaxed) || !self.any_stale.swap(false, Ordering::Acquire)
         {
@@ -343,8 +343,8 @@ impl Ring {
         }
     }
 
-    /// The transfer of a slot failed in the ring. What is registered there may be the reason; it is not used again before it is
-    /// registered anew.
+    /// The transfer of a slot failed in the ring. The registration may be the reason; it is not used again before it is made
+    /// anew.
     fn distrust(&self, slot: u32, error: Errno) {
         if error != Errno::BADF {
             return;
@@ -357,8 +357,8 @@ impl Ring {
 }
 
 /// Whether an error is the ring's own and says nothing of the socket, of which nothing was taken: a signal came, there was no
-/// memory for the request, or the slot is empty. A plain call tells how it stands. What a plain call may have taken from the
-/// socket, such as a reset, is told but once and is none of these.
+/// memory for the request, or the slot is empty. A plain call then gives the outcome. An error that a call takes from
+/// the socket, such as a reset, is reported only once and is none of these.
 fn is_the_rings(error: Errno) -> bool {
     matches!(
         error,
@@ -366,7 +366,7 @@ fn is_the_rings(error: Errno) -> bool {
     )
 }
 
-/// Whether to ask the kernel once more to change what is registered.
+/// Whether to ask the kernel once more to change the registration.
 fn may_pass(error: &io::Error) -> bool {
     passes(error) || Errno::from_io_error(error) == Some(Errno::NOMEM)
 }
@@ -389,7 +389,7 @@ fn length(bytes: usize) -> u32 {
 pub(super) struct Uring {
     readiness: Readiness,
     rings: Rings,
-    /// A ring has failed, and that was not said yet.
+    /// A ring has failed, and that was not logged yet.
     has_failed: AtomicBool,
 }
 
@@ -402,7 +402,7 @@ impl Uring {
         }
     }
 
-    /// Says in the log which rings have failed. Not where they do: the thread is in the midst of transfers then, and a
+    /// Logs which rings have failed. Not at the moment of the failure: the thread is making transfers then, and a
     /// subscriber may use the port.
     #[cold]
     fn say_what_failed(&self) {
@@ -488,7 +488,7 @@ impl Driver for Uring {
 
     unsafe fn transfer(&self, transfers: &mut [Transfer]) {
         if transfers.len() >= BATCH_MIN {
-            // More threads than rings may come by for a moment; those that find none free do without.
+            // For a moment there may be more threads than rings; a thread that finds none free makes plain calls.
             if let Some(ring) = self.rings.0.iter().find(|ring| ring.take()) {
                 // SAFETY: the ring was taken just now; the rest is passed on to the caller.
                 unsafe { ring.transfer(transfers) };
@@ -580,14 +580,14 @@ mod tests {
         ring.forget(5);
         assert_eq!((state(&ring, 3), state(&ring, 5)), (STALE, STALE));
         assert!(ring.any_stale.load(Ordering::Relaxed));
-        // The next handle of the slot is none that is registered.
+        // The next handle of the slot is not registered yet.
         let transfer = receive(&pairs[0].0, 3, &mut []);
         assert!(ring.register(&transfer).is_none());
         assert_eq!(state(&ring, 3), STALE);
 
         let count = ring.slots.len() as u32;
         submitter.register_files_sparse(count).expect("a table");
-        // It replaces what stands there.
+        // It replaces the old registration.
         assert!(ring.register(&transfer).is_some());
         assert_eq!(state(&ring, 3), REGISTERED);
         ring.take_back_what_is_stale();
@@ -617,7 +617,7 @@ mod tests {
     fn what_fails_in_the_ring_alone_goes_as_a_plain_call() {
         let Some(ring) = ring() else { return };
         let readiness = Readiness::new().expect("a driver");
-        // As if somebody had emptied them.
+        // As if another thread had emptied them.
         for slot in &ring.slots[..2] {
             slot.store(REGISTERED, Ordering::Relaxed);
         }

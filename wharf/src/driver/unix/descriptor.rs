@@ -111,7 +111,7 @@ pub(in crate::driver) fn of_another_kernel(whose: &str, port_is_on: &str) -> io:
     )
 }
 
-/// The error of whatever a simulated kernel does not have.
+/// The error of a call that a simulated kernel does not have.
 #[cfg(feature = "simulated")]
 pub(in crate::driver) fn not_simulated(what: &str) -> io::Error {
     io::Error::new(
