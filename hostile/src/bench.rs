@@ -254,7 +254,7 @@ fn print_table(outcomes: &[Outcome]) {
 
 /// The process of the peer itself.
 fn be_the_peer(arguments: &Arguments, server: SocketAddr) -> Result<ExitCode, String> {
-    // The servers and the polite go first, and nobody is left behind if the bench is ended.
+    // The servers and the polite clients end first, and no process is left behind if the bench is ended.
     let _ = nice(10);
     let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
     let number = |given: Option<u64>| given.ok_or("a peer needs its numbers");
@@ -286,7 +286,7 @@ fn raise_open_files() {
 }
 
 fn say(line: &str) {
-    // Whoever started us may not listen any more; the exit code tells too.
+    // The reader may have closed its end; the exit code tells too.
     let mut output = io::stdout().lock();
     let _ = writeln!(output, "{line}").and_then(|()| output.flush());
 }

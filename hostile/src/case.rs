@@ -60,7 +60,7 @@ pub struct Case<'a> {
     pub help: &'a str,
 }
 
-/// What came of it.
+/// The result.
 pub struct Outcome {
     pub case: String,
     pub judgement: Judgement,

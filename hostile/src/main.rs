@@ -1,4 +1,4 @@
-//! Hostile peers against `wharf serve`: nobody may stop it for the others. See [`bench::Arguments`] for what is judged.
+//! Hostile peers against `wharf serve`: none of them may stop it for the others. See [`bench::Arguments`] for what is judged.
 //!
 //! Linux only, since what a server holds is read from /proc.
 

@@ -1,6 +1,6 @@
 //! Where to listen, as it is written on the command line: `127.0.0.1:21000`, `[::1]:0`, `localhost:21000`.
 //!
-//! Reading it asks nobody, so that what makes no sense is refused as other arguments are; a name is looked up afterwards.
+//! Reading it makes no look-up, so that a wrong address is refused like any other argument; a name is looked up afterwards.
 
 use std::{
     fmt, io,
@@ -62,7 +62,7 @@ fn parse_port(text: &str) -> Result<u16, String> {
     })
 }
 
-/// Checks what is to be looked up, which is no address of the usual form.
+/// Checks a name that is to be looked up, which is no address of the usual form.
 fn parse_host(text: &str) -> Result<&str, String> {
     if let Some(inner) = text.strip_prefix('[') {
         let inner = inner.strip_suffix(']').unwrap_or_default();
@@ -107,7 +107,7 @@ impl Place {
     /// Its addresses, in the order in which they are to be tried; never none.
     ///
     /// # Errors
-    /// The system's: there is no such name, or nobody to ask.
+    /// The system's: there is no such name, or no name server answers.
     pub fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
         let (host, port) = match self {
             Place::At(address) => return Ok(vec![*address]),

@@ -260,7 +260,7 @@ impl Stage {
         output::print(&format!("{table}\n"))
     }
 
-    /// Waits until the workers stand as they are said to.
+    /// Waits until the workers are in the given states.
     fn await_state(&self, what: &str, holds: impl Fn(&Snapshot) -> bool) -> io::Result<()> {
         let deadline = Instant::now() + PATIENCE;
         while !holds(&self.server.snapshot()) {
@@ -338,7 +338,7 @@ impl Holds {
     }
 }
 
-/// Holds those who ask for it, and sends back what it received.
+/// Holds clients that ask for it, and sends back what it received.
 struct Holding(Arc<Holds>);
 
 impl Handler for Holding {
@@ -421,7 +421,7 @@ fn title(text: &str) -> io::Result<()> {
     }
 }
 
-/// Whoever does not listen any more ends the demonstration.
+/// A reader that has closed its end ends the demonstration.
 fn say(text: &str) -> io::Result<()> {
     let columns = Stream::Output.columns();
     output::print(&format!("{}\n", prose(text, columns)))

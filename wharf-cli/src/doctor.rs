@@ -47,7 +47,7 @@ pub fn run() -> ExitCode {
         Err(error) if !output::reader_has_gone(&error) => {
             return exit::fail(exit::COULD_NOT_RUN, &format!("can't print: {error}"));
         }
-        // Whoever asked may not read on.
+        // The reader may have closed its end.
         Ok(()) | Err(_) => {}
     }
     match served {

@@ -1,4 +1,4 @@
-//! What stands below the options in `--help`: examples and exit codes. And how help and wrong arguments are printed.
+//! The text below the options in `--help`: examples and exit codes. And how help and wrong arguments are printed.
 
 use std::{
     fmt::Write as _,

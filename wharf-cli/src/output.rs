@@ -1,12 +1,12 @@
-//! What the command prints, so that nothing stands behind it.
+//! The output of the command, which never blocks the rest of it.
 //!
-//! A log line, a line of `--stats` or the message of a panic goes to an [`Outlet`]: it is put where lines wait, which
-//! never takes long and never fails, and a thread of the outlet's own writes it. If nobody reads at the other end of the
-//! pipe, it is that thread that stands; if nobody ever will, or the disk is full, the line is lost. Neither ends or holds a
-//! worker, the thread that hears the signals, or an orderly stop. How many lines were lost is said as soon as there is room
-//! again. At the end there is [a moment](AT_END) for what still waits.
+//! A log line, a line of `--stats` or the message of a panic goes to an [`Outlet`]: it is put into a queue, which
+//! never takes long and never fails, and a thread of the outlet's own writes it. If no process reads the other end of the
+//! pipe, only that thread waits; if no process ever will, or the disk is full, the line is lost. Neither ends or delays a
+//! worker, the thread that gets the signals, or an orderly stop. How many lines were lost is printed as soon as there is room
+//! again. At the end there is [a moment](AT_END) for lines that still wait.
 //!
-//! `demo`, `doctor` and `bench` are for whoever reads them, and wait for the reader: they [`print()`].
+//! `demo`, `doctor` and `bench` are for a reader, and wait for it: they [`print()`].
 
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
@@ -36,13 +36,13 @@ const WAITING_BYTES_MAX: usize = 1 << 20;
 /// As much may wait for a line to be added that another makes up for: as much as a pipe holds.
 const PASSING_BYTES_MAX: usize = 64 << 10;
 
-/// Where a pipe is full and was set not to wait, by another who has it: when to try again.
+/// When to try again if a pipe is full and another process has made it non-blocking.
 const RETRY: Duration = Duration::from_millis(20);
 
 /// What goes on in the next line of a terminal is indented by as much.
 const HANG: usize = 2;
 
-/// Standard output, for a command that nobody's reading may hold up.
+/// Standard output, for a command that a slow reader must not delay.
 pub static OUTPUT: Outlet = Outlet::new(
     "output",
     system::write_output,
@@ -85,7 +85,7 @@ pub struct Outlet<W = WriteTo> {
 struct Queue {
     /// Whole lines.
     waiting: Vec<u8>,
-    /// Lines that were lost since that was last said.
+    /// Lines that were lost since the last report of that.
     lost: u64,
     /// The thread is there.
     served: bool,
@@ -310,7 +310,7 @@ pub fn flush_at_once() {
     flush(AT_ONCE);
 }
 
-/// Prints for whoever waits to read it.
+/// Prints for a reader, and waits for it.
 ///
 /// # Errors
 /// The system's; where [the reader has gone](reader_has_gone), that is no failure of the command.
@@ -325,14 +325,14 @@ pub fn print(text: &str) -> io::Result<()> {
     })
 }
 
-/// Whether nothing more could be printed since whoever read has read enough.
+/// Whether nothing more could be printed because the reader has closed its end.
 pub fn reader_has_gone(error: &io::Error) -> bool {
     error
         .get_ref()
         .is_some_and(|error| error.is::<ReaderHasGone>())
 }
 
-/// Nobody reads standard output any more. Not the error of the system, which a connection of ours may have too.
+/// No process reads standard output any more. An error of its own: a connection may fail with the same error of the system.
 #[derive(Debug)]
 struct ReaderHasGone;
 
@@ -425,7 +425,7 @@ mod tests {
         let (outlet, reader) = outlet();
         outlet.say("stands");
         assert_eq!(reader.next(), "stands\n");
-        // Nobody takes it: this returns all the same, and what waits stays below the limit.
+        // No process reads it: this returns all the same, and the waiting lines stay below the limit.
         let long = "x".repeat(1023);
         for _ in 0..1_100 {
             outlet.say(&long);

@@ -61,8 +61,8 @@ const UNITS_S: [(&str, f64); 9] = [
 /// Reads a time: a number, perhaps with a fraction, and `ns`, `us`, `ms`, `s`, `m` (or `min`), `h` or `d`; or several of
 /// those, which add up, as in `1m30s`. A bare number is refused, even 0, with what would do.
 ///
-/// What is read may be as long as a [`Duration`] can be, and so longer than any clock runs: whoever adds it to an instant
-/// has to bear that.
+/// The result may be as long as a [`Duration`] can be, and so too long for any clock: code that adds it to an instant
+/// has to check for that.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let mut rest = text.trim();
     let mut sum = Duration::ZERO;
@@ -116,7 +116,7 @@ fn split(text: &str) -> Result<(f64, &str), String> {
 pub fn show_ns(nanoseconds: f64) -> String {
     let steps = [(1e3, "ns", 1.0), (1e6, "us", 1e3), (1e9, "ms", 1e6)];
     for (below, unit, scale) in steps {
-        // What would be rounded up to 1000 is 1.00 of the next.
+        // A value that would be rounded up to 1000 is 1.00 of the next unit.
         if nanoseconds < below * 0.9995 {
             return format!("{} {unit}", digits(nanoseconds / scale));
         }

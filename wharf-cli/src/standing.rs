@@ -1,4 +1,4 @@
-//! How a server stands, in text: a line for the log, a table of its workers for whoever looks.
+//! The state of a server, in text: a line for the log, and a table of its workers.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use crate::{
     wrap::prose,
 };
 
-/// One line, as `--stats` prints it. Those of which the system does not tell whether they sleep count as running, and are
-/// named only where there are any.
+/// One line, as `--stats` prints it. Workers of which the system does not tell whether they sleep count as running, and are
+/// counted apart only if there are any.
 pub fn line(snapshot: &Snapshot, clients: usize) -> String {
     let counts = &snapshot.counts;
     let workers = snapshot.workers.iter();
@@ -36,7 +36,7 @@ pub fn line(snapshot: &Snapshot, clients: usize) -> String {
     )
 }
 
-/// The table of workers, and what waits for them, in so many columns of a terminal. Without a last line break.
+/// The table of workers, and the backlog, in so many columns of a terminal. Without a last line break.
 pub fn table(snapshot: &Snapshot, columns: Option<usize>) -> String {
     let mut table = Table::new([
         ("worker", Side::Left),

@@ -1,4 +1,4 @@
-//! A connection of the load: what is under way on it, and how often making it came to nothing.
+//! A connection of the load: the requests that are under way on it, and how often making it failed.
 
 use std::{
     collections::VecDeque,

@@ -182,7 +182,7 @@ impl Dialer {
         let (place, _) = self.deadlines.take_due(now)?;
         self.unreached += 1;
         if let Some(attempt) = connections[place].attempt.take() {
-            // If it has completed just now, nobody waits for it any more.
+            // If it has completed just now, its completion is not needed any more.
             let _ = self.port.cancel(attempt);
         }
         Some(place)

@@ -83,7 +83,7 @@ impl Load {
         let (sender, result) = mpsc::channel();
         let done = Done(self.sender.clone());
         thread::Builder::new().spawn(move || {
-            // Nobody waits for it any more after a signal.
+            // After a signal it is not waited for any more.
             let _ = sender.send(work());
             drop(done);
         })?;

@@ -46,7 +46,7 @@ impl<'a> Loader<'a> {
         times: &mpsc::Receiver<Times>,
     ) -> io::Result<Outcome> {
         self.connect_all()?;
-        // Nobody listens only if the run has ended.
+        // The receiver is gone only if the run has ended.
         let _ = events.send(Event::Connected);
         if let Ok(times) = times.recv()
             && !self.shared.is_stopped()

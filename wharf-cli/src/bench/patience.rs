@@ -163,7 +163,7 @@ mod tests {
         assert_eq!(patience.take_due(&mut connections, start + SECOND), Some(1));
         assert_eq!(patience.take_due(&mut connections, start + SECOND), None);
         assert_eq!(patience.next_look(), Some(later + SECOND));
-        // What had the place before is nobody's.
+        // The connection that had the place before is gone.
         connections[0] = connections[0].vacated(64);
         assert_eq!(patience.take_due(&mut connections, later + SECOND), None);
         assert!(!patience.is_overdue());

@@ -57,7 +57,7 @@ impl<'a> Traffic<'a> {
                 break;
             }
             let connection = &mut self.connections.places[place];
-            // How long it took to connect them all is nobody's latency.
+            // The time that it took to connect them all counts as no request's latency.
             connection.begun = None;
             if connection.socket.is_none() {
                 self.connections.make_again(place, start);

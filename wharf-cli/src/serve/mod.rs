@@ -347,7 +347,7 @@ impl<A: App> Handler for Served<A> {
 
     fn failed(&self, error: &io::Error) {
         let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        // Nobody listens once the server stops, and then it does not matter.
+        // The receiver is gone once the server stops, and then it does not matter.
         let _ = events.send(Event::Failed(copy_of(error)));
     }
 }
@@ -409,7 +409,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         return exit::fail(exit::USAGE, &wrong);
     }
     let (events, event) = mpsc::channel();
-    // Before the first line: whoever reads it may send a signal at once.
+    // Before the first line: a program that reads that line may send a signal at once.
     let told = events.clone();
     // It fails if the server has ended by itself.
     let tell = move |signal| drop(told.send(Event::Signal(signal)));

@@ -117,7 +117,7 @@ impl Work {
                 client.abort();
             }
             if client.ended().is_some() {
-                // Nobody waits for the rest.
+                // No client waits for the rest.
                 return;
             }
             waiting.served = false;

@@ -35,7 +35,7 @@ pub fn signals() -> io::Result<impl Iterator<Item = Signal> + Send> {
     }))
 }
 
-/// Writes to standard output, once, and without the lock that others may hold who wait for it.
+/// Writes to standard output, once, and without its lock, which another thread may hold while it waits.
 ///
 /// # Errors
 /// The system's.
@@ -65,7 +65,7 @@ pub fn processor_time() -> Option<Duration> {
     Some(spin_time())
 }
 
-/// The clock of a thread that computes for a while: it stands still while the thread is not let run.
+/// The clock of a thread that computes for a while: it stops while the thread is not let run.
 pub fn spin_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     // Neither is ever negative.

@@ -21,7 +21,7 @@ const NEW_PROCESS_GROUP: u32 = 0x200;
 pub fn signals() -> io::Result<impl Iterator<Item = Signal> + Send> {
     let (sender, receiver) = mpsc::channel();
     ctrlc::set_handler(move || {
-        // Nobody listens once the command ends.
+        // The receiver is gone once the command ends.
         let _ = sender.send(Signal::Stop {
             name: "Ctrl-C or Ctrl-Break",
             code: exit::INTERRUPTED,
