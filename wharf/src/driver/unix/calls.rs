@@ -150,8 +150,8 @@ fn send_file(
     )
 }
 
-/// Looks for the end of a stream, or for its failure, which is told at once though bytes stand before it: nobody will
-/// take an answer to them.
+/// Looks for the end of a stream, or for its failure. A failure is reported at once, even if there are unread bytes before it:
+/// the peer would not take an answer to them.
 fn peek(descriptor: BorrowedFd<'_>) -> Result<Outcome, Errno> {
     let mut byte = [MaybeUninit::uninit(); 1];
     let ((received, _), _) = net::recv(descriptor, &mut byte[..], RECEIVE | RecvFlags::PEEK)?;

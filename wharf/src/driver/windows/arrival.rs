@@ -100,7 +100,7 @@ impl Arrival {
             // SAFETY: there are as many bytes on both sides, which are apart.
             unsafe { ptr::copy_nonoverlapping(self.memory.as_ptr(), buffer.start, moved) };
         }
-        // For who uses it without a port; overlapped calls never wait.
+        // For a program that uses it without a port; overlapped calls never wait.
         let set = SockRef::from(&self.socket).set_nonblocking(true);
         set.map_err(|error| error.raw_os_error().unwrap_or_default())?;
         let peer = self.peer().map_or_else(

@@ -42,7 +42,7 @@ impl Descriptor {
         }
     }
 
-    /// A file as one for overlapped calls, if the system lets it be opened so; whatever else as it is.
+    /// A file as one for overlapped calls, if the system lets it be opened so; any other handle as it is.
     pub(crate) fn prepared(self) -> Descriptor {
         match &self {
             Descriptor::File(file) => reopened(file).map_or(self, Descriptor::OverlappedFile),

@@ -1,4 +1,4 @@
-//! Cancelling operations: what has not begun is taken back, the kernel is asked for what it has.
+//! Cancelling operations: an operation that has not begun is taken back; for one that the kernel has, the kernel is asked.
 
 use std::ptr::NonNull;
 

@@ -1,8 +1,8 @@
 //! The state of one handle.
 //!
 //! Each direction has a line of operations that have not begun, and a count of those that are under way in the kernel. The
-//! kernel keeps the order of calls of one kind; one that *stands alone*, because it takes several calls or none, is begun when
-//! nothing else of its direction is under way, and what comes behind it waits for it.
+//! kernel keeps the order of calls of one kind. An operation that *stands alone*, because it takes several calls or none, is
+//! begun when no other of its direction is under way, and the operations behind it wait for it.
 
 use std::ptr::NonNull;
 
@@ -12,7 +12,7 @@ use crate::{
     snapshot::Traffic,
 };
 
-/// What follows from a turn under a handle's lock, to be done under none.
+/// The follow-ups of a turn under a handle's lock, to be done under none.
 #[derive(Debug, Default)]
 pub(in crate::raw) struct FollowUps {
     /// They have ended, and are to be handed out.
@@ -26,7 +26,7 @@ pub(in crate::raw) struct FollowUps {
 pub(super) struct Side {
     pub line: Line,
     pub under_way: usize,
-    /// What is under way stands alone.
+    /// The operation that is under way stands alone.
     pub alone: bool,
     /// Starting an operation fails with this error number, if it isn't 0.
     pub failure: i32,
@@ -46,7 +46,7 @@ pub(in crate::raw) struct Entry {
     /// Its calls have a packet each, also those that end at once.
     pub(super) queues_all: bool,
     pub(super) sides: [Side; 2],
-    /// Those that the kernel has, or a thread that finds memory for them.
+    /// The operations that the kernel has, or a thread that finds memory for them.
     pub under_way: Vec<NonNull<Overlapped>>,
     /// The one that found no memory.
     pub starved: Option<NonNull<Overlapped>>,
@@ -58,7 +58,7 @@ pub(in crate::raw) struct Entry {
     pub traffic: Traffic,
     /// How much was received in all has been told: what ends from now on has received nothing.
     pub is_told: bool,
-    /// The error that broke the connection, if it isn't 0: what stands in line fails with it.
+    /// The error that broke the connection, if it isn't 0: the operations in line fail with it.
     pub broken: i32,
     /// Receives that the kernel does not have are not begun.
     pub paused: bool,
@@ -66,7 +66,7 @@ pub(in crate::raw) struct Entry {
     pub peer_ended: bool,
 }
 
-// SAFETY: the operations were given to the port until their packets are handed out, on whatever thread that is.
+// SAFETY: the operations were given to the port until their packets are handed out, on any thread.
 unsafe impl Send for Entry {}
 
 impl Entry {

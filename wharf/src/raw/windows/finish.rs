@@ -1,4 +1,4 @@
-//! What becomes of an operation whose call has ended: its next call, or its end.
+//! The next step of an operation whose call has ended: its next call, or its end.
 
 use std::ptr::NonNull;
 
@@ -49,7 +49,7 @@ impl Port {
         )
     }
 
-    /// Begins what stands behind what has ended, and frees the place of a handle that is done with.
+    /// Begins the operations behind those that have ended, and frees the place of a handle that is closed.
     pub(super) fn go_on(
         &self,
         mut entry: MutexGuard<'_, Entry>,
@@ -122,8 +122,8 @@ impl Port {
         unsafe { follow_ups.ended.push(operation) };
     }
 
-    /// Finds memory for what is to be received, and receives into it. Under no lock: who provides may give other memory back
-    /// meanwhile.
+    /// Finds memory for a receive, and receives into it. Under no lock: the function that provides it may give other memory
+    /// back meanwhile.
     pub(super) fn provide(&self, mut operation: NonNull<Overlapped>) -> FollowUps {
         // SAFETY: it is under way and no call of it is; it is this thread's.
         let provider = unsafe { operation.as_ref() }.provider();

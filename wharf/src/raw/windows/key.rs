@@ -1,4 +1,4 @@
-//! What a packet of the kernel's queue carries beside an address: what it is.
+//! The number that a packet of the kernel's queue carries beside an address: the kind of the packet.
 //!
 //! A task is an address and its functions, which are an address too: so it needs no memory on its way. No functions are where
 //! the numbers of the other packets would be.
@@ -8,7 +8,7 @@ use std::ptr::{self, NonNull};
 use super::native::Address;
 use crate::raw::{Task, TaskFunctions};
 
-/// What a packet of the kernel's queue is: all but the first are our own.
+/// The kind of a packet of the kernel's queue: all but the first are posted by the port itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(usize)]
 pub(super) enum Key {
@@ -22,7 +22,7 @@ pub(super) enum Key {
     Provide,
     /// A call that waited has ended.
     BlockingCall,
-    /// Nothing: whoever takes it is to look again.
+    /// Nothing: the thread that takes it is to look again.
     Wake,
     /// Any other number: the functions of a task.
     Task,

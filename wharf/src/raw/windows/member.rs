@@ -1,4 +1,4 @@
-//! What a thread keeps between two waits: which port it was last seen on, for a look at the port.
+//! The state of a thread between two waits: the port it last waited on, for snapshots of the port.
 
 use std::{
     cell::RefCell,
@@ -73,7 +73,7 @@ impl Drop for Member {
     }
 }
 
-/// What need not be kept aside here: nobody asks the system after threads.
+/// No descriptors are kept here: on Windows the system is not asked about threads.
 #[derive(Debug)]
 pub(crate) struct Reserve;
 
@@ -93,7 +93,7 @@ pub(crate) fn enlist(_reserve: &Reserve, _replaces: bool) {}
 
 pub(crate) fn discharge(_reserve: &Reserve) {}
 
-/// Does what may block.
+/// Runs code that may block.
 ///
 /// On Windows the kernel sees that a thread of a port blocks, and lets another run in its place, so this only does the work;
 /// elsewhere it says so beforehand. Panics pass through.

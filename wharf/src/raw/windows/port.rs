@@ -217,7 +217,7 @@ impl Associations for Port {
         unsafe { windows::ask(descriptor.number(), query) }
     }
 
-    /// The handle's lock is held meanwhile: the kernel closes a socket at once, whatever threads use it.
+    /// The handle's lock is held meanwhile: the kernel closes a socket at once, even if threads use it.
     fn with_descriptor<T>(
         &self,
         handle: Handle,
@@ -309,7 +309,7 @@ impl Port {
         self.running_max.fetch_max(running, Ordering::Relaxed);
     }
 
-    /// Has a pool start a thread. The kernel tells nobody that all threads are blocked, so one more is to wait for as long as
+    /// Has a pool start a thread. The kernel does not tell that all threads are blocked, so one more is to wait for as long as
     /// there may be more: it is released when one of the others blocks.
     pub(super) fn spawn(&self) {
         if self.can_grow.load(Ordering::SeqCst) && !self.is_closed() {

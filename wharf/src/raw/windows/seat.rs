@@ -1,4 +1,5 @@
-//! How a thread stands, for a look at the port. The kernel counts running threads itself; what is kept here decides nothing.
+//! The state of a thread, for snapshots of the port. The kernel counts running threads itself; nothing is decided by this
+//! state.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},

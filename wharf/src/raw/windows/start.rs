@@ -155,7 +155,7 @@ impl Port {
         }
         loop {
             // SAFETY: it is under way and no call of it is, so it is ours. The descriptor is open, and operation and memory
-            // stay in place, as whoever started it has promised.
+            // stay in place, as the caller that started it has promised.
             let begun = unsafe {
                 let overlapped = operation.as_mut();
                 // That call is none that the kernel has a packet for.

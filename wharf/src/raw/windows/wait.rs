@@ -110,14 +110,14 @@ impl Port {
         });
     }
 
-    /// Has an operation that has ended handed out by whoever waits.
+    /// Has an operation that has ended handed out by a thread that waits.
     pub(super) fn hand_over(&self, operation: NonNull<Overlapped>) {
         self.queue
             .post_surely(Key::Ended as usize, address_of(operation));
     }
 
-    /// Counts an operation whose end is told to a function as handed out, and puts it behind those that are about to be. Says
-    /// whether it is one.
+    /// Counts an operation whose end is told to a function as handed out, and puts it behind the others that are about to be.
+    /// Returns whether its end is told so.
     pub(super) fn ends_quietly(&self, operation: NonNull<Overlapped>, quiet: &mut Line) -> bool {
         // SAFETY: it has ended and is not handed out: it is ours.
         let is_quiet = unsafe { operation.as_ref() }.handed_to().is_some();
@@ -131,7 +131,7 @@ impl Port {
 }
 
 /// Hands operations that have ended to their functions. Code of the user's may run then, which may close the port: so
-/// this thread has nothing else in its hands that whoever closes the port would wait for.
+/// this thread must hold no other operation, for which the close would wait.
 pub(super) fn hand_out(quiet: &mut Line) {
     while let Some(operation) = quiet.pop() {
         // SAFETY: it has ended and is not handed out: it is ours.
