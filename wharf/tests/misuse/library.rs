@@ -12,7 +12,7 @@ use crate::rustc;
 pub struct Library {
     pub file: PathBuf,
     /// Where what it depends on is.
-    pub dependencies: PathBuf,
+    pub dependencies: Vec<PathBuf>,
     /// What it was compiled for, if that was said.
     pub target: Option<String>,
 }
@@ -32,6 +32,15 @@ impl Library {
         let test = env::current_exe().expect("a test is a file");
         let folder = test.parent().expect("it is in a folder");
         let target = target_of(folder);
+        let mut dependencies = vec![folder.to_owned()];
+        if let (Some(_), Some(profile), Some(root)) = (
+            &target,
+            folder.parent().and_then(Path::file_name),
+            folder.ancestors().nth(3),
+        ) {
+            // Macros are programs of the machine that compiles: `target/debug/deps`.
+            dependencies.push(root.join(profile).join("deps"));
+        }
         let mut candidates = Vec::new();
         for entry in fs::read_dir(folder).expect("the folder of the test is there") {
             let file = entry.expect("the folder can be read").path();
@@ -47,7 +56,7 @@ impl Library {
         let mut refused = String::new();
         for (made, file) in candidates.into_iter().rev() {
             let library = Library {
-                dependencies: folder.to_owned(),
+                dependencies: dependencies.clone(),
                 target: target.clone(),
                 file,
             };

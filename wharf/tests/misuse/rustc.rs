@@ -33,14 +33,15 @@ pub fn command() -> Command {
 
 /// Compiles the program as far as its errors go.
 pub fn errors(library: &Library, program: &Path) -> Vec<Error> {
-    let (file, dependencies) = (library.file.display(), library.dependencies.display());
+    let file = library.file.display();
+    let dependencies = library.dependencies.iter();
     let output = command()
         .args(env::var("RUSTFLAGS").unwrap_or_default().split_whitespace())
         // What a case denies it denies all the same.
         .args(["--edition=2024", "--crate-type=lib", "-Awarnings"])
         .args(["--emit=metadata", "--error-format=json"])
         .arg(format!("--extern=wharf={file}"))
-        .arg(format!("-Ldependency={dependencies}"))
+        .args(dependencies.map(|folder| format!("-Ldependency={}", folder.display())))
         .args(
             library
                 .target
