@@ -145,7 +145,7 @@ impl Server {
     /// 2. Each client is closed: a handler that is at work finishes, all bytes that were sent arrive, the end follows.
     /// 3. Clients that have not finished after `timeout` are cut.
     /// 4. The port is closed, and the workers end. A worker whose handler does not return is left behind, and its name
-    ///   returned.
+    ///    returned.
     ///
     /// A `timeout` that is too long for the clock waits for all of them.
     ///

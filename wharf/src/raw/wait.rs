@@ -112,8 +112,7 @@ impl Port {
     /// 1. From now on nothing is started, associated or posted, and every wait answers that the port is closed.
     /// 2. Timers and operations are cancelled, and handles closed.
     /// 3. Operations in transfer end. On Linux, transfers of sockets never block, so this is soon; the call waits for transfers
-    ///   of
-    ///    files that have begun, and for the end of the port's own threads. On Windows, the call waits for the kernel's last
+    ///    of files that have begun, and for the end of the port's own threads. On Windows, the call waits for the kernel's last
     ///    packets; the kernel gives them to as many threads as may run, so while as many compute in their handlers, the call
     ///    waits for one of them.
     /// 4. Packets that were not handed out are returned.
