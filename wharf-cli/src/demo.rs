@@ -19,7 +19,7 @@ use wharf::{Buffer, Snapshot, WorkerState};
 use wharf_server::{Client, Handler, Server, Settings};
 
 use crate::{
-    exit, help, output, standing,
+    exit, help, output, snapshot_table,
     wrap::{Stream, fit, prose},
 };
 
@@ -256,7 +256,7 @@ impl Stage {
     }
 
     fn show(&self) -> io::Result<()> {
-        let table = standing::table(&self.server.snapshot(), Stream::Output.columns());
+        let table = snapshot_table::table(&self.server.snapshot(), Stream::Output.columns());
         output::print(&format!("{table}\n"))
     }
 
@@ -266,7 +266,7 @@ impl Stage {
         while !holds(&self.server.snapshot()) {
             if Instant::now() > deadline {
                 let columns = Stream::Errors.columns();
-                let table = standing::table(&self.server.snapshot(), columns);
+                let table = snapshot_table::table(&self.server.snapshot(), columns);
                 return Err(io::Error::other(format!(
                     "expected {what} within {PATIENCE:?}; the workers:\n{table}"
                 )));

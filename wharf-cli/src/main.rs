@@ -15,7 +15,7 @@ mod help;
 mod output;
 mod quantity;
 mod serve;
-mod standing;
+mod snapshot_table;
 mod system;
 mod table;
 mod work;

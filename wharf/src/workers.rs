@@ -107,7 +107,7 @@ struct Pool {
     min: usize,
     max: usize,
     reserve: DescriptorReserve,
-    roll: Mutex<Roll>,
+    threads: Mutex<ThreadList>,
     /// Notified when a thread has begun, or ended.
     changed: Condvar,
     /// Starts the thread with this number; true: one that ends when it is idle. None once the port is closed.
@@ -117,7 +117,7 @@ struct Pool {
 }
 
 #[derive(Debug, Default)]
-struct Roll {
+struct ThreadList {
     threads: Vec<JoinHandle<()>>,
     /// The ids of the threads in the list that are about to end: they run no code of the pool's any more.
     ended: Vec<ThreadId>,
@@ -133,7 +133,7 @@ impl fmt::Debug for Pool {
         formatter
             .debug_struct("Pool")
             .field("max", &self.max)
-            .field("roll", &self.roll)
+            .field("threads", &self.threads)
             .finish_non_exhaustive()
     }
 }
@@ -205,25 +205,25 @@ impl Workers {
 
     fn join_until(self, deadline: Option<Instant>) -> Vec<String> {
         let own = thread::current().id();
-        let mut roll = self.0.roll.lock();
+        let mut list = self.0.threads.lock();
         loop {
             // These threads only have to end. They are joined without the lock, which they may need for that.
-            let ended = roll.remove(|thread| thread.thread().id() != own);
+            let ended = list.remove(|thread| thread.thread().id() != own);
             if !ended.is_empty() {
-                drop(roll);
+                drop(list);
                 // Their handlers' panics were caught.
                 ended.into_iter().for_each(|thread| drop(thread.join()));
-                roll = self.0.roll.lock();
+                list = self.0.threads.lock();
                 continue;
             }
             let remaining = deadline.map(|deadline| deadline.saturating_duration_since(now()));
-            let threads = roll.threads.iter().map(JoinHandle::thread);
+            let threads = list.threads.iter().map(JoinHandle::thread);
             let left: Vec<_> = threads.filter(|thread| thread.id() != own).collect();
             if left.is_empty() || remaining.is_some_and(|time| time.is_zero()) {
                 let name = |thread: &thread::Thread| thread.name().unwrap_or_default().to_owned();
                 return left.into_iter().map(name).collect();
             }
-            roll = self.0.changed.wait(roll, remaining);
+            list = self.0.changed.wait(list, remaining);
         }
     }
 }
@@ -340,14 +340,14 @@ impl<K: Key> WorkersBuilder<'_, K> {
             min,
             max,
             reserve: DescriptorReserve::new(max - min),
-            roll: Mutex::default(),
+            threads: Mutex::default(),
             changed: Condvar::new(),
             start: Mutex::new(Some(self.into_start(pool.clone(), handler))),
             arriving: AtomicUsize::new(0),
         });
         port.prepare()?;
         for _ in 0..min {
-            pool.start_one(&mut pool.roll.lock(), false)?;
+            pool.start_one(&mut pool.threads.lock(), false)?;
         }
         pool.await_begun();
         if max > min {
@@ -413,9 +413,9 @@ impl<F> Service<F> {
 
 impl Pool {
     /// Starts a thread, if there may be one more; false: there may not.
-    fn start_one(&self, roll: &mut Roll, helps: bool) -> io::Result<bool> {
-        drop(roll.remove(JoinHandle::is_finished));
-        if roll.threads.len() - roll.ended.len() >= self.max {
+    fn start_one(&self, list: &mut ThreadList, helps: bool) -> io::Result<bool> {
+        drop(list.remove(JoinHandle::is_finished));
+        if list.threads.len() - list.ended.len() >= self.max {
             return Ok(false);
         }
         let start = self.start.lock();
@@ -423,18 +423,18 @@ impl Pool {
             return Ok(false);
         };
         self.arriving.fetch_add(1, Ordering::SeqCst);
-        let thread = start(roll.started, helps).inspect_err(|_| self.arrived())?;
-        roll.started += 1;
-        roll.refused = None;
-        roll.threads.push(thread);
+        let thread = start(list.started, helps).inspect_err(|_| self.arrived())?;
+        list.started += 1;
+        list.refused = None;
+        list.threads.push(thread);
         Ok(true)
     }
 
     /// Waits until all started threads have begun, so that each has its descriptor before the caller can open any more.
     fn await_begun(&self) {
-        let mut roll = self.roll.lock();
-        while roll.begun < roll.started {
-            roll = self.changed.wait(roll, None);
+        let mut list = self.threads.lock();
+        while list.begun < list.started {
+            list = self.changed.wait(list, None);
         }
     }
 
@@ -447,7 +447,7 @@ impl Pool {
                 None
             }
         };
-        self.roll.lock().begun += 1;
+        self.threads.lock().begun += 1;
         self.changed.notify_all();
         lent
     }
@@ -460,19 +460,19 @@ impl Pool {
 impl ThreadPool for Pool {
     fn spawn(&self) -> Spawned {
         // All of it under one lock: on Windows several threads may ask at once.
-        let mut roll = self.roll.lock();
+        let mut list = self.threads.lock();
         if self.arriving.load(Ordering::SeqCst) > 0 {
             return Spawned::OnTheWay;
         }
-        let refused = roll.refused;
+        let refused = list.refused;
         if refused.is_some_and(|at| now().duration_since(at) < RETRY) {
             return Spawned::Refused(None);
         }
-        match self.start_one(&mut roll, true) {
+        match self.start_one(&mut list, true) {
             Ok(true) => Spawned::Started,
             Ok(false) => Spawned::Full,
             Err(error) => {
-                roll.refused = Some(now());
+                list.refused = Some(now());
                 // Logged once, until the system gives a thread again.
                 Spawned::Refused(refused.is_none().then_some(error))
             }
@@ -480,10 +480,10 @@ impl ThreadPool for Pool {
     }
 }
 
-impl Roll {
+impl ThreadList {
     /// Takes the threads off the list that have ended, and that `which` accepts.
     fn remove(&mut self, which: impl Fn(&JoinHandle<()>) -> bool) -> Vec<JoinHandle<()>> {
-        let Roll { threads, ended, .. } = self;
+        let ThreadList { threads, ended, .. } = self;
         let has_ended = |thread: &JoinHandle<()>| {
             let place = ended.iter().position(|id| *id == thread.thread().id());
             let strikes = place.filter(|_| which(thread));
@@ -528,7 +528,7 @@ struct Ending(Arc<Pool>);
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        self.0.roll.lock().ended.push(thread::current().id());
+        self.0.threads.lock().ended.push(thread::current().id());
         self.0.changed.notify_all();
     }
 }

@@ -28,7 +28,7 @@ use crate::{
     exit, help,
     output::{self, OUTPUT},
     quantity::{parse_duration, show_bytes},
-    standing,
+    snapshot_table,
     system::{Signal, watch_signals},
     work::SERVICE_MAX,
 };
@@ -471,7 +471,7 @@ fn show_until_the_end(
             #[cfg(unix)]
             Ok(Event::Signal(Signal::Table)) => {
                 let columns = crate::wrap::Stream::Output.columns();
-                OUTPUT.say(&standing::table(&server.snapshot(), columns));
+                OUTPUT.say(&snapshot_table::table(&server.snapshot(), columns));
             }
             Ok(Event::StdinEnded) => {
                 tracing::debug!("standard input has ended: stopping");
@@ -480,7 +480,7 @@ fn show_until_the_end(
             Ok(Event::Failed(error)) => return Some(error),
             Err(RecvTimeoutError::Timeout) => {
                 let clients = server.clients().len();
-                OUTPUT.say_in_passing(&standing::line(&server.snapshot(), clients));
+                OUTPUT.say_in_passing(&snapshot_table::line(&server.snapshot(), clients));
                 // A period that was missed is left out.
                 let now = Instant::now();
                 let period = arguments.stats.unwrap_or(Duration::MAX);
