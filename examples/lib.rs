@@ -1,1 +1,7 @@
-//! The examples are beside this file; `README.md` gives the order. This file is only here because a package has one.
+//! The examples are beside this file; `README.md` gives the order. A package has a file like this one; what it holds is the
+//! repository's README, so that the program there is compiled like any other.
+
+/// The repository's README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

@@ -3,11 +3,6 @@
 mod address;
 mod bench;
 mod chart;
-#[cfg(test)]
-#[path = "../../fuzz/checks.rs"]
-mod checks;
-#[cfg(test)]
-mod corpus;
 mod demo;
 mod doctor;
 mod exit;

@@ -64,3 +64,8 @@ pub use limits::{OpenFiles, raise_open_files};
 pub use registry::Clients;
 pub use server::{Report, Server};
 pub use settings::{Settings, StartError};
+
+/// The package's README: its program is compiled like any other.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

@@ -146,7 +146,8 @@ pub use {
     workers::{Threads, Workers, WorkersBuilder},
 };
 
-/// The README's program, so that it is compiled like any other.
+/// The package's README: its program is compiled like any other. That of the repository is not in the package, and
+/// `examples/lib.rs` has it compiled.
 #[cfg(all(doctest, feature = "safe"))]
-#[doc = include_str!("../../README.md")]
+#[doc = include_str!("../README.md")]
 pub struct Readme;
