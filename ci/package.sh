@@ -33,12 +33,13 @@ check_others() {
     grep -qx 'publish = false' lab/Cargo.toml || fail "lab/Cargo.toml lacks \`publish = false\`"
 }
 
-# The names have no version in them, so that the workspace below needs none.
+# The names have no version in them, so that the workspace below needs none. A package's files bear one date for ever; they get
+# that of now, or cargo would take an earlier build of them for this one.
 unpack() {
     local package=$1 crate
     crate=$CARGO_TARGET_DIR/package/$package-$2.crate
     mkdir -p "$unpacked/$package"
-    tar --extract --gzip --file "$crate" --directory "$unpacked/$package" --strip-components 1
+    tar --extract --touch --gzip --file "$crate" --directory "$unpacked/$package" --strip-components 1
     [ "$(stat --format=%s "$crate")" -le $((1 << 20)) ] || fail "$crate is larger than 1 MiB"
 }
 
