@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What would be released is whole: the packages are made as for the registry, unpacked where nothing of the repository is beside
-# them, and built there with their tests and the programs of their READMEs. Each has its licences and nothing large, and no other
-# package of the repository can be released by mistake.
+# them, and built there, with their tests, their documentation and the programs of their READMEs. Each has its licences and nothing
+# large, and no other package of the repository can be released by mistake.
 #
 # `cargo package` would build each package by itself, with all that it depends on; here they are built together.
 # About a minute on 2 cores, once the registry's packages are there.
@@ -83,6 +83,8 @@ END
 export CARGO_TARGET_DIR=$CARGO_TARGET_DIR/packages
 cd "$unpacked"
 cargo check --workspace --all-targets --all-features
+# As the documentation is built for readers: what is public, of the package alone.
+RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features --package wharf-port --package wharf-server
 # The names of the programs in a README have `Readme` in them; that there is one of each keeps this from judging nothing.
 for package in wharf-port wharf-server; do
     cargo test --doc --package "$package" Readme | tee "$unpacked/output"

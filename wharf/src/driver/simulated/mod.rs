@@ -4,11 +4,11 @@
 //! decide which of the rare things happen. If the seed also decides the order in which threads run (`ci/simulate.sh`), and time
 //! is simulated, a run can be repeated exactly.
 //!
-//! - [`network`]: the open sockets and files, and the bytes that are on their way.
-//! - [`attempt`]: the outcome of each call, and [`memory`]: the bytes that the call names.
-//! - [`events`]: which waiting thread gets which event.
-//! - [`faults`]: the things that go wrong.
-//! - [`peers`]: the other ends of connections, for tests to hold.
+//! - `network`: the open sockets and files, and the bytes that are on their way.
+//! - `attempt`: the outcome of each call, and `memory`: the bytes that the call names.
+//! - `events`: which waiting thread gets which event.
+//! - `faults`: the things that go wrong.
+//! - `peers`: the other ends of connections, for tests to hold.
 
 mod attempt;
 mod events;
