@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::{
-    address::{self, Place},
+    address::{self, Endpoint},
     quantity,
     work::{FRAME_BYTES, Frame, Frames, SERVICE_MAX},
 };
@@ -85,8 +85,8 @@ pub fn addresses(bytes: &[u8]) {
     let parsed = address::parse(&text);
     assert_eq!(parsed.clone().ok(), parsed.as_ref().ok().and_then(reread));
     match parsed {
-        Ok(Place::At(address)) => assert_eq!(text.parse(), Ok(address)),
-        Ok(Place::Named { host, .. }) => {
+        Ok(Endpoint::At(address)) => assert_eq!(text.parse(), Ok(address)),
+        Ok(Endpoint::Named { host, .. }) => {
             assert!(!host.is_empty() && host.len() <= 254, "{host}");
             assert!(
                 host.is_ascii() && !host.contains(['/', '*', '[', ']', ' ', '\0']),
@@ -100,6 +100,6 @@ pub fn addresses(bytes: &[u8]) {
     }
 }
 
-fn reread(place: &Place) -> Option<Place> {
+fn reread(place: &Endpoint) -> Option<Endpoint> {
     address::parse(&place.to_string()).ok()
 }

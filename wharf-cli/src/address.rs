@@ -13,7 +13,7 @@ const LABEL_BYTES_MAX: usize = 63;
 
 /// An address and a port, or a name that is to be looked up and a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum Endpoint {
     At(SocketAddr),
     /// A name, or an IPv6 address with the name of an interface.
     Named {
@@ -23,9 +23,9 @@ pub enum Place {
 }
 
 /// Reads a place. The error says what would do.
-pub fn parse(text: &str) -> Result<Place, String> {
+pub fn parse(text: &str) -> Result<Endpoint, String> {
     if let Ok(address) = text.parse() {
-        return Ok(Place::At(address));
+        return Ok(Endpoint::At(address));
     }
     if let Some((scheme, _)) = text.split_once("://") {
         return Err(format!(
@@ -49,7 +49,7 @@ pub fn parse(text: &str) -> Result<Place, String> {
         )),
         _ => {
             let host = parse_host(host)?.to_owned();
-            Ok(Place::Named { host, port })
+            Ok(Endpoint::Named { host, port })
         }
     }
 }
@@ -103,15 +103,15 @@ fn is_label(text: &str) -> bool {
     (1..=LABEL_BYTES_MAX).contains(&text.len()) && text.bytes().all(may_be)
 }
 
-impl Place {
+impl Endpoint {
     /// Its addresses, in the order in which they are to be tried; never none.
     ///
     /// # Errors
     /// The system's: there is no such name, or no name server answers.
     pub fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
         let (host, port) = match self {
-            Place::At(address) => return Ok(vec![*address]),
-            Place::Named { host, port } => (host.as_str(), *port),
+            Endpoint::At(address) => return Ok(vec![*address]),
+            Endpoint::Named { host, port } => (host.as_str(), *port),
         };
         let mut addresses = Vec::new();
         for address in (host, port).to_socket_addrs()? {
@@ -127,14 +127,14 @@ impl Place {
 }
 
 /// As it can be read again.
-impl fmt::Display for Place {
+impl fmt::Display for Endpoint {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Place::At(address) => address.fmt(formatter),
-            Place::Named { host, port } if host.contains(':') => {
+            Endpoint::At(address) => address.fmt(formatter),
+            Endpoint::Named { host, port } if host.contains(':') => {
                 write!(formatter, "[{host}]:{port}")
             }
-            Place::Named { host, port } => write!(formatter, "{host}:{port}"),
+            Endpoint::Named { host, port } => write!(formatter, "{host}:{port}"),
         }
     }
 }
@@ -153,7 +153,7 @@ mod tests {
             "[fe80::1%2]:80",
         ] {
             let place = parse(text).unwrap();
-            assert!(matches!(place, Place::At(_)), "{text}");
+            assert!(matches!(place, Endpoint::At(_)), "{text}");
             assert_eq!(place.to_string(), text);
         }
         for (text, host, port) in [
@@ -164,7 +164,7 @@ mod tests {
         ] {
             let place = parse(text).unwrap();
             let host = host.to_owned();
-            assert_eq!(place, Place::Named { host, port });
+            assert_eq!(place, Endpoint::Named { host, port });
             assert_eq!(place.to_string(), text);
         }
     }

@@ -117,11 +117,11 @@ pub const CODES: &[Code] = &[
     },
     Code {
         number: PORT,
-        brief: "the completion port or its threads could not be made",
+        brief: "the completion port, its threads or the handling of signals could not be made",
         of: &[
             (
                 Serve,
-                "the completion port or its threads could not be made",
+                "the completion port, its threads or the handling of signals could not be made",
             ),
             (Doctor, "no completion port can be made here"),
         ],

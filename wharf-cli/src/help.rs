@@ -114,7 +114,9 @@ pub fn print(said: &clap::Error) -> ExitCode {
     let text = said.render().ansi().to_string();
     let text = match is_help {
         true => fit_help(&text, help_columns()),
-        false => fit(&text, Stream::Errors.columns(), 2),
+        false if said.use_stderr() => fit(&text, Stream::Errors.columns(), 2),
+        // The version.
+        false => fit(&text, Stream::Output.columns(), 2),
     };
     if said.use_stderr() {
         // Where standard error is gone, the code alone has to say it.

@@ -17,14 +17,14 @@ use crate::{
     Client,
     accepting::Accepting,
     client::{State, Who},
-    shared::Shared,
+    shared::ServerState,
 };
 
 /// When the system had no room for another client, and no client of this server goes, an accept is tried again after so long:
 /// other programs may have given something back.
 const RETRY: Duration = Duration::from_millis(250);
 
-impl Shared {
+impl ServerState {
     /// An accept has completed. Returns the client that it brought: its conversation is to begin.
     pub(crate) fn accepted(
         &self,

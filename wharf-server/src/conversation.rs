@@ -38,7 +38,7 @@ use crate::{
     AfterEnd, Client, Ended, Handler,
     client::{Event, Who},
     outbox::Next,
-    shared::Shared,
+    shared::ServerState,
 };
 
 /// How often a client that lingers is looked at.
@@ -50,7 +50,7 @@ const LINGER_MAX: Duration = Duration::from_secs(10);
 /// Likewise, if the system does not tell how much was delivered, as Wine does not.
 const LINGER_UNTOLD: Duration = Duration::from_secs(1);
 
-impl Shared {
+impl ServerState {
     /// The first turn: the client has just been accepted.
     pub(crate) fn begin(&self, client: &Client) {
         self.call(client, |handler| handler.connected(client));

@@ -15,7 +15,7 @@ use std::{
     },
 };
 
-use wharf::{Buffer, BufferPool, Key, Payload, Refused, Socket};
+use wharf::{Buffer, BufferPool, Key, Payload, PortError, Refused, Socket};
 
 /// The size of a chunk, in bytes: one page.
 pub(crate) const CHUNK_BYTES: usize = 4096;
@@ -82,7 +82,7 @@ impl Outbox {
     }
 
     /// Takes what can't go at once. Says whether the client has just fallen behind.
-    pub(crate) fn push<K: Clone + Send + Sync + 'static>(
+    pub(crate) fn push<K: Key>(
         &self,
         socket: &Socket<K>,
         payload: Payload,
@@ -250,12 +250,9 @@ fn append(chunk: &mut Buffer, bytes: &[u8]) -> usize {
     count
 }
 
-fn too_much(unsent: usize, max: usize) -> io::Error {
-    io::Error::new(
-        io::ErrorKind::WouldBlock,
-        format!(
-            "{unsent} bytes wait to be sent to this client and the limit is {max}; it reads too slowly: wait until it has \
-             taken some, or raise unsent_bytes_max"
-        ),
-    )
+fn too_much(unsent_bytes: usize, max_bytes: usize) -> PortError {
+    PortError::TooManyUnsent {
+        unsent_bytes,
+        max_bytes,
+    }
 }

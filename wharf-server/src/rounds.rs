@@ -3,9 +3,9 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::{Client, Ended, shared::Shared};
+use crate::{Client, Ended, shared::ServerState};
 
-impl Shared {
+impl ServerState {
     /// Looks at all clients once.
     pub(crate) fn look_at_patience(&self) {
         let patience = self.clients.patience();

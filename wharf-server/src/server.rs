@@ -14,7 +14,7 @@ use wharf::{Completion, CompletionPort, DriverInfo, Finished, Workers, user_code
 use crate::{
     Client, Clients, Ended, Handler, ServerBuilder, Settings, StartError,
     client::{Event, Key, Who},
-    shared::Shared,
+    shared::ServerState,
 };
 
 /// After the deadline of a stop, workers have so long to end before they are left in their handlers.
@@ -23,7 +23,7 @@ const WORKERS_GRACE: Duration = Duration::from_millis(500);
 /// A running server. [Stop](Self::stop) it in order; if it is dropped, it cuts its clients and ends at once.
 #[must_use = "a server that is dropped ends"]
 pub struct Server {
-    shared: Arc<Shared>,
+    shared: Arc<ServerState>,
     workers: Option<Workers>,
     threads: RangeInclusive<usize>,
 }
@@ -78,7 +78,12 @@ impl Server {
             .map_err(StartError::Accept)?;
         let threads = settings.threads(port.concurrency());
         warn_of_small_shares(settings);
-        let shared = Arc::new(Shared::new(settings, port, listener, Box::new(handler)));
+        let shared = Arc::new(ServerState::new(
+            settings,
+            port,
+            listener,
+            Box::new(handler),
+        ));
         shared
             .acceptor
             .listener()
@@ -191,7 +196,7 @@ impl Drop for Server {
     }
 }
 
-impl Shared {
+impl ServerState {
     /// Called by any worker, for any completion.
     fn serve(&self, completion: Completion<Key>) {
         let result = completion.result;

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The data that the workers share.
-pub(crate) struct Shared {
+pub(crate) struct ServerState {
     pub(crate) port: CompletionPort<Key>,
     pub(crate) handler: Box<dyn Handler>,
     pub(crate) acceptor: Acceptor,
@@ -38,7 +38,7 @@ pub(crate) struct Shared {
     emptied: (Mutex<()>, Condvar),
 }
 
-impl Shared {
+impl ServerState {
     pub(crate) fn new(
         settings: &Settings,
         port: CompletionPort<Key>,
@@ -51,7 +51,7 @@ impl Shared {
             bytes_max: settings.unsent_bytes_max,
         };
         let clients = Clients::new(port.clone(), sending, Patience::new(settings));
-        Shared {
+        ServerState {
             port,
             handler,
             acceptor: Acceptor::new(listener, settings.clients_max),

@@ -11,7 +11,7 @@ use super::{
     dialer::{CONNECTING_MAX, Dialer, is_to_itself},
     load_share::LoadShare,
     measurement::Measurement,
-    shared::Shared,
+    shared::LoadState,
     source,
 };
 use crate::quantity::show_duration;
@@ -22,7 +22,7 @@ const RECEIVE_BYTES: RangeInclusive<usize> = 4 << 10..=64 << 10;
 /// The connections of one thread.
 #[derive(Debug)]
 pub(super) struct Connections<'a> {
-    shared: &'a Shared<'a>,
+    shared: &'a LoadState<'a>,
     pub(super) places: Vec<Connection>,
     pub(super) dialer: Dialer,
     pub(super) share: LoadShare<'a>,
@@ -31,7 +31,7 @@ pub(super) struct Connections<'a> {
 }
 
 impl<'a> Connections<'a> {
-    pub(super) fn new(shared: &'a Shared<'a>, thread: usize) -> Self {
+    pub(super) fn new(shared: &'a LoadState<'a>, thread: usize) -> Self {
         let (plan, size) = (shared.plan, shared.content.size());
         let buffer_bytes = size
             .saturating_mul(plan.pipeline)

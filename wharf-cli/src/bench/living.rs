@@ -2,12 +2,12 @@
 
 use std::{sync::atomic::Ordering, time::Instant};
 
-use super::{connection::Key, open_loop::Counts, shared::Shared};
+use super::{connection::Key, open_loop::Counts, shared::LoadState};
 
 /// The living connections of one thread, beside those of all.
 #[derive(Debug)]
 pub(super) struct Living<'a> {
-    shared: &'a Shared<'a>,
+    shared: &'a LoadState<'a>,
     thread: usize,
     own: Counts,
     /// Since when none of this thread's lives.
@@ -15,7 +15,7 @@ pub(super) struct Living<'a> {
 }
 
 impl<'a> Living<'a> {
-    pub(super) fn new(shared: &'a Shared<'a>, thread: usize) -> Self {
+    pub(super) fn new(shared: &'a LoadState<'a>, thread: usize) -> Self {
         Living {
             shared,
             thread,
@@ -99,14 +99,14 @@ mod tests {
     }
 
     /// Has the threads of a run with two hot connections of four.
-    fn with_shared(test: impl FnOnce(&Shared)) {
+    fn with_shared(test: impl FnOnce(&LoadState)) {
         let line = Line::parse_from("bench -c 4 --threads 2 --rate 1k --skew 2:50".split(' '));
         let plan = Plan::new(&line.arguments).expect("a plan");
         let told = || Told {
             port: CompletionPort::new(1).expect("a port"),
             shared: AtomicBool::new(false),
         };
-        test(&Shared {
+        test(&LoadState {
             plan: &plan,
             content: &Plan::content(&line.arguments),
             address: "127.0.0.1:1".parse().expect("an address"),

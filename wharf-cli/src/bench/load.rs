@@ -23,7 +23,7 @@ use super::{
     outcome::{Outcome, per},
     plan::Plan,
     process::Usage,
-    shared::{Shared, Times, Told},
+    shared::{LoadState, Times, Told},
 };
 use crate::{
     output::flush_at_once,
@@ -117,7 +117,7 @@ impl Load {
             let shared = AtomicBool::new(false);
             Ok(Told { port, shared })
         };
-        let shared = Shared {
+        let shared = LoadState {
             plan,
             content,
             address,
@@ -152,7 +152,7 @@ impl Load {
 /// A run that is under way.
 struct Run<'a> {
     load: &'a Load,
-    shared: &'a Shared<'a>,
+    shared: &'a LoadState<'a>,
     progress: &'a ProgressBar,
     /// Threads that have ended.
     done: usize,

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{living::Living, open_loop::OpenLoop, shared::Shared};
+use super::{living::Living, open_loop::OpenLoop, shared::LoadState};
 
 /// The share of one thread.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub(super) struct LoadShare<'a> {
 }
 
 impl<'a> LoadShare<'a> {
-    pub(super) fn new(shared: &'a Shared<'a>, thread: usize) -> Self {
+    pub(super) fn new(shared: &'a LoadState<'a>, thread: usize) -> Self {
         LoadShare {
             living: Living::new(shared, thread),
             open_loop: None,

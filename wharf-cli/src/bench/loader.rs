@@ -17,7 +17,7 @@ use super::{
     open_loop::OpenLoop,
     outcome::Outcome,
     pace::Pace,
-    shared::{Shared, Times},
+    shared::{LoadState, Times},
     traffic::Traffic,
 };
 use crate::system::wait_exactly;
@@ -25,13 +25,13 @@ use crate::system::wait_exactly;
 /// One thread of the load.
 #[derive(Debug)]
 pub(super) struct Loader<'a> {
-    shared: &'a Shared<'a>,
+    shared: &'a LoadState<'a>,
     port: CompletionPort<Key>,
     traffic: Traffic<'a>,
 }
 
 impl<'a> Loader<'a> {
-    pub(super) fn new(shared: &'a Shared<'a>, thread: usize) -> Self {
+    pub(super) fn new(shared: &'a LoadState<'a>, thread: usize) -> Self {
         Loader {
             shared,
             port: shared.threads[thread].port.clone(),

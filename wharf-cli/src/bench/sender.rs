@@ -2,7 +2,7 @@
 
 use std::{io, time::Instant};
 
-use super::{connection::Connection, content::Content, shared::Shared};
+use super::{connection::Connection, content::Content, shared::LoadState};
 
 /// What one thread sends.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub(super) struct Sender<'a> {
 }
 
 impl<'a> Sender<'a> {
-    pub(super) fn new(shared: &Shared<'a>, thread: usize) -> Self {
+    pub(super) fn new(shared: &LoadState<'a>, thread: usize) -> Self {
         let seed = shared.plan.seed.wrapping_add(thread as u64);
         Sender {
             content: shared.content,

@@ -12,7 +12,7 @@ use super::{connection::Key, content::Content, plan::Plan};
 
 /// What the threads share.
 #[derive(Debug)]
-pub(super) struct Shared<'a> {
+pub(super) struct LoadState<'a> {
     pub(super) plan: &'a Plan,
     pub(super) content: &'a Content,
     pub(super) address: SocketAddr,
@@ -46,7 +46,7 @@ pub(super) struct Times {
     pub(super) end: Option<Instant>,
 }
 
-impl Shared<'_> {
+impl LoadState<'_> {
     /// Takes from the requests that may be made in all: as many as asked, or what is left. None if nothing is.
     pub(super) fn claim(&self, count: u64) -> Option<u64> {
         let Some(budget) = &self.budget else {

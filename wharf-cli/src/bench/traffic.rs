@@ -14,7 +14,7 @@ use super::{
     pace::Pace,
     patience::Patience,
     sender::Sender,
-    shared::{Shared, Times},
+    shared::{LoadState, Times},
 };
 use crate::quantity::show_duration;
 
@@ -24,7 +24,7 @@ const DEPARTURES_PER_TURN: usize = 256;
 /// The requests and answers of one thread.
 #[derive(Debug)]
 pub(super) struct Traffic<'a> {
-    shared: &'a Shared<'a>,
+    shared: &'a LoadState<'a>,
     thread: usize,
     pub(super) connections: Connections<'a>,
     pub(super) sender: Sender<'a>,
@@ -32,7 +32,7 @@ pub(super) struct Traffic<'a> {
 }
 
 impl<'a> Traffic<'a> {
-    pub(super) fn new(shared: &'a Shared<'a>, thread: usize) -> Self {
+    pub(super) fn new(shared: &'a LoadState<'a>, thread: usize) -> Self {
         Traffic {
             shared,
             thread,

@@ -24,7 +24,7 @@ use wharf_server::{
 
 use self::{echo::Echo, work::Work};
 use crate::{
-    address::{self, Place},
+    address::{self, Endpoint},
     exit, help,
     output::{self, OUTPUT},
     quantity::{parse_duration, show_bytes},
@@ -62,7 +62,7 @@ pub struct Arguments {
     /// The reason: an echo server that is open to the internet can be abused, because it answers to addresses that a sender
     /// has forged.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:21000", value_parser = address::parse)]
-    listen: Place,
+    listen: Endpoint,
 
     /// What to do with the bytes that clients send
     #[arg(long, value_enum, default_value_t = AppChoice::Echo)]

@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 pub use pool::BufferPool;
 use pool::Lease;
-pub(crate) use pool::Place;
+pub(crate) use pool::QueuePlace;
 pub use transmit::Transmit;
 
 use crate::raw::RawBuffer;

@@ -42,13 +42,13 @@ pub struct BufferPool(Arc<Share>);
 
 /// What a handle of the pool may take of it.
 struct Share {
-    shared: Arc<Shared>,
+    shared: Arc<SharedPool>,
     buffers_max: u32,
     /// Buffers that were taken through it and are not back. Changed under the pool's lock.
     in_use: AtomicU32,
 }
 
-struct Shared {
+struct SharedPool {
     capacity: usize,
     buffers_max: usize,
     state: Mutex<State>,
@@ -76,14 +76,14 @@ type Waiter = (Weak<Port>, Handle);
 /// It is taken off the line when a buffer is promised to it, and dropped when the receive takes the buffer. If it is dropped
 /// without a buffer, the promise passes to the next in line.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct QueuePlace {
     pool: BufferPool,
     number: u64,
     /// A buffer was taken, and the promise with it.
     served: bool,
 }
 
-impl Drop for Place {
+impl Drop for QueuePlace {
     fn drop(&mut self) {
         if self.served {
             return;
@@ -133,7 +133,7 @@ impl BufferPool {
     pub fn with_limit(capacity: usize, buffers_max: usize) -> Self {
         assert!(capacity > 0, "a pool's buffers hold at least 1 byte");
         assert!(buffers_max > 0, "a pool has at least 1 buffer");
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(SharedPool {
             capacity,
             buffers_max,
             state: Mutex::new(State::default()),
@@ -142,7 +142,7 @@ impl BufferPool {
         BufferPool::share_of(shared, u32::MAX)
     }
 
-    fn share_of(shared: Arc<Shared>, buffers_max: u32) -> Self {
+    fn share_of(shared: Arc<SharedPool>, buffers_max: u32) -> Self {
         BufferPool(Arc::new(Share {
             shared,
             buffers_max,
@@ -175,7 +175,7 @@ impl BufferPool {
         BufferPool::share_of(self.0.shared.clone(), buffers_max)
     }
 
-    fn shared(&self) -> &Shared {
+    fn shared(&self) -> &SharedPool {
         &self.0.shared
     }
 
@@ -239,10 +239,10 @@ impl BufferPool {
     /// Takes a buffer; or a place in line, to have [`Port::resume`] called for the handle once it is its turn.
     pub(crate) fn lend_or_wait(
         self,
-        place: Option<Box<Place>>,
+        place: Option<Box<QueuePlace>>,
         port: &Arc<Port>,
         handle: Handle,
-    ) -> Result<Buffer, (Self, Box<Place>)> {
+    ) -> Result<Buffer, (Self, Box<QueuePlace>)> {
         let mut state = self.shared().state.lock();
         let number = place.as_ref().map(|place| place.number);
         if number.is_some_and(|number| state.stands(self.id(), number)) {
@@ -275,7 +275,7 @@ impl BufferPool {
         tell(next);
         let pool = self.clone();
         let place = place.unwrap_or_else(|| {
-            Box::new(Place {
+            Box::new(QueuePlace {
                 pool,
                 number,
                 served: false,
@@ -326,7 +326,7 @@ impl State {
     }
 }
 
-/// Tells a receive that a buffer is promised to it. If it has ended meanwhile, its [`Place`] passes the promise on.
+/// Tells a receive that a buffer is promised to it. If it has ended meanwhile, its [`QueuePlace`] passes the promise on.
 fn tell(next: Option<Waiter>) {
     if let Some((port, handle)) = next {
         if let Some(port) = port.upgrade() {

@@ -42,7 +42,9 @@
 //! An operation that is refused gives no completion. What it was to own comes back in a [`Refused`](crate::Refused): the payload
 //! or buffer in `given`, the context in `context`, the reason in `error`. The `?` operator makes an
 //! [`io::Error`](std::io::Error) of it, where what was given is not needed any more. [`PortError::of`](crate::PortError::of)
-//! finds the port's own reason in an `io::Error`; where it answers `None`, the reason is the system's.
+//! finds the reasons of the table below in an `io::Error`. It answers `None` for an error of the system, for what can't be
+//! used with a port at all (a handle of another kind or another kernel), and for `try_receive` and `try_send`, which answer with
+//! the bare kind [`WouldBlock`](std::io::ErrorKind::WouldBlock) so that they allocate nothing.
 //!
 //! ```
 //! use wharf::{CompletionPort, PortError};

@@ -294,7 +294,7 @@
 //! use bytes::Bytes;
 //! use wharf::{CompletionPort, Socket};
 //!
-//! fn broadcast<K: Clone + Send + Sync + 'static>(receivers: &mut Vec<Socket<K>>, message: &Bytes) {
+//! fn broadcast<K: wharf::Key>(receivers: &mut Vec<Socket<K>>, message: &Bytes) {
 //!     // One that is refused is gone, or reads too slowly. Out of the table, it closes.
 //!     receivers.retain(|receiver| receiver.send_quietly(message.clone()).is_ok());
 //! }

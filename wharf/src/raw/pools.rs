@@ -146,7 +146,7 @@ pub enum Spawned {
 
 /// The result of asking the pools of a port for a thread.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum SpawnOutcome {
     /// One was started.
     Started,
     /// A thread is on the way, or was refused, or a pool that was full has room again: the pools are to be asked again.
@@ -182,9 +182,9 @@ impl Pools {
 
     /// Asks one pool after the other for a thread, until one starts it. `all_full` notes for the port that all are full: under
     /// the list's lock, and only if none has had room since they were asked, so that the note never undoes a later one.
-    pub(super) fn spawn(&self, all_full: impl FnOnce()) -> Outcome {
+    pub(super) fn spawn(&self, all_full: impl FnOnce()) -> SpawnOutcome {
         let (pools, changes) = self.present();
-        let mut outcome = Outcome::AllFull;
+        let mut outcome = SpawnOutcome::AllFull;
         for pool in pools {
             // One by one: this thread may be the last to hold the pool, and then drops it here, under no lock.
             let Some(pool) = pool.upgrade() else { continue };
@@ -192,19 +192,19 @@ impl Pools {
             let spawned = contain("the `spawn` of a pool of threads", || pool.spawn());
             contain("the drop of a pool of threads", || drop(pool));
             match spawned {
-                Some(Spawned::Started) => return Outcome::Started,
+                Some(Spawned::Started) => return SpawnOutcome::Started,
                 Some(Spawned::Full) => continue,
                 Some(Spawned::Refused(error)) => tell_refused(error),
                 // The kernel of Windows needs one thread that waits, and this will be it.
-                Some(Spawned::OnTheWay) if cfg!(windows) => return Outcome::Pending,
+                Some(Spawned::OnTheWay) if cfg!(windows) => return SpawnOutcome::Pending,
                 Some(Spawned::OnTheWay) | None => {}
             }
-            outcome = Outcome::Pending;
+            outcome = SpawnOutcome::Pending;
         }
-        if outcome == Outcome::AllFull {
+        if outcome == SpawnOutcome::AllFull {
             let list = self.0.lock();
             if list.changes != changes {
-                return Outcome::Pending;
+                return SpawnOutcome::Pending;
             }
             all_full();
         }
@@ -355,7 +355,7 @@ mod tests {
     }
 
     /// What they come to, and whether it was noted that all are full.
-    fn spawn(pools: &Pools) -> (Outcome, bool) {
+    fn spawn(pools: &Pools) -> (SpawnOutcome, bool) {
         let mut noted = false;
         let outcome = pools.spawn(|| noted = true);
         (outcome, noted)
@@ -367,25 +367,29 @@ mod tests {
         let full = add(&pools, || Spawned::Full);
         let starts = add(&pools, || Spawned::Started);
         let idle = add(&pools, || Spawned::Started);
-        assert_eq!(spawn(&pools), (Outcome::Started, false));
+        assert_eq!(spawn(&pools), (SpawnOutcome::Started, false));
         assert_eq!((full.asked(), starts.asked(), idle.asked()), (1, 1, 0));
     }
 
     #[test]
     fn all_are_full_only_if_each_says_so() {
         let pools = Pools::default();
-        assert_eq!(spawn(&pools), (Outcome::AllFull, true), "there is none");
+        assert_eq!(
+            spawn(&pools),
+            (SpawnOutcome::AllFull, true),
+            "there is none"
+        );
         let _full = add(&pools, || Spawned::Full);
-        assert_eq!(spawn(&pools), (Outcome::AllFull, true));
+        assert_eq!(spawn(&pools), (SpawnOutcome::AllFull, true));
         let refused = add(&pools, || Spawned::Refused(None));
-        assert_eq!(spawn(&pools), (Outcome::Pending, false));
+        assert_eq!(spawn(&pools), (SpawnOutcome::Pending, false));
         drop(refused);
         let on_the_way = add(&pools, || Spawned::OnTheWay);
-        assert_eq!(spawn(&pools), (Outcome::Pending, false));
+        assert_eq!(spawn(&pools), (SpawnOutcome::Pending, false));
         drop(on_the_way);
         assert_eq!(
             spawn(&pools),
-            (Outcome::AllFull, true),
+            (SpawnOutcome::AllFull, true),
             "those that are gone are not asked"
         );
     }
@@ -399,7 +403,7 @@ mod tests {
             has_room.has_room(|| {});
             Spawned::Full
         });
-        assert_eq!(spawn(&pools), (Outcome::Pending, false));
+        assert_eq!(spawn(&pools), (SpawnOutcome::Pending, false));
         assert_eq!(pool.asked(), 1);
     }
 
@@ -426,7 +430,7 @@ mod tests {
             Spawned::Started
         });
         pools.add(weak, || {});
-        assert_eq!(spawn(&pools), (Outcome::Started, false));
+        assert_eq!(spawn(&pools), (SpawnOutcome::Started, false));
         assert_eq!(dropped.strong_count(), 0);
     }
 
@@ -436,7 +440,7 @@ mod tests {
         let panics = add(&pools, || std::panic::resume_unwind(Box::new("a pool")));
         let full = add(&pools, || Spawned::Full);
         for times in 1..=2 {
-            assert_eq!(spawn(&pools), (Outcome::Pending, false));
+            assert_eq!(spawn(&pools), (SpawnOutcome::Pending, false));
             assert_eq!((panics.asked(), full.asked()), (times, times));
         }
     }

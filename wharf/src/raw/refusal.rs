@@ -8,7 +8,9 @@ use crate::driver::codes;
 /// Why the port itself refused something, in place of the system.
 ///
 /// It is inside the [`io::Error`] that a call returns, whose [kind](Self::kind) is less exact; [`of`](Self::of) finds it
-/// there. An error of the system's is never one of these.
+/// there. An error of the system's is never one of these. Two kinds of refusals are not here either: what can't be associated at
+/// all (a handle of another kind or another kernel) is told by kind and text, and an attempt or a `send_if_idle` that would have to
+/// wait by the bare kind [`WouldBlock`](io::ErrorKind::WouldBlock), since it is expected often, and then nothing is allocated.
 ///
 /// ```
 /// use wharf::{CompletionPort, PortError};

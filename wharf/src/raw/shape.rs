@@ -109,7 +109,7 @@ pub(super) trait Operations {
     fn follow(&self, next: Next);
 
     /// Likewise. Returns whether this operation ended meanwhile: then it has no packet, and counts as handed out.
-    fn follow_direct(&self, next: Next, operation: NonNull<Overlapped>) -> bool;
+    fn follow_at_once(&self, next: Next, operation: NonNull<Overlapped>) -> bool;
 
     /// Cancels one operation or timer. Returns whether it was found.
     fn cancel_one(&self, id: OperationId) -> bool;

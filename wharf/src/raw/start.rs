@@ -81,7 +81,7 @@ impl Port {
     ) -> io::Result<Started> {
         // SAFETY: passed on to the caller.
         let (id, next) = unsafe { self.enqueue(handle, operation, How::Here) }?;
-        if !self.follow_direct(next, operation) {
+        if !self.follow_at_once(next, operation) {
             return Ok(Started::Pending(id));
         }
         // SAFETY: it has ended, and no packet follows: it is handed out here.

@@ -12,7 +12,7 @@ use std::{io, ptr::NonNull, sync::Arc, time::Instant};
 pub use context::Context;
 
 use crate::{
-    buffer::{Buffer, BufferPool, Payload, Place, Transmit, readable, writable},
+    buffer::{Buffer, BufferPool, Payload, QueuePlace, Transmit, readable, writable},
     raw::{
         Buffers, Completed, ErasedKey, Handle, OnEnd, OperationId, Overlapped, Port, Provider,
         Queued, RawBuffer, Request, Started, Task,
@@ -29,19 +29,19 @@ const IDLE_MAX: usize = 4096;
 pub(crate) enum Memory {
     None,
     Receive(Buffer),
-    ReceiveVectored(Box<Many<Buffer>>),
+    ReceiveVectored(Box<Vectored<Buffer>>),
     /// Until there is something to receive: where the buffer will come from, and perhaps a place in the line for it.
-    ReceiveFrom(BufferPool, Option<Box<Place>>),
+    ReceiveFrom(BufferPool, Option<Box<QueuePlace>>),
     /// After that: the buffer.
     ReceiveLent(Buffer),
     Send(Payload),
-    SendVectored(Box<Many<Payload>>),
+    SendVectored(Box<Vectored<Payload>>),
     Transmit(Box<Transmit>),
 }
 
 /// Several buffers, and the list of them for the kernel. Boxed, since every operation would be as large.
 #[derive(Debug)]
-pub(crate) struct Many<T> {
+pub(crate) struct Vectored<T> {
     pub buffers: Vec<T>,
     list: Vec<RawBuffer>,
 }
@@ -51,11 +51,11 @@ unsafe impl Send for Memory {}
 
 impl Memory {
     pub(crate) fn receive_vectored(buffers: Vec<Buffer>) -> Self {
-        Memory::ReceiveVectored(Many::new(buffers))
+        Memory::ReceiveVectored(Vectored::new(buffers))
     }
 
     pub(crate) fn send_vectored(payloads: Vec<Payload>) -> Self {
-        Memory::SendVectored(Many::new(payloads))
+        Memory::SendVectored(Vectored::new(payloads))
     }
 
     /// The request that moves it. The addresses are those of the heap, and stay when the memory's owner is moved.
@@ -136,10 +136,10 @@ impl Memory {
     }
 }
 
-impl<T> Many<T> {
+impl<T> Vectored<T> {
     fn new(buffers: Vec<T>) -> Box<Self> {
         let list = Vec::with_capacity(buffers.len());
-        Box::new(Many { buffers, list })
+        Box::new(Vectored { buffers, list })
     }
 
     /// Lists them, and gives the list.

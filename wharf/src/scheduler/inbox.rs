@@ -71,7 +71,7 @@ struct Apart<T>(T);
 
 /// Why a packet was not posted.
 #[derive(Debug)]
-pub(crate) enum Refused<P> {
+pub(crate) enum Unposted<P> {
     /// The credit that was [granted](Inbox::grant) is used up.
     NoCredit(P),
     /// The port is closed.
@@ -99,17 +99,17 @@ impl<P> Inbox<P> {
     /// Posts a packet. Returns whether it was wanted: if so, the caller has to choose a thread to release; no other thread
     /// will.
     #[inline]
-    pub(super) fn post(&self, packet: P, clock: fn() -> u64) -> Result<bool, Refused<P>> {
+    pub(super) fn post(&self, packet: P, clock: fn() -> u64) -> Result<bool, Unposted<P>> {
         let mut slots = self.slots.lock();
         if slots.closed {
-            return Err(Refused::Closed(packet));
+            return Err(Unposted::Closed(packet));
         }
         if slots.credit == 0 {
             // Credit for a few packets is not fetched yet: each look takes the cache line from the waiting threads, so it
             // should bring a larger share.
             let taken = self.taken.0.load(Ordering::Relaxed);
             if taken.wrapping_sub(slots.taken) < WORTHWHILE {
-                return Err(Refused::NoCredit(packet));
+                return Err(Unposted::NoCredit(packet));
             }
             slots.note_taken(taken);
         }
@@ -418,7 +418,7 @@ mod tests {
     fn a_packet_that_is_taken_gives_its_credit_back() {
         let (inbox, mut posted) = inbox();
         post(&inbox, 1);
-        assert!(matches!(inbox.post(2, clock), Err(Refused::NoCredit(2))));
+        assert!(matches!(inbox.post(2, clock), Err(Unposted::NoCredit(2))));
         assert_eq!(inbox.credit(), 0);
         assert_eq!(take_all(&inbox, &mut posted), [1]);
         assert_eq!(inbox.credit(), 1);
@@ -527,7 +527,7 @@ mod tests {
         post(&inbox, 1);
         post_reserved(&inbox, 2);
         inbox.close();
-        assert!(matches!(inbox.post(3, clock), Err(Refused::Closed(3))));
+        assert!(matches!(inbox.post(3, clock), Err(Unposted::Closed(3))));
         assert_eq!(inbox.post_reserved(3, clock), Err(3));
         assert_eq!(inbox.grant(1), None);
         assert!(inbox.hand_over(&mut posted, 0));

@@ -23,7 +23,7 @@ pub(crate) use crate::sync::Parker;
 pub(crate) use gate::Place;
 use gate::{Chosen, Gate};
 use inbox::Inbox;
-pub(crate) use inbox::Refused;
+pub(crate) use inbox::Unposted;
 pub(crate) use monitor::{Duty, MonitorState, Suspect};
 use queue::Queue;
 pub(crate) use worker::Worker;
@@ -325,7 +325,7 @@ impl<P, R> Scheduler<P, R> {
 
     /// Posts a packet. Any number of threads may post, and seldom compete for a lock with threads that visit. A post needs
     /// [credit](Self::grant).
-    pub(crate) fn post(&self, packet: P) -> Result<Release, Refused<P>> {
+    pub(crate) fn post(&self, packet: P) -> Result<Release, Unposted<P>> {
         let wanted = self.inbox.post(packet, self.clock)?;
         Ok(self.posted(wanted))
     }

@@ -17,7 +17,7 @@ use std::sync::atomic::AtomicUsize as Tally;
 use loom::thread;
 
 use super::{
-    Duty, MonitorState, Parker, Place, Promises, Refused, Release, Scheduler, Step, Visit,
+    Duty, MonitorState, Parker, Place, Promises, Release, Scheduler, Step, Unposted, Visit,
 };
 use crate::{
     driver::Probe,
@@ -143,8 +143,8 @@ impl Port {
                 self.on_credit[packet].store(1, Ordering::Relaxed);
                 self.carry_out(release);
             }
-            Err(Refused::Closed(packet)) => drop(self.note(packet)),
-            Err(Refused::NoCredit(_)) => unreachable!("there is credit for all"),
+            Err(Unposted::Closed(packet)) => drop(self.note(packet)),
+            Err(Unposted::NoCredit(_)) => unreachable!("there is credit for all"),
         }
     }
 

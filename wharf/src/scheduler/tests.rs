@@ -9,8 +9,8 @@ use std::{
 use Woken::{Nobody, Parked, Polling};
 
 use super::{
-    Counts, Duty, MonitorState, Parker, Place, Promises, Refused, Release, Scheduler, Step,
-    Suspect, Visit, Worker,
+    Counts, Duty, MonitorState, Parker, Place, Promises, Release, Scheduler, Step, Suspect,
+    Unposted, Visit, Worker,
 };
 use crate::{driver::Probe, sync::Arc};
 
@@ -325,7 +325,7 @@ mod posted {
         let scheduler = scheduler(1);
         assert_eq!(scheduler.grant(1), Some(1));
         assert!(matches!(scheduler.post(1), Ok(Release::Nobody)));
-        assert!(matches!(scheduler.post(2), Err(Refused::NoCredit(2))));
+        assert!(matches!(scheduler.post(2), Err(Unposted::NoCredit(2))));
         // What is delivered gives its credit back.
         let seat = scheduler.join(&Arc::new(Worker::new(Probe::of_nobody(), "")));
         let mut visit = Visit::default();
@@ -336,10 +336,10 @@ mod posted {
         // What is taken back is not there any more.
         assert_eq!(scheduler.grant(3), Some(3));
         assert_eq!(scheduler.take_credit(), 3);
-        assert!(matches!(scheduler.post(3), Err(Refused::NoCredit(3))));
+        assert!(matches!(scheduler.post(3), Err(Unposted::NoCredit(3))));
         let _ = scheduler.close();
         assert_eq!(scheduler.grant(1), None);
-        assert!(matches!(scheduler.post(3), Err(Refused::Closed(3))));
+        assert!(matches!(scheduler.post(3), Err(Unposted::Closed(3))));
     }
 }
 
@@ -366,7 +366,7 @@ mod reserved {
             assert_eq!(pool.take_posted(0), Some(2), "the short way");
         }
         assert_eq!(pool.scheduler.grant(0), Some(0), "no credit came of it");
-        assert!(matches!(pool.scheduler.post(2), Err(Refused::NoCredit(2))));
+        assert!(matches!(pool.scheduler.post(2), Err(Unposted::NoCredit(2))));
     }
 
     #[test]

@@ -390,17 +390,17 @@ pub fn s07_a_thread_that_waits_already_sees_the_first_socket_and_the_first_timer
     for concurrency in [1, 2] {
         let with_socket = port(driver, concurrency);
         let with_timer = port(driver, concurrency);
-        let crews = [Threads::new(&with_socket, 3), Threads::new(&with_timer, 3)];
-        for threads in &crews {
+        let pools = [Threads::new(&with_socket, 3), Threads::new(&with_timer, 3)];
+        for threads in &pools {
             (0..3).for_each(|who| threads.park(who));
         }
         let (socket, mut peer) = pair(&with_socket, "data");
         socket.receive(Buffer::with_capacity(8)).expect("a start");
         peer.write_all(b"ahoy").expect("a write");
-        assert_eq!(crews[0].report().1.key, "data");
+        assert_eq!(pools[0].report().1.key, "data");
         with_timer
             .timer(Duration::from_millis(5), "timer")
             .expect("a timer");
-        assert_eq!(crews[1].report().1.key, "timer");
+        assert_eq!(pools[1].report().1.key, "timer");
     }
 }

@@ -149,8 +149,8 @@ fn run_one(statements: &[Statement], only: &str) -> ExitCode {
     let listed = platform::belongings();
     guarded(move || test(driver));
     let deadline = Instant::now() + GUARD;
-    // What there was before and ended meanwhile is left behind by nobody.
-    while descriptors() > before.0 || threads() > before.1 {
+    // A thread that was about to end when they were counted is left behind by no test.
+    while descriptors() != before.0 || threads() > before.1 {
         assert!(
             Instant::now() < deadline,
             "the test leaves threads or descriptors behind; before it:\n{listed}now:\n{}",

@@ -31,12 +31,28 @@ pub fn command() -> Command {
     Command::new(rustc)
 }
 
+/// The flags that the library was built with, as cargo finds them in the environment.
+fn flags() -> Vec<String> {
+    match env::var("CARGO_ENCODED_RUSTFLAGS") {
+        Ok(flags) => flags
+            .split('\u{1f}')
+            .filter(|flag| !flag.is_empty())
+            .map(Into::into)
+            .collect(),
+        Err(_) => env::var("RUSTFLAGS")
+            .unwrap_or_default()
+            .split_whitespace()
+            .map(Into::into)
+            .collect(),
+    }
+}
+
 /// Compiles the program as far as its errors go.
 pub fn errors(library: &Library, program: &Path) -> Vec<Error> {
     let file = library.file.display();
     let dependencies = library.dependencies.iter();
     let output = command()
-        .args(env::var("RUSTFLAGS").unwrap_or_default().split_whitespace())
+        .args(flags())
         // What a case denies it denies all the same.
         .args(["--edition=2024", "--crate-type=lib", "-Awarnings"])
         .args(["--emit=metadata", "--error-format=json"])

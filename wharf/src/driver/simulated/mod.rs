@@ -61,10 +61,10 @@ const BATCH_MAX: usize = 8;
 /// # }
 /// ```
 #[derive(Clone, Default)]
-pub struct Kernel(Arc<Shared>);
+pub struct Kernel(Arc<SharedKernel>);
 
 #[derive(Default)]
-struct Shared {
+struct SharedKernel {
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -85,7 +85,7 @@ impl Kernel {
     pub fn with_faults(seed: u64, faults: Faults) -> Self {
         let state = Mutex::new(State::new(seed, faults));
         let changed = Condvar::new();
-        Kernel(Arc::new(Shared { state, changed }))
+        Kernel(Arc::new(SharedKernel { state, changed }))
     }
 
     /// Ends all faults; bytes that are on their way still arrive.

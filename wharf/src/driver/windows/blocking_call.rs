@@ -27,7 +27,7 @@ use crate::driver::{RawBuffer, RawDescriptor};
 
 /// What is to be done with the file.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Task {
+pub(crate) enum FileTask {
     /// Have what was written reach the disk.
     Flush,
     ReadAt(RawBuffer, u64),
@@ -36,7 +36,7 @@ pub(crate) enum Task {
 
 /// A call that a thread of the pool makes.
 struct BlockingCall {
-    task: Task,
+    task: FileTask,
     /// Its own: the port's may be closed meanwhile.
     file: OwnedHandle,
     queue: Arc<Queue>,
@@ -50,7 +50,7 @@ struct BlockingCall {
 /// The file is open. The `OVERLAPPED` and the memory of the task stay where they are, and are not used by other code, until the
 /// packet is taken.
 pub(crate) unsafe fn send_by_blocking_call(
-    task: Task,
+    task: FileTask,
     file: RawDescriptor,
     queue: &Arc<Queue>,
     key: usize,
@@ -113,12 +113,12 @@ impl BlockingCall {
         // SAFETY: the file is open, and the memory stays until the packet is taken.
         let done = unsafe {
             match &self.task {
-                Task::Flush => FlushFileBuffers(file),
-                Task::ReadAt(buffer, offset) => {
+                FileTask::Flush => FlushFileBuffers(file),
+                FileTask::ReadAt(buffer, offset) => {
                     at(&mut place, *offset);
                     ReadFile(file, buffer.start, len(buffer), &mut moved, &mut place)
                 }
-                Task::WriteAt(buffer, offset) => {
+                FileTask::WriteAt(buffer, offset) => {
                     at(&mut place, *offset);
                     let bytes = buffer.start.cast_const();
                     WriteFile(file, bytes, len(buffer), &mut moved, &mut place)

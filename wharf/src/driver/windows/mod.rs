@@ -20,7 +20,7 @@ mod queue;
 
 pub(crate) use arrival::{Arrival, Sender};
 pub(crate) use ask::{ask, to_datagrams};
-pub(crate) use blocking_call::{Task, blocking_call_result, send_by_blocking_call};
+pub(crate) use blocking_call::{FileTask, blocking_call_result, send_by_blocking_call};
 pub(crate) use calls::{
     Begun, cancel, cancel_all, do_not_wait, has_ended, read_at, receive, receive_from, send,
     send_file, send_to, shutdown, write_at,

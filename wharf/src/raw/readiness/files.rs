@@ -35,10 +35,10 @@ unsafe impl Send for Job {}
 
 /// The files' operations of a port, and the threads that carry them out.
 #[derive(Debug, Default)]
-pub(super) struct Files(Arc<Shared>);
+pub(super) struct Files(Arc<SharedFiles>);
 
 #[derive(Debug, Default)]
-struct Shared {
+struct SharedFiles {
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -136,7 +136,7 @@ impl Drop for Files {
     }
 }
 
-fn start_thread(shared: &Arc<Shared>, mut carry_out: CarryOut) -> io::Result<JoinHandle<()>> {
+fn start_thread(shared: &Arc<SharedFiles>, mut carry_out: CarryOut) -> io::Result<JoinHandle<()>> {
     let shared = shared.clone();
     let work = move || {
         block_file_size_signal();
@@ -151,7 +151,7 @@ fn start_thread(shared: &Arc<Shared>, mut carry_out: CarryOut) -> io::Result<Joi
         .spawn(work)
 }
 
-impl Shared {
+impl SharedFiles {
     /// Waits for the next operation; none if none comes for long, or the port is closed.
     fn next(&self) -> Option<Job> {
         let deadline = deadline_after(IDLE_MAX);

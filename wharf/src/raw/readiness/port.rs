@@ -26,7 +26,7 @@ use crate::{
     raw::{
         Descriptor, Handle, Kind, Options, Queued, RawDescriptor, ThreadPool,
         outstanding::Outstanding,
-        pools::{Outcome, Pools},
+        pools::{Pools, SpawnOutcome},
         shape::{Associations, Parts},
         table::Table,
         task::Places,
@@ -313,7 +313,7 @@ impl Port {
         let mut release = Release::Nobody;
         let outcome = (self.pools).spawn(|| release = self.scheduler.set_can_grow(false));
         self.release(release);
-        outcome == Outcome::Started
+        outcome == SpawnOutcome::Started
     }
 
     /// Carries out a release, under no lock.

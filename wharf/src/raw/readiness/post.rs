@@ -12,7 +12,7 @@ use crate::{
     raw::{
         Completed, Direction, End, Overlapped, Queued, Task, closed, shape::Packets, task::Places,
     },
-    scheduler::Refused,
+    scheduler::Unposted,
 };
 
 /// So many of the port's operations are granted to posts at once as credit: posts need not be counted one by one.
@@ -44,8 +44,8 @@ impl Packets for Port {
                     self.release(release);
                     return Ok(());
                 }
-                Err(Refused::Closed(packet)) => return Err((closed(), packet)),
-                Err(Refused::NoCredit(packet)) => packet,
+                Err(Unposted::Closed(packet)) => return Err((closed(), packet)),
+                Err(Unposted::NoCredit(packet)) => packet,
             };
             if let Err(error) = self.grant_credit() {
                 return Err((error, packet));

@@ -22,13 +22,13 @@ use crate::{
 };
 
 /// Where the results of a transfer go that may end the operation within the call that starts it.
-struct Direct<'a> {
+struct AtOnce<'a> {
     port: &'a Port,
     operation: NonNull<Overlapped>,
     is_done: bool,
 }
 
-impl Results for Direct<'_> {
+impl Results for AtOnce<'_> {
     fn packet(&mut self, packet: Queued) {
         match packet {
             Queued::Operation(Completed(operation)) if operation == self.operation => {
@@ -80,12 +80,12 @@ impl Operations for Port {
         }
     }
 
-    fn follow_direct(&self, next: Next, operation: NonNull<Overlapped>) -> bool {
+    fn follow_at_once(&self, next: Next, operation: NonNull<Overlapped>) -> bool {
         let Next::Transfer(pending, transfer) = next else {
             self.follow(next);
             return false;
         };
-        let mut results = Direct {
+        let mut results = AtOnce {
             port: self,
             operation,
             is_done: false,

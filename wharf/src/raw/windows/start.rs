@@ -9,7 +9,7 @@ use super::{
     port::Port,
 };
 use crate::{
-    driver::windows::{self, Arrival, Begun, Sender, Task, codes},
+    driver::windows::{self, Arrival, Begun, FileTask, Sender, codes},
     raw::{
         self, Buffers, Direction, Handle, Kind, OperationId, Overlapped, RawBuffer, Request,
         overlapped::Part,
@@ -26,7 +26,7 @@ impl Operations for Port {
         self.follow_up(follow_ups);
     }
 
-    fn follow_direct(&self, follow_ups: FollowUps, operation: NonNull<Overlapped>) -> bool {
+    fn follow_at_once(&self, follow_ups: FollowUps, operation: NonNull<Overlapped>) -> bool {
         let mut is_done = false;
         self.follow_with(follow_ups, &mut |port, ended| match ended == operation {
             true => is_done = true,
@@ -187,15 +187,15 @@ impl Port {
 
 impl Overlapped {
     /// Its next call, if that is one that waits. `all_wait`: each call on its descriptor does.
-    fn blocking_task(&self, all_wait: bool) -> Option<Task> {
+    fn blocking_task(&self, all_wait: bool) -> Option<FileTask> {
         let moved = self.transferred;
         match &self.request {
-            Request::Flush => Some(Task::Flush),
-            Request::ReadAt(span) if all_wait => Some(Task::ReadAt(
+            Request::Flush => Some(FileTask::Flush),
+            Request::ReadAt(span) if all_wait => Some(FileTask::ReadAt(
                 span.buffer.from(moved),
                 span.offset + moved as u64,
             )),
-            Request::WriteAt(span) if all_wait => Some(Task::WriteAt(
+            Request::WriteAt(span) if all_wait => Some(FileTask::WriteAt(
                 span.buffer.from(moved),
                 span.offset + moved as u64,
             )),

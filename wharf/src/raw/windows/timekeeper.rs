@@ -15,12 +15,12 @@ use crate::{
 /// The timers of a port. The thread is started with the first of them.
 #[derive(Debug)]
 pub(super) struct Timekeeper {
-    shared: Arc<Shared>,
+    shared: Arc<SharedTimers>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct SharedTimers {
     queue: Arc<Queue>,
     state: Mutex<State>,
     changed: Condvar,
@@ -39,7 +39,7 @@ impl Timekeeper {
             ended: false,
         };
         Timekeeper {
-            shared: Arc::new(Shared {
+            shared: Arc::new(SharedTimers {
                 queue,
                 state: Mutex::new(state),
                 changed: Condvar::new(),
@@ -106,7 +106,7 @@ impl Timekeeper {
     }
 }
 
-impl Shared {
+impl SharedTimers {
     fn run(&self) {
         let mut state = self.state.lock();
         while !state.ended {
