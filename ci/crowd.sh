@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# A full table: 100 polite clients beside 18,900 that are idle, and beside 18,900 that never read. Prints how long the polite
-# ones waited in both, the server's memory beside the figure that `serve --help` works out, and after how long a newcomer is
-# served by a table that is full of clients that take nothing: they are cut --stall-timeout after they were full, so that it is
-# some seconds more. By hand: about three minutes, and 19,500 files must be
-# allowed to be open (ulimit -Hn). A first argument is the driver.
+# Measures a server with a full table of clients: 100 polite clients beside 18,900 idle ones, then beside 18,900 that never
+# read. Prints how long the polite clients waited in both cases, and the server's memory beside the figure that `serve --help`
+# works out. Then it prints how soon a new client is served when the table is full of clients that do not read. Those are cut
+# --stall-timeout after they were full, so this takes some seconds more.
+#
+# To be run by hand: about three minutes. 19,500 files must be allowed to be open (ulimit -Hn). A first argument is the driver.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
