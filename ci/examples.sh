@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The examples, built as a reader would build them, and talked to on real sockets.
+# The examples build as a reader would build them, and answer on real sockets (examples/smoke.rs).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
