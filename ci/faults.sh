@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Every system call that the drivers make, failed once with each error that its manual page names (wharf/tests/faults), and
-# what comes of it, as a table. Installs strace where it is missing. About a minute.
+# Makes every system call of the drivers fail once with each error that its manual page names (wharf/tests/faults), and prints
+# the outcomes as a table. An argument is the name of one call. Installs strace if it is missing. About a minute.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
