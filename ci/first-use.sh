@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What the README says to do, as a stranger would do it: start the server, talk to it, stop it; see the demonstration; and
-# make the README's program of a package of one's own that depends on Wharf.
+# Does what the README says, as a new user would: starts the server, sends to it and stops it; runs the demonstration; and
+# builds the README's program in a package of its own that depends on Wharf.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
