@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The source is formatted as rustfmt does it, with no settings of our own.
+# The source is formatted by rustfmt with its default settings.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
