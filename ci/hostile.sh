@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Hostile peers against `wharf serve`, each beside polite clients that have to be answered as beside idle ones, and none may
-# leave anything behind (hostile/src/bench.rs says what is judged). Each peer once, on one driver in turn, at --max-clients
-# 1000: a bit more than two minutes on 2 cores, 15 s more for each that fails; besides, a minute or two to build.
+# Hostile peers against `wharf serve`. Beside each peer, polite clients must be answered as beside idle ones, and no peer may
+# leave anything behind (hostile/src/bench.rs says what is judged). Each peer runs once, on one driver in turn, at --max-clients
+# 1000: a bit more than two minutes on 2 cores, 15 s more for each that fails; and a minute or two to build.
 #
 #   ci/hostile.sh --full                           both drivers, each --app, 4,000 clients, 10 s each: about fifteen minutes
 #   ci/hostile.sh --peers single-bytes --driver uring    one peer again, as its line names it; --app work likewise
@@ -23,5 +23,5 @@ case "${1:-}" in
         arguments=(--max-clients 4000 --driver both --app both --seconds 10)
         ;;
 esac
-# What is said twice counts as it is said last.
+# If an option is given twice, the last one counts.
 exec "$built/hostile" --server "$built/wharf" "${arguments[@]}" "$@"
