@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The lab, without its figures: its source is clean, its servers build (those that can't are named), and each that does
-# answers every byte and every kind of work. `lab/build` installs what it needs where it may.
+# Checks the lab without measuring: its source has no warning, its servers build (the script names those that can't), and each
+# server that was built answers every byte and every kind of work. `lab/build` installs the packages that it needs if it may.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
