@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# The library with all of its features and with none, the toolkit, the examples and the hostile peers build with the least Rust that
-# Cargo.toml declares; for Linux, and for Windows where the toolchain lets it. clippy's incompatible_msrv (ci/lint.sh) sees what
-# the standard library had later, but no newer syntax. The command and the library's tests need a later Rust, as their own
-# Cargo.toml says, and are not built here.
+# The library with all of its features and with none, wharf-server, the examples and the hostile peers build with the least Rust
+# (MSRV) that Cargo.toml declares; for Linux, and for Windows if the toolchain can. clippy's incompatible_msrv (ci/lint.sh)
+# finds newer parts of the standard library, but no newer syntax. The command and the library's tests need a later Rust, as
+# their own Cargo.toml says, and are not built here.
 #
-# Which toolchain: the one in the directory LEAST_RUST, with bin/cargo and bin/rustc in it; else rustup's of that version; else
-# the system's, if it has that version; else, on Debian 12, the packages of its archive: 115 MB, fetched once. They are unpacked in
-# the target directory and not installed, since the security archive's newer ones would have to go; the shared libraries that
-# they need are installed (as root). Where there is none the script says NOT JUDGED, and succeeds; with
-# WHARF_REQUIRE_LEAST_RUST set, that is a failure. Six minutes the first time, half a minute after that, on 2 busy cores.
+# The toolchain is the first of these: the one in the directory LEAST_RUST, with bin/cargo and bin/rustc in it; else rustup's of
+# that version; else the system's, if it has that version; else, on Debian 12, the packages of its archive: 115 MB, fetched
+# once. They are unpacked in the target directory and not installed, since the security archive's newer ones would have to go;
+# the shared libraries that they need are installed (as root). If there is no toolchain, the script says NOT JUDGED, and
+# succeeds; with WHARF_REQUIRE_LEAST_RUST set, that is a failure. Six minutes the first time, half a minute after that, on 2
+# busy cores.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
