@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# No warning, from the compiler or from clippy, in any target; and none where the unsafe layer stands alone. That unsafe code
-# lives in wharf's `driver`, `raw` and `record` only, and says why it is sound, is among the lints (wharf/src/lib.rs).
+# No warning, from the compiler or from clippy, in any target; nor in the raw (unsafe) layer built alone. Two of the lints
+# (wharf/src/lib.rs): unsafe code is in wharf's `driver`, `raw` and `record` only, and says why it is sound.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
