@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
-# Model-checks the scheduler: runs wharf/src/scheduler/model.rs under loom, which tries a few threads in every order
-# that takes at most LOOM_MAX_PREEMPTIONS pre-emptions (3 unless set; 2 takes seconds, each more about twenty times
-# as long). Arguments go to the tests: `ci/model.sh close` runs those whose names begin with "close". When one fails,
-# run it alone with LOOM_LOG=trace LOOM_LOCATION=1 to see the order. Takes about two minutes on 2 cores, and
-# fails if the models take more than 5.
+# Model-checks the scheduler: runs wharf/src/scheduler/model.rs under loom, which runs a few threads in every order that takes
+# at most LOOM_MAX_PREEMPTIONS pre-emptions (3 unless set; 2 takes seconds, each more about twenty times as long). Arguments go
+# to the tests: `ci/model.sh close` runs those whose names begin with "close". If a test fails, run it alone with LOOM_LOG=trace
+# LOOM_LOCATION=1 to see the order. Takes about two minutes on 2 cores, and fails if the models take more than 5.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
