@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# What would be released is whole: the packages are made as for the registry, unpacked where nothing of the repository is beside
-# them, and built there, with their tests, their documentation and the programs of their READMEs. Each has its licences and nothing
-# large, and no other package of the repository can be released by mistake.
+# Checks that the packages to be released are complete: makes them as for the registry, unpacks them in a folder apart from the
+# repository, and builds them there, with their tests, their documentation and the programs of their READMEs. Each must have its
+# licences and no large file, and no other package of the repository may be released by mistake.
 #
 # `cargo package` would build each package by itself, with all that it depends on; here they are built together.
 # About a minute on 2 cores, once the registry's packages are there.
