@@ -1,19 +1,20 @@
 #!/usr/bin/env bash
-# What a release must pass besides .ci/run, by hand, since its tools are built from source:
+# What a release must pass besides .ci/run. To be run by hand, since the tools are built from source:
 #
-#   deny        the dependencies' licences, and where they come from (deny.toml). Advisories are not asked, since their database
-#               is a repository from the network: `cargo deny check advisories`.
+#   deny        the dependencies' licences and sources (deny.toml). Advisories are not checked, since their database is a
+#               repository on the network: `cargo deny check advisories`.
 #   features    each set of features of each released package, through clippy.
 #   semver      the API of the libraries against that of an earlier revision: WHARF_BASELINE, else the newest tag v*, else the
-#               commit that first had docs/api. What breaks a program needs a new 0.x version, and a line in CHANGELOG.md.
-#   api         the public API, as it is on Linux, is what docs/api/*.txt lists. `ci/release.sh api --write` writes the lists, to be
+#               commit that first had docs/api. A change that breaks a program needs a new 0.x version, and a line in
+#               CHANGELOG.md.
+#   api         the public API on Linux is what docs/api/*.txt lists. `ci/release.sh api --write` writes the lists, to be
 #               committed with the change.
 #
-# Without an argument, all of them in this order; else the ones that are named. They take about two minutes on 2 cores. The tools
-# are installed in the target directory (target/tools), of the versions below, if they are not there; each takes some minutes to build.
-# They need a C compiler, pkg-config and OpenSSL's headers, which are installed on Debian (as root). `api` needs a nightly toolchain
-# too, whose lists the tool can read: that of 2026-05-19 is known to work. Without one the script says NOT JUDGED, or fails if
-# WHARF_REQUIRE_NIGHTLY is set.
+# Without an argument, all of them run in this order; else the ones that are named. They take about two minutes on 2 cores. If
+# the tools are not in the target directory (target/tools) in the versions below, they are installed there; each takes some
+# minutes to build. They need a C compiler, pkg-config and OpenSSL's headers, which are installed on Debian (as root). `api`
+# needs a nightly toolchain too, whose documentation data the tool can read: that of 2026-05-19 is known to work. Without one
+# the script says NOT JUDGED, or fails if WHARF_REQUIRE_NIGHTLY is set.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
