@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Runs the library's tests under a sanitizer: `ci/sanitize.sh address` finds memory that is used after it was given back,
-# out of its bounds, or never given back; `ci/sanitize.sh thread` finds two threads that touch the same memory at once.
-# Without an argument, both, one after the other.
+# Runs the library's tests under a sanitizer: `ci/sanitize.sh address` finds memory that is used after it was given back, out of
+# its bounds, or never given back; `ci/sanitize.sh thread` finds two threads that touch the same memory at once. Without an
+# argument, both, one after the other.
 #
-# Needs a nightly toolchain. Where there is none the script says NOT JUDGED and how to get one, and succeeds; with
+# Needs a nightly toolchain. If there is none, the script says NOT JUDGED and how to get one, and succeeds; with
 # WHARF_REQUIRE_NIGHTLY set, that is a failure. Takes about a minute and a half for each on 2 cores, and up to five more to
-# build the first time; more than ten is a failure. What the kernel does to memory neither sanitizer sees.
+# build the first time; more than ten is a failure. Neither sanitizer sees what the kernel does to memory.
 #
-# What it runs: the library's unit tests and all of wharf/tests, with what it leaves out and why:
-# - tests/no_allocation.rs counts allocations after a time of warming up. On uring some come later at a sanitizer's pace
-#   (1 and 41 were seen), so that it fails there.
-# - tests/races.rs waits for chances, and a sanitizer makes others; what it does, the sequences do too.
+# It runs the library's unit tests and all of wharf/tests, except:
+# - tests/no_allocation.rs counts allocations after a time of warming up. On uring some come later under a sanitizer, which is
+#   slow (1 and 41 were seen), so the test would fail there.
+# - tests/races.rs waits for rare timings, which a sanitizer changes; the sequences do the same operations.
 # - The models of the scheduler are for loom (ci/model.sh).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
