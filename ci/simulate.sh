@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Runs the port on the simulated kernel, with threads and faults as seeds decide (wharf/tests/simulation): 10,000 seeds, and
-# the planted bugs that they must find. About two minutes on 2 cores.
+# Runs the port on the simulated kernel (wharf/tests/simulation): each seed decides the order of the threads and the faults.
+# 10,000 seeds, and the planted bugs that they must find. About two minutes on 2 cores.
 #
-#   ci/simulate.sh --seed 77        one seed again, as a failure prints it
-#   ci/simulate.sh --seeds 1000000  a longer run; --first 10000 begins elsewhere
+#   ci/simulate.sh --seed 77        one seed again; a failure prints its seed
+#   ci/simulate.sh --seeds 1000000  a longer run; --first 10000 begins at that seed
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
