@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A server under load for ten minutes, or as many seconds as the first argument says: clients that reset, flood, fall silent,
-# cancel everything. Memory, descriptors and threads of the server and of its clients have to stay flat (wharf-cli/tests/soak.rs).
+# Runs a server under load for ten minutes, or for the seconds of the first argument: its clients reset, flood, fall silent and
+# cancel everything. Memory, descriptors and threads of the server and of its clients must stay flat (wharf-cli/tests/soak.rs).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
