@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Wharf for Windows, built here and run under Wine: the conformance suite on the kernel's own completion port, the tests of the
-# raw layer, of the toolkit, of the examples and of the command, and a short load with every byte checked.
-# `ci/windows.sh --check` only sees that all of it builds without a warning, from the compiler or from clippy.
+# Builds Wharf for Windows and runs it under Wine: the conformance suite on the kernel's own completion port (IOCP), the tests
+# of the raw layer, of wharf-server, of the examples and of the command, and a short load with every byte checked.
+# `ci/windows.sh --check` only checks that all of it builds without a warning, from the compiler or from clippy.
 #
-# For Debian 12: it installs what it needs (as root). No toolchain with a Windows target is asked for: Debian's Rust comes with
-# the source of the standard library, which is built along. About eight minutes the first time, four after that, on 2 cores.
+# For Debian 12: it installs what it needs (as root). No toolchain with a Windows target is needed: Debian's Rust comes with the
+# source of the standard library, which is built as well. About eight minutes the first time, four after that, on 2 cores.
 #
-# Wine is no judge of everything (wharf/tests/conformance/main.rs lists what it is not asked); it is no Windows either, which
-# .github/workflows/windows.yml is for.
+# Wine can't judge everything (wharf/tests/conformance/main.rs lists what it is not asked). .github/workflows/windows.yml is for
+# real Windows.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -116,8 +116,8 @@ wineboot --init
 WINEPATH=$(winepath --windows "$CARGO_TARGET_DIR/stand-in")
 runner "$CARGO_TARGET_DIR/runner"
 export CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER=$CARGO_TARGET_DIR/runner
-# Tests that Wine is no judge of, beside the suite's own: it takes the error of a reset from the socket itself, so that whoever
-# receives after that may find an end; and without a window it has no console to send a Ctrl-Break to.
+# Tests that Wine can't judge, beside the suite's own: it takes the error of a reset from the socket itself, so a receive
+# after that may find an end; and without a window it has no console to send a Ctrl-Break to.
 readonly not_judged=(
     an_aborted_client_is_gone_at_once_and_told_so
     a_reset_is_a_failure_and_not_an_end
