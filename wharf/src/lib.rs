@@ -24,7 +24,8 @@
 //!     }
 //!     Finished::Received { socket, buffer } if !buffer.is_empty() => drop(socket.send(buffer)),
 //!     Finished::Sent { socket, .. } => drop(socket.receive_from(&pool)),
-//!     _ => {} // The end, or a failure: nothing holds the socket any more, so it closes.
+//!     // The end, or a failure: nothing holds the socket any more, so it closes. (After a failed accept, accept again.)
+//!     _ => {}
 //! })?;
 //! let listener = port.associate(TcpListener::bind("127.0.0.1:0")?, ())?;
 //! listener.accept()?;

@@ -53,6 +53,8 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "IOCP")]
+#[doc(alias = "proactor")]
 #[derive(Debug)]
 pub struct CompletionPort<K>(Arc<Open<K>>);
 
@@ -121,6 +123,7 @@ impl<K> fmt::Debug for PortBuilder<K> {
 impl<K> PortBuilder<K> {
     /// The most threads that run at once. A thread runs from when it took a completion until it comes back for the next. 0, the
     /// default, is as many as the processors that this process may use.
+    #[doc(alias = "NumberOfConcurrentThreads")]
     pub fn concurrency(mut self, threads: usize) -> Self {
         self.options.concurrency = threads;
         self
@@ -238,6 +241,7 @@ impl<K> CompletionPort<K> {
     ///
     /// # Errors
     /// The system's, if it gives no descriptors or no memory.
+    #[doc(alias = "CreateIoCompletionPort")]
     pub fn new(concurrency: usize) -> io::Result<Self>
     where
         K: Key,
@@ -269,8 +273,9 @@ impl<K> CompletionPort<K> {
     ///
     /// # Errors
     /// The port is closed or has as many handles as it takes, or the system can't register the handle. The handle is
-    /// closed then. [`InvalidInput`](io::ErrorKind::InvalidInput): it is of a simulated kernel that is not the port's, or a
-    /// `UdpSocket` that is a stream.
+    /// closed then. [`InvalidInput`](io::ErrorKind::InvalidInput): it is a `UdpSocket` that is a stream; or, with the feature
+    /// `simulated`, a handle of another kernel than the port's.
+    #[doc(alias = "CreateIoCompletionPort")]
     pub fn associate<H: Associate>(&self, handle: H, key: K) -> io::Result<H::Associated<K>>
     where
         K: Key,
@@ -307,7 +312,7 @@ impl<K> CompletionPort<K> {
         self.raw().driver()
     }
 
-    /// How many threads are running, parked and blocked, and how many packets are queued (the backlog).
+    /// How many threads are running, parked and blocked, and how many packets are queued (they wait for a thread).
     pub fn counts(&self) -> Counts {
         self.raw().counts()
     }
@@ -358,6 +363,7 @@ impl<K> CompletionPort<K> {
     ///
     /// # Errors
     /// [`NotFound`](io::ErrorKind::NotFound): it has completed already, and nothing changes.
+    #[doc(alias = "CancelIoEx")]
     pub fn cancel(&self, operation: OperationId) -> io::Result<()> {
         self.raw().cancel(operation)
     }
@@ -380,6 +386,7 @@ impl<K: Key> CompletionPort<K> {
     ///
     /// # Panics
     /// If the key's `Clone` does: its completion is lost then, as with a handler that panics, and nothing else.
+    #[doc(alias = "GetQueuedCompletionStatus")]
     pub fn wait(&self, timeout: impl Into<Option<Duration>>) -> io::Result<Wait<K>> {
         self.wait_one(timeout.into())
     }
@@ -400,8 +407,9 @@ impl<K: Key> CompletionPort<K> {
         }
     }
 
-    /// Waits for up to `max` completions, at least one, and appends them to `into`, in queue order. The thread has
-    /// them all to itself: no other thread can take a completion that this one has taken and not begun to handle.
+    /// Waits for up to `max` completions, at least one, and appends them to `into`, in queue order; for `timeout` at most, as
+    /// [`wait`](Self::wait). The thread has them all to itself: no other thread can take a completion that this one has taken and
+    /// not begun to handle. This is `GetQueuedCompletionStatusEx`; on Windows one call takes 64 at most.
     ///
     /// [Tasks](Self::post_task) that are among them run here, last, and count as packets in the answer, so that `into` may have got
     /// none. A panic of a task is caught and logged.
@@ -411,6 +419,7 @@ impl<K: Key> CompletionPort<K> {
     ///
     /// # Panics
     /// If the key's `Clone` does: its completion is lost then. All the others that were taken are in `into`.
+    #[doc(alias = "GetQueuedCompletionStatusEx")]
     pub fn wait_many(
         &self,
         into: &mut Vec<Completion<K>>,

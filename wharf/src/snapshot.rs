@@ -8,7 +8,7 @@ use std::{fmt, time::Duration};
 pub struct Snapshot {
     /// How many threads and packets there are of each kind.
     pub counts: Counts,
-    /// How long the oldest entry of the backlog has waited: a packet, or an operation that is ready to be carried out. None if
+    /// How long the oldest entry of the queue has waited: a packet, or an operation that is ready to be carried out. None if
     /// nothing waits. As coarse as the system's timer tick: some milliseconds. On Windows always none: the kernel does not
     /// tell.
     pub oldest: Option<Duration>,
@@ -89,7 +89,7 @@ pub struct Counts {
     /// Threads that are known to be blocked in their handlers. Another thread has, or may have, the place of each. A thread
     /// whose state [can't be known](WorkerState::Unknown) counts as running.
     pub blocked: usize,
-    /// The backlog: packets that wait for a thread, and operations that are ready to be carried out by one.
+    /// The queue: packets that wait for a thread, and operations that are ready to be carried out by one.
     pub queued: usize,
     /// The most threads that ever ran at once. More than the concurrency only if blocked threads ran again while other threads
     /// had their places.

@@ -16,7 +16,7 @@
 //! |---|---|---|
 //! | `CreateIoCompletionPort(INVALID_HANDLE_VALUE, NULL, 0, n)` | [`CompletionPort::new(n)`](crate::CompletionPort::new), [`builder`](crate::CompletionPort::builder) | The port has a type for its keys. Clones are the same port; it closes with the last of them. |
 //! | `NumberOfConcurrentThreads` | `n` above, [`concurrency`](crate::PortBuilder::concurrency) | 0 is the number of processors that this process may use. See [`threads`](super::threads). |
-//! | `CreateIoCompletionPort(handle, port, key, 0)` | [`port.associate(handle, key)`](crate::CompletionPort::associate) | It takes the standard library's handle and returns a [`Socket`](crate::Socket), [`Listener`](crate::Listener), [`DatagramSocket`](crate::DatagramSocket) or [`File`](crate::File), on which operations are started. A second association does not compile, nor does an operation on a handle that has none. |
+//! | `CreateIoCompletionPort(handle, port, key, 0)` | [`port.associate(handle, key)`](crate::CompletionPort::associate) | It takes the standard library's handle and returns a [`Socket`](crate::Socket), [`Listener`](crate::Listener), [`DatagramSocket`](crate::DatagramSocket) or [`File`](crate::File), on which operations are started. A second association of the same value does not compile, nor does an operation on a handle that has none. The handle is made non-blocking, and is closed if it can't be associated. |
 //! | completion key (`ULONG_PTR`) | `K`, any type that is `Clone + Send + Sync + 'static` | No cast: `Arc<Client>` in the place of a pointer. See [`keys_and_contexts`](super::keys_and_contexts). |
 //! | `GetQueuedCompletionStatus` | [`port.wait(timeout)`](crate::CompletionPort::wait) | One answer for each case, [below](#what-a-wait-answers). |
 //! | `GetQueuedCompletionStatusEx` | [`port.wait_many(&mut list, max, timeout)`](crate::CompletionPort::wait_many) | Each completion in the list has its own result. There is no alertable wait. On Windows a call takes 64 at most. |
@@ -48,7 +48,7 @@
 //! | `CancelIoEx(handle, &overlapped)` | [`port.cancel(id)`](crate::CompletionPort::cancel), [`socket.cancel(id)`](crate::Socket::cancel) | `ERROR_NOT_FOUND` is an error of the kind [`NotFound`](std::io::ErrorKind::NotFound). A completion still follows, as there. |
 //! | `CancelIoEx(handle, NULL)` | [`cancel_all()`](crate::Socket::cancel_all), [`cancel_receives()`](crate::Socket::cancel_receives) | They return how many there were. |
 //! | `CancelIo` | none | An operation belongs to no thread. It also goes on when the thread that started it ends. |
-//! | `FILE_SKIP_COMPLETION_PORT_ON_SUCCESS` | [`socket.skip_port()`](crate::Socket::skip_port), [`send_quietly`](crate::Socket::send_quietly) | See [below](#skipping-the-port). |
+//! | `SetFileCompletionNotificationModes`, `FILE_SKIP_COMPLETION_PORT_ON_SUCCESS` | [`socket.skip_port()`](crate::Socket::skip_port), [`send_quietly`](crate::Socket::send_quietly) | See [below](#skipping-the-port). |
 //! | `setsockopt`, `WSAIoctl` | [`set_nodelay`](crate::Socket::set_nodelay); the rest by [`with_descriptor`](crate::Socket::with_descriptor) | |
 //! | `WSAStartup`, `WSACleanup` | none | The standard library does it. |
 //!
@@ -61,7 +61,7 @@
 //! | `StartThreadpoolIo`, `CancelThreadpoolIo` | none | The port counts its operations itself. |
 //! | `WaitForThreadpoolIoCallbacks`, `CloseThreadpoolIo` | `port.close()`, [`workers.join()`](crate::Workers::join) or [`join_timeout`](crate::Workers::join_timeout) | |
 //! | `SetThreadpoolThreadMinimum`, `...Maximum` | [`threads(4..=64)`](crate::WorkersBuilder::threads) | |
-//! | `CallbackMayRunLong`, `WT_EXECUTELONGFUNCTION` | [`blocking(\|\| ...)`](crate::blocking) | Seldom needed: a thread that blocks is found out. |
+//! | `CallbackMayRunLong`, `WT_EXECUTELONGFUNCTION` | [`blocking(\|\| ...)`](crate::blocking) | Seldom needed: a thread that blocks is detected. |
 //! | `QueueUserWorkItem`, `SubmitThreadpoolWork` | [`post`](crate::CompletionPort::post) with a context | |
 //! | `SetThreadpoolTimer`, `CreateTimerQueueTimer` | [`port.timer(delay, key)`](crate::CompletionPort::timer) | A timer is an operation: one completion, and it can be cancelled. |
 //!

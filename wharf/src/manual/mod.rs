@@ -21,7 +21,7 @@
 //!
 //! No connection belongs to a thread. Nothing has to be marked as blocking, moved to another pool, or awaited: a handler is an
 //! ordinary function. Windows has had such ports in its kernel since NT 3.5 (I/O completion ports, IOCP), and there Wharf is a
-//! safe skin over them. On Linux the port is Wharf's own, on epoll and, where the kernel allows it, io_uring.
+//! safe layer over them. On Linux the port is Wharf's own, on epoll and, where the kernel allows it, io_uring.
 //!
 //! The words that the pages use:
 //!

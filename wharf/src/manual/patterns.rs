@@ -267,9 +267,52 @@
 //!   done twice.
 //! - Many clients that lost the same server retry at the same moments. Add a random part to the delay.
 //!
-//! **Connect with a time-out** is the same with [`connect`](crate::CompletionPort::connect) in the place of `connect_send`. The
-//! system's own time-out for an address that does not answer is long (some two minutes on Linux), so that a client needs one.
-//! A connect that is cancelled gives its socket back, which closes when it is dropped.
+//! **Connect with a time-out**, by itself. The system's own time-out for an address that does not answer is long (some two minutes
+//! on Linux), so that a client needs one. A connect that is cancelled gives its socket back, which closes when it is dropped.
+//!
+//! ```
+//! use std::{net::{SocketAddr, TcpListener}, time::Duration};
+//! use wharf::{CompletionPort, Finished, OperationId, Socket, Wait};
+//!
+//! #[derive(Clone, Copy, PartialEq)]
+//! enum Key {
+//!     Connection,
+//!     TimeOut(OperationId),
+//! }
+//!
+//! /// None if it was not connected in time. The port is this function's alone.
+//! fn connect(port: &CompletionPort<Key>, to: SocketAddr, time: Duration) -> std::io::Result<Option<Socket<Key>>> {
+//!     let connect = port.connect(to, Key::Connection)?;
+//!     let timer = port.timer(time, Key::TimeOut(connect))?;
+//!     while let Wait::Completed(completion) = port.wait(None)? {
+//!         match (completion.key, completion.what) {
+//!             // The connect may have ended just before: then this changes nothing, and its completion is on its way.
+//!             (Key::TimeOut(connect), _) => drop(port.cancel(connect)),
+//!             (Key::Connection, Finished::Connected { socket }) => {
+//!                 let _ = port.cancel(timer);
+//!                 return match completion.result {
+//!                     Ok(_) => Ok(Some(socket)),
+//!                     Err(error) if wharf::raw::is_cancelled(&error) => Ok(None),
+//!                     Err(error) => Err(error),
+//!                 };
+//!             }
+//!             _ => {}
+//!         }
+//!     }
+//!     Ok(None) // the port was closed
+//! }
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let server = TcpListener::bind("127.0.0.1:0")?;
+//! let port = CompletionPort::new(1)?;
+//! let socket = connect(&port, server.local_addr()?, Duration::from_secs(10))?;
+//! assert!(socket.is_some());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The timer's completion still comes, as cancelled: with more than one operation on the port, keys or contexts tell them apart, as
+//! in the program above.
 //!
 //! # Request and response on one connection
 //!

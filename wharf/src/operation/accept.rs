@@ -39,12 +39,13 @@ impl Connection {
 impl<K: Key> Listener<K> {
     /// Accepts one connection. Several accepts may be under way at once.
     ///
-    /// A peer that vanishes before it is accepted is passed over. Where the process or the system is out of
+    /// A peer that vanishes before it is accepted is skipped. Where the process or the system is out of
     /// descriptors, the accept fails with the system's error (`EMFILE`, `ENFILE`); the connection stays in the
     /// backlog for the next accept.
     ///
     /// # Errors
     /// The listener or its port is closed, or too many operations are under way.
+    #[doc(alias = "AcceptEx")]
     pub fn accept(&self) -> io::Result<OperationId> {
         Ok(self.plain().accept()?)
     }
@@ -61,6 +62,7 @@ impl<K: Key> Listener<K> {
     /// # Errors
     /// As for [`accept`](Self::accept); the buffer comes back. [`InvalidInput`](io::ErrorKind::InvalidInput): it has no
     /// capacity.
+    #[doc(alias = "AcceptEx")]
     pub fn accept_receive(&self, buffer: Buffer) -> Result<OperationId, Refused<Buffer>> {
         self.plain().accept_receive(buffer)
     }

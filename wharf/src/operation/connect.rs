@@ -18,6 +18,7 @@ impl<K: Key> CompletionPort<K> {
     ///
     /// # Errors
     /// The system has no socket to give, or the port is closed. If the address can't be reached, the completion has the error.
+    #[doc(alias = "ConnectEx")]
     pub fn connect(&self, address: SocketAddr, key: K) -> io::Result<OperationId> {
         Ok(self.plain().connect(address, key)?)
     }
@@ -45,6 +46,7 @@ impl<K: Key> CompletionPort<K> {
     ///
     /// # Errors
     /// As for [`connect`](Self::connect); the payload comes back.
+    #[doc(alias = "ConnectEx")]
     pub fn connect_send(
         &self,
         address: SocketAddr,

@@ -22,10 +22,11 @@ impl<K: Key> DatagramSocket<K> {
     /// Receives one datagram, which may be empty. The completion brings the address of its sender.
     ///
     /// A datagram that is longer than the buffer is truncated, and the rest of it is lost: then the buffer comes back full, and
-    /// the result is an error (`EMSGSIZE`) for which [`is_truncated`](crate::Completion::is_truncated) is true.
+    /// the result is an error (`EMSGSIZE`, on Windows `WSAEMSGSIZE`) for which [`is_truncated`](crate::Completion::is_truncated) is true.
     ///
     /// # Errors
     /// As [above](Self#errors).
+    #[doc(alias = "WSARecvFrom")]
     pub fn receive(&self, buffer: Buffer) -> Result<OperationId, Refused<Buffer>> {
         self.plain().receive(buffer)
     }
@@ -42,6 +43,7 @@ impl<K: Key> DatagramSocket<K> {
     ///
     /// # Errors
     /// As [above](Self#errors).
+    #[doc(alias = "WSASendTo")]
     pub fn send_to(
         &self,
         payload: impl Into<Payload>,

@@ -20,6 +20,7 @@ impl<K: Key> Socket<K> {
     /// The socket or its port is closed, it is being disconnected already
     /// ([`NotConnected`](io::ErrorKind::NotConnected)), the connection is known to have failed, or too many operations are
     /// under way.
+    #[doc(alias = "DisconnectEx")]
     pub fn disconnect(&self) -> io::Result<OperationId> {
         Ok(self.plain().disconnect()?)
     }

@@ -23,6 +23,7 @@ impl<K: Key> File<K> {
     ///
     /// # Errors
     /// As [above](Self#errors).
+    #[doc(alias = "ReadFile")]
     pub fn read_at(&self, buffer: Buffer, offset: u64) -> Result<OperationId, Refused<Buffer>> {
         self.plain().read_at(buffer, offset)
     }
@@ -32,6 +33,7 @@ impl<K: Key> File<K> {
     ///
     /// # Errors
     /// As [above](Self#errors).
+    #[doc(alias = "WriteFile")]
     pub fn write_at(
         &self,
         payload: impl Into<Payload>,
@@ -44,6 +46,7 @@ impl<K: Key> File<K> {
     ///
     /// # Errors
     /// As [above](Self#errors).
+    #[doc(alias = "FlushFileBuffers")]
     pub fn flush(&self) -> io::Result<OperationId> {
         Ok(self.plain().flush()?)
     }

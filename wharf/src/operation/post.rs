@@ -9,17 +9,18 @@ use crate::{
 };
 
 impl<K> CompletionPort<K> {
-    /// Posts a packet: a completion of the caller's own, with `key` and the number `bytes`, for any thread that waits
+    /// Posts a packet: a completion of the caller's own, with `key` and a `number` as its result, for any thread that waits
     /// (`PostQueuedCompletionStatus` on Windows). Packets that one thread posts leave the queue in the order in which they were
     /// posted: first in, first out (FIFO).
     ///
     /// # Errors
     /// The port is closed, or as many operations are under way as it takes; the key comes back.
-    pub fn post(&self, key: K, bytes: usize) -> Result<(), Refused<K>>
+    #[doc(alias = "PostQueuedCompletionStatus")]
+    pub fn post(&self, key: K, number: usize) -> Result<(), Refused<K>>
     where
         K: Key,
     {
-        let posted = self.records().post(key, bytes);
+        let posted = self.records().post(key, number);
         posted.map_err(|(error, given)| refused(error, given, None))
     }
 }
@@ -50,9 +51,9 @@ impl<K: Key> With<'_, CompletionPort<K>> {
     ///
     /// # Errors
     /// As there; the key and the context come back.
-    pub fn post(self, key: K, bytes: usize) -> Result<(), Refused<K>> {
+    pub fn post(self, key: K, number: usize) -> Result<(), Refused<K>> {
         let owned = Owned::without_memory(Origin::Own(key), self.context);
-        let posted = self.on.records().post_owned(owned, bytes);
+        let posted = self.on.records().post_owned(owned, number);
         posted.map_err(|(error, owned)| match owned.source {
             Origin::Own(key) => refused(error, key, owned.context),
             _ => unreachable!("it comes back as it was given"),

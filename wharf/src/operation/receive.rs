@@ -25,6 +25,7 @@ impl<K: Key> Socket<K> {
     ///
     /// # Errors
     /// As [above](Self#errors).
+    #[doc(alias = "WSARecv")]
     pub fn receive(&self, buffer: Buffer) -> Result<OperationId, Refused<Buffer>> {
         self.plain().receive(buffer)
     }
@@ -43,6 +44,7 @@ impl<K: Key> Socket<K> {
     ///
     /// # Errors
     /// As [above](Self#errors).
+    #[doc(alias = "readv")]
     pub fn receive_vectored(
         &self,
         buffers: Vec<Buffer>,

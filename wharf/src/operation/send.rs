@@ -21,11 +21,12 @@ impl<K: Key> Socket<K> {
     ///
     /// # Errors
     /// As [above](Self#errors-1).
+    #[doc(alias = "WSASend")]
     pub fn send(&self, payload: impl Into<Payload>) -> Result<OperationId, Refused<Payload>> {
         self.plain().send(payload)
     }
 
-    /// Sends all of the payload, and completes only if that fails: a success has no packet, and does not cost one. The
+    /// Sends all of the payload, and completes only if that fails: a successful send queues no packet, and does not cost one. The
     /// payload is dropped when the system has taken it, by the thread that finds this out: the one that makes this call, one
     /// that waits, or one of the port's own. So the `Drop` of its owner must not block. It may use the port, and close it; and
     /// if it panics, the log says so, and the send has succeeded all the same.
@@ -59,6 +60,7 @@ impl<K: Key> Socket<K> {
     ///
     /// # Errors
     /// As [above](Self#errors-1).
+    #[doc(alias = "writev")]
     pub fn send_vectored(
         &self,
         payloads: Vec<Payload>,

@@ -46,6 +46,8 @@ pub struct SkipPort<'a, K>(&'a Socket<K>);
 
 impl<K> Socket<K> {
     /// To start operations that skip the port if they end at once.
+    #[doc(alias = "SetFileCompletionNotificationModes")]
+    #[doc(alias = "FILE_SKIP_COMPLETION_PORT_ON_SUCCESS")]
     pub fn skip_port(&self) -> SkipPort<'_, K> {
         SkipPort(self)
     }

@@ -17,6 +17,7 @@ impl<K: Key> Socket<K> {
     /// # Errors
     /// As for [any send](Self#errors-1); the bytes of the range count as bytes that wait to be sent. The file is of another
     /// kernel than the port, where one of the two is simulated ([`InvalidInput`](std::io::ErrorKind::InvalidInput)).
+    #[doc(alias = "TransmitFile")]
     pub fn transmit(&self, transmit: Transmit) -> Result<OperationId, Refused<Box<Transmit>>> {
         self.plain().transmit(transmit)
     }
