@@ -1,4 +1,4 @@
-//! Workers that block in their handlers, as whoever runs the server meets them: who is served nevertheless, what the
+//! Workers that block in their handlers, as an operator of the server meets them: which clients are served nevertheless, what the
 //! server says of itself, and what `wharf demo` shows.
 
 #![cfg(unix)]

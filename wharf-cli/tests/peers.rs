@@ -176,7 +176,7 @@ on_every_driver! {
                     ended.fetch_add(1, Ordering::Relaxed);
                 }
             });
-            // Whoever keeps talking stays.
+            // A peer that keeps talking stays.
             while ended.load(Ordering::Relaxed) < 20 {
                 echo(&mut busy, b"still here");
                 thread::sleep(Duration::from_millis(20));

@@ -247,7 +247,7 @@ fn s44_a_broken_connection_raises_no_signal(driver: Driver) {
     let sockets: Vec<_> = pairs
         .into_iter()
         .map(|(socket, peer)| {
-            // A peer that has ended before it resets: whoever writes to it is told of a broken pipe at once.
+            // A peer that has ended before it resets: a write to it fails with a broken pipe at once.
             peer.shutdown();
             reset(peer);
             socket

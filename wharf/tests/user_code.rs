@@ -71,7 +71,7 @@ fn said(panic: &(dyn Any + Send)) -> &str {
 /// Takes a line, uses the ports that it knows, and panics.
 struct Hostile;
 
-/// Whoever calls the log has no lock that these would wait for.
+/// A thread that calls the log has no lock that these would wait for.
 static KNOWN: Mutex<Vec<CompletionPort<Key>>> = Mutex::new(Vec::new());
 
 static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -519,7 +519,7 @@ pub fn a_payload_that_had_to_wait_may_close_the_port_when_it_is_dropped(driver: 
         peer.read_exact(&mut vec![0; BIG]).expect("all of it");
         peer
     });
-    // A thread of the port's own may carry out the end of the send, or whoever waits here, with others in its hands.
+    // A thread of the port's own may carry out the end of the send, or the thread that waits here, with other packets taken.
     let mut came = 0;
     for (other, _) in &others {
         other.shutdown().expect("a start");

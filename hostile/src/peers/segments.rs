@@ -9,7 +9,7 @@ use super::{Dial, Means, ZEROS, count};
 /// How many bytes of a message are under way at most.
 const MESSAGE: usize = 20 << 10;
 
-/// Urgent bytes between the others: the server's kernel takes them out of the stream, and wakes whoever asked for them.
+/// Urgent bytes between the others: the server's kernel takes them out of the stream, and wakes the thread that asked for them.
 pub fn urgent(means: &Means) {
     let mut streams = means.dial_many(means.clients, Dial::default());
     let mut pace = means.pace(3_000.0);

@@ -277,7 +277,7 @@ pub fn s40_a_panic_tells_what_it_said(_: Driver) {
 }
 
 pub fn s40_workers_have_ended_when_they_are_joined(driver: Driver) {
-    /// Takes its time to go, so that whoever does not wait for it is caught.
+    /// Takes its time to go, so that a close that does not wait for it is caught.
     struct Slow(Arc<AtomicBool>);
     impl Drop for Slow {
         fn drop(&mut self) {

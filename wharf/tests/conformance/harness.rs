@@ -701,7 +701,7 @@ impl<K: Key> Threads<K> {
         who
     }
 
-    /// Whoever is told next that the port is closed.
+    /// The waiter that is told next that the port is closed.
     #[track_caller]
     pub fn closed(&self) -> usize {
         match told(&self.reports) {

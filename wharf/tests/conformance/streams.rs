@@ -120,7 +120,7 @@ pub fn s20_a_reset_fails_pending_sends_beside_a_pending_receive(driver: Driver) 
     for _ in 0..4 {
         let completion = next(&port);
         let kind = failed(&completion);
-        // Linux tells of the reset once; whoever writes after that is told of a broken pipe.
+        // Linux tells of the reset once; a write after that fails with a broken pipe.
         let told_apart = completion.operation == receive || kind != ErrorKind::BrokenPipe;
         assert!(
             kind == ErrorKind::ConnectionReset || !told_apart,

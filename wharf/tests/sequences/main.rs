@@ -117,7 +117,7 @@ fn run(driver: Driver, config: Config, begins: Sender<String>) -> Result<(), Str
     })
 }
 
-/// A sequence, for whoever has to understand it.
+/// A sequence, for a person who has to understand it.
 fn told(model: &Model, moves: &[Move]) -> String {
     let moves = moves.iter().map(|one| format!("\n  {one:?}"));
     format!("{model:?}{}", moves.collect::<String>())

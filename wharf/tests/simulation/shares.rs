@@ -159,7 +159,7 @@ impl World {
         let step = self.steps.fetch_add(1, Ordering::SeqCst);
         let client = &self.clients[number];
         let (Finished::Received { buffer, .. }, Ok(1)) = (completion.what, result) else {
-            // A fault of the kernel's, or the end: whoever waits for an answer is told.
+            // A fault of the kernel's, or the end: the side that waits for an answer is told.
             client.socket.close();
             return;
         };

@@ -1,4 +1,4 @@
-//! Timers that several threads fire at once: whoever does, they stand on the queue in the order of their deadlines.
+//! Timers that several threads fire at once: whichever thread does, they are queued in the order of their deadlines.
 //!
 //! The order of a queue that several threads take from is not to be seen by any one of them, but each sees a part of it: where no
 //! thread ever takes an earlier deadline after a later one, in no seed, there is no such pair on the queue either.

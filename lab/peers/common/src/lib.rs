@@ -69,10 +69,10 @@ pub fn refuse<A: Parser>(message: &str) -> ! {
         .exit()
 }
 
-/// Prints the first line, the only one, by which whoever started the peer knows that it serves, and where.
+/// Prints the first line, the only one, by which the program that started the peer knows that it serves, and where.
 pub fn announce(address: SocketAddr) {
     let mut output = io::stdout().lock();
-    // Whoever started us may not listen any more; that is no reason not to serve.
+    // The program that started the peer may not listen any more; that is no reason not to serve.
     let _ = writeln!(output, "listening on {address}").and_then(|()| output.flush());
 }
 

@@ -244,7 +244,7 @@ unsafe fn gather(
 /// Has a call not wait that can't be told so by a flag: it goes by the mode of the descriptor (accept(2), connect(2),
 /// sendfile(2)).
 ///
-/// Duplicates of the descriptor share that mode, those in other processes, too, and whoever has one may have made it blocking
+/// Duplicates of the descriptor share that mode, those in other processes, too, and the owner of one may have made it blocking
 /// since the association. So it is put back before each such call. What changes it between the two still has that one call
 /// wait; nothing can be done about that, but it is some nanoseconds.
 fn put_mode_back(descriptor: BorrowedFd<'_>) -> Result<(), Errno> {
