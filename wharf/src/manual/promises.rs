@@ -70,7 +70,7 @@
 //! |---|---|---|---|---|
 //! | the concurrency is kept | yes | yes | the kernel does it | no: Wine ignores it |
 //! | threads are released last in, first out | yes | yes | the kernel does it | no: first in, first out |
-//! | a blocked thread is found out | by `/proc`, in 0.1 to some ms | the same | the kernel does it | not needed: all run |
+//! | a blocked thread is detected | by `/proc`, in 0.1 to some ms | the same | the kernel does it | not needed: all run |
 //! | a pool grows | when all are blocked and work waits | the same | as soon as all are in handlers: one more waits for the first that blocks | the same |
 //! | a snapshot tells who is blocked, and how much waits | yes | yes | no | no |
 //! | timers and waits, which are never early, may be late by | what the system's timers are | the same | a tick of the clock, some 16 ms | not measured |
@@ -84,7 +84,7 @@
 //!
 //! # What is not promised
 //!
-//! - **How soon a blocked thread is found out** on Linux, beyond the figures above. Where the states of threads can't be read, only
+//! - **How soon a blocked thread is detected** on Linux, beyond the figures above. Where the states of threads can't be read, only
 //!   [`blocking`](crate::blocking) tells it.
 //! - **Fairness between sockets**, beyond the order of the queue and the [shares](crate::BufferPool::share) of a pool.
 //! - **`EINTR` elsewhere.** When a port with io_uring goes, the kernel may interrupt one call of a thread that worked for the port,
