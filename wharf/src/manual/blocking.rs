@@ -23,7 +23,7 @@
 //!
 //! | question | answer |
 //! |---|---|
-//! | How late is a blocked thread found out? | 0.1 to some milliseconds after it began; later on a machine whose processors are all busy. This is not a promise |
+//! | How late is a blocked thread detected? | 0.1 to some milliseconds after it began; later on a machine whose processors are all busy. This is not a promise |
 //! | What does it cost? | Nothing while there is a thread that waits and may run; else some twenty microseconds for each look |
 //! | What if a handler sleeps for less than 0.1 ms? | Nothing happens: to give its place away would take as long |
 //! | What if nothing else waits? | Nothing happens: no work is held up |

@@ -187,7 +187,7 @@
 //! # What is different on Linux
 //!
 //! - Errors are Linux's (`ECONNRESET`, not `WSAECONNRESET`). [`ErrorKind`](std::io::ErrorKind) is the same on both.
-//! - A thread that blocks is found out by asking the system, from 0.1 to some milliseconds after it began, and only while work
+//! - A thread that blocks is detected by asking the system, from 0.1 to some milliseconds after it began, and only while work
 //!   waits; see [`threads`](super::threads). On Windows the kernel knows at once.
 //! - Files are read and written by up to eight threads of the port's own.
 //! - Local (Unix) sockets are there: [`Associate`](crate::Associate) has the list of handles.

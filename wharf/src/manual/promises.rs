@@ -27,7 +27,7 @@
 //!
 //! **3 and 4, work-conserving and concurrency.** When a thread that was blocked comes back, more run than the concurrency until one
 //! of them next waits. A thread that computes for long keeps its place, and others wait for it. What [`wait_many`](crate::CompletionPort::wait_many)
-//! has taken belongs to that thread alone. On Linux a thread that blocks is found out from 0.1 to some milliseconds after it
+//! has taken belongs to that thread alone. On Linux a thread that blocks is detected from 0.1 to some milliseconds after it
 //! began, only while work waits, and only where `/proc` can be read.
 //!
 //! **5, order.** First in, first out is the order of the queue. Packets that one thread posts leave in its order; when several

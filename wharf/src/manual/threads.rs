@@ -78,7 +78,7 @@
 //! |---|---|
 //! | waits, in [`wait`](crate::CompletionPort::wait) | no |
 //! | is in its handler and computes, or would if it had a processor | yes, however long that takes: another thread would only take turns with it |
-//! | is in its handler and sleeps there: on a lock, a disk, a socket, a child process | no, as soon as that is found out; another thread has its place |
+//! | is in its handler and sleeps there: on a lock, a disk, a socket, a child process | no, as soon as that is detected; another thread has its place |
 //! | is in [`blocking`](crate::blocking) | no, at once |
 //! | comes back from any of these two | yes, at once; so for a moment more may run than the concurrency, until one of them next waits |
 //! | waits on another port, or has ended | no. A thread counts for the port that it last waited on |
