@@ -39,7 +39,7 @@ grep -q '>stopped clients=1 received=6 sent=6 cut=0<' docs/serve.svg
 
 $demo
 
-# The last of the README's ways to depend on it is the one by path; the path is this folder's.
+# Of the README's ways to depend on it, the one by path; the path is this folder's.
 dependency=$(grep '^wharf = .* path = ' README.md)
 mkdir "$package/src"
 cat > "$package/Cargo.toml" << END

@@ -12,6 +12,7 @@
 # busy cores.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. ci/need.bash
 
 least=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)
 CARGO_TARGET_DIR=$(realpath --canonicalize-missing "${CARGO_TARGET_DIR:-target}")/least-rust
@@ -27,15 +28,6 @@ not_judged() {
 
 is_least() {
     [ -x "$1/bin/cargo" ] && "$1/bin/rustc" --version | grep -q "^rustc ${least//./\\.}\."
-}
-
-need() {
-    local missing=()
-    for package in "$@"; do
-        dpkg-query --show --showformat='${db:Status-Status}' "$package" 2> /dev/null | grep -qx installed ||
-            missing+=("$package")
-    done
-    [ ${#missing[@]} -eq 0 ] || { apt-get update && apt-get install --yes --no-install-recommends "${missing[@]}"; }
 }
 
 debian_version() {

@@ -16,21 +16,13 @@
 # the script says NOT JUDGED, or fails if WHARF_REQUIRE_NIGHTLY is set.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. ci/need.bash
 
 readonly libraries=(wharf-port wharf-server) packages=(wharf-port wharf-server wharf-cli)
 CARGO_TARGET_DIR=$(realpath --canonicalize-missing "${CARGO_TARGET_DIR:-target}")
 export CARGO_TARGET_DIR
 readonly tools=$CARGO_TARGET_DIR/tools
 PATH=$tools/bin:$PATH
-
-need() {
-    local missing=()
-    for package in "$@"; do
-        dpkg-query --show --showformat='${db:Status-Status}' "$package" 2> /dev/null | grep -qx installed ||
-            missing+=("$package")
-    done
-    [ ${#missing[@]} -eq 0 ] || { apt-get update && apt-get install --yes --no-install-recommends "${missing[@]}"; }
-}
 
 # Installs a tool unless that version of it is there. Little is optimized: the tool runs for seconds, and its build takes minutes.
 tool() {

@@ -10,21 +10,13 @@
 # real Windows.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. ci/need.bash
 
 readonly target=x86_64-pc-windows-gnu
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/windows"
 mkdir -p "$CARGO_TARGET_DIR"
 CARGO_TARGET_DIR=$(realpath "$CARGO_TARGET_DIR")
 readonly built=$CARGO_TARGET_DIR/$target/debug
-
-need() {
-    local missing=()
-    for package in "$@"; do
-        dpkg-query --show --showformat='${db:Status-Status}' "$package" 2> /dev/null | grep -qx installed ||
-            missing+=("$package")
-    done
-    [ ${#missing[@]} -eq 0 ] || { apt-get update && apt-get install --yes --no-install-recommends "${missing[@]}"; }
-}
 
 # Debian's own Rust is older than the one in its security archive, which this needs: the least of the command, and of the tests.
 need_rust() {

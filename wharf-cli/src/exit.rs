@@ -18,7 +18,7 @@ pub const USAGE: u8 = 2;
 pub const THRESHOLD: u8 = 3;
 /// A server answered with other bytes than it was sent, or did not answer, or not in time.
 pub const WRONG_BYTES: u8 = 4;
-/// The completion port can't be made, or its workers can't be started.
+/// The completion port can't be made, its workers can't be started, or signals can't be handled.
 pub const PORT: u8 = 10;
 /// The socket can't be made.
 pub const SOCKET: u8 = 20;

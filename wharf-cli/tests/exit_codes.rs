@@ -8,14 +8,14 @@ use std::{
     collections::BTreeSet,
     fs,
     io::{Read, Write},
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     process::{Child, Command, Stdio},
     thread,
 };
 
 use common::{
-    Serve, WHARF, client_that_does_not_read, eventually, full_disk, full_pipe, reserved, run,
-    run_filtered, serve_on,
+    Serve, WHARF, client_of, client_that_does_not_read, eventually, full_disk, full_pipe, reserved,
+    run, run_filtered, serve_on,
 };
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -87,14 +87,7 @@ const CASES: &[Case] = &[
 
 fn accept_fails() -> Option<i32> {
     let (_kept, address) = reserved();
-    let connects = thread::spawn(move || {
-        let mut client = None;
-        eventually("it listens", || {
-            client = TcpStream::connect(address).ok();
-            client.is_some()
-        });
-        client
-    });
+    let connects = thread::spawn(move || client_of(address));
     let serve = serve_on(&address.to_string(), "auto");
     let (code, ..) = run_filtered(libc::SYS_accept4, libc::EINVAL, serve);
     connects.join().expect("it connects");

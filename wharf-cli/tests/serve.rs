@@ -12,9 +12,9 @@ use std::{
 };
 
 use common::{
-    Serve, Stopped, WHARF, client_that_does_not_read, echo, eventually, expect_end, filtered,
-    full_disk, full_pipe, pipe_without_reader, reserved, run, run_filtered, run_without_proc,
-    serve_on,
+    Serve, Stopped, WHARF, client_of, client_that_does_not_read, echo, eventually, expect_end,
+    filtered, full_disk, full_pipe, pipe_without_reader, reserved, run, run_filtered,
+    run_without_proc, serve_on,
 };
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -94,12 +94,7 @@ on_every_driver! {
         let mut command = serve_on(&address.to_string(), driver);
         command.args(["--stats", "10ms"]).stdout(full_pipe).stderr(Stdio::null());
         let mut serve = Ends(command.spawn().unwrap());
-        let mut client = None;
-        eventually("it listens", || {
-            client = TcpStream::connect(address).ok();
-            client.is_some()
-        });
-        let mut client = client.unwrap();
+        let mut client = client_of(address);
         echo(&mut client, b"ahoy");
         kill_process(Pid::from_child(&serve.0), Signal::TERM).unwrap();
         expect_end(&mut client);
@@ -214,14 +209,7 @@ fn a_socket_that_can_not_listen_is_exit_code_40() {
 fn an_accept_that_fails_for_good_is_exit_code_50() {
     let (_kept, address) = reserved();
     // The first accept comes with the first client.
-    let connects = thread::spawn(move || {
-        let mut client = None;
-        eventually("it listens", || {
-            client = TcpStream::connect(address).ok();
-            client.is_some()
-        });
-        client
-    });
+    let connects = thread::spawn(move || client_of(address));
     let (code, output, errors) = run_filtered(
         libc::SYS_accept4,
         libc::EINVAL,

@@ -111,6 +111,18 @@ fn expect_known_words(shown: &str, known: &BTreeSet<String>, columns: u16) {
     }
 }
 
+/// On a terminal of any width the command succeeds, and shows words that are known. `check` gets these, and the errors.
+#[track_caller]
+fn expect_shows(words: &str, known: &BTreeSet<String>, check: impl Fn(&str, &str)) {
+    for columns in WIDTHS {
+        let terminal = Terminal::start(columns, wharf(words), Shown::Output);
+        let (code, text, errors) = terminal.end();
+        assert_eq!(code, Some(0), "{errors}");
+        expect_known_words(&text, known, columns);
+        check(&text, &errors);
+    }
+}
+
 /// Units of figures, as they come.
 const UNITS: &str = "0 0k 0M 0% ns us ms s B kB MB B/s kB/s MB/s 0ms 0s 0, 0k, us, ms, s,";
 
@@ -120,13 +132,9 @@ fn the_demonstration_fits() {
     let states =
         "parked polling running blocked unknown nothing waits waiting for a worker, the oldest";
     let known = kinds(&plain, &format!("{states} worker. {UNITS}"));
-    for columns in WIDTHS {
-        let terminal = Terminal::start(columns, wharf("demo"), Shown::Output);
-        let (code, text, errors) = terminal.end();
-        assert_eq!(code, Some(0), "{errors}");
-        expect_known_words(&text, &known, columns);
+    expect_shows("demo", &known, |text, _| {
         assert!(text.contains("wharf-0"), "a table: {text}");
-    }
+    });
 }
 
 #[test]
@@ -137,13 +145,10 @@ fn the_report_of_a_bench_fits() {
     let busy = "THE LOAD GENERATOR IS THE BOTTLENECK: above 0% its latencies are its own. Use more --threads, a lower --rate, or \
                 another machine";
     let known = kinds(&plain, &format!("{busy} (p0); (p0) {UNITS}"));
-    for columns in WIDTHS {
-        let terminal = Terminal::start(columns, wharf(words), Shown::Output);
-        let (code, text, errors) = terminal.end();
-        assert_eq!((code, errors.as_str()), (Some(0), ""));
-        expect_known_words(&text, &known, columns);
+    expect_shows(words, &known, |text, errors| {
+        assert_eq!(errors, "");
         assert!(text.contains("requests") && text.contains('#'), "{text}");
-    }
+    });
 }
 
 #[test]
@@ -169,13 +174,10 @@ fn the_table_of_a_sweep_fits() {
     let words = "bench --sweep-workers 1..1 -d 100ms --warmup 1ms -c 4";
     let (_, plain, _) = run(wharf(words));
     let known = kinds(&plain, &format!("- requests requests/s {UNITS}"));
-    for columns in WIDTHS {
-        let terminal = Terminal::start(columns, wharf(words), Shown::Output);
-        let (code, text, errors) = terminal.end();
-        assert_eq!((code, errors.as_str()), (Some(0), ""));
-        expect_known_words(&text, &known, columns);
+    expect_shows(words, &known, |text, errors| {
+        assert_eq!(errors, "");
         assert!(text.contains("much") && text.contains("little"), "{text}");
-    }
+    });
 }
 
 #[test]

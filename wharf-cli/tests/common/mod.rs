@@ -386,6 +386,16 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// Connects as soon as a server listens there.
+pub fn client_of(address: SocketAddr) -> TcpStream {
+    let mut client = None;
+    eventually("it listens", || {
+        client = TcpStream::connect(address).ok();
+        client.is_some()
+    });
+    client.expect("it has connected")
+}
+
 /// Leaves so much unread that the server holds the rest of it.
 pub fn client_that_does_not_read(serve: &Serve) -> TcpStream {
     let client = serve.connect();

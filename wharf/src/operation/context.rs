@@ -57,11 +57,7 @@ impl<'a, H> With<'a, H> {
 
     /// Gives back what was given to a refused operation.
     pub(super) fn refuse<T>(self, error: std::io::Error, given: T) -> Refused<T> {
-        Refused {
-            error,
-            given,
-            context: self.context,
-        }
+        Refused::of(error, given, self.context)
     }
 }
 

@@ -67,10 +67,14 @@ impl<T> From<Refused<T>> for io::Error {
 impl<T> Refused<T> {
     /// A refusal of a layer above the port's.
     pub fn new(error: impl Into<io::Error>, given: T) -> Self {
+        Refused::of(error.into(), given, None)
+    }
+
+    fn of(error: io::Error, given: T, context: Option<Context>) -> Self {
         Refused {
-            error: error.into(),
+            error,
             given,
-            context: None,
+            context,
         }
     }
 
@@ -79,10 +83,7 @@ impl<T> Refused<T> {
         owned: Owned<Origin<K>>,
         given: fn(Memory) -> Option<T>,
     ) -> Self {
-        Refused {
-            error,
-            given: given(owned.memory).expect("it comes back as it was given"),
-            context: owned.context,
-        }
+        let given = given(owned.memory).expect("it comes back as it was given");
+        Refused::of(error, given, owned.context)
     }
 }

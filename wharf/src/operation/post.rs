@@ -1,6 +1,6 @@
 //! Posting packets of the program's own.
 
-use super::{Context, Refused, With};
+use super::{Refused, With};
 use crate::{
     CompletionPort,
     handle::{Key, Origin},
@@ -21,7 +21,7 @@ impl<K> CompletionPort<K> {
         K: Key,
     {
         let posted = self.records().post(key, number);
-        posted.map_err(|(error, given)| refused(error, given, None))
+        posted.map_err(|(error, given)| Refused::new(error, given))
     }
 }
 
@@ -34,7 +34,7 @@ impl<K: Key> CompletionPort<K> {
     /// As for [`post`](Self::post); the task comes back.
     pub fn post_task(&self, task: Task) -> Result<(), Refused<Task>> {
         let posted = self.records().raw().post_task(task);
-        posted.map_err(|(error, given)| refused(error, given, None))
+        posted.map_err(|(error, given)| Refused::new(error, given))
     }
 
     /// Reserves a place for posts of tasks that can't fail while the port is open. It counts as an operation that is under way.
@@ -55,16 +55,8 @@ impl<K: Key> With<'_, CompletionPort<K>> {
         let owned = Owned::without_memory(Origin::Own(key), self.context);
         let posted = self.on.records().post_owned(owned, number);
         posted.map_err(|(error, owned)| match owned.source {
-            Origin::Own(key) => refused(error, key, owned.context),
+            Origin::Own(key) => Refused::of(error, key, owned.context),
             _ => unreachable!("it comes back as it was given"),
         })
-    }
-}
-
-fn refused<K>(error: std::io::Error, given: K, context: Option<Context>) -> Refused<K> {
-    Refused {
-        error,
-        given,
-        context,
     }
 }

@@ -510,10 +510,18 @@ pub fn until_arrived<K: Key>(socket: &Socket<K>, bytes: usize) {
 
 /// Waits for what no event tells of.
 #[track_caller]
-pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+pub fn eventually(what: &str, is_so: impl FnMut() -> bool) {
+    eventually_or(|| format!("it never came about that {what}"), is_so);
+}
+
+/// As [`eventually`], with a complaint of its own.
+#[track_caller]
+pub fn eventually_or(complaint: impl FnOnce() -> String, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + GUARD;
     while !is_so() {
-        assert!(Instant::now() < deadline, "it never came about that {what}");
+        if Instant::now() >= deadline {
+            panic!("{}", complaint());
+        }
         thread::sleep(Duration::from_millis(1));
     }
 }

@@ -10,12 +10,11 @@ use std::{
     process::{Command, ExitCode, Stdio},
     sync::{Arc, Mutex},
     thread,
-    time::{Duration, Instant},
 };
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
-use crate::harness::{Driver, GUARD, descriptors, guarded, platform, threads, unavailable};
+use crate::harness::{Driver, descriptors, eventually_or, guarded, platform, threads, unavailable};
 
 /// A test, named after the statement that it holds the library to.
 #[derive(Debug, Clone, Copy)]
@@ -148,16 +147,14 @@ fn run_one(statements: &[Statement], only: &str) -> ExitCode {
     let before = (descriptors(), threads());
     let listed = platform::belongings();
     guarded(move || test(driver));
-    let deadline = Instant::now() + GUARD;
-    // A thread that was about to end when they were counted is left behind by no test.
-    while descriptors() != before.0 || threads() > before.1 {
-        assert!(
-            Instant::now() < deadline,
-            "the test leaves threads or descriptors behind; before it:\n{listed}now:\n{}",
-            platform::belongings()
-        );
-        thread::sleep(Duration::from_millis(1));
-    }
+    let complaint = || {
+        let now = platform::belongings();
+        format!("the test leaves threads or descriptors behind; before it:\n{listed}now:\n{now}")
+    };
+    eventually_or(complaint, || {
+        // A thread that was about to end when they were counted is left behind by no test.
+        descriptors() == before.0 && threads() <= before.1
+    });
     ExitCode::SUCCESS
 }
 
