@@ -1,6 +1,6 @@
 //! Sending: all of the bytes, in order, with a completion for each send or only for the failed ones.
 
-use super::{OperationId, Refused, With};
+use super::{OperationId, Refused, With, context::Startable};
 use crate::{
     buffer::Payload,
     handle::{Key, Socket},
@@ -75,7 +75,8 @@ impl<K: Key> With<'_, Socket<K>> {
     /// # Errors
     /// As there; the payload and the context come back.
     pub fn send(self, payload: impl Into<Payload>) -> Result<OperationId, Refused<Payload>> {
-        self.send_payload(payload.into(), Manner::Reported)
+        let memory = Memory::Send(payload.into());
+        self.start_stream(memory, Manner::Reported, Memory::into_payload)
     }
 
     /// As [`Socket::send_quietly`]. The context of a success is dropped as the payload is; that of a failure comes with the
@@ -91,7 +92,7 @@ impl<K: Key> With<'_, Socket<K>> {
         if self.on.unsent() > 0 {
             payload.set_aside();
         }
-        self.send_payload(payload, Manner::Quiet)
+        self.send_and_forget(payload, Manner::Quiet)
     }
 
     /// As [`Socket::send_if_idle`]. The context of a success is dropped as the payload is; that of a failure comes with the
@@ -103,21 +104,23 @@ impl<K: Key> With<'_, Socket<K>> {
         self,
         payload: impl Into<Payload>,
     ) -> Result<OperationId, Refused<Payload>> {
-        self.send_payload(payload.into(), Manner::QuietAlone)
+        self.send_and_forget(payload.into(), Manner::QuietAlone)
     }
 
-    fn send_payload(
+    /// Sends without a report of the success.
+    #[inline]
+    fn send_and_forget(
         self,
         payload: Payload,
         manner: Manner,
     ) -> Result<OperationId, Refused<Payload>> {
         // The kernel has the memory until it is sent, and the bytes can't be moved meanwhile: so they are copied at the start.
         #[cfg(windows)]
-        let payload = match manner {
-            Manner::Reported => payload,
-            Manner::Quiet | Manner::QuietAlone => payload.aside(),
-        };
-        self.start_stream(Memory::Send(payload), manner, Memory::into_payload)
+        let payload = payload.aside();
+        let (records, handle) = (&self.on.association().records, self.on.association().handle);
+        let origin = || self.on.origin();
+        let sent = records.send_quietly(handle, origin, payload, self.context, manner);
+        sent.map_err(|(error, owned)| Refused::of_owned(error, owned, Memory::into_payload))
     }
 
     /// As [`Socket::send_vectored`].

@@ -57,6 +57,21 @@ impl Line {
         self.tail = Some(operation);
     }
 
+    /// Puts an operation at the front.
+    ///
+    /// # Safety
+    /// As for [`push`](Self::push).
+    #[cfg(unix)]
+    pub(super) unsafe fn push_front(&mut self, operation: NonNull<Overlapped>) {
+        let tail = self.tail;
+        // SAFETY: passed on to the caller.
+        unsafe { self.push(operation) };
+        // It stands behind the last, and before the first: where the line ends makes it the one or the other.
+        if tail.is_some() {
+            self.tail = tail;
+        }
+    }
+
     /// Takes the head out.
     pub(super) fn pop(&mut self) -> Option<NonNull<Overlapped>> {
         let tail = self.tail?;

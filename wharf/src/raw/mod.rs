@@ -136,7 +136,10 @@ use refusal::check_max;
 pub(crate) use refusal::closed;
 pub use refusal::{PortError, is_cancelled};
 #[cfg(feature = "safe")]
+pub(crate) use shape::Tried;
+#[cfg(feature = "safe")]
 pub(crate) use space::Space;
+pub(crate) use system::send_first::BegunSend;
 use system::{entry::Entry, start::Next};
 pub use system::{member::blocking, port::Port};
 pub use table::{HANDLES_MAX, Handle, Kind};

@@ -50,10 +50,15 @@ impl Outstanding {
         Ok(count)
     }
 
-    /// Counts one more, even above the limit.
-    #[cfg(windows)]
-    pub(super) fn exceed(&self) {
-        self.count.fetch_add(1, Ordering::SeqCst);
+    /// Whether there are as many as there may be, as far as is known.
+    #[cfg(unix)]
+    pub(super) fn is_full(&self) -> bool {
+        self.count.load(Ordering::Relaxed) >= self.max
+    }
+
+    /// Counts one more, even above the limit. Returns how many there are then.
+    pub(super) fn exceed(&self) -> usize {
+        self.count.fetch_add(1, Ordering::SeqCst) + 1
     }
 
     /// Counts up to so many more at once, for a caller that does its own counting. Returns how many.

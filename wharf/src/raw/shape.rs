@@ -12,9 +12,9 @@ use std::{
 };
 
 use super::{
-    Descriptor, Direction, End, Entry, Handle, Kind, Next, OperationId, Options, Overlapped,
-    Queued, RawBuffer, RawDescriptor, Task, ThreadPool, membership::Membership, table::Table,
-    task::Places,
+    BegunSend, Descriptor, Direction, End, Entry, Handle, Kind, Next, OperationId, Options,
+    Overlapped, Queued, RawBuffer, RawDescriptor, Task, ThreadPool, membership::Membership,
+    table::Table, task::Places,
 };
 use crate::{
     driver::{DriverInfo, Query, Reply},
@@ -157,6 +157,47 @@ pub(super) trait Attempts {
     /// # Safety
     /// The memory, and a list of several, are valid until this returns; memory that is written is not used by other code.
     unsafe fn attempt(&self, handle: Handle, attempt: Attempt) -> io::Result<usize>;
+}
+
+/// What trying a send came to.
+pub(crate) enum Tried {
+    /// It was not tried, for any reason: an operation is to be started.
+    Not,
+    /// The system has taken all of it.
+    #[cfg_attr(
+        windows,
+        expect(dead_code, reason = "the kernel has all sends from the start")
+    )]
+    Sent(OperationId),
+    /// It has not ended.
+    #[cfg_attr(
+        windows,
+        expect(dead_code, reason = "the kernel has all sends from the start")
+    )]
+    Begun(BegunSend),
+}
+
+/// Sends that are tried before an operation is made for them.
+pub(super) trait Sends {
+    /// Sends bytes on a stream at once, if nothing goes before them.
+    ///
+    /// # Safety
+    /// The bytes are valid, and not written by other code, until this returns; or until
+    /// [`go_on_sending`](Self::go_on_sending) is called.
+    unsafe fn send_first(&self, handle: Handle, bytes: RawBuffer) -> Tried;
+
+    /// Goes on with a send that was begun, as this operation. It has to be called for each.
+    ///
+    /// # Errors
+    /// The handle was closed meanwhile: the operation was not started, and is the caller's.
+    ///
+    /// # Safety
+    /// As for [`Port::start`](super::Port::start); it is a send of the same bytes.
+    unsafe fn go_on_sending(
+        &self,
+        begun: BegunSend,
+        operation: NonNull<Overlapped>,
+    ) -> io::Result<OperationId>;
 }
 
 /// Packets: how they come onto the queue, and from there to threads.

@@ -3,9 +3,9 @@
 use std::{io, ptr::NonNull, time::Instant};
 
 use super::{
-    Direction, Entry, Handle, Next, OperationId, Overlapped, Packet, Port, PortError, Request,
-    Started, Status,
-    shape::{Operations, Packets, Parts},
+    BegunSend, Direction, Entry, Handle, Next, OperationId, Overlapped, Packet, Port, PortError,
+    RawBuffer, Request, Started, Status,
+    shape::{Operations, Packets, Parts, Sends, Tried},
 };
 use crate::driver::{BUFFERS_PER_CALL_MAX, codes};
 
@@ -86,6 +86,34 @@ impl Port {
         }
         // SAFETY: it has ended, and no packet follows: it is handed out here.
         Ok(Started::Completed(unsafe { Packet::of(operation) }))
+    }
+
+    /// Sends bytes on a stream at once, if nothing goes before them.
+    ///
+    /// # Safety
+    /// As for [`Sends::send_first`].
+    #[cfg(feature = "safe")]
+    #[inline]
+    pub(crate) unsafe fn send_first(&self, handle: Handle, bytes: RawBuffer) -> Tried {
+        // SAFETY: passed on to the caller.
+        unsafe { Sends::send_first(self, handle, bytes) }
+    }
+
+    /// Goes on with a send that was begun, as this operation.
+    ///
+    /// # Errors
+    /// The handle was closed meanwhile: the operation was not started.
+    ///
+    /// # Safety
+    /// As for [`Sends::go_on_sending`].
+    #[cfg(feature = "safe")]
+    pub(crate) unsafe fn go_on_sending(
+        &self,
+        begun: BegunSend,
+        operation: NonNull<Overlapped>,
+    ) -> io::Result<OperationId> {
+        // SAFETY: passed on to the caller.
+        unsafe { Sends::go_on_sending(self, begun, operation) }
     }
 
     /// Starts a timer: an operation of the kind [`Request::Timer`] that completes at `deadline`, never earlier. On Windows it may

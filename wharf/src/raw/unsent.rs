@@ -54,6 +54,26 @@ impl Unsent {
         }
     }
 
+    /// Whether there is no send, and one may be started.
+    #[cfg(unix)]
+    pub(super) fn takes_the_first(&self) -> bool {
+        self.sends == 0 && self.sends_max > 0
+    }
+
+    /// Counts a send that is begun without an operation, which it may become later.
+    #[cfg(unix)]
+    pub(super) fn begin_send(&mut self, bytes: usize) {
+        self.bytes += bytes;
+        self.sends += 1;
+    }
+
+    /// Counts it as ended.
+    #[cfg(unix)]
+    pub(super) fn end_send(&mut self, bytes: usize) {
+        self.bytes -= bytes;
+        self.sends -= 1;
+    }
+
     /// Counts an operation that is started.
     pub(super) fn begin(&mut self, operation: &Overlapped, bytes: usize) {
         self.bytes += bytes;

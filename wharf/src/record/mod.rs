@@ -15,7 +15,7 @@ use crate::{
     buffer::{Buffer, BufferPool, Payload, QueuePlace, Transmit, readable, writable},
     raw::{
         Buffers, Completed, ErasedKey, Handle, OnEnd, OperationId, Overlapped, Port, Provider,
-        Queued, RawBuffer, Request, Started, Task,
+        Queued, RawBuffer, Request, Started, Task, Tried,
     },
     sync::Mutex,
     user_code::contain,
@@ -284,6 +284,39 @@ impl<S: Source> Records<S> {
         })
     }
 
+    /// Sends a payload of which only a failure is reported. If the system takes all of it at once, no record is needed, and
+    /// nothing of what it was started on.
+    pub(crate) fn send_quietly(
+        &self,
+        handle: Handle,
+        source: impl FnOnce() -> S,
+        payload: Payload,
+        context: Option<Context>,
+        manner: Manner,
+    ) -> Result<OperationId, (io::Error, Owned<S>)> {
+        let bytes = readable(&payload);
+        let own = |payload, context| Owned {
+            source: source(),
+            memory: Memory::Send(payload),
+            context,
+        };
+        let request = Request::Send(Buffers::One(bytes));
+        // SAFETY: the payload stays, and is not written, until this returns; or until the operation has ended that it is given to.
+        match unsafe { self.raw.send_first(handle, bytes) } {
+            Tried::Sent(id) => {
+                drop_sent(payload, context);
+                Ok(id)
+            }
+            Tried::Not => self.start(handle, own(payload, context), request, manner),
+            Tried::Begun(begun) => {
+                self.give_up(own(payload, context), request, manner, |operation| {
+                    // SAFETY: as in `start`.
+                    unsafe { self.raw.go_on_sending(begun, operation) }
+                })
+            }
+        }
+    }
+
     /// Sets a timer.
     pub(crate) fn start_timer(
         &self,
@@ -513,11 +546,18 @@ impl<S: Source> Record<S> {
             memory,
             context,
         } = owned;
-        // The owner of a payload is the user's, and so are a context and a key. Each by itself: all may panic.
-        contain("the drop of a payload that was sent", || drop(memory));
-        if context.is_some() {
-            contain("the drop of a context", || drop(context));
-        }
+        // A key is the user's, too, and its drop may panic as those of the others may.
+        drop_sent(memory, context);
         contain("the drop of a key", || drop(source));
+    }
+}
+
+/// Drops a payload that was sent, and the context of its send. The owner of a payload is the user's, and so is a context: each by
+/// itself, since either may panic.
+#[inline]
+fn drop_sent<T>(payload: T, context: Option<Context>) {
+    contain("the drop of a payload that was sent", || drop(payload));
+    if context.is_some() {
+        contain("the drop of a context", || drop(context));
     }
 }

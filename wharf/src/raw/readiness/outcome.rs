@@ -297,9 +297,13 @@ impl Entry {
 
     /// An attempt is over: those that were started meanwhile, and those that are cancelled or fail with it, are seen to.
     pub(super) fn give_back_side(&mut self, ready: Ready, follow_up: &mut FollowUp) {
-        let direction = ready.direction;
-        self.side(direction).busy = false;
-        // Where it was cancelled meanwhile, it was taken for one that is in transfer.
+        self.side(ready.direction).busy = false;
+        self.end_marked(ready.direction, follow_up);
+        self.go_on(ready, true, follow_up);
+    }
+
+    /// Ends the head of a line that was cancelled during an attempt: it was taken for one that is in transfer.
+    pub(super) fn end_marked(&mut self, direction: Direction, follow_up: &mut FollowUp) {
         let is_marked = |operation: NonNull<Overlapped>| {
             // SAFETY: what stands in the line is valid, and the handle is locked.
             unsafe { operation.as_ref() }.status == Status::Cancelling
@@ -309,7 +313,6 @@ impl Entry {
                 follow_up.end(self.cancelled(operation));
             }
         }
-        self.go_on(ready, true, follow_up);
     }
 
     /// Notes which sides are worth another attempt after one that has `ended` its operation, or has not.

@@ -100,6 +100,15 @@ impl Side {
         unsafe { self.line.push(operation) }
     }
 
+    /// Puts an operation at the front of the line.
+    ///
+    /// # Safety
+    /// As for [`push`](Self::push).
+    pub(super) unsafe fn push_front(&mut self, operation: NonNull<Overlapped>) {
+        // SAFETY: passed on to the caller.
+        unsafe { self.line.push_front(operation) }
+    }
+
     /// Takes the head out of the line, and clears the state of waiting for memory.
     pub(super) fn pop(&mut self) -> Option<NonNull<Overlapped>> {
         self.starved = false;

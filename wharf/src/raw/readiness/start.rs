@@ -171,7 +171,7 @@ impl Port {
     /// Whether a transfer should be left for the next batch rather than be made at once: if this thread is in a
     /// handler, more work is queued, and the driver gains from batches. The transfer is then on the shared queue,
     /// where any thread can take it.
-    fn batches_for_this_thread(&self) -> bool {
+    pub(super) fn batches_for_this_thread(&self) -> bool {
         let gains = self.handles.driver.batch_max() > 1;
         gains && self.scheduler.seems_busy() && member::runs_on(self)
     }

@@ -231,6 +231,23 @@ impl Handles {
 }
 
 impl Pending {
+    /// Of a send that was tried before there was an operation.
+    pub(super) fn of_send(
+        ready: Ready,
+        operation: NonNull<Overlapped>,
+        tick: u32,
+        waits: Option<unsafe fn(NonNull<Overlapped>) -> Option<RawBuffer>>,
+    ) -> Self {
+        Pending {
+            ready,
+            operation,
+            tick,
+            had_memory: true,
+            provider: None,
+            waits,
+        }
+    }
+
     /// Gives memory that was found back if there was nothing to receive into it.
     fn give_back(&self, outcome: &Outcome) {
         let is_unused = matches!(

@@ -1,0 +1,188 @@
+//! Sends that are tried before there is an operation: most are taken whole by the system at once, and then none is needed.
+//!
+//! For sends whose success is not reported. The thread has the side to itself as in a [transfer](super::transfer), so that sends
+//! of other threads go behind this one. What the system does not take at once becomes an operation at the head of the line,
+//! before the thread gives the side back.
+
+use std::{io, ptr::NonNull};
+
+use super::{
+    entry::Entry,
+    handles::Handles,
+    port::Port,
+    results::{FollowUp, Results},
+    side::Ready,
+    transfer::Pending,
+};
+use crate::{
+    driver::{Call, Outcome, Transfer},
+    raw::{
+        Direction, Handle, Kind, OperationId, Overlapped, RawBuffer, Status, closed,
+        shape::{Sends, Tried},
+    },
+};
+
+/// A send that was tried, and has not ended. This thread has the side, until the send [goes on](Sends::go_on_sending).
+#[derive(Debug)]
+pub(crate) struct BegunSend {
+    handle: Handle,
+    sequence: u64,
+    bytes: RawBuffer,
+    /// The edges seen when it began.
+    tick: u32,
+    transfer: Transfer,
+}
+
+impl Sends for Port {
+    unsafe fn send_first(&self, handle: Handle, bytes: RawBuffer) -> Tried {
+        if self.is_closed() || self.outstanding.is_full() || self.batches_for_this_thread() {
+            return Tried::Not;
+        }
+        // SAFETY: passed on to the caller.
+        unsafe { self.handles.send_first(handle, bytes, &mut self.outside()) }
+    }
+
+    unsafe fn go_on_sending(
+        &self,
+        begun: BegunSend,
+        operation: NonNull<Overlapped>,
+    ) -> io::Result<OperationId> {
+        let count = || self.make_room_for(self.outstanding.exceed());
+        let results = &mut self.outside();
+        // SAFETY: passed on to the caller.
+        unsafe { self.handles.go_on_sending(begun, operation, count, results) }
+    }
+}
+
+impl Handles {
+    /// # Safety
+    /// As for [`Sends::send_first`].
+    #[inline]
+    unsafe fn send_first(
+        &self,
+        handle: Handle,
+        bytes: RawBuffer,
+        results: &mut impl Results,
+    ) -> Tried {
+        let Some(mut begun) = self.begin_to_send(handle, bytes) else {
+            return Tried::Not;
+        };
+        // SAFETY: the side is busy, so the descriptor stays open; the caller promises that the memory is valid.
+        unsafe {
+            self.driver
+                .transfer(std::slice::from_mut(&mut begun.transfer));
+        }
+        match begun.transfer.outcome {
+            Outcome::Moved(count) if count == bytes.len => {
+                self.end_sending(&begun, results);
+                Tried::Sent(begun.id())
+            }
+            _ => Tried::Begun(begun),
+        }
+    }
+
+    /// Has the write side of a stream for this thread, if a send can be made at once.
+    fn begin_to_send(&self, handle: Handle, bytes: RawBuffer) -> Option<BegunSend> {
+        let mut entry = self.table.open(handle).ok()?;
+        let descriptor = entry.descriptor.as_ref()?.number();
+        if entry.kind != Kind::Stream || !entry.unsent.takes_the_first() || bytes.len == 0 {
+            return None;
+        }
+        let side = entry.side(Direction::Write);
+        if !side.ready || side.busy || side.failure != 0 || side.head().is_some() {
+            return None;
+        }
+        side.busy = true;
+        let tick = side.tick;
+        entry.sequence += 1;
+        entry.unsent.begin_send(bytes.len);
+        Some(BegunSend {
+            handle,
+            sequence: entry.sequence,
+            bytes,
+            tick,
+            transfer: Transfer {
+                descriptor,
+                slot: handle.slot(),
+                call: Call::Send(bytes),
+                outcome: Outcome::Untried,
+            },
+        })
+    }
+
+    /// The system has taken all of it.
+    fn end_sending(&self, begun: &BegunSend, results: &mut impl Results) {
+        let handle = begun.handle;
+        let mut entry = self.table.lock(handle).expect("a busy handle stays");
+        entry.count_sent(begun.bytes.len, begun.bytes.len, begun.tick);
+        entry.unsent.end_send(begun.bytes.len);
+        if entry.is_alone_with_its_send() {
+            entry.side(Direction::Write).busy = false;
+            return;
+        }
+        let mut follow_up = FollowUp::default();
+        let direction = Direction::Write;
+        entry.give_back_side(Ready { handle, direction }, &mut follow_up);
+        self.let_go(entry, handle);
+        follow_up.tell(results);
+    }
+
+    /// # Safety
+    /// As for [`Sends::go_on_sending`].
+    #[cold]
+    unsafe fn go_on_sending(
+        &self,
+        begun: BegunSend,
+        mut pointer: NonNull<Overlapped>,
+        count: impl FnOnce(),
+        results: &mut impl Results,
+    ) -> io::Result<OperationId> {
+        let (handle, direction) = (begun.handle, Direction::Write);
+        let id = begun.id();
+        let mut entry = self.table.lock(handle).expect("a busy handle stays");
+        let ready = Ready { handle, direction };
+        let mut follow_up = FollowUp::default();
+        if entry.closing {
+            entry.unsent.end_send(begun.bytes.len);
+            entry.give_back_side(ready, &mut follow_up);
+            self.let_go(entry, handle);
+            follow_up.tell(results);
+            return Err(closed());
+        }
+        // A thread that closes the port closes this handle first, and waits for all that are counted by then.
+        count();
+        // SAFETY: the caller gives the operation to the port from now on.
+        let operation = unsafe { pointer.as_mut() };
+        operation.handle = handle;
+        operation.key = entry.key;
+        operation.sequence = id.sequence;
+        operation.transferred = 0;
+        operation.status = Status::Pending;
+        let waits = operation.waits;
+        entry.end_marked(direction, &mut follow_up);
+        // SAFETY: the caller promises that it is valid and in no line.
+        unsafe { entry.side(direction).push_front(pointer) };
+        drop(entry);
+        follow_up.tell(results);
+        let pending = Pending::of_send(ready, pointer, begun.tick, waits);
+        self.finish(pending, begun.transfer, results);
+        Ok(id)
+    }
+}
+
+impl BegunSend {
+    fn id(&self) -> OperationId {
+        OperationId {
+            handle: self.handle,
+            sequence: self.sequence,
+        }
+    }
+}
+
+impl Entry {
+    /// Whether nothing follows from the end of the send that was just made: nothing stands behind it, and nothing waits for it.
+    fn is_alone_with_its_send(&self) -> bool {
+        let nothing_waits = self.sides[Direction::Write as usize].head().is_none();
+        nothing_waits && !self.end_in_doubt && !self.closing
+    }
+}
