@@ -6,8 +6,9 @@
 //! used again: in the steady state an operation allocates nothing.
 
 mod context;
+mod spare;
 
-use std::{io, ptr::NonNull, sync::Arc, time::Instant};
+use std::{io, mem::MaybeUninit, ptr::NonNull, sync::Arc, time::Instant};
 
 pub use context::Context;
 
@@ -17,12 +18,9 @@ use crate::{
         Buffers, Completed, ErasedKey, Handle, OnEnd, OperationId, Overlapped, Port, Provider,
         Queued, RawBuffer, Request, Started, Task, Tried,
     },
-    sync::Mutex,
     user_code::contain,
 };
-
-/// As many idle records are kept; the rest go back to the allocator.
-const IDLE_MAX: usize = 4096;
+use spare::Spares;
 
 /// The memory that an operation moves.
 #[derive(Debug)]
@@ -217,8 +215,7 @@ pub(crate) struct Returned<S> {
 #[derive(Debug)]
 pub(crate) struct Records<S> {
     raw: Arc<Port>,
-    /// Boxed, since their addresses are the port's.
-    idle: Mutex<Vec<Box<Record<S>>>>,
+    spares: Spares<Record<S>>,
 }
 
 impl<S> Records<S> {
@@ -232,7 +229,7 @@ impl<S: Source> Records<S> {
     pub(crate) fn new(raw: Arc<Port>) -> Self {
         Records {
             raw,
-            idle: Mutex::new(Vec::new()),
+            spares: Spares::new(),
         }
     }
 
@@ -360,27 +357,22 @@ impl<S: Source> Records<S> {
         manner: Manner,
         start: impl FnOnce(NonNull<Overlapped>) -> io::Result<T>,
     ) -> Result<T, (io::Error, Owned<S>)> {
-        let idle = self.idle.lock().pop();
+        let mut memory = self.spares.take();
         // Where an operation may end twice, its record is to be known by it still.
         #[cfg(shuttle)]
-        let idle = idle.filter(|_| !crate::planted::is_any());
+        if crate::planted::is_any() {
+            std::mem::forget(std::mem::replace(&mut memory, Box::new_uninit()));
+        }
         let mut overlapped = Overlapped::new(0, request);
         if !matches!(manner, Manner::Reported) {
             overlapped.on_end = OnEnd::NothingOnSuccess(Record::<S>::finish_quietly);
             overlapped.waits = Some(Record::<S>::set_aside);
         }
-        let record = match idle {
-            Some(mut record) => {
-                record.overlapped = overlapped;
-                record.owned = Some(owned);
-                record
-            }
-            None => Box::new(Record {
-                overlapped,
-                owned: Some(owned),
-            }),
-        };
-        let record = NonNull::from(Box::leak(record)).cast();
+        memory.write(Record {
+            overlapped,
+            owned: Some(owned),
+        });
+        let record = NonNull::from(Box::leak(memory)).cast();
         start(record).map_err(|error| {
             // SAFETY: it was refused, so it is still ours alone.
             let record = unsafe { Record::<S>::own(record) };
@@ -443,12 +435,14 @@ impl<S: Source> Records<S> {
         finished
     }
 
-    /// Keeps an empty record for the next operation.
+    /// Keeps the memory of an empty record for the next operation.
+    #[inline]
     fn put_away(&self, record: Box<Record<S>>) {
-        let mut idle = self.idle.lock();
-        if idle.len() < IDLE_MAX {
-            idle.push(record);
-        }
+        debug_assert!(record.owned.is_none());
+        debug_assert!(matches!(record.overlapped.request, Request::Posted));
+        let memory = Box::into_raw(record).cast::<MaybeUninit<Record<S>>>();
+        // SAFETY: it was a box's just now. An empty record has nothing that would have to be dropped.
+        self.spares.put(unsafe { Box::from_raw(memory) });
     }
 }
 
@@ -539,6 +533,8 @@ impl<S: Source> Record<S> {
         // SAFETY: passed on to the caller.
         let mut record = unsafe { Self::own(operation) };
         let owned = record.owned.take().expect("a record in use has owned");
+        // It may own an address.
+        record.overlapped.request = Request::Posted;
         // The port may go with what was owned: not before the record is put away.
         owned.source.records().put_away(record);
         let Owned {
