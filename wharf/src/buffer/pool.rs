@@ -219,7 +219,9 @@ impl BufferPool {
     /// Counts a buffer as in use. Its memory, if there is some to be used again.
     fn take(&self, state: &mut State) -> Option<Space> {
         state.in_use += 1;
-        self.0.in_use.fetch_add(1, Ordering::Relaxed);
+        // Under the lock, so it need not be one step.
+        let in_use = self.0.in_use.load(Ordering::Relaxed) + 1;
+        self.0.in_use.store(in_use, Ordering::Relaxed);
         state.free.pop()
     }
 
@@ -351,7 +353,8 @@ impl Lease {
         };
         let mut state = pool.shared().state.lock();
         state.in_use -= 1;
-        pool.0.in_use.fetch_sub(1, Ordering::Relaxed);
+        let in_use = pool.0.in_use.load(Ordering::Relaxed) - 1;
+        pool.0.in_use.store(in_use, Ordering::Relaxed);
         state.let_in(pool.id());
         let next = state.promise(pool.shared().buffers_max);
         let surplus = if state.free.len() < FREE_MAX {

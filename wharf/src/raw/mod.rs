@@ -142,6 +142,7 @@ pub(crate) use space::Space;
 pub(crate) use system::send_first::BegunSend;
 use system::{entry::Entry, start::Next};
 pub use system::{member::blocking, port::Port};
+use table::LockedEntry;
 pub use table::{HANDLES_MAX, Handle, Kind};
 pub use task::{PostPlace, Task, TaskFunctions};
 pub use timers::deadline_after;

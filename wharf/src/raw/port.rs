@@ -396,9 +396,7 @@ impl Port {
 
     /// Bytes of started sends that the system has not taken yet, as far as is known. 0 for a handle that is closed.
     pub fn unsent(&self, handle: Handle) -> usize {
-        self.table()
-            .lock(handle)
-            .map_or(0, |entry| entry.unsent.bytes)
+        self.table().unsent(handle)
     }
 
     /// Bytes received and sent so far. None for a handle that is closed.

@@ -12,14 +12,15 @@ use std::{
 };
 
 use super::{
-    BegunSend, Descriptor, Direction, End, Entry, Handle, Kind, Next, OperationId, Options,
-    Overlapped, Queued, RawBuffer, RawDescriptor, Task, ThreadPool, membership::Membership,
-    table::Table, task::Places,
+    BegunSend, Descriptor, Direction, End, Handle, Kind, Next, OperationId, Options, Overlapped,
+    Queued, RawBuffer, RawDescriptor, Task, ThreadPool,
+    membership::Membership,
+    table::{LockedEntry, Table},
+    task::Places,
 };
 use crate::{
     driver::{DriverInfo, Query, Reply},
     snapshot::{Counts, Snapshot, Traffic},
-    sync::MutexGuard,
 };
 
 /// The parts of a port, and its state.
@@ -87,7 +88,7 @@ pub(super) trait Associations {
     fn set_paused(&self, handle: Handle, paused: bool) -> io::Result<()>;
 
     /// Closes a handle that is open, whose entry is locked.
-    fn close_entry(&self, handle: Handle, entry: MutexGuard<'_, Entry>);
+    fn close_entry(&self, handle: Handle, entry: LockedEntry<'_>);
     fn close_if_sent(&self, handle: Handle) -> Option<Traffic>;
 }
 
@@ -100,7 +101,7 @@ pub(super) trait Operations {
     /// As for [`Port::start`](super::Port::start).
     unsafe fn put_in_line(
         &self,
-        entry: MutexGuard<'_, Entry>,
+        entry: LockedEntry<'_>,
         operation: NonNull<Overlapped>,
         here: bool,
     ) -> io::Result<Next>;

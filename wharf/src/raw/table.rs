@@ -3,7 +3,14 @@
 //! A handle is a place in a table and a generation of that place. Places are used again and never move; each use has a new
 //! generation. So an event that arrives late, or a caller that uses an old handle, finds another generation and does no harm.
 
-use std::{io, sync::OnceLock};
+use std::{
+    io,
+    ops::{Deref, DerefMut},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use super::{Descriptor, Entry, PortError};
 use crate::sync::{Mutex, MutexGuard};
@@ -67,7 +74,63 @@ pub const HANDLES_MAX: usize = CHUNK * CHUNKS_MAX;
 /// The last generation of a place. The bit above is left to the driver, which has tokens of its own there.
 const GENERATION_MAX: u32 = i32::MAX as u32;
 
-type Chunk = Box<[Mutex<Entry>]>;
+type Chunk = Box<[Place]>;
+
+#[derive(Debug)]
+struct Place {
+    /// What waits to be sent on the handle that has the place, to be read without the lock: see [`LockedEntry::drop`].
+    unsent_copy: AtomicU64,
+    entry: Mutex<Entry>,
+}
+
+/// The state of a handle, under its lock.
+pub(super) struct LockedEntry<'a> {
+    unsent_copy: &'a AtomicU64,
+    entry: MutexGuard<'a, Entry>,
+}
+
+impl Deref for LockedEntry<'_> {
+    type Target = Entry;
+
+    #[inline]
+    fn deref(&self) -> &Entry {
+        &self.entry
+    }
+}
+
+impl DerefMut for LockedEntry<'_> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Entry {
+        &mut self.entry
+    }
+}
+
+impl Drop for LockedEntry<'_> {
+    /// Leaves a copy of how much waits to be sent, with the generation of the handle that this is true of.
+    #[inline]
+    fn drop(&mut self) {
+        let bytes = u32::try_from(self.entry.unsent.bytes).unwrap_or(u32::MAX);
+        let copy = u64::from(self.entry.generation) << 32 | u64::from(bytes);
+        self.unsent_copy.store(copy, Ordering::Release);
+    }
+}
+
+impl Place {
+    fn free() -> Place {
+        Place {
+            unsent_copy: AtomicU64::new(0),
+            entry: Mutex::new(Entry::free()),
+        }
+    }
+
+    #[inline]
+    fn lock(&self) -> LockedEntry<'_> {
+        LockedEntry {
+            unsent_copy: &self.unsent_copy,
+            entry: self.entry.lock(),
+        }
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct Table {
@@ -126,7 +189,7 @@ impl Table {
         }
         places.fresh += 1;
         let chunk = &self.chunks[slot as usize / CHUNK];
-        chunk.get_or_init(|| (0..CHUNK).map(|_| Mutex::new(Entry::free())).collect());
+        chunk.get_or_init(|| (0..CHUNK).map(|_| Place::free()).collect());
         // So that freeing the place needs no memory.
         let used = places.fresh as usize;
         let missing = used.saturating_sub(places.free.len());
@@ -134,13 +197,32 @@ impl Table {
         Ok(slot)
     }
 
-    fn entry(&self, slot: u32) -> Option<&Mutex<Entry>> {
+    /// How many bytes wait to be sent on a handle; 0 if it is stale. Takes no lock where it can be avoided.
+    #[inline]
+    pub(super) fn unsent(&self, handle: Handle) -> usize {
+        let Some(place) = self.entry(handle.slot()) else {
+            return 0;
+        };
+        let copy = place.unsent_copy.load(Ordering::Acquire);
+        if (copy >> 32) as u32 != handle.generation() {
+            return 0;
+        }
+        match copy as u32 {
+            // There is no room for more in the copy.
+            u32::MAX => self.lock(handle).map_or(0, |entry| entry.unsent.bytes),
+            bytes => bytes as usize,
+        }
+    }
+
+    #[inline]
+    fn entry(&self, slot: u32) -> Option<&Place> {
         let chunk = self.chunks.get(slot as usize / CHUNK)?.get()?;
         chunk.get(slot as usize % CHUNK)
     }
 
     /// Locks the state of a handle; none if it is stale.
-    pub(super) fn lock(&self, handle: Handle) -> Option<MutexGuard<'_, Entry>> {
+    #[inline]
+    pub(super) fn lock(&self, handle: Handle) -> Option<LockedEntry<'_>> {
         let entry = self.entry(handle.slot())?.lock();
         (entry.generation == handle.generation() && entry.is_in_use()).then_some(entry)
     }
@@ -149,7 +231,7 @@ impl Table {
     ///
     /// # Errors
     /// It is closed.
-    pub(super) fn open(&self, handle: Handle) -> io::Result<MutexGuard<'_, Entry>> {
+    pub(super) fn open(&self, handle: Handle) -> io::Result<LockedEntry<'_>> {
         let entry = self.lock(handle).ok_or_else(super::closed)?;
         match entry.closing {
             true => Err(super::closed()),
@@ -159,7 +241,7 @@ impl Table {
 
     /// Makes the handle stale, and takes the descriptor out. The place is to be given back with
     /// [`release`](Self::release) once nothing refers to it.
-    pub(super) fn remove(&self, mut entry: MutexGuard<'_, Entry>) -> Option<Descriptor> {
+    pub(super) fn remove(&self, mut entry: LockedEntry<'_>) -> Option<Descriptor> {
         // The first is 1, so that no handle is ever `Handle::NONE`. After the last comes a generation that no handle has.
         entry.generation += 1;
         entry.descriptor.take()

@@ -14,8 +14,9 @@ use super::{
 };
 use crate::{
     driver::{self, codes},
-    raw::{Accepted, Descriptor, Direction, Handle, Kind, Overlapped, Request, Status},
-    sync::MutexGuard,
+    raw::{
+        Accepted, Descriptor, Direction, Handle, Kind, LockedEntry, Overlapped, Request, Status,
+    },
 };
 
 impl Handles {
@@ -23,7 +24,7 @@ impl Handles {
     /// that it brought.
     pub(super) fn arrive(
         &self,
-        mut listener: MutexGuard<'_, Entry>,
+        mut listener: LockedEntry<'_>,
         ready: Ready,
         mut operation: NonNull<Overlapped>,
         (socket, peer): (Descriptor, Option<SocketAddr>),
@@ -111,7 +112,7 @@ impl Handles {
     /// Gives the connection to the operation, which has succeeded; its handle is given up.
     pub(super) fn depart(
         &self,
-        entry: MutexGuard<'_, Entry>,
+        entry: LockedEntry<'_>,
         place: Handle,
         mut operation: NonNull<Overlapped>,
     ) {

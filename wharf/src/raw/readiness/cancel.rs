@@ -2,15 +2,13 @@
 //! marked.
 
 use super::{
-    entry::Entry,
     handles::Handles,
     results::{FollowUp, Results},
     side::{Found, Ready},
 };
 use crate::{
-    raw::{Direction, Handle, Kind, OperationId, Overlapped},
+    raw::{Direction, Handle, Kind, LockedEntry, OperationId, Overlapped},
     snapshot::Traffic,
-    sync::MutexGuard,
 };
 
 impl Handles {
@@ -51,7 +49,7 @@ impl Handles {
     fn cancel_where(
         &self,
         handle: Handle,
-        mut entry: MutexGuard<'_, Entry>,
+        mut entry: LockedEntry<'_>,
         which: impl Fn(&Overlapped) -> bool,
         results: &mut impl Results,
     ) -> usize {
@@ -101,7 +99,7 @@ impl Handles {
     pub(super) fn close_entry(
         &self,
         handle: Handle,
-        mut entry: MutexGuard<'_, Entry>,
+        mut entry: LockedEntry<'_>,
         results: &mut impl Results,
     ) {
         entry.closing = true;

@@ -8,8 +8,8 @@ use std::{io, os::fd::BorrowedFd};
 use super::{entry::Entry, files::Files, results::Results, side::Ready};
 use crate::{
     driver::{Driver, Event, Query, Reply},
-    raw::{Descriptor, Direction, Handle, Kind, RawDescriptor, closed, table::Table},
-    sync::{Condvar, Mutex, MutexGuard},
+    raw::{Descriptor, Direction, Handle, Kind, LockedEntry, RawDescriptor, closed, table::Table},
+    sync::{Condvar, Mutex},
 };
 
 #[derive(Debug)]
@@ -185,7 +185,7 @@ impl Handles {
     }
 
     /// Ends the use of a handle; frees its place if it is closing and no other thread uses it.
-    pub(super) fn let_go(&self, entry: MutexGuard<'_, Entry>, handle: Handle) {
+    pub(super) fn let_go(&self, entry: LockedEntry<'_>, handle: Handle) {
         if !entry.closing || entry.is_busy() {
             return;
         }

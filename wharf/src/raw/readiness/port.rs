@@ -15,7 +15,6 @@ use std::{
 use crate::planted;
 
 use super::{
-    entry::Entry,
     handles::Handles,
     monitor::{Called, Monitor},
     side::Ready,
@@ -24,7 +23,7 @@ use super::{
 use crate::{
     driver::{self, Driver, DriverInfo, Events, Probe, Query, Reply, coarse_now_ns},
     raw::{
-        Descriptor, Handle, Kind, Options, Queued, RawDescriptor, ThreadPool,
+        Descriptor, Handle, Kind, LockedEntry, Options, Queued, RawDescriptor, ThreadPool,
         outstanding::Outstanding,
         pools::{Pools, SpawnOutcome},
         shape::{Associations, Parts},
@@ -33,7 +32,6 @@ use crate::{
     },
     scheduler::{Place, Release, Scheduler, Suspect, Visit},
     snapshot::{Counts, Snapshot, Traffic, WorkerSnapshot, WorkerState},
-    sync::MutexGuard,
     user_code::log,
 };
 
@@ -280,7 +278,7 @@ impl Associations for Port {
         Ok(())
     }
 
-    fn close_entry(&self, handle: Handle, entry: MutexGuard<'_, Entry>) {
+    fn close_entry(&self, handle: Handle, entry: LockedEntry<'_>) {
         self.handles.close_entry(handle, entry, &mut self.outside());
     }
 

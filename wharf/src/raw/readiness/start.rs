@@ -3,7 +3,6 @@
 use std::{io, ptr::NonNull, time::Instant};
 
 use super::{
-    entry::Entry,
     handles::Handles,
     member,
     port::Port,
@@ -14,10 +13,9 @@ use super::{
 use crate::{
     driver::{Transfer, codes},
     raw::{
-        Completed, Direction, Handle, Kind, OperationId, Overlapped, Queued, Request,
+        Completed, Direction, Handle, Kind, LockedEntry, OperationId, Overlapped, Queued, Request,
         shape::Operations,
     },
-    sync::MutexGuard,
     user_code::log,
 };
 
@@ -97,7 +95,7 @@ impl Operations for Port {
     #[inline(always)] // What it returns is large.
     unsafe fn put_in_line(
         &self,
-        mut entry: MutexGuard<'_, Entry>,
+        mut entry: LockedEntry<'_>,
         pointer: NonNull<Overlapped>,
         here: bool,
     ) -> io::Result<Next> {

@@ -8,15 +8,13 @@
 use std::{io, ptr::NonNull};
 
 use super::{
-    entry::Entry,
     handles::Handles,
     results::{FollowUp, Results},
     side::Ready,
 };
 use crate::{
     driver::{Call, Outcome, Transfer, codes, number_of},
-    raw::{Buffers, Overlapped, Provider, RawBuffer, Request},
-    sync::MutexGuard,
+    raw::{Buffers, LockedEntry, Overlapped, Provider, RawBuffer, Request},
 };
 
 /// An attempt between [`Handles::begin`] and [`Handles::finish`].
@@ -83,7 +81,7 @@ impl Handles {
     }
 
     /// A receive that is paused was told that there is memory: it takes the memory, and gives it back for others.
-    fn pass_on(&self, mut entry: MutexGuard<'_, Entry>, ready: Ready, results: &mut impl Results) {
+    fn pass_on(&self, mut entry: LockedEntry<'_>, ready: Ready, results: &mut impl Results) {
         let side = entry.side(ready.direction);
         let Some(operation) = side.head() else {
             return;
@@ -109,7 +107,7 @@ impl Handles {
 
     /// Begins with the head of a side that is not busy.
     pub(super) fn begin_locked(
-        mut entry: MutexGuard<'_, Entry>,
+        mut entry: LockedEntry<'_>,
         ready: Ready,
     ) -> Option<(Pending, Transfer)> {
         let descriptor = entry.descriptor.as_ref()?.number();

@@ -10,8 +10,10 @@ use super::{
 };
 use crate::{
     driver::windows::{self, Begun, codes},
-    raw::{Accepted, Direction, Handle, Kind, Overlapped, RawBuffer, Request, Status, line::Line},
-    sync::MutexGuard,
+    raw::{
+        Accepted, Direction, Handle, Kind, LockedEntry, Overlapped, RawBuffer, Request, Status,
+        line::Line,
+    },
 };
 
 /// What a call came to: the bytes that it moved, or why it failed and the bytes that it moved before.
@@ -39,7 +41,7 @@ impl Port {
     }
 
     /// The state of the handle that an operation is under way on.
-    fn entry_of(&self, operation: NonNull<Overlapped>) -> (MutexGuard<'_, Entry>, Handle) {
+    fn entry_of(&self, operation: NonNull<Overlapped>) -> (LockedEntry<'_>, Handle) {
         // SAFETY: it is under way, so it is valid, and its handle is not written.
         let handle = unsafe { operation.as_ref() }.handle;
         let entry = self.table.lock(handle);
@@ -52,7 +54,7 @@ impl Port {
     /// Begins the operations behind those that have ended, and frees the place of a handle that is closed.
     pub(super) fn go_on(
         &self,
-        mut entry: MutexGuard<'_, Entry>,
+        mut entry: LockedEntry<'_>,
         handle: Handle,
         follow_ups: &mut FollowUps,
     ) {

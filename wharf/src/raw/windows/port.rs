@@ -23,7 +23,8 @@ use crate::{
         windows::{self, Descriptor, Queue, codes},
     },
     raw::{
-        Direction, Handle, Kind, Options, Overlapped, Queued, RawDescriptor, ThreadPool, closed,
+        Direction, Handle, Kind, LockedEntry, Options, Overlapped, Queued, RawDescriptor,
+        ThreadPool, closed,
         outstanding::Outstanding,
         pools::Pools,
         shape::{Associations, Packets, Parts},
@@ -31,7 +32,7 @@ use crate::{
         task::Places,
     },
     snapshot::{Counts, Snapshot, Traffic, WorkerSnapshot},
-    sync::{Mutex, MutexGuard},
+    sync::Mutex,
 };
 
 /// A completion port. See the [layer](crate::raw).
@@ -265,7 +266,7 @@ impl Associations for Port {
         Ok(())
     }
 
-    fn close_entry(&self, handle: Handle, mut entry: MutexGuard<'_, Entry>) {
+    fn close_entry(&self, handle: Handle, mut entry: LockedEntry<'_>) {
         entry.closing = true;
         let mut follow_ups = FollowUps::default();
         self.cancel_lines(&mut entry, &|_| true, &mut follow_ups);

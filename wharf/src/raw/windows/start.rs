@@ -11,11 +11,11 @@ use super::{
 use crate::{
     driver::windows::{self, Arrival, Begun, FileTask, Sender, codes},
     raw::{
-        self, Buffers, Direction, Handle, Kind, OperationId, Overlapped, RawBuffer, Request,
+        self, Buffers, Direction, Handle, Kind, LockedEntry, OperationId, Overlapped, RawBuffer,
+        Request,
         overlapped::Part,
         shape::{Operations, Packets},
     },
-    sync::MutexGuard,
 };
 
 /// What follows from lining up an operation.
@@ -42,7 +42,7 @@ impl Operations for Port {
     /// What ends at once is always this thread's. No line refuses any.
     unsafe fn put_in_line(
         &self,
-        mut entry: MutexGuard<'_, Entry>,
+        mut entry: LockedEntry<'_>,
         mut pointer: NonNull<Overlapped>,
         _here: bool,
     ) -> io::Result<FollowUps> {
