@@ -74,7 +74,7 @@ pub const HANDLES_MAX: usize = CHUNK * CHUNKS_MAX;
 /// The last generation of a place. The bit above is left to the driver, which has tokens of its own there.
 const GENERATION_MAX: u32 = i32::MAX as u32;
 
-type Chunk = Box<[Place]>;
+type Chunk = Box<[Place; CHUNK]>;
 
 #[derive(Debug)]
 struct Place {
@@ -113,6 +113,13 @@ impl Drop for LockedEntry<'_> {
         let copy = u64::from(self.entry.generation) << 32 | u64::from(bytes);
         self.unsent_copy.store(copy, Ordering::Release);
     }
+}
+
+/// Made on the heap: it is large.
+fn new_chunk() -> Chunk {
+    let places: Vec<Place> = (0..CHUNK).map(|_| Place::free()).collect();
+    let places = places.into_boxed_slice().try_into();
+    places.unwrap_or_else(|_| unreachable!("there are as many places"))
 }
 
 impl Place {
@@ -189,7 +196,7 @@ impl Table {
         }
         places.fresh += 1;
         let chunk = &self.chunks[slot as usize / CHUNK];
-        chunk.get_or_init(|| (0..CHUNK).map(|_| Place::free()).collect());
+        chunk.get_or_init(new_chunk);
         // So that freeing the place needs no memory.
         let used = places.fresh as usize;
         let missing = used.saturating_sub(places.free.len());
@@ -217,7 +224,7 @@ impl Table {
     #[inline]
     fn entry(&self, slot: u32) -> Option<&Place> {
         let chunk = self.chunks.get(slot as usize / CHUNK)?.get()?;
-        chunk.get(slot as usize % CHUNK)
+        Some(&chunk[slot as usize % CHUNK])
     }
 
     /// Locks the state of a handle; none if it is stale.

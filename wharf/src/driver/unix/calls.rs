@@ -30,10 +30,52 @@ pub(in crate::driver) const SEND: SendFlags = SendFlags::DONTWAIT.union(SendFlag
 pub(in crate::driver) unsafe fn perform(transfer: &mut Transfer) {
     // SAFETY: the caller promises that the descriptor is open.
     let descriptor = unsafe { BorrowedFd::borrow_raw(transfer.descriptor) };
-    transfer.outcome = until_it_ends(transfer.call, || {
-        // SAFETY: the caller promises that the memory is valid and ours.
-        unsafe { attempt(descriptor, transfer.call) }
-    });
+    let call = transfer.call;
+    // SAFETY: passed on to the caller. The calls of nearly all transfers stand by themselves: so they need not the room on the
+    // stack that some of the others need.
+    transfer.outcome = unsafe {
+        let ended = match call {
+            Call::Receive(buffer) => receive(descriptor, buffer),
+            Call::Send(buffer) => send(descriptor, buffer),
+            _ => attempt(descriptor, call),
+        };
+        match ended {
+            Ok(outcome) => outcome,
+            Err(error) => outcome_of(error, descriptor, call),
+        }
+    };
+}
+
+/// What an error means; a call that a signal has interrupted is made again.
+///
+/// # Safety
+/// As for [`perform`].
+#[cold]
+unsafe fn outcome_of(error: Errno, descriptor: BorrowedFd<'_>, call: Call) -> Outcome {
+    if error != Errno::INTR {
+        return failure(call, error);
+    }
+    // SAFETY: passed on to the caller.
+    until_it_ends(call, || unsafe { attempt(descriptor, call) })
+}
+
+/// # Safety
+/// As for [`perform`].
+#[inline]
+unsafe fn receive(descriptor: BorrowedFd<'_>, buffer: RawBuffer) -> Result<Outcome, Errno> {
+    // SAFETY: the caller promises `len` bytes that are valid for writing and not used by other code.
+    let memory = unsafe { uninitialised(buffer) };
+    let ((received, _), _) = net::recv(descriptor, memory, RECEIVE)?;
+    Ok(Outcome::Moved(received.len()))
+}
+
+/// # Safety
+/// As for [`perform`].
+#[inline]
+unsafe fn send(descriptor: BorrowedFd<'_>, buffer: RawBuffer) -> Result<Outcome, Errno> {
+    // SAFETY: the caller promises `len` bytes that are valid for reading and stay as they are.
+    let bytes = unsafe { slice::from_raw_parts(buffer.start, buffer.len) };
+    net::send(descriptor, bytes, SEND).map(Outcome::Moved)
 }
 
 /// Tries a call until no signal interrupts it.
@@ -67,12 +109,8 @@ pub(in crate::driver) fn failure(call: Call, error: Errno) -> Outcome {
 /// As for [`perform`].
 unsafe fn attempt(descriptor: BorrowedFd<'_>, call: Call) -> Result<Outcome, Errno> {
     match call {
-        Call::Receive(buffer) => {
-            // SAFETY: the caller promises `len` bytes that are valid for writing and not used by other code.
-            let memory = unsafe { uninitialised(buffer) };
-            let ((received, _), _) = net::recv(descriptor, memory, RECEIVE)?;
-            Ok(Outcome::Moved(received.len()))
-        }
+        // SAFETY: passed on to the caller.
+        Call::Receive(buffer) => unsafe { receive(descriptor, buffer) },
         Call::Probe => {
             let mut byte = [MaybeUninit::uninit(); 1];
             net::recv(descriptor, &mut byte[..], RECEIVE | RecvFlags::PEEK)?;
@@ -83,11 +121,8 @@ unsafe fn attempt(descriptor: BorrowedFd<'_>, call: Call) -> Result<Outcome, Err
             // SAFETY: the caller promises `count` buffers there, each valid for writing and not used by other code.
             unsafe { scatter(descriptor, first, count) }
         }
-        Call::Send(buffer) => {
-            // SAFETY: the caller promises `len` bytes that are valid for reading and stay as they are.
-            let bytes = unsafe { slice::from_raw_parts(buffer.start, buffer.len) };
-            net::send(descriptor, bytes, SEND).map(Outcome::Moved)
-        }
+        // SAFETY: passed on to the caller.
+        Call::Send(buffer) => unsafe { send(descriptor, buffer) },
         Call::Gather { first, count, skip } => {
             // SAFETY: the caller promises `count` buffers there, each valid for reading.
             unsafe { gather(descriptor, first, count, skip) }

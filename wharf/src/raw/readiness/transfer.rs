@@ -45,6 +45,15 @@ impl Handles {
         attempts: &mut Attempts,
         results: &mut impl Results,
     ) {
+        if let [ready] = batch[..] {
+            // One alone needs no list.
+            batch.clear();
+            if let Some((pending, mut transfer)) = self.begin(ready, results) {
+                self.transfer_one(&mut transfer);
+                self.finish(pending, transfer, results);
+            }
+            return;
+        }
         for ready in batch.drain(..) {
             if let Some((pending, transfer)) = self.begin(ready, results) {
                 if matches!(transfer.outcome, Outcome::Untried) {
@@ -195,11 +204,7 @@ impl Handles {
         mut transfer: Transfer,
         results: &mut impl Results,
     ) {
-        if matches!(transfer.outcome, Outcome::Untried) {
-            // SAFETY: the side is busy, so the descriptor stays open; the memory is the operation's, which its
-            // starter left to us.
-            unsafe { self.driver.transfer(std::slice::from_mut(&mut transfer)) };
-        }
+        self.transfer_one(&mut transfer);
         if matches!(
             (transfer.call, &transfer.outcome),
             (
@@ -210,6 +215,15 @@ impl Handles {
             self.register_connecting(&pending, &mut transfer);
         }
         self.finish(pending, transfer, results);
+    }
+
+    #[inline]
+    fn transfer_one(&self, transfer: &mut Transfer) {
+        if matches!(transfer.outcome, Outcome::Untried) {
+            // SAFETY: the side is busy, so the descriptor stays open; the memory is the operation's, which its
+            // starter left to us.
+            unsafe { self.driver.transfer(std::slice::from_mut(transfer)) };
+        }
     }
 
     /// A socket is registered once its connection is under way: registered earlier, epoll would report it as hung up.
