@@ -3,8 +3,8 @@
 use std::{io, ptr::NonNull, time::Instant};
 
 use super::{
-    BegunSend, Direction, Entry, Handle, Next, OperationId, Overlapped, Packet, Port, PortError,
-    RawBuffer, Request, Started, Status,
+    BegunSend, Direction, Entry, Handle, Kind, Next, OperationId, Overlapped, Packet, Port,
+    PortError, RawBuffer, Request, Started, Status,
     shape::{Operations, Packets, Parts, Sends, Tried},
 };
 use crate::driver::{BUFFERS_PER_CALL_MAX, codes};
@@ -172,7 +172,9 @@ impl Port {
             entry.unsent.check_alone()?;
         }
         entry.sequence += 1;
-        entry.unsent.begin(operation, unsent);
+        if operation.direction() == Direction::Write {
+            entry.unsent.begin(operation, unsent);
+        }
         operation.handle = handle;
         operation.key = entry.key;
         operation.sequence = entry.sequence;
@@ -211,6 +213,15 @@ impl Port {
 /// # Safety
 /// The list of buffers is in place.
 unsafe fn check(operation: &mut Overlapped, entry: &Entry) -> io::Result<usize> {
+    if let (Request::ReceiveProvided(_), Kind::Stream) = (&operation.request, entry.kind) {
+        // What a server starts most often has the fewest questions.
+        operation.transferred = 0;
+        operation.status = Status::Pending;
+        return match entry.failure_of(operation) {
+            0 => Ok(0),
+            failure => Err(io::Error::from_raw_os_error(failure)),
+        };
+    }
     operation.check_kind(entry.kind)?;
     if operation.connects() && entry.has_under_way(Direction::Write) {
         return Err(io::Error::from_raw_os_error(codes::CONNECTS_ALREADY));

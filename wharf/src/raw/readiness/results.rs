@@ -131,6 +131,19 @@ impl FollowUp {
 }
 
 impl Ended {
+    /// Passes on that this has ended, and nothing else; `ready`: the side is worth another attempt.
+    #[inline]
+    pub(super) fn tell_alone(self, ready: Option<Ready>, results: &mut impl Results) {
+        let handover = self.tell(results);
+        if let Some(ready) = ready {
+            results.ready(ready);
+        }
+        if let Some(handover) = handover {
+            results.count_out(&handover);
+            results.hand_over(handover);
+        }
+    }
+
     /// Passes it on if its end is told by a packet; else returns it, to be handed over later.
     #[inline]
     fn tell(self, results: &mut impl Results) -> Option<Handover> {

@@ -101,7 +101,7 @@ impl Operations for Port {
     ) -> io::Result<Next> {
         // SAFETY: the caller gives the operation to the port from now on.
         let operation = unsafe { pointer.as_ref() };
-        let (handle, connects) = (operation.handle, operation.connects());
+        let handle = operation.handle;
         if entry.kind == Kind::File {
             let refused = self.enqueue_on_file(&mut entry, handle, pointer)?;
             drop(entry);
@@ -123,7 +123,7 @@ impl Operations for Port {
         }
         let next = if direction == Direction::Read && !here {
             Next::Queue(ready)
-        } else if !connects && !here && self.batches_for_this_thread() {
+        } else if !here && !operation.connects() && self.batches_for_this_thread() {
             Next::Stage(ready)
         } else {
             side.queued = false;

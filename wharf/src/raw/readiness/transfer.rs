@@ -9,12 +9,12 @@ use std::{io, ptr::NonNull};
 
 use super::{
     handles::Handles,
-    results::{FollowUp, Results},
+    results::{Ended, FollowUp, Results},
     side::Ready,
 };
 use crate::{
     driver::{Call, Outcome, Transfer, codes, number_of},
-    raw::{Buffers, LockedEntry, Overlapped, Provider, RawBuffer, Request},
+    raw::{Buffers, LockedEntry, Overlapped, Provider, RawBuffer, Request, Status},
 };
 
 /// An attempt between [`Handles::begin`] and [`Handles::finish`].
@@ -26,6 +26,8 @@ pub(in crate::raw) struct Pending {
     pub(super) tick: u32,
     /// There was memory to receive into, if it receives.
     pub(super) had_memory: bool,
+    /// It receives bytes of a stream into one buffer.
+    receives: bool,
     provider: Option<&'static Provider>,
     waits: Option<unsafe fn(NonNull<Overlapped>) -> Option<RawBuffer>>,
 }
@@ -127,6 +129,17 @@ impl Handles {
         let tick = side.tick;
         // SAFETY: the operation is valid by the promise of `Port::start`, and we have the handle's lock.
         let overlapped = unsafe { operation.as_ref() };
+        let transfer = |call, outcome| Transfer {
+            descriptor,
+            slot: ready.handle.slot(),
+            call,
+            outcome,
+        };
+        if let Request::ReceiveProvided(provider) = overlapped.request {
+            drop(entry);
+            let (pending, call) = Pending::of_provided(ready, operation, tick, provider);
+            return Some((pending, transfer(call, Outcome::Untried)));
+        }
         let mut call = overlapped.call();
         let provider = overlapped.provider();
         let call_into = overlapped.call_into();
@@ -149,27 +162,28 @@ impl Handles {
             // SAFETY: the operation is in transfer, by this thread.
             call = unsafe { (provider.provide)(operation) }.map(call_into);
         }
-        let transfer = Transfer {
-            descriptor,
-            slot: ready.handle.slot(),
-            call: call.unwrap_or(Call::Peek),
-            outcome: call.map_or(without_memory, |_| outcome),
-        };
+        let outcome = call.map_or(without_memory, |_| outcome);
         let pending = Pending {
             ready,
             operation,
             tick,
             had_memory: call.is_some(),
+            receives: false,
             provider,
             waits,
         };
-        Some((pending, transfer))
+        Some((pending, transfer(call.unwrap_or(Call::Peek), outcome)))
     }
 
     /// Judges an attempt: completes the operation, or leaves it at the head of its line. The results go to
     /// `results`, under no lock.
     pub(super) fn finish(&self, pending: Pending, transfer: Transfer, results: &mut impl Results) {
         let Transfer { call, outcome, .. } = transfer;
+        if let (true, Call::Receive(buffer), Outcome::Moved(count @ 1..)) =
+            (pending.receives, call, &outcome)
+        {
+            return self.finish_received(&pending, *count, buffer.len, results);
+        }
         pending.give_back(&outcome);
         let moved_to = pending.tell_it_waits(call, &outcome);
         let Pending {
@@ -195,6 +209,32 @@ impl Handles {
             self.let_go(entry, ready.handle);
         }
         follow_up.tell(results);
+    }
+
+    /// The most frequent end: a receive has got bytes.
+    #[inline]
+    fn finish_received(
+        &self,
+        pending: &Pending,
+        count: usize,
+        offered: usize,
+        results: &mut impl Results,
+    ) {
+        let (ready, mut operation) = (pending.ready, pending.operation);
+        let mut entry = self.table.lock(ready.handle).expect("a busy handle stays");
+        entry.count_received(count, offered, pending.tick);
+        let side = entry.side(ready.direction);
+        side.busy = false;
+        side.pop();
+        let is_next = side.enqueue();
+        // SAFETY: valid; it was at the head of a busy side, so it is ours.
+        let overlapped = unsafe { operation.as_mut() };
+        overlapped.transferred = count;
+        overlapped.status = Status::Done;
+        // SAFETY: it has ended, and is in no line.
+        let ended = unsafe { Ended::of(operation) };
+        self.let_go(entry, ready.handle);
+        ended.tell_alone(is_next.then_some(ready), results);
     }
 
     /// Makes one attempt on the calling thread, outside of any wait.
@@ -255,9 +295,31 @@ impl Pending {
             operation,
             tick,
             had_memory: true,
+            receives: false,
             provider: None,
             waits,
         }
+    }
+
+    /// The transfer of a receive from a provider. Without memory, the end and a failure are still to be seen.
+    fn of_provided(
+        ready: Ready,
+        operation: NonNull<Overlapped>,
+        tick: u32,
+        provider: &'static Provider,
+    ) -> (Self, Call) {
+        // SAFETY: the operation is in transfer, by this thread.
+        let memory = unsafe { (provider.provide)(operation) };
+        let pending = Pending {
+            ready,
+            operation,
+            tick,
+            had_memory: memory.is_some(),
+            receives: true,
+            provider: Some(provider),
+            waits: None,
+        };
+        (pending, memory.map_or(Call::Peek, Call::Receive))
     }
 
     /// Gives memory that was found back if there was nothing to receive into it.
