@@ -241,6 +241,7 @@ impl<K: Key> Completion<K> {
         }
     }
 
+    #[inline(always)] // It is large, and would be copied.
     pub(crate) fn of_operation(finished: Returned<Origin<K>>) -> Self {
         let Returned {
             owned,
@@ -255,33 +256,13 @@ impl<K: Key> Completion<K> {
             memory,
             context,
         } = owned;
-        let (key, what) = match source {
-            Origin::Own(key) => (key, Finished::on_nothing(&request)),
-            Origin::Listener(listener) => {
-                let connection = accept::accepted(&listener, request.take_accepted(), &mut result);
-                let key = listener.key().clone();
-                let what = Finished::on_listener(listener, memory, connection, transferred);
-                (key, what)
+        let (key, what) = match (source, memory) {
+            // The most frequent by itself, so that it is written where it is wanted.
+            (Origin::Socket(socket), Memory::ReceiveLent(mut buffer)) => {
+                buffer.set_len(transferred);
+                (socket.key().clone(), Finished::Received { socket, buffer })
             }
-            #[cfg(unix)]
-            Origin::LocalListener(listener) => {
-                let key = listener.key().clone();
-                (key, Finished::on_local_listener(listener, &mut request))
-            }
-            Origin::Socket(socket) => {
-                let key = socket.key().clone();
-                let what = Finished::on_socket(socket, memory, &request, transferred);
-                (key, what)
-            }
-            Origin::Datagrams(socket) => {
-                let key = socket.key().clone();
-                let what = Finished::of_datagram(socket, memory, &request, transferred);
-                (key, what)
-            }
-            Origin::File(file) => {
-                let key = file.key().clone();
-                (key, Finished::on_file(file, memory, transferred))
-            }
+            (source, memory) => Self::apart(source, memory, &mut request, &mut result, transferred),
         };
         Completion {
             key,
@@ -290,6 +271,45 @@ impl<K: Key> Completion<K> {
             operation,
             what,
             context,
+        }
+    }
+
+    /// The key of an operation, and what it gives back.
+    #[inline(never)]
+    fn apart(
+        source: Origin<K>,
+        memory: Memory,
+        request: &mut Request,
+        result: &mut io::Result<usize>,
+        transferred: usize,
+    ) -> (K, Finished<K>) {
+        match source {
+            Origin::Own(key) => (key, Finished::on_nothing(request)),
+            Origin::Listener(listener) => {
+                let connection = accept::accepted(&listener, request.take_accepted(), result);
+                let key = listener.key().clone();
+                let what = Finished::on_listener(listener, memory, connection, transferred);
+                (key, what)
+            }
+            #[cfg(unix)]
+            Origin::LocalListener(listener) => {
+                let key = listener.key().clone();
+                (key, Finished::on_local_listener(listener, request))
+            }
+            Origin::Socket(socket) => {
+                let key = socket.key().clone();
+                let what = Finished::on_socket(socket, memory, request, transferred);
+                (key, what)
+            }
+            Origin::Datagrams(socket) => {
+                let key = socket.key().clone();
+                let what = Finished::of_datagram(socket, memory, request, transferred);
+                (key, what)
+            }
+            Origin::File(file) => {
+                let key = file.key().clone();
+                (key, Finished::on_file(file, memory, transferred))
+            }
         }
     }
 }

@@ -193,8 +193,10 @@ impl<S> Owned<S> {
 #[repr(C)]
 struct Record<S> {
     overlapped: Overlapped,
-    /// None while idle.
-    owned: Option<Owned<S>>,
+    owned: Owned<S>,
+    /// It has not ended.
+    #[cfg(shuttle)]
+    is_in_use: bool,
 }
 
 // SAFETY: the addresses in the operation are those of memory that is owned beside it, which may be sent; the port uses
@@ -370,13 +372,16 @@ impl<S: Source> Records<S> {
         }
         memory.write(Record {
             overlapped,
-            owned: Some(owned),
+            owned,
+            #[cfg(shuttle)]
+            is_in_use: true,
         });
         let record = NonNull::from(Box::leak(memory)).cast();
         start(record).map_err(|error| {
             // SAFETY: it was refused, so it is still ours alone.
-            let record = unsafe { Record::<S>::own(record) };
-            (error, self.retire(record, 0, None).owned)
+            let (record, memory) = unsafe { Record::<S>::take(record) };
+            self.spares.put(memory);
+            (error, record.owned)
         })
     }
 
@@ -405,44 +410,24 @@ impl<S: Source> Records<S> {
     #[inline(always)] // What it brings is large, and would be copied.
     fn finish(&self, operation: NonNull<Overlapped>) -> Returned<S> {
         // SAFETY: every operation on this port is a `Record<S>`, started here, and its packet was handed out.
-        let mut record = unsafe { Record::<S>::own(operation) };
-        let transferred = record.overlapped.transferred;
-        let error = record.overlapped.error();
-        if let Some(owned) = &mut record.owned {
-            // SAFETY: the memory of its request is owned by it, whole and in this order; what an operation that receives or
-            // reads has transferred is in it, whether it failed in the end or not (`Request`).
-            unsafe { owned.memory.assume_written(transferred) };
-        }
-        self.retire(record, transferred, error)
-    }
-
-    /// Empties a record.
-    #[inline(always)] // As for `finish`.
-    fn retire(
-        &self,
-        mut record: Box<Record<S>>,
-        transferred: usize,
-        error: Option<io::Error>,
-    ) -> Returned<S> {
-        let finished = Returned {
-            owned: record.owned.take().expect("a record in use has owned"),
-            operation: record.overlapped.id(),
+        let (record, memory) = unsafe { Record::<S>::take(operation) };
+        self.spares.put(memory);
+        let Record {
+            overlapped,
+            mut owned,
+            ..
+        } = record;
+        let transferred = overlapped.transferred;
+        // SAFETY: the memory of its request is owned by it, whole and in this order; what an operation that receives or reads has
+        // transferred is in it, whether it failed in the end or not (`Request`).
+        unsafe { owned.memory.assume_written(transferred) };
+        Returned {
+            owned,
+            operation: overlapped.id(),
             transferred,
-            error,
-            request: std::mem::replace(&mut record.overlapped.request, Request::Posted),
-        };
-        self.put_away(record);
-        finished
-    }
-
-    /// Keeps the memory of an empty record for the next operation.
-    #[inline]
-    fn put_away(&self, record: Box<Record<S>>) {
-        debug_assert!(record.owned.is_none());
-        debug_assert!(matches!(record.overlapped.request, Request::Posted));
-        let memory = Box::into_raw(record).cast::<MaybeUninit<Record<S>>>();
-        // SAFETY: it was a box's just now. An empty record has nothing that would have to be dropped.
-        self.spares.put(unsafe { Box::from_raw(memory) });
+            error: overlapped.error(),
+            request: overlapped.request,
+        }
     }
 }
 
@@ -452,17 +437,25 @@ impl<S: Source> Record<S> {
         withdraw: Self::withdraw,
     };
 
+    /// Takes a record out of its memory, which may be used again.
+    ///
     /// # Safety
     /// `operation` is a leaked `Record<S>`, and not used by other code.
-    unsafe fn own(operation: NonNull<Overlapped>) -> Box<Self> {
+    #[inline(always)] // What it brings is large, and would be copied.
+    unsafe fn take(operation: NonNull<Overlapped>) -> (Self, Box<MaybeUninit<Self>>) {
+        let memory = operation.cast::<MaybeUninit<Self>>();
         #[cfg(shuttle)]
-        // SAFETY: passed on to the caller; one that has ended before is kept for the next operation.
-        let is_in_use = unsafe { operation.cast::<Self>().as_ref() }.owned.is_some();
-        #[cfg(shuttle)]
-        assert!(is_in_use, "an operation ends once");
-        // SAFETY: passed on to the caller. A record starts with its operation (`repr(C)`), so the address is the
-        // record's, and it was leaked from a box.
-        unsafe { Box::from_raw(operation.cast().as_ptr()) }
+        {
+            // SAFETY: passed on to the caller; one that has ended before is kept for the next operation.
+            let is_in_use = unsafe { &mut (*memory.cast::<Self>().as_ptr()).is_in_use };
+            assert!(std::mem::take(is_in_use), "an operation ends once");
+        }
+        // SAFETY: passed on to the caller. A record starts with its operation (`repr(C)`), so the address is the record's, and it
+        // was leaked from a box. What is read is not used again from there.
+        unsafe {
+            let memory = Box::from_raw(memory.as_ptr());
+            (memory.assume_init_read(), memory)
+        }
     }
 
     /// # Safety
@@ -472,10 +465,7 @@ impl<S: Source> Record<S> {
         // SAFETY: the record is valid, and its handle is not written while it is started.
         let handle = unsafe { (&raw const (*record).overlapped.handle).read() };
         // SAFETY: the record is valid, and what it owns is this thread's while it transfers.
-        let owned = unsafe { &mut (*record).owned };
-        let Some(Owned { source, memory, .. }) = owned else {
-            unreachable!("a record in use has owned");
-        };
+        let Owned { source, memory, .. } = unsafe { &mut (*record).owned };
         let Memory::ReceiveFrom(pool, place) = std::mem::replace(memory, Memory::None) else {
             unreachable!("only receives from a pool have this provider");
         };
@@ -497,10 +487,7 @@ impl<S: Source> Record<S> {
     unsafe fn withdraw(operation: NonNull<Overlapped>) {
         let record = operation.cast::<Self>().as_ptr();
         // SAFETY: the record is valid, and what it owns is this thread's while it transfers.
-        let owned = unsafe { &mut (*record).owned };
-        let Some(Owned { memory, .. }) = owned else {
-            return;
-        };
+        let Owned { memory, .. } = unsafe { &mut (*record).owned };
         let Memory::ReceiveLent(buffer) = memory else {
             return;
         };
@@ -519,7 +506,7 @@ impl<S: Source> Record<S> {
         let record = operation.cast::<Self>().as_ptr();
         // SAFETY: the record is valid, and what it owns is this thread's while it transfers.
         let owned = unsafe { &mut (*record).owned };
-        let Memory::Send(payload) = &mut owned.as_mut()?.memory else {
+        let Memory::Send(payload) = &mut owned.memory else {
             return None;
         };
         payload.set_aside().then(|| readable(payload))
@@ -531,17 +518,14 @@ impl<S: Source> Record<S> {
     /// `operation` is a leaked `Record<S>`, and not used by other code.
     unsafe fn finish_quietly(operation: NonNull<Overlapped>) {
         // SAFETY: passed on to the caller.
-        let mut record = unsafe { Self::own(operation) };
-        let owned = record.owned.take().expect("a record in use has owned");
-        // It may own an address.
-        record.overlapped.request = Request::Posted;
-        // The port may go with what was owned: not before the record is put away.
-        owned.source.records().put_away(record);
+        let (record, spare) = unsafe { Self::take(operation) };
         let Owned {
             source,
             memory,
             context,
-        } = owned;
+        } = record.owned;
+        // The port may go with what was owned: not before the record is put away.
+        source.records().spares.put(spare);
         // A key is the user's, too, and its drop may panic as those of the others may.
         drop_sent(memory, context);
         contain("the drop of a key", || drop(source));
