@@ -256,14 +256,22 @@ impl<K: Key> Completion<K> {
             memory,
             context,
         } = owned;
-        let (key, what) = match (source, memory) {
-            // The most frequent by itself, so that it is written where it is wanted.
-            (Origin::Socket(socket), Memory::ReceiveLent(mut buffer)) => {
-                buffer.set_len(transferred);
-                (socket.key().clone(), Finished::Received { socket, buffer })
-            }
-            (source, memory) => Self::apart(source, memory, &mut request, &mut result, transferred),
-        };
+        // The most frequent by itself, so that it is written where it is wanted.
+        if let (Origin::Socket(_), Memory::ReceiveLent(_)) = (&source, &memory) {
+            let (Origin::Socket(socket), Memory::ReceiveLent(mut buffer)) = (source, memory) else {
+                unreachable!("it was so just now");
+            };
+            buffer.set_len(transferred);
+            return Completion {
+                key: socket.key().clone(),
+                result,
+                transferred,
+                operation,
+                what: Finished::Received { socket, buffer },
+                context,
+            };
+        }
+        let (key, what) = Self::apart(source, memory, &mut request, &mut result, transferred);
         Completion {
             key,
             result,

@@ -117,6 +117,7 @@ contextual!(SkipPort<'_, K>);
 #[expect(private_bounds, reason = "its methods are the crate's own")]
 impl<H: Startable> With<'_, H> {
     /// Starts an operation; `given` finds in its memory what comes back if it is refused.
+    #[inline]
     pub(super) fn start<T>(
         self,
         memory: Memory,
@@ -136,6 +137,7 @@ impl<H: Startable> With<'_, H> {
     }
 
     /// Starts an operation that moves memory from or to a stream.
+    #[inline]
     pub(super) fn start_stream<T>(
         self,
         mut memory: Memory,

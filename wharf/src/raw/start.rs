@@ -3,8 +3,8 @@
 use std::{io, ptr::NonNull, time::Instant};
 
 use super::{
-    BegunSend, Direction, Entry, Handle, Kind, Next, OperationId, Overlapped, Packet, Port,
-    PortError, RawBuffer, Request, Started, Status,
+    BegunSend, Direction, Entry, Handle, Kind, LockedEntry, Next, OperationId, Overlapped, Packet,
+    Port, PortError, RawBuffer, Request, Started, Status,
     shape::{Operations, Packets, Parts, Sends, Tried},
 };
 use crate::driver::{BUFFERS_PER_CALL_MAX, codes};
@@ -42,8 +42,8 @@ impl Port {
         operation: NonNull<Overlapped>,
     ) -> io::Result<OperationId> {
         // SAFETY: passed on to the caller.
-        let (id, next) = unsafe { self.enqueue(handle, operation, How::Any) }?;
-        self.follow(next);
+        let (id, ()) =
+            unsafe { self.enqueue(handle, operation, How::Any, |next| self.follow(next)) }?;
         Ok(id)
     }
 
@@ -60,8 +60,8 @@ impl Port {
         operation: NonNull<Overlapped>,
     ) -> io::Result<OperationId> {
         // SAFETY: passed on to the caller.
-        let (id, next) = unsafe { self.enqueue(handle, operation, How::Alone) }?;
-        self.follow(next);
+        let (id, ()) =
+            unsafe { self.enqueue(handle, operation, How::Alone, |next| self.follow(next)) }?;
         Ok(id)
     }
 
@@ -79,9 +79,10 @@ impl Port {
         handle: Handle,
         operation: NonNull<Overlapped>,
     ) -> io::Result<Started> {
+        let then = |next| self.follow_at_once(next, operation);
         // SAFETY: passed on to the caller.
-        let (id, next) = unsafe { self.enqueue(handle, operation, How::Here) }?;
-        if !self.follow_at_once(next, operation) {
+        let (id, is_done) = unsafe { self.enqueue(handle, operation, How::Here, then) }?;
+        if !is_done {
             return Ok(Started::Pending(id));
         }
         // SAFETY: it has ended, and no packet follows: it is handed out here.
@@ -139,34 +140,47 @@ impl Port {
         })
     }
 
-    /// Counts an operation, and puts it into the line that it belongs to.
+    /// Counts an operation, puts it into the line that it belongs to, and does `then` with the next step, under no lock.
     ///
     /// # Safety
     /// As for [`start`](Self::start).
-    unsafe fn enqueue(
-        &self,
-        handle: Handle,
-        operation: NonNull<Overlapped>,
-        how: How,
-    ) -> io::Result<(OperationId, Next)> {
-        self.admit()?;
-        // SAFETY: passed on to the caller.
-        let enqueued = unsafe { self.enqueue_counted(handle, operation, how) };
-        enqueued.inspect_err(|_| self.dismiss(1))
-    }
-
-    /// # Safety
-    /// As for [`start`](Self::start).
-    unsafe fn enqueue_counted(
+    #[inline(always)] // The next step is large, and would be copied.
+    unsafe fn enqueue<T>(
         &self,
         handle: Handle,
         mut pointer: NonNull<Overlapped>,
         how: How,
-    ) -> io::Result<(OperationId, Next)> {
+        then: impl FnOnce(Next) -> T,
+    ) -> io::Result<(OperationId, T)> {
+        self.admit()?;
+        // SAFETY: passed on to the caller; nothing else uses the operation before it is in its line.
+        let enqueued = unsafe {
+            let prepared = self.prepare_to_enqueue(handle, pointer.as_mut(), how);
+            let id = pointer.as_ref().id();
+            prepared.and_then(|entry| {
+                let next = self.put_in_line(entry, pointer, matches!(how, How::Here))?;
+                Ok((id, then(next)))
+            })
+        };
+        if enqueued.is_err() {
+            self.dismiss(1);
+        }
+        enqueued
+    }
+
+    /// Checks that an operation can be started, numbers it, and counts what it sends. Returns the state of its handle.
+    ///
+    /// # Safety
+    /// The list of buffers is in place.
+    #[inline]
+    unsafe fn prepare_to_enqueue(
+        &self,
+        handle: Handle,
+        operation: &mut Overlapped,
+        how: How,
+    ) -> io::Result<LockedEntry<'_>> {
         let mut entry = self.table().open(handle)?;
-        // SAFETY: the caller gives the operation to the port from now on.
-        let operation = unsafe { pointer.as_mut() };
-        // SAFETY: the caller promises that the list of buffers is in place.
+        // SAFETY: passed on to the caller.
         let unsent = unsafe { check(operation, &entry) }?;
         if matches!(how, How::Alone) {
             entry.unsent.check_alone()?;
@@ -178,10 +192,7 @@ impl Port {
         operation.handle = handle;
         operation.key = entry.key;
         operation.sequence = entry.sequence;
-        let id = operation.id();
-        // SAFETY: passed on to the caller.
-        let next = unsafe { self.put_in_line(entry, pointer, matches!(how, How::Here)) }?;
-        Ok((id, next))
+        Ok(entry)
     }
 
     /// Cancels one operation. Its packet follows, as for any other: with an error that

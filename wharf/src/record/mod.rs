@@ -265,6 +265,7 @@ impl<S: Source> Records<S> {
     }
 
     /// Starts an operation.
+    #[inline]
     pub(crate) fn start(
         &self,
         handle: Handle,
@@ -352,6 +353,7 @@ impl<S: Source> Records<S> {
     }
 
     /// Makes a record and gives it to the port; takes it back if it is refused.
+    #[inline(always)] // What it is given is large, and would be copied.
     fn give_up<T>(
         &self,
         owned: Owned<S>,
