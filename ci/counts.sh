@@ -4,7 +4,7 @@
 # matter. `ci/counts.sh --write` writes that file: after a change that costs more for a reason, or that costs less.
 #
 # For Debian 12, with the Rust that the baseline names: other versions of the compiler and of the C library count differently.
-# It installs what it needs (as root). Three minutes the first time, half a minute if it is built.
+# It installs what it needs (as root). Under two minutes on 2 cores the first time, half a minute if it is built.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . ci/need.bash
