@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Map, Value, json};
 
-use crate::contestants::STANDARD;
+use crate::{contestants::STANDARD, interval};
 
 /// What was measured, in the order in which it was first added.
 #[derive(Debug, Default)]
@@ -63,7 +63,7 @@ impl fmt::Display for Measure {
         let standard = self.rows.iter().find(|(name, _)| *name == STANDARD);
         writeln!(
             formatter,
-            "{}\n{:<26}{:>10}{:>10}{:>10}{:>10}",
+            "{}\n{:<26}{:>10}{:>10}{:>10}{:>10}  95%",
             self.title, "", "median", "least", "most", "ratio"
         )?;
         for (name, figures) in &self.rows {
@@ -76,7 +76,7 @@ impl fmt::Display for Measure {
                 figures_sorted[figures_sorted.len() - 1],
             )?;
             match standard {
-                Some((_, standard)) => writeln!(formatter, "{:>10.2}", ratio(figures, standard))?,
+                Some((_, standard)) => writeln!(formatter, "{}", ratio(figures, standard))?,
                 None => writeln!(formatter)?,
             }
         }
@@ -84,14 +84,18 @@ impl fmt::Display for Measure {
     }
 }
 
-/// The median of the rounds' ratios: what slows one round down slows both contestants.
-fn ratio(figures: &[f64], standard: &[f64]) -> f64 {
+/// The median of the rounds' ratios, and its interval: what slows one round down slows both contestants.
+fn ratio(figures: &[f64], standard: &[f64]) -> String {
     let ratios: Vec<f64> = figures
         .iter()
         .zip(standard)
         .map(|(figure, standard)| figure / standard)
         .collect();
-    median(&sorted(&ratios))
+    let ratios = sorted(&ratios);
+    let interval = interval::of_median(&ratios).map_or("too few rounds".into(), |(low, high)| {
+        format!("{low:.2} to {high:.2}")
+    });
+    format!("{:>10.2}  {interval}", median(&ratios))
 }
 
 fn sorted(figures: &[f64]) -> Vec<f64> {

@@ -3,24 +3,27 @@
 use serde::Deserialize;
 
 use crate::{
-    contestants::{self, FLOOR, Role},
-    figures::{Runs, ratio_text, spread, table, time},
+    contestants::{self, AGAIN, FLOOR, Role},
+    figures::{Runs, Spread, named, spread, table, time},
+    judge::{Bound, Verdict},
     results::Results,
-    rows::{churn, dispersion, echo, idle, posted, skew, sleepers, spinner, sweep},
+    rows::{churn, counts, dispersion, echo, idle, posted, skew, sleepers, spinner, sweep},
 };
 
 /// An aim, what it came to, and whether it was met.
 struct Aim {
     what: String,
     figure: String,
-    met: Option<bool>,
+    /// What a server came to against itself, in the same rounds.
+    noise: String,
+    verdict: Option<Verdict>,
 }
 
 /// All of them, in a table.
 pub fn tell(results: &Results) -> String {
     let mut aims = Vec::new();
     aims.extend(echo_aims(results));
-    aims.extend(churn_aim(results));
+    aims.extend(churn_aims(results));
     aims.extend(idle_aim(results));
     aims.extend(skew_aims(results));
     aims.extend(sleepers_aims(results));
@@ -28,21 +31,21 @@ pub fn tell(results: &Results) -> String {
     aims.extend(posted_aims(results));
     aims.extend(sweep_aims(results));
     aims.extend(spinner_aims(results));
+    aims.extend(counts_aims(results));
     let rows: Vec<Vec<String>> = aims
         .into_iter()
         .map(|aim| {
-            let met = match aim.met {
-                None => "not measured",
-                Some(true) => "met",
-                Some(false) => "**missed**",
-            };
-            vec![aim.what, aim.figure, met.to_owned()]
+            let verdict = aim.verdict.map_or("not measured", Verdict::text);
+            vec![aim.what, aim.figure, aim.noise, verdict.to_owned()]
         })
         .collect();
     format!(
-        "## The aims\n\nFor the better of Wharf's drivers; ratios are of echoes (or connections) for each second of the \
-         server's processor time.\n\n{}",
-        table(&["aim", "figure", ""], &rows)
+        "## The aims\n\nA figure is a median, with its 95% interval. An aim is met if the interval lies above it (below, for \
+         what may be at most so much), missed if it lies on the other side, and else open: also if there were too few rounds for an \
+         interval. The third column is one server against itself in the same rounds, which is noise. Ratios of rows 1 and 2 \
+         are of echoes (or connections) for each second of the server's processor time. Bytes and instructions are counted, \
+         and have no rounds.\n\n{}",
+        table(&["aim", "figure", "against itself", ""], &rows)
     )
 }
 
@@ -50,177 +53,51 @@ fn figures<T: for<'a> Deserialize<'a>>(results: &Results, row: u8) -> Option<T> 
     T::deserialize(results.of(row)?.figures).ok()
 }
 
+impl Aim {
+    fn new(what: String, figure: String, verdict: Verdict) -> Self {
+        Aim {
+            what,
+            figure,
+            noise: String::new(),
+            verdict: Some(verdict),
+        }
+    }
+
+    /// Of all these, each of which has to be within the bound.
+    fn of_all<N: AsRef<str>>(
+        what: String,
+        bound: Bound,
+        all: impl IntoIterator<Item = (N, Spread)>,
+        noise: Option<Spread>,
+    ) -> Self {
+        let told = bound.furthest(all);
+        Aim {
+            what,
+            figure: told.as_ref().map_or("-".into(), |(name, spread, _)| {
+                let name = name.as_ref();
+                let of = if name.is_empty() { "" } else { ": " };
+                format!("{name}{of}{}", precisely(*spread))
+            }),
+            noise: noise.map_or_else(String::new, precisely),
+            verdict: told.map(|(.., verdict)| verdict),
+        }
+    }
+}
+
+/// With a digit more than the rows have, so that seldom what is open or missed reads as the aim itself.
+fn precisely(spread: Spread) -> String {
+    let interval = spread
+        .interval
+        .map_or("too few rounds".into(), |(low, high)| {
+            format!("{low:.3} to {high:.3}")
+        });
+    format!("{:.3} ({interval})", spread.median)
+}
+
 /// Wharf's better driver at a point.
 fn best_wharf(all: &[Runs]) -> Option<&Runs> {
     let cost = |runs: &&Runs| runs.median(echo::cost).unwrap_or(0.0);
-    let wharf = all.iter().filter(|runs| runs.name.starts_with("wharf"));
-    wharf.max_by(|left, right| cost(left).total_cmp(&cost(right)))
-}
-
-/// The peer that comes nearest to `own`, and how far `own` is ahead of it.
-fn nearest<'a>(
-    own: &Runs,
-    all: &'a [Runs],
-    which: impl Fn(&Runs) -> bool,
-) -> Option<(&'a str, f64, String)> {
-    all.iter()
-        .filter(|runs| which(runs))
-        .filter_map(|runs| {
-            let ratio = own.ratio(runs, echo::cost)?;
-            Some((runs.name.as_str(), ratio.median, ratio_text(Some(ratio))))
-        })
-        .min_by(|left, right| left.1.total_cmp(&right.1))
-}
-
-fn is_peer(runs: &Runs) -> bool {
-    contestants::all()
-        .iter()
-        .any(|contestant| contestant.name == runs.name && contestant.role == Role::Peer)
-}
-
-fn is_floor(runs: &Runs) -> bool {
-    contestants::all()
-        .iter()
-        .any(|contestant| contestant.name == runs.name && contestant.role == Role::Floor)
-}
-
-/// To as many digits as are told: else what reads 1.00 could miss an aim of 1.00.
-fn as_told(ratio: f64) -> f64 {
-    (100.0 * ratio).round() / 100.0
-}
-
-fn ahead(what: String, least: f64, nearest: Option<(&str, f64, String)>) -> Aim {
-    match nearest {
-        None => Aim {
-            what,
-            figure: "-".into(),
-            met: None,
-        },
-        Some((name, ratio, text)) => Aim {
-            what,
-            figure: format!("{text} of {name}"),
-            met: Some(as_told(ratio) >= least),
-        },
-    }
-}
-
-fn echo_aims(results: &Results) -> Vec<Aim> {
-    let points = figures::<echo::Figures>(results, 1).map_or(Vec::new(), |figures| figures.points);
-    let mut aims = Vec::new();
-    for connections in [64, 512] {
-        let point = points
-            .iter()
-            .find(|point| (point.connections, point.bytes, point.pipeline) == (connections, 64, 1));
-        let all = point.map_or(&[][..], |point| &point.runs);
-        let own = best_wharf(all);
-        let against = |which: &dyn Fn(&Runs) -> bool| own.and_then(|own| nearest(own, all, which));
-        let title = |aim: &str| format!("row 1, {connections} connections: {aim}");
-        aims.push(ahead(
-            title("at least 1.00 of the plainest epoll server"),
-            1.0,
-            against(&|runs| runs.name == FLOOR),
-        ));
-        aims.push(ahead(
-            title("at least 1.10 of tokio's best"),
-            1.1,
-            against(&|runs| matches!(runs.name.as_str(), "tokio-one" | "tokio-pool")),
-        ));
-        aims.push(ahead(title("ahead of every peer"), 1.0, against(&is_peer)));
-        aims.push(ahead(
-            title("at least 0.95 of the better floor"),
-            0.95,
-            against(&is_floor),
-        ));
-    }
-    aims
-}
-
-fn churn_aim(results: &Results) -> Option<Aim> {
-    let runs = figures::<churn::Figures>(results, 2).map_or(Vec::new(), |figures| figures.runs);
-    let own = best_wharf(&runs);
-    let nearest = own.and_then(|own| nearest(own, &runs, is_peer));
-    Some(ahead("row 2: ahead of every peer".into(), 1.0, nearest))
-}
-
-fn idle_aim(results: &Results) -> Option<Aim> {
-    let what = "row 3: at most 512 user-space bytes a connection".to_owned();
-    let Some(figures) = figures::<idle::Figures>(results, 3) else {
-        return Some(Aim {
-            what,
-            figure: "-".into(),
-            met: None,
-        });
-    };
-    let wharf = figures
-        .servers
-        .iter()
-        .filter(|idle| idle.name.starts_with("wharf"));
-    let bytes: Vec<(f64, &str)> = wharf
-        .map(|idle| (idle.user_bytes(figures.many), idle.name.as_str()))
-        .collect();
-    let (most, name) = bytes
-        .into_iter()
-        .max_by(|left, right| left.0.total_cmp(&right.0))?;
-    Some(Aim {
-        what,
-        figure: format!("{most:.0} bytes at most ({name})"),
-        met: Some(most <= 512.0),
-    })
-}
-
-fn posted_aims(results: &Results) -> Vec<Aim> {
-    let measures = figures::<Vec<posted::Measure>>(results, 7).unwrap_or_default();
-    let aim = |measure: &posted::Measure| {
-        let own: Vec<(&String, &Vec<f64>)> = measure
-            .contestants
-            .iter()
-            .filter(|(name, _)| name.starts_with("wharf"))
-            .collect();
-        let middle =
-            |figures: &Vec<f64>| spread(figures.clone()).map_or(0.0, |spread| spread.median);
-        // Of the ways to take packets from the port, the better one.
-        let better = |left: &f64, right: &f64| {
-            if measure.is_time() {
-                right.total_cmp(left)
-            } else {
-                left.total_cmp(right)
-            }
-        };
-        let (_, own) = own
-            .into_iter()
-            .max_by(|left, right| better(&middle(left.1), &middle(right.1)))?;
-        let others = measure
-            .contestants
-            .iter()
-            .filter(|(name, _)| !name.starts_with("wharf"));
-        let ratios = others.filter_map(|(name, other)| {
-            let pairs = own.iter().zip(other);
-            let ratios = pairs.map(|(own, other)| {
-                if measure.is_time() {
-                    other / own
-                } else {
-                    own / other
-                }
-            });
-            let ratio = spread(ratios.collect())?;
-            Some((name.as_str(), ratio.median, ratio_text(Some(ratio))))
-        });
-        let nearest = ratios.min_by(|left, right| left.1.total_cmp(&right.1));
-        let advantage = if measure.is_time() {
-            " (their time over ours)"
-        } else {
-            ""
-        };
-        Some(ahead(
-            format!(
-                "row 7, {}: ahead of every channel{advantage}",
-                measure.measure
-            ),
-            1.0,
-            nearest,
-        ))
-    };
-    measures.iter().filter_map(aim).collect()
+    of_wharf(all).max_by(|left, right| cost(left).total_cmp(&cost(right)))
 }
 
 /// Those of Wharf's two drivers that were measured.
@@ -228,18 +105,126 @@ fn of_wharf(all: &[Runs]) -> impl Iterator<Item = &Runs> {
     all.iter().filter(|runs| runs.name.starts_with("wharf"))
 }
 
+fn is(runs: &Runs, role: Role) -> bool {
+    let mut all = contestants::all().iter();
+    all.any(|contestant| contestant.name == runs.name && contestant.role == role)
+}
+
+/// The ratios of a server's cost to those of others.
+fn ratios<'a>(
+    own: Option<&Runs>,
+    all: &'a [Runs],
+    which: impl Fn(&Runs) -> bool,
+) -> Vec<(&'a str, Spread)> {
+    let others = all.iter().filter(|runs| which(runs));
+    let ratio = |runs: &'a Runs| Some((runs.name.as_str(), own?.ratio(runs, echo::cost)?));
+    others.filter_map(ratio).collect()
+}
+
+/// The plainest server against itself.
+fn noise(all: &[Runs]) -> Option<Spread> {
+    named(all, AGAIN)?.ratio(named(all, FLOOR)?, echo::cost)
+}
+
+/// The aims of each driver at 64 and at 512 connections: so much of the plainest server.
+const OF_THE_FLOOR: [(u32, &str, f64); 4] = [
+    (64, "wharf-readiness", 0.97),
+    (64, "wharf-uring", 1.08),
+    (512, "wharf-readiness", 0.97),
+    (512, "wharf-uring", 1.15),
+];
+
+fn echo_aims(results: &Results) -> Vec<Aim> {
+    let points = figures::<echo::Figures>(results, 1).map_or(Vec::new(), |figures| figures.points);
+    let mut aims = Vec::new();
+    for connections in [64, 512] {
+        let point = points.iter().find(|point| point.is((connections, 64, 1)));
+        let all = point.map_or(&[][..], |point| &point.runs);
+        let mut aim = |what: String, least: f64, ratios: Vec<(&str, Spread)>| {
+            let what = format!("row 1, {connections} connections, {what}");
+            let bound = Bound::AtLeast(least);
+            aims.push(Aim::of_all(what, bound, ratios, noise(all)));
+        };
+        for (_, driver, least) in OF_THE_FLOOR.iter().filter(|aim| aim.0 == connections) {
+            let own = named(all, driver);
+            let floor = ratios(own, all, |runs| runs.name == FLOOR);
+            let what = format!("{driver}: at least {least:.2} of the plainest epoll server");
+            aim(what, *least, floor);
+            let peers = ratios(own, all, |runs| is(runs, Role::Peer));
+            aim(format!("{driver}: ahead of every peer"), 1.0, peers);
+        }
+        let best = best_wharf(all);
+        let tokio = ratios(best, all, |runs| {
+            matches!(runs.name.as_str(), "tokio-one" | "tokio-pool")
+        });
+        let what = "the better driver: at least 1.10 of tokio's best";
+        aim(what.into(), 1.1, tokio);
+        let floors = ratios(best, all, |runs| is(runs, Role::Floor));
+        let what = "the better driver: at least 0.95 of the better floor";
+        aim(what.into(), 0.95, floors);
+    }
+    aims
+}
+
+fn churn_aims(results: &Results) -> Vec<Aim> {
+    let runs = figures::<churn::Figures>(results, 2).map_or(Vec::new(), |figures| figures.runs);
+    let aim = |driver: &str| {
+        let peers = ratios(named(&runs, driver), &runs, |runs| is(runs, Role::Peer));
+        let what = format!("row 2, {driver}: ahead of every peer");
+        Aim::of_all(what, Bound::AtLeast(1.0), peers, noise(&runs))
+    };
+    ["wharf-readiness", "wharf-uring"].map(aim).into()
+}
+
+fn idle_aim(results: &Results) -> Option<Aim> {
+    let figures = figures::<idle::Figures>(results, 3)?;
+    let servers = figures.servers.iter();
+    let (most, name) = servers
+        .filter(|idle| idle.name.starts_with("wharf"))
+        .map(|idle| (idle.user_bytes(figures.many), idle.name.as_str()))
+        .max_by(|left, right| left.0.total_cmp(&right.0))?;
+    Some(Aim::new(
+        "row 3: at most 256 user-space bytes a connection".to_owned(),
+        format!("{most:.0} bytes at most ({name})"),
+        Verdict::of(most <= 256.0),
+    ))
+}
+
+fn posted_aims(results: &Results) -> Vec<Aim> {
+    let measures = figures::<Vec<posted::Measure>>(results, 7).unwrap_or_default();
+    let mut aims = Vec::new();
+    for measure in &measures {
+        let mut aim = |which: &dyn Fn(&str) -> bool, whom: &str| {
+            let times = if measure.is_time() {
+                " (their time over ours)"
+            } else {
+                ""
+            };
+            aims.push(Aim::of_all(
+                format!("row 7, {}: ahead of {whom}{times}", measure.measure),
+                Bound::AtLeast(1.0),
+                measure.ahead_of(which),
+                measure.noise(),
+            ));
+        };
+        match measure.is_time() {
+            true => aim(&|name| name.starts_with("tokio"), "tokio's wakes"),
+            false => aim(&|name| name == "crossbeam", "crossbeam-channel"),
+        }
+        aim(&|_| true, "all others");
+    }
+    aims
+}
+
 fn skew_aims(results: &Results) -> Vec<Aim> {
     let Some(figures) = figures::<skew::Figures>(results, 4) else {
         return Vec::new();
     };
     let aim = |skewed: &Runs| {
-        let even = figures.even.iter().find(|even| even.name == skewed.name)?;
+        let even = named(&figures.even, &skewed.name)?;
         let ratio = skewed.ratio(even, |run| run.p99_ns)?;
-        Some(Aim {
-            what: format!("row 4, {}: p99 skewed at most 1.3 of p99 even", skewed.name),
-            met: Some(ratio.median <= 1.3),
-            figure: ratio_text(Some(ratio)),
-        })
+        let what = format!("row 4, {}: p99 skewed at most 1.3 of p99 even", skewed.name);
+        Some(Aim::of_all(what, Bound::AtMost(1.3), [("", ratio)], None))
     };
     of_wharf(&figures.skewed).filter_map(aim).collect()
 }
@@ -248,12 +233,9 @@ fn sleepers_aims(results: &Results) -> Vec<Aim> {
     let runs = figures::<sleepers::Figures>(results, 5).map_or(Vec::new(), |figures| figures.runs);
     let growing = of_wharf(&runs).filter(|runs| runs.name.contains("up to"));
     let aim = |runs: &Runs| {
-        let share = runs.spread(|run| run.rate_hz)?.median / sleepers::IDEAL_HZ;
-        Some(Aim {
-            what: format!("row 5, {}: at least 0.90 of the ideal", runs.name),
-            figure: format!("{share:.2}"),
-            met: Some(share >= 0.9),
-        })
+        let share = runs.spread(|run| run.rate_hz / sleepers::IDEAL_HZ)?;
+        let what = format!("row 5, {}: at least 0.90 of the ideal", runs.name);
+        Some(Aim::of_all(what, Bound::AtLeast(0.9), [("", share)], None))
     };
     growing.filter_map(aim).collect()
 }
@@ -267,15 +249,26 @@ fn dispersion_aims(results: &Results) -> Vec<Aim> {
     });
     wharf
         .map(|curve| {
-            let load = curve.load_at_tail();
-            Aim {
-                what: format!(
-                    "row 6, {}: at least 70% load at p99 = 10 times the mean",
+            let range = curve.range_at_tail();
+            let middle = curve
+                .load_at_tail()
+                .map_or("-".into(), |load| format!("{load:.2}"));
+            let verdict = match range {
+                Some((low, _)) if low >= 0.7 => Verdict::Met,
+                Some((_, high)) if high < 0.7 => Verdict::Missed,
+                _ => Verdict::Open,
+            };
+            let range = range.map_or("no range".into(), |(low, high)| {
+                format!("{low:.2} to {high:.2}, of the seeds")
+            });
+            Aim::new(
+                format!(
+                    "row 6, {}: a load of at least 0.70 at p99 = 10 times the mean",
                     curve.name
                 ),
-                figure: load.map_or("-".into(), |load| format!("{:.0}%", 100.0 * load)),
-                met: load.map(|load| load >= 0.7),
-            }
+                format!("{middle} ({range})"),
+                verdict,
+            )
         })
         .collect()
 }
@@ -284,38 +277,37 @@ fn sweep_aims(results: &Results) -> Vec<Aim> {
     let Some(figures) = figures::<sweep::Figures>(results, 8) else {
         return Vec::new();
     };
-    let from_four = |load: &'static str| {
-        let points = figures.points.iter();
-        points.filter(move |point| point.load == load && point.workers >= 4)
-    };
-    let rates: Vec<f64> = figures
-        .points
-        .iter()
-        .filter(|point| point.load == "much")
-        .map(|point| point.rate_hz)
-        .collect();
-    let best = rates.iter().copied().fold(0.0, f64::max);
-    let least = from_four("much")
-        .map(|point| point.rate_hz)
-        .fold(f64::MAX, f64::min);
-    let switches = |workers: u32| {
-        let point = from_four("little").find(|point| point.workers == workers)?;
-        Some(point.switches_per_request)
-    };
-    let mut aims = vec![Aim {
-        what: "row 8, much I/O: each count from 4 to 64 at least 0.95 of the best throughput"
-            .into(),
-        figure: format!("{:.2} at least", least / best),
-        met: Some(least >= 0.95 * best),
-    }];
-    if let (Some(four), Some(many)) = (switches(4), switches(64)) {
-        aims.push(Aim {
-            what: "row 8, little I/O: 64 workers make no more context switches a request than 4"
-                .into(),
-            figure: format!("{many:.2} and {four:.2}"),
-            // To the precision at which they are told.
-            met: Some(many <= four + 0.05),
-        });
+    let mut aims = Vec::new();
+    for sweep in figures.sweeps() {
+        let noise = sweep.noise();
+        let mut aim = |what: &str, bound, ratios: Vec<(u32, Spread)>, noise| {
+            let from_four = ratios.into_iter().filter(|(workers, _)| *workers >= 4);
+            let named = from_four.map(|(workers, ratio)| (format!("{workers} workers"), ratio));
+            let what = format!("row 8, {}: {what}", sweep.server);
+            aims.push(Aim::of_all(what, bound, named, noise));
+        };
+        aim(
+            "each count from 4 to 64 at least 0.95 of the best throughput",
+            Bound::AtLeast(0.95),
+            sweep.throughputs(),
+            noise.map(|noise| noise.0),
+        );
+        aim(
+            "each count from 4 to 64 at most 1.2 of the best p99",
+            Bound::AtMost(1.2),
+            sweep.tails(),
+            noise.map(|noise| noise.1),
+        );
+        aim(
+            "under little load 64 workers make at most 1.05 of the context switches of 4",
+            Bound::AtMost(1.05),
+            sweep
+                .switches(64, 4)
+                .map(|ratio| (64, ratio))
+                .into_iter()
+                .collect(),
+            None,
+        );
     }
     aims
 }
@@ -323,15 +315,87 @@ fn sweep_aims(results: &Results) -> Vec<Aim> {
 fn spinner_aims(results: &Results) -> Vec<Aim> {
     let runs = figures::<spinner::Figures>(results, 9).map_or(Vec::new(), |figures| figures.runs);
     let aim = |runs: &Runs| {
-        let p99 = runs.spread(|run| run.p99_ns)?.median;
-        Some(Aim {
-            what: format!(
-                "row 9, {}: p99 under 2 ms beside a worker that computes",
+        let p99 = runs.spread(|run| run.p99_ns)?;
+        let interval = p99.interval.map_or("too few rounds".into(), |(low, high)| {
+            format!("{} to {}", time(low), time(high))
+        });
+        Some(Aim::new(
+            format!(
+                "row 9, {}: p99 at most 2 ms beside a worker that computes",
                 runs.name
             ),
-            figure: time(p99),
-            met: Some(p99 < 2e6),
-        })
+            format!("{} ({interval})", time(p99.median)),
+            Bound::AtMost(2e6).judge(p99),
+        ))
     };
     of_wharf(&runs).filter_map(aim).collect()
+}
+
+/// With one worker; and with more, how much more it may be.
+const INSTRUCTIONS_MAX: f64 = 1_500.0;
+const LOCKED_MAX: f64 = 12.0;
+const MORE_WORKERS_MAX: f64 = 1.05;
+
+fn counts_aims(results: &Results) -> Vec<Aim> {
+    let counts = figures::<Vec<counts::Count>>(results, 10).unwrap_or_default();
+    let mut aims = Vec::new();
+    for one in counts.iter().filter(|count| count.workers == 1) {
+        aims.push(Aim::new(
+            format!(
+                "row 10, {}: at most {INSTRUCTIONS_MAX} instructions and {LOCKED_MAX} locked ones an echo",
+                one.driver
+            ),
+            format!("{:.0} and {:.1}", one.instructions, one.locked),
+            Verdict::of(one.instructions <= INSTRUCTIONS_MAX && one.locked <= LOCKED_MAX),
+        ));
+        let more = counts.iter();
+        let more = more.filter(|count| count.driver == one.driver && count.workers > 1);
+        let ratios = |of: fn(&counts::Count) -> f64| {
+            spread(more.clone().map(|count| of(count) / of(one)).collect())
+        };
+        let (Some(instructions), Some(locked)) = (
+            ratios(|count| count.instructions),
+            ratios(|count| count.locked),
+        ) else {
+            continue;
+        };
+        let (most, most_locked) = (instructions.most, locked.most);
+        aims.push(Aim::new(
+            format!(
+                "row 10, {}: with 2, 4 and 8 workers at most {MORE_WORKERS_MAX:.2} of both",
+                one.driver
+            ),
+            format!("{most:.3} and {most_locked:.3} at most"),
+            Verdict::of(most.max(most_locked) <= MORE_WORKERS_MAX),
+        ));
+    }
+    aims
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn aims_that_were_not_measured_are_told_as_such() {
+        let results = Results::in_folder(std::path::Path::new("/no/such/folder"));
+        let text = tell(&results);
+        assert!(
+            text.contains(
+                "wharf-uring: at least 1.15 of the plainest epoll server | - |  | not measured |"
+            ),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn what_is_furthest_from_the_bound_is_told_with_its_interval() {
+        let figures = |figure: f64| spread(vec![figure; 9]).expect("figures");
+        let all = [("asio", figures(1.02)), ("libuv", figures(0.98))];
+        let noise = Some(figures(1.0));
+        let aim = Aim::of_all("ahead".into(), Bound::AtLeast(1.0), all, noise);
+        assert_eq!(aim.figure, "libuv: 0.980 (0.980 to 0.980)");
+        assert_eq!(aim.noise, "1.000 (1.000 to 1.000)");
+        assert_eq!(aim.verdict, Some(Verdict::Missed));
+    }
 }

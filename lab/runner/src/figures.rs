@@ -1,11 +1,25 @@
 //! Rounds and what is made of them: every contestant has its turn in every round, so that what else the machine does
-//! meets all of them alike; a figure is the median of the rounds, a ratio the median of the rounds' ratios.
+//! meets all of them alike; a figure is the median of the rounds, a ratio the median of the rounds' ratios, with its 95%
+//! interval.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{contestants::Contestant, load::Run};
+use crate::{
+    contestants::{Contestant, Role},
+    interval,
+    load::Run,
+};
+
+/// How many rounds an aim is judged by.
+pub const PAIRS: u32 = 61;
+
+/// How many rounds all the rest has: the fewest of which a median has a 95% interval.
+pub const FEW: u32 = 6;
+
+/// After so many rounds of pairs it is clear who is far behind.
+const FIRST: u32 = 9;
 
 /// The runs of one contestant, one a round; none where a run failed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -22,24 +36,76 @@ pub struct Spread {
     pub median: f64,
     pub least: f64,
     pub most: f64,
+    /// The 95% interval of the median; none of few rounds.
+    pub interval: Option<(f64, f64)>,
 }
 
 /// Gives every contestant its turn, round after round.
 pub fn rounds(
     contestants: &[&Contestant],
     rounds: u32,
+    turn: impl FnMut(&Contestant) -> Result<Run, String>,
+) -> Vec<Runs> {
+    turns(contestants, rounds, turn, |_, _| false)
+}
+
+/// As [`rounds`], for aims. A peer that all of Wharf was ahead of in each of the first nine rounds has no more turns: the
+/// interval is above 1 then, and it is the others that time is needed for.
+pub fn pairs(
+    contestants: &[&Contestant],
+    rounds: u32,
+    figure: fn(&Run) -> f64,
+    turn: impl FnMut(&Contestant) -> Result<Run, String>,
+) -> Vec<Runs> {
+    turns(contestants, rounds, turn, |number, all| {
+        let own = contestants.iter().zip(all);
+        let mut own = own
+            .filter(|(contestant, _)| contestant.role == Role::Wharf)
+            .peekable();
+        let is_behind = |(_, own): (_, &Runs)| {
+            let ratio = own.ratio(&all[number], figure);
+            let is_whole = own
+                .runs
+                .iter()
+                .chain(&all[number].runs)
+                .all(Option::is_some);
+            is_whole && ratio.is_some_and(|ratio| ratio.least > 1.0)
+        };
+        contestants[number].role == Role::Peer && own.peek().is_some() && own.all(is_behind)
+    })
+}
+
+/// `is_done` says after the first rounds whether a contestant has no more turns, by its number and all runs.
+fn turns(
+    contestants: &[&Contestant],
+    rounds: u32,
     mut turn: impl FnMut(&Contestant) -> Result<Run, String>,
+    is_done: impl Fn(usize, &[Runs]) -> bool,
 ) -> Vec<Runs> {
     let mut all: Vec<Runs> = contestants
         .iter()
         .map(|contestant| Runs::new(contestant.name))
         .collect();
-    for _ in 0..rounds {
-        for (contestant, runs) in contestants.iter().zip(&mut all) {
-            runs.add(turn(contestant));
+    let mut done = vec![false; contestants.len()];
+    for round in 0..rounds {
+        if round == FIRST {
+            done = (0..all.len()).map(|number| is_done(number, &all)).collect();
+        }
+        for number in order(round, contestants.len()) {
+            if !done[number] {
+                all[number].add(turn(contestants[number]));
+            }
         }
     }
     all
+}
+
+/// There and back: if the machine gets slower and slower, that meets all alike.
+pub fn order(round: u32, count: usize) -> impl Iterator<Item = usize> {
+    (0..count).map(move |place| match round % 2 {
+        0 => place,
+        _ => count - 1 - place,
+    })
 }
 
 impl Runs {
@@ -94,7 +160,14 @@ pub fn spread(mut figures: Vec<f64>) -> Option<Spread> {
         median: f64::midpoint(low, high),
         least,
         most,
+        interval: interval::of_median(&figures),
     })
+}
+
+/// The spread of the ratios of figures of the same rounds.
+pub fn ratios(own: &[f64], other: &[f64]) -> Option<Spread> {
+    let ratios = own.iter().zip(other).map(|(own, other)| own / other);
+    spread(ratios.filter(|ratio| ratio.is_finite()).collect())
 }
 
 /// A number with three digits that count.
@@ -120,16 +193,25 @@ pub fn time(nanoseconds: f64) -> String {
     format!("{} {unit}", digits(number))
 }
 
-/// `1.02 (0.95 to 1.10)`
+/// `1.02 (0.95 to 1.10)`: the median with its 95% interval.
 pub fn ratio_text(spread: Option<Spread>) -> String {
-    spread.map_or(
-        "-".into(),
-        |Spread {
-             median,
-             least,
-             most,
-         }| { format!("{median:.2} ({least:.2} to {most:.2})") },
+    let Some(Spread {
+        median, interval, ..
+    }) = spread
+    else {
+        return "-".into();
+    };
+    interval.map_or_else(
+        || format!("{median:.2} (too few rounds)"),
+        |(low, high)| format!("{median:.2} ({low:.2} to {high:.2})"),
     )
+}
+
+/// `0.87 to 1.21`: the least and the most of the rounds.
+pub fn range_text(spread: Option<Spread>) -> String {
+    spread.map_or("-".into(), |Spread { least, most, .. }| {
+        format!("{least:.2} to {most:.2}")
+    })
 }
 
 /// Rows of a table by the figure that stands before each, the highest first.
@@ -176,6 +258,7 @@ pub fn failures<'a>(all: impl IntoIterator<Item = &'a Runs>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contestants;
 
     #[test]
     fn a_spread_is_the_median_and_the_range() {
@@ -185,26 +268,77 @@ mod tests {
         assert!(spread(Vec::new()).is_none());
     }
 
+    fn run(rate_hz: f64) -> Run {
+        Run {
+            rate_hz,
+            p50_ns: 0.0,
+            p99_ns: 0.0,
+            requests_per_cpu_s: 0.0,
+            switches_per_request: 0.0,
+            busiest: 0.0,
+        }
+    }
+
     #[test]
     fn a_ratio_is_taken_round_by_round_where_both_have_figures() {
-        let run = |rate_hz| {
-            Some(Run {
-                rate_hz,
-                p50_ns: 0.0,
-                p99_ns: 0.0,
-                requests_per_cpu_s: 0.0,
-                switches_per_request: 0.0,
-                busiest: 0.0,
-            })
-        };
-        let runs = |runs| Runs {
-            runs,
+        let runs = |rates: [f64; 4]| Runs {
+            runs: rates
+                .map(|rate_hz| (rate_hz > 0.0).then(|| run(rate_hz)))
+                .into(),
             ..Runs::new("any")
         };
-        let own = runs(vec![run(2.0), run(30.0), None, run(8.0)]);
-        let other = runs(vec![run(1.0), run(10.0), run(1.0), run(2.0)]);
+        let own = runs([2.0, 30.0, 0.0, 8.0]);
+        let other = runs([1.0, 10.0, 1.0, 2.0]);
         let ratio = own.ratio(&other, |run| run.rate_hz).expect("pairs");
         assert_eq!((ratio.median, ratio.least, ratio.most), (3.0, 2.0, 4.0));
+        assert_eq!(ratio_text(Some(ratio)), "3.00 (too few rounds)");
+        let nine = spread((1..=9).map(f64::from).collect());
+        assert_eq!(ratio_text(nine), "5.00 (2.00 to 8.00)");
+        assert_eq!(range_text(nine), "1.00 to 9.00");
+    }
+
+    #[test]
+    fn only_peers_that_all_of_wharf_is_ahead_of_have_no_more_turns() {
+        let names = [
+            ("floor-epoll", 1.0),
+            ("wharf-readiness", 4.0),
+            ("wharf-uring", 3.0),
+            ("asio", 2.0),
+            ("libuv", 3.5),
+            ("go", 2.0),
+        ];
+        let contestant = |(name, _): &(&str, f64)| {
+            let mut all = contestants::all().iter();
+            all.find(|contestant| contestant.name == *name)
+                .expect("a contestant")
+        };
+        let chosen: Vec<_> = names.iter().map(contestant).collect();
+        let mut turns = 0;
+        let all = pairs(
+            &chosen,
+            12,
+            |run| run.rate_hz,
+            |contestant| {
+                turns += 1;
+                let (_, rate_hz) = names
+                    .iter()
+                    .find(|(name, _)| *name == contestant.name)
+                    .expect("one");
+                match (contestant.name, turns) {
+                    // One of its first turns is void.
+                    ("go", 1..12) => Err("void".into()),
+                    _ => Ok(run(*rate_hz)),
+                }
+            },
+        );
+        let counts: Vec<usize> = all.iter().map(|runs| runs.runs.len()).collect();
+        assert_eq!(counts, [12, 12, 12, 9, 12, 12]);
+    }
+
+    #[test]
+    fn every_other_round_goes_back() {
+        assert_eq!(order(0, 3).collect::<Vec<_>>(), [0, 1, 2]);
+        assert_eq!(order(1, 3).collect::<Vec<_>>(), [2, 1, 0]);
     }
 
     #[test]

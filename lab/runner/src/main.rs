@@ -8,6 +8,8 @@ mod aims;
 mod chart;
 mod contestants;
 mod figures;
+mod interval;
+mod judge;
 mod load;
 mod machine;
 mod plot;
@@ -32,8 +34,8 @@ use results::Results;
 #[derive(Debug, Parser)]
 #[command(name = "lab")]
 struct Arguments {
-    /// Measure only this row, 1 to 9; may be given several times
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=9))]
+    /// Measure only this row, 1 to 10; may be given several times
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=10))]
     row: Vec<u8>,
 
     /// Of row 1, measure only this point: connections, bytes, and requests under way, as in 64x64x1; may be given several
@@ -87,11 +89,17 @@ impl Lab {
         self.rounds.unwrap_or(suited)
     }
 
-    /// The contestants of every row but that of the sleepers, for which remedies are.
-    fn without_remedies(&self) -> Vec<&Contestant> {
-        self.contestants
-            .iter()
-            .filter(|contestant| contestant.role != Role::Remedy)
+    /// The servers of every row but that of the sleepers, for which remedies are.
+    fn servers(&self) -> Vec<&Contestant> {
+        let all = self.contestants.iter();
+        all.filter(|contestant| !matches!(contestant.role, Role::Remedy | Role::Again))
+            .collect()
+    }
+
+    /// As [`servers`](Self::servers), and one of them against itself.
+    fn servers_and_again(&self) -> Vec<&Contestant> {
+        let all = self.contestants.iter();
+        all.filter(|contestant| contestant.role != Role::Remedy)
             .collect()
     }
 
@@ -132,14 +140,23 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     if arguments.quick {
         return rows::echo::quick(&lab);
     }
+    let mut failed = Vec::new();
     for row in rows::ROWS {
         let all = arguments.row.is_empty() && arguments.point.is_empty();
         let wanted =
             arguments.row.contains(&row.number) || (row.number == 1 && !arguments.point.is_empty());
         if all || wanted {
             eprintln!("row {}: {}", row.number, row.title);
-            lab.results.keep(row.number, (row.measure)(&lab)?)?;
+            match (row.measure)(&lab) {
+                Ok(figures) => lab.results.keep(row.number, figures)?,
+                // What the other rows measure is worth having.
+                Err(error) => failed.push(format!("row {}: {error}", row.number)),
+            }
         }
     }
-    report::write(&arguments.lab, &lab.results)
+    report::write(&arguments.lab, &lab.results)?;
+    match failed.is_empty() {
+        true => Ok(()),
+        false => Err(failed.join("\n")),
+    }
 }

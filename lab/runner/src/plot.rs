@@ -90,6 +90,7 @@ fn draw_bar(picture: &mut Picture, bar: &Bar, top: f64, unit: f64) {
         median,
         least,
         most,
+        ..
     } = bar.spread;
     let class = if bar.is_wharf { "wharf" } else { "other" };
     let text = top + 12.0;
@@ -117,6 +118,7 @@ mod tests {
             median: 0.5,
             least: 0.25,
             most: 2.0,
+            interval: None,
         };
         let bar = Bar {
             name: "wharf-uring".to_owned(),

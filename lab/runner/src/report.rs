@@ -19,7 +19,9 @@ pub fn write(lab: &Path, results: &Results) -> Result<(), String> {
             None => text += "Not measured.\n",
             Some(kept) => {
                 text += &machine(&kept.machine);
-                text += &(row.tell)(&kept.figures, &lab.join("plots"))?;
+                // Results of an older lab do not keep the rest from being told.
+                text += &(row.tell)(&kept.figures, &lab.join("plots"))
+                    .unwrap_or_else(|error| format!("Not told: {error}; measure the row again.\n"));
             }
         }
     }

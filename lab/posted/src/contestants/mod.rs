@@ -5,6 +5,9 @@
 //!
 //! Tokio's channel has one consumer. For two, tokio's tutorial points to `async-channel`, so that is the contestant in
 //! its place; a receiver behind a mutex, the other thing people do, measures the mutex.
+//!
+//! Three are pools that sleep as a whole, of as many workers as there are processors: a packet to the port's, and a notification
+//! and a task to tokio's. Their throughput is not measured, only how long such a pool takes to wake.
 
 mod async_channel;
 mod crossbeam;
@@ -12,7 +15,10 @@ mod flume;
 mod tokio;
 mod wharf;
 
-use std::ops::ControlFlow;
+use std::{
+    ops::ControlFlow,
+    sync::{Mutex, PoisonError, mpsc},
+};
 
 use crate::{
     queue::{Packet, Queue, Sink},
@@ -23,6 +29,7 @@ use crate::{
 /// A queue, and what is measured on it.
 pub struct Contestant {
     pub name: &'static str,
+    /// None if only wakes are measured.
     pub consumers_max: usize,
     /// Packets a second, given how many packets, how many consumers and the backlog's bound.
     pub throughput: fn(usize, usize, Option<usize>) -> f64,
@@ -44,6 +51,11 @@ pub const CONTESTANTS: &[Contestant] = &[
     contestant::<tokio::BlockingMany>("tokio blocking_recv_many", 1),
     contestant::<tokio::Task>("tokio task", 1),
     contestant::<async_channel::Task>("async-channel task", 2),
+    contestant::<wharf::Pool>("wharf workers", 0),
+    contestant::<tokio::Notified>("tokio notify", 0),
+    contestant::<tokio::Spawned>("tokio spawn", 0),
+    // How far it is from itself is what else the machine does.
+    contestant::<wharf::One>("wharf wait again", 2),
 ];
 
 const fn contestant<Q: Queue>(name: &'static str, consumers_max: usize) -> Contestant {
@@ -57,6 +69,22 @@ const fn contestant<Q: Queue>(name: &'static str, consumers_max: usize) -> Conte
 
 /// The most packets that a consumer takes at once, where it takes many.
 const MANY_MAX: usize = 64;
+
+/// What a pool calls with each packet, from whichever thread; and where the sink comes back when it has enough.
+fn handler<S: Sink>(sink: S) -> (impl Fn(Packet) + Send + Sync + 'static, mpsc::Receiver<S>) {
+    let (sender, full) = mpsc::channel();
+    let sink = Mutex::new(Some(sink));
+    let handle = move |packet| {
+        let mut sink = sink.lock().unwrap_or_else(PoisonError::into_inner);
+        let flow = sink.as_mut().map(|sink| sink.take(packet));
+        if flow.is_some_and(|flow| flow.is_break()) {
+            // What comes after is for nobody.
+            let full = sink.take().expect("it was just there");
+            sender.send(full).expect("it is waited for");
+        }
+    };
+    (handle, full)
+}
 
 /// Gives a batch to the sink; says whether that has enough. A batch may end with the last packets of other consumers:
 /// they go back.

@@ -1,14 +1,18 @@
 //! tokio's mpsc channel: one consumer, which is a thread (`blocking_recv`, the documented way out of asynchronous code)
-//! or a task of a runtime with as many workers as there are consumers.
+//! or a task of a runtime with as many workers as there are consumers. And a runtime as programs have it, that sleeps as a
+//! whole: a task of it is notified, or each packet is a task.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
 
 use tokio::{
     runtime::{Builder, Runtime},
-    sync::mpsc,
+    sync::{Notify, mpsc},
 };
 
-use super::{MANY_MAX, Packet, Queue, Sink, take_all};
+use super::{MANY_MAX, Packet, Queue, Sink, handler, take_all};
 
 enum Sender {
     Bounded(mpsc::Sender<Packet>),
@@ -75,6 +79,26 @@ pub struct BlockingMany(Channel);
 pub struct Task {
     channel: Channel,
     runtime: Runtime,
+}
+
+/// A task that is notified, of a runtime with as many workers as there are processors.
+pub struct Notified {
+    shared: Arc<(Mutex<VecDeque<Packet>>, Notify)>,
+    runtime: Runtime,
+}
+
+/// A task for each packet, on a runtime with as many workers as there are processors.
+pub struct Spawned {
+    handle: OnceLock<Arc<dyn Fn(Packet) + Send + Sync>>,
+    runtime: Runtime,
+}
+
+/// As `#[tokio::main]` makes it.
+fn whole_runtime() -> Runtime {
+    Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .expect("the system gives a runtime")
 }
 
 impl Queue for Blocking {
@@ -154,5 +178,71 @@ impl Queue for Task {
         self.runtime
             .block_on(consumer)
             .expect("the task does not panic")
+    }
+}
+
+impl Queue for Notified {
+    fn open(_consumers: usize, _backlog_max: Option<usize>) -> Self {
+        Notified {
+            shared: Arc::default(),
+            runtime: whole_runtime(),
+        }
+    }
+
+    fn offer(&self, packet: Packet) -> bool {
+        let (queue, notify) = &*self.shared;
+        queue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push_back(packet);
+        notify.notify_one();
+        true
+    }
+
+    fn consume<S: Sink>(&self, mut sink: S) -> S {
+        let shared = self.shared.clone();
+        let consumer = self.runtime.spawn(async move {
+            let (queue, notify) = &*shared;
+            let next = || {
+                let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+                queue.pop_front()
+            };
+            loop {
+                notify.notified().await;
+                while let Some(packet) = next() {
+                    if sink.take(packet).is_break() {
+                        return sink;
+                    }
+                }
+            }
+        });
+        self.runtime
+            .block_on(consumer)
+            .expect("the task does not panic")
+    }
+}
+
+impl Queue for Spawned {
+    fn open(_consumers: usize, _backlog_max: Option<usize>) -> Self {
+        Spawned {
+            handle: OnceLock::new(),
+            runtime: whole_runtime(),
+        }
+    }
+
+    fn offer(&self, packet: Packet) -> bool {
+        // Before there is a consumer, there is nothing to run.
+        let handle = self.handle.wait().clone();
+        self.runtime.spawn(async move { handle(packet) });
+        true
+    }
+
+    fn consume<S: Sink>(&self, sink: S) -> S {
+        let (handle, full) = handler(sink);
+        assert!(
+            self.handle.set(Arc::new(handle)).is_ok(),
+            "there is one consumer"
+        );
+        full.recv().expect("the tasks have it")
     }
 }

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use wharf::{Completion, CompletionPort, Wait};
+use wharf::{Completion, CompletionPort, Wait, Workers};
 
-use super::{MANY_MAX, Packet, Queue, Sink, take_all};
+use super::{MANY_MAX, Packet, Queue, Sink, handler, take_all};
 
 const FOR_EVER: Option<Duration> = None;
 
@@ -14,6 +14,9 @@ pub struct One(CompletionPort<u64>);
 
 /// Up to 64 packets a wait.
 pub struct Many(CompletionPort<u64>);
+
+/// A pool of workers, called with each packet.
+pub struct Pool(CompletionPort<u64>);
 
 /// As many threads run as there are processors, which is the default.
 fn open(backlog_max: Option<usize>) -> CompletionPort<u64> {
@@ -69,6 +72,28 @@ impl Queue for Many {
                 break;
             }
         }
+        sink
+    }
+}
+
+impl Queue for Pool {
+    fn open(_consumers: usize, backlog_max: Option<usize>) -> Self {
+        Pool(open(backlog_max))
+    }
+
+    fn offer(&self, packet: Packet) -> bool {
+        self.0.post(packet.key, packet.number).is_ok()
+    }
+
+    fn consume<S: Sink>(&self, sink: S) -> S {
+        let (handle, full) = handler(sink);
+        let workers = Workers::start(&self.0, self.0.concurrency(), move |_, completion| {
+            handle(packet(completion));
+        })
+        .expect("the system gives threads");
+        let sink = full.recv().expect("the workers have it");
+        self.0.close();
+        workers.join();
         sink
     }
 }

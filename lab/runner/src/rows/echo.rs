@@ -8,8 +8,11 @@ use serde_json::Value;
 use super::{LOAD, SERVER, from_value, to_value};
 use crate::{
     Lab,
-    contestants::{Contestant, FLOOR},
-    figures::{Runs, digits, failures, highest_first, named, ratio_text, rounds, table, time},
+    contestants::{AGAIN, Contestant, FLOOR, Role},
+    figures::{
+        FEW, PAIRS, Runs, digits, failures, highest_first, named, pairs, range_text, ratio_text,
+        rounds, table, time,
+    },
     load::Run,
     machine::Machine,
     plot,
@@ -33,9 +36,21 @@ const POINTS: [(u32, u32, u32); 7] = [
     (64, 64, 16),
 ];
 
+/// Those that aims are judged by.
+const AIMS: [(u32, u32, u32); 2] = [POINTS[1], POINTS[2]];
+
+const WARMUP_MS: u32 = 100;
+
+/// What older results were measured with, which have it not in them.
+fn older_warmup_ms() -> u32 {
+    200
+}
+
 #[derive(Serialize, Deserialize)]
 pub struct Figures {
     turn_ms: u32,
+    #[serde(default = "older_warmup_ms")]
+    warmup_ms: u32,
     pub points: Vec<Point>,
     open_rate_hz: f64,
     open: Vec<Runs>,
@@ -67,27 +82,29 @@ pub fn cost(run: &Run) -> f64 {
 }
 
 pub fn measure(lab: &Lab) -> Result<Value, String> {
-    let (turns, turn_ms) = (lab.rounds(9), lab.turn_ms(700));
+    let turn_ms = lab.turn_ms(500);
     if !lab.points.is_empty() {
-        return measure_again(lab, turns, turn_ms);
+        return measure_again(lab, turn_ms);
     }
     let points: Vec<Point> = POINTS
         .iter()
-        .map(|point| measure_point(lab, &lab.without_remedies(), *point, turns, turn_ms))
+        .map(|point| measure_point(lab, *point, turn_ms))
         .collect();
     let floor = points.get(1).and_then(|point| named(&point.runs, FLOOR));
     let rate_hz = floor
         .and_then(|runs| runs.spread(|run| run.rate_hz))
         .ok_or("the floor has no figures")?;
     let open_rate_hz = (rate_hz.median * OPEN_SHARE / 1e3).round() * 1e3;
-    let words =
-        format!("-c 64 --size 64 --threads 1 -d {turn_ms}ms --warmup 200ms --rate {open_rate_hz}");
+    let words = format!(
+        "-c 64 --size 64 --threads 1 -d {turn_ms}ms --warmup {WARMUP_MS}ms --rate {open_rate_hz}"
+    );
     eprintln!("  open loop at {open_rate_hz} requests/s");
-    let open = rounds(&lab.without_remedies(), turns, |contestant| {
+    let open = rounds(&lab.servers(), lab.rounds(FEW), |contestant| {
         turn(lab, contestant, &words)
     });
     to_value(Figures {
         turn_ms,
+        warmup_ms: WARMUP_MS,
         points,
         open_rate_hz,
         open,
@@ -95,45 +112,55 @@ pub fn measure(lab: &Lab) -> Result<Value, String> {
 }
 
 /// Measures some points again, and keeps the rest.
-fn measure_again(lab: &Lab, turns: u32, turn_ms: u32) -> Result<Value, String> {
+fn measure_again(lab: &Lab, turn_ms: u32) -> Result<Value, String> {
     let kept = lab
         .results
         .of(1)
         .ok_or("row 1 has no results to keep; measure all of it")?;
     let mut figures: Figures = from_value(&kept.figures)?;
+    if (figures.turn_ms, figures.warmup_ms) != (turn_ms, WARMUP_MS) {
+        return Err(format!(
+            "row 1 was measured with turns of {} ms after {} ms; measure all of it",
+            figures.turn_ms, figures.warmup_ms
+        ));
+    }
     for wanted in &lab.points {
-        let again = measure_point(lab, &lab.without_remedies(), *wanted, turns, turn_ms);
-        let same = |point: &&mut Point| (point.connections, point.bytes, point.pipeline) == *wanted;
-        if let Some(point) = figures.points.iter_mut().find(same) {
+        let again = measure_point(lab, *wanted, turn_ms);
+        if let Some(point) = figures.points.iter_mut().find(|point| point.is(*wanted)) {
             *point = again;
         }
     }
     to_value(figures)
 }
 
-fn measure_point(
-    lab: &Lab,
-    contestants: &[&Contestant],
-    (connections, bytes, pipeline): (u32, u32, u32),
-    turns: u32,
-    turn_ms: u32,
-) -> Point {
+fn measure_point(lab: &Lab, point: (u32, u32, u32), turn_ms: u32) -> Point {
+    let (connections, bytes, pipeline) = point;
     eprintln!("  {connections} connections, {bytes} bytes, {pipeline} under way");
-    let words = words(connections, bytes, pipeline, turn_ms);
+    let words = words(point, turn_ms, WARMUP_MS);
+    let turn = |contestant: &Contestant| turn(lab, contestant, &words);
+    let runs = if AIMS.contains(&point) {
+        pairs(&lab.servers_and_again(), lab.rounds(PAIRS), cost, turn)
+    } else {
+        rounds(&lab.servers(), lab.rounds(FEW), turn)
+    };
     Point {
         date: Machine::now().date,
         connections,
         bytes,
         pipeline,
-        runs: rounds(contestants, turns, |contestant| {
-            turn(lab, contestant, &words)
-        }),
+        runs,
     }
 }
 
-fn words(connections: u32, bytes: u32, pipeline: u32, turn_ms: u32) -> String {
+impl Point {
+    pub fn is(&self, point: (u32, u32, u32)) -> bool {
+        (self.connections, self.bytes, self.pipeline) == point
+    }
+}
+
+fn words((connections, bytes, pipeline): (u32, u32, u32), turn_ms: u32, warmup_ms: u32) -> String {
     format!(
-        "-c {connections} --size {bytes} --pipeline {pipeline} --threads 1 -d {turn_ms}ms --warmup 200ms"
+        "-c {connections} --size {bytes} --pipeline {pipeline} --threads 1 -d {turn_ms}ms --warmup {warmup_ms}ms"
     )
 }
 
@@ -145,27 +172,31 @@ fn turn(lab: &Lab, contestant: &Contestant, words: &str) -> Result<Run, String> 
 /// After each change: two points, against the plainest server and tokio.
 pub fn quick(lab: &Lab) -> Result<(), String> {
     let wanted = |contestant: &&Contestant| {
-        contestant.name == FLOOR
-            || contestant.name.starts_with("wharf")
-            || matches!(contestant.name, "tokio-one" | "tokio-pool")
+        matches!(contestant.name, FLOOR | AGAIN | "tokio-one" | "tokio-pool")
+            || contestant.role == Role::Wharf
     };
     let contestants: Vec<&Contestant> = lab.contestants.iter().filter(wanted).collect();
-    for point in [POINTS[1], POINTS[2]] {
-        let point = measure_point(lab, &contestants, point, lab.rounds(15), lab.turn_ms(1_000));
+    for (connections, bytes, pipeline) in AIMS {
+        let words = words(
+            (connections, bytes, pipeline),
+            lab.turn_ms(1_000),
+            WARMUP_MS,
+        );
+        let runs = rounds(&contestants, lab.rounds(15), |contestant| {
+            turn(lab, contestant, &words)
+        });
         println!(
-            "{} connections of {} bytes\n\n{}",
-            point.connections,
-            point.bytes,
-            tell_point(&point)
+            "{connections} connections of {bytes} bytes\n\n{}",
+            tell_runs(&runs)
         );
     }
     Ok(())
 }
 
-fn tell_point(point: &Point) -> String {
-    let floor = named(&point.runs, FLOOR);
+fn tell_runs(all: &[Runs]) -> String {
+    let floor = named(all, FLOOR);
     let mut rows: Vec<(f64, Vec<String>)> = Vec::new();
-    for runs in &point.runs {
+    for runs in all {
         let Some(spread) = runs.spread(cost) else {
             continue;
         };
@@ -178,6 +209,8 @@ fn tell_point(point: &Point) -> String {
             vec![
                 runs.name.clone(),
                 ratio_text(ratio),
+                range_text(ratio),
+                runs.runs.len().to_string(),
                 format!("{}k", digits(spread.median / 1e3)),
                 format!("{}k", digits(middle(|run| run.rate_hz) / 1e3)),
                 time(middle(|run| run.p50_ns)),
@@ -190,6 +223,8 @@ fn tell_point(point: &Point) -> String {
     let heads = [
         "server",
         "ratio to the plainest epoll server",
+        "range",
+        "rounds",
         "echoes a second of its processor",
         "echoes a second",
         "p50",
@@ -203,13 +238,14 @@ pub fn tell(figures: &Value, plots: &Path) -> Result<String, String> {
     let figures: Figures = from_value(figures)?;
     let mut text = format!(
         "One thread (or worker) on processor 0, `wharf bench --threads 1` on processor 1, a fresh server for each turn of \
-         {} ms after 200 ms of warm-up; the contestants take turns. What counts is echoes for each second of the server's \
-         processor time; a ratio is the median of the rounds' ratios, with its range. The loop is closed, so the \
+         {} ms after {} ms of warm-up; the contestants take turns. What counts is echoes for each second of the server's \
+         processor time; a ratio is the median of the rounds' ratios, with its 95% interval. The loop is closed, so the \
          latencies are those of a server that is always asked again. On one machine a load costs what an echo costs, the \
          kernel's part of both being the same: where the load used more than 80% of its processor (*bound*), the server \
          had time to spare, and throughput and latency are the load's. Cost is the server's also then, and the open loop \
-         below asks the same of all of them.\n\n",
-        figures.turn_ms
+         below asks the same of all of them. At 64 and 512 connections of 64 bytes, which have aims, peers that Wharf was \
+         ahead of in each of the first nine rounds have no more.\n\n",
+        figures.turn_ms, figures.warmup_ms
     );
     for point in &figures.points {
         let pipelined = if point.pipeline > 1 {
@@ -218,18 +254,16 @@ pub fn tell(figures: &Value, plots: &Path) -> Result<String, String> {
             String::new()
         };
         text += &format!(
-            "**{} connections, {} bytes{pipelined}**, {} rounds, {} (`wharf bench ADDRESS {} --server-pid PID`)\n\n{}\n",
+            "**{} connections, {} bytes{pipelined}**, {} (`wharf bench ADDRESS {} --server-pid PID`)\n\n{}\n",
             point.connections,
             point.bytes,
-            point.runs.first().map_or(0, |runs| runs.runs.len()),
             point.date,
             words(
-                point.connections,
-                point.bytes,
-                point.pipeline,
-                figures.turn_ms
+                (point.connections, point.bytes, point.pipeline),
+                figures.turn_ms,
+                figures.warmup_ms
             ),
-            tell_point(point)
+            tell_runs(&point.runs)
         );
     }
     text += &tell_open(&figures);

@@ -65,7 +65,7 @@ pub fn measure(lab: &Lab) -> Result<Value, String> {
         servers: Vec::new(),
         failures: Vec::new(),
     };
-    for contestant in lab.without_remedies() {
+    for contestant in lab.servers() {
         eprintln!("  {}", contestant.name);
         match measure_one(contestant, many) {
             Ok(idle) => figures.servers.push(idle),

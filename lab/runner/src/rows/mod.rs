@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod churn;
+pub mod counts;
 pub mod dispersion;
 pub mod echo;
 pub mod idle;
@@ -26,7 +27,7 @@ pub struct Row {
     pub tell: fn(&Value, &Path) -> Result<String, String>,
 }
 
-pub const ROWS: [Row; 9] = [
+pub const ROWS: [Row; 10] = [
     Row {
         number: 1,
         title: "What an echo costs",
@@ -80,6 +81,12 @@ pub const ROWS: [Row; 9] = [
         title: "Echoes beside a handler that computes",
         measure: spinner::measure,
         tell: spinner::tell,
+    },
+    Row {
+        number: 10,
+        title: "Instructions of an echo",
+        measure: counts::measure,
+        tell: counts::tell,
     },
 ];
 

@@ -8,11 +8,14 @@ use serde_json::Value;
 use super::from_value;
 use crate::{
     Lab,
-    figures::{digits, highest_first, lowest_first, ratio_text, spread, table},
+    figures::{
+        PAIRS, Spread, digits, highest_first, lowest_first, ratio_text, ratios, spread, table,
+    },
 };
 
-/// What others are measured against.
+/// What others are measured against, and the same once more.
 const PORT: &str = "wharf wait";
+const AGAIN: &str = "wharf wait again";
 
 /// One question, with the figures of each contestant, one a round.
 #[derive(Serialize, Deserialize)]
@@ -26,10 +29,45 @@ impl Measure {
     pub fn is_time(&self) -> bool {
         self.measure.starts_with("wake")
     }
+
+    /// How far the port is ahead of others: of its own ways, the best against each of theirs.
+    pub fn ahead_of(&self, which: impl Fn(&str) -> bool) -> Vec<(&str, Spread)> {
+        let (own, others): (Vec<_>, Vec<_>) = self
+            .contestants
+            .iter()
+            .partition(|(name, _)| name.starts_with("wharf"));
+        let advantage = |own: &[f64], other: &[f64]| match self.is_time() {
+            true => ratios(other, own),
+            false => ratios(own, other),
+        };
+        let median = |figures: &[f64]| spread(figures.to_vec()).map_or(0.0, |spread| spread.median);
+        let best = own
+            .into_iter()
+            .filter(|(name, _)| *name != AGAIN)
+            .max_by(|left, right| {
+                let (left, right) = (median(left.1), median(right.1));
+                match self.is_time() {
+                    true => right.total_cmp(&left),
+                    false => left.total_cmp(&right),
+                }
+            });
+        let Some((_, best)) = best else {
+            return Vec::new();
+        };
+        let others = others.into_iter().filter(|(name, _)| which(name));
+        others
+            .filter_map(|(name, other)| Some((name.as_str(), advantage(best, other)?)))
+            .collect()
+    }
+
+    /// The port against itself.
+    pub fn noise(&self) -> Option<Spread> {
+        ratios(self.contestants.get(AGAIN)?, self.contestants.get(PORT)?)
+    }
 }
 
 pub fn measure(lab: &Lab) -> Result<Value, String> {
-    let rounds = lab.rounds(9).to_string();
+    let rounds = lab.rounds(PAIRS).to_string();
     let output = Command::new(lab.folder.join("target/release/posted"))
         .args(["--json", "--rounds", &rounds])
         .output()
@@ -41,7 +79,8 @@ pub fn tell(figures: &Value, _: &Path) -> Result<String, String> {
     let measures: Vec<Measure> = from_value(figures)?;
     let mut text = String::from(
         "One thread posts, one or two consume; the queue is bounded to 1,024 packets or not bounded at all. A wake is the \
-         time from a post until a consumer that was asleep has the packet. `lab/target/release/posted`\n\n",
+         time from a post until a consumer that was asleep has the packet. A ratio is the median of the rounds', with its 95% \
+         interval. `lab/target/release/posted`\n\n",
     );
     for measure in &measures {
         let own = measure.contestants.get(PORT);
@@ -50,19 +89,13 @@ pub fn tell(figures: &Value, _: &Path) -> Result<String, String> {
             let Some(all) = spread(figures.clone()) else {
                 continue;
             };
-            let ratios = own.map(|own| {
-                own.iter()
-                    .zip(figures)
-                    .map(|(own, other)| own / other)
-                    .collect()
-            });
             rows.push((
                 all.median,
                 vec![
                     name.clone(),
                     digits(all.median),
                     format!("{} to {}", digits(all.least), digits(all.most)),
-                    ratio_text(ratios.and_then(spread)),
+                    ratio_text(own.and_then(|own| ratios(own, figures))),
                 ],
             ));
         }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{BOTH, from_value, to_value};
 use crate::{
     Lab,
-    figures::{Runs, failures, lowest_first, ratio_text, rounds, table, time},
+    figures::{FEW, Runs, failures, lowest_first, range_text, ratio_text, rounds, table, time},
     server::Server,
 };
 
@@ -27,9 +27,9 @@ pub struct Figures {
 }
 
 pub fn measure(lab: &Lab) -> Result<Value, String> {
-    let (turns, turn_ms) = (lab.rounds(5), lab.turn_ms(1_500));
+    let (turns, turn_ms) = (lab.rounds(FEW), lab.turn_ms(1_000));
     let contestants: Vec<_> = lab
-        .without_remedies()
+        .servers()
         .into_iter()
         .filter(|contestant| contestant.serves_on(2))
         .collect();
@@ -66,13 +66,15 @@ pub fn tell(figures: &Value, _: &Path) -> Result<String, String> {
         ) else {
             continue;
         };
+        let ratio = skewed.ratio(even, |run| run.p99_ns);
         rows.push((
             skewed_p99.median,
             vec![
                 even.name.clone(),
                 time(even_p99.median),
                 time(skewed_p99.median),
-                ratio_text(skewed.ratio(even, |run| run.p99_ns)),
+                ratio_text(ratio),
+                range_text(ratio),
             ],
         ));
     }
@@ -86,7 +88,8 @@ pub fn tell(figures: &Value, _: &Path) -> Result<String, String> {
                 "server",
                 "p99, even",
                 "p99, 8 of 512 carry 90%",
-                "skewed over even"
+                "skewed over even",
+                "range"
             ],
             &rows
         ),

@@ -9,7 +9,7 @@ use super::{BOTH, from_value, to_value};
 use crate::{
     Lab,
     contestants::Role,
-    figures::{Runs, digits, failures, highest_first, table, time},
+    figures::{FEW, Runs, digits, failures, highest_first, order, table, time},
     server::Server,
 };
 
@@ -31,13 +31,13 @@ pub struct Figures {
 }
 
 pub fn measure(lab: &Lab) -> Result<Value, String> {
-    let (turns, turn_ms) = (lab.rounds(3), lab.turn_ms(2_000));
+    let (turns, turn_ms) = (lab.rounds(FEW), lab.turn_ms(1_000));
     let words = format!("{WORDS} -d {turn_ms}ms");
     let mut servers = Vec::new();
     for contestant in lab
         .contestants
         .iter()
-        .filter(|contestant| contestant.serves_on(2))
+        .filter(|contestant| contestant.role != Role::Again && contestant.serves_on(2))
     {
         servers.push((contestant.name.to_owned(), contestant.command("work", 2)));
         if contestant.role == Role::Wharf {
@@ -51,11 +51,11 @@ pub fn measure(lab: &Lab) -> Result<Value, String> {
         }
     }
     let mut runs: Vec<Runs> = servers.iter().map(|(name, _)| Runs::new(name)).collect();
-    for _ in 0..turns {
-        for ((_, command), runs) in servers.iter().zip(&mut runs) {
-            let run = Server::start(BOTH, command)
+    for round in 0..turns {
+        for number in order(round, servers.len()) {
+            let run = Server::start(BOTH, &servers[number].1)
                 .and_then(|server| lab.bench.load(BOTH, &server, &words));
-            runs.add(run);
+            runs[number].add(run);
         }
     }
     to_value(Figures { turn_ms, runs })

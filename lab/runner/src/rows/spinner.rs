@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{BOTH, from_value, to_value};
 use crate::{
     Lab,
-    figures::{Runs, digits, failures, lowest_first, rounds, table, time},
+    figures::{FEW, Runs, digits, failures, lowest_first, rounds, table, time},
     server::Server,
 };
 
@@ -24,9 +24,9 @@ pub struct Figures {
 }
 
 pub fn measure(lab: &Lab) -> Result<Value, String> {
-    let (turns, turn_ms) = (lab.rounds(5), lab.turn_ms(2_000));
+    let (turns, turn_ms) = (lab.rounds(FEW), lab.turn_ms(1_200));
     let contestants: Vec<_> = lab
-        .without_remedies()
+        .servers()
         .into_iter()
         .filter(|contestant| contestant.serves_on(2))
         .collect();
