@@ -3,8 +3,8 @@
 use std::{io, ptr::NonNull, time::Instant};
 
 use super::{
-    BegunSend, Direction, Entry, Handle, Kind, LockedEntry, Next, OperationId, Overlapped, Packet,
-    Port, PortError, RawBuffer, Request, Started, Status,
+    BegunSend, Buffers, Direction, Entry, Handle, Kind, LockedEntry, Next, OperationId, Overlapped,
+    Packet, Port, PortError, RawBuffer, Request, Started, Status,
     shape::{Operations, Packets, Parts, Sends, Tried},
 };
 use crate::driver::{BUFFERS_PER_CALL_MAX, codes};
@@ -224,14 +224,16 @@ impl Port {
 /// # Safety
 /// The list of buffers is in place.
 unsafe fn check(operation: &mut Overlapped, entry: &Entry) -> io::Result<usize> {
-    if let (Request::ReceiveProvided(_), Kind::Stream) = (&operation.request, entry.kind) {
-        // What a server starts most often has the fewest questions.
-        operation.transferred = 0;
-        operation.status = Status::Pending;
-        return match entry.failure_of(operation) {
-            0 => Ok(0),
-            failure => Err(io::Error::from_raw_os_error(failure)),
-        };
+    operation.transferred = 0;
+    operation.status = Status::Pending;
+    // What a server starts most often is asked the fewest questions.
+    match (&operation.request, entry.kind, entry.failure_of(operation)) {
+        (Request::ReceiveProvided(_), Kind::Stream, 0) => return Ok(0),
+        (Request::Send(Buffers::One(bytes)), Kind::Stream, 0) => {
+            entry.unsent.check_send(bytes.len)?;
+            return Ok(bytes.len);
+        }
+        _ => {}
     }
     operation.check_kind(entry.kind)?;
     if operation.connects() && entry.has_under_way(Direction::Write) {
@@ -241,8 +243,6 @@ unsafe fn check(operation: &mut Overlapped, entry: &Entry) -> io::Result<usize> 
     if failure != 0 {
         return Err(io::Error::from_raw_os_error(failure));
     }
-    operation.transferred = 0;
-    operation.status = Status::Pending;
     if let Request::Receive(buffers) = operation.request {
         // SAFETY: passed on to the caller.
         if unsafe { buffers.len(BUFFERS_PER_CALL_MAX) } == 0 {

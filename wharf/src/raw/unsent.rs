@@ -27,9 +27,14 @@ impl Unsent {
 
     /// Whether an operation that sends `bytes` may be started, if it sends any.
     pub(super) fn check(&self, operation: &Overlapped, bytes: usize) -> io::Result<()> {
-        if !operation.sends() {
-            return Ok(());
+        match operation.sends() {
+            true => self.check_send(bytes),
+            false => Ok(()),
         }
+    }
+
+    /// Whether a send of `bytes` may be started.
+    pub(super) fn check_send(&self, bytes: usize) -> io::Result<()> {
         let (unsent_bytes, max_bytes) = (self.bytes, self.bytes_max);
         if unsent_bytes > 0 && bytes > max_bytes.saturating_sub(unsent_bytes) {
             let refusal = PortError::TooManyUnsent {

@@ -26,10 +26,19 @@ pub(in crate::raw) struct Pending {
     pub(super) tick: u32,
     /// There was memory to receive into, if it receives.
     pub(super) had_memory: bool,
-    /// It receives bytes of a stream into one buffer.
-    receives: bool,
+    /// The call that moves all that the operation is for, if it is one of the two that an echo makes: a receive into one buffer,
+    /// or the rest of a send from one.
+    plain: Plain,
     provider: Option<&'static Provider>,
     waits: Option<unsafe fn(NonNull<Overlapped>) -> Option<RawBuffer>>,
+}
+
+/// Whether an attempt is of one of the kinds that most are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Plain {
+    Receive,
+    Send,
+    No,
 }
 
 /// The attempts of one batch. Reused, so that a batch allocates nothing.
@@ -140,13 +149,14 @@ impl Handles {
             let (pending, call) = Pending::of_provided(ready, operation, tick, provider);
             return Some((pending, transfer(call, Outcome::Untried)));
         }
+        if let Request::Send(Buffers::One(buffer)) = overlapped.request {
+            let call = Call::Send(buffer.from(overlapped.transferred));
+            let pending = Pending::of_send(ready, operation, tick, overlapped.waits);
+            return Some((pending, transfer(call, Outcome::Untried)));
+        }
         let mut call = overlapped.call();
         let provider = overlapped.provider();
         let call_into = overlapped.call_into();
-        let waits = match overlapped.request {
-            Request::Send(Buffers::One(_)) => overlapped.waits,
-            _ => None,
-        };
         let outcome = match overlapped.request {
             // The operation waits only for the side to be ready.
             Request::ReceiveReadiness => Outcome::Moved(0),
@@ -168,9 +178,9 @@ impl Handles {
             operation,
             tick,
             had_memory: call.is_some(),
-            receives: false,
+            plain: Plain::No,
             provider,
-            waits,
+            waits: None,
         };
         Some((pending, transfer(call.unwrap_or(Call::Peek), outcome)))
     }
@@ -179,10 +189,18 @@ impl Handles {
     /// `results`, under no lock.
     pub(super) fn finish(&self, pending: Pending, transfer: Transfer, results: &mut impl Results) {
         let Transfer { call, outcome, .. } = transfer;
-        if let (true, Call::Receive(buffer), Outcome::Moved(count @ 1..)) =
-            (pending.receives, call, &outcome)
-        {
-            return self.finish_received(&pending, *count, buffer.len, results);
+        let is_finished = match (pending.plain, call, &outcome) {
+            (Plain::Receive, Call::Receive(buffer), Outcome::Moved(count @ 1..)) => {
+                self.finish_received(&pending, *count, buffer.len, results);
+                true
+            }
+            (Plain::Send, Call::Send(rest), Outcome::Moved(count)) if *count == rest.len => {
+                self.finish_sent(&pending, *count, results)
+            }
+            _ => false,
+        };
+        if is_finished {
+            return;
         }
         pending.give_back(&outcome);
         let moved_to = pending.tell_it_waits(call, &outcome);
@@ -223,14 +241,37 @@ impl Handles {
         let (ready, mut operation) = (pending.ready, pending.operation);
         let mut entry = self.table.lock(ready.handle).expect("a busy handle stays");
         entry.count_received(count, offered, pending.tick);
+        // SAFETY: valid; it is at the head of a busy side, so it is ours.
+        unsafe { operation.as_mut() }.transferred = count;
+        self.end_plain(entry, pending, results);
+    }
+
+    /// The other most frequent end: the system has taken all that was left of a send. Returns whether that was all there is to do.
+    #[inline]
+    fn finish_sent(&self, pending: &Pending, count: usize, results: &mut impl Results) -> bool {
+        let (ready, mut operation) = (pending.ready, pending.operation);
+        let mut entry = self.table.lock(ready.handle).expect("a busy handle stays");
+        if entry.end_in_doubt {
+            return false;
+        }
+        entry.count_sent(count, count, pending.tick);
+        entry.unsent.end_send(count);
+        // SAFETY: as in `finish_received`.
+        unsafe { operation.as_mut() }.transferred += count;
+        self.end_plain(entry, pending, results);
+        true
+    }
+
+    /// Ends the operation at the head of a line, with success. Nothing is left to be counted for it.
+    #[inline(always)]
+    fn end_plain(&self, mut entry: LockedEntry<'_>, pending: &Pending, results: &mut impl Results) {
+        let (ready, mut operation) = (pending.ready, pending.operation);
         let side = entry.side(ready.direction);
         side.busy = false;
         side.pop();
         let is_next = side.enqueue();
         // SAFETY: valid; it was at the head of a busy side, so it is ours.
-        let overlapped = unsafe { operation.as_mut() };
-        overlapped.transferred = count;
-        overlapped.status = Status::Done;
+        unsafe { operation.as_mut() }.status = Status::Done;
         // SAFETY: it has ended, and is in no line.
         let ended = unsafe { Ended::of(operation) };
         self.let_go(entry, ready.handle);
@@ -295,7 +336,7 @@ impl Pending {
             operation,
             tick,
             had_memory: true,
-            receives: false,
+            plain: Plain::Send,
             provider: None,
             waits,
         }
@@ -315,7 +356,7 @@ impl Pending {
             operation,
             tick,
             had_memory: memory.is_some(),
-            receives: true,
+            plain: Plain::Receive,
             provider: Some(provider),
             waits: None,
         };

@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    entry::{Entry, FollowUps},
+    entry::FollowUps,
     key::Key,
     native::{Step, address_of},
     seat::{Seat, since},
