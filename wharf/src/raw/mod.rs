@@ -98,6 +98,8 @@ mod packet;
 mod pools;
 mod port;
 mod refusal;
+#[cfg(unix)]
+pub(crate) mod ring;
 mod shape;
 #[cfg(feature = "safe")]
 mod space;

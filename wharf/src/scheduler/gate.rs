@@ -32,17 +32,38 @@ pub(crate) enum Place {
     Released,
 }
 
+/// What a thread does between two visits or claims. Never the same twice at one port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Turn {
+    /// The number of its last visit, among all visits to this port.
+    visit: u64,
+    /// How many packets it had claimed.
+    claims: usize,
+}
+
 /// The entry of one thread at the port.
 #[derive(Debug)]
 pub(super) struct Seat {
     pub worker: Arc<Worker>,
     pub place: Place,
     /// The number of its last visit, among all visits to this port: as long as this is the same, the thread has not visited.
-    pub turn: u64,
+    visit: u64,
     /// Its turn when the monitor last looked.
-    pub seen: u64,
+    pub seen: Option<Turn>,
+    /// What its worker was told last.
+    runs: bool,
     /// It said itself that it would block, and says when it is back.
     pub said_so: bool,
+}
+
+impl Seat {
+    /// As long as this is the same, the thread has neither visited nor claimed a packet.
+    pub(super) fn turn(&self) -> Turn {
+        Turn {
+            visit: self.visit,
+            claims: self.worker.claims(),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -61,7 +82,7 @@ pub(super) struct Gate {
     pollable: bool,
     /// A wake is on its way to the polling threads, and none of them has reported it yet.
     wake_pending: bool,
-    turns: u64,
+    visits: u64,
     /// How often a thread was let run, and how often one had polled the kernel, ever.
     admissions: u64,
     looks: u64,
@@ -87,7 +108,7 @@ impl Gate {
             polling_max,
             pollable: false,
             wake_pending: false,
-            turns: 0,
+            visits: 0,
             admissions: 0,
             looks: 0,
         }
@@ -142,8 +163,9 @@ impl Gate {
         self.seats.insert(Seat {
             worker,
             place: Place::Away,
-            turn: self.turns,
-            seen: 0,
+            visit: self.visits,
+            seen: None,
+            runs: false,
             said_so: false,
         })
     }
@@ -151,6 +173,7 @@ impl Gate {
     /// Takes a seat back; the thread counts for nothing any more.
     pub(super) fn leave(&mut self, seat: usize) {
         self.withdraw(seat, false);
+        self.tell(seat);
         self.seats.remove(seat);
     }
 
@@ -172,7 +195,19 @@ impl Gate {
         let seat_of = &mut self.seats[seat];
         seat_of.place = Place::Away;
         seat_of.said_so = false;
-        self.turn(seat);
+        self.visits += 1;
+        seat_of.visit = self.visits;
+    }
+
+    /// Tells a thread whether it may claim packets, if that has changed: the end of a change of its place.
+    #[inline]
+    pub(super) fn tell(&mut self, seat: usize) {
+        let seat = &mut self.seats[seat];
+        let runs = seat.place == Place::Running;
+        if seat.runs != runs {
+            seat.runs = runs;
+            seat.worker.set_runs(runs);
+        }
     }
 
     /// The wake of the polling threads was taken.
@@ -185,31 +220,18 @@ impl Gate {
         self.waiters.remove(index.expect("a waiter is listed"));
     }
 
-    fn turn(&mut self, seat: usize) {
-        self.turns += 1;
-        self.seats[seat].turn = self.turns;
-    }
-
-    /// A running thread runs on, if it may: not if it is thought to be blocked, nor while more run than should.
+    /// Whether running threads may take one packet after the other without a visit: not while more run than should.
     #[inline]
-    pub(super) fn runs_on(&mut self, seat: usize) -> bool {
-        if self.seats[seat].place != Place::Running || self.running > self.concurrency {
-            return false;
-        }
-        self.turn(seat);
-        self.admissions += 1;
-        true
+    pub(super) fn lets_run_on(&self) -> bool {
+        self.running <= self.concurrency
     }
 
-    /// Lets the calling thread run, if there is room.
-    pub(super) fn admit(&mut self, seat: usize) -> bool {
-        let room = self.has_room();
-        if room {
-            self.seats[seat].place = Place::Running;
-            self.admissions += 1;
-            self.count_running();
-        }
-        room
+    /// Lets the calling thread run: there is room.
+    pub(super) fn admit(&mut self, seat: usize) {
+        debug_assert!(self.has_room());
+        self.seats[seat].place = Place::Running;
+        self.admissions += 1;
+        self.count_running();
     }
 
     fn count_running(&mut self) {
@@ -247,30 +269,32 @@ impl Gate {
 
     /// A running thread that has not visited since `turn` is blocked, and gives up its place. Returns whether it was running at
     /// that turn.
-    pub(super) fn block(&mut self, seat: usize, turn: u64) -> bool {
+    pub(super) fn block(&mut self, seat: usize, turn: Turn) -> bool {
         let holds = self.is_at(seat, turn, Place::Running);
         if holds {
             self.seats[seat].place = Place::Blocked;
             self.running -= 1;
             self.blocked += 1;
+            self.tell(seat);
         }
         holds
     }
 
     /// A blocked thread that has not visited since `turn` runs again, and counts as running, even if the gate is full.
-    pub(super) fn resume(&mut self, seat: usize, turn: u64) {
+    pub(super) fn resume(&mut self, seat: usize, turn: Turn) {
         if self.is_at(seat, turn, Place::Blocked) {
             self.seats[seat].place = Place::Running;
             self.seats[seat].said_so = false;
             self.blocked -= 1;
             self.count_running();
+            self.tell(seat);
         }
     }
 
     /// Turns are never used twice, so a seat that another thread has by now is not mistaken for that of the first.
-    fn is_at(&self, seat: usize, turn: u64, place: Place) -> bool {
+    fn is_at(&self, seat: usize, turn: Turn, place: Place) -> bool {
         let seat = self.seats.get(seat);
-        seat.is_some_and(|seat| seat.turn == turn && seat.place == place)
+        seat.is_some_and(|seat| seat.turn() == turn && seat.place == place)
     }
 
     /// Chooses the waiter to release, if one should be: for work that waits, for a free place to poll from, or because the port

@@ -5,14 +5,23 @@
 //! is under the scheduler's lock. A post does not look at the state of the scheduler, unless it is *wanted*: a thread waits
 //! that a packet would release. The visit that finds this notes it here, and is told whether a packet came before.
 //!
+//! The first packets of the other half are in a [ring](crate::raw::ring), where a running thread claims them under no lock, as
+//! long as nothing else goes before them.
+//!
 //! A post needs *credit*: a share of the port's operations, which is granted from time to time. If each post and each wait
 //! changed one counter instead, the two threads would spend their time on its cache line. A packet that is taken gives its
 //! credit back. A post on a *reserved place* needs none: the place counts among the port's operations, and has one packet at a
 //! time. So that such a post can't fail, both halves have memory for all reserved places at any time.
+//!
+//! Packets leave in the order in which they were posted. So the number of packets that were taken says which they were, and
+//! no other note is kept of what is taken.
 
 use std::{collections::VecDeque, mem};
 
-use crate::sync::{AtomicUsize, Mutex, Ordering};
+use crate::{
+    raw::ring::{self, Filler, Ring},
+    sync::{Arc, AtomicU64, AtomicUsize, Mutex, Ordering},
+};
 
 /// So many packets must have been taken before a post looks at their number again.
 const WORTHWHILE: usize = 256;
@@ -24,23 +33,28 @@ pub(super) struct Inbox<P> {
     slots: Mutex<Slots<P>>,
     /// How many packets are here: a hint, to be read without the lock.
     len: AtomicUsize,
-    /// How many packets that needed credit were ever taken. Written by waiting threads.
-    taken: Apart<AtomicUsize>,
+    /// Where threads claim the packets that were taken in.
+    ring: Arc<Ring<P>>,
+    /// How many packets were ever taken otherwise. Written under the scheduler's lock.
+    taken: Apart<AtomicU64>,
 }
 
 #[derive(Debug)]
 struct Slots<P> {
     packets: VecDeque<P>,
-    /// The packets that were posted on reserved places: their positions among the packets, in order.
-    reserved: VecDeque<usize>,
+    /// The packets that were posted on reserved places and were not taken when that was last looked at: their numbers among all
+    /// posts, in order.
+    reserved: VecDeque<u64>,
     /// How many places are reserved.
     places: usize,
+    /// How many packets were ever posted.
+    posted: u64,
     /// Since when the first packet has stood here.
     since_ns: u64,
     /// So many more may be posted, not counting the credit of packets that were taken since.
     credit: usize,
     /// So many were taken when that was last looked at.
-    taken: usize,
+    taken: u64,
     /// The next post is to choose a thread to release.
     wanted: bool,
     closed: bool,
@@ -49,19 +63,26 @@ struct Slots<P> {
 /// The packets that were taken in from the inbox. Under the scheduler's lock.
 #[derive(Debug)]
 pub(super) struct Posted<P> {
+    /// The first packets, before those in `packets`.
+    ring: Filler<P>,
     packets: VecDeque<P>,
-    /// As in [`Slots`], without the packets that were taken.
-    reserved: VecDeque<usize>,
-    since_ns: u64,
-    /// How many entries of the line go before the first of the packets.
+    /// How many entries of the line go before the first of `packets`.
     ahead: usize,
-    /// How many posted packets were ever taken: now, and at the time when the present packets came in.
-    taken: usize,
-    taken_before: usize,
-    /// How many of them had reserved places.
-    taken_reserved: usize,
+    /// How many packets visits have ever taken.
+    handed_out: usize,
+    /// How many packets were ever taken from `packets` itself, and how many were ever taken in.
+    taken: u64,
+    taken_in: u64,
+    batches: VecDeque<Batch>,
     /// The inbox was told that a post is wanted, and no such post has visited since.
     wanted: bool,
+}
+
+/// Packets that were taken in together, from this number on.
+#[derive(Debug)]
+struct Batch {
+    first: u64,
+    since_ns: u64,
 }
 
 /// On a cache line of its own.
@@ -79,12 +100,26 @@ pub(crate) enum Unposted<P> {
 }
 
 impl<P> Inbox<P> {
-    pub(super) fn new() -> Self {
-        Inbox {
+    /// Both halves.
+    pub(super) fn new() -> (Self, Posted<P>) {
+        let posted = Posted {
+            ring: Filler::new(),
+            packets: VecDeque::new(),
+            ahead: 0,
+            handed_out: 0,
+            taken: 0,
+            taken_in: 0,
+            // Each has a packet in the ring; but for the last, which has some in `packets`, and one that is taken in before
+            // the first is found to be served.
+            batches: VecDeque::with_capacity(ring::LEN + 2),
+            wanted: false,
+        };
+        let inbox = Inbox {
             slots: Mutex::new(Slots {
                 packets: VecDeque::new(),
                 reserved: VecDeque::new(),
                 places: 0,
+                posted: 0,
                 since_ns: 0,
                 credit: 0,
                 taken: 0,
@@ -92,8 +127,10 @@ impl<P> Inbox<P> {
                 closed: false,
             }),
             len: AtomicUsize::new(0),
-            taken: Apart(AtomicUsize::new(0)),
-        }
+            ring: posted.ring.ring().clone(),
+            taken: Apart(AtomicU64::new(0)),
+        };
+        (inbox, posted)
     }
 
     /// Posts a packet. Returns whether it was wanted: if so, the caller has to choose a thread to release; no other thread
@@ -107,11 +144,14 @@ impl<P> Inbox<P> {
         if slots.credit == 0 {
             // Credit for a few packets is not fetched yet: each look takes the cache line from the waiting threads, so it
             // should bring a larger share.
-            let taken = self.taken.0.load(Ordering::Relaxed);
-            if taken.wrapping_sub(slots.taken) < WORTHWHILE {
+            let taken = self.taken();
+            if taken - slots.taken < WORTHWHILE as u64 {
                 return Err(Unposted::NoCredit(packet));
             }
             slots.note_taken(taken);
+            if slots.credit == 0 {
+                return Err(Unposted::NoCredit(packet));
+            }
         }
         slots.credit -= 1;
         if slots.packets.capacity() - slots.packets.len() <= slots.places {
@@ -127,11 +167,15 @@ impl<P> Inbox<P> {
         if slots.closed {
             return Err(packet);
         }
+        if slots.reserved.len() >= slots.places {
+            // One of them was taken, and was this place's packet.
+            slots.note_taken(self.taken());
+        }
         debug_assert!(
             slots.reserved.len() < slots.places,
             "a place has one packet"
         );
-        let number = slots.packets.len();
+        let number = slots.posted;
         slots.reserved.push_back(number);
         Ok(self.put(&mut slots, packet, clock))
     }
@@ -142,8 +186,25 @@ impl<P> Inbox<P> {
             slots.since_ns = clock();
         }
         slots.packets.push_back(packet);
+        slots.posted += 1;
         self.len.store(slots.packets.len(), Ordering::Relaxed);
         mem::take(&mut slots.wanted)
+    }
+
+    /// Claims the first packet that was taken in, unless something else goes before it.
+    #[inline(always)]
+    pub(super) fn claim(&self) -> Option<P> {
+        self.ring.claim()
+    }
+
+    /// How many packets were ever taken.
+    fn taken(&self) -> u64 {
+        self.ring.claimed() + self.taken.0.load(Ordering::Relaxed)
+    }
+
+    /// How many packets were ever claimed.
+    pub(super) fn claimed(&self) -> u64 {
+        self.ring.claimed()
     }
 
     /// How many packets were here a moment ago.
@@ -151,27 +212,30 @@ impl<P> Inbox<P> {
         self.len.load(Ordering::Relaxed)
     }
 
-    /// Moves all packets to the other half, if the packets that it took in before are served. They go behind
+    /// Whether there was a packet a moment ago, here or where packets are claimed.
+    pub(super) fn seems_filled(&self) -> bool {
+        self.len() > 0 || self.ring.seems_filled()
+    }
+
+    /// Moves all packets to the other half, if those that it took in before are served, or can be claimed. They go behind
     /// `ahead` entries of the line. Returns whether any came.
     #[inline]
     pub(super) fn hand_over(&self, posted: &mut Posted<P>, ahead: usize) -> bool {
         // The length is a hint, which is enough: a post that it misses is wanted and visits, or is found by `want`. It
         // is read last, since posting threads write beside it.
-        if !posted.is_empty() || self.len() == 0 {
+        if !posted.packets.is_empty() || self.len() == 0 {
             return false;
         }
-        debug_assert!(posted.reserved.is_empty());
+        // So it is filled from the front of its memory, which stays in the cache.
+        posted.packets.clear();
         let mut slots = self.slots.lock();
         mem::swap(&mut slots.packets, &mut posted.packets);
-        if !slots.reserved.is_empty() {
-            mem::swap(&mut slots.reserved, &mut posted.reserved);
-        }
         self.len.store(0, Ordering::Relaxed);
-        posted.since_ns = slots.since_ns;
+        let since_ns = slots.since_ns;
         drop(slots);
         posted.ahead = ahead;
-        posted.taken_before = posted.taken;
-        !posted.is_empty()
+        posted.note_batch(since_ns);
+        !posted.packets.is_empty()
     }
 
     /// Since when the first packet has stood here.
@@ -189,11 +253,10 @@ impl<P> Inbox<P> {
         !slots.packets.is_empty()
     }
 
-    /// Publishes how many packets were taken, which gives their credit back to posting threads.
+    /// Publishes how many packets were taken, which gives their credit back to posting threads. Claims are known without it.
     #[inline(always)]
     pub(super) fn show_taken(&self, posted: &Posted<P>) {
-        let taken = posted.taken.wrapping_sub(posted.taken_reserved);
-        self.taken.0.store(taken, Ordering::Relaxed);
+        self.taken.0.store(posted.taken, Ordering::Relaxed);
     }
 
     /// Gives credit for so many more posts; returns how many may be made now. None: the port is closed and needs no credit.
@@ -203,21 +266,21 @@ impl<P> Inbox<P> {
             return None;
         }
         slots.credit += credit;
-        slots.note_taken(self.taken.0.load(Ordering::Relaxed));
+        slots.note_taken(self.taken());
         Some(slots.credit)
     }
 
     /// The credit that can be used, with that of packets that were taken since.
     pub(super) fn credit(&self) -> usize {
-        let slots = self.slots.lock();
-        let taken = self.taken.0.load(Ordering::Relaxed);
-        slots.credit + taken.wrapping_sub(slots.taken)
+        let mut slots = self.slots.lock();
+        slots.note_taken(self.taken());
+        slots.credit
     }
 
     /// Takes back the credit that no packet uses.
     pub(super) fn take_credit(&self) -> usize {
         let mut slots = self.slots.lock();
-        slots.note_taken(self.taken.0.load(Ordering::Relaxed));
+        slots.note_taken(self.taken());
         mem::take(&mut slots.credit)
     }
 
@@ -231,19 +294,45 @@ impl<P> Inbox<P> {
         slots.places = places;
         slots.packets.reserve(places);
         posted.packets.reserve(places);
-        slots.reserved.reserve(places);
-        posted.reserved.reserve(places);
+        let more = places - slots.reserved.len();
+        slots.reserved.reserve(more);
     }
 
     pub(super) fn close(&self) {
         self.slots.lock().closed = true;
     }
+
+    /// Takes all packets that were taken in. Returns how many of them had reserved places. The port is closed, and claims are
+    /// shut out.
+    pub(super) fn drain(&self, posted: &mut Posted<P>, into: &mut Vec<P>) -> usize {
+        let mut slots = self.slots.lock();
+        slots.note_taken(self.taken());
+        let before = into.len();
+        posted.take_from_ring(into, usize::MAX);
+        posted.take_from_rest(into, usize::MAX);
+        self.show_taken(posted);
+        // These are handed out, but their credit is not given back: the port counts them when it is told of them.
+        slots.taken += (into.len() - before) as u64;
+        let taken = slots.taken;
+        slots.note_reserved(taken)
+    }
 }
 
 impl<P> Slots<P> {
-    fn note_taken(&mut self, taken: usize) {
-        self.credit += taken.wrapping_sub(self.taken);
+    fn note_taken(&mut self, taken: u64) {
+        let reserved = self.note_reserved(taken);
+        self.credit += (taken - self.taken) as usize - reserved;
         self.taken = taken;
+    }
+
+    /// Forgets the packets of reserved places that were taken, now that so many packets were; returns how many they were.
+    fn note_reserved(&mut self, taken: u64) -> usize {
+        let mut count = 0;
+        while self.reserved.front().is_some_and(|it| *it < taken) {
+            self.reserved.pop_front();
+            count += 1;
+        }
+        count
     }
 
     /// Gets memory for an ordinary packet, and for all reserved places beside it.
@@ -254,37 +343,28 @@ impl<P> Slots<P> {
 }
 
 impl<P> Posted<P> {
-    pub(super) fn new() -> Self {
-        Posted {
-            packets: VecDeque::new(),
-            reserved: VecDeque::new(),
-            since_ns: 0,
-            ahead: 0,
-            taken: 0,
-            taken_before: 0,
-            taken_reserved: 0,
-            wanted: false,
-        }
+    /// How many packets can be claimed, unless something goes before them.
+    #[inline]
+    pub(super) fn len_of_ring(&mut self) -> usize {
+        self.ring.len()
     }
 
-    pub(super) fn len(&self) -> usize {
+    /// How many packets are behind those.
+    #[inline]
+    pub(super) fn len_of_rest(&self) -> usize {
         self.packets.len()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.packets.is_empty()
-    }
-
-    /// How many posted packets were taken, ever.
+    /// How many packets visits have ever taken.
     #[inline]
-    pub(super) fn taken(&self) -> usize {
-        self.taken
+    pub(super) fn handed_out(&self) -> usize {
+        self.handed_out
     }
 
     /// Whether there is a packet, and no entry of the line goes before it.
     #[inline(always)]
-    pub(super) fn is_next(&self) -> bool {
-        self.ahead == 0 && !self.packets.is_empty()
+    pub(super) fn is_next(&mut self) -> bool {
+        self.ring.len() > 0 || (self.ahead == 0 && !self.packets.is_empty())
     }
 
     /// The head of the line was taken.
@@ -293,45 +373,70 @@ impl<P> Posted<P> {
         self.ahead = self.ahead.saturating_sub(1);
     }
 
-    /// Takes the first packet, if no entry of the line goes before it.
-    #[inline(always)]
-    pub(super) fn take_next(&mut self) -> Option<P> {
-        if self.ahead > 0 {
-            return None;
+    /// Moves up to `packets_max` packets to `into`, if no entry of the line goes before them; returns how many.
+    #[inline]
+    pub(super) fn take_into(&mut self, into: &mut Vec<P>, packets_max: usize) -> usize {
+        let before = into.len();
+        self.take_from_ring(into, packets_max);
+        if self.ahead == 0 {
+            let more = packets_max - (into.len() - before);
+            self.take_from_rest(into, more);
         }
-        let packet = self.packets.pop_front()?;
-        self.note_taken(1);
-        Some(packet)
+        let count = into.len() - before;
+        self.handed_out = self.handed_out.wrapping_add(count);
+        count
     }
 
-    /// Moves up to `packets_max` packets to `into`, if no entry of the line goes before them.
-    pub(super) fn take_into(&mut self, into: &mut Vec<P>, packets_max: usize) {
-        if self.is_next() {
-            let count = self.packets.len().min(packets_max);
-            into.extend(self.packets.drain(..count));
-            self.note_taken(count);
+    #[inline]
+    fn take_from_ring(&mut self, into: &mut Vec<P>, packets_max: usize) {
+        self.ring.take(packets_max, |packet| into.push(packet));
+    }
+
+    /// Nothing is in the ring, so these are the first.
+    #[inline]
+    fn take_from_rest(&mut self, into: &mut Vec<P>, packets_max: usize) {
+        let count = self.packets.len().min(packets_max);
+        if count == 0 {
+            return;
+        }
+        debug_assert_eq!(self.ring.len(), 0);
+        into.extend(self.packets.drain(..count));
+        self.taken += count as u64;
+    }
+
+    /// Lets running threads claim the packets that are next, or none.
+    #[inline]
+    pub(super) fn open(&mut self, open: bool) {
+        if !open {
+            // Where nothing is in the ring, nothing is claimed from it.
+            if self.ring.len() > 0 {
+                self.ring.set_shut(true);
+            }
+            return;
+        }
+        self.ring.set_shut(false);
+        if self.ahead == 0 && !self.packets.is_empty() {
+            self.ring.fill(&mut self.packets);
         }
     }
 
-    #[inline(always)]
-    fn note_taken(&mut self, count: usize) {
-        self.taken = self.taken.wrapping_add(count);
-        if !self.reserved.is_empty() {
-            self.note_taken_reserved();
+    fn note_batch(&mut self, since_ns: u64) {
+        let first = self.taken_in;
+        self.taken_in += self.packets.len() as u64;
+        let taken = self.ring.ring().claimed() + self.taken;
+        while self.batches.get(1).is_some_and(|next| next.first <= taken) {
+            self.batches.pop_front();
         }
-    }
-
-    fn note_taken_reserved(&mut self) {
-        let taken = self.taken.wrapping_sub(self.taken_before);
-        while self.reserved.front().is_some_and(|it| *it < taken) {
-            self.reserved.pop_front();
-            self.taken_reserved = self.taken_reserved.wrapping_add(1);
-        }
+        self.batches.push_back(Batch { first, since_ns });
     }
 
     /// Since when the first packet has waited.
-    pub(super) fn oldest_since_ns(&self) -> Option<u64> {
-        (!self.is_empty()).then_some(self.since_ns)
+    pub(super) fn oldest_since_ns(&mut self) -> Option<u64> {
+        let len = self.ring.len() + self.packets.len();
+        let taken = self.taken_in - len as u64;
+        let begun = |batch: &&Batch| batch.first <= taken;
+        let batch = self.batches.iter().rev().find(begun);
+        batch.filter(|_| len > 0).map(|batch| batch.since_ns)
     }
 
     /// Whether a wanted post is expected, which has not visited yet.
@@ -343,12 +448,6 @@ impl<P> Posted<P> {
     /// The wanted post visits.
     pub(super) fn wanted_came(&mut self) {
         self.wanted = false;
-    }
-
-    /// Takes all packets, of a closed port. Returns how many of them had reserved places.
-    pub(super) fn drain(&mut self, into: &mut Vec<P>) -> usize {
-        into.extend(self.packets.drain(..));
-        self.reserved.drain(..).len()
     }
 }
 
@@ -362,7 +461,7 @@ mod tests {
 
     /// Both halves, with credit for one packet and one reserved place.
     fn inbox() -> (Inbox<u32>, Posted<u32>) {
-        let (inbox, mut posted) = (Inbox::new(), Posted::new());
+        let (inbox, mut posted) = Inbox::new();
         assert_eq!(inbox.grant(1), Some(1));
         inbox.reserve(&mut posted, 1);
         (inbox, posted)
@@ -379,9 +478,17 @@ mod tests {
 
     fn take_all(inbox: &Inbox<u32>, posted: &mut Posted<u32>) -> Vec<u32> {
         inbox.hand_over(posted, 0);
-        let taken: Vec<u32> = std::iter::from_fn(|| posted.take_next()).collect();
+        let mut taken = Vec::new();
+        posted.take_into(&mut taken, usize::MAX);
         inbox.show_taken(posted);
         taken
+    }
+
+    fn take_one(inbox: &Inbox<u32>, posted: &mut Posted<u32>) -> Option<u32> {
+        let mut taken = Vec::new();
+        posted.take_into(&mut taken, 1);
+        inbox.show_taken(posted);
+        taken.pop()
     }
 
     #[test]
@@ -391,11 +498,66 @@ mod tests {
         assert!(inbox.hand_over(&mut posted, 0));
         post_reserved(&inbox, 2);
         assert!(!inbox.hand_over(&mut posted, 0));
-        assert_eq!((inbox.len(), posted.len()), (1, 1));
-        assert_eq!(posted.take_next(), Some(1));
+        assert_eq!((inbox.len(), posted.len_of_rest()), (1, 1));
+        assert_eq!(take_one(&inbox, &mut posted), Some(1));
         assert!(inbox.hand_over(&mut posted, 0));
-        assert_eq!(posted.take_next(), Some(2));
+        assert_eq!(take_one(&inbox, &mut posted), Some(2));
         assert!(!inbox.hand_over(&mut posted, 0));
+    }
+
+    #[test]
+    fn packets_are_claimed_in_order_while_nothing_goes_before_them() {
+        let (inbox, mut posted) = inbox();
+        assert_eq!(inbox.grant(ring::LEN * 2), Some(ring::LEN * 2 + 1));
+        let last = ring::LEN as u32 + 1;
+        (0..=last).for_each(|packet| post(&inbox, packet));
+        assert!(inbox.hand_over(&mut posted, 1));
+        posted.open(true);
+        assert_eq!(inbox.claim(), None, "an entry of the line goes before");
+        posted.move_up();
+        posted.open(true);
+        assert_eq!((posted.len_of_ring(), posted.len_of_rest()), (ring::LEN, 2));
+        assert_eq!((inbox.claim(), inbox.claim()), (Some(0), Some(1)));
+        posted.open(false);
+        assert_eq!(inbox.claim(), None);
+        assert!(inbox.seems_filled(), "it can be taken by a visit");
+        assert_eq!(take_one(&inbox, &mut posted), Some(2));
+        posted.open(true);
+        (3..=last).for_each(|packet| assert_eq!(inbox.claim(), Some(packet)));
+        assert_eq!(inbox.claim(), None);
+    }
+
+    #[test]
+    fn a_packet_that_is_claimed_gives_its_credit_back_unless_its_place_was_reserved() {
+        let (inbox, mut posted) = inbox();
+        for round in 0..1_000 {
+            post_reserved(&inbox, 1);
+            post(&inbox, 2);
+            assert!(inbox.hand_over(&mut posted, 0));
+            posted.open(true);
+            assert_eq!((inbox.claim(), inbox.credit()), (Some(1), 0));
+            post_reserved(&inbox, 1);
+            assert_eq!(inbox.claim(), Some(2), "round {round}");
+            assert_eq!(inbox.credit(), 1);
+            assert_eq!(take_all(&inbox, &mut posted), [1]);
+        }
+    }
+
+    #[test]
+    fn the_age_is_that_of_the_first_packet_that_is_left() {
+        let (inbox, mut posted) = inbox();
+        inbox.reserve(&mut posted, 3);
+        assert_eq!(posted.oldest_since_ns(), None);
+        for clock in [|| 10, || 20, || 30] {
+            assert_eq!(inbox.post_reserved(1, clock), Ok(false));
+            assert!(inbox.hand_over(&mut posted, 0));
+            posted.open(true);
+        }
+        for since_ns in [10, 20, 30] {
+            assert_eq!(posted.oldest_since_ns(), Some(since_ns));
+            assert_eq!(inbox.claim(), Some(1));
+        }
+        assert_eq!(posted.oldest_since_ns(), None);
     }
 
     #[test]
@@ -404,7 +566,7 @@ mod tests {
         post(&inbox, 1);
         assert!(inbox.hand_over(&mut posted, 1));
         assert!(!posted.is_next());
-        assert_eq!(posted.take_next(), None);
+        assert_eq!(take_one(&inbox, &mut posted), None);
         let mut taken = Vec::new();
         posted.take_into(&mut taken, 9);
         assert_eq!(taken, []);
@@ -449,8 +611,7 @@ mod tests {
         post_reserved(&inbox, 3);
         assert!(inbox.hand_over(&mut posted, 0));
         for (packet, credit) in [(1, 0), (2, 1), (3, 1)] {
-            assert_eq!(posted.take_next(), Some(packet));
-            inbox.show_taken(&posted);
+            assert_eq!(take_one(&inbox, &mut posted), Some(packet));
             assert_eq!(inbox.credit(), credit, "after {packet}");
         }
     }
@@ -532,14 +693,16 @@ mod tests {
         assert_eq!(inbox.grant(1), None);
         assert!(inbox.hand_over(&mut posted, 0));
         let mut drained = Vec::new();
-        assert_eq!(posted.drain(&mut drained), 1);
+        assert_eq!(inbox.drain(&mut posted, &mut drained), 1);
         assert_eq!(drained, [1, 2]);
     }
 
     #[test]
     fn those_who_post_and_those_who_wait_write_to_lines_of_their_own() {
-        let offset = mem::offset_of!(Inbox<[u64; 8]>, taken);
-        assert_eq!(offset % 128, 0);
-        assert_eq!(mem::size_of::<Inbox<[u64; 8]>>(), 256);
+        type Some = Inbox<[u64; 8]>;
+        assert_eq!(mem::offset_of!(Some, taken) % 128, 0);
+        let posting = mem::offset_of!(Some, len);
+        assert_eq!(posting / 128, mem::offset_of!(Some, slots) / 128);
+        assert_eq!(mem::size_of::<Some>(), 384);
     }
 }

@@ -21,6 +21,7 @@ mod worker;
 
 pub(crate) use crate::sync::Parker;
 pub(crate) use gate::Place;
+pub(crate) use gate::Turn;
 use gate::{Chosen, Gate};
 use inbox::Inbox;
 pub(crate) use inbox::Unposted;
@@ -30,6 +31,7 @@ pub(crate) use worker::Worker;
 
 use crate::{
     driver::Promises,
+    raw::ring::Ring,
     snapshot::Counts,
     sync::{Arc, AtomicBool, AtomicUsize, Mutex, Ordering},
 };
@@ -49,6 +51,15 @@ pub(crate) enum Step {
     TimedOut,
     /// The port is closed.
     Closed,
+}
+
+/// A packet that a running thread claimed without a visit.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Claimed<P> {
+    /// One that was posted.
+    Posted(P),
+    /// One that came of work.
+    Worked(P),
 }
 
 /// The thread to wake after a visit. A wake is a system call, so the caller makes it, outside the lock.
@@ -111,6 +122,8 @@ struct State<P, R> {
     /// The system can tell that a thread is blocked.
     tells_blocked: bool,
     releases: u64,
+    /// Running threads may go on without a visit.
+    runs_on: bool,
     closed: bool,
 }
 
@@ -119,8 +132,13 @@ struct State<P, R> {
 pub(crate) struct Scheduler<P, R> {
     state: Mutex<State<P, R>>,
     inbox: Inbox<P>,
-    /// Copies of parts of the state, to be read without the lock as a hint.
+    /// Where running threads claim the packets that came of work.
+    worked: Arc<Ring<P>>,
+    /// Copies of parts of the state, to be read without the lock as a hint: how much is queued that can't be claimed, ...
     queued: AtomicUsize,
+    /// ... whether a running thread may begin with the packet that it has just made, ...
+    runs_on: AtomicBool,
+    /// ... and the others.
     closed: AtomicBool,
     polls: AtomicBool,
     concurrency: usize,
@@ -139,18 +157,23 @@ impl<P, R> Scheduler<P, R> {
         clock: fn() -> u64,
     ) -> Self {
         debug_assert!(concurrency > 0 && batch_max > 0 && promises.waiters_max > 0);
+        let (inbox, posted) = Inbox::new();
+        let queue = Queue::new(posted);
         Scheduler {
+            worked: queue.worked_ring().clone(),
             state: Mutex::new(State {
-                queue: Queue::new(),
+                queue,
                 gate: Gate::new(concurrency, polling_max(promises, concurrency)),
                 on_duty: false,
                 can_grow: false,
                 tells_blocked: promises.tells_blocked,
                 releases: 0,
+                runs_on: true,
                 closed: false,
             }),
-            inbox: Inbox::new(),
+            inbox,
             queued: AtomicUsize::new(0),
+            runs_on: AtomicBool::new(true),
             closed: AtomicBool::new(false),
             polls: AtomicBool::new(false),
             concurrency,
@@ -192,7 +215,9 @@ impl<P, R> Scheduler<P, R> {
 
     /// Whether anything was queued a moment ago: a hint, read without the lock.
     pub(crate) fn seems_busy(&self) -> bool {
-        self.queued.load(Ordering::Relaxed) > 0 || self.inbox.len() > 0
+        self.queued.load(Ordering::Relaxed) > 0
+            || self.worked.seems_filled()
+            || self.inbox.seems_filled()
     }
 
     /// Makes room for `packets` and `ready` entries at once, so that queueing them can't fail later.
@@ -201,7 +226,7 @@ impl<P, R> Scheduler<P, R> {
     }
 
     pub(crate) fn counts(&self) -> Counts {
-        let state = self.state.lock();
+        let mut state = self.state.lock();
         Counts {
             running: state.gate.running(),
             parked: state.gate.waiting(),
@@ -235,18 +260,31 @@ impl<P, R> Scheduler<P, R> {
         self.finish_visit(&mut state)
     }
 
-    /// The short visit of a running thread that brings nothing and wants one packet: if a posted one is next, it takes
-    /// that and goes on running. It changes nothing but the queue, so no thread is released or told to wait.
+    /// A running thread that brings nothing goes on to the next packet without a visit, if one is open to claims. It changes
+    /// nothing but the queue, so no thread is released or told to wait.
     #[inline(always)]
-    pub(crate) fn take_posted(&self, seat: usize) -> Option<P> {
-        let mut state = self.state.lock();
-        if state.closed || !state.gate.runs_on(seat) {
+    pub(crate) fn claim(&self, worker: &Worker) -> Option<Claimed<P>> {
+        if !worker.runs() {
             return None;
         }
-        let packet = state.queue.take_next_posted()?;
-        self.queued.store(state.queue.len(), Ordering::Relaxed);
-        self.inbox.show_taken(&state.queue.posted);
-        Some(packet)
+        let claimed = match self.worked.claim() {
+            Some(packet) => Claimed::Worked(packet),
+            None => Claimed::Posted(self.inbox.claim()?),
+        };
+        worker.note_claim();
+        Some(claimed)
+    }
+
+    /// Whether a running thread that has just made one packet of its work, and brings nothing else, goes on to that packet
+    /// without a visit.
+    #[inline]
+    pub(crate) fn keeps(&self, worker: &Worker) -> bool {
+        let keeps =
+            worker.runs() && self.runs_on.load(Ordering::Relaxed) && !self.worked.seems_filled();
+        if keeps {
+            worker.note_claim();
+        }
+        keeps
     }
 
     /// A waiting thread's visit: takes in what `visit` brings, and says what the thread does next.
@@ -266,26 +304,25 @@ impl<P, R> Scheduler<P, R> {
         if std::mem::take(&mut visit.looked) {
             state.gate.note_look();
         }
-        state.queue.push_worked(&mut visit.completed);
+        let may_run = !state.closed && state.gate.has_room();
+        let at_once = if may_run { packets_max } else { 0 };
+        (state.queue).push_worked(&mut visit.completed, &mut visit.delivered, at_once);
         self.push_found(state, &mut visit.ready);
-        if state.queue.is_empty() {
-            state.queue.take_in(&self.inbox);
-        }
-
-        let posted_taken = state.queue.posted.taken();
+        let taken = match may_run {
+            true => state.take_work(&self.inbox, visit, packets_max, self.batch_max),
+            false => None,
+        };
         let step = if state.closed {
             Step::Closed
-        } else if !state.queue.is_empty() && state.gate.admit(seat) {
-            state.take_work(&self.inbox, visit, packets_max, self.batch_max)
+        } else if let Some(step) = taken {
+            state.gate.admit(seat);
+            step
         } else if visit.expired {
             Step::TimedOut
         } else {
             state.gate.wait(seat)
         };
-        visit.posted = state.queue.posted.taken().wrapping_sub(posted_taken);
-        if visit.posted > 0 {
-            self.inbox.show_taken(&state.queue.posted);
-        }
+        state.gate.tell(seat);
         let release = self.finish_visit(state);
         (step, release)
     }
@@ -399,14 +436,15 @@ impl<P, R> Scheduler<P, R> {
     pub(crate) fn give_up(&self, seat: usize) -> Release {
         let mut state = self.state.lock();
         state.gate.withdraw(seat, false);
+        state.gate.tell(seat);
         self.finish_visit(&mut state)
     }
 
     /// A running thread says that it is about to block: another thread gets its place until it is [back](Self::end_blocking).
     /// Returns the turn that it then has to give. None if it does not count as running.
-    pub(crate) fn begin_blocking(&self, seat: usize) -> Option<(u64, Release)> {
+    pub(crate) fn begin_blocking(&self, seat: usize) -> Option<(Turn, Release)> {
         let mut state = self.state.lock();
-        let turn = state.gate.seats()[seat].turn;
+        let turn = state.gate.seats()[seat].turn();
         if !state.gate.block(seat, turn) {
             return None;
         }
@@ -415,8 +453,10 @@ impl<P, R> Scheduler<P, R> {
     }
 
     /// A thread that said that it would block runs again, even if the gate is full; unless it has visited meanwhile.
-    pub(crate) fn end_blocking(&self, seat: usize, turn: u64) {
-        self.state.lock().gate.resume(seat, turn);
+    pub(crate) fn end_blocking(&self, seat: usize, turn: Turn) {
+        let mut state = self.state.lock();
+        state.gate.resume(seat, turn);
+        self.open(&mut state);
     }
 
     /// Closes the port: every waiter is released with [`Step::Closed`]. Says whether it was open.
@@ -434,9 +474,9 @@ impl<P, R> Scheduler<P, R> {
     pub(crate) fn drain(&self, into: &mut Vec<P>) -> usize {
         let mut state = self.state.lock();
         debug_assert!(state.closed);
-        let before = state.queue.drain(into);
+        let before = state.queue.drain(&self.inbox, into);
         state.queue.take_in(&self.inbox);
-        let reserved = before + state.queue.drain(into);
+        let reserved = before + state.queue.drain(&self.inbox, into);
         self.queued.store(0, Ordering::Relaxed);
         reserved
     }
@@ -453,12 +493,25 @@ impl<P, R> Scheduler<P, R> {
     #[inline(always)]
     fn finish_visit(&self, state: &mut State<P, R>) -> Release {
         state.queue.take_in(&self.inbox);
+        self.open(state);
         let mut release = state.release_next();
         if !state.queue.posted.is_wanted() && state.gate.would_release() {
             release = self.want(state, release);
         }
-        self.queued.store(state.queue.len(), Ordering::Relaxed);
+        let queued = state.queue.len_of_unclaimed();
+        self.queued.store(queued, Ordering::Relaxed);
         release
+    }
+
+    /// Lets running threads go on without a visit, or none of them: the end of all that changes who runs.
+    #[inline]
+    fn open(&self, state: &mut State<P, R>) {
+        let runs_on = !state.closed && state.gate.lets_run_on();
+        state.queue.open(runs_on);
+        if state.runs_on != runs_on {
+            state.runs_on = runs_on;
+            self.runs_on.store(runs_on, Ordering::Relaxed);
+        }
     }
 
     /// Notes that the next post is to choose a release. A packet that came just before was not wanted yet: unless a thread is
@@ -474,23 +527,34 @@ impl<P, R> Scheduler<P, R> {
 }
 
 impl<P, R> State<P, R> {
+    /// Takes something to do from the queue, if there is anything. Other threads claim packets meanwhile, so only what was taken
+    /// is sure.
     fn take_work(
         &mut self,
         inbox: &Inbox<P>,
         visit: &mut Visit<P, R>,
         packets_max: usize,
         batch_max: usize,
-    ) -> Step {
+    ) -> Option<Step> {
         let delivered = &mut visit.delivered;
-        while self.queue.take_packets(delivered, packets_max, batch_max) {
+        let posted_before = self.queue.posted.handed_out();
+        while delivered.len() < packets_max {
+            self.queue.take_packets(delivered, packets_max, batch_max);
             if delivered.len() == packets_max || !self.queue.take_in(inbox) {
-                return Step::Deliver;
+                break;
             }
+        }
+        visit.posted = self.queue.posted.handed_out().wrapping_sub(posted_before);
+        if visit.posted > 0 {
+            inbox.show_taken(&self.queue.posted);
+        }
+        if !visit.delivered.is_empty() {
+            return Some(Step::Deliver);
         }
         // A fair share: the other threads can't begin what this one takes.
         self.queue
             .take_ready(&mut visit.batch, self.gate.concurrency(), batch_max);
-        Step::Work
+        (!visit.batch.is_empty()).then_some(Step::Work)
     }
 
     #[inline]

@@ -17,10 +17,11 @@ use std::sync::atomic::AtomicUsize as Tally;
 use loom::thread;
 
 use super::{
-    Duty, MonitorState, Parker, Place, Promises, Release, Scheduler, Step, Unposted, Visit,
+    Claimed, Duty, MonitorState, Parker, Place, Promises, Release, Scheduler, Step, Unposted, Visit,
 };
 use crate::{
     driver::Probe,
+    raw::ring::{self, Filler, Ring},
     sync::{Arc, AtomicUsize, Condvar, Mutex, Ordering},
 };
 
@@ -212,6 +213,13 @@ impl Port {
         self.left.fetch_sub(1, Ordering::Relaxed) == 1
     }
 
+    /// As the monitor does where no thread polls.
+    fn take_to_the_queue(&self) {
+        let mut visit = Visit::default();
+        self.kernel.poll_now(&mut visit);
+        self.carry_out(self.scheduler.submit(&mut visit));
+    }
+
     /// Returns once a handler waits for another.
     fn await_meeting(&self) {
         let mut met = self.met.0.lock();
@@ -253,7 +261,6 @@ struct Worker {
     port: Arc<Port>,
     worker: Arc<super::Worker>,
     seat: usize,
-    runs: bool,
     away: bool,
     visit: Visit<Packet, Packet>,
 }
@@ -265,7 +272,6 @@ impl Worker {
             port: port.clone(),
             seat: port.scheduler.join(&worker),
             worker,
-            runs: false,
             away: true,
             visit: Visit::default(),
         }
@@ -273,11 +279,9 @@ impl Worker {
 
     fn wait(&mut self, patience: Patience) -> End {
         self.visit.expired = false;
-        if std::mem::take(&mut self.runs) {
-            if let Some(packet) = self.port.scheduler.take_posted(self.seat) {
-                self.runs = true;
-                return End::Delivered(packet);
-            }
+        if let Some(claimed) = self.port.scheduler.claim(&self.worker) {
+            let (Claimed::Posted(packet) | Claimed::Worked(packet)) = claimed;
+            return End::Delivered(packet);
         }
         loop {
             let (step, release) = self.port.scheduler.visit(self.seat, &mut self.visit, 1);
@@ -287,10 +291,14 @@ impl Worker {
                 Step::Deliver => {
                     let packet = self.visit.delivered.pop().expect("a packet was delivered");
                     assert_eq!(self.visit.delivered, []);
-                    self.runs = true;
                     return End::Delivered(packet);
                 }
-                Step::Work => self.work(),
+                Step::Work => {
+                    self.work();
+                    if let Some(packet) = self.keep_packet() {
+                        return End::Delivered(packet);
+                    }
+                }
                 Step::Poll if patience == Patience::Endless => {
                     self.port.kernel.wait(&mut self.visit);
                 }
@@ -311,6 +319,13 @@ impl Worker {
         assert_ne!(self.visit.batch, []);
         self.visit.completed.append(&mut self.visit.batch);
         self.port.end();
+    }
+
+    /// Begins with the only packet that it has made.
+    fn keep_packet(&mut self) -> Option<Packet> {
+        let is_all = self.visit.completed.len() == 1 && self.visit.ready.is_empty();
+        let keeps = is_all && self.port.scheduler.keeps(&self.worker);
+        keeps.then(|| self.visit.completed.pop().expect("there is one"))
     }
 
     /// Handles the packet of a wait, if it brought one; says whether it did.
@@ -635,6 +650,21 @@ fn a_thread_that_is_hired_takes_what_waits() {
 }
 
 #[test]
+fn what_a_thread_has_made_before_it_blocks_is_taken() {
+    let monitor: fn(Worker) = |worker| {
+        monitor_the_meeting(&worker.port);
+    };
+    check_blocking(1, 2, &[serve_and_meet, serve_and_meet, monitor], |port| {
+        // One thread makes both packets, if it finds both events.
+        port.kernel.raise(0);
+        port.kernel.raise(1);
+        // If it found one, no thread polls for the other.
+        port.await_meeting();
+        port.take_to_the_queue();
+    });
+}
+
+#[test]
 fn a_thread_that_says_that_it_blocks_is_replaced() {
     check_blocking(1, 2, &[serve_and_say_so, serve_and_say_so], |port| {
         port.post(0);
@@ -818,6 +848,54 @@ fn a_parked_thread_that_gives_up_leaves_the_gate_to_others() {
             port.complete(1);
         },
     );
+}
+
+#[test]
+fn two_threads_claim_what_is_filled_again_meanwhile() {
+    // There are packets for the ring from the beginning, and one more than it holds.
+    check_unpolled(2, ring::LEN + 1, &[serve], |port| {
+        (0..=ring::LEN).for_each(|packet| port.post(packet));
+        serve(Worker::new(port));
+    });
+}
+
+#[test]
+fn each_value_of_a_ring_is_claimed_once_and_in_order() {
+    const VALUES: usize = ring::LEN + 1;
+    loom::model(|| {
+        let mut filler = Filler::new();
+        let threads = [(); 2].map(|()| {
+            let ring: Arc<Ring<usize>> = filler.ring().clone();
+            thread::spawn(move || {
+                let claimed: Vec<usize> = (0..2).filter_map(|_| ring.claim()).collect();
+                assert!(claimed.is_sorted());
+                claimed
+            })
+        });
+        let mut values = (0..VALUES).collect();
+        filler.fill(&mut values);
+        filler.fill(&mut values);
+        filler.set_shut(true);
+        let claimed = filler.ring().claimed();
+        let mut taken = Vec::new();
+        filler.take(VALUES, |value| taken.push(value));
+        assert!(taken.is_sorted());
+        assert_eq!(claimed as usize + taken.len() + values.len(), VALUES);
+        for thread in threads {
+            taken.extend(thread.join().expect("it ends"));
+        }
+        taken.extend(values);
+        taken.sort_unstable();
+        assert!(taken.into_iter().eq(0..VALUES));
+    });
+}
+
+#[test]
+fn close_may_race_with_claims() {
+    check_unpolled(1, ring::LEN + 1, &[serve], |port| {
+        (0..=ring::LEN).for_each(|packet| port.post(packet));
+        port.close();
+    });
 }
 
 #[test]

@@ -12,7 +12,7 @@
 
 use super::{
     Release, Scheduler, State, Worker,
-    gate::{Place, Seat},
+    gate::{Place, Seat, Turn},
 };
 use crate::sync::Arc;
 
@@ -26,7 +26,7 @@ const QUIET_LOOKS: u32 = 8;
 #[derive(Debug, Clone)]
 pub(crate) struct Suspect {
     pub seat: usize,
-    pub turn: u64,
+    pub turn: Turn,
     pub worker: Arc<Worker>,
 }
 
@@ -34,7 +34,7 @@ impl Suspect {
     pub(super) fn new(index: usize, seat: &Seat) -> Suspect {
         Suspect {
             seat: index,
-            turn: seat.turn,
+            turn: seat.turn(),
             worker: seat.worker.clone(),
         }
     }
@@ -122,8 +122,9 @@ impl<P, R> Scheduler<P, R> {
                 return (Duty::Dismissed, self.finish_visit(&mut state));
             }
         }
-        let still = monitor.admissions == state.gate.admissions();
-        monitor.admissions = state.gate.admissions();
+        let admissions = state.gate.admissions() + self.worked.claimed() + self.inbox.claimed();
+        let still = monitor.admissions == admissions;
+        monitor.admissions = admissions;
         let looks = state.gate.looks();
         monitor.unpolled = looks.is_some() && looks == monitor.looks;
         monitor.looks = looks;
@@ -172,6 +173,7 @@ impl<P, R> Scheduler<P, R> {
         for suspect in suspects {
             state.gate.resume(suspect.seat, suspect.turn);
         }
+        self.open(&mut state);
     }
 }
 
@@ -180,14 +182,15 @@ impl<P, R> State<P, R> {
         monitor.suspects.clear();
         monitor.newcomers.clear();
         for (index, seat) in self.gate.seats_mut() {
-            let list = match monitor.eager || seat.seen == seat.turn {
+            let turn = Some(seat.turn());
+            let list = match monitor.eager || seat.seen == turn {
                 true => &mut monitor.suspects,
                 false => &mut monitor.newcomers,
             };
             if seat.place == Place::Running {
                 list.push(Suspect::new(index, seat));
             }
-            seat.seen = seat.turn;
+            seat.seen = turn;
         }
     }
 
@@ -212,7 +215,7 @@ impl<P, R> State<P, R> {
     }
 
     /// Whether one more thread would have something to do.
-    fn wants_thread(&self) -> bool {
+    fn wants_thread(&mut self) -> bool {
         let idle = self.gate.waiting() == 0 && self.gate.has_room();
         self.can_grow && !self.queue.is_empty() && idle
     }

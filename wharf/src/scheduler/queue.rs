@@ -4,7 +4,8 @@
 //! packets that come of them wait in a second line, where any thread can take them. The second line is served first, since its
 //! packets have been at the head of the first line already; and nothing gets there but through the first. So the order is kept
 //! although several transfers are made at once, no entry is passed over for ever, and a packet that a thread has made and not
-//! begun to handle can be taken by any other thread.
+//! begun to handle can be taken by any other thread. Most of the second line is in a [ring](crate::raw::ring), where a running
+//! thread claims a packet under no lock.
 //!
 //! Work that a handler leaves for the next batch is *staged*: it, too, follows from an entry that was at the head of the line,
 //! and it goes ahead of the line, but takes no more than half of a batch while there is other work. Behind the line it would
@@ -19,6 +20,10 @@ use super::{
     age::Ages,
     inbox::{Inbox, Posted},
 };
+use crate::{
+    raw::ring::{Filler, Ring},
+    sync::Arc,
+};
 
 #[derive(Debug)]
 enum Entry<P, R> {
@@ -30,8 +35,9 @@ enum Entry<P, R> {
 pub(super) struct Queue<P, R> {
     line: VecDeque<Entry<P, R>>,
     ages: Ages,
-    /// Packets that came of work from the line.
-    worked: VecDeque<P>,
+    /// Packets that came of work from the line: the first of them, and those for which the ring has no room.
+    worked: Filler<P>,
+    worked_rest: VecDeque<P>,
     staged: VecDeque<R>,
     /// How many pieces of work were ever staged, and how many of them were taken.
     staged_ever: u64,
@@ -39,6 +45,8 @@ pub(super) struct Queue<P, R> {
     /// Since when the work that was taken last had been in the line: nothing in `worked` or `staged` is older.
     worked_since_ns: u64,
     pub(super) posted: Posted<P>,
+    /// Packets may be claimed, as far as threads are concerned.
+    is_open: bool,
     /// Packets that were taken from the line while something was staged.
     passed_over: usize,
     /// For so many packets and pieces of work memory is reserved.
@@ -47,28 +55,42 @@ pub(super) struct Queue<P, R> {
 }
 
 impl<P, R> Queue<P, R> {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(posted: Posted<P>) -> Self {
         Queue {
             line: VecDeque::new(),
             ages: Ages::new(),
-            worked: VecDeque::new(),
+            worked: Filler::new(),
+            worked_rest: VecDeque::new(),
             staged: VecDeque::new(),
             staged_ever: 0,
             staged_taken: 0,
             worked_since_ns: 0,
-            posted: Posted::new(),
+            posted,
+            is_open: true,
             passed_over: 0,
             packets_max: 0,
             ready_max: 0,
         }
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.line.len() + self.worked.len() + self.staged.len() + self.posted.len()
+    pub(super) fn len(&mut self) -> usize {
+        self.len_of_unclaimed() + self.worked.len() + self.posted.len_of_ring()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.len() == 0
+    /// How many entries no thread can claim, all of which are taken under the lock.
+    #[inline]
+    pub(super) fn len_of_unclaimed(&self) -> usize {
+        self.line.len() + self.staged.len() + self.worked_rest.len() + self.posted.len_of_rest()
+    }
+
+    #[inline]
+    pub(super) fn is_empty(&mut self) -> bool {
+        self.len_of_unclaimed() == 0 && self.worked.len() == 0 && self.posted.len_of_ring() == 0
+    }
+
+    /// Where the packets that came of work are claimed.
+    pub(super) fn worked_ring(&self) -> &Arc<Ring<P>> {
+        self.worked.ring()
     }
 
     /// Reserves memory for so many packets and pieces of work at once.
@@ -76,7 +98,7 @@ impl<P, R> Queue<P, R> {
         self.packets_max = self.packets_max.max(packets);
         self.ready_max = self.ready_max.max(ready);
         reserve(&mut self.line, self.packets_max + self.ready_max);
-        reserve(&mut self.worked, self.packets_max);
+        reserve(&mut self.worked_rest, self.packets_max);
         reserve(&mut self.staged, self.ready_max);
     }
 
@@ -112,19 +134,67 @@ impl<P, R> Queue<P, R> {
     }
 
     /// Since when the oldest entry of all has been here.
-    pub(super) fn oldest_since_ns(&self) -> Option<u64> {
-        let worked = !self.worked.is_empty() || !self.staged.is_empty();
+    pub(super) fn oldest_since_ns(&mut self) -> Option<u64> {
+        let worked = self.has_worked() || !self.staged.is_empty();
         let worked = worked.then_some(self.worked_since_ns);
         let posted = self.posted.oldest_since_ns();
         let all = [worked, posted, self.ages.oldest_since_ns()];
         all.into_iter().flatten().min()
     }
 
-    pub(super) fn push_worked(&mut self, packets: &mut Vec<P>) {
-        // The check is cheaper than an `extend` with nothing.
-        if !packets.is_empty() {
-            self.worked.extend(packets.drain(..));
+    #[inline]
+    fn has_worked(&mut self) -> bool {
+        self.worked.len() > 0 || !self.worked_rest.is_empty()
+    }
+
+    /// Packets that a thread made of its work come back with it. Up to `packets_max` of them go to `into`, if none goes before
+    /// them: that thread begins with them at once.
+    #[inline]
+    pub(super) fn push_worked(
+        &mut self,
+        packets: &mut Vec<P>,
+        into: &mut Vec<P>,
+        packets_max: usize,
+    ) {
+        // The check is cheaper than to move nothing.
+        if packets.is_empty() {
+            return;
         }
+        let mut packets = packets.drain(..);
+        if !self.has_worked() {
+            into.extend(packets.by_ref().take(packets_max));
+        }
+        if !self.is_open {
+            self.worked.set_shut(true);
+        }
+        for packet in packets {
+            self.push_one_worked(packet);
+        }
+    }
+
+    fn push_one_worked(&mut self, packet: P) {
+        if !self.worked_rest.is_empty() {
+            self.worked_rest.push_back(packet);
+        } else if let Err(packet) = self.worked.push(packet) {
+            self.worked_rest.push_back(packet);
+        }
+    }
+
+    /// Lets running threads claim the packets that are next; or none, where each thread has to visit.
+    #[inline]
+    pub(super) fn open(&mut self, open: bool) {
+        self.is_open = open;
+        if open {
+            self.worked.set_shut(false);
+            if !self.worked_rest.is_empty() {
+                self.worked.fill(&mut self.worked_rest);
+            }
+        } else if self.worked.len() > 0 {
+            self.worked.set_shut(true);
+        }
+        // What is staged is passed over by so many packets only, and what was worked by none.
+        let posted = open && self.staged.is_empty() && self.worked_rest.is_empty();
+        self.posted.open(posted);
     }
 
     /// Takes in the posted packets, if all that were taken in before are served. They go behind everything that is in the line.
@@ -134,56 +204,53 @@ impl<P, R> Queue<P, R> {
         inbox.hand_over(&mut self.posted, self.line.len())
     }
 
-    /// Takes a posted packet, if it is certain that nothing goes ahead of it.
-    #[inline(always)]
-    pub(super) fn take_next_posted(&mut self) -> Option<P> {
-        if self.worked.is_empty() && self.staged.is_empty() {
-            self.posted.take_next()
-        } else {
-            None
-        }
-    }
-
-    /// Moves up to `packets_max` packets to `into`, if packets are first in the queue; returns whether there were any. Staged
-    /// work is passed over by `passed_over_max` packets at most.
+    /// Moves packets to `into` until it holds `packets_max`, if packets are first in the queue.
+    /// Staged work is passed over by `passed_over_max` packets at most.
     #[inline(always)]
     pub(super) fn take_packets(
         &mut self,
         into: &mut Vec<P>,
         packets_max: usize,
         passed_over_max: usize,
-    ) -> bool {
-        if !self.worked.is_empty() {
-            let count = self.worked.len().min(packets_max);
-            into.extend(self.worked.drain(..count));
-        }
+    ) {
+        self.take_worked(into, packets_max - into.len());
         if self.staged.is_empty() {
             self.passed_over = 0;
             self.posted.take_into(into, packets_max - into.len());
         }
         while into.len() < packets_max && self.passed_over < passed_over_max {
-            let Some(packet) = self.next_packet() else {
+            if !self.take_next_packet(into) {
                 break;
-            };
+            }
             self.passed_over += usize::from(!self.staged.is_empty());
-            into.push(packet);
         }
-        !into.is_empty()
+    }
+
+    #[inline]
+    fn take_worked(&mut self, into: &mut Vec<P>, packets_max: usize) {
+        let before = into.len();
+        self.worked.take(packets_max, |packet| into.push(packet));
+        if !self.worked_rest.is_empty() {
+            let more = packets_max - (into.len() - before);
+            let count = self.worked_rest.len().min(more);
+            into.extend(self.worked_rest.drain(..count));
+        }
     }
 
     /// Takes the head of the line, if it is a packet.
-    fn next_packet(&mut self) -> Option<P> {
-        if let Some(packet) = self.posted.take_next() {
-            return Some(packet);
+    fn take_next_packet(&mut self, into: &mut Vec<P>) -> bool {
+        if self.posted.take_into(into, 1) == 1 {
+            return true;
         }
         let Some(Entry::Packet(_)) = self.line.front() else {
-            return None;
+            return false;
         };
         let Some(Entry::Packet(packet)) = self.line.pop_front() else {
             unreachable!("it was a packet");
         };
+        into.push(packet);
         self.moved_up();
-        Some(packet)
+        true
     }
 
     /// Takes the head of the line, if it is work.
@@ -237,9 +304,9 @@ impl<P, R> Queue<P, R> {
     }
 
     /// Takes all packets, and drops the work. Returns how many of the packets were posted on reserved places.
-    pub(super) fn drain(&mut self, into: &mut Vec<P>) -> usize {
-        into.extend(self.worked.drain(..));
-        let reserved = self.posted.drain(into);
+    pub(super) fn drain(&mut self, inbox: &Inbox<P>, into: &mut Vec<P>) -> usize {
+        self.take_worked(into, usize::MAX);
+        let reserved = inbox.drain(&mut self.posted, into);
         self.staged.clear();
         self.ages = Ages::new();
         let packet = |entry| match entry {

@@ -9,8 +9,8 @@ use std::{
 use Woken::{Nobody, Parked, Polling};
 
 use super::{
-    Counts, Duty, MonitorState, Parker, Place, Promises, Release, Scheduler, Step, Suspect,
-    Unposted, Visit, Worker,
+    Claimed, Counts, Duty, MonitorState, Parker, Place, Promises, Release, Scheduler, Step,
+    Suspect, Unposted, Visit, Worker,
 };
 use crate::{driver::Probe, sync::Arc};
 
@@ -146,9 +146,12 @@ impl Pool {
         self.wait_many(thread, 1)
     }
 
+    /// A posted packet, that the thread claims.
     fn take_posted(&mut self, thread: usize) -> Option<u32> {
-        let seat = self.seat(thread);
-        self.scheduler.take_posted(seat)
+        match self.scheduler.claim(&self.threads[thread].worker)? {
+            Claimed::Posted(packet) => Some(packet),
+            Claimed::Worked(packet) => panic!("{packet} came of work"),
+        }
     }
 
     /// The monitor looks.

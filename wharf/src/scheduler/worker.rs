@@ -3,18 +3,26 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Parker;
-use crate::driver::Probe;
+use crate::{
+    driver::Probe,
+    sync::{AtomicBool, AtomicUsize},
+};
 
 /// One thread. It keeps this for as long as it lives, on whatever port it waits.
 ///
-/// The figures in it are for snapshots only. No decision depends on them, so they are written without a lock, and a model
-/// checker need not look at them.
+/// The figures in it are for snapshots only, but for the number of claims. No decision depends on them, so they are written
+/// without a lock, and a model checker need not look at them.
 #[derive(Debug)]
 pub(crate) struct Worker {
     pub parker: Parker,
     /// Tells whether it sleeps.
     pub probe: Probe,
     pub name: Box<str>,
+    /// It counts as running at its port, so that it may claim packets. Written under the scheduler's lock, when that changes, and
+    /// read by the thread itself.
+    runs: AtomicBool,
+    /// How often it went on to another packet without a visit. Written by the thread itself.
+    claims: AtomicUsize,
     packets: AtomicU64,
     /// When it came to its present state: a time of the port's clock, in nanoseconds.
     since_ns: AtomicU64,
@@ -26,9 +34,32 @@ impl Worker {
             parker: Parker::default(),
             probe,
             name: name.into(),
+            runs: AtomicBool::new(false),
+            claims: AtomicUsize::new(0),
             packets: AtomicU64::new(0),
             since_ns: AtomicU64::new(0),
         }
+    }
+
+    pub(super) fn runs(&self) -> bool {
+        self.runs.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_runs(&self, runs: bool) {
+        self.runs.store(runs, Ordering::Relaxed);
+    }
+
+    /// How often it went on without a visit.
+    pub(super) fn claims(&self) -> usize {
+        self.claims.load(Ordering::Relaxed)
+    }
+
+    /// It goes on without a visit. Called by the thread itself.
+    #[inline]
+    pub(super) fn note_claim(&self) {
+        // As below: no other thread writes.
+        let before = self.claims.load(Ordering::Relaxed);
+        self.claims.store(before.wrapping_add(1), Ordering::Relaxed);
     }
 
     /// It took so many packets, and goes to handle them. Called by the thread itself.

@@ -14,22 +14,25 @@ mod parker;
 mod simulated;
 
 #[cfg(loom)]
-pub(crate) use loom::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+pub(crate) use loom::{
+    cell::UnsafeCell,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
 };
 #[cfg(shuttle)]
 pub use simulated::{asleep, coarse_now_ns, end_of_time, now, run_time, sleep, thread_number};
 #[cfg(all(unix, not(any(loom, shuttle))))]
 pub(crate) use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
 };
 #[cfg(not(shuttle))]
 pub(crate) use std::{thread, thread_local};
 #[cfg(shuttle)]
 pub(crate) use {
-    shuttle::sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    shuttle::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     simulated::{Condvar, thread, thread_local},
     std::sync::Arc,
 };
@@ -52,6 +55,23 @@ use std::time::{Duration, Instant};
 #[cfg(not(shuttle))]
 pub(crate) fn now() -> Instant {
     Instant::now()
+}
+
+/// A place for a value that threads share by a rule of their own. The model checker sees each use.
+#[cfg(all(unix, not(loom)))]
+#[derive(Debug)]
+pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
+
+#[cfg(all(unix, not(loom)))]
+impl<T> UnsafeCell<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        UnsafeCell(std::cell::UnsafeCell::new(value))
+    }
+
+    #[inline(always)]
+    pub(crate) fn with_mut<R>(&self, with: impl FnOnce(*mut T) -> R) -> R {
+        with(self.0.get())
+    }
 }
 
 /// A mutual exclusion lock that hands out its value whether or not an earlier holder panicked.

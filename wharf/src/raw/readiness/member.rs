@@ -14,7 +14,7 @@ pub(crate) use crate::driver::Reserve;
 use crate::{
     driver::{Events, Probe, coarse_now_ns},
     raw::{Queued, membership::Membership},
-    scheduler::{Visit, Worker},
+    scheduler::{Turn, Visit, Worker},
     sync::{self, thread, thread_local},
 };
 
@@ -178,6 +178,21 @@ pub(super) fn runs_on(port: &Port) -> bool {
         .unwrap_or(false)
 }
 
+/// This thread goes on to another packet of the port that it runs on, if it can claim one.
+#[inline(always)]
+pub(super) fn run_on(port: &Port) -> Option<Queued> {
+    if !runs_on(port) {
+        return None;
+    }
+    let claim = |kept: &Cell<Option<Box<Member>>>| {
+        let mut member = kept.take()?;
+        let packet = port.claim(&mut member);
+        kept.set(Some(member));
+        packet
+    };
+    MEMBER.try_with(claim).ok().flatten()
+}
+
 /// Runs code that may block, and gives this thread's place to another meanwhile.
 ///
 /// A port finds out by itself that a thread of its pool is blocked in its handler, but that takes some hundred
@@ -204,7 +219,7 @@ pub fn blocking<T>(work: impl FnOnce() -> T) -> T {
 struct BlockingGuard {
     port: Arc<Port>,
     seat: usize,
-    turn: u64,
+    turn: Turn,
 }
 
 impl BlockingGuard {

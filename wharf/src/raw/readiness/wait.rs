@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    member::{DELIVERIES_PER_LOOK, Member},
+    member::{self, DELIVERIES_PER_LOOK, Member},
     monitor::RETRY,
     port::Port,
     results::{Handover, Waiting},
@@ -20,7 +20,7 @@ use super::{
 use crate::{
     driver::{Events, coarse_now_ns},
     raw::{End, Queued, deadline_after, membership::Membership},
-    scheduler::{Step, Visit},
+    scheduler::{Claimed, Step, Visit},
     sync::now,
 };
 
@@ -29,30 +29,48 @@ use crate::{
 const LOOKS: u32 = 8;
 
 impl Port {
+    #[inline]
     pub(super) fn run_for_one(
         self: &Arc<Self>,
         timeout: Option<Duration>,
     ) -> io::Result<Result<Queued, End>> {
-        let mut member = Member::enter(self);
-        if let Some(packet) = self.run_on(&mut member) {
-            member.keep();
+        if let Some(packet) = member::run_on(self) {
             return Ok(Ok(packet));
         }
+        self.wait_in_full(timeout)
+    }
+
+    #[inline(never)]
+    fn wait_in_full(
+        self: &Arc<Self>,
+        timeout: Option<Duration>,
+    ) -> io::Result<Result<Queued, End>> {
+        let mut member = Member::enter(self);
         let end = self.run(&mut member, timeout, 1);
         let packet = member.visit.delivered.pop();
         member.keep();
         Ok(end?.map(|()| packet.expect("a packet was delivered")))
     }
 
-    /// The short way from one posted packet to the next.
+    /// The short way from one packet to the next.
     #[inline(always)]
-    fn run_on(&self, member: &mut Member) -> Option<Queued> {
-        if !member.took_posted || self.must_look(member) {
+    pub(super) fn claim(&self, member: &mut Member) -> Option<Queued> {
+        if self.must_look(member) {
             return None;
         }
-        let packet = self.scheduler.take_posted(member.seat())?;
+        let claimed = self.scheduler.claim(&member.worker)?;
         member.takes(1);
-        Some(packet)
+        Some(match claimed {
+            Claimed::Posted(packet) => {
+                member.took_posted = true;
+                packet
+            }
+            Claimed::Worked(packet) => {
+                member.took_posted = false;
+                self.outstanding.dismiss(1);
+                packet
+            }
+        })
     }
 
     /// Whether the kernel is to be looked at even though work may be queued.
@@ -79,17 +97,19 @@ impl Port {
             let (step, release) = self.scheduler.visit(seat, &mut member.visit, max);
             self.release(release);
             if step == Step::Deliver {
-                let packets = member.visit.delivered.len();
-                member.takes(packets);
-                member.took_posted = member.visit.posted > 0;
-                self.outstanding.dismiss(packets - member.visit.posted);
+                self.deliver(member);
             }
             if !member.handovers.is_empty() {
                 self.hand_over(&mut member.handovers);
             }
             match step {
                 Step::Deliver => return Ok(Ok(())),
-                Step::Work => self.work(member),
+                Step::Work => {
+                    self.work(member);
+                    if max == 1 && self.keep_packet(member) {
+                        return Ok(Ok(()));
+                    }
+                }
                 Step::Poll => {
                     member.worker.stands_since(coarse_now_ns());
                     let result = self.poll(member, remaining(deadline));
@@ -115,6 +135,30 @@ impl Port {
                 }
             }
         }
+    }
+
+    /// The packets of a visit are handed out.
+    fn deliver(&self, member: &mut Member) {
+        let packets = member.visit.delivered.len();
+        member.takes(packets);
+        member.took_posted = member.visit.posted > 0;
+        self.outstanding.dismiss(packets - member.visit.posted);
+    }
+
+    /// Begins with the packet that this thread has made, without a visit, if that is all that it brings.
+    fn keep_packet(&self, member: &mut Member) -> bool {
+        let visit = &mut member.visit;
+        let is_all = visit.completed.len() == 1 && visit.ready.is_empty();
+        if !is_all || !self.scheduler.keeps(&member.worker) {
+            return false;
+        }
+        visit.delivered.append(&mut visit.completed);
+        visit.posted = 0;
+        self.deliver(member);
+        if !member.handovers.is_empty() {
+            self.hand_over(&mut member.handovers);
+        }
+        true
     }
 
     /// Makes the transfers of a batch.
