@@ -90,7 +90,7 @@ impl Driver for Readiness {
     }
 
     fn batch_max(&self) -> usize {
-        // Nothing is gained by doing several at once, and what one thread does the others can't.
+        // Nothing is gained by handing over several at once.
         1
     }
 

@@ -35,6 +35,11 @@ use crate::{
     user_code::log,
 };
 
+/// A thread takes so many ready sides at a time, also where the driver gains nothing by transfers that are made at once: one visit
+/// to the scheduler then serves all of them. The transfers never wait, and the packets that come of them are open to all threads;
+/// more would only keep more buffers busy.
+const WORK_MAX: usize = 8;
+
 impl Options {
     fn open_driver(&self, concurrency: usize) -> io::Result<(Box<dyn Driver>, DriverInfo)> {
         #[cfg(feature = "simulated")]
@@ -83,7 +88,7 @@ impl Parts for Port {
                 log(|| tracing::warn!("{reason}; falling back to the readiness driver"));
             }
         }
-        let batch_max = driver.batch_max();
+        let batch_max = driver.batch_max().max(WORK_MAX);
         let scheduler = Scheduler::new(concurrency, batch_max, driver.promises(), coarse_now_ns);
         Ok(Arc::new_cyclic(|weak| Port {
             info,

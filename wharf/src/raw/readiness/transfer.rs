@@ -56,12 +56,13 @@ impl Handles {
         attempts: &mut Attempts,
         results: &mut impl Results,
     ) {
-        if let [ready] = batch[..] {
-            // One alone needs no list.
-            batch.clear();
-            if let Some((pending, mut transfer)) = self.begin(ready, results) {
-                self.transfer_one(&mut transfer);
-                self.finish(pending, transfer, results);
+        if batch.len() == 1 || self.driver.batch_max() == 1 {
+            // What is made one by one needs no list.
+            for ready in batch.drain(..) {
+                if let Some((pending, mut transfer)) = self.begin(ready, results) {
+                    self.transfer_one(&mut transfer);
+                    self.finish(pending, transfer, results);
+                }
             }
             return;
         }
