@@ -140,8 +140,8 @@ pub use {
     buffer::{Buffer, BufferPool, Payload, Transmit},
     handle::{Associate, DatagramSocket, File, Key, Listener, Socket},
     operation::{
-        Completion, Connection, Context, Finished, OperationId, Refused, SkipPort, Started, Wait,
-        With,
+        CancelledTimer, Completion, Connection, Context, Finished, OperationId, Refused, SkipPort,
+        Started, Wait, With,
     },
     port::{CompletionPort, PortBuilder},
     workers::{Threads, Workers, WorkersBuilder},

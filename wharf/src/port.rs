@@ -359,7 +359,7 @@ impl<K> CompletionPort<K> {
     }
 
     /// Cancels an operation or a timer. Its completion follows: as [cancelled](Completion::is_cancelled), or with its
-    /// result if that came first.
+    /// result if that came first. For a timer, [`cancel_timer_quietly`](Self::cancel_timer_quietly) spares the completion.
     ///
     /// # Errors
     /// [`NotFound`](io::ErrorKind::NotFound): it has completed already, and nothing changes.

@@ -27,6 +27,7 @@ pub use accept::Connection;
 pub use completion::{Completion, Finished, Wait};
 pub use context::With;
 pub use skip_port::{SkipPort, Started};
+pub use timer::CancelledTimer;
 
 pub use crate::raw::OperationId;
 use crate::{

@@ -218,6 +218,11 @@ pub struct OperationId {
 }
 
 impl OperationId {
+    /// Whether it names a timer; also where it names no operation.
+    pub(super) fn is_timer(self) -> bool {
+        self.handle == Handle::NONE || self.handle.timer().is_some()
+    }
+
     #[cfg(feature = "safe")]
     /// The name of a posted packet, which can't be cancelled.
     pub(crate) const NONE: OperationId = OperationId {

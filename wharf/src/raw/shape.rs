@@ -115,6 +115,9 @@ pub(super) trait Operations {
     /// Cancels one operation or timer. Returns whether it was found.
     fn cancel_one(&self, id: OperationId) -> bool;
 
+    /// Takes a timer back whose time has not come, as cancelled: no packet follows, and it counts as handed out.
+    fn take_timer(&self, id: OperationId) -> Option<NonNull<Overlapped>>;
+
     /// Cancels the operations of a handle that `which` accepts; returns how many there were.
     fn cancel_those(&self, handle: Handle, which: impl Fn(&Overlapped) -> bool) -> usize;
 
@@ -127,7 +130,7 @@ pub(super) trait Operations {
         deadline: Instant,
         key: usize,
         operation: NonNull<Overlapped>,
-    ) -> io::Result<u64>;
+    ) -> io::Result<OperationId>;
 }
 
 /// The kind of an attempt.

@@ -134,10 +134,7 @@ impl Port {
         self.admit()?;
         // SAFETY: passed on to the caller.
         let set = unsafe { self.set_timer(deadline, key, operation) };
-        Ok(OperationId {
-            handle: Handle::NONE,
-            sequence: set.inspect_err(|_| self.dismiss(1))?,
-        })
+        set.inspect_err(|_| self.dismiss(1))
     }
 
     /// Counts an operation, puts it into the line that it belongs to, and does `then` with the next step, under no lock.
@@ -205,6 +202,17 @@ impl Port {
             true => Ok(()),
             false => Err(PortError::NotUnderWay.into()),
         }
+    }
+
+    /// Cancels a timer without a packet: the operation is the caller's again when this returns, and its
+    /// [`error`](Overlapped::error) is one that [`is_cancelled`](super::is_cancelled) knows. No system call is made.
+    ///
+    /// # Errors
+    /// [`NotFound`](io::ErrorKind::NotFound): the timer's time has come, or it was cancelled before, and it has had its packet or
+    /// will have it; or the operation is none of a timer. Nothing changes.
+    pub fn cancel_timer_quietly(&self, id: OperationId) -> io::Result<NonNull<Overlapped>> {
+        let timer = self.take_timer(id);
+        timer.ok_or_else(|| PortError::NotUnderWay.into())
     }
 
     /// Cancels all operations of a handle; returns how many there were.

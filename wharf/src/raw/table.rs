@@ -36,6 +36,19 @@ impl Handle {
         Handle(bits)
     }
 
+    /// The place of a timer, in the name of its operation. No handle is the same: the first generation is 1.
+    pub(super) fn of_timer(place: u32) -> Self {
+        Handle(u64::from(place) + 1)
+    }
+
+    /// The place of a timer, if it is one's.
+    pub(super) fn timer(self) -> Option<u32> {
+        match self.generation() {
+            0 => self.slot().checked_sub(1),
+            _ => None,
+        }
+    }
+
     fn new(slot: u32, generation: u32) -> Self {
         Handle(u64::from(generation) << 32 | u64::from(slot))
     }

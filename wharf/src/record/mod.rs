@@ -329,6 +329,16 @@ impl<S: Source> Records<S> {
         })
     }
 
+    /// Cancels a timer without a packet; gives what it owned.
+    pub(crate) fn cancel_timer_quietly(&self, id: OperationId) -> io::Result<Owned<S>> {
+        let timer = self.raw.cancel_timer_quietly(id)?;
+        // SAFETY: every operation on this port is a `Record<S>`, started here, and this one was handed out.
+        let mut record = unsafe { Record::<S>::own(timer) };
+        let owned = record.owned.take().expect("a record in use has owned");
+        self.put_away(record);
+        Ok(owned)
+    }
+
     /// Posts a packet. It needs no record: the key travels in the packet.
     pub(crate) fn post(&self, key: S::Key, transferred: usize) -> Result<(), (io::Error, S::Key)> {
         let key = ErasedKey::pack(key);

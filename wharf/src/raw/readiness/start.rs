@@ -136,11 +136,17 @@ impl Operations for Port {
     }
 
     fn cancel_one(&self, id: OperationId) -> bool {
-        if id.handle != Handle::NONE {
+        if !id.is_timer() {
             return self.handles.cancel_one(id, &mut self.outside());
         }
-        let timer = self.timekeeper.cancel(id.sequence);
+        let timer = self.timekeeper.cancel(id);
         timer.map(|timer| self.complete_timer(timer)).is_some()
+    }
+
+    fn take_timer(&self, id: OperationId) -> Option<NonNull<Overlapped>> {
+        let Completed(timer) = self.timekeeper.cancel(id)?;
+        self.outstanding.dismiss(1);
+        Some(timer)
     }
 
     fn cancel_those(&self, handle: Handle, which: impl Fn(&Overlapped) -> bool) -> usize {
@@ -153,15 +159,15 @@ impl Operations for Port {
         deadline: Instant,
         key: usize,
         operation: NonNull<Overlapped>,
-    ) -> io::Result<u64> {
+    ) -> io::Result<OperationId> {
         self.release(self.scheduler.begin_polling());
         let driver = &*self.handles.driver;
         // SAFETY: passed on to the caller.
-        let number = unsafe { self.timekeeper.set(driver, deadline, key, operation) };
+        let id = unsafe { self.timekeeper.set(driver, deadline, key, operation) };
         if self.is_closed() {
             self.cancel_timers();
         }
-        Ok(number)
+        Ok(id)
     }
 }
 

@@ -1,10 +1,14 @@
-//! Timers: the driver reports the earliest deadline, and the thread that gets the report completes all due timers.
+//! Timers: the driver has an alarm, and the thread that it reports the alarm to completes all due timers.
+//!
+//! The alarm costs a system call. So it is set when a timer is the first to be due, and after each report; it is left alone when
+//! a timer is cancelled, or a later one is set. An alarm that comes for a timer that is gone does no harm: the thread finds
+//! nothing due, and sets it to the earliest deadline that is left.
 
 use std::{ptr::NonNull, time::Instant};
 
 use crate::{
     driver::{Driver, codes},
-    raw::{Completed, Overlapped, Status, timers::Timers},
+    raw::{Completed, OperationId, Overlapped, Status, timers::Timers},
     sync::{Mutex, now},
 };
 
@@ -17,7 +21,7 @@ impl Timekeeper {
         Timekeeper(Mutex::new(Timers::new()))
     }
 
-    /// Sets a timer, and returns its number.
+    /// Sets a timer, and returns its name.
     ///
     /// # Safety
     /// The operation is valid, and not used by other code until it is completed here.
@@ -27,47 +31,47 @@ impl Timekeeper {
         deadline: Instant,
         key: usize,
         operation: NonNull<Overlapped>,
-    ) -> u64 {
+    ) -> OperationId {
+        let mut timers = self.0.lock();
         // SAFETY: passed on to the caller.
-        let number = unsafe { self.0.lock().set_operation(deadline, key, operation) };
-        self.arm(driver);
-        number
+        let (id, hurries) = unsafe { timers.set_operation(deadline, key, operation) };
+        drop(timers);
+        if hurries {
+            self.arm(driver, Some(deadline));
+        }
+        id
     }
 
-    /// Tells the driver the earliest deadline. The call is made without the lock, so it is made again if the
-    /// earliest changed meanwhile: the thread that calls last also looks last.
-    fn arm(&self, driver: &dyn Driver) {
-        let mut armed = self.0.lock().earliest();
+    /// Sets the driver's alarm as it was noted among the timers. The call is made without the lock, so it is made again if the
+    /// note changed meanwhile: the thread that calls last also looks last.
+    fn arm(&self, driver: &dyn Driver, mut alarm: Option<Instant>) {
         loop {
-            let delay = armed.map(|deadline| deadline.saturating_duration_since(now()));
-            driver.arm(delay);
-            let earliest = self.0.lock().earliest();
-            if earliest == armed {
+            driver.arm(alarm.map(|deadline| deadline.saturating_duration_since(now())));
+            let latest = self.0.lock().alarm();
+            if latest == alarm {
                 return;
             }
-            armed = earliest;
+            alarm = latest;
         }
     }
 
     /// Completes the timers that are due, and gives them to `complete`, under the lock: so they come in the order of their
     /// deadlines, whichever threads get the reports. Returns whether there were any.
     pub(super) fn fire(&self, driver: &dyn Driver, mut complete: impl FnMut(Completed)) -> bool {
-        let mut any = false;
-        {
-            let mut timers = self.0.lock();
-            while let Some(timer) = timers.take_due(now()) {
-                complete(timer.with(Status::Done));
-                any = true;
-            }
+        let now = now();
+        let mut timers = self.0.lock();
+        let any = timers.take_due(now, |timer| complete(timer.with(Status::Done)));
+        let alarm = timers.next_alarm();
+        drop(timers);
+        if alarm.is_some() {
+            self.arm(driver, alarm);
         }
-        self.arm(driver);
         any
     }
 
     /// Takes a timer back, as cancelled. None if its time has come.
-    pub(super) fn cancel(&self, number: u64) -> Option<Completed> {
-        let timer = self.0.lock().cancel(number)?;
-        Some(timer.with(Status::Failed(codes::CANCELLED)))
+    pub(super) fn cancel(&self, id: OperationId) -> Option<Completed> {
+        self.0.lock().cancel_operation(id)
     }
 
     /// Takes any timer back, as cancelled.
@@ -101,7 +105,7 @@ mod tests {
         driver: &dyn Driver,
         deadline: Instant,
         operation: &mut Overlapped,
-    ) -> u64 {
+    ) -> OperationId {
         // SAFETY: the tests leave it alone until it is completed.
         unsafe { timekeeper.set(driver, deadline, 7, NonNull::from(operation)) }
     }

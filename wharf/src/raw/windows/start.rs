@@ -63,13 +63,19 @@ impl Operations for Port {
     }
 
     fn cancel_one(&self, id: OperationId) -> bool {
-        match id.handle == Handle::NONE {
-            true => self.timekeeper.cancel(id.sequence),
+        match id.is_timer() {
+            true => self.timekeeper.cancel(id),
             false => {
                 let is_it = |operation: &Overlapped| operation.sequence == id.sequence;
                 Operations::cancel_those(self, id.handle, is_it) > 0
             }
         }
+    }
+
+    fn take_timer(&self, id: OperationId) -> Option<NonNull<Overlapped>> {
+        let timer = self.timekeeper.take(id)?;
+        self.dismiss(1);
+        Some(timer)
     }
 
     fn cancel_those(&self, handle: Handle, which: impl Fn(&Overlapped) -> bool) -> usize {
@@ -88,13 +94,13 @@ impl Operations for Port {
         deadline: Instant,
         key: usize,
         operation: NonNull<Overlapped>,
-    ) -> io::Result<u64> {
+    ) -> io::Result<OperationId> {
         // SAFETY: passed on to the caller.
-        let number = unsafe { self.timekeeper.set(deadline, key, operation) }?;
+        let id = unsafe { self.timekeeper.set(deadline, key, operation) }?;
         if self.is_closed() {
             self.timekeeper.cancel_all();
         }
-        Ok(number)
+        Ok(id)
     }
 }
 

@@ -5,7 +5,7 @@ use std::{io, ptr::NonNull, sync::Arc, time::Instant};
 use super::{key::Key, native::address_of};
 use crate::{
     driver::windows::{Queue, codes},
-    raw::{Completed, Overlapped, Status, timers::Timers},
+    raw::{Completed, OperationId, Overlapped, Status, timers::Timers},
     sync::{
         Condvar, Mutex, now,
         thread::{self, JoinHandle},
@@ -48,7 +48,7 @@ impl Timekeeper {
         }
     }
 
-    /// Sets a timer, and returns its number.
+    /// Sets a timer, and returns its name. The thread is woken only if this timer is the next to be due.
     ///
     /// # Safety
     /// The operation is valid, and not used by other code until its packet is handed out.
@@ -57,7 +57,7 @@ impl Timekeeper {
         deadline: Instant,
         key: usize,
         operation: NonNull<Overlapped>,
-    ) -> io::Result<u64> {
+    ) -> io::Result<OperationId> {
         {
             let mut thread = self.thread.lock();
             if thread.is_none() {
@@ -69,21 +69,26 @@ impl Timekeeper {
         }
         let mut state = self.shared.state.lock();
         // SAFETY: passed on to the caller.
-        let number = unsafe { state.timers.set_operation(deadline, key, operation) };
-        let is_next = state.timers.earliest() == Some(deadline);
+        let (id, hurries) = unsafe { state.timers.set_operation(deadline, key, operation) };
         drop(state);
-        if is_next {
+        if hurries {
             self.shared.changed.notify_one();
         }
-        Ok(number)
+        Ok(id)
     }
 
     /// Cancels a timer. Says whether it had not come yet.
-    pub(super) fn cancel(&self, number: u64) -> bool {
-        let cancelled = self.shared.state.lock().timers.cancel(number);
+    pub(super) fn cancel(&self, id: OperationId) -> bool {
+        let cancelled = self.take(id);
         cancelled
-            .map(|timer| self.shared.cancelled(timer))
+            .map(|timer| self.shared.complete(Completed(timer)))
             .is_some()
+    }
+
+    /// Takes a timer back, as cancelled. None if its time has come.
+    pub(super) fn take(&self, id: OperationId) -> Option<NonNull<Overlapped>> {
+        let Completed(timer) = self.shared.state.lock().timers.cancel_operation(id)?;
+        Some(timer)
     }
 
     pub(super) fn cancel_all(&self) {
@@ -91,7 +96,8 @@ impl Timekeeper {
             let Some(timer) = self.shared.state.lock().timers.take_any() else {
                 return;
             };
-            self.shared.cancelled(timer);
+            let cancelled = timer.with(Status::Failed(codes::CANCELLED));
+            self.shared.complete(cancelled);
         }
     }
 
@@ -110,23 +116,18 @@ impl SharedTimers {
     fn run(&self) {
         let mut state = self.state.lock();
         while !state.ended {
-            if let Some(timer) = state.timers.take_due(now()) {
-                // Under the lock, so that they are queued in the order of their deadlines.
-                self.complete(timer, Status::Done);
-                continue;
-            }
-            let deadline = state.timers.earliest();
+            // Under the lock, so that they are queued in the order of their deadlines.
+            state
+                .timers
+                .take_due(now(), |timer| self.complete(timer.with(Status::Done)));
+            let deadline = state.timers.next_alarm();
             let remaining = deadline.map(|deadline| deadline.saturating_duration_since(now()));
             state = self.changed.wait(state, remaining);
         }
     }
 
-    fn cancelled(&self, timer: Completed) {
-        self.complete(timer, Status::Failed(codes::CANCELLED));
-    }
-
-    fn complete(&self, timer: Completed, status: Status) {
-        let Completed(operation) = timer.with(status);
+    fn complete(&self, timer: Completed) {
+        let Completed(operation) = timer;
         self.queue
             .post_surely(Key::Ended as usize, address_of(operation));
     }
