@@ -13,6 +13,8 @@ pub enum Bug {
     EarlyFree,
     /// A share of a pool gives more buffers than it has.
     ShareNotKept,
+    /// The alarm for the next timer is not set.
+    LostAlarm,
 }
 
 /// One occasion in so many shows it.

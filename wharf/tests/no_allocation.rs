@@ -67,6 +67,7 @@ macro_rules! suite {
                 a_ping_pong_with_contexts_up_to_an_address_in_size_allocates_nothing
                 many_sockets_at_once_allocate_nothing
                 time_outs_allocate_nothing
+                timers_that_are_set_and_cancelled_allocate_nothing
                 #[cfg(unix)]
                 posts_allocate_nothing
                 #[cfg(unix)]
@@ -272,6 +273,24 @@ fn posts_on_a_reserved_place_allocate_nothing(driver: Driver) {
         }
     };
     rounds(1);
+    let before = allocations();
+    rounds(STEADY);
+    assert_eq!(allocations() - before, 0);
+}
+
+fn timers_that_are_set_and_cancelled_allocate_nothing(driver: Driver) {
+    let port = port::<usize>(driver, 1);
+    let mut set: Vec<_> = (0..WARM_UP)
+        .map(|key| port.timer(10 * GUARD, key).expect("a timer"))
+        .collect();
+    let mut rounds = |count| {
+        for round in 0..count {
+            let timer = port.timer(10 * GUARD, round).expect("a timer");
+            let earlier = std::mem::replace(&mut set[round % WARM_UP], timer);
+            port.cancel_timer_quietly(earlier).expect("it is set");
+        }
+    };
+    rounds(WARM_UP);
     let before = allocations();
     rounds(STEADY);
     assert_eq!(allocations() - before, 0);

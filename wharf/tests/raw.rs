@@ -317,6 +317,19 @@ fn timers_carry_their_key_and_token(driver: Driver) {
         packet.token == 8 && wharf::raw::is_cancelled(packet.error.as_ref().expect("cancelled"))
     );
     finished(&packet);
+
+    let id = set(Instant::now() + 10 * GUARD, 9).expect("a timer");
+    let operation = port.cancel_timer_quietly(id).expect("it is set");
+    // SAFETY: it was handed out, and was given from a box.
+    let operation = unsafe { Box::from_raw(operation.as_ptr()) };
+    assert_eq!((operation.key(), operation.token), (99, 9));
+    assert!(wharf::raw::is_cancelled(
+        &operation.error().expect("cancelled")
+    ));
+    assert_eq!(operation.id(), id);
+    let refused = port.cancel_timer_quietly(id).expect_err("it is cancelled");
+    assert_eq!(refused.kind(), ErrorKind::NotFound);
+    assert!(port.close().is_empty(), "it has no packet");
 }
 
 fn a_stale_handle_reaches_nothing_though_its_place_is_used_again(driver: Driver) {

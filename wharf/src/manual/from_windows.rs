@@ -64,6 +64,7 @@
 //! | `CallbackMayRunLong`, `WT_EXECUTELONGFUNCTION` | [`blocking(\|\| ...)`](crate::blocking) | Seldom needed: a thread that blocks is detected. |
 //! | `QueueUserWorkItem`, `SubmitThreadpoolWork` | [`post`](crate::CompletionPort::post) with a context | |
 //! | `SetThreadpoolTimer`, `CreateTimerQueueTimer` | [`port.timer(delay, key)`](crate::CompletionPort::timer) | A timer is an operation: one completion, and it can be cancelled. |
+//! | `SetThreadpoolTimer` with `NULL`, `DeleteTimerQueueTimer` | [`port.cancel_timer_quietly(timer)`](crate::CompletionPort::cancel_timer_quietly) | Key and context come back from the call, and no completion follows. One that has fired is not found; its completion comes. |
 //!
 //! # What a wait answers
 //!

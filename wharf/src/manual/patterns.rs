@@ -74,7 +74,7 @@
 //! ```
 //! # use std::{io::Write, net::{TcpListener, TcpStream}};
 //! use std::{sync::{Arc, OnceLock}, time::Duration};
-//! use wharf::{Buffer, CompletionPort, Finished, OperationId, Wait};
+//! use wharf::{Buffer, CompletionPort, OperationId, Wait};
 //!
 //! type TimerCell = Arc<OnceLock<OperationId>>;
 //!
@@ -91,18 +91,19 @@
 //! let Wait::Completed(mut completion) = port.wait(None)? else { panic!("neither closed nor timed out") };
 //! let timer = completion.take_context::<TimerCell>().expect("it is the receive");
 //! if let Some(timer) = timer.get() {
-//!     let _ = port.cancel(*timer);
+//!     // It may have fired just now. Then its completion is on its way.
+//!     let _ = port.cancel_timer_quietly(*timer);
 //! }
 //! // If the cell was still empty, the timer fires later and finds nothing to cancel, as above.
-//!
-//! // The timer completes too, at once and as cancelled. Its handler does nothing then.
-//! let Wait::Completed(completion) = port.wait(None)? else { panic!("neither closed nor timed out") };
-//! assert!(matches!(completion.what, Finished::Timer) && completion.is_cancelled());
+//! # assert!(port.close().is_empty());
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! Of a timer, `Ok` from `cancel` does say that it completes as cancelled, and `NotFound` that its time had come.
+//! A timer that is [cancelled quietly](crate::CompletionPort::cancel_timer_quietly) has no completion: its key and context come
+//! back from the call. Such a time-out, set and cancelled, makes no system call and wakes no thread, so each request may have
+//! its own. [`cancel`](crate::CompletionPort::cancel) is for a program that wants the completion, as cancelled, in its handler. Of
+//! a timer, `Ok` from either does say that it does not fire, and `NotFound` that its time had come.
 //!
 //! # Retry with delays: a client, whole
 //!
@@ -289,7 +290,7 @@
 //!             // The connect may have ended just before: then this changes nothing, and its completion is on its way.
 //!             (Key::TimeOut(connect), _) => drop(port.cancel(connect)),
 //!             (Key::Connection, Finished::Connected { socket }) => {
-//!                 let _ = port.cancel(timer);
+//!                 let _ = port.cancel_timer_quietly(timer);
 //!                 return match completion.result {
 //!                     Ok(_) => Ok(Some(socket)),
 //!                     Err(error) if wharf::raw::is_cancelled(&error) => Ok(None),
@@ -311,8 +312,8 @@
 //! # }
 //! ```
 //!
-//! The timer's completion still comes, as cancelled: with more than one operation on the port, keys or contexts tell them apart, as
-//! in the program above.
+//! If the timer fires at the same moment, its completion still comes: with more than one operation on the port, keys or contexts
+//! tell them apart, as in the program above.
 //!
 //! # Request and response on one connection
 //!

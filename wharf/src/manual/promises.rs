@@ -9,7 +9,7 @@
 //!
 //! | | promise | statements |
 //! |---|---|---|
-//! | 1 | **Exactly once.** Each operation that was accepted gives one completion: success, failure, cancelled, or handed back by a close. Never none, never two. | 11 to 18, 28, 38 |
+//! | 1 | **Exactly once.** Each operation that was accepted gives one completion: success, failure, cancelled, or handed back by a close. Never none, never two. | 11 to 18, 28, 37, 38, 48 |
 //! | 2 | **Ownership.** Nothing touches an operation's memory after its completion is queued, and nothing frees it before. | 18, 28, 38 |
 //! | 3 | **Work-conserving.** When work waits, a thread waits, and fewer run than the concurrency allows, one is released at once. Any thread serves any completion. | 6 to 10 |
 //! | 4 | **Concurrency.** No more threads run than the concurrency. One that blocks in its handler stops counting, and another has its place. | 7, 9 |
@@ -22,8 +22,9 @@
 //! # Where each ends
 //!
 //! **1, exactly once.** An operation that was asked for in another way has no packet: a [quiet send](crate::Socket::send_quietly)
-//! that succeeds, and what [`skip_port`](crate::Socket::skip_port) brings from the call itself. A completion that a handler has
-//! when it panics, or whose key panics in `Clone`, is lost with what it owns.
+//! that succeeds, and what [`skip_port`](crate::Socket::skip_port) brings from the call itself. Nor has a timer that is
+//! [cancelled quietly](crate::CompletionPort::cancel_timer_quietly), which has ended when that call returns: statement 48. A
+//! completion that a handler has when it panics, or whose key panics in `Clone`, is lost with what it owns.
 //!
 //! **3 and 4, work-conserving and concurrency.** When a thread that was blocked comes back, more run than the concurrency until one
 //! of them next waits. A thread that computes for long keeps its place, and others wait for it. What [`wait_many`](crate::CompletionPort::wait_many)

@@ -196,7 +196,8 @@ pub struct Accepted {
 /// runs on the thread that finished or cancelled the operation: in the call that did so, in a wait, or on a thread of the
 /// port's own. It is called under no lock, when that thread has no other operation to hand out. It may use the port, must not
 /// block, and must not panic. The operation counts as handed out before the call, so another thread may have closed the port
-/// meanwhile. A timer and a [posted](Request::Posted) operation always have a packet.
+/// meanwhile. A [posted](Request::Posted) operation always has a packet, and so has a timer, unless it is
+/// [cancelled quietly](super::Port::cancel_timer_quietly).
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
 pub enum OnEnd {

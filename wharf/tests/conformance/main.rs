@@ -12,7 +12,7 @@
 //! - [`setup`]: 17, 29, 30 and 32, first bytes, files that are sent, results without a packet.
 //! - [`reuse`]: 31, disconnecting for reuse, which Windows has.
 //! - [`datagrams`]: 34. [`files`]: 35. [`local`]: 36, local sockets.
-//! - [`timers`]: 37, timers.
+//! - [`timers`]: 37, timers, and 48, timers that are cancelled without a packet.
 //! - [`ends`]: 38 to 43, closing, panics, and threads that go.
 //! - [`hooks`]: 45 to 47, contexts, what is beneath a handle, and attempts on memory that is lent.
 //!
@@ -527,6 +527,14 @@ statements! {
         s37_a_very_long_timer_does_not_overflow
         s37_ten_thousand_at_one_instant_all_fire
         s37_a_queue_that_is_never_empty_does_not_put_a_timer_off
+        s37_a_million_at_once_are_set_and_cancelled
+        s48_a_quietly_cancelled_timer_gives_all_back_and_has_no_packet
+        s48_a_timer_that_has_fired_is_not_cancelled_quietly
+        s48_nothing_but_a_timer_is_cancelled_quietly
+        s48_a_quietly_cancelled_timer_counts_as_ended
+        s48_a_timer_that_is_gone_ends_no_wait
+        s48_a_timer_fires_or_is_cancelled_quietly_and_never_both
+        s48_a_timer_is_cancelled_quietly_or_given_back_by_a_close
     }
     ends {
         s38_closing_gives_everything_back_that_was_under_way

@@ -68,6 +68,11 @@ pub enum Note {
         operation: OperationId,
         answer: io::Result<()>,
     },
+    /// A timer; its key.
+    CancelledQuietly {
+        operation: OperationId,
+        answer: io::Result<Key>,
+    },
     CancelledAll {
         stream: usize,
         receives_only: bool,
@@ -135,7 +140,7 @@ impl Hand {
                 self.start(on, Kind::Shutdown, |socket| (socket.shutdown(), Vec::new()))
             }
             Act::Cancel { on, back } => self.cancel(on, back),
-            Act::CancelTimer { back } => self.cancel_timer(back),
+            Act::CancelTimer { back, quietly } => self.cancel_timer(back, quietly),
             Act::CancelAll { on } => self.cancel_all(on, false),
             Act::CancelReceives { on } => self.cancel_all(on, true),
             Act::Close { on, how } => self.close(on, how),
@@ -279,8 +284,13 @@ impl Hand {
         Some(Note::Cancelled { operation, answer })
     }
 
-    fn cancel_timer(&self, back: usize) -> Option<Note> {
+    fn cancel_timer(&self, back: usize, quietly: bool) -> Option<Note> {
         let operation = *self.timers.iter().rev().nth(back)?;
+        if quietly {
+            let answer = self.port.cancel_timer_quietly(operation);
+            let answer = answer.map(|timer| timer.key);
+            return Some(Note::CancelledQuietly { operation, answer });
+        }
         let answer = self.port.cancel(operation);
         Some(Note::Cancelled { operation, answer })
     }

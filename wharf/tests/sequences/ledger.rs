@@ -243,6 +243,9 @@ impl Ledger {
                 self.refused(stream, &kind, &error, unsent.0);
             }
             Note::Cancelled { operation, answer } => self.cancelled(operation, answer),
+            Note::CancelledQuietly { operation, answer } => {
+                self.cancelled_quietly(operation, answer);
+            }
             Note::CancelledAll {
                 stream,
                 receives_only,
@@ -420,6 +423,23 @@ impl Ledger {
                 operation.due = true;
             }
         }
+    }
+
+    /// It has ended, without a packet.
+    fn cancelled_quietly(&mut self, id: OperationId, answer: io::Result<Key>) {
+        let key = answer.as_ref().ok().copied();
+        self.cancelled(id, answer.map(drop));
+        let Some(key) = key else { return };
+        let operation = &mut self.operations[self.by_id[&id]];
+        assert!(
+            matches!(operation.kind, Kind::Timer { stamp, .. } if key == Key::Timer(stamp)),
+            "{key:?} came back with {operation:?}"
+        );
+        operation.end = Some(End {
+            outcome: Err(Errno::CANCELED),
+            transferred: 0,
+            bytes: Vec::new(),
+        });
     }
 
     fn cancelled_all(&mut self, number: usize, receives_only: bool, count: usize) {

@@ -113,6 +113,7 @@ pub enum Act {
     },
     CancelTimer {
         back: usize,
+        quietly: bool,
     },
     CancelAll {
         on: usize,
@@ -379,7 +380,7 @@ fn of_the_port() -> BoxedStrategy<Act> {
     prop_oneof![
         3 => (1_usize..8).prop_map(|count| Act::Post { count }),
         2 => ms.prop_map(|ms| Act::Timer { ms }),
-        2 => (0_usize..4).prop_map(|back| Act::CancelTimer { back }),
+        2 => (0_usize..4, any::<bool>()).prop_map(|(back, quietly)| Act::CancelTimer { back, quietly }),
     ]
     .boxed()
 }

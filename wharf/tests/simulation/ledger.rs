@@ -150,6 +150,20 @@ impl Ledger {
         buffer
     }
 
+    /// A timer was cancelled quietly: it has ended, and never has a packet.
+    pub fn ends_without_a_packet(&self, id: OperationId) {
+        self.with(|accounts| {
+            accounts.trace.push(u64::MAX);
+            let operation = accounts.operations.entry(id).or_default();
+            let ending = operation.ending.replace(Ending {
+                succeeded: false,
+                transferred: 0,
+                bytes: Vec::new(),
+            });
+            assert!(ending.is_none(), "{id:?} ended before: {ending:?}");
+        });
+    }
+
     pub fn peer_wrote(&self, socket: usize, bytes: &[u8]) {
         self.with(|accounts| {
             accounts.written.entry(socket).or_default().extend(bytes);

@@ -145,6 +145,19 @@ fn timers_come_in_the_order_of_their_deadlines_whoever_fires_them() {
     assert_eq!(failed, None, "the seed that fails");
 }
 
+/// Runs one seed in the world of timers that are cancelled quietly.
+fn run_timers(seed: u64, bug: Option<Bug>) {
+    plant(bug);
+    run_in(seed, schedule::TIME_OFTEN, timers::are_cancelled_quietly);
+    plant(None);
+}
+
+#[test]
+fn each_timer_fires_once_or_is_cancelled_quietly() {
+    let failed = first_failure(0..SEEDS, |seed| run_timers(seed, None));
+    assert_eq!(failed, None, "the seed that fails");
+}
+
 #[test]
 fn closing_ends_while_the_monitor_transfers() {
     let failed = first_failure(0..SEEDS, |seed| {
@@ -249,12 +262,14 @@ fn planted_bug_in_this_process() {
         Bug::DoubleCompletion,
         Bug::EarlyFree,
         Bug::ShareNotKept,
+        Bug::LostAlarm,
     ];
     let bug = bugs.into_iter().find(|bug| format!("{bug:?}") == name);
     let bug = bug.expect("one of them");
     println!("looking for {bug:?}");
     let run = match bug {
         Bug::ShareNotKept => run_shares,
+        Bug::LostAlarm => run_timers,
         _ => run,
     };
     match first_failure(0..SEEDS, |seed| run(seed, Some(bug))) {
@@ -281,4 +296,9 @@ fn memory_that_is_freed_too_early_is_found() {
 #[test]
 fn a_share_that_is_not_kept_is_found() {
     is_found(Bug::ShareNotKept);
+}
+
+#[test]
+fn an_alarm_that_is_not_set_is_found() {
+    is_found(Bug::LostAlarm);
 }

@@ -86,6 +86,8 @@ struct World {
     /// Operations of streams, which end by themselves when their peers do; and others, which may wait for ever.
     of_streams: Mutex<Vec<OperationId>>,
     others: Mutex<Vec<OperationId>>,
+    /// Those of the others that are timers.
+    timers: Mutex<Vec<OperationId>>,
     kept: Mutex<Option<Buffer>>,
     posts: AtomicUsize,
     calls_to_handlers: AtomicUsize,
@@ -204,6 +206,7 @@ impl World {
             file,
             of_streams: Mutex::default(),
             others: Mutex::default(),
+            timers: Mutex::default(),
             kept: Mutex::default(),
             posts: AtomicUsize::new(0),
             calls_to_handlers: AtomicUsize::new(0),
@@ -394,7 +397,27 @@ impl World {
 
     fn time(&self, random: &mut Rng) {
         let delay = Duration::from_micros(random.u64(..2000));
-        self.note(self.port.timer(delay, 500), Note::Other);
+        let timer = self.port.timer(delay, 500);
+        self.timers
+            .lock()
+            .expect("no panic")
+            .extend(timer.as_ref().ok());
+        self.note(timer, Note::Other);
+        if random.bool() {
+            self.cancel_timer_quietly(random);
+        }
+    }
+
+    fn cancel_timer_quietly(&self, random: &mut Rng) {
+        let id = {
+            let timers = self.timers.lock().expect("no panic");
+            (!timers.is_empty()).then(|| timers[random.usize(..timers.len())])
+        };
+        let Some(id) = id else { return };
+        if let Ok(timer) = self.port.cancel_timer_quietly(id) {
+            assert_eq!(timer.key, 500);
+            self.ledger.ends_without_a_packet(id);
+        }
     }
 
     fn send_datagrams(&self, random: &mut Rng) {

@@ -6,6 +6,8 @@
 
 use std::{ptr::NonNull, time::Instant};
 
+#[cfg(shuttle)]
+use crate::planted;
 use crate::{
     driver::{Driver, codes},
     raw::{Completed, OperationId, Overlapped, Status, timers::Timers},
@@ -45,6 +47,10 @@ impl Timekeeper {
     /// Sets the driver's alarm as it was noted among the timers. The call is made without the lock, so it is made again if the
     /// note changed meanwhile: the thread that calls last also looks last.
     fn arm(&self, driver: &dyn Driver, mut alarm: Option<Instant>) {
+        #[cfg(shuttle)]
+        if planted::strikes(planted::Bug::LostAlarm) {
+            return;
+        }
         loop {
             driver.arm(alarm.map(|deadline| deadline.saturating_duration_since(now())));
             let latest = self.0.lock().alarm();
