@@ -22,17 +22,17 @@ pub fn run() {
     if let (Ok(driver), Ok(act)) = (env::var(DRIVER), env::var(ACT)) {
         return confined(&driver, &act);
     }
-    let tests: [(&str, fn(&'static str)); 2] = [
-        ("a_timer_that_is_set_and_cancelled_makes_none", makes_none),
-        ("one_is_noticed", one_is_noticed),
-    ];
-    let trials = ["readiness", "uring"].into_iter().flat_map(|driver| {
-        tests.map(|(name, test)| {
-            Trial::test(format!("{driver}::{name}"), move || {
-                test(driver);
-                Ok(())
-            })
+    let trial = |driver, name, test: fn(&str)| {
+        Trial::test(format!("{driver}::{name}"), move || {
+            test(driver);
+            Ok(())
         })
+    };
+    let trials = ["readiness", "uring"].into_iter().flat_map(|driver| {
+        [
+            trial(driver, "a_timer_set_and_cancelled_makes_none", makes_none),
+            trial(driver, "one_is_noticed", one_is_noticed),
+        ]
     });
     libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
 }
@@ -54,7 +54,8 @@ fn confined(driver: &str, act: &str) {
     };
     // The alarm is set to this one, and memory is found.
     set_and_cancel(start, 0);
-    drop((io::stdin(), io::stdout()));
+    // The standard library makes their buffers when they are first asked for.
+    let _ = (io::stdin(), io::stdout());
     let seconds = |key: usize| Duration::from_secs(key as u64 % 100);
     if set_secure_computing_mode(SecureComputingMode::Strict).is_err() {
         return println!("not to be had");
@@ -134,7 +135,7 @@ impl Confined {
     }
 }
 
-fn makes_none(driver: &'static str) {
+fn makes_none(driver: &str) {
     let Some(mut confined) = Confined::start(driver, "later") else {
         return;
     };
@@ -150,7 +151,7 @@ fn makes_none(driver: &'static str) {
 }
 
 /// Else the other test could not fail: a timer that is due before all others makes one.
-fn one_is_noticed(driver: &'static str) {
+fn one_is_noticed(driver: &str) {
     let Some(mut confined) = Confined::start(driver, "earlier") else {
         return;
     };
