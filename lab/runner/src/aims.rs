@@ -42,7 +42,7 @@ pub fn tell(results: &Results) -> String {
     format!(
         "## The aims\n\nA figure is a median, with its 95% interval. An aim is met if the interval lies above it (below, for \
          what may be at most so much), missed if it lies on the other side, and else open: also if there were too few rounds for an \
-         interval. The third column is one server against itself in the same rounds, which is noise. Ratios of rows 1 and 2 \
+         interval. Where an aim compares with several, the worst ratio is told, with its name. The third column is one server against itself in the same rounds, which is noise. Ratios of rows 1 and 2 \
          are of echoes (or connections) for each second of the server's processor time. Bytes and instructions are counted, \
          and have no rounds.\n\n{}",
         table(&["aim", "figure", "against itself", ""], &rows)

@@ -37,9 +37,29 @@ impl Machine {
                 .to_owned(),
             open_files_max: getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX),
             date: said("date", &["-u", "+%Y-%m-%d %H:%M UTC"]),
-            revision: said("git", &["describe", "--always", "--dirty", "--exclude=*"]),
+            revision: revision(),
         }
     }
+}
+
+/// The commit, marked if the tree has changes that are not in it. What the lab itself writes while it measures is none.
+fn revision() -> String {
+    let commit = said("git", &["describe", "--always", "--exclude=*"]);
+    let written = ["results", "plots", "report.md"].map(|name| format!(":(top,exclude)lab/{name}"));
+    let mut status = vec![
+        "status",
+        "--porcelain",
+        "--untracked-files=no",
+        "--",
+        ":(top)",
+    ];
+    status.extend(written.iter().map(String::as_str));
+    let dirty = if said("git", &status).is_empty() {
+        ""
+    } else {
+        "-dirty"
+    };
+    commit + dirty
 }
 
 /// Memory that the kernel uses for itself, in bytes: slabs, page tables, stacks, and the buffers of sockets.
