@@ -333,10 +333,9 @@ impl<S: Source> Records<S> {
     pub(crate) fn cancel_timer_quietly(&self, id: OperationId) -> io::Result<Owned<S>> {
         let timer = self.raw.cancel_timer_quietly(id)?;
         // SAFETY: every operation on this port is a `Record<S>`, started here, and this one was handed out.
-        let mut record = unsafe { Record::<S>::own(timer) };
-        let owned = record.owned.take().expect("a record in use has owned");
-        self.put_away(record);
-        Ok(owned)
+        let (record, memory) = unsafe { Record::<S>::take(timer) };
+        self.spares.put(memory);
+        Ok(record.owned)
     }
 
     /// Posts a packet. It needs no record: the key travels in the packet.
