@@ -192,16 +192,10 @@ pub(super) trait Sends {
 
     /// Goes on with a send that was begun, as this operation. It has to be called for each.
     ///
-    /// # Errors
-    /// The handle was closed meanwhile: the operation was not started, and is the caller's.
-    ///
     /// # Safety
-    /// As for [`Port::start`](super::Port::start); it is a send of the same bytes.
-    unsafe fn go_on_sending(
-        &self,
-        begun: BegunSend,
-        operation: NonNull<Overlapped>,
-    ) -> io::Result<OperationId>;
+    /// As for [`Port::start`](super::Port::start), which has succeeded; it is a send of the same bytes.
+    unsafe fn go_on_sending(&self, begun: BegunSend, operation: NonNull<Overlapped>)
+    -> OperationId;
 }
 
 /// Packets: how they come onto the queue, and from there to threads.

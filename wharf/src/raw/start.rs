@@ -102,9 +102,6 @@ impl Port {
 
     /// Goes on with a send that was begun, as this operation.
     ///
-    /// # Errors
-    /// The handle was closed meanwhile: the operation was not started.
-    ///
     /// # Safety
     /// As for [`Sends::go_on_sending`].
     #[cfg(feature = "safe")]
@@ -112,7 +109,7 @@ impl Port {
         &self,
         begun: BegunSend,
         operation: NonNull<Overlapped>,
-    ) -> io::Result<OperationId> {
+    ) -> OperationId {
         // SAFETY: passed on to the caller.
         unsafe { Sends::go_on_sending(self, begun, operation) }
     }

@@ -311,7 +311,7 @@ impl<S: Source> Records<S> {
             Tried::Begun(begun) => {
                 self.give_up(own(payload, context), request, manner, |operation| {
                     // SAFETY: as in `start`.
-                    unsafe { self.raw.go_on_sending(begun, operation) }
+                    Ok(unsafe { self.raw.go_on_sending(begun, operation) })
                 })
             }
         }

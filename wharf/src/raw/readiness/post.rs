@@ -102,6 +102,7 @@ impl Packets for Port {
         }
         self.cancel_timers();
         for handle in self.handles.table.close() {
+            self.count_begun_send(handle);
             self.handles.close(handle, &mut self.outside());
         }
         // Credit that no post has used. No more is granted.

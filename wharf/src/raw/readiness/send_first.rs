@@ -4,7 +4,7 @@
 //! of other threads go behind this one. What the system does not take at once becomes an operation at the head of the line,
 //! before the thread gives the side back.
 
-use std::{io, ptr::NonNull};
+use std::ptr::NonNull;
 
 use super::{
     entry::Entry,
@@ -17,7 +17,7 @@ use super::{
 use crate::{
     driver::{Call, Outcome, Transfer},
     raw::{
-        Direction, Handle, Kind, OperationId, Overlapped, RawBuffer, Status, closed,
+        Direction, Handle, Kind, OperationId, Overlapped, RawBuffer, Status,
         shape::{Sends, Tried},
     },
 };
@@ -39,22 +39,49 @@ impl Sends for Port {
             return Tried::Not;
         }
         // SAFETY: passed on to the caller.
-        unsafe { self.handles.send_first(handle, bytes, &mut self.outside()) }
+        let (tried, is_counted) =
+            unsafe { self.handles.send_first(handle, bytes, &mut self.outside()) };
+        if is_counted {
+            self.outstanding.dismiss(1);
+        }
+        tried
     }
 
     unsafe fn go_on_sending(
         &self,
         begun: BegunSend,
         operation: NonNull<Overlapped>,
-    ) -> io::Result<OperationId> {
-        let count = || self.make_room_for(self.outstanding.exceed());
+    ) -> OperationId {
+        // Before it is counted, since that is done under a lock.
+        self.make_room_for(self.outstanding.count() + 1);
+        let count = || self.outstanding.exceed();
         let results = &mut self.outside();
         // SAFETY: passed on to the caller.
         unsafe { self.handles.go_on_sending(begun, operation, count, results) }
     }
 }
 
+impl Port {
+    /// The port closes, and this handle next: a send that another thread has begun on it counts as an operation from now on.
+    pub(super) fn count_begun_send(&self, handle: Handle) {
+        let Some(mut entry) = self.handles.table.lock(handle) else {
+            return;
+        };
+        let side = entry.side(Direction::Write);
+        if !side.begun {
+            return;
+        }
+        side.begun_is_counted = true;
+        // Under the lock, so that it is counted before it ends.
+        let count = self.outstanding.exceed();
+        drop(entry);
+        self.make_room_for(count);
+    }
+}
+
 impl Handles {
+    /// Returns also whether it has ended and was counted.
+    ///
     /// # Safety
     /// As for [`Sends::send_first`].
     #[inline]
@@ -63,9 +90,9 @@ impl Handles {
         handle: Handle,
         bytes: RawBuffer,
         results: &mut impl Results,
-    ) -> Tried {
+    ) -> (Tried, bool) {
         let Some(mut begun) = self.begin_to_send(handle, bytes) else {
-            return Tried::Not;
+            return (Tried::Not, false);
         };
         // SAFETY: the side is busy, so the descriptor stays open; the caller promises that the memory is valid.
         unsafe {
@@ -74,10 +101,10 @@ impl Handles {
         }
         match begun.transfer.outcome {
             Outcome::Moved(count) if count == bytes.len => {
-                self.end_sending(&begun, results);
-                Tried::Sent(begun.id())
+                let is_counted = self.end_sending(&begun, results);
+                (Tried::Sent(begun.id()), is_counted)
             }
-            _ => Tried::Begun(begun),
+            _ => (Tried::Begun(begun), false),
         }
     }
 
@@ -93,6 +120,7 @@ impl Handles {
             return None;
         }
         side.busy = true;
+        side.begun = true;
         let tick = side.tick;
         entry.sequence += 1;
         entry.unsent.begin_send(bytes.len);
@@ -110,21 +138,24 @@ impl Handles {
         })
     }
 
-    /// The system has taken all of it.
-    fn end_sending(&self, begun: &BegunSend, results: &mut impl Results) {
+    /// The system has taken all of it. Returns whether it was counted.
+    #[inline]
+    fn end_sending(&self, begun: &BegunSend, results: &mut impl Results) -> bool {
         let handle = begun.handle;
         let mut entry = self.table.lock(handle).expect("a busy handle stays");
         entry.count_sent(begun.bytes.len, begun.bytes.len, begun.tick);
         entry.unsent.end_send(begun.bytes.len);
+        let is_counted = entry.side(Direction::Write).end_begun();
         if entry.is_alone_with_its_send() {
             entry.side(Direction::Write).busy = false;
-            return;
+            return is_counted;
         }
         let mut follow_up = FollowUp::default();
         let direction = Direction::Write;
         entry.give_back_side(Ready { handle, direction }, &mut follow_up);
         self.let_go(entry, handle);
         follow_up.tell(results);
+        is_counted
     }
 
     /// # Safety
@@ -134,30 +165,29 @@ impl Handles {
         &self,
         begun: BegunSend,
         mut pointer: NonNull<Overlapped>,
-        count: impl FnOnce(),
+        count: impl FnOnce() -> usize,
         results: &mut impl Results,
-    ) -> io::Result<OperationId> {
+    ) -> OperationId {
         let (handle, direction) = (begun.handle, Direction::Write);
-        let id = begun.id();
-        let mut entry = self.table.lock(handle).expect("a busy handle stays");
         let ready = Ready { handle, direction };
+        let id = begun.id();
         let mut follow_up = FollowUp::default();
-        if entry.closing {
-            entry.unsent.end_send(begun.bytes.len);
-            entry.give_back_side(ready, &mut follow_up);
-            self.let_go(entry, handle);
-            follow_up.tell(results);
-            return Err(closed());
+        let mut entry = self.table.lock(handle).expect("a busy handle stays");
+        // A thread that closes the port locks each handle first, and waits for all that are counted by then.
+        if !entry.side(direction).end_begun() {
+            count();
         }
-        // A thread that closes the port closes this handle first, and waits for all that are counted by then.
-        count();
         // SAFETY: the caller gives the operation to the port from now on.
         let operation = unsafe { pointer.as_mut() };
         operation.handle = handle;
         operation.key = entry.key;
         operation.sequence = id.sequence;
         operation.transferred = 0;
-        operation.status = Status::Pending;
+        // Closing the handle has cancelled all that was under way then.
+        operation.status = match entry.closing {
+            true => Status::Cancelling,
+            false => Status::Pending,
+        };
         let waits = operation.waits;
         entry.end_marked(direction, &mut follow_up);
         // SAFETY: the caller promises that it is valid and in no line.
@@ -166,7 +196,7 @@ impl Handles {
         follow_up.tell(results);
         let pending = Pending::of_send(ready, pointer, begun.tick, waits);
         self.finish(pending, begun.transfer, results);
-        Ok(id)
+        id
     }
 }
 

@@ -36,6 +36,10 @@ pub(super) struct Side {
     pub paused: bool,
     /// A thread is transferring for the head of the line, which it has to itself.
     pub busy: bool,
+    /// That thread has begun a send for which there is no operation (yet).
+    pub begun: bool,
+    /// And that send is counted, since the port closes: the thread that closes it waits for its end.
+    pub begun_is_counted: bool,
     /// The side is on the port's queue.
     pub queued: bool,
     /// Starting an operation fails with this error number, if it isn't 0.
@@ -85,6 +89,12 @@ impl Side {
         if self.tick == tick {
             self.ready = false;
         }
+    }
+
+    /// A send without an operation has ended, or becomes one. Returns whether it is counted.
+    pub(super) fn end_begun(&mut self) -> bool {
+        self.begun = false;
+        std::mem::take(&mut self.begun_is_counted)
     }
 
     pub(super) fn head(&self) -> Option<NonNull<Overlapped>> {
