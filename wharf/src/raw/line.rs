@@ -61,7 +61,7 @@ impl Line {
     ///
     /// # Safety
     /// As for [`push`](Self::push).
-    #[cfg(unix)]
+    #[cfg(all(unix, feature = "safe"))]
     pub(super) unsafe fn push_front(&mut self, operation: NonNull<Overlapped>) {
         let tail = self.tail;
         // SAFETY: passed on to the caller.

@@ -141,6 +141,7 @@ pub use refusal::{PortError, is_cancelled};
 pub(crate) use shape::Tried;
 #[cfg(feature = "safe")]
 pub(crate) use space::Space;
+#[cfg(feature = "safe")]
 pub(crate) use system::send_first::BegunSend;
 use system::{entry::Entry, start::Next};
 pub use system::{member::blocking, port::Port};

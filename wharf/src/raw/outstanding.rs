@@ -51,12 +51,13 @@ impl Outstanding {
     }
 
     /// Whether there are as many as there may be, as far as is known.
-    #[cfg(unix)]
+    #[cfg(all(unix, feature = "safe"))]
     pub(super) fn is_full(&self) -> bool {
         self.count.load(Ordering::Relaxed) >= self.max
     }
 
     /// Counts one more, even above the limit. Returns how many there are then.
+    #[cfg(any(windows, feature = "safe"))]
     pub(super) fn exceed(&self) -> usize {
         self.count.fetch_add(1, Ordering::SeqCst) + 1
     }

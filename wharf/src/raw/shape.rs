@@ -11,9 +11,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+#[cfg(feature = "safe")]
+use super::BegunSend;
 use super::{
-    BegunSend, Descriptor, Direction, End, Handle, Kind, Next, OperationId, Options, Overlapped,
-    Queued, RawBuffer, RawDescriptor, Task, ThreadPool,
+    Descriptor, Direction, End, Handle, Kind, Next, OperationId, Options, Overlapped, Queued,
+    RawBuffer, RawDescriptor, Task, ThreadPool,
     membership::Membership,
     table::{LockedEntry, Table},
     task::Places,
@@ -164,6 +166,7 @@ pub(super) trait Attempts {
 }
 
 /// What trying a send came to.
+#[cfg(feature = "safe")]
 pub(crate) enum Tried {
     /// It was not tried, for any reason: an operation is to be started.
     Not,
@@ -182,6 +185,7 @@ pub(crate) enum Tried {
 }
 
 /// Sends that are tried before an operation is made for them.
+#[cfg(feature = "safe")]
 pub(super) trait Sends {
     /// Sends bytes on a stream at once, if nothing goes before them.
     ///

@@ -2,10 +2,15 @@
 
 use std::{io, ptr::NonNull, time::Instant};
 
+#[cfg(feature = "safe")]
 use super::{
-    BegunSend, Buffers, Direction, Entry, Handle, Kind, LockedEntry, Next, OperationId, Overlapped,
-    Packet, Port, PortError, RawBuffer, Request, Started, Status,
-    shape::{Operations, Packets, Parts, Sends, Tried},
+    BegunSend, RawBuffer,
+    shape::{Sends, Tried},
+};
+use super::{
+    Buffers, Direction, Entry, Handle, Kind, LockedEntry, Next, OperationId, Overlapped, Packet,
+    Port, PortError, Request, Started, Status,
+    shape::{Operations, Packets, Parts},
 };
 use crate::driver::{BUFFERS_PER_CALL_MAX, codes};
 

@@ -60,13 +60,13 @@ impl Unsent {
     }
 
     /// Whether there is no send, and one may be started.
-    #[cfg(unix)]
+    #[cfg(all(unix, feature = "safe"))]
     pub(super) fn takes_the_first(&self) -> bool {
         self.sends == 0 && self.sends_max > 0
     }
 
     /// Counts a send that is begun without an operation, which it may become later.
-    #[cfg(unix)]
+    #[cfg(all(unix, feature = "safe"))]
     pub(super) fn begin_send(&mut self, bytes: usize) {
         self.bytes += bytes;
         self.sends += 1;

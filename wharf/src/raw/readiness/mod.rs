@@ -18,6 +18,7 @@ mod outcome;
 pub(super) mod port;
 mod post;
 mod results;
+#[cfg(feature = "safe")]
 pub(super) mod send_first;
 mod side;
 pub(super) mod start;

@@ -102,6 +102,7 @@ impl Packets for Port {
         }
         self.cancel_timers();
         for handle in self.handles.table.close() {
+            #[cfg(feature = "safe")]
             self.count_begun_send(handle);
             self.handles.close(handle, &mut self.outside());
         }

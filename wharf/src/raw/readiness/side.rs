@@ -37,8 +37,10 @@ pub(super) struct Side {
     /// A thread is transferring for the head of the line, which it has to itself.
     pub busy: bool,
     /// That thread has begun a send for which there is no operation (yet).
+    #[cfg(feature = "safe")]
     pub begun: bool,
     /// And that send is counted, since the port closes: the thread that closes it waits for its end.
+    #[cfg(feature = "safe")]
     pub begun_is_counted: bool,
     /// The side is on the port's queue.
     pub queued: bool,
@@ -92,6 +94,7 @@ impl Side {
     }
 
     /// A send without an operation has ended, or becomes one. Returns whether it is counted.
+    #[cfg(feature = "safe")]
     pub(super) fn end_begun(&mut self) -> bool {
         self.begun = false;
         std::mem::take(&mut self.begun_is_counted)
@@ -114,6 +117,7 @@ impl Side {
     ///
     /// # Safety
     /// As for [`push`](Self::push).
+    #[cfg(feature = "safe")]
     pub(super) unsafe fn push_front(&mut self, operation: NonNull<Overlapped>) {
         // SAFETY: passed on to the caller.
         unsafe { self.line.push_front(operation) }

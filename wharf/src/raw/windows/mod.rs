@@ -17,6 +17,7 @@ pub(super) mod native;
 pub(super) mod port;
 mod post;
 mod seat;
+#[cfg(feature = "safe")]
 pub(super) mod send_first;
 pub(super) mod start;
 mod timekeeper;
