@@ -50,6 +50,8 @@ pub(super) struct Seat {
     visit: u64,
     /// Its turn when the monitor last looked.
     pub seen: Option<Turn>,
+    /// How many packets it had taken when the monitor last looked.
+    pub seen_packets: u64,
     /// What its worker was told last.
     runs: bool,
     /// It said itself that it would block, and says when it is back.
@@ -165,6 +167,7 @@ impl Gate {
             place: Place::Away,
             visit: self.visits,
             seen: None,
+            seen_packets: 0,
             runs: false,
             said_so: false,
         })

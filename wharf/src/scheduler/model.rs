@@ -864,10 +864,10 @@ fn each_value_of_a_ring_is_claimed_once_and_in_order() {
     const VALUES: usize = ring::LEN + 1;
     loom::model(|| {
         let mut filler = Filler::new();
-        let threads = [(); 2].map(|()| {
+        let threads = [2, 1].map(|claims| {
             let ring: Arc<Ring<usize>> = filler.ring().clone();
             thread::spawn(move || {
-                let claimed: Vec<usize> = (0..2).filter_map(|_| ring.claim()).collect();
+                let claimed: Vec<usize> = (0..claims).filter_map(|_| ring.claim()).collect();
                 assert!(claimed.is_sorted());
                 claimed
             })

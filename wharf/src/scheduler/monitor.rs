@@ -7,6 +7,9 @@
 //! computes keeps its place. Where the system can't tell, no thread is a suspect, and only threads that say so count as
 //! blocked; the monitor is called for its other tasks.
 //!
+//! Where no thread waits, and none can be started, to give a place away would be of no use: then no thread is a suspect, and the
+//! monitor goes off duty but for a look now and then, by which it can say in the log that all threads are held.
+//!
 //! Work may also wait in the kernel: while all threads that may run do, none polls. So if no thread has polled between two
 //! looks, the monitor polls too.
 
@@ -21,6 +24,10 @@ const BLOCKED_PER_LOOK: usize = 8;
 
 /// After so many looks in a row that found a thread which could run, the monitor goes off duty.
 const QUIET_LOOKS: u32 = 8;
+
+/// A thread that took so many packets since the last look goes from one to the next; it is not asked about until it stays at
+/// one. Handlers that block at once are never as fast.
+const BUSY: u64 = 16;
 
 /// A thread about which the system is to be asked, and the turn at which it was seen.
 #[derive(Debug, Clone)]
@@ -45,7 +52,7 @@ impl Suspect {
 pub(crate) struct MonitorState<R> {
     /// Out: threads that have been in one handler since the last look.
     pub suspects: Vec<Suspect>,
-    /// Out: threads that run and have visited since the last look.
+    /// Out: threads that run and have visited since the last look, but for those that are busy.
     pub newcomers: Vec<Suspect>,
     /// Out: some of the blocked threads.
     pub blocked: Vec<Suspect>,
@@ -55,6 +62,8 @@ pub(crate) struct MonitorState<R> {
     pub eager: bool,
     /// Out: something is queued.
     pub work_waits: bool,
+    /// Out: nothing can be done until a thread comes back. The monitor is called if that changes.
+    pub helpless: bool,
     quiet_looks: u32,
     /// Out: no thread has polled the kernel since the last look, so that new events stay there.
     pub unpolled: bool,
@@ -74,6 +83,7 @@ impl<R> Default for MonitorState<R> {
             batch: Vec::new(),
             eager: false,
             work_waits: false,
+            helpless: false,
             quiet_looks: 0,
             unpolled: false,
             admissions: 0,
@@ -129,6 +139,9 @@ impl<P, R> Scheduler<P, R> {
         monitor.unpolled = looks.is_some() && looks == monitor.looks;
         monitor.looks = looks;
         monitor.work_waits = !state.queue.is_empty();
+        monitor.helpless = holds_up && !state.can_help();
+        // Called again when there is something to be done.
+        state.on_duty = !monitor.helpless;
         if state.tells_blocked {
             state.suspect(monitor);
             state.look_after_blocked(monitor);
@@ -181,16 +194,21 @@ impl<P, R> State<P, R> {
     fn suspect(&mut self, monitor: &mut MonitorState<R>) {
         monitor.suspects.clear();
         monitor.newcomers.clear();
+        // A place that is given away is for a thread that waits, or for one that is started.
+        let useful = self.gate.waiting() > 0 || self.can_grow;
         for (index, seat) in self.gate.seats_mut() {
-            let turn = Some(seat.turn());
-            let list = match monitor.eager || seat.seen == turn {
-                true => &mut monitor.suspects,
-                false => &mut monitor.newcomers,
-            };
-            if seat.place == Place::Running {
-                list.push(Suspect::new(index, seat));
+            let (turn, packets) = (Some(seat.turn()), seat.worker.packets());
+            let stays = seat.seen == turn;
+            let busy = packets.wrapping_sub(seat.seen_packets) >= BUSY;
+            (seat.seen, seat.seen_packets) = (turn, packets);
+            if !useful || seat.place != Place::Running {
+                continue;
             }
-            seat.seen = turn;
+            if monitor.eager || stays {
+                monitor.suspects.push(Suspect::new(index, seat));
+            } else if !busy {
+                monitor.newcomers.push(Suspect::new(index, seat));
+            }
         }
     }
 

@@ -1262,6 +1262,37 @@ mod monitor {
     }
 
     #[test]
+    fn it_asks_about_no_thread_where_none_could_have_its_place_and_is_called_when_one_comes() {
+        let mut pool = held();
+        assert_eq!(pool.post(2), Nobody);
+        assert_eq!(pool.leave(1), Nobody, "no other thread waits");
+        pool.monitor.eager = true;
+        let (calls, _) = (pool.calls.get(), pool.look());
+        assert!(pool.monitor.helpless);
+        assert_eq!(pool.suspects(), []);
+        assert_eq!(pool.wait(1), (Step::Park, Nobody));
+        assert_eq!(pool.calls.get(), calls + 1);
+        let _ = pool.look();
+        assert!(!pool.monitor.helpless);
+        assert_eq!(pool.suspects(), [0]);
+    }
+
+    #[test]
+    fn a_thread_that_is_busy_is_no_newcomer() {
+        let mut pool = held();
+        let taken = |pool: &Pool, packets| pool.threads[0].worker.took(packets, 0);
+        for (packets, newcomers) in [(1, vec![0]), (1_000, vec![]), (1, vec![0])] {
+            assert_eq!(pool.post(2), Nobody);
+            assert_eq!(pool.wait(0), (Step::Deliver, Nobody));
+            taken(&pool, packets);
+            let _ = pool.look();
+            assert_eq!(pool.numbers_of(&pool.monitor.newcomers), newcomers);
+        }
+        let _ = pool.look();
+        assert_eq!(pool.suspects(), [0], "busy or not, it has stayed");
+    }
+
+    #[test]
     fn a_thread_that_goes_on_meanwhile_keeps_its_place() {
         let mut pool = held();
         (2..=4).for_each(|packet| assert_eq!(pool.post(packet), Nobody));

@@ -53,6 +53,10 @@ const ALERT_MAX: Duration = Duration::from_millis(100);
 /// The longest pause while some thread may run, or nothing can be done until a thread comes back.
 const REST_MAX: Duration = Duration::from_millis(16);
 
+/// The pause while nothing can be done. The monitor is called when that changes; it looks only to find out for how long work has
+/// waited.
+const HELPLESS_PAUSE: Duration = Duration::from_millis(500);
+
 /// Work that waits for so long while no thread comes back is worth a line in the log.
 const HELD_MAX: Duration = Duration::from_secs(2);
 
@@ -276,6 +280,8 @@ impl Round {
             false => self.in_vain.saturating_add(1),
         };
         self.pause = match self.in_vain {
+            _ if self.state.helpless => HELPLESS_PAUSE,
+            _ if self.pause == HELPLESS_PAUSE => GRACE,
             ..IN_VAIN_MAX => GRACE,
             _ if doubts => GRACE,
             _ => (2 * self.pause).min(longest),
