@@ -124,7 +124,8 @@ fn expect_shows(words: &str, known: &BTreeSet<String>, check: impl Fn(&str, &str
 }
 
 /// Units of figures, as they come.
-const UNITS: &str = "0 0k 0M 0% ns us ms s B kB MB B/s kB/s MB/s 0ms 0s 0, 0k, us, ms, s,";
+const UNITS: &str =
+    "0 0k 0M 0% ns us ms s B kB MB B/s kB/s MB/s 0ms 0s 0, 0k, us, ms, s, us. ms. s.";
 
 #[test]
 fn the_demonstration_fits() {
