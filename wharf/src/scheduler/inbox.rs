@@ -5,7 +5,7 @@
 //! is under the scheduler's lock. A post does not look at the state of the scheduler, unless it is *wanted*: a thread waits
 //! that a packet would release. The visit that finds this notes it here, and is told whether a packet came before.
 //!
-//! The first packets of the other half are in a [ring](crate::raw::ring), where a running thread claims them under no lock, as
+//! The first packets of the other half are in a [ring](crate::raw::ring::Ring), where a running thread claims them under no lock, as
 //! long as nothing else goes before them.
 //!
 //! A post needs *credit*: a share of the port's operations, which is granted from time to time. If each post and each wait
