@@ -143,7 +143,8 @@ impl<K> PortBuilder<K> {
     }
 
     /// The most operations, timers and posted packets that may be under way at once; more are refused when they are
-    /// started, which is backpressure for the part of the program that starts them. The default is 4,194,304.
+    /// started, which is backpressure for the part of the program that starts them. A quiet send that has begun when the limit is
+    /// reached goes on, so for each thread that sends there may be one more. The default is 4,194,304.
     pub fn operations_max(mut self, operations: usize) -> Self {
         self.options.operations_max = operations;
         self

@@ -68,6 +68,7 @@ macro_rules! suite {
                 many_sockets_at_once_allocate_nothing
                 time_outs_allocate_nothing
                 timers_that_are_set_and_cancelled_allocate_nothing
+                a_thread_that_serves_two_ports_allocates_nothing
                 #[cfg(unix)]
                 posts_allocate_nothing
                 #[cfg(unix)]
@@ -273,6 +274,25 @@ fn posts_on_a_reserved_place_allocate_nothing(driver: Driver) {
         }
     };
     rounds(1);
+    let before = allocations();
+    rounds(STEADY);
+    assert_eq!(allocations() - before, 0);
+}
+
+fn a_thread_that_serves_two_ports_allocates_nothing(driver: Driver) {
+    // Their operations are of different sizes.
+    let (small, large) = (port::<()>(driver, 1), port::<[usize; 8]>(driver, 1));
+    let rounds = |count| {
+        for _ in 0..count {
+            let timer = small.timer(10 * GUARD, ()).expect("a timer");
+            small.cancel_timer_quietly(timer).expect("it is set");
+            let timers = [1, 2].map(|key| large.timer(10 * GUARD, [key; 8]).expect("a timer"));
+            for timer in timers {
+                large.cancel_timer_quietly(timer).expect("it is set");
+            }
+        }
+    };
+    rounds(WARM_UP);
     let before = allocations();
     rounds(STEADY);
     assert_eq!(allocations() - before, 0);

@@ -19,9 +19,14 @@ const OF_A_THREAD_MAX: usize = 32;
 /// As many are kept with a port; the rest go back to the allocator.
 const OF_A_PORT_MAX: usize = 4096;
 
-/// What a thread keeps: the memory of boxes of one size, of whichever port the thread served last.
+/// A thread that serves ports with records of two sizes keeps those of one, and goes over to the other after so many of it.
+const OTHERS_MAX: usize = 64;
+
+/// What a thread keeps: the memory of boxes of one size.
 struct Kept {
     layout: Cell<Layout>,
+    /// How many of another size were asked for since one of this was.
+    others: Cell<usize>,
     count: Cell<usize>,
     boxes: [Cell<*mut u8>; OF_A_THREAD_MAX],
 }
@@ -29,6 +34,7 @@ struct Kept {
 thread_local! {
     static KEPT: Kept = const { Kept {
         layout: Cell::new(Layout::new::<()>()),
+        others: Cell::new(0),
         count: Cell::new(0),
         boxes: [const { Cell::new(ptr::null_mut()) }; OF_A_THREAD_MAX],
     } };
@@ -44,6 +50,7 @@ impl Kept {
     fn pop(&self) -> Option<NonNull<u8>> {
         let left = self.count.get().checked_sub(1)?;
         self.count.set(left);
+        self.others.set(0);
         NonNull::new(self.boxes[left].get())
     }
 
@@ -57,6 +64,21 @@ impl Kept {
             self.count.set(count + 1);
         }
         has_room
+    }
+
+    /// Whether it is of this layout, or is from now on.
+    fn goes_over_to(&self, layout: Layout) -> bool {
+        let others = match self.is_of(layout) {
+            true => 0,
+            false => self.others.get() + 1,
+        };
+        self.others.set(others);
+        if others > OTHERS_MAX || (others > 0 && self.count.get() == 0) {
+            self.clear();
+            self.layout.set(layout);
+            self.others.set(0);
+        }
+        self.is_of(layout)
     }
 
     fn clear(&self) {
@@ -117,9 +139,8 @@ impl<T> Spares<T> {
         let spare = all.pop();
         let from = all.len().saturating_sub(OF_A_THREAD_MAX / 2);
         let _ = KEPT.try_with(|kept| {
-            if !kept.is_of(Self::LAYOUT) {
-                kept.clear();
-                kept.layout.set(Self::LAYOUT);
+            if !kept.goes_over_to(Self::LAYOUT) {
+                return;
             }
             for spare in all.drain(from..) {
                 kept.push(NonNull::from(Box::leak(spare)).cast());

@@ -142,7 +142,7 @@ pub(crate) struct Scheduler<P, R> {
     closed: AtomicBool,
     polls: AtomicBool,
     concurrency: usize,
-    batch_max: usize,
+    batch_max: AtomicUsize,
     /// The time in nanoseconds, of a clock that may be coarse. No decision depends on it: it says how old packets are.
     clock: fn() -> u64,
 }
@@ -177,7 +177,7 @@ impl<P, R> Scheduler<P, R> {
             closed: AtomicBool::new(false),
             polls: AtomicBool::new(false),
             concurrency,
-            batch_max,
+            batch_max: AtomicUsize::new(batch_max),
             clock,
         }
     }
@@ -189,6 +189,18 @@ impl<P, R> Scheduler<P, R> {
 
     pub(crate) fn concurrency(&self) -> usize {
         self.concurrency
+    }
+
+    /// The most ready work that a thread takes at a time.
+    pub(super) fn batch_max(&self) -> usize {
+        self.batch_max.load(Ordering::Relaxed)
+    }
+
+    /// From now on a thread takes no more ready work than this at a time.
+    pub(crate) fn limit_batches(&self, most: usize) {
+        if self.batch_max() > most {
+            self.batch_max.store(most, Ordering::Relaxed);
+        }
     }
 
     /// Whether the port is closed. Once true, true for ever.
@@ -309,7 +321,7 @@ impl<P, R> Scheduler<P, R> {
         (state.queue).push_worked(&mut visit.completed, &mut visit.delivered, at_once);
         self.push_found(state, &mut visit.ready);
         let taken = match may_run {
-            true => state.take_work(&self.inbox, visit, packets_max, self.batch_max),
+            true => state.take_work(&self.inbox, visit, packets_max, self.batch_max()),
             false => None,
         };
         let step = if state.closed {

@@ -26,7 +26,8 @@ const BLOCKED_PER_LOOK: usize = 8;
 const QUIET_LOOKS: u32 = 8;
 
 /// A thread that took so many packets since the last look goes from one to the next; it is not asked about until it stays at
-/// one. Handlers that block at once are never as fast.
+/// one. Handlers that block at once are seldom as fast; one that took as many packets with one wait, and blocks in the first, is
+/// found a look later.
 const BUSY: u64 = 16;
 
 /// A thread about which the system is to be asked, and the turn at which it was seen.
@@ -139,7 +140,9 @@ impl<P, R> Scheduler<P, R> {
         monitor.unpolled = looks.is_some() && looks == monitor.looks;
         monitor.looks = looks;
         monitor.work_waits = !state.queue.is_empty();
-        monitor.helpless = holds_up && !state.can_help();
+        // Where work is staged now and then, there soon is some again: to be called each time would cost more than to look.
+        let nothing_is_staged = state.queue.staged_ever() == monitor.staged_ever;
+        monitor.helpless = holds_up && nothing_is_staged && !state.can_help();
         // Called again when there is something to be done.
         state.on_duty = !monitor.helpless;
         if state.tells_blocked {
@@ -149,7 +152,7 @@ impl<P, R> Scheduler<P, R> {
         if still {
             state
                 .queue
-                .take_staged_of(monitor.staged_ever, &mut monitor.batch, self.batch_max);
+                .take_staged_of(monitor.staged_ever, &mut monitor.batch, self.batch_max());
         }
         monitor.staged_ever = state.queue.staged_ever();
         let duty = if !holds_up {

@@ -10,8 +10,8 @@ use crate::{
 
 /// One thread. It keeps this for as long as it lives, on whatever port it waits.
 ///
-/// The figures in it are for snapshots only, but for the number of claims. No decision depends on them, so they are written
-/// without a lock, and a model checker need not look at them.
+/// The figures in it are written without a lock, since only snapshots tell them; but the number of claims is a part of the thread's
+/// turn, and the number of packets says which threads the monitor need not ask about yet.
 #[derive(Debug)]
 pub(crate) struct Worker {
     pub parker: Parker,

@@ -2,6 +2,7 @@
 //! open.
 
 use std::{
+    io::Read,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -12,6 +13,9 @@ use wharf::{Buffer, CompletionPort, Wait, simulated::Kernel, sync};
 
 /// Longer than it takes the monitor to find that nobody comes for the send.
 const HELD: Duration = Duration::from_millis(2);
+
+/// More than a socket takes at once.
+const SENT: usize = 3000;
 
 /// More than one: the others wait while it is handled, and so the send waits for a batch, and stands with them.
 const POSTED: usize = 3;
@@ -85,6 +89,26 @@ pub fn while_a_socket_is_associated(kernel: &Kernel, _: &mut Rng) {
     let rest = port.close();
     let (_socket, started) = newcomer.join().expect("no panic");
     assert_eq!(rest.len(), usize::from(started), "it comes once");
+    assert_eq!(kernel.open_count(), 1, "but for the peer, all is closed");
+}
+
+/// A thread sends quietly meanwhile. The send is refused, or goes out whole, or what was left of it comes back.
+pub fn while_a_send_is_tried(kernel: &Kernel, _: &mut Rng) {
+    let builder = CompletionPort::builder().simulated(kernel);
+    let port: CompletionPort<()> = builder.concurrency(1).build().expect("a port");
+    let (ours, mut peer) = kernel.streams();
+    let socket = port.associate(ours, ()).expect("an association");
+    let sends = thread::spawn(move || socket.send_quietly(vec![7; SENT]).is_ok());
+    let rest = port.close();
+    let started = sends.join().expect("no panic");
+    let (mut arrived, mut memory) = (0, [0; SENT]);
+    while let Ok(count @ 1..) = peer.read(&mut memory) {
+        arrived += count;
+    }
+    let is_left = started && arrived < SENT;
+    assert_eq!(rest.len(), usize::from(is_left), "{arrived} bytes arrived");
+    assert!(rest.iter().all(|it| it.transferred == arrived));
+    assert!(started || arrived == 0, "what is refused is not sent");
     assert_eq!(kernel.open_count(), 1, "but for the peer, all is closed");
 }
 

@@ -183,6 +183,14 @@ fn closing_closes_a_socket_that_is_associated_meanwhile() {
 }
 
 #[test]
+fn closing_loses_no_send_that_is_tried_meanwhile() {
+    let failed = first_failure(0..SEEDS, |seed| {
+        run_in(seed, schedule::TIME_SELDOM, closing::while_a_send_is_tried)
+    });
+    assert_eq!(failed, None, "the seed that fails");
+}
+
+#[test]
 fn closing_ends_on_the_monitor() {
     let failed = first_failure(0..SEEDS, |seed| {
         run_in(seed, schedule::TIME_OFTEN, closing::by_the_monitor)

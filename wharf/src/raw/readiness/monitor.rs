@@ -362,7 +362,8 @@ impl Round {
         let since = *self.held_since.get_or_insert_with(now);
         if !self.said && now().duration_since(since) >= HELD_MAX {
             self.said = true;
-            let counts = port.scheduler.counts();
+            // As the system says: where nothing could be done about them, nobody has asked it whether they are blocked.
+            let counts = port.snapshot().counts;
             log(|| {
                 tracing::warn!(
                     "all workers are held: {} blocked and {} running in their handlers, none waits, and what waits for \

@@ -36,8 +36,9 @@ use crate::{
 };
 
 /// A thread takes so many ready sides at a time, also where the driver gains nothing by transfers that are made at once: one visit
-/// to the scheduler then serves all of them. The transfers never wait, and the packets that come of them are open to all threads;
-/// more would only keep more buffers busy.
+/// to the scheduler then serves all of them. The packets that come of them are open to all threads, and the transfers do not wait, so
+/// nothing is hidden for long. But one that sends a file may wait for the disk: where there are such, a thread takes no more at a
+/// time than the driver gains by. More would only keep more buffers busy.
 const WORK_MAX: usize = 8;
 
 impl Options {

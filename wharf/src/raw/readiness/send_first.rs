@@ -35,12 +35,15 @@ pub(crate) struct BegunSend {
 
 impl Sends for Port {
     unsafe fn send_first(&self, handle: Handle, bytes: RawBuffer) -> Tried {
-        if self.is_closed() || self.outstanding.is_full() || self.batches_for_this_thread() {
+        if self.outstanding.is_full() || self.batches_for_this_thread() {
             return Tried::Not;
         }
         // SAFETY: passed on to the caller.
-        let (tried, is_counted) =
-            unsafe { self.handles.send_first(handle, bytes, &mut self.outside()) };
+        let (tried, is_counted) = unsafe {
+            let is_closed = || self.is_closed();
+            self.handles
+                .send_first(handle, bytes, is_closed, &mut self.outside())
+        };
         if is_counted {
             self.outstanding.dismiss(1);
         }
@@ -89,9 +92,10 @@ impl Handles {
         &self,
         handle: Handle,
         bytes: RawBuffer,
+        is_closed: impl Fn() -> bool,
         results: &mut impl Results,
     ) -> (Tried, bool) {
-        let Some(mut begun) = self.begin_to_send(handle, bytes) else {
+        let Some(mut begun) = self.begin_to_send(handle, bytes, is_closed) else {
             return (Tried::Not, false);
         };
         // SAFETY: the side is busy, so the descriptor stays open; the caller promises that the memory is valid.
@@ -109,8 +113,18 @@ impl Handles {
     }
 
     /// Has the write side of a stream for this thread, if a send can be made at once.
-    fn begin_to_send(&self, handle: Handle, bytes: RawBuffer) -> Option<BegunSend> {
+    fn begin_to_send(
+        &self,
+        handle: Handle,
+        bytes: RawBuffer,
+        is_closed: impl Fn() -> bool,
+    ) -> Option<BegunSend> {
         let mut entry = self.table.open(handle).ok()?;
+        // Under the lock: a thread that closes the port marks it as closed first, and then looks, under the same lock, for a send
+        // that is begun.
+        if is_closed() {
+            return None;
+        }
         let descriptor = entry.descriptor.as_ref()?.number();
         if entry.kind != Kind::Stream || !entry.unsent.takes_the_first() || bytes.len == 0 {
             return None;

@@ -112,8 +112,14 @@ impl Operations for Port {
         }
         let direction = operation.direction();
         let side = entry.side(direction);
-        if matches!(operation.request, Request::Shutdown) {
-            side.failure = codes::SHUT_DOWN;
+        match operation.request {
+            Request::Shutdown => side.failure = codes::SHUT_DOWN,
+            // It may wait for the disk, and what is in a batch with it would wait too.
+            Request::Transmit(_) => {
+                self.scheduler
+                    .limit_batches(self.handles.driver.batch_max());
+            }
+            _ => {}
         }
         // SAFETY: the caller promises that it is valid and in no line.
         unsafe { side.push(pointer) };
