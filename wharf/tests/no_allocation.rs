@@ -97,6 +97,15 @@ fn ping(mut peer: Stream) -> thread::JoinHandle<()> {
     })
 }
 
+/// Once so many rounds have been made, further ones allocate nothing.
+#[track_caller]
+fn expect_none(warm_up: usize, mut rounds: impl FnMut(usize)) {
+    rounds(warm_up);
+    let before = allocations();
+    rounds(STEADY);
+    assert_eq!(allocations() - before, 0);
+}
+
 /// Serves so many completions, and says how many allocations that took.
 fn serve<K: Key>(port: &CompletionPort<K>, count: usize, handler: impl Fn(Completion<K>)) -> usize {
     let before = allocations();
@@ -230,10 +239,7 @@ fn posts_allocate_nothing(driver: Driver) {
             (0..10).for_each(|_| drop(next(&port)));
         }
     };
-    rounds(WARM_UP);
-    let before = allocations();
-    rounds(STEADY);
-    assert_eq!(allocations() - before, 0);
+    expect_none(WARM_UP, rounds);
 }
 
 /// A task that does nothing, and has nothing to free.
@@ -273,10 +279,7 @@ fn posts_on_a_reserved_place_allocate_nothing(driver: Driver) {
             }
         }
     };
-    rounds(1);
-    let before = allocations();
-    rounds(STEADY);
-    assert_eq!(allocations() - before, 0);
+    expect_none(1, rounds);
 }
 
 fn a_thread_that_serves_two_ports_allocates_nothing(driver: Driver) {
@@ -292,10 +295,7 @@ fn a_thread_that_serves_two_ports_allocates_nothing(driver: Driver) {
             }
         }
     };
-    rounds(WARM_UP);
-    let before = allocations();
-    rounds(STEADY);
-    assert_eq!(allocations() - before, 0);
+    expect_none(WARM_UP, rounds);
 }
 
 fn timers_that_are_set_and_cancelled_allocate_nothing(driver: Driver) {
@@ -303,17 +303,14 @@ fn timers_that_are_set_and_cancelled_allocate_nothing(driver: Driver) {
     let mut set: Vec<_> = (0..WARM_UP)
         .map(|key| port.timer(10 * GUARD, key).expect("a timer"))
         .collect();
-    let mut rounds = |count| {
+    let rounds = |count| {
         for round in 0..count {
             let timer = port.timer(10 * GUARD, round).expect("a timer");
             let earlier = std::mem::replace(&mut set[round % WARM_UP], timer);
             port.cancel_timer_quietly(earlier).expect("it is set");
         }
     };
-    rounds(WARM_UP);
-    let before = allocations();
-    rounds(STEADY);
-    assert_eq!(allocations() - before, 0);
+    expect_none(WARM_UP, rounds);
 }
 
 fn time_outs_allocate_nothing(driver: Driver) {
@@ -324,8 +321,5 @@ fn time_outs_allocate_nothing(driver: Driver) {
             assert!(matches!(answer, wharf::Wait::TimedOut));
         }
     };
-    rounds(WARM_UP);
-    let before = allocations();
-    rounds(STEADY);
-    assert_eq!(allocations() - before, 0);
+    expect_none(WARM_UP, rounds);
 }

@@ -68,17 +68,16 @@ impl Kept {
 
     /// Whether it is of this layout, or is from now on.
     fn goes_over_to(&self, layout: Layout) -> bool {
-        let others = match self.is_of(layout) {
-            true => 0,
-            false => self.others.get() + 1,
-        };
-        self.others.set(others);
-        if others > OTHERS_MAX || (others > 0 && self.count.get() == 0) {
+        if !self.is_of(layout) {
+            self.others.set(self.others.get() + 1);
+            if self.count.get() > 0 && self.others.get() <= OTHERS_MAX {
+                return false;
+            }
             self.clear();
             self.layout.set(layout);
-            self.others.set(0);
         }
-        self.is_of(layout)
+        self.others.set(0);
+        true
     }
 
     fn clear(&self) {

@@ -122,8 +122,6 @@ struct State<P, R> {
     /// The system can tell that a thread is blocked.
     tells_blocked: bool,
     releases: u64,
-    /// Running threads may go on without a visit.
-    runs_on: bool,
     closed: bool,
 }
 
@@ -168,7 +166,6 @@ impl<P, R> Scheduler<P, R> {
                 can_grow: false,
                 tells_blocked: promises.tells_blocked,
                 releases: 0,
-                runs_on: true,
                 closed: false,
             }),
             inbox,
@@ -519,9 +516,7 @@ impl<P, R> Scheduler<P, R> {
     #[inline]
     fn open(&self, state: &mut State<P, R>) {
         let runs_on = !state.closed && state.gate.lets_run_on();
-        state.queue.open(runs_on);
-        if state.runs_on != runs_on {
-            state.runs_on = runs_on;
+        if state.queue.open(runs_on) {
             self.runs_on.store(runs_on, Ordering::Relaxed);
         }
     }

@@ -180,9 +180,11 @@ impl<P, R> Queue<P, R> {
         }
     }
 
-    /// Lets running threads claim the packets that are next; or none, where each thread has to visit.
+    /// Lets running threads claim the packets that are next; or none, where each thread has to visit. Returns whether it was
+    /// otherwise before.
     #[inline]
-    pub(super) fn open(&mut self, open: bool) {
+    pub(super) fn open(&mut self, open: bool) -> bool {
+        let changes = self.is_open != open;
         self.is_open = open;
         if open {
             self.worked.set_shut(false);
@@ -195,6 +197,7 @@ impl<P, R> Queue<P, R> {
         // What is staged is passed over by so many packets only, and what was worked by none.
         let posted = open && self.staged.is_empty() && self.worked_rest.is_empty();
         self.posted.open(posted);
+        changes
     }
 
     /// Takes in the posted packets, if all that were taken in before are served. They go behind everything that is in the line.

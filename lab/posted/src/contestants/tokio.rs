@@ -10,6 +10,7 @@ use std::{
 use tokio::{
     runtime::{Builder, Runtime},
     sync::{Notify, mpsc},
+    task::JoinHandle,
 };
 
 use super::{MANY_MAX, Packet, Queue, Sink, handler, take_all};
@@ -91,6 +92,11 @@ pub struct Notified {
 pub struct Spawned {
     handle: OnceLock<Arc<dyn Fn(Packet) + Send + Sync>>,
     runtime: Runtime,
+}
+
+/// Waits for a task.
+fn result_of<T>(runtime: &Runtime, task: JoinHandle<T>) -> T {
+    runtime.block_on(task).expect("the task does not panic")
 }
 
 /// As `#[tokio::main]` makes it.
@@ -175,9 +181,7 @@ impl Queue for Task {
                 }
             }
         });
-        self.runtime
-            .block_on(consumer)
-            .expect("the task does not panic")
+        result_of(&self.runtime, consumer)
     }
 }
 
@@ -216,9 +220,7 @@ impl Queue for Notified {
                 }
             }
         });
-        self.runtime
-            .block_on(consumer)
-            .expect("the task does not panic")
+        result_of(&self.runtime, consumer)
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     driver::{Call, Outcome, Transfer},
     raw::{
-        Direction, Handle, Kind, PortError, closed,
+        Direction, Handle, Kind, LockedEntry, PortError, closed,
         shape::{Attempt, Attempts},
     },
 };
@@ -62,10 +62,21 @@ impl Handles {
         let mut entry = self.table.lock(handle).expect("a busy handle stays");
         let outcome = transfer.outcome;
         let result = entry.judge_attempt(direction, outcome, offered, tick, &mut follow_up);
-        entry.give_back_side(Ready { handle, direction }, &mut follow_up);
-        self.let_go(entry, handle);
-        follow_up.tell(results);
+        self.give_back(entry, Ready { handle, direction }, follow_up, results);
         result
+    }
+
+    /// Gives back a side that this thread had to itself, and passes on what follows.
+    pub(super) fn give_back(
+        &self,
+        mut entry: LockedEntry<'_>,
+        ready: Ready,
+        mut follow_up: FollowUp,
+        results: &mut impl Results,
+    ) {
+        entry.give_back_side(ready, &mut follow_up);
+        self.let_go(entry, ready.handle);
+        follow_up.tell(results);
     }
 
     /// Has a side of a stream for the calling thread alone, if it is ready and nothing is under way on it. Returns the

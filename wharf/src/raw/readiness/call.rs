@@ -4,18 +4,10 @@ use std::ptr::NonNull;
 
 use crate::{
     driver::{BUFFERS_PER_CALL_MAX, Call},
-    raw::{Buffers, Destination, Overlapped, RawBuffer, Request, Transmit, overlapped::Part},
+    raw::{Buffers, Destination, Overlapped, Request, Transmit, overlapped::Part},
 };
 
 impl Overlapped {
-    /// The transfer that receives into memory that was found for it.
-    pub(super) fn call_into(&self) -> fn(RawBuffer) -> Call {
-        match self.request {
-            Request::ReceiveFrom(_) => Call::ReceiveFrom,
-            _ => Call::Receive,
-        }
-    }
-
     /// Whether it is an accept that receives, too.
     pub(super) fn receives_first(&self) -> bool {
         matches!(self.request, Request::AcceptReceive(_))

@@ -31,6 +31,11 @@ impl Handles {
         }
     }
 
+    /// Whether the driver gains by transfers that are handed over at once.
+    pub(super) fn gains_by_batches(&self) -> bool {
+        self.driver.batch_max() > 1
+    }
+
     /// Whether a stream, or a connection that a listener accepts, is TCP.
     pub(super) fn is_tcp(&self, descriptor: &Descriptor, kind: Kind) -> bool {
         match kind {

@@ -25,9 +25,8 @@ use crate::{
 /// A send that was tried, and has not ended. This thread has the side, until the send [goes on](Sends::go_on_sending).
 #[derive(Debug)]
 pub(crate) struct BegunSend {
-    handle: Handle,
-    sequence: u64,
-    bytes: RawBuffer,
+    id: OperationId,
+    bytes: usize,
     /// The edges seen when it began.
     tick: u32,
     transfer: Transfer,
@@ -106,7 +105,7 @@ impl Handles {
         match begun.transfer.outcome {
             Outcome::Moved(count) if count == bytes.len => {
                 let is_counted = self.end_sending(&begun, results);
-                (Tried::Sent(begun.id()), is_counted)
+                (Tried::Sent(begun.id), is_counted)
             }
             _ => (Tried::Begun(begun), false),
         }
@@ -139,9 +138,11 @@ impl Handles {
         entry.sequence += 1;
         entry.unsent.begin_send(bytes.len);
         Some(BegunSend {
-            handle,
-            sequence: entry.sequence,
-            bytes,
+            id: OperationId {
+                handle,
+                sequence: entry.sequence,
+            },
+            bytes: bytes.len,
             tick,
             transfer: Transfer {
                 descriptor,
@@ -155,20 +156,22 @@ impl Handles {
     /// The system has taken all of it. Returns whether it was counted.
     #[inline]
     fn end_sending(&self, begun: &BegunSend, results: &mut impl Results) -> bool {
-        let handle = begun.handle;
+        let handle = begun.id.handle;
         let mut entry = self.table.lock(handle).expect("a busy handle stays");
-        entry.count_sent(begun.bytes.len, begun.bytes.len, begun.tick);
-        entry.unsent.end_send(begun.bytes.len);
+        entry.count_sent(begun.bytes, begun.bytes, begun.tick);
+        entry.unsent.end_send(begun.bytes);
         let is_counted = entry.side(Direction::Write).end_begun();
         if entry.is_alone_with_its_send() {
             entry.side(Direction::Write).busy = false;
             return is_counted;
         }
-        let mut follow_up = FollowUp::default();
         let direction = Direction::Write;
-        entry.give_back_side(Ready { handle, direction }, &mut follow_up);
-        self.let_go(entry, handle);
-        follow_up.tell(results);
+        self.give_back(
+            entry,
+            Ready { handle, direction },
+            FollowUp::default(),
+            results,
+        );
         is_counted
     }
 
@@ -182,9 +185,9 @@ impl Handles {
         count: impl FnOnce() -> usize,
         results: &mut impl Results,
     ) -> OperationId {
-        let (handle, direction) = (begun.handle, Direction::Write);
+        let (id, direction) = (begun.id, Direction::Write);
+        let handle = id.handle;
         let ready = Ready { handle, direction };
-        let id = begun.id();
         let mut follow_up = FollowUp::default();
         let mut entry = self.table.lock(handle).expect("a busy handle stays");
         // A thread that closes the port locks each handle first, and waits for all that are counted by then.
@@ -211,15 +214,6 @@ impl Handles {
         let pending = Pending::of_send(ready, pointer, begun.tick, waits);
         self.finish(pending, begun.transfer, results);
         id
-    }
-}
-
-impl BegunSend {
-    fn id(&self) -> OperationId {
-        OperationId {
-            handle: self.handle,
-            sequence: self.sequence,
-        }
     }
 }
 

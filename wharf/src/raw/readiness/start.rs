@@ -182,8 +182,7 @@ impl Port {
     /// handler, more work is queued, and the driver gains from batches. The transfer is then on the shared queue,
     /// where any thread can take it.
     pub(super) fn batches_for_this_thread(&self) -> bool {
-        let gains = self.handles.driver.batch_max() > 1;
-        gains && self.scheduler.seems_busy() && member::runs_on(self)
+        self.handles.gains_by_batches() && self.scheduler.seems_busy() && member::runs_on(self)
     }
 
     pub(super) fn cancel_timers(&self) {

@@ -56,7 +56,7 @@ impl Handles {
         attempts: &mut Attempts,
         results: &mut impl Results,
     ) {
-        if batch.len() == 1 || self.driver.batch_max() == 1 {
+        if batch.len() == 1 || !self.gains_by_batches() {
             // What is made one by one needs no list.
             for ready in batch.drain(..) {
                 if let Some((pending, mut transfer)) = self.begin(ready, results) {
@@ -119,11 +119,8 @@ impl Handles {
                 (provider.withdraw)(operation);
             }
         }
-        let mut entry = self.table.lock(ready.handle).expect("a busy handle stays");
-        let mut follow_up = FollowUp::default();
-        entry.give_back_side(ready, &mut follow_up);
-        self.let_go(entry, ready.handle);
-        follow_up.tell(results);
+        let entry = self.table.lock(ready.handle).expect("a busy handle stays");
+        self.give_back(entry, ready, FollowUp::default(), results);
     }
 
     /// Begins with the head of a side that is not busy.
@@ -145,45 +142,48 @@ impl Handles {
             call,
             outcome,
         };
-        if let Request::ReceiveProvided(provider) = overlapped.request {
+        let Some(call) = overlapped.call() else {
+            let provider = overlapped
+                .provider()
+                .expect("what has no call has a provider");
+            let is_datagram = matches!(overlapped.request, Request::ReceiveFrom(_));
             drop(entry);
-            let (pending, call) = Pending::of_provided(ready, operation, tick, provider);
-            return Some((pending, transfer(call, Outcome::Untried)));
-        }
-        if let Request::Send(Buffers::One(buffer)) = overlapped.request {
-            let call = Call::Send(buffer.from(overlapped.transferred));
-            let pending = Pending::of_send(ready, operation, tick, overlapped.waits);
-            return Some((pending, transfer(call, Outcome::Untried)));
-        }
-        let mut call = overlapped.call();
-        let provider = overlapped.provider();
-        let call_into = overlapped.call_into();
-        let outcome = match overlapped.request {
-            // The operation waits only for the side to be ready.
-            Request::ReceiveReadiness => Outcome::Moved(0),
-            _ => Outcome::Untried,
-        };
-        // Without memory, the end and a failure are still to be seen.
-        let without_memory = match overlapped.receives_bytes() {
-            true => Outcome::Untried,
-            false => Outcome::NotReady,
-        };
-        drop(entry);
-        if let Some(provider) = provider {
             // SAFETY: the operation is in transfer, by this thread.
-            call = unsafe { (provider.provide)(operation) }.map(call_into);
-        }
-        let outcome = call.map_or(without_memory, |_| outcome);
+            let memory = unsafe { (provider.provide)(operation) };
+            let pending = Pending {
+                ready,
+                operation,
+                tick,
+                had_memory: memory.is_some(),
+                plain: Plain::Receive,
+                provider: Some(provider),
+                waits: None,
+            };
+            let (call, outcome) = match (memory, is_datagram) {
+                (Some(memory), false) => (Call::Receive(memory), Outcome::Untried),
+                (Some(memory), true) => (Call::ReceiveFrom(memory), Outcome::Untried),
+                // Without memory, the end of a stream and its failure are still to be seen.
+                (None, false) => (Call::Peek, Outcome::Untried),
+                (None, true) => (Call::Peek, Outcome::NotReady),
+            };
+            return Some((pending, transfer(call, outcome)));
+        };
+        let (plain, waits, outcome) = match overlapped.request {
+            Request::Send(Buffers::One(_)) => (Plain::Send, overlapped.waits, Outcome::Untried),
+            // The operation waits only for the side to be ready.
+            Request::ReceiveReadiness => (Plain::No, None, Outcome::Moved(0)),
+            _ => (Plain::No, None, Outcome::Untried),
+        };
         let pending = Pending {
             ready,
             operation,
             tick,
-            had_memory: call.is_some(),
-            plain: Plain::No,
-            provider,
-            waits: None,
+            had_memory: true,
+            plain,
+            provider: None,
+            waits,
         };
-        Some((pending, transfer(call.unwrap_or(Call::Peek), outcome)))
+        Some((pending, transfer(call, outcome)))
     }
 
     /// Judges an attempt: completes the operation, or leaves it at the head of its line. The results go to
@@ -326,6 +326,7 @@ impl Handles {
 
 impl Pending {
     /// Of a send that was tried before there was an operation.
+    #[cfg(feature = "safe")]
     pub(super) fn of_send(
         ready: Ready,
         operation: NonNull<Overlapped>,
@@ -341,27 +342,6 @@ impl Pending {
             provider: None,
             waits,
         }
-    }
-
-    /// The transfer of a receive from a provider. Without memory, the end and a failure are still to be seen.
-    fn of_provided(
-        ready: Ready,
-        operation: NonNull<Overlapped>,
-        tick: u32,
-        provider: &'static Provider,
-    ) -> (Self, Call) {
-        // SAFETY: the operation is in transfer, by this thread.
-        let memory = unsafe { (provider.provide)(operation) };
-        let pending = Pending {
-            ready,
-            operation,
-            tick,
-            had_memory: memory.is_some(),
-            plain: Plain::Receive,
-            provider: Some(provider),
-            waits: None,
-        };
-        (pending, memory.map_or(Call::Peek, Call::Receive))
     }
 
     /// Gives memory that was found back if there was nothing to receive into it.
