@@ -7,7 +7,7 @@
 //! | type | `K`, one for the whole [port](crate::CompletionPort) | any type that is `Send`, another for each operation |
 //! | given | when the handle is [associated](crate::CompletionPort::associate) | when the operation is started: `socket.with(value)` |
 //! | comes back | as a clone, with each completion of the handle: `completion.key` | itself, once: [`take_context`](crate::Completion::take_context), [`context`](crate::Completion::context) |
-//! | costs | a clone for each completion | no memory if it is no larger than an address: an `Arc`, a box, a number |
+//! | costs | a clone for each completion; none for a timer and a posted packet, which give back the key itself | no memory if it is no larger than an address: an `Arc`, a box, a number |
 //!
 //! Neither is needed for what a completion says anyway: which kind of operation it was, its handle and its memory
 //! ([`Finished`](crate::Finished)), its result, and its [id](crate::OperationId).

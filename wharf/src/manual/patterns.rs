@@ -103,7 +103,8 @@
 //! A timer that is [cancelled quietly](crate::CompletionPort::cancel_timer_quietly) has no completion: its key and context come
 //! back from the call. Such a time-out, set and cancelled, makes no system call and wakes no thread, so each request may have
 //! its own. [`cancel`](crate::CompletionPort::cancel) is for a program that wants the completion, as cancelled, in its handler. Of
-//! a timer, `Ok` from either does say that it does not fire, and `NotFound` that its time had come.
+//! a timer, `Ok` from either does say that it does not fire. `NotFound` says that it had ended already: its time had come, it was
+//! cancelled before, or the port is closed.
 //!
 //! # Retry with delays: a client, whole
 //!
