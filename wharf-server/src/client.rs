@@ -5,7 +5,7 @@ use std::{
     net::{SocketAddr, SocketAddrV4, SocketAddrV6},
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -14,8 +14,9 @@ use wharf::{Buffer, BufferPool, Payload, Refused, Socket, Traffic};
 
 use crate::{
     Clients,
-    outbox::{Next, Outbox},
-    reading::Reading,
+    outbox::{Flags, Next, Outbox, Waiting},
+    reading::{Parked, Reading},
+    rounds::Look,
 };
 
 /// A client of a [`Server`](crate::Server). Clones are the same client; a clone that is kept after the client is gone does
@@ -45,53 +46,76 @@ pub(crate) enum Event {
     Shutdown,
 }
 
-/// The state of a client, which is the key of its socket.
+/// The state of a client, which is the key of its socket. There are as many as clients, most of which are idle: what few of them
+/// need is in [`Rest`].
 #[derive(Debug)]
 pub(crate) struct State {
     id: u64,
-    peer: Peer,
-    since: Instant,
+    /// Its address, if that is of the most frequent kind.
+    peer_v4: Option<SocketAddrV4>,
+    /// In nanoseconds after the server's start.
+    since_ns: u64,
     clients: Clients,
     /// No more is to be received: operations that are under way finish, then the client ends.
     closing: AtomicBool,
-    /// The peer has ended its side.
-    pub(crate) peer_ended: AtomicBool,
-    /// Likewise, and more may be sent to it.
-    pub(crate) half_closed: AtomicBool,
+    pub(crate) peer_side: PeerSide,
     /// Our side has ended; what still arrives is thrown away.
     pub(crate) lingering: AtomicBool,
-    /// Bytes that were thrown away.
-    pub(crate) discarded: AtomicU64,
     /// Its handler is being called, or waits to be called again.
     pub(crate) handling: AtomicBool,
     /// Its handler is to be called again before more is received.
     pub(crate) again: AtomicBool,
-    /// For the search for idle clients: the bytes moved at the last look, and the round in which that number had changed.
-    pub(crate) moved: AtomicU64,
-    pub(crate) moved_round: AtomicU32,
-    /// Likewise, of the bytes that it took while some waited to be sent to it.
-    pub(crate) taken: AtomicU64,
-    pub(crate) taken_round: AtomicU32,
+    /// For the search for idle clients: the bytes that it moved.
+    pub(crate) moved: Look,
     /// Its share of the receive buffers.
     pub(crate) buffers: BufferPool,
-    outbox: Outbox,
+    outbox: Flags,
     pub(crate) reading: Reading,
-    gone: OnceLock<Box<Gone>>,
+    rest: OnceLock<Box<Rest>>,
 }
 
-/// An address, which takes little memory for the most frequent kind.
+/// What few clients need: it is made when it is first needed.
+#[derive(Debug, Default)]
+struct Rest {
+    peer_v6: Option<SocketAddrV6>,
+    turns: OnceLock<Box<Turns>>,
+}
+
+/// What no idle client needs, unless its turn is parked: likewise.
 #[derive(Debug)]
-enum Peer {
-    V4(SocketAddrV4),
-    V6(Box<SocketAddrV6>),
+struct Turns {
+    /// Bytes that were thrown away.
+    discarded: AtomicU64,
+    waiting: Waiting,
+    /// For the search for clients that take nothing: the bytes that it took while some waited to be sent to it.
+    taken: Look,
+    parked: Parked,
+    gone: OnceLock<Gone>,
 }
 
-impl From<SocketAddr> for Peer {
-    fn from(address: SocketAddr) -> Self {
-        match address {
-            SocketAddr::V4(address) => Peer::V4(address),
-            SocketAddr::V6(address) => Peer::V6(Box::new(address)),
-        }
+/// Whether a peer has ended its side.
+#[derive(Debug, Default)]
+pub(crate) struct PeerSide(AtomicU8);
+
+impl PeerSide {
+    const ENDED: u8 = 1;
+    const HALF_CLOSED: u8 = 2;
+
+    pub(crate) fn end(&self) {
+        self.0.store(Self::ENDED, Ordering::SeqCst);
+    }
+
+    /// It has ended, and more may be sent to the peer.
+    pub(crate) fn half_close(&self) {
+        self.0.store(Self::HALF_CLOSED, Ordering::SeqCst);
+    }
+
+    fn has_ended(&self) -> bool {
+        self.0.load(Ordering::SeqCst) != 0
+    }
+
+    fn is_half_closed(&self) -> bool {
+        self.0.load(Ordering::SeqCst) == Self::HALF_CLOSED
     }
 }
 
@@ -124,6 +148,15 @@ pub enum Ended {
     Cut,
 }
 
+impl Rest {
+    fn of(peer: SocketAddrV6) -> Self {
+        Rest {
+            peer_v6: Some(peer),
+            turns: OnceLock::new(),
+        }
+    }
+}
+
 impl State {
     pub(crate) fn new(
         id: u64,
@@ -132,27 +165,89 @@ impl State {
         buffers: BufferPool,
         round: u32,
     ) -> Self {
+        let (peer_v4, rest) = match peer {
+            SocketAddr::V4(address) => (Some(address), OnceLock::new()),
+            SocketAddr::V6(address) => (None, OnceLock::from(Box::new(Rest::of(address)))),
+        };
         State {
             id,
-            peer: Peer::from(peer),
-            since: Instant::now(),
+            peer_v4,
+            since_ns: clients.age_ns(),
             clients,
             closing: AtomicBool::new(false),
-            peer_ended: AtomicBool::new(false),
-            half_closed: AtomicBool::new(false),
+            peer_side: PeerSide::default(),
             lingering: AtomicBool::new(false),
-            discarded: AtomicU64::new(0),
             handling: AtomicBool::new(false),
             again: AtomicBool::new(false),
-            moved: AtomicU64::new(0),
-            moved_round: AtomicU32::new(round),
-            taken: AtomicU64::new(0),
-            taken_round: AtomicU32::new(round),
+            moved: Look::new(round),
             buffers,
-            outbox: Outbox::default(),
+            outbox: Flags::default(),
             reading: Reading::default(),
-            gone: OnceLock::new(),
+            rest,
         }
+    }
+
+    fn peer(&self) -> SocketAddr {
+        let peer_v6 = || self.rest.get().and_then(|rest| rest.peer_v6);
+        let peer = self.peer_v4.map(SocketAddr::V4);
+        let peer = peer.or_else(|| peer_v6().map(SocketAddr::V6));
+        peer.expect("it is of one kind or the other")
+    }
+
+    /// What most clients need at their end only; it is made if it is not there.
+    fn turns(&self) -> &Turns {
+        let rest = self.rest.get_or_init(Box::default);
+        rest.turns.get_or_init(|| {
+            let round = self.clients.patience().round();
+            Box::new(Turns {
+                discarded: AtomicU64::new(0),
+                waiting: Waiting::default(),
+                taken: Look::new(round),
+                parked: Parked::default(),
+                gone: OnceLock::new(),
+            })
+        })
+    }
+
+    fn turns_if_any(&self) -> Option<&Turns> {
+        let turns = self.rest.get()?.turns.get()?;
+        Some(turns)
+    }
+
+    fn outbox(&self) -> Outbox<'_> {
+        Outbox {
+            flags: &self.outbox,
+            waiting: &self.turns().waiting,
+        }
+    }
+
+    /// The place of the operation that has the turn while it is parked.
+    pub(crate) fn parked(&self) -> &Parked {
+        &self.turns().parked
+    }
+
+    /// The bytes that it took while some waited to be sent to it; none if it never fell behind, as far as a look has seen.
+    pub(crate) fn taken(&self, falls_behind: bool) -> Option<&Look> {
+        let turns = match falls_behind {
+            true => Some(self.turns()),
+            false => self.turns_if_any(),
+        };
+        turns.map(|turns| &turns.taken)
+    }
+
+    /// So many bytes that it sent were thrown away.
+    pub(crate) fn discard(&self, bytes: usize) {
+        let discarded = &self.turns().discarded;
+        discarded.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    fn discarded(&self) -> u64 {
+        let turns = self.turns_if_any();
+        turns.map_or(0, |turns| turns.discarded.load(Ordering::Relaxed))
+    }
+
+    fn gone(&self) -> Option<&Gone> {
+        self.turns_if_any()?.gone.get()
     }
 
     pub(crate) fn id(&self) -> u64 {
@@ -179,15 +274,13 @@ impl Client {
 
     /// The address that it connected from.
     pub fn peer(&self) -> SocketAddr {
-        match &self.state().peer {
-            Peer::V4(peer) => SocketAddr::V4(*peer),
-            Peer::V6(peer) => SocketAddr::V6(**peer),
-        }
+        self.state().peer()
     }
 
     /// When it was accepted.
     pub fn since(&self) -> Instant {
-        self.state().since
+        let state = self.state();
+        state.clients.began() + Duration::from_nanos(state.since_ns)
     }
 
     /// Bytes received from it and sent to it. Bytes that arrive after the server has ended its side are not counted, since no
@@ -195,22 +288,28 @@ impl Client {
     pub fn traffic(&self) -> Traffic {
         match self.0.traffic() {
             Some(mut traffic) => {
-                let discarded = self.state().discarded.load(Ordering::Relaxed);
+                let discarded = self.state().discarded();
                 traffic.received_bytes = traffic.received_bytes.saturating_sub(discarded);
                 traffic
             }
-            None => self
-                .state()
-                .gone
-                .get()
-                .map(|gone| gone.traffic)
-                .unwrap_or_default(),
+            None => {
+                let gone = self.state().gone();
+                gone.map(|gone| gone.traffic).unwrap_or_default()
+            }
         }
     }
 
     /// Bytes that wait to be sent to it.
     pub fn unsent(&self) -> usize {
-        self.0.unsent() + self.state().outbox.bytes()
+        self.0.unsent() + self.unsent_behind()
+    }
+
+    /// Bytes that wait in its outbox.
+    fn unsent_behind(&self) -> usize {
+        match self.state().outbox.is_behind() {
+            true => self.state().outbox().bytes(),
+            false => 0,
+        }
     }
 
     /// All clients of the same server.
@@ -257,7 +356,7 @@ impl Client {
         let clients = self.clients();
         if self
             .state()
-            .outbox
+            .outbox()
             .push(&self.0, payload, clients.sending())?
         {
             clients.watch_patience();
@@ -267,23 +366,23 @@ impl Client {
 
     /// An operation of its outbox has ended: sends the next of what waits. If nothing waits, returns the next step.
     pub(crate) fn send_next(&self) -> io::Result<Next> {
-        self.state().outbox.advance(&self.0)
+        self.state().outbox().advance(&self.0)
     }
 
     /// Nothing can be sent to it any more: returns the step that was to follow.
     pub(crate) fn drop_unsent(&self) -> Next {
-        self.state().outbox.fail()
+        self.state().outbox().fail()
     }
 
     /// Leaves its turn with the unsent bytes, if there are more than so many.
     pub(crate) fn pauses_above(&self, bytes: usize) -> bool {
-        let outbox = &self.state().outbox;
-        outbox.is_behind() && outbox.pause(&self.0, bytes)
+        let state = self.state();
+        state.outbox.is_behind() && state.outbox().pause(&self.0, bytes)
     }
 
     /// Takes no more sends. Leaves its turn with the unsent bytes, if there are any.
     pub(crate) fn ends_behind_unsent(&self) -> bool {
-        self.state().outbox.end()
+        self.state().outbox().end()
     }
 
     /// Has the handler called again for this client ([`Handler::resumed`](crate::Handler::resumed)), once the call that asks
@@ -354,7 +453,7 @@ impl Client {
             if !self.is_half_closed() {
                 // It may move bytes from now on: no look at idle clients need have seen the pause.
                 let round = self.clients().patience().round();
-                state.moved_round.store(round, Ordering::Relaxed);
+                state.moved.note(round);
             }
             self.unpark();
         }
@@ -367,7 +466,7 @@ impl Client {
 
     /// Whether its peer has ended its side, and more may be sent to it.
     pub(crate) fn is_half_closed(&self) -> bool {
-        self.state().half_closed.load(Ordering::SeqCst)
+        self.state().peer_side.is_half_closed()
     }
 
     /// Whether it could send more, but the server has paused reading.
@@ -383,7 +482,7 @@ impl Client {
 
     /// Has its turn taken up again, if it is parked. The reason was noted before.
     pub(crate) fn unpark(&self) {
-        if let Some(operation) = self.state().reading.take_parked() {
+        if let Some(operation) = self.state().parked().take() {
             // If the port has closed meanwhile, the operation has completed already.
             let _ = self.clients().port().cancel(operation);
         }
@@ -407,12 +506,12 @@ impl Client {
     /// Whether the peer has ended its sending side in order, and all its bytes were received. Then the client goes too, unless
     /// the handler [keeps sending](crate::AfterEnd::KeepSending).
     pub fn peer_has_ended(&self) -> bool {
-        self.state().peer_ended.load(Ordering::SeqCst)
+        self.state().peer_side.has_ended()
     }
 
     /// Why it is gone, once it is.
     pub fn ended(&self) -> Option<&Ended> {
-        self.state().gone.get().map(|gone| &gone.ended)
+        self.state().gone().map(|gone| &gone.ended)
     }
 
     pub(crate) fn is_closing(&self) -> bool {
@@ -428,8 +527,8 @@ impl Client {
         let traffic = self.traffic();
         // A peer that does not get all bytes must not take the ones it got for the whole.
         let reset = matches!(ended, Ended::Aborted) || self.unsent() > 0;
-        let gone = Box::new(Gone { ended, traffic });
-        let first = self.state().gone.set(gone).is_ok();
+        let gone = &self.state().turns().gone;
+        let first = gone.set(Gone { ended, traffic }).is_ok();
         if first && reset {
             self.0.reset();
         } else {
@@ -442,21 +541,18 @@ impl Client {
     /// Ends a client whose peer has ended its side, if nothing is on its way to it any more. Returns whether it did.
     pub(crate) fn end_if_sent(&self) -> bool {
         let close = || self.0.close_if_sent();
-        let Some(traffic) = self.state().outbox.if_empty(close) else {
+        let Some(traffic) = self.state().outbox().if_empty(close) else {
             return false;
         };
-        let gone = Box::new(Gone {
-            ended: Ended::ByPeer,
-            traffic,
-        });
+        let ended = Ended::ByPeer;
         // Another thread may have ended it in this very moment.
-        let _ = self.state().gone.set(gone);
+        let _ = self.state().turns().gone.set(Gone { ended, traffic });
         true
     }
 
     /// How long it has been connected.
     pub fn age(&self) -> Duration {
-        self.state().since.elapsed()
+        self.since().elapsed()
     }
 }
 
@@ -468,3 +564,15 @@ impl PartialEq for Client {
 }
 
 impl Eq for Client {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An idle client costs it: what few clients need belongs into [`Rest`].
+    #[test]
+    #[cfg(unix)]
+    fn a_state_is_as_small_as_it_can_be() {
+        assert_eq!(size_of::<Who>(), 72);
+    }
+}

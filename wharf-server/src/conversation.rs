@@ -90,10 +90,7 @@ impl ServerState {
 
     fn received(&self, client: &Client, buffer: Buffer) {
         if client.state().lingering.load(Ordering::Relaxed) {
-            client
-                .state()
-                .discarded
-                .fetch_add(buffer.len() as u64, Ordering::Relaxed);
+            client.state().discard(buffer.len());
             drop(buffer);
             self.receive(client);
             return;
@@ -186,7 +183,7 @@ impl ServerState {
         match self.port.timer(Duration::MAX, client.0.key().clone()) {
             Ok(operation) => {
                 // From here on the turn is with the operation.
-                client.state().reading.park(operation);
+                client.state().parked().put(operation);
                 if !client.is_to_be_parked() {
                     client.unpark();
                 }
@@ -198,7 +195,7 @@ impl ServerState {
     /// The operation that had the client's turn while it was parked has completed.
     pub(crate) fn unparked(&self, client: &Client) {
         // It is still in its place if the port has closed.
-        client.state().reading.take_parked();
+        client.state().parked().take();
         self.go_on(client);
     }
 
@@ -218,9 +215,9 @@ impl ServerState {
             self.give_up(client, Ended::ByServer);
             return;
         }
-        client.state().peer_ended.store(true, Ordering::SeqCst);
+        client.state().peer_side.end();
         if self.keeps_sending(client) {
-            client.state().half_closed.store(true, Ordering::SeqCst);
+            client.state().peer_side.half_close();
             self.go_on(client);
         } else if client.ended().is_some() || client.end_if_sent() {
             self.finish(client);

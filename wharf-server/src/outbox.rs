@@ -44,41 +44,50 @@ pub(crate) struct Sending {
     pub(crate) bytes_max: usize,
 }
 
-/// One client's.
+/// How one client's outbox stands, to be read without its lock.
 #[derive(Debug, Default)]
-pub(crate) struct Outbox {
+pub(crate) struct Flags {
     /// An operation of the outbox is under way: new payloads go behind it.
     is_behind: AtomicBool,
     /// Our side ends: nothing more is taken.
     is_ending: AtomicBool,
-    /// None before the client first falls behind.
-    waiting: Mutex<Option<Box<Waiting>>>,
+}
+
+/// What waits in one client's outbox.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting(Mutex<Pieces>);
+
+/// One client's.
+#[derive(Debug)]
+pub(crate) struct Outbox<'a> {
+    pub(crate) flags: &'a Flags,
+    pub(crate) waiting: &'a Waiting,
 }
 
 #[derive(Debug)]
-struct Waiting {
+struct Pieces {
     pieces: VecDeque<Payload>,
     /// The bytes in the pieces.
     bytes: usize,
     next: Next,
 }
 
-impl Outbox {
+impl Flags {
     pub(crate) fn is_behind(&self) -> bool {
         self.is_behind.load(Ordering::Acquire)
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, Option<Box<Waiting>>> {
+impl Outbox<'_> {
+    fn lock(&self) -> MutexGuard<'_, Pieces> {
         // A payload's drop may panic under the lock; the data is in order then.
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        let waiting = &self.waiting.0;
+        waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many bytes wait here, beside those at the socket.
     pub(crate) fn bytes(&self) -> usize {
-        match self.is_behind() {
-            true => self.lock().as_ref().map_or(0, |waiting| waiting.bytes),
-            false => 0,
-        }
+        self.lock().bytes
     }
 
     /// Takes what can't go at once. Says whether the client has just fallen behind.
@@ -88,27 +97,26 @@ impl Outbox {
         payload: Payload,
         sending: &Sending,
     ) -> Result<bool, Refused<Payload>> {
-        let mut slot = self.lock();
-        if self.is_ending.load(Ordering::Relaxed) {
+        let mut waiting = self.lock();
+        if self.flags.is_ending.load(Ordering::Relaxed) {
             return Err(Refused::new(io::ErrorKind::BrokenPipe, payload));
         }
-        let waiting = slot.get_or_insert_default();
         let (unsent, max) = (socket.unsent() + waiting.bytes, sending.bytes_max);
         if unsent > 0 && payload.len() > max.saturating_sub(unsent) {
             return Err(Refused::new(too_much(unsent, max), payload));
         }
         waiting.push(&payload, &sending.chunks);
-        if self.is_behind() {
+        if self.flags.is_behind() {
             return Ok(false);
         }
         match waiting.send_next(socket) {
             Ok(_) => {
-                self.is_behind.store(true, Ordering::Release);
+                self.flags.is_behind.store(true, Ordering::Release);
                 Ok(true)
             }
             Err(refused) => {
                 let dropped = waiting.clear();
-                drop(slot);
+                drop(waiting);
                 drop((dropped, refused.given));
                 Err(Refused::new(refused.error, payload))
             }
@@ -117,19 +125,16 @@ impl Outbox {
 
     /// The operation of the outbox has succeeded: sends the next piece. If there is none, returns the next step.
     pub(crate) fn advance<K: Key>(&self, socket: &Socket<K>) -> io::Result<Next> {
-        let mut slot = self.lock();
-        let Some(waiting) = &mut *slot else {
-            return Ok(Next::Nothing);
-        };
+        let mut waiting = self.lock();
         match waiting.send_next(socket) {
             Ok(true) => return Ok(Next::Nothing),
             Ok(false) => {}
             Err(refused) => {
-                drop(slot);
+                drop(waiting);
                 return Err(refused.into());
             }
         }
-        self.is_behind.store(false, Ordering::Release);
+        self.flags.is_behind.store(false, Ordering::Release);
         waiting.pieces.shrink_to(PLACES_KEPT);
         Ok(std::mem::replace(&mut waiting.next, Next::Nothing))
     }
@@ -137,17 +142,12 @@ impl Outbox {
     /// Nothing more can be sent: drops what waits, and returns the step that was to follow. No turn can be left here from now
     /// on.
     pub(crate) fn fail(&self) -> Next {
-        let mut slot = self.lock();
-        self.is_ending.store(true, Ordering::Relaxed);
-        self.is_behind.store(false, Ordering::Release);
-        let (next, dropped) = match &mut *slot {
-            Some(waiting) => {
-                let next = std::mem::replace(&mut waiting.next, Next::Nothing);
-                (next, waiting.clear())
-            }
-            None => (Next::Nothing, VecDeque::new()),
-        };
-        drop(slot);
+        let mut waiting = self.lock();
+        self.flags.is_ending.store(true, Ordering::Relaxed);
+        self.flags.is_behind.store(false, Ordering::Release);
+        let next = std::mem::replace(&mut waiting.next, Next::Nothing);
+        let dropped = waiting.clear();
+        drop(waiting);
         // The drop of a payload may run code of the user's: not under the lock.
         drop(dropped);
         next
@@ -155,42 +155,38 @@ impl Outbox {
 
     /// Leaves the client's turn here if more than `max` bytes wait, until all of them are out.
     pub(crate) fn pause<K>(&self, socket: &Socket<K>, max: usize) -> bool {
-        let mut slot = self.lock();
-        match &mut *slot {
-            Some(waiting) if self.is_behind() && socket.unsent() + waiting.bytes > max => {
-                waiting.next = Next::GoOn;
-                true
-            }
-            _ => false,
+        let mut waiting = self.lock();
+        let pauses = self.flags.is_behind() && socket.unsent() + waiting.bytes > max;
+        if pauses {
+            waiting.next = Next::GoOn;
         }
+        pauses
     }
 
     /// Takes nothing more. Leaves the client's turn here if something waits, until it is out.
     pub(crate) fn end(&self) -> bool {
-        let mut slot = self.lock();
-        self.is_ending.store(true, Ordering::Relaxed);
-        match &mut *slot {
-            Some(waiting) if self.is_behind() => {
-                waiting.next = Next::EndOurSide;
-                true
-            }
-            _ => false,
+        let mut waiting = self.lock();
+        self.flags.is_ending.store(true, Ordering::Relaxed);
+        let is_behind = self.flags.is_behind();
+        if is_behind {
+            waiting.next = Next::EndOurSide;
         }
+        is_behind
     }
 
     /// Calls a function while nothing waits here; none if something waits.
     pub(crate) fn if_empty<T>(&self, then: impl FnOnce() -> Option<T>) -> Option<T> {
-        let _slot = self.lock();
-        match self.is_behind() {
+        let _waiting = self.lock();
+        match self.flags.is_behind() {
             true => None,
             false => then(),
         }
     }
 }
 
-impl Default for Waiting {
+impl Default for Pieces {
     fn default() -> Self {
-        Waiting {
+        Pieces {
             pieces: VecDeque::new(),
             bytes: 0,
             next: Next::Nothing,
@@ -198,7 +194,7 @@ impl Default for Waiting {
     }
 }
 
-impl Waiting {
+impl Pieces {
     fn push(&mut self, payload: &Payload, chunks: &BufferPool) {
         self.bytes += payload.len();
         match payload {

@@ -21,7 +21,7 @@
 //! - The worker that parks the turn puts the operation into the place first, looks at these things second, and takes the
 //!   operation out as any other thread would if the turn should not be parked.
 //!
-//! The place is behind a lock. If the changing thread has the lock first, the parking worker sees the change; otherwise the
+//! The place is behind a lock, and is made when a thread first looks for it; threads that look at once find the same. If the changing thread has the lock first, the parking worker sees the change; otherwise the
 //! changing thread finds the operation. One thread takes it out, so it is cancelled once.
 
 use std::sync::{
@@ -31,13 +31,15 @@ use std::sync::{
 
 use wharf::OperationId;
 
-/// One client's.
+/// Whether one client is to be read from.
 #[derive(Debug, Default)]
 pub(crate) struct Reading {
     paused: AtomicBool,
-    /// The operation that has the turn.
-    parked: Mutex<Option<OperationId>>,
 }
+
+/// The place for the operation that has one client's turn.
+#[derive(Debug, Default)]
+pub(crate) struct Parked(Mutex<Option<OperationId>>);
 
 impl Reading {
     pub(crate) fn is_paused(&self) -> bool {
@@ -48,19 +50,21 @@ impl Reading {
     pub(crate) fn set_paused(&self, paused: bool) -> bool {
         self.paused.swap(paused, Ordering::SeqCst)
     }
+}
 
-    fn parked(&self) -> MutexGuard<'_, Option<OperationId>> {
+impl Parked {
+    fn lock(&self) -> MutexGuard<'_, Option<OperationId>> {
         // Nothing under the lock can panic.
-        self.parked.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Has the turn parked with this operation.
-    pub(crate) fn park(&self, operation: OperationId) {
-        *self.parked() = Some(operation);
+    pub(crate) fn put(&self, operation: OperationId) {
+        *self.lock() = Some(operation);
     }
 
     /// The operation that has the turn, if it is parked: to be cancelled.
-    pub(crate) fn take_parked(&self) -> Option<OperationId> {
-        self.parked().take()
+    pub(crate) fn take(&self) -> Option<OperationId> {
+        self.lock().take()
     }
 }

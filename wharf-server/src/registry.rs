@@ -8,6 +8,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Instant,
 };
 
 use wharf::CompletionPort;
@@ -27,6 +28,7 @@ pub struct Clients(Arc<Registry>);
 struct Registry {
     present: Mutex<HashSet<ById>>,
     last_id: AtomicU64,
+    began: Instant,
     // The parts of its server that a client needs, on any thread.
     port: CompletionPort<Key>,
     sending: Sending,
@@ -62,10 +64,21 @@ impl Clients {
         Clients(Arc::new(Registry {
             present: Mutex::default(),
             last_id: AtomicU64::new(0),
+            began: Instant::now(),
             port,
             sending,
             patience,
         }))
+    }
+
+    /// When the server was started.
+    pub(crate) fn began(&self) -> Instant {
+        self.0.began
+    }
+
+    /// How long ago that is, in nanoseconds.
+    pub(crate) fn age_ns(&self) -> u64 {
+        u64::try_from(self.0.began.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
     pub(crate) fn sending(&self) -> &Sending {

@@ -5,6 +5,40 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::{Client, Ended, shared::ServerState};
 
+/// A number of bytes at the last look, and the round in which that number had changed. Of the number, the lower half is kept: a
+/// client is cut only after several rounds, and would have to move a multiple of 4 GiB, to the byte, in each.
+#[derive(Debug)]
+pub(crate) struct Look {
+    bytes: AtomicU32,
+    round: AtomicU32,
+}
+
+impl Look {
+    pub(crate) fn new(round: u32) -> Self {
+        Look {
+            bytes: AtomicU32::new(0),
+            round: AtomicU32::new(round),
+        }
+    }
+
+    /// Returns whether the number is another than at the last look.
+    fn has_changed(&self, bytes: u64) -> bool {
+        let bytes = bytes as u32;
+        self.bytes.swap(bytes, Ordering::Relaxed) != bytes
+    }
+
+    /// As if the number had changed in this round.
+    pub(crate) fn note(&self, round: u32) {
+        self.round.store(round, Ordering::Relaxed);
+    }
+
+    /// How many rounds ago it changed. None if a later round noted it, which another worker has begun meanwhile.
+    fn rounds_since(&self, round: u32) -> u32 {
+        let rounds = round.wrapping_sub(self.round.load(Ordering::Relaxed));
+        if rounds > u32::MAX / 2 { 0 } else { rounds }
+    }
+}
+
 impl ServerState {
     /// Looks at all clients once.
     pub(crate) fn look_at_patience(&self) {
@@ -31,8 +65,8 @@ fn idle_rounds(client: &Client, round: u32) -> u32 {
     let state = client.state();
     let traffic = client.traffic();
     let moved = traffic.received_bytes.wrapping_add(traffic.sent_bytes);
-    let has_moved = state.moved.swap(moved, Ordering::Relaxed) != moved;
-    let rounds = rounds_since(&state.moved_round, round);
+    let has_moved = state.moved.has_changed(moved);
+    let rounds = state.moved.rounds_since(round);
     // A client whose handler is at work waits for the server, and so does one whose reading the server has paused. So does one
     // whose bytes are not read because there is no buffer, or because it does not take its answers (for which there is another
     // time-out); but that costs a system call, so it is checked only for clients that moved nothing for a round.
@@ -41,7 +75,7 @@ fn idle_rounds(client: &Client, round: u32) -> u32 {
         || client.is_held_back()
         || (!has_moved && rounds > 1 && is_unread());
     if has_moved || waits_for_us {
-        state.moved_round.store(round, Ordering::Relaxed);
+        state.moved.note(round);
         return 0;
     }
     rounds
@@ -50,17 +84,13 @@ fn idle_rounds(client: &Client, round: u32) -> u32 {
 /// For how many rounds the client has taken nothing, though something waits to be sent to it.
 fn stalled_rounds(client: &Client, waits: bool, round: u32) -> u32 {
     let state = client.state();
-    let sent = client.traffic().sent_bytes;
-    if state.taken.swap(sent, Ordering::Relaxed) != sent || !waits {
-        state.taken_round.store(round, Ordering::Relaxed);
+    let Some(taken) = state.taken(waits) else {
+        return 0;
+    };
+    if taken.has_changed(client.traffic().sent_bytes) || !waits {
+        taken.note(round);
     }
-    rounds_since(&state.taken_round, round)
-}
-
-/// How many rounds ago that was noted. None if a later round noted it, which another worker has begun meanwhile.
-fn rounds_since(noted: &AtomicU32, round: u32) -> u32 {
-    let rounds = round.wrapping_sub(noted.load(Ordering::Relaxed));
-    if rounds > u32::MAX / 2 { 0 } else { rounds }
+    taken.rounds_since(round)
 }
 
 #[cfg(test)]
@@ -69,8 +99,8 @@ mod tests {
 
     #[test]
     fn what_a_later_round_has_noted_is_not_long_ago() {
-        assert_eq!(rounds_since(&AtomicU32::new(3), 5), 2);
-        assert_eq!(rounds_since(&AtomicU32::new(6), 5), 0);
-        assert_eq!(rounds_since(&AtomicU32::new(u32::MAX), 1), 2);
+        assert_eq!(Look::new(3).rounds_since(5), 2);
+        assert_eq!(Look::new(6).rounds_since(5), 0);
+        assert_eq!(Look::new(u32::MAX).rounds_since(1), 2);
     }
 }
