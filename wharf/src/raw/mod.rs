@@ -149,6 +149,6 @@ use table::LockedEntry;
 pub use table::{HANDLES_MAX, Handle, Kind};
 pub use task::{PostPlace, Task, TaskFunctions};
 pub use timers::deadline_after;
-use unsent::Unsent;
+use unsent::{Limits, Unsent};
 #[cfg(windows)]
 use windows as system;

@@ -381,7 +381,7 @@ impl Port {
     /// # Errors
     /// The handle is closed.
     pub fn set_unsent_max(&self, handle: Handle, bytes: usize) -> io::Result<()> {
-        self.table().open(handle)?.unsent.bytes_max = bytes;
+        self.table().open(handle)?.limits_mut().bytes_max = bytes;
         Ok(())
     }
 
@@ -390,7 +390,7 @@ impl Port {
     /// # Errors
     /// The handle is closed.
     pub fn set_sends_max(&self, handle: Handle, sends: u32) -> io::Result<()> {
-        self.table().open(handle)?.unsent.sends_max = sends;
+        self.table().open(handle)?.limits_mut().sends_max = sends;
         Ok(())
     }
 

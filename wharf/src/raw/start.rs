@@ -240,7 +240,7 @@ unsafe fn check(operation: &mut Overlapped, entry: &Entry) -> io::Result<usize> 
     match (&operation.request, entry.kind, entry.failure_of(operation)) {
         (Request::ReceiveProvided(_), Kind::Stream, 0) => return Ok(0),
         (Request::Send(Buffers::One(bytes)), Kind::Stream, 0) => {
-            entry.unsent.check_send(bytes.len)?;
+            entry.unsent.check_send(bytes.len, entry.limits())?;
             return Ok(bytes.len);
         }
         _ => {}
@@ -262,6 +262,6 @@ unsafe fn check(operation: &mut Overlapped, entry: &Entry) -> io::Result<usize> 
     }
     // SAFETY: passed on to the caller.
     let unsent = unsafe { operation.unsent() };
-    entry.unsent.check(operation, unsent)?;
+    entry.unsent.check(operation, unsent, entry.limits())?;
     Ok(unsent)
 }

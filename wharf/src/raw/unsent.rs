@@ -7,35 +7,47 @@ use std::io;
 
 use super::{Overlapped, PortError, Request};
 
-#[derive(Debug)]
+/// Packed: each handle has one, and would have four bytes of padding more.
+#[derive(Debug, Default)]
+#[repr(C, packed(4))]
 pub(super) struct Unsent {
     /// Bytes of started sends that the kernel has not taken yet, as far as is known.
     pub bytes: usize,
-    pub bytes_max: usize,
     /// Sends that were started and have not ended.
     sends: u32,
+}
+
+/// How many there may be. Most handles have no limit, so it stands elsewhere.
+#[derive(Debug)]
+pub(super) struct Limits {
+    pub bytes_max: usize,
     pub sends_max: u32,
 }
 
-impl Unsent {
-    pub(super) const NONE: Unsent = Unsent {
-        bytes: 0,
+impl Limits {
+    pub(super) const NONE: Limits = Limits {
         bytes_max: usize::MAX,
-        sends: 0,
         sends_max: u32::MAX,
     };
+}
 
+impl Unsent {
     /// Whether an operation that sends `bytes` may be started, if it sends any.
-    pub(super) fn check(&self, operation: &Overlapped, bytes: usize) -> io::Result<()> {
+    pub(super) fn check(
+        &self,
+        operation: &Overlapped,
+        bytes: usize,
+        limits: &Limits,
+    ) -> io::Result<()> {
         match operation.sends() {
-            true => self.check_send(bytes),
+            true => self.check_send(bytes, limits),
             false => Ok(()),
         }
     }
 
     /// Whether a send of `bytes` may be started.
-    pub(super) fn check_send(&self, bytes: usize) -> io::Result<()> {
-        let (unsent_bytes, max_bytes) = (self.bytes, self.bytes_max);
+    pub(super) fn check_send(&self, bytes: usize, limits: &Limits) -> io::Result<()> {
+        let (unsent_bytes, max_bytes) = (self.bytes, limits.bytes_max);
         if unsent_bytes > 0 && bytes > max_bytes.saturating_sub(unsent_bytes) {
             let refusal = PortError::TooManyUnsent {
                 unsent_bytes,
@@ -43,8 +55,8 @@ impl Unsent {
             };
             return Err(refusal.into());
         }
-        if self.sends >= self.sends_max {
-            let (sends, max) = (self.sends, self.sends_max);
+        if self.sends >= limits.sends_max {
+            let (sends, max) = (self.sends, limits.sends_max);
             return Err(PortError::TooManySends { sends, max }.into());
         }
         Ok(())
@@ -61,8 +73,8 @@ impl Unsent {
 
     /// Whether there is no send, and one may be started.
     #[cfg(all(unix, feature = "safe"))]
-    pub(super) fn takes_the_first(&self) -> bool {
-        self.sends == 0 && self.sends_max > 0
+    pub(super) fn takes_the_first(&self, limits: &Limits) -> bool {
+        self.sends == 0 && limits.sends_max > 0
     }
 
     /// Counts a send that is begun without an operation, which it may become later.

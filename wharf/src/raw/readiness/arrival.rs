@@ -83,9 +83,10 @@ impl Handles {
         if let Request::AcceptReceive(arrival) = &mut overlapped.request {
             arrival.arrived = Some(peer);
         }
-        listener.arrivals.add(overlapped.sequence, place);
+        let arrivals = &mut listener.rest_mut().arrivals;
+        arrivals.add(overlapped.sequence, place);
         let mut entry = self.table.lock(place).expect("nobody else knows it");
-        entry.arrivals = Arrivals::Of(listener_handle);
+        entry.rest_mut().arrivals = Arrivals::Of(listener_handle);
         entry.is_tcp = listener.is_tcp;
         // SAFETY: the operation is valid and in no line.
         unsafe { entry.side(Direction::Read).push(operation) };
@@ -112,11 +113,12 @@ impl Handles {
     /// Gives the connection to the operation, which has succeeded; its handle is given up.
     pub(super) fn depart(
         &self,
-        entry: LockedEntry<'_>,
+        mut entry: LockedEntry<'_>,
         place: Handle,
         mut operation: NonNull<Overlapped>,
     ) {
         let listener = entry.listener();
+        entry.drop_rest();
         let socket = self.table.remove(entry).expect("a place in use");
         self.driver.forget(place.slot());
         // SAFETY: the descriptor is open: we have it.
@@ -134,7 +136,7 @@ impl Handles {
     pub(super) fn remove(&self, listener: Option<Handle>, place: Handle) {
         let listener = listener.and_then(|listener| self.table.lock(listener));
         if let Some(mut entry) = listener {
-            if let Arrivals::At(list) = &mut entry.arrivals {
+            if let Arrivals::At(list) = &mut entry.rest_mut().arrivals {
                 list.retain(|(_, handle)| *handle != place);
             }
         }

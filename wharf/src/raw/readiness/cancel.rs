@@ -17,7 +17,7 @@ impl Handles {
         let Some(entry) = self.table.lock(id.handle) else {
             return false;
         };
-        let arrival = entry.arrivals.find(id.sequence);
+        let arrival = entry.arrivals().find(id.sequence);
         let is_it = |operation: &Overlapped| operation.sequence == id.sequence;
         self.cancel_where(id.handle, entry, is_it, results) > 0
             || arrival.is_some_and(|arrival| self.close(arrival, results))
@@ -34,7 +34,7 @@ impl Handles {
         let Some(entry) = self.table.lock(handle) else {
             return 0;
         };
-        let arrivals = entry.arrivals.handles();
+        let arrivals = entry.arrivals().handles();
         self.cancel_where(handle, entry, which, results) + self.close_arrivals(arrivals, results)
     }
 
@@ -103,7 +103,7 @@ impl Handles {
         results: &mut impl Results,
     ) {
         entry.closing = true;
-        let arrivals = entry.arrivals.handles();
+        let arrivals = entry.arrivals().handles();
         self.cancel_where(handle, entry, |_| true, results);
         self.close_arrivals(arrivals, results);
         if let Some(entry) = self.table.lock(handle) {

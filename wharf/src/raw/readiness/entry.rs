@@ -1,10 +1,10 @@
 //! The state of one handle.
 
 use super::side::Side;
-use crate::raw::{Descriptor, Direction, Handle, Kind, Overlapped, RawDescriptor, Unsent};
+use crate::raw::{Descriptor, Direction, Handle, Kind, Limits, Overlapped, RawDescriptor, Unsent};
 use crate::snapshot::Traffic;
 
-/// The state of one handle.
+/// The state of one handle. There are as many as handles, most of which are idle: what few of them need is in [`Rest`].
 #[derive(Debug)]
 pub(in crate::raw) struct Entry {
     pub generation: u32,
@@ -36,9 +36,25 @@ pub(in crate::raw) struct Entry {
     pub sequence: u64,
     pub unsent: Unsent,
     pub traffic: Traffic,
-    /// Of a listener: the connections whose first bytes are awaited. Of such a connection: its listener.
-    pub(super) arrivals: Arrivals,
+    rest: Option<Box<Rest>>,
 }
+
+/// What few handles need.
+#[derive(Debug)]
+pub(super) struct Rest {
+    /// Of a listener: the connections whose first bytes are awaited. Of such a connection: its listener.
+    pub arrivals: Arrivals,
+    limits: Limits,
+}
+
+impl Rest {
+    const NONE: Rest = Rest {
+        arrivals: Arrivals::None,
+        limits: Limits::NONE,
+    };
+}
+
+static NO_REST: Rest = Rest::NONE;
 
 impl Entry {
     /// The state of a handle that was just associated.
@@ -76,10 +92,37 @@ impl Entry {
             end_in_doubt: false,
             broken: 0,
             sequence: 0,
-            unsent: Unsent::NONE,
+            unsent: Unsent::default(),
             traffic: Traffic::default(),
-            arrivals: Arrivals::None,
+            rest: None,
         }
+    }
+
+    fn rest(&self) -> &Rest {
+        self.rest.as_deref().unwrap_or(&NO_REST)
+    }
+
+    /// The handle is gone.
+    pub(super) fn drop_rest(&mut self) {
+        self.rest = None;
+    }
+
+    pub(super) fn rest_mut(&mut self) -> &mut Rest {
+        self.rest.get_or_insert_with(|| Box::new(Rest::NONE))
+    }
+
+    pub(super) fn arrivals(&self) -> &Arrivals {
+        &self.rest().arrivals
+    }
+
+    /// How much may wait to be sent.
+    #[inline]
+    pub(in crate::raw) fn limits(&self) -> &Limits {
+        &self.rest().limits
+    }
+
+    pub(in crate::raw) fn limits_mut(&mut self) -> &mut Limits {
+        &mut self.rest_mut().limits
     }
 
     pub(super) fn side(&mut self, direction: Direction) -> &mut Side {
@@ -103,7 +146,7 @@ impl Entry {
 
     /// The listener for which it waits for the first bytes, if it does.
     pub(super) fn listener(&self) -> Option<Handle> {
-        match self.arrivals {
+        match *self.arrivals() {
             Arrivals::Of(listener) => Some(listener),
             Arrivals::None | Arrivals::At(_) => None,
         }
@@ -156,5 +199,18 @@ impl Arrivals {
             Arrivals::At(list) => list.push((sequence, handle)),
             none => *none = Arrivals::At(vec![(sequence, handle)]),
         }
+    }
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use super::*;
+
+    /// An idle connection costs it: what few handles need belongs into [`Rest`].
+    #[test]
+    fn an_entry_is_as_small_as_it_can_be() {
+        // In builds for tests the kernel may be a simulated one, whose descriptors are larger.
+        let of_tests = size_of::<Option<Descriptor>>() - size_of::<u64>();
+        assert_eq!(size_of::<Entry>(), 128 + of_tests);
     }
 }

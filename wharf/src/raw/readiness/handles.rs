@@ -190,7 +190,7 @@ impl Handles {
     }
 
     /// Ends the use of a handle; frees its place if it is closing and no other thread uses it.
-    pub(super) fn let_go(&self, entry: LockedEntry<'_>, handle: Handle) {
+    pub(super) fn let_go(&self, mut entry: LockedEntry<'_>, handle: Handle) {
         if !entry.closing || entry.is_busy() {
             return;
         }
@@ -200,6 +200,7 @@ impl Handles {
             // While the place is in use: once it is not, the owner may close the descriptor.
             self.let_go_of_borrowed(&entry, number, handle);
         }
+        entry.drop_rest();
         let descriptor = self.table.remove(entry);
         // A descriptor that is closed is deregistered by the close.
         self.driver.forget(handle.slot());

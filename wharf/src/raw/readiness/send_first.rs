@@ -125,7 +125,8 @@ impl Handles {
             return None;
         }
         let descriptor = entry.descriptor.as_ref()?.number();
-        if entry.kind != Kind::Stream || !entry.unsent.takes_the_first() || bytes.len == 0 {
+        let is_first = entry.unsent.takes_the_first(entry.limits());
+        if entry.kind != Kind::Stream || !is_first || bytes.len == 0 {
             return None;
         }
         let side = entry.side(Direction::Write);

@@ -8,7 +8,7 @@ use std::ptr::NonNull;
 
 use crate::{
     driver::windows::{self, codes},
-    raw::{Descriptor, Direction, Kind, Overlapped, Request, Status, Unsent, line::Line},
+    raw::{Descriptor, Direction, Kind, Limits, Overlapped, Request, Status, Unsent, line::Line},
     snapshot::Traffic,
 };
 
@@ -55,6 +55,7 @@ pub(in crate::raw) struct Entry {
     /// The number of the last operation.
     pub sequence: u64,
     pub unsent: Unsent,
+    limits: Limits,
     pub traffic: Traffic,
     /// How much was received in all has been told: what ends from now on has received nothing.
     pub is_told: bool,
@@ -84,7 +85,8 @@ impl Entry {
             starved: None,
             fed: false,
             sequence: 0,
-            unsent: Unsent::NONE,
+            unsent: Unsent::default(),
+            limits: Limits::NONE,
             traffic: Traffic::default(),
             is_told: false,
             broken: 0,
@@ -107,6 +109,15 @@ impl Entry {
             key,
             ..Entry::free()
         }
+    }
+
+    /// How much may wait to be sent.
+    pub(in crate::raw) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(in crate::raw) fn limits_mut(&mut self) -> &mut Limits {
+        &mut self.limits
     }
 
     /// Whether a handle has the place.
