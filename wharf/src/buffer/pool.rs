@@ -18,7 +18,7 @@ use crate::planted;
 
 use super::{Buffer, aside::Aside};
 use crate::{
-    raw::{Handle, Port, Space},
+    raw::{Counted, Handle, Port, Space},
     sync::Mutex,
 };
 
@@ -38,7 +38,7 @@ const FREE_MAX: usize = 256;
 /// Where peers that must not disturb each other use one pool, each should have a [share](Self::share) of it: else one peer that
 /// keeps buffers busy can take them all.
 #[derive(Clone)]
-pub struct BufferPool(Arc<Share>);
+pub struct BufferPool(Counted<Share>);
 
 /// What a handle of the pool may take of it.
 struct Share {
@@ -143,7 +143,7 @@ impl BufferPool {
     }
 
     fn share_of(shared: Arc<SharedPool>, buffers_max: u32) -> Self {
-        BufferPool(Arc::new(Share {
+        BufferPool(Counted::new(Share {
             shared,
             buffers_max,
             in_use: AtomicU32::new(0),
@@ -156,7 +156,7 @@ impl BufferPool {
     ///
     /// A share for each connection limits how many buffers its peer can occupy. Buffers that a handler keeps count too: a
     /// handler that keeps more of them than the share has waits for itself, so copy bytes that are to be kept. A share of a
-    /// share is a share of the same pool, with a limit of its own. It takes 40 bytes.
+    /// share is a share of the same pool, with a limit of its own. It takes 32 bytes.
     ///
     /// ```
     /// let pool = wharf::BufferPool::with_limit(15_000, 1_000);
@@ -181,7 +181,7 @@ impl BufferPool {
 
     /// Tells the shares of a pool apart, for as long as they live.
     fn id(&self) -> usize {
-        Arc::as_ptr(&self.0).addr()
+        self.0.address()
     }
 
     /// The size of its buffers, in bytes.

@@ -86,6 +86,8 @@
 // What both shapes of the port have in common.
 mod attempt;
 #[cfg(feature = "safe")]
+mod counted;
+#[cfg(feature = "safe")]
 mod erased;
 #[cfg(feature = "safe")]
 mod erased_key;
@@ -119,6 +121,8 @@ mod windows;
 #[cfg(unix)]
 pub use crate::driver::{BorrowedDescriptor, LocalAddress};
 pub use crate::driver::{Descriptor, RawBuffer, RawDescriptor, SystemSocket};
+#[cfg(feature = "safe")]
+pub(crate) use counted::Counted;
 #[cfg(feature = "safe")]
 pub(crate) use erased::Erased;
 #[cfg(feature = "safe")]
