@@ -41,7 +41,7 @@ const FREE_MAX: usize = 256;
 pub struct BufferPool(Counted<Share>);
 
 /// What a handle of the pool may take of it.
-struct Share {
+pub(crate) struct Share {
     shared: Arc<SharedPool>,
     buffers_max: u32,
     /// Buffers that were taken through it and are not back. Changed under the pool's lock.
@@ -173,6 +173,17 @@ impl BufferPool {
         assert!(buffers_max > 0, "a share has at least 1 buffer");
         let buffers_max = u32::try_from(buffers_max).unwrap_or(u32::MAX);
         BufferPool::share_of(self.0.shared.clone(), buffers_max)
+    }
+
+    /// What its clones share.
+    #[cfg(unix)]
+    pub(crate) fn into_share(self) -> Counted<Share> {
+        self.0
+    }
+
+    #[cfg(unix)]
+    pub(crate) fn from_share(share: Counted<Share>) -> Self {
+        BufferPool(share)
     }
 
     fn shared(&self) -> &SharedPool {

@@ -92,6 +92,11 @@ pub(crate) enum Origin<K> {
 
 impl<K: Key> Source for Origin<K> {
     type Key = K;
+    type Stream = Association<K>;
+
+    fn on_stream(stream: Arc<Association<K>>) -> Self {
+        Origin::Socket(Socket::of(stream))
+    }
 
     fn records(&self) -> &Arc<Records<Self>> {
         match self {

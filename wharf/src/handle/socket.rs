@@ -81,6 +81,14 @@ impl<K> Socket<K> {
         Socket(Arc::new(association))
     }
 
+    pub(crate) fn of(association: Arc<Association<K>>) -> Self {
+        Socket(association)
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Association<K>> {
+        &self.0
+    }
+
     pub(crate) fn association(&self) -> &Association<K> {
         &self.0
     }

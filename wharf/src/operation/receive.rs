@@ -88,8 +88,14 @@ impl<K: Key> With<'_, Socket<K>> {
     /// # Errors
     /// As there; the context comes back.
     pub fn receive_from(self, pool: &BufferPool) -> Result<OperationId, Refused<()>> {
-        let memory = Memory::ReceiveFrom(pool.clone(), None);
-        self.start_stream(memory, Manner::Reported, |_| Some(()))
+        if self.context.is_some() {
+            let memory = Memory::ReceiveFrom(pool.clone(), None);
+            return self.start_stream(memory, Manner::Reported, |_| Some(()));
+        }
+        let stream = self.on.shared();
+        let (records, handle) = (&stream.records, stream.handle);
+        let started = records.receive_from(handle, stream.clone(), pool.clone());
+        started.map_err(|(error, owned)| Refused::of_owned(error, owned, |_| Some(())))
     }
 
     /// As [`Socket::receive_vectored`].

@@ -47,6 +47,21 @@ impl<T> Counted<T> {
         self.inner.as_ptr().addr()
     }
 
+    /// Its address, which stands for the reference: it is counted until [`from_raw`](Self::from_raw) takes it back.
+    #[cfg(unix)]
+    pub(crate) fn into_raw(self) -> NonNull<()> {
+        let inner = self.inner;
+        std::mem::forget(self);
+        inner.cast()
+    }
+
+    /// # Safety
+    /// It came from [`into_raw`](Self::into_raw) of this type, and is not used again.
+    #[cfg(unix)]
+    pub(crate) unsafe fn from_raw(address: NonNull<()>) -> Self {
+        Counted::of(address.cast())
+    }
+
     fn inner(&self) -> &Inner<T> {
         // SAFETY: it is there until the last reference is dropped, and this is one.
         unsafe { self.inner.as_ref() }
@@ -114,6 +129,19 @@ mod tests {
         threads
             .into_iter()
             .for_each(|thread| thread.join().expect("it ends"));
+        assert_eq!(Arc::strong_count(&value), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn an_address_stands_for_a_reference() {
+        let value = Arc::new(());
+        let first = Counted::new(value.clone());
+        let address = first.clone().into_raw();
+        drop(first);
+        assert_eq!(Arc::strong_count(&value), 2);
+        // SAFETY: it came from there.
+        drop(unsafe { Counted::<Arc<()>>::from_raw(address) });
         assert_eq!(Arc::strong_count(&value), 1);
     }
 

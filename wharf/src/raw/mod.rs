@@ -138,6 +138,8 @@ pub(crate) use packet::{Completed, End, Queued};
 pub use pools::{DescriptorReserve, LentDescriptor, Spawned, ThreadPool};
 #[cfg(unix)]
 use readiness as system;
+#[cfg(all(unix, feature = "safe"))]
+pub(crate) use readiness::idle::IdleReceive;
 use refusal::check_max;
 pub(crate) use refusal::closed;
 pub use refusal::{PortError, is_cancelled};

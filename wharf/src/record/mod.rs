@@ -12,6 +12,8 @@ use std::{io, mem::MaybeUninit, ptr::NonNull, sync::Arc, time::Instant};
 
 pub use context::Context;
 
+#[cfg(unix)]
+use crate::raw::{Counted, IdleReceive};
 use crate::{
     buffer::{Buffer, BufferPool, Payload, QueuePlace, Transmit, readable, writable},
     raw::{
@@ -155,6 +157,11 @@ pub(crate) trait Source: Send + Sized + 'static {
     /// What a posted packet carries.
     type Key: Send;
 
+    /// The part of a stream's source that all operations on the stream share.
+    type Stream;
+
+    fn on_stream(stream: Arc<Self::Stream>) -> Self;
+
     /// The port that it belongs to. Asked only of what operations that move memory were started on.
     fn records(&self) -> &Arc<Records<Self>>;
 }
@@ -177,6 +184,16 @@ pub(crate) struct Owned<S> {
     pub memory: Memory,
     /// The caller's own, which comes back with the completion.
     pub context: Option<Context>,
+}
+
+impl<S: Source> Owned<S> {
+    fn receive_from(stream: Arc<S::Stream>, pool: BufferPool) -> Self {
+        Owned {
+            source: S::on_stream(stream),
+            memory: Memory::ReceiveFrom(pool, None),
+            context: None,
+        }
+    }
 }
 
 impl<S> Owned<S> {
@@ -229,6 +246,8 @@ impl<S> Records<S> {
 
 impl<S: Source> Records<S> {
     pub(crate) fn new(raw: Arc<Port>) -> Self {
+        #[cfg(unix)]
+        raw.make_receives_with(Record::<S>::make);
         Records {
             raw,
             spares: Spares::new(),
@@ -282,6 +301,28 @@ impl<S: Source> Records<S> {
                 Manner::QuietAlone => unsafe { self.raw.start_alone(handle, operation) },
             }
         })
+    }
+
+    /// Starts a receive from a pool. It needs no record before there is something to receive.
+    pub(crate) fn receive_from(
+        &self,
+        handle: Handle,
+        stream: Arc<S::Stream>,
+        pool: BufferPool,
+    ) -> Result<OperationId, (io::Error, Owned<S>)> {
+        #[cfg(unix)]
+        let (stream, pool) = {
+            let receive = idle_receive(stream, pool);
+            // SAFETY: the function that is set makes a record of it, on any thread.
+            match unsafe { self.raw.start_idle(handle, receive) } {
+                Ok(id) => return Ok(id),
+                // SAFETY: it came back as it was made.
+                Err(receive) => unsafe { taken_apart(receive) },
+            }
+        };
+        let owned = Owned::receive_from(stream, pool);
+        let request = Request::ReceiveProvided(Self::PROVIDER);
+        self.start(handle, owned, request, Manner::Reported)
     }
 
     /// Sends a payload of which only a failure is reported. If the system takes all of it at once, no record is needed, and
@@ -370,6 +411,18 @@ impl<S: Source> Records<S> {
         manner: Manner,
         start: impl FnOnce(NonNull<Overlapped>) -> io::Result<T>,
     ) -> Result<T, (io::Error, Owned<S>)> {
+        let record = self.make(owned, request, manner);
+        start(record).map_err(|error| {
+            // SAFETY: it was refused, so it is still ours alone.
+            let (record, memory) = unsafe { Record::<S>::take(record) };
+            self.spares.put(memory);
+            (error, record.owned)
+        })
+    }
+
+    /// Makes a record.
+    #[inline(always)] // What it is given is large, and would be copied.
+    fn make(&self, owned: Owned<S>, request: Request, manner: Manner) -> NonNull<Overlapped> {
         let mut memory = self.spares.take();
         // Where an operation may end twice, its record is to be known by it still.
         #[cfg(shuttle)]
@@ -387,13 +440,7 @@ impl<S: Source> Records<S> {
             #[cfg(shuttle)]
             is_in_use: true,
         });
-        let record = NonNull::from(Box::leak(memory)).cast();
-        start(record).map_err(|error| {
-            // SAFETY: it was refused, so it is still ours alone.
-            let (record, memory) = unsafe { Record::<S>::take(record) };
-            self.spares.put(memory);
-            (error, record.owned)
-        })
+        NonNull::from(Box::leak(memory)).cast()
     }
 
     /// Takes a packet of the port apart: a completed operation, the key and number of a posted one, or a task. In functions, not
@@ -447,6 +494,22 @@ impl<S: Source> Record<S> {
         provide: Self::provide,
         withdraw: Self::withdraw,
     };
+
+    /// Makes the record of a receive from a pool.
+    ///
+    /// # Safety
+    /// It was made by [`idle_receive`], for a source of this type, and is not used otherwise.
+    #[cfg(unix)]
+    unsafe fn make(receive: IdleReceive) -> NonNull<Overlapped> {
+        // SAFETY: passed on to the caller.
+        let (stream, pool) = unsafe { taken_apart(receive) };
+        let owned = Owned::<S>::receive_from(stream, pool);
+        // It is there as long as what was started on it, which goes into the record.
+        let records: *const Records<S> = Arc::as_ptr(owned.source.records());
+        let request = Request::ReceiveProvided(Self::PROVIDER);
+        // SAFETY: as said.
+        unsafe { &*records }.make(owned, request, Manner::Reported)
+    }
 
     /// Takes a record out of its memory, which may be used again.
     ///
@@ -540,6 +603,29 @@ impl<S: Source> Record<S> {
         // A key is the user's, too, and its drop may panic as those of the others may.
         drop_sent(memory, context);
         contain("the drop of a key", || drop(source));
+    }
+}
+
+/// What a receive from a pool is to be made of, as the port keeps it.
+#[cfg(unix)]
+fn idle_receive<T>(stream: Arc<T>, pool: BufferPool) -> IdleReceive {
+    let stream = Arc::into_raw(stream).cast_mut().cast();
+    IdleReceive {
+        source: NonNull::new(stream).expect("no address is 0"),
+        pool: pool.into_share().into_raw(),
+    }
+}
+
+/// # Safety
+/// It was made by [`idle_receive`] of this type, and is not used again.
+#[cfg(unix)]
+unsafe fn taken_apart<T>(receive: IdleReceive) -> (Arc<T>, BufferPool) {
+    let IdleReceive { source, pool } = receive;
+    // SAFETY: passed on to the caller.
+    unsafe {
+        let stream = Arc::from_raw(source.cast::<T>().as_ptr().cast_const());
+        let share = Counted::from_raw(pool);
+        (stream, BufferPool::from_share(share))
     }
 }
 

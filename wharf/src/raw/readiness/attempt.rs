@@ -91,7 +91,7 @@ impl Handles {
         if side.failure != 0 {
             return Err(io::Error::from_raw_os_error(side.failure));
         }
-        if side.busy || side.head().is_some() || !side.ready {
+        if side.busy || !side.is_empty() || !side.ready {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         side.busy = true;

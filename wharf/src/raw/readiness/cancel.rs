@@ -55,6 +55,8 @@ impl Handles {
     ) -> usize {
         let mut follow_up = FollowUp::default();
         let mut marked = 0;
+        #[cfg(feature = "safe")]
+        self.make_idle(&mut entry, handle);
         if entry.kind == Kind::File {
             for operation in self.files.cancel(handle, &which) {
                 entry.holds -= 1;

@@ -1,5 +1,7 @@
 //! The state of one handle.
 
+#[cfg(feature = "safe")]
+use super::idle::Waiting;
 use super::side::Side;
 use crate::raw::{Descriptor, Direction, Handle, Kind, Limits, Overlapped, RawDescriptor, Unsent};
 use crate::snapshot::Traffic;
@@ -19,6 +21,9 @@ pub(in crate::raw) struct Entry {
     pub holds: u32,
     pub key: usize,
     pub(super) sides: [Side; 2],
+    /// The receive that is alone in its line, and is no operation yet.
+    #[cfg(feature = "safe")]
+    pub(super) idle: Option<Waiting>,
     /// Of a stream: it is TCP, where a transfer that moves less than was offered has exhausted the descriptor. Other kinds stop
     /// short elsewhere, too: a local socket behind descriptors that were passed, or where the writer changes (unix(7)),
     /// sctp(7) behind a message, Hyper-V's vsock behind a packet. They are exhausted once they say so. Of a listener: the
@@ -86,6 +91,8 @@ impl Entry {
             holds: 0,
             key: 0,
             sides: [Side::default(), Side::default()],
+            #[cfg(feature = "safe")]
+            idle: None,
             is_tcp: false,
             read_on: false,
             peer_ended: false,
@@ -131,7 +138,7 @@ impl Entry {
 
     /// Whether anything of a direction is under way.
     pub(in crate::raw) fn has_under_way(&self, direction: Direction) -> bool {
-        self.sides[direction as usize].head().is_some()
+        !self.sides[direction as usize].is_empty()
     }
 
     /// The error number with which the start of an operation fails, if it isn't 0.
@@ -211,6 +218,6 @@ mod tests {
     fn an_entry_is_as_small_as_it_can_be() {
         // In builds for tests the kernel may be a simulated one, whose descriptors are larger.
         let of_tests = size_of::<Option<Descriptor>>() - size_of::<u64>();
-        assert_eq!(size_of::<Entry>(), 128 + of_tests);
+        assert_eq!(size_of::<Entry>(), 152 + of_tests);
     }
 }

@@ -3,8 +3,12 @@
 //! Nothing here knows of the queue or of the threads that wait for packets: the results of a transfer or of a close go
 //! to [`Results`].
 
+#[cfg(feature = "safe")]
+use std::sync::OnceLock;
 use std::{io, os::fd::BorrowedFd};
 
+#[cfg(feature = "safe")]
+use super::idle::Make;
 use super::{entry::Entry, files::Files, results::Results, side::Ready};
 use crate::{
     driver::{Driver, Event, Query, Reply},
@@ -17,6 +21,9 @@ pub(super) struct Handles {
     pub table: Table,
     pub driver: Box<dyn Driver>,
     pub files: Files,
+    /// How receives that are no operations become such.
+    #[cfg(feature = "safe")]
+    pub make: OnceLock<Make>,
     /// On this a thread waits until a borrowed descriptor is not in use any more.
     freed: (Mutex<()>, Condvar),
 }
@@ -27,6 +34,8 @@ impl Handles {
             table: Table::new(),
             driver,
             files: Files::default(),
+            #[cfg(feature = "safe")]
+            make: OnceLock::new(),
             freed: (Mutex::new(()), Condvar::new()),
         }
     }
@@ -139,7 +148,7 @@ impl Handles {
         };
         let side = entry.side(Direction::Read);
         side.feed();
-        let useful = side.head().is_some();
+        let useful = !side.is_empty();
         let direction = Direction::Read;
         let ready = side.enqueue().then_some(Ready { handle, direction });
         (useful, ready)

@@ -12,6 +12,8 @@ pub(super) mod entry;
 mod file;
 mod files;
 mod handles;
+#[cfg(feature = "safe")]
+pub(super) mod idle;
 pub(super) mod member;
 mod monitor;
 mod outcome;

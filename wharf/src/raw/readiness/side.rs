@@ -28,10 +28,10 @@ pub(super) struct Side {
     pub tick: u32,
     /// A transfer is worth trying.
     pub ready: bool,
-    /// The head of the line found no memory, and waits to be told that there is some.
-    starved: bool,
-    /// The head was told that there is memory, and has not asked for the memory since.
-    fed: bool,
+    memory: Told,
+    /// The line has one receive, which is no operation yet: see [`idle`](super::idle).
+    #[cfg(feature = "safe")]
+    pub is_idle: bool,
     /// No transfer is to begin.
     pub paused: bool,
     /// A thread is transferring for the head of the line, which it has to itself.
@@ -48,12 +48,41 @@ pub(super) struct Side {
     pub failure: i32,
 }
 
+/// What the head of a line knows of memory to receive into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Told {
+    #[default]
+    Nothing,
+    /// It found none, and waits to be told that there is some.
+    Starved,
+    /// It was told that there is some, and has not asked for it since.
+    Fed,
+}
+
 impl Side {
+    /// Whether nothing stands in the line.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        #[cfg(feature = "safe")]
+        if self.is_idle {
+            return false;
+        }
+        self.line.is_empty()
+    }
+
+    /// Whether a receive that is started now can wait as no operation: nothing goes before it, and there is nothing to try.
+    #[cfg(feature = "safe")]
+    #[inline]
+    pub(super) fn can_idle(&self) -> bool {
+        !self.ready && !self.busy && self.is_empty()
+    }
+
     /// Whether the side should be put on the port's queue. Marks it as queued if so.
     pub(super) fn enqueue(&mut self) -> bool {
         // A paused side that was told of memory is to pass it on.
-        let may_begin = !self.paused || self.fed;
-        let possible = self.ready && !self.starved && may_begin && !self.line.is_empty();
+        let may_begin = !self.paused || self.memory == Told::Fed;
+        let is_starved = self.memory == Told::Starved;
+        let possible = self.ready && !is_starved && may_begin && !self.is_empty();
         let wanted = possible && !self.busy && !self.queued;
         self.queued |= wanted;
         wanted
@@ -68,22 +97,37 @@ impl Side {
     /// Notes that there may be memory now for an operation that found none. Nothing is known of the descriptor.
     pub(super) fn feed(&mut self) {
         self.ask_again();
-        self.fed = !self.line.is_empty();
+        self.memory = match self.is_empty() {
+            true => Told::Nothing,
+            false => Told::Fed,
+        };
     }
 
     fn ask_again(&mut self) {
         self.tick = self.tick.wrapping_add(1);
-        self.starved = false;
+        self.forget(Told::Starved);
     }
 
     /// The head is about to ask for memory. Returns whether it was told that there is some.
     pub(super) fn ask(&mut self) -> bool {
-        std::mem::take(&mut self.fed)
+        let was_fed = self.memory == Told::Fed;
+        self.forget(Told::Fed);
+        was_fed
+    }
+
+    /// If this was the last that it was told, it is not any more.
+    fn forget(&mut self, told: Told) {
+        if self.memory == told {
+            self.memory = Told::Nothing;
+        }
     }
 
     /// Notes that a transfer, begun at `tick`, found no memory.
     pub(super) fn starve(&mut self, tick: u32) {
-        self.starved = self.tick == tick;
+        // Else it was told meanwhile.
+        if self.tick == tick {
+            self.memory = Told::Starved;
+        }
     }
 
     /// Notes that a transfer, begun at `tick`, found the descriptor exhausted.
@@ -101,6 +145,8 @@ impl Side {
     }
 
     pub(super) fn head(&self) -> Option<NonNull<Overlapped>> {
+        #[cfg(feature = "safe")]
+        debug_assert!(!self.is_idle, "it is made an operation first");
         self.line.head()
     }
 
@@ -109,6 +155,8 @@ impl Side {
     /// # Safety
     /// The operation is valid, in no line, and stays valid until it is taken out.
     pub(super) unsafe fn push(&mut self, operation: NonNull<Overlapped>) {
+        #[cfg(feature = "safe")]
+        debug_assert!(!self.is_idle, "it is made an operation first");
         // SAFETY: passed on to the caller.
         unsafe { self.line.push(operation) }
     }
@@ -125,8 +173,7 @@ impl Side {
 
     /// Takes the head out of the line, and clears the state of waiting for memory.
     pub(super) fn pop(&mut self) -> Option<NonNull<Overlapped>> {
-        self.starved = false;
-        self.fed = false;
+        self.memory = Told::Nothing;
         self.line.pop()
     }
 
@@ -149,8 +196,9 @@ impl Side {
             was_head = is_head;
             line::Found::TakeOut
         });
-        self.starved &= !was_head;
-        self.fed &= !was_head;
+        if was_head {
+            self.memory = Told::Nothing;
+        }
         match out {
             Some(operation) => Some(Found::Out(operation)),
             None => marked.then_some(Found::Marked),

@@ -111,6 +111,11 @@ impl Operations for Port {
             return Ok(Next::Nothing);
         }
         let direction = operation.direction();
+        #[cfg(feature = "safe")]
+        if direction == Direction::Read {
+            // What was started before goes first.
+            self.handles.make_idle(&mut entry, handle);
+        }
         let side = entry.side(direction);
         match operation.request {
             Request::Shutdown => side.failure = codes::SHUT_DOWN,

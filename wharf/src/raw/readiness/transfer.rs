@@ -92,6 +92,11 @@ impl Handles {
         if side.busy {
             return None;
         }
+        #[cfg(feature = "safe")]
+        if side.is_idle {
+            self.make_idle(&mut entry, ready.handle);
+        }
+        let side = entry.side(ready.direction);
         if side.paused {
             if side.ask() {
                 self.pass_on(entry, ready, results);
