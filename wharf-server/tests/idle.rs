@@ -1,0 +1,110 @@
+//! What an idle client costs: the bytes that are allocated for it alone, in the library and in the toolkit. One test in a process
+//! of its own, since the allocator is the process's. Its place in the port's table and in the toolkit's is in larger pieces: the
+//! sizes of places are tested where they are declared, and the lab's row 3 measures all of it.
+
+#![cfg(unix)]
+#![allow(unsafe_code, reason = "an allocator is unsafe")]
+
+#[allow(dead_code, unused_macros, reason = "the other tests use all of it")]
+mod harness;
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    net::TcpStream,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+    time::Duration,
+};
+
+use harness::{connect, echo, exchange, settings, uring_can_be_tested};
+use wharf::DriverChoice;
+use wharf_server::{Server, raise_open_files};
+
+/// The bytes of a client's state, its association with the port, and its share of the receive buffers; as the system's
+/// allocator rounds them.
+const EACH_MAX: usize = 96 + 48 + 32;
+
+/// Lists of all clients that are still small, and grow: for so many clients they may come to so much for each.
+const OF_LISTS: usize = 8;
+
+const FEW: usize = 256;
+const MORE: usize = 512;
+
+/// Pieces from this size on are not one client's.
+const LARGE: usize = 4096;
+
+/// Counts the bytes of small pieces that are in use, each as large as the system's allocator makes it.
+struct Counting;
+
+static IN_USE: AtomicUsize = AtomicUsize::new(0);
+
+/// What glibc takes for it: a word more, rounded up to 16 bytes.
+fn bytes_of(layout: Layout) -> usize {
+    match layout.size() {
+        LARGE.. => 0,
+        size => (size + 8).next_multiple_of(16),
+    }
+}
+
+// SAFETY: the system's allocator does all of the work; counting touches no memory of its callers.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        IN_USE.fetch_add(bytes_of(layout), Ordering::Relaxed);
+        // SAFETY: passed on to the caller.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        IN_USE.fetch_sub(bytes_of(layout), Ordering::Relaxed);
+        // SAFETY: passed on to the caller.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// The bytes in use, once the server's threads have come to rest.
+fn in_use() -> usize {
+    let mut before = IN_USE.load(Ordering::Relaxed);
+    loop {
+        thread::sleep(Duration::from_millis(100));
+        let now = IN_USE.load(Ordering::Relaxed);
+        if now == before {
+            return now;
+        }
+        before = now;
+    }
+}
+
+/// Clients that have talked once, as an idle client has.
+fn talk(server: &Server, clients: &mut Vec<TcpStream>, count: usize) {
+    for _ in 0..count {
+        let mut client = connect(server);
+        exchange(&mut client, &[7; 64]);
+        clients.push(client);
+    }
+}
+
+#[test]
+fn an_idle_client_costs_so_many_bytes_and_no_more() {
+    raise_open_files().unwrap();
+    let mut drivers = vec![DriverChoice::Readiness];
+    if uring_can_be_tested() {
+        drivers.push(DriverChoice::Uring);
+    }
+    for driver in drivers {
+        let mut settings = settings(driver);
+        settings.workers = 1;
+        let mut clients = Vec::with_capacity(FEW + MORE);
+        let server = Server::start(&settings, echo).unwrap();
+        talk(&server, &mut clients, FEW);
+        let before = in_use();
+        talk(&server, &mut clients, MORE);
+        let each = (in_use() - before) / MORE;
+        assert!(each > 0, "the count counts");
+        assert!(each <= EACH_MAX + OF_LISTS, "{each} bytes, {driver:?}");
+        drop(clients);
+        server.stop(Duration::from_secs(10));
+    }
+}
