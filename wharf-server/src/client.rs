@@ -90,7 +90,7 @@ struct Turns {
     /// For the search for clients that take nothing: the bytes that it took while some waited to be sent to it.
     taken: Look,
     parked: Parked,
-    gone: OnceLock<Gone>,
+    gone: OnceLock<Box<Gone>>,
 }
 
 /// Whether a peer has ended its side.
@@ -247,7 +247,7 @@ impl State {
     }
 
     fn gone(&self) -> Option<&Gone> {
-        self.turns_if_any()?.gone.get()
+        self.turns_if_any()?.gone.get().map(|gone| &**gone)
     }
 
     pub(crate) fn id(&self) -> u64 {
@@ -528,7 +528,7 @@ impl Client {
         // A peer that does not get all bytes must not take the ones it got for the whole.
         let reset = matches!(ended, Ended::Aborted) || self.unsent() > 0;
         let gone = &self.state().turns().gone;
-        let first = gone.set(Gone { ended, traffic }).is_ok();
+        let first = gone.set(Box::new(Gone { ended, traffic })).is_ok();
         if first && reset {
             self.0.reset();
         } else {
@@ -546,7 +546,8 @@ impl Client {
         };
         let ended = Ended::ByPeer;
         // Another thread may have ended it in this very moment.
-        let _ = self.state().turns().gone.set(Gone { ended, traffic });
+        let gone = Box::new(Gone { ended, traffic });
+        let _ = self.state().turns().gone.set(gone);
         true
     }
 

@@ -23,9 +23,6 @@ pub(crate) const CHUNK_BYTES: usize = 4096;
 /// Shared bytes are kept as they are, uncopied, from this size on. Below, the copy costs less than keeping them.
 const WHOLE_MIN: usize = CHUNK_BYTES / 2;
 
-/// A client that has caught up keeps memory for so many pieces.
-const PLACES_KEPT: usize = 16;
-
 /// The next step once everything is out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {
@@ -55,7 +52,7 @@ pub(crate) struct Flags {
 
 /// What waits in one client's outbox.
 #[derive(Debug, Default)]
-pub(crate) struct Waiting(Mutex<Pieces>);
+pub(crate) struct Waiting(Mutex<Option<Box<Pieces>>>);
 
 /// One client's.
 #[derive(Debug)]
@@ -64,6 +61,7 @@ pub(crate) struct Outbox<'a> {
     pub(crate) waiting: &'a Waiting,
 }
 
+/// None but while the client is behind.
 #[derive(Debug)]
 struct Pieces {
     pieces: VecDeque<Payload>,
@@ -79,7 +77,7 @@ impl Flags {
 }
 
 impl Outbox<'_> {
-    fn lock(&self) -> MutexGuard<'_, Pieces> {
+    fn lock(&self) -> MutexGuard<'_, Option<Box<Pieces>>> {
         // A payload's drop may panic under the lock; the data is in order then.
         let waiting = &self.waiting.0;
         waiting.lock().unwrap_or_else(PoisonError::into_inner)
@@ -87,7 +85,7 @@ impl Outbox<'_> {
 
     /// How many bytes wait here, beside those at the socket.
     pub(crate) fn bytes(&self) -> usize {
-        self.lock().bytes
+        self.lock().as_ref().map_or(0, |pieces| pieces.bytes)
     }
 
     /// Takes what can't go at once. Says whether the client has just fallen behind.
@@ -97,14 +95,16 @@ impl Outbox<'_> {
         payload: Payload,
         sending: &Sending,
     ) -> Result<bool, Refused<Payload>> {
-        let mut waiting = self.lock();
+        let mut slot = self.lock();
         if self.flags.is_ending.load(Ordering::Relaxed) {
             return Err(Refused::new(io::ErrorKind::BrokenPipe, payload));
         }
-        let (unsent, max) = (socket.unsent() + waiting.bytes, sending.bytes_max);
+        let bytes = slot.as_ref().map_or(0, |waiting| waiting.bytes);
+        let (unsent, max) = (socket.unsent() + bytes, sending.bytes_max);
         if unsent > 0 && payload.len() > max.saturating_sub(unsent) {
             return Err(Refused::new(too_much(unsent, max), payload));
         }
+        let waiting = slot.get_or_insert_default();
         waiting.push(&payload, &sending.chunks);
         if self.flags.is_behind() {
             return Ok(false);
@@ -115,8 +115,8 @@ impl Outbox<'_> {
                 Ok(true)
             }
             Err(refused) => {
-                let dropped = waiting.clear();
-                drop(waiting);
+                let dropped = slot.take();
+                drop(slot);
                 drop((dropped, refused.given));
                 Err(Refused::new(refused.error, payload))
             }
@@ -125,61 +125,62 @@ impl Outbox<'_> {
 
     /// The operation of the outbox has succeeded: sends the next piece. If there is none, returns the next step.
     pub(crate) fn advance<K: Key>(&self, socket: &Socket<K>) -> io::Result<Next> {
-        let mut waiting = self.lock();
+        let mut slot = self.lock();
+        let Some(waiting) = &mut *slot else {
+            return Ok(Next::Nothing);
+        };
         match waiting.send_next(socket) {
             Ok(true) => return Ok(Next::Nothing),
             Ok(false) => {}
             Err(refused) => {
-                drop(waiting);
+                drop(slot);
                 return Err(refused.into());
             }
         }
         self.flags.is_behind.store(false, Ordering::Release);
-        waiting.pieces.shrink_to(PLACES_KEPT);
-        Ok(std::mem::replace(&mut waiting.next, Next::Nothing))
+        Ok(slot.take().map_or(Next::Nothing, |waiting| waiting.next))
     }
 
     /// Nothing more can be sent: drops what waits, and returns the step that was to follow. No turn can be left here from now
     /// on.
     pub(crate) fn fail(&self) -> Next {
-        let mut waiting = self.lock();
+        let mut slot = self.lock();
         self.flags.is_ending.store(true, Ordering::Relaxed);
         self.flags.is_behind.store(false, Ordering::Release);
-        let next = std::mem::replace(&mut waiting.next, Next::Nothing);
-        let dropped = waiting.clear();
-        drop(waiting);
+        let dropped = slot.take();
+        drop(slot);
         // The drop of a payload may run code of the user's: not under the lock.
-        drop(dropped);
-        next
+        dropped.map_or(Next::Nothing, |waiting| waiting.next)
     }
 
     /// Leaves the client's turn here if more than `max` bytes wait, until all of them are out.
     pub(crate) fn pause<K>(&self, socket: &Socket<K>, max: usize) -> bool {
-        let mut waiting = self.lock();
-        let pauses = self.flags.is_behind() && socket.unsent() + waiting.bytes > max;
-        if pauses {
-            waiting.next = Next::GoOn;
+        match &mut *self.lock() {
+            Some(waiting) if socket.unsent() + waiting.bytes > max => {
+                waiting.next = Next::GoOn;
+                true
+            }
+            _ => false,
         }
-        pauses
     }
 
     /// Takes nothing more. Leaves the client's turn here if something waits, until it is out.
     pub(crate) fn end(&self) -> bool {
-        let mut waiting = self.lock();
+        let mut slot = self.lock();
         self.flags.is_ending.store(true, Ordering::Relaxed);
-        let is_behind = self.flags.is_behind();
-        if is_behind {
-            waiting.next = Next::EndOurSide;
-        }
-        is_behind
+        let Some(waiting) = &mut *slot else {
+            return false;
+        };
+        waiting.next = Next::EndOurSide;
+        true
     }
 
     /// Calls a function while nothing waits here; none if something waits.
     pub(crate) fn if_empty<T>(&self, then: impl FnOnce() -> Option<T>) -> Option<T> {
-        let _waiting = self.lock();
-        match self.flags.is_behind() {
-            true => None,
-            false => then(),
+        let slot = self.lock();
+        match &*slot {
+            Some(_) => None,
+            None => then(),
         }
     }
 }
@@ -229,11 +230,6 @@ impl Pieces {
         self.bytes -= piece.len();
         socket.send(piece)?;
         Ok(true)
-    }
-
-    fn clear(&mut self) -> VecDeque<Payload> {
-        self.bytes = 0;
-        std::mem::take(&mut self.pieces)
     }
 }
 

@@ -10,6 +10,7 @@ mod harness;
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
+    io::{Read, Write},
     net::TcpStream,
     sync::atomic::{AtomicUsize, Ordering},
     thread,
@@ -17,18 +18,24 @@ use std::{
 };
 
 use harness::{connect, echo, exchange, settings, uring_can_be_tested};
-use wharf::DriverChoice;
-use wharf_server::{Server, raise_open_files};
+use wharf::{Buffer, DriverChoice};
+use wharf_server::{Client, Server, raise_open_files};
 
 /// The bytes of a client's state, its association with the port, and its share of the receive buffers; as the system's
 /// allocator rounds them.
 const EACH_MAX: usize = 96 + 48 + 32;
+
+/// What comes on top for one that has fallen behind once, and has caught up.
+const BEHIND_MAX: usize = 64 + 96;
 
 /// Lists of all clients that are still small, and grow: for so many clients they may come to so much for each.
 const OF_LISTS: usize = 8;
 
 const FEW: usize = 256;
 const MORE: usize = 512;
+
+/// So many of them fall behind, one after the other.
+const BEHIND: usize = 128;
 
 /// Pieces from this size on are not one client's.
 const LARGE: usize = 4096;
@@ -86,6 +93,29 @@ fn talk(server: &Server, clients: &mut Vec<TcpStream>, count: usize) {
     }
 }
 
+/// Echoes; and where it is asked for much, sends more than the system takes, and a full stop.
+fn send_much(client: &Client, bytes: Buffer) {
+    if bytes[..] != b"much"[..] {
+        return echo(client, bytes);
+    }
+    while client.unsent() == 0 {
+        client.send(vec![7; 1 << 16]).unwrap();
+    }
+    client.send(b".").unwrap();
+}
+
+/// The client falls behind, and catches up.
+fn fall_behind(client: &mut TcpStream) {
+    let mut bytes = [0; 1 << 12];
+    client.write_all(b"much").unwrap();
+    while !bytes.ends_with(b".") {
+        let count = client.read(&mut bytes).unwrap();
+        assert!(count > 0, "it is there still");
+        bytes.rotate_left(count);
+    }
+    exchange(client, &[7; 64]);
+}
+
 #[test]
 fn an_idle_client_costs_so_many_bytes_and_no_more() {
     raise_open_files().unwrap();
@@ -97,13 +127,21 @@ fn an_idle_client_costs_so_many_bytes_and_no_more() {
         let mut settings = settings(driver);
         settings.workers = 1;
         let mut clients = Vec::with_capacity(FEW + MORE);
-        let server = Server::start(&settings, echo).unwrap();
+        let server = Server::start(&settings, send_much).unwrap();
         talk(&server, &mut clients, FEW);
         let before = in_use();
         talk(&server, &mut clients, MORE);
-        let each = (in_use() - before) / MORE;
+        let idle = in_use();
+        let each = (idle - before) / MORE;
         assert!(each > 0, "the count counts");
         assert!(each <= EACH_MAX + OF_LISTS, "{each} bytes, {driver:?}");
+        clients[..BEHIND].iter_mut().for_each(fall_behind);
+        let behind = (in_use() - idle) / BEHIND;
+        assert!(behind > 0, "the count counts");
+        assert!(
+            behind <= BEHIND_MAX + OF_LISTS,
+            "{behind} bytes, {driver:?}"
+        );
         drop(clients);
         server.stop(Duration::from_secs(10));
     }
