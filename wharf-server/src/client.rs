@@ -268,10 +268,6 @@ impl Client {
         self.state().id
     }
 
-    pub(crate) fn id_ref(&self) -> &u64 {
-        &self.state().id
-    }
-
     /// The address that it connected from.
     pub fn peer(&self) -> SocketAddr {
         self.state().peer()

@@ -49,6 +49,7 @@ mod handler;
 mod limits;
 mod outbox;
 mod patience;
+mod present;
 mod reading;
 mod registry;
 mod rounds;

@@ -1,9 +1,6 @@
 //! The clients of a server.
 
 use std::{
-    borrow::Borrow,
-    collections::HashSet,
-    hash::{Hash, Hasher},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -18,6 +15,7 @@ use crate::{
     client::{Key, Who},
     outbox::Sending,
     patience::Patience,
+    present::Present,
 };
 
 /// The clients of a server, as they come and go. Clones are the same registry.
@@ -26,7 +24,7 @@ pub struct Clients(Arc<Registry>);
 
 #[derive(Debug)]
 struct Registry {
-    present: Mutex<HashSet<ById>>,
+    present: Mutex<Present<Client>>,
     last_id: AtomicU64,
     began: Instant,
     // The parts of its server that a client needs, on any thread.
@@ -34,30 +32,6 @@ struct Registry {
     sending: Sending,
     patience: Patience,
 }
-
-/// A client that is known by its number. A set of them has half the size of a map from one to the other.
-#[derive(Debug)]
-struct ById(Client);
-
-impl Borrow<u64> for ById {
-    fn borrow(&self) -> &u64 {
-        self.0.id_ref()
-    }
-}
-
-impl Hash for ById {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.id().hash(state);
-    }
-}
-
-impl PartialEq for ById {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.id() == other.0.id()
-    }
-}
-
-impl Eq for ById {}
 
 impl Clients {
     pub(crate) fn new(port: CompletionPort<Key>, sending: Sending, patience: Patience) -> Self {
@@ -98,7 +72,7 @@ impl Clients {
         self.0.patience.watch(&self.0.port, || Arc::new(Who::Round));
     }
 
-    fn present(&self) -> MutexGuard<'_, HashSet<ById>> {
+    fn present(&self) -> MutexGuard<'_, Present<Client>> {
         // No code of a handler runs under the lock.
         self.0
             .present
@@ -113,20 +87,17 @@ impl Clients {
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.present().is_empty()
+        self.len() == 0
     }
 
     /// The client with this number, if it is still there.
     pub fn get(&self, id: u64) -> Option<Client> {
-        self.present().get(&id).map(|ById(client)| client.clone())
+        self.present().get(id).cloned()
     }
 
     /// The clients that are there at this moment.
     pub fn snapshot(&self) -> Vec<Client> {
-        self.present()
-            .iter()
-            .map(|ById(client)| client.clone())
-            .collect()
+        self.present().iter().cloned().collect()
     }
 
     /// How many there were in all.
@@ -139,15 +110,15 @@ impl Clients {
     }
 
     pub(crate) fn insert(&self, client: Client) {
-        let new = self.present().insert(ById(client));
-        debug_assert!(new, "numbers are used once");
+        let before = self.present().insert(client.id(), client);
+        debug_assert!(before.is_none(), "numbers are used once");
     }
 
     /// Takes a client off the registry; returns how many are left, if it was there.
     pub(crate) fn remove(&self, client: &Client) -> Option<usize> {
         let mut present = self.present();
         // Dropped after the lock: it may be the last of its socket.
-        let removed = present.take(&client.id());
+        let removed = present.remove(client.id());
         let left = present.len();
         drop(present);
         removed.map(|_| left)
