@@ -322,5 +322,9 @@ impl<P, R> Queue<P, R> {
 }
 
 fn reserve<T>(line: &mut VecDeque<T>, room: usize) {
+    if line.is_empty() && line.capacity() < room {
+        // Memory that is made larger is copied as a whole, also what was never used, which takes memory of the system only then.
+        *line = VecDeque::with_capacity(room.max(2 * line.capacity()));
+    }
     line.reserve(room.saturating_sub(line.len()));
 }
