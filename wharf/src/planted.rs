@@ -15,6 +15,8 @@ pub enum Bug {
     ShareNotKept,
     /// The alarm for the next timer is not set.
     LostAlarm,
+    /// The monitor is not called for a packet that is left to the thread that posted it.
+    LeftForEver,
 }
 
 /// One occasion in so many shows it.

@@ -194,6 +194,7 @@
 //!
 //! There is no async face yet: no executor on the port, no `Future` for an operation, no `AsyncRead`. What one would be built on is there:
 //! [`post_task`](crate::CompletionPort::post_task) for a task to run on the port's threads,
+//! [`PostPlace::post_quietly`](crate::raw::PostPlace::post_quietly) for a task that wakes another and returns,
 //! [`try_receive`](crate::Socket::try_receive) and [`ready_to_receive`](crate::Socket::ready_to_receive) for poll-based reads,
 //! [`around`](crate::WorkersBuilder::around) for what each thread must enter.
 //!

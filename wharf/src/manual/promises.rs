@@ -11,7 +11,7 @@
 //! |---|---|---|
 //! | 1 | **Exactly once.** Each operation that was accepted gives one completion: success, failure, cancelled, or handed back by a close. Never none, never two. | 11 to 18, 28, 37, 38, 48 |
 //! | 2 | **Ownership.** Nothing touches an operation's memory after its completion is queued, and nothing frees it before. | 18, 28, 38 |
-//! | 3 | **Work-conserving.** When work waits, a thread waits, and fewer run than the concurrency allows, one is released at once. Any thread serves any completion. | 6 to 10 |
+//! | 3 | **Work-conserving.** When work waits, a thread waits, and fewer run than the concurrency allows, one is released at once; for a [quiet post](crate::CompletionPort::post_quietly) later. Any thread serves any completion. | 6 to 10, 49 |
 //! | 4 | **Concurrency.** No more threads run than the concurrency. One that blocks in its handler stops counting, and another has its place. | 7, 9 |
 //! | 5 | **Order.** Packets leave the queue first in, first out; threads that wait are released last in, first out. | 5, 6 |
 //! | 6 | **Stream order.** On one socket, sends leave whole and in the order in which they were started; receives are filled in that order. | 19 to 26 |
@@ -29,7 +29,10 @@
 //! **3 and 4, work-conserving and concurrency.** When a thread that was blocked comes back, more run than the concurrency until one
 //! of them next waits. A thread that computes for long keeps its place, and others wait for it. What [`wait_many`](crate::CompletionPort::wait_many)
 //! has taken belongs to that thread alone. On Linux a thread that blocks is detected from 0.1 to some milliseconds after it
-//! began, only while work waits, and only where `/proc` can be read.
+//! began, only while work waits, and only where `/proc` can be read. A packet that a handler
+//! [posts quietly](crate::CompletionPort::post_quietly) waits for that handler's thread although others wait: until the thread comes
+//! back, posts again or says that it blocks, and for 2.5 ms at most. That is the exception to statement 7, and a statement of its own,
+//! 49.
 //!
 //! **5, order.** First in, first out is the order of the queue. Packets that one thread posts leave in its order; when several
 //! threads take them, the handlers may still overtake each other. Nothing is promised of the order of completions of different

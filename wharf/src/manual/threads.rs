@@ -66,7 +66,8 @@
 //! # Which thread is next
 //!
 //! - **Work-conserving.** When work waits, a thread waits, and fewer run than the concurrency allows, one is released at once. Any
-//!   thread serves any completion of any handle: none belongs to a thread.
+//!   thread serves any completion of any handle: none belongs to a thread. (A program may put off a release, for a moment, by a
+//!   [quiet post](crate::CompletionPort::post_quietly).)
 //! - **First in, first out** for packets: what came first is served first.
 //! - **Last in, first out (LIFO)** for threads: the last that came to wait is released first. So the threads that run are the
 //!   ones whose caches are warm, and a pool that is larger than needed keeps the rest of its threads asleep.

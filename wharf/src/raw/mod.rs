@@ -36,7 +36,8 @@
 //! a [`Task`] is a function and a pointer, and is posted like a packet ([`Port::post_task`]). The thread that takes it out of a
 //! wait runs it, and counts as running meanwhile. A task that is not run is discarded when it is dropped, also when the port is
 //! closed. For a task that is posted again and again, a place can be reserved beforehand ([`Port::reserve_post`]): its posts
-//! fail only on a closed port.
+//! fail only on a closed port. A task that posts another and then returns can do so [quietly](PostPlace::post_quietly), and its
+//! thread goes on with the other.
 //!
 //! ```
 //! use std::ptr::NonNull;

@@ -216,6 +216,12 @@ pub(super) trait Packets {
     /// Queues a packet from outside; gives it back if it is refused.
     fn post_packet(&self, packet: Queued) -> Result<(), (io::Error, Queued)>;
 
+    /// As `post_packet`; in a handler, without another thread being released for it at first. Where the kernel has the queue, it
+    /// releases as it does.
+    fn post_packet_quietly(&self, packet: Queued) -> Result<(), (io::Error, Queued)> {
+        self.post_packet(packet)
+    }
+
     /// Queues an operation as a packet of its own.
     fn queue_overlapped(&self, operation: NonNull<Overlapped>) -> io::Result<()>;
 
@@ -227,6 +233,11 @@ pub(super) trait Packets {
 
     /// Queues a task on a reserved place, which is counted; gives it back if the port is closed.
     fn post_on_place(&self, task: Task) -> Result<(), Task>;
+
+    /// As `post_on_place`, quietly like [`post_packet_quietly`](Self::post_packet_quietly).
+    fn post_on_place_quietly(&self, task: Task) -> Result<(), Task> {
+        self.post_on_place(task)
+    }
 
     /// This thread's membership of the port; it leaves any other.
     fn enter(self: &Arc<Self>) -> Self::Member;

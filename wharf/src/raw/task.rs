@@ -148,6 +148,19 @@ impl PostPlace {
             None => Err(task),
         }
     }
+
+    /// Posts a task as [`post`](Self::post) does, but in a handler of the port (a task's run is one) without another thread being
+    /// released for it at first: [`CompletionPort::post_quietly`](crate::CompletionPort::post_quietly) tells when one is. For an
+    /// executor: a task that wakes another and then returns.
+    ///
+    /// # Errors
+    /// As for [`post`](Self::post).
+    pub fn post_quietly(&self, task: Task) -> Result<(), Task> {
+        match self.port.upgrade() {
+            Some(port) => port.post_on_place_quietly(task),
+            None => Err(task),
+        }
+    }
 }
 
 impl Drop for PostPlace {

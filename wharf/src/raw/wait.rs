@@ -23,6 +23,21 @@ impl Port {
         Packets::post_packet(self, packet).map_err(|(error, _)| error)
     }
 
+    /// Posts a packet as [`post`](Self::post) does, but in a handler of this port (between a wait that brought a packet and the
+    /// next) without another thread being released for it at first:
+    /// [`CompletionPort::post_quietly`](crate::CompletionPort::post_quietly) tells when one is.
+    ///
+    /// # Errors
+    /// As for [`post`](Self::post).
+    pub fn post_quietly(&self, key: usize, transferred: usize, token: u64) -> io::Result<()> {
+        let packet = Queued::Posted {
+            key,
+            transferred,
+            token,
+        };
+        Packets::post_packet_quietly(self, packet).map_err(|(error, _)| error)
+    }
+
     /// Queues an operation of the kind [`Request::Posted`](super::Request::Posted) as a packet of its own, with the number
     /// `transferred`.
     ///
@@ -134,5 +149,12 @@ impl Port {
     #[inline]
     pub(crate) fn post_packet(&self, packet: Queued) -> Result<(), (io::Error, Queued)> {
         Packets::post_packet(self, packet)
+    }
+
+    /// Likewise, quietly.
+    #[cfg(feature = "safe")]
+    #[inline]
+    pub(crate) fn post_packet_quietly(&self, packet: Queued) -> Result<(), (io::Error, Queued)> {
+        Packets::post_packet_quietly(self, packet)
     }
 }

@@ -381,8 +381,29 @@ impl<S: Source> Records<S> {
 
     /// Posts a packet. It needs no record: the key travels in the packet.
     pub(crate) fn post(&self, key: S::Key, transferred: usize) -> Result<(), (io::Error, S::Key)> {
+        self.post_by(key, transferred, |packet| self.raw.post_packet(packet))
+    }
+
+    /// As [`post`](Self::post), quietly.
+    pub(crate) fn post_quietly(
+        &self,
+        key: S::Key,
+        transferred: usize,
+    ) -> Result<(), (io::Error, S::Key)> {
+        self.post_by(key, transferred, |packet| {
+            self.raw.post_packet_quietly(packet)
+        })
+    }
+
+    #[inline]
+    fn post_by(
+        &self,
+        key: S::Key,
+        transferred: usize,
+        post: impl FnOnce(Queued) -> Result<(), (io::Error, Queued)>,
+    ) -> Result<(), (io::Error, S::Key)> {
         let key = ErasedKey::pack(key);
-        let posted = self.raw.post_packet(Queued::Carried { key, transferred });
+        let posted = post(Queued::Carried { key, transferred });
         posted.map_err(|(error, packet)| match packet {
             // SAFETY: it was packed with a key above.
             Queued::Carried { key, .. } => (error, unsafe { key.unpack() }),
@@ -457,7 +478,7 @@ impl<S: Source> Records<S> {
         match packet {
             Queued::Operation(Completed(operation)) => completed(self.finish(operation)),
             Queued::Carried { key, transferred } => {
-                // SAFETY: every packet that is posted on this port is packed with a key, by `post`.
+                // SAFETY: every packet that is posted on this port is packed with a key, by `post_by`.
                 posted(unsafe { key.unpack() }, transferred)
             }
             Queued::Task(given) => task(given),

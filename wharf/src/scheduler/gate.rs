@@ -196,6 +196,7 @@ impl Gate {
             Place::Parked => self.unlist(seat),
         }
         let seat_of = &mut self.seats[seat];
+        seat_of.worker.comes_back();
         seat_of.place = Place::Away;
         seat_of.said_so = false;
         self.visits += 1;

@@ -15,6 +15,11 @@
 //!
 //! Packets leave in the order in which they were posted. So the number of packets that were taken says which they were, and
 //! no other note is kept of what is taken.
+//!
+//! A *quiet* post is on the same queue, but if it is wanted, the release is *withheld*: the next post is wanted still, and the
+//! packet is left to the thread that posted it, which comes back soon. The packet *stands* here until any thread takes the inbox's
+//! packets in, or an ordinary post comes. The monitor watches meanwhile: a packet that stands at two of its looks is left to its
+//! poster no longer.
 
 use std::{collections::VecDeque, mem};
 
@@ -26,12 +31,15 @@ use crate::{
 /// So many packets must have been taken before a post looks at their number again.
 const WORTHWHILE: usize = 256;
 
+/// In the number of packets that are here: they stand, left to the threads that posted them quietly.
+const STAND: usize = 1 << (usize::BITS - 1);
+
 /// Where packets are posted. On cache lines of its own, since waiting threads write beside it all the time.
 #[derive(Debug)]
 #[repr(align(128))]
 pub(super) struct Inbox<P> {
     slots: Mutex<Slots<P>>,
-    /// How many packets are here: a hint, to be read without the lock.
+    /// How many packets are here, and whether they stand: a hint, to be read without the lock.
     len: AtomicUsize,
     /// Where threads claim the packets that were taken in.
     ring: Arc<Ring<P>>,
@@ -49,7 +57,7 @@ struct Slots<P> {
     places: usize,
     /// How many packets were ever posted.
     posted: u64,
-    /// Since when the first packet has stood here.
+    /// Since when the first packet has been here.
     since_ns: u64,
     /// So many more may be posted, not counting the credit of packets that were taken since.
     credit: usize,
@@ -57,7 +65,23 @@ struct Slots<P> {
     taken: u64,
     /// The next post is to choose a thread to release.
     wanted: bool,
+    /// Whether a packet stands here. Only where a post is wanted.
+    standing: Standing,
+    /// A release was withheld since the monitor last looked.
+    withheld: bool,
+    /// The monitor looks often, for the packets that stand.
+    watched: bool,
     closed: bool,
+}
+
+/// Whether a packet stands in the inbox: one that was wanted and posted quietly, and is left to the thread that posted it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Nothing,
+    /// The monitor has not looked since the first of them came.
+    New,
+    /// It has.
+    Seen,
 }
 
 /// The packets that were taken in from the inbox. Under the scheduler's lock.
@@ -89,6 +113,26 @@ struct Batch {
 #[derive(Debug)]
 #[repr(align(128))]
 struct Apart<T>(T);
+
+/// What a post has to see to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    /// Nothing: no thread waits that it would release, or another thread sees to that.
+    Nothing,
+    /// The caller has to choose a thread to release; no other thread will.
+    Wanted,
+    /// The release is withheld, and the packet stands. If it is not watched yet, the caller has to have that done.
+    Withheld { watched: bool },
+}
+
+/// What the monitor finds when it looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Looked {
+    /// A packet stands that came since the last look: what is here is left to its poster.
+    pub leaves: bool,
+    /// A release was withheld since the last look.
+    pub withheld: bool,
+}
 
 /// Why a packet was not posted.
 #[derive(Debug)]
@@ -124,6 +168,9 @@ impl<P> Inbox<P> {
                 credit: 0,
                 taken: 0,
                 wanted: false,
+                standing: Standing::Nothing,
+                withheld: false,
+                watched: false,
                 closed: false,
             }),
             len: AtomicUsize::new(0),
@@ -133,10 +180,15 @@ impl<P> Inbox<P> {
         (inbox, posted)
     }
 
-    /// Posts a packet. Returns whether it was wanted: if so, the caller has to choose a thread to release; no other thread
-    /// will.
+    /// Posts a packet. `leaves` is asked, under the lock, if the packet is wanted: whether it may be left to the calling thread.
+    /// Returns what the caller has to see to.
     #[inline]
-    pub(super) fn post(&self, packet: P, clock: fn() -> u64) -> Result<bool, Unposted<P>> {
+    pub(super) fn post(
+        &self,
+        packet: P,
+        leaves: impl FnOnce() -> bool,
+        clock: fn() -> u64,
+    ) -> Result<Told, Unposted<P>> {
         let mut slots = self.slots.lock();
         if slots.closed {
             return Err(Unposted::Closed(packet));
@@ -157,12 +209,17 @@ impl<P> Inbox<P> {
         if slots.packets.capacity() - slots.packets.len() <= slots.places {
             slots.grow();
         }
-        Ok(self.put(&mut slots, packet, clock))
+        Ok(self.put(&mut slots, packet, leaves, clock))
     }
 
     /// Posts a packet on a [reserved](Self::reserve) place. As [`post`](Self::post), but refused only when the port is closed.
     #[inline]
-    pub(super) fn post_reserved(&self, packet: P, clock: fn() -> u64) -> Result<bool, P> {
+    pub(super) fn post_reserved(
+        &self,
+        packet: P,
+        leaves: impl FnOnce() -> bool,
+        clock: fn() -> u64,
+    ) -> Result<Told, P> {
         let mut slots = self.slots.lock();
         if slots.closed {
             return Err(packet);
@@ -177,18 +234,32 @@ impl<P> Inbox<P> {
         );
         let number = slots.posted;
         slots.reserved.push_back(number);
-        Ok(self.put(&mut slots, packet, clock))
+        Ok(self.put(&mut slots, packet, leaves, clock))
     }
 
     #[inline]
-    fn put(&self, slots: &mut Slots<P>, packet: P, clock: fn() -> u64) -> bool {
+    fn put(
+        &self,
+        slots: &mut Slots<P>,
+        packet: P,
+        leaves: impl FnOnce() -> bool,
+        clock: fn() -> u64,
+    ) -> Told {
         if slots.packets.is_empty() {
             slots.since_ns = clock();
         }
         slots.packets.push_back(packet);
         slots.posted += 1;
-        self.len.store(slots.packets.len(), Ordering::Relaxed);
-        mem::take(&mut slots.wanted)
+        let len = slots.packets.len();
+        if slots.wanted && leaves() {
+            self.len.store(len | STAND, Ordering::Relaxed);
+            return slots.withhold();
+        }
+        self.len.store(len, Ordering::Relaxed);
+        match slots.take_wanted() {
+            true => Told::Wanted,
+            false => Told::Nothing,
+        }
     }
 
     /// Claims the first packet that was taken in, unless something else goes before it.
@@ -209,12 +280,13 @@ impl<P> Inbox<P> {
 
     /// How many packets were here a moment ago.
     pub(super) fn len(&self) -> usize {
-        self.len.load(Ordering::Relaxed)
+        self.len.load(Ordering::Relaxed) & !STAND
     }
 
-    /// Whether there was a packet a moment ago, here or where packets are claimed.
+    /// Whether there was a packet a moment ago, here or where packets are claimed; but for those that stand here.
     pub(super) fn seems_filled(&self) -> bool {
-        self.len() > 0 || self.ring.seems_filled()
+        let len = self.len.load(Ordering::Relaxed);
+        (len > 0 && len & STAND == 0) || self.ring.seems_filled()
     }
 
     /// Moves all packets to the other half, if those that it took in before are served, or can be claimed. They go behind
@@ -231,6 +303,7 @@ impl<P> Inbox<P> {
         let mut slots = self.slots.lock();
         mem::swap(&mut slots.packets, &mut posted.packets);
         self.len.store(0, Ordering::Relaxed);
+        slots.standing = Standing::Nothing;
         let since_ns = slots.since_ns;
         drop(slots);
         posted.ahead = ahead;
@@ -238,7 +311,7 @@ impl<P> Inbox<P> {
         !posted.packets.is_empty()
     }
 
-    /// Since when the first packet has stood here.
+    /// Since when the first packet has been here.
     pub(super) fn oldest_since_ns(&self) -> Option<u64> {
         let slots = self.slots.lock();
         (!slots.packets.is_empty()).then_some(slots.since_ns)
@@ -251,6 +324,45 @@ impl<P> Inbox<P> {
         let mut slots = self.slots.lock();
         slots.wanted = true;
         !slots.packets.is_empty()
+    }
+
+    /// No post would release a thread now: none is wanted any more, unless one is on its way to choose.
+    pub(super) fn unwant(&self, posted: &mut Posted<P>) {
+        let mut slots = self.slots.lock();
+        if slots.take_wanted() {
+            posted.wanted = false;
+            self.len.store(slots.packets.len(), Ordering::Relaxed);
+        }
+    }
+
+    /// The monitor is to look for packets that stand. Returns whether it has to be called for that.
+    pub(super) fn begin_watch(&self) -> bool {
+        !mem::replace(&mut self.slots.lock().watched, true)
+    }
+
+    /// The monitor looks for packets that stand. What it finds a second time is not left to its poster.
+    pub(super) fn look(&self) -> Looked {
+        let mut slots = self.slots.lock();
+        let looked = Looked {
+            leaves: slots.standing == Standing::New,
+            withheld: mem::take(&mut slots.withheld),
+        };
+        if looked.leaves {
+            slots.standing = Standing::Seen;
+        }
+        looked
+    }
+
+    /// The monitor looks no longer, unless a release was withheld since its last look. Returns whether it may stop.
+    pub(super) fn end_watch(&self) -> bool {
+        let mut slots = self.slots.lock();
+        slots.watched = slots.withheld;
+        !slots.watched
+    }
+
+    /// There is no monitor to look.
+    pub(super) fn break_watch(&self) {
+        self.slots.lock().watched = false;
     }
 
     /// Publishes how many packets were taken, which gives their credit back to posting threads. Claims are known without it.
@@ -319,6 +431,27 @@ impl<P> Inbox<P> {
 }
 
 impl<P> Slots<P> {
+    /// A post is wanted, and is a quiet one.
+    #[inline]
+    fn withhold(&mut self) -> Told {
+        if self.standing == Standing::Nothing {
+            self.standing = Standing::New;
+        }
+        self.withheld = true;
+        Told::Withheld {
+            watched: self.watched,
+        }
+    }
+
+    /// Whether a post is wanted. If so, it is no longer, and nothing stands: the caller sees to what is here.
+    #[inline]
+    fn take_wanted(&mut self) -> bool {
+        if self.wanted {
+            self.standing = Standing::Nothing;
+        }
+        mem::take(&mut self.wanted)
+    }
+
     fn note_taken(&mut self, taken: u64) {
         let reserved = self.note_reserved(taken);
         self.credit += (taken - self.taken) as usize - reserved;
@@ -468,12 +601,13 @@ mod tests {
     }
 
     fn post(inbox: &Inbox<u32>, packet: u32) {
-        let wanted = inbox.post(packet, clock);
-        assert!(matches!(wanted, Ok(false)), "{wanted:?}");
+        let told = inbox.post(packet, || false, clock);
+        assert!(matches!(told, Ok(Told::Nothing)), "{told:?}");
     }
 
     fn post_reserved(inbox: &Inbox<u32>, packet: u32) {
-        assert_eq!(inbox.post_reserved(packet, clock), Ok(false));
+        let told = inbox.post_reserved(packet, || false, clock);
+        assert_eq!(told, Ok(Told::Nothing));
     }
 
     fn take_all(inbox: &Inbox<u32>, posted: &mut Posted<u32>) -> Vec<u32> {
@@ -549,7 +683,8 @@ mod tests {
         inbox.reserve(&mut posted, 3);
         assert_eq!(posted.oldest_since_ns(), None);
         for clock in [|| 10, || 20, || 30] {
-            assert_eq!(inbox.post_reserved(1, clock), Ok(false));
+            let told = inbox.post_reserved(1, || false, clock);
+            assert_eq!(told, Ok(Told::Nothing));
             assert!(inbox.hand_over(&mut posted, 0));
             posted.open(true);
         }
@@ -580,7 +715,8 @@ mod tests {
     fn a_packet_that_is_taken_gives_its_credit_back() {
         let (inbox, mut posted) = inbox();
         post(&inbox, 1);
-        assert!(matches!(inbox.post(2, clock), Err(Unposted::NoCredit(2))));
+        let refused = inbox.post(2, || false, clock);
+        assert!(matches!(refused, Err(Unposted::NoCredit(2))));
         assert_eq!(inbox.credit(), 0);
         assert_eq!(take_all(&inbox, &mut posted), [1]);
         assert_eq!(inbox.credit(), 1);
@@ -674,11 +810,96 @@ mod tests {
         let (inbox, mut posted) = inbox();
         assert!(!inbox.want(&mut posted), "nothing came before");
         assert!(posted.is_wanted());
-        assert_eq!(inbox.post_reserved(1, clock), Ok(true));
+        let told = inbox.post_reserved(1, || false, clock);
+        assert_eq!(told, Ok(Told::Wanted));
         posted.wanted_came();
         assert!(inbox.want(&mut posted), "one came before");
-        assert!(matches!(inbox.post(2, clock), Ok(true)));
+        let told = inbox.post(2, || false, clock);
+        assert!(matches!(told, Ok(Told::Wanted)));
         assert_eq!(take_all(&inbox, &mut posted), [1, 2]);
+    }
+
+    /// A quiet post. Returns whether the release was withheld, and whether the monitor watches then.
+    fn post_quietly(inbox: &Inbox<u32>, packet: u32) -> (bool, bool) {
+        match inbox.post_reserved(packet, || true, clock) {
+            Ok(Told::Nothing) => (false, false),
+            Ok(Told::Withheld { watched }) => (true, watched),
+            other => panic!("it is quiet: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_packet_stands_until_it_is_taken_in_or_an_ordinary_one_comes() {
+        let (inbox, mut posted) = inbox();
+        inbox.reserve(&mut posted, 3);
+        assert_eq!(post_quietly(&inbox, 1), (false, false), "it is not wanted");
+        assert!(inbox.seems_filled());
+        assert!(inbox.want(&mut posted), "one came before");
+        assert_eq!(post_quietly(&inbox, 2), (true, false));
+        assert_eq!((inbox.len(), inbox.seems_filled()), (2, false));
+        assert_eq!(take_all(&inbox, &mut posted), [1, 2]);
+        assert_eq!(post_quietly(&inbox, 3), (true, false), "wanted still");
+        let told = inbox.post_reserved(4, || false, clock);
+        assert_eq!(told, Ok(Told::Wanted));
+        assert!(inbox.seems_filled());
+        assert_eq!(post_quietly(&inbox, 5), (false, false));
+        let nothing_stands = Looked {
+            leaves: false,
+            withheld: true,
+        };
+        assert_eq!(inbox.look(), nothing_stands);
+        assert_eq!(take_all(&inbox, &mut posted), [3, 4, 5]);
+    }
+
+    #[test]
+    fn a_packet_is_left_to_its_poster_for_one_look() {
+        let (inbox, mut posted) = inbox();
+        inbox.reserve(&mut posted, 2);
+        let looked = |leaves, withheld| Looked { leaves, withheld };
+        assert!(!inbox.want(&mut posted));
+        assert_eq!(post_quietly(&inbox, 1), (true, false));
+        assert_eq!(inbox.look(), looked(true, true));
+        assert_eq!(post_quietly(&inbox, 2), (true, false));
+        assert_eq!(inbox.look(), looked(false, true), "the first was seen");
+        assert_eq!(inbox.look(), looked(false, false));
+        assert_eq!(take_all(&inbox, &mut posted), [1, 2]);
+        assert_eq!(post_quietly(&inbox, 3), (true, false));
+        assert_eq!(inbox.look(), looked(true, true), "another");
+    }
+
+    #[test]
+    fn the_monitor_watches_from_when_it_is_called_until_nothing_is_withheld() {
+        let (inbox, mut posted) = inbox();
+        inbox.reserve(&mut posted, 4);
+        assert!(!inbox.want(&mut posted));
+        assert_eq!(post_quietly(&inbox, 1), (true, false));
+        assert_eq!((inbox.begin_watch(), inbox.begin_watch()), (true, false));
+        assert_eq!(post_quietly(&inbox, 2), (true, true));
+        assert!(!inbox.end_watch(), "not looked at yet");
+        let _ = inbox.look();
+        assert!(inbox.end_watch());
+        assert_eq!(post_quietly(&inbox, 3), (true, false));
+        assert!(inbox.begin_watch());
+        inbox.break_watch();
+        assert_eq!(post_quietly(&inbox, 4), (true, false));
+    }
+
+    #[test]
+    fn where_no_thread_would_be_released_nothing_stands() {
+        let (inbox, mut posted) = inbox();
+        inbox.reserve(&mut posted, 3);
+        assert!(!inbox.want(&mut posted));
+        assert_eq!(post_quietly(&inbox, 1), (true, false));
+        inbox.unwant(&mut posted);
+        assert!(!posted.is_wanted() && inbox.seems_filled());
+        assert!(!inbox.look().leaves);
+        assert_eq!(post_quietly(&inbox, 2), (false, false));
+        // A post that is on its way to choose is not called back.
+        assert!(inbox.want(&mut posted));
+        let told = inbox.post_reserved(3, || false, clock);
+        assert_eq!(told, Ok(Told::Wanted));
+        inbox.unwant(&mut posted);
+        assert!(posted.is_wanted());
     }
 
     #[test]
@@ -688,8 +909,9 @@ mod tests {
         post(&inbox, 1);
         post_reserved(&inbox, 2);
         inbox.close();
-        assert!(matches!(inbox.post(3, clock), Err(Unposted::Closed(3))));
-        assert_eq!(inbox.post_reserved(3, clock), Err(3));
+        let refused = inbox.post(3, || true, clock);
+        assert!(matches!(refused, Err(Unposted::Closed(3))));
+        assert_eq!(inbox.post_reserved(3, || true, clock), Err(3));
         assert_eq!(inbox.grant(1), None);
         assert!(inbox.hand_over(&mut posted, 0));
         let mut drained = Vec::new();

@@ -23,11 +23,13 @@ pub(crate) use crate::sync::Parker;
 pub(crate) use gate::Place;
 pub(crate) use gate::Turn;
 use gate::{Chosen, Gate};
-use inbox::Inbox;
 pub(crate) use inbox::Unposted;
+use inbox::{Inbox, Told};
 pub(crate) use monitor::{Duty, MonitorState, Suspect};
 use queue::Queue;
 pub(crate) use worker::Worker;
+
+use std::mem;
 
 use crate::{
     driver::Promises,
@@ -35,6 +37,9 @@ use crate::{
     snapshot::Counts,
     sync::{Arc, AtomicBool, AtomicUsize, Mutex, Ordering},
 };
+
+/// Quiet posts that come as close to each other are worth the monitor's looks. Two ticks of a coarse clock, as a rule.
+const BURST_NS: u64 = 8_000_000;
 
 /// What a thread is to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,6 +127,8 @@ struct State<P, R> {
     /// The system can tell that a thread is blocked.
     tells_blocked: bool,
     releases: u64,
+    /// When a packet last stood in the inbox for which the monitor did not watch.
+    stood_ns: u64,
     closed: bool,
 }
 
@@ -141,7 +148,7 @@ pub(crate) struct Scheduler<P, R> {
     polls: AtomicBool,
     concurrency: usize,
     batch_max: AtomicUsize,
-    /// The time in nanoseconds, of a clock that may be coarse. No decision depends on it: it says how old packets are.
+    /// The time in nanoseconds, of a clock that may be coarse. It says how old packets are, and whether quiet posts come often.
     clock: fn() -> u64,
 }
 
@@ -166,6 +173,7 @@ impl<P, R> Scheduler<P, R> {
                 can_grow: false,
                 tells_blocked: promises.tells_blocked,
                 releases: 0,
+                stood_ns: 0,
                 closed: false,
             }),
             inbox,
@@ -222,7 +230,8 @@ impl<P, R> Scheduler<P, R> {
         self.finish_visit(&mut state)
     }
 
-    /// Whether anything was queued a moment ago: a hint, read without the lock.
+    /// Whether anything was queued a moment ago, but for packets that are left to the threads that posted them: a hint, read
+    /// without the lock.
     pub(crate) fn seems_busy(&self) -> bool {
         self.queued.load(Ordering::Relaxed) > 0
             || self.worked.seems_filled()
@@ -273,7 +282,8 @@ impl<P, R> Scheduler<P, R> {
     /// nothing but the queue, so no thread is released or told to wait.
     #[inline(always)]
     pub(crate) fn claim(&self, worker: &Worker) -> Option<Claimed<P>> {
-        if !worker.runs() {
+        // With a packet that it left to itself, it has to visit: the visit releases another thread if that packet is not the next.
+        if !worker.runs() || worker.left_a_packet() {
             return None;
         }
         let claimed = match self.worked.claim() {
@@ -372,8 +382,8 @@ impl<P, R> Scheduler<P, R> {
     /// Posts a packet. Any number of threads may post, and seldom compete for a lock with threads that visit. A post needs
     /// [credit](Self::grant).
     pub(crate) fn post(&self, packet: P) -> Result<Release, Unposted<P>> {
-        let wanted = self.inbox.post(packet, self.clock)?;
-        Ok(self.posted(wanted))
+        let told = self.inbox.post(packet, || false, self.clock)?;
+        Ok(self.posted(told))
     }
 
     /// Posts a packet on a [reserved place](Self::reserve_posts), which has one packet at a time. Its place in the order of
@@ -382,19 +392,66 @@ impl<P, R> Scheduler<P, R> {
     /// # Errors
     /// The port is closed; the packet comes back.
     pub(crate) fn post_reserved(&self, packet: P) -> Result<Release, P> {
-        let wanted = self.inbox.post_reserved(packet, self.clock)?;
-        Ok(self.posted(wanted))
+        let told = self.inbox.post_reserved(packet, || false, self.clock)?;
+        Ok(self.posted(told))
+    }
+
+    /// Posts a packet as [`post`](Self::post) does; but where a thread would be released for it, `leaves` is asked whether the packet
+    /// is left to the calling thread instead: [`Worker::leaves_a_packet`].
+    pub(crate) fn post_quietly(
+        &self,
+        packet: P,
+        leaves: impl FnOnce() -> bool,
+    ) -> Result<Release, Unposted<P>> {
+        let told = self.inbox.post(packet, leaves, self.clock)?;
+        Ok(self.posted(told))
+    }
+
+    /// As [`post_quietly`](Self::post_quietly), on a [reserved place](Self::post_reserved).
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn post_reserved_quietly(
+        &self,
+        packet: P,
+        leaves: impl FnOnce() -> bool,
+    ) -> Result<Release, P> {
+        let told = self.inbox.post_reserved(packet, leaves, self.clock)?;
+        Ok(self.posted(told))
     }
 
     /// A packet was posted: if it was wanted, the thread that posted it chooses a release.
     #[inline]
-    fn posted(&self, wanted: bool) -> Release {
-        if !wanted {
+    fn posted(&self, told: Told) -> Release {
+        match told {
+            Told::Nothing | Told::Withheld { watched: true } => Release::Nobody,
+            Told::Withheld { watched: false } => self.watch(),
+            Told::Wanted => {
+                let mut state = self.state.lock();
+                state.queue.posted.wanted_came();
+                self.finish_visit(&mut state)
+            }
+        }
+    }
+
+    /// A packet stands in the inbox, and the monitor does not watch for such: it is called. But if there was no such packet for a
+    /// while, its looks would cost more than to release a thread, as for an ordinary post. The same if no thread would be released:
+    /// then no post need be wanted any more.
+    #[cold]
+    fn watch(&self) -> Release {
+        let now_ns = (self.clock)();
+        let mut state = self.state.lock();
+        let before_ns = mem::replace(&mut state.stood_ns, now_ns);
+        let is_alone = now_ns.saturating_sub(before_ns) > BURST_NS;
+        if is_alone || !state.gate.would_release() {
+            self.inbox.unwant(&mut state.queue.posted);
+            return self.finish_visit(&mut state);
+        }
+        if !self.inbox.begin_watch() {
             return Release::Nobody;
         }
-        let mut state = self.state.lock();
-        state.queue.posted.wanted_came();
-        self.finish_visit(&mut state)
+        state.on_duty = true;
+        Release::CallMonitor
     }
 
     /// Reserves memory for so many packets at once that are posted on reserved places. The owner of a place counts it among the
@@ -502,6 +559,12 @@ impl<P, R> Scheduler<P, R> {
     #[inline(always)]
     fn finish_visit(&self, state: &mut State<P, R>) -> Release {
         state.queue.take_in(&self.inbox);
+        self.finish_without_inbox(state)
+    }
+
+    /// As [`finish_visit`](Self::finish_visit), but what is in the inbox is left there.
+    #[inline(always)]
+    fn finish_without_inbox(&self, state: &mut State<P, R>) -> Release {
         self.open(state);
         let mut release = state.release_next();
         if !state.queue.posted.is_wanted() && state.gate.would_release() {

@@ -156,6 +156,13 @@ impl Port {
         }
     }
 
+    fn post_quietly(&self, packet: Packet, worker: &super::Worker) {
+        match (self.scheduler).post_reserved_quietly(packet, || worker.leaves_a_packet()) {
+            Ok(release) => self.carry_out(release),
+            Err(packet) => drop(self.note(packet)),
+        }
+    }
+
     /// A packet that is not posted, but comes of an operation.
     fn complete(&self, packet: Packet) {
         self.carry_out(self.scheduler.complete(packet));
@@ -539,6 +546,45 @@ fn serve_and_say_so(worker: Worker) {
         port.meet();
         port.scheduler.end_blocking(seat, turn);
     });
+}
+
+/// The handler of packet 0 posts packet 1 quietly.
+fn serve_and_post_quietly(worker: Worker) {
+    serve_with_quiet_post(worker, |_| {});
+}
+
+/// Likewise, and each handler then waits for the other.
+fn serve_and_meet_after_a_quiet_post(worker: Worker) {
+    serve_with_quiet_post(worker, Port::meet);
+}
+
+fn serve_with_quiet_post(worker: Worker, then: fn(&Port)) {
+    let poster = worker.worker.clone();
+    worker.serve(move |port, packet| {
+        if packet == 0 {
+            port.post_quietly(1, &poster);
+        }
+        then(port);
+    });
+}
+
+/// The monitor: comes when it is called, and looks again as long as it watches.
+fn watch(worker: Worker) {
+    let port = &worker.port;
+    let mut monitor = MonitorState::default();
+    loop {
+        port.bell.park(None);
+        loop {
+            let (duty, release) = port.scheduler.look(&mut monitor);
+            port.carry_out(release);
+            if duty == Duty::Closed {
+                return;
+            }
+            if !monitor.watches {
+                break;
+            }
+        }
+    }
 }
 
 /// The monitor: is called, finds the handler that waits for another, and gives its place away. Says whether more
@@ -971,6 +1017,163 @@ fn a_packet_may_be_posted_again_on_its_place_by_its_handler() {
         });
     };
     check_unpolled(2, 2, &[serve, serve], |port| port.post_reserved(0));
+}
+
+#[test]
+fn a_quiet_post_is_taken_when_its_poster_comes_back() {
+    // By itself: there is no monitor.
+    check(
+        2,
+        2,
+        &[serve_and_post_quietly, serve_and_post_quietly],
+        |port| {
+            port.post_reserved(0);
+        },
+    );
+}
+
+#[test]
+fn a_quiet_post_is_taken_where_nothing_is_polled() {
+    check_unpolled(
+        2,
+        2,
+        &[serve_and_post_quietly, serve_and_post_quietly],
+        |port| {
+            port.post_reserved(0);
+        },
+    );
+}
+
+#[test]
+fn a_quiet_post_is_taken_through_a_narrow_gate() {
+    check(
+        1,
+        2,
+        &[serve_and_post_quietly, serve_and_post_quietly],
+        |port| {
+            port.post_reserved(0);
+        },
+    );
+}
+
+#[test]
+fn a_quiet_post_is_taken_where_one_may_poll() {
+    check_any_order(
+        2,
+        2,
+        &[serve_and_post_quietly, serve_and_post_quietly],
+        |port| {
+            port.post_reserved(0);
+        },
+    );
+}
+
+#[test]
+fn a_quiet_post_whose_poster_stays_away_is_taken_by_another() {
+    let serve = serve_and_meet_after_a_quiet_post;
+    check(2, 2, &[serve, serve, watch], |port| port.post_reserved(0));
+}
+
+#[test]
+fn a_quiet_post_whose_poster_stays_away_is_taken_where_nothing_is_polled() {
+    let serve = serve_and_meet_after_a_quiet_post;
+    check_unpolled(2, 2, &[serve, serve, watch], |port| port.post_reserved(0));
+}
+
+#[test]
+fn a_second_quiet_post_releases_a_thread_though_the_poster_stays_away() {
+    let serve: fn(Worker) = |worker| {
+        let poster = worker.worker.clone();
+        worker.serve(move |port, packet| {
+            if packet == 0 {
+                port.post_quietly(1, &poster);
+                port.post_quietly(2, &poster);
+            }
+            if packet < 2 {
+                port.meet();
+            }
+        });
+    };
+    check(2, 3, &[serve, serve], |port| port.post_reserved(0));
+}
+
+#[test]
+fn a_quiet_post_releases_a_thread_when_its_poster_says_that_it_blocks() {
+    let serve: fn(Worker) = |worker| {
+        let (poster, seat) = (worker.worker.clone(), worker.seat);
+        worker.serve(move |port, packet| {
+            if packet == 0 {
+                port.post_quietly(1, &poster);
+            }
+            let said = port.scheduler.begin_blocking(seat);
+            let (turn, release) = said.expect("it runs");
+            port.carry_out(release);
+            port.meet();
+            port.scheduler.end_blocking(seat, turn);
+        });
+    };
+    check_blocking(2, 2, &[serve, serve], |port| port.post_reserved(0));
+}
+
+#[test]
+fn a_quiet_post_releases_a_thread_when_its_poster_leaves() {
+    let take_one: fn(Worker) = |mut worker| {
+        let poster = worker.worker.clone();
+        let end = worker.wait(Patience::Endless);
+        let handled = worker.handle(end, |port, packet| {
+            if packet == 0 {
+                port.post_quietly(1, &poster);
+            }
+        });
+        assert!(handled);
+    };
+    check(2, 2, &[take_one, take_one], |port| port.post_reserved(0));
+}
+
+#[test]
+fn a_quiet_post_may_race_with_another_post() {
+    check(
+        2,
+        3,
+        &[serve_and_post_quietly, serve_and_post_quietly],
+        |port| {
+            port.post_reserved(0);
+            port.post(2);
+        },
+    );
+}
+
+#[test]
+fn a_quiet_post_may_race_with_a_thread_that_gives_up() {
+    let try_once: fn(Worker) = |mut worker| {
+        let poster = worker.worker.clone();
+        let end = worker.wait(Patience::None);
+        worker.handle(end, |port, packet| {
+            if packet == 0 {
+                port.post_quietly(1, &poster);
+            }
+        });
+    };
+    check(2, 2, &[serve_and_post_quietly, try_once], |port| {
+        port.post_reserved(0);
+    });
+}
+
+#[test]
+fn a_quiet_post_may_race_with_a_close() {
+    let close: fn(Worker) = |worker| worker.port.clone().close();
+    check(2, 2, &[serve, close], |port| {
+        port.post_reserved(0);
+        let mut worker = Worker::new(port);
+        let poster = worker.worker.clone();
+        let end = worker.wait(Patience::Endless);
+        if !worker.handle(end, |port, _| port.post_quietly(1, &poster)) {
+            // It is closed, and the other thread may have packet 0. Packet 1 is not to come.
+            port.note(1);
+            return;
+        }
+        serve(worker);
+    });
 }
 
 #[test]

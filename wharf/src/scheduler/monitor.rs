@@ -12,6 +12,10 @@
 //!
 //! Work may also wait in the kernel: while all threads that may run do, none polls. So if no thread has polled between two
 //! looks, the monitor polls too.
+//!
+//! A packet that was posted quietly [stands in the inbox](super::inbox), left to the thread that posted it. While there are such
+//! posts, the monitor *watches*: it looks often, and a packet that stood at the last look already is queued as any other, and a
+//! thread is released for it.
 
 use super::{
     Release, Scheduler, State, Worker,
@@ -23,7 +27,10 @@ use crate::sync::Arc;
 const BLOCKED_PER_LOOK: usize = 8;
 
 /// After so many looks in a row that found a thread which could run, the monitor goes off duty.
-const QUIET_LOOKS: u32 = 8;
+const IDLE_LOOKS: u32 = 8;
+
+/// After so many looks in a row since which no release was withheld, it watches no longer.
+const WATCH_LOOKS: u32 = if cfg!(loom) { 1 } else { 4 };
 
 /// A thread that took so many packets since the last look goes from one to the next; it is not asked about until it stays at
 /// one. Handlers that block at once are seldom as fast; one that took as many packets with one wait, and blocks in the first, is
@@ -65,7 +72,11 @@ pub(crate) struct MonitorState<R> {
     pub work_waits: bool,
     /// Out: nothing can be done until a thread comes back. The monitor is called if that changes.
     pub helpless: bool,
-    quiet_looks: u32,
+    /// Out: it watches. The next look must be soon.
+    pub watches: bool,
+    /// So many looks in a row found that no release was withheld.
+    unasked_looks: u32,
+    idle_looks: u32,
     /// Out: no thread has polled the kernel since the last look, so that new events stay there.
     pub unpolled: bool,
     /// As they were at the last look.
@@ -85,7 +96,9 @@ impl<R> Default for MonitorState<R> {
             eager: false,
             work_waits: false,
             helpless: false,
-            quiet_looks: 0,
+            watches: false,
+            unasked_looks: 0,
+            idle_looks: 0,
             unpolled: false,
             admissions: 0,
             looks: None,
@@ -121,13 +134,13 @@ impl<P, R> Scheduler<P, R> {
         if state.closed {
             return (Duty::Closed, Release::Nobody);
         }
-        state.queue.take_in(&self.inbox);
+        let leaves = self.look_at_inbox(&mut state, monitor);
         let holds_up = state.would_hold_up();
         if holds_up {
-            monitor.quiet_looks = 0;
+            monitor.idle_looks = 0;
         } else {
-            monitor.quiet_looks += 1;
-            if monitor.quiet_looks == QUIET_LOOKS {
+            monitor.idle_looks = monitor.idle_looks.saturating_add(1);
+            if monitor.idle_looks >= IDLE_LOOKS && !monitor.watches {
                 *monitor = MonitorState::default();
                 state.on_duty = false;
                 return (Duty::Dismissed, self.finish_visit(&mut state));
@@ -165,12 +178,37 @@ impl<P, R> Scheduler<P, R> {
                 still,
             }
         };
-        (duty, self.finish_visit(&mut state))
+        let release = match leaves {
+            true => self.finish_without_inbox(&mut state),
+            false => self.finish_visit(&mut state),
+        };
+        (duty, release)
+    }
+
+    /// Takes in what is posted, but what is left to its poster. Returns whether anything is.
+    fn look_at_inbox(&self, state: &mut State<P, R>, monitor: &mut MonitorState<R>) -> bool {
+        if !state.gate.would_release() && state.queue.posted.is_wanted() {
+            // As long as it is, packets would be left to their posters for no reason.
+            self.inbox.unwant(&mut state.queue.posted);
+        }
+        let looked = self.inbox.look();
+        if looked.withheld {
+            (monitor.watches, monitor.unasked_looks) = (true, 0);
+        } else if monitor.watches {
+            monitor.unasked_looks += 1;
+            monitor.watches = monitor.unasked_looks < WATCH_LOOKS || !self.inbox.end_watch();
+        }
+        if !looked.leaves {
+            state.queue.take_in(&self.inbox);
+        }
+        looked.leaves
     }
 
     /// The monitor was called and the system has no thread for it: the next visit is to call it again.
     pub(crate) fn monitor_is_missing(&self) {
-        self.state.lock().on_duty = false;
+        let mut state = self.state.lock();
+        state.on_duty = false;
+        self.inbox.break_watch();
     }
 
     /// The system says that a suspect sleeps: its place is given away. Returns whether the suspect was still at its turn, and

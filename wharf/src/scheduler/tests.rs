@@ -112,6 +112,13 @@ impl Pool {
         self.woken(release.unwrap_or_else(|_| panic!("it has credit")))
     }
 
+    /// By this thread, in its handler if it runs.
+    fn post_quietly(&self, thread: usize, packet: u32) -> Woken {
+        let worker = &self.threads[thread].worker;
+        let release = (self.scheduler).post_quietly(packet, || worker.leaves_a_packet());
+        self.woken(release.unwrap_or_else(|_| panic!("it has credit")))
+    }
+
     /// On a reserved place.
     fn post_reserved(&self, packet: u32) -> Woken {
         let release = self.scheduler.post_reserved(packet);
@@ -1124,6 +1131,243 @@ mod closing {
     }
 }
 
+/// Packets that are left to the threads that posted them.
+mod quiet_posts {
+    use super::*;
+
+    /// Thread 1 runs, and thread 0 polls and could be released.
+    fn running() -> Pool {
+        let mut pool = Pool::waiting(2, 2);
+        assert_eq!(pool.post(1), Polling);
+        assert_eq!(pool.wait_woken(1), (Step::Deliver, Nobody));
+        pool
+    }
+
+    #[test]
+    fn a_thread_comes_back_for_what_it_posted_and_no_other_is_released() {
+        let mut pool = running();
+        for packet in 2..10 {
+            assert_eq!(pool.post_quietly(1, packet), Nobody);
+            assert!(!pool.scheduler.seems_busy(), "it is left to thread 1");
+            assert_eq!(pool.counts(), (1, 1, 1));
+            assert_eq!(pool.wait(1), (Step::Deliver, Nobody));
+            assert_eq!(pool.delivered(1), [packet]);
+        }
+        assert_eq!(pool.calls.get(), 1, "the monitor watches");
+        assert_eq!(pool.wait(1), (Step::Poll, Nobody));
+    }
+
+    #[test]
+    fn the_second_post_of_a_turn_releases_a_thread_whichever_kind_it_is() {
+        for quietly in [true, false] {
+            let mut pool = running();
+            assert_eq!(pool.post_quietly(1, 2), Nobody);
+            let second = match quietly {
+                true => pool.post_quietly(1, 3),
+                false => pool.post(3),
+            };
+            assert_eq!(second, Polling);
+            assert_eq!(pool.post_quietly(1, 4), Nobody, "one is on its way");
+            assert_eq!(pool.wait_woken(0), (Step::Deliver, Nobody));
+            assert_eq!(pool.delivered(0), [2]);
+            assert_eq!(pool.wait(1), (Step::Deliver, Nobody));
+            assert_eq!(pool.delivered(1), [3]);
+        }
+    }
+
+    #[test]
+    fn a_post_of_another_thread_releases_one() {
+        let mut pool = running();
+        assert_eq!(pool.post_quietly(1, 2), Nobody);
+        assert_eq!(pool.post(3), Polling);
+        assert_eq!(pool.wait(1), (Step::Deliver, Nobody));
+        assert_eq!(pool.delivered(1), [2]);
+        assert_eq!(pool.wait_woken(0), (Step::Deliver, Nobody));
+        assert_eq!(pool.delivered(0), [3]);
+    }
+
+    #[test]
+    fn a_thread_that_takes_something_else_releases_one_for_it() {
+        let mut pool = running();
+        assert_eq!(pool.post_quietly(1, 2), Nobody);
+        assert_eq!(pool.wait_with(1, &[9]), (Step::Work, Polling));
+        assert_eq!(pool.wait_woken(0), (Step::Deliver, Nobody));
+        assert_eq!(pool.delivered(0), [2]);
+    }
+
+    #[test]
+    fn a_thread_that_left_a_packet_visits_though_one_is_open_to_claims() {
+        let mut pool = running();
+        assert_eq!(pool.post_quietly(1, 2), Nobody);
+        assert_eq!(pool.complete(3), Polling);
+        assert_eq!(pool.take_posted(1), None);
+        assert_eq!(pool.wait(1), (Step::Deliver, Nobody));
+        assert_eq!(pool.delivered(1), [2]);
+        assert_eq!(pool.post(4), Nobody, "a wake is on its way");
+        assert_eq!(pool.wait_woken(0), (Step::Deliver, Nobody));
+        assert_eq!(pool.delivered(0), [3]);
+        assert_eq!(pool.take_posted(1), Some(4));
+    }
+
+    #[test]
+    fn any_other_that_comes_takes_it() {
+        let mut pool = running();
+        assert_eq!(pool.post_quietly(1, 2), Nobody);
+        assert_eq!(pool.wait(0), (Step::Deliver, Nobody));
+        assert_eq!(pool.delivered(0), [2]);
+        assert_eq!(pool.wait(1), (Step::Poll, Nobody));
+    }
+
+    #[test]
+    fn a_thread_that_leaves_or_gives_up_or_blocks_releases_one() {
+        let mut pool = running();
+        assert_eq!(pool.post_quietly(1, 2), Nobody);
+        assert_eq!(pool.leave(1), Polling);
+        let mut pool = running();
+        assert_eq!(pool.post_quietly(1, 2), Nobody);
+        let seat = pool.seat(1);
+        assert_eq!(pool.woken(pool.scheduler.give_up(seat)), Polling);
+        let mut pool = running();
+        assert_eq!(pool.post_quietly(1, 2), Nobody);
+        let seat = pool.seat(1);
+        let (turn, release) = pool.scheduler.begin_blocking(seat).expect("it runs");
+        assert_eq!(pool.woken(release), Polling);
+        assert_eq!(pool.wait_woken(0), (Step::Deliver, Nobody));
+        // What it posts while it says that it blocks is not left to it.
+        assert_eq!(pool.wait(0), (Step::Poll, Nobody));
+        assert_eq!(pool.post_quietly(1, 3), Polling);
+        pool.scheduler.end_blocking(seat, turn);
+    }
+
+    #[test]
+    fn a_thread_that_does_not_run_posts_as_any() {
+        let pool = Pool::waiting(2, 2);
+        assert_eq!(pool.post_quietly(0, 1), Polling);
+        assert_eq!(pool.calls.get(), 0);
+    }
+
+    #[test]
+    fn the_monitor_releases_one_at_the_second_look() {
+        let mut pool = running();
+        assert_eq!(pool.post_quietly(1, 2), Nobody);
+        assert_eq!(pool.look(), (Duty::Rest, Nobody));
+        assert!(pool.monitor.watches && !pool.monitor.work_waits);
+        assert_eq!(pool.look(), (Duty::Rest, Polling));
+        assert!(pool.monitor.work_waits);
+        assert_eq!(pool.wait_woken(0), (Step::Deliver, Nobody));
+        assert_eq!(pool.delivered(0), [2]);
+        // Thread 0 does not come back either.
+        assert_eq!(pool.wait(1), (Step::Poll, Nobody));
+        assert_eq!(pool.post_quietly(0, 3), Nobody);
+        assert_eq!(pool.look(), (Duty::Rest, Nobody));
+        assert_eq!(pool.look(), (Duty::Rest, Polling));
+    }
+
+    #[test]
+    fn the_monitor_leaves_what_came_since_its_last_look() {
+        let mut pool = running();
+        for packet in 2..100 {
+            assert_eq!(pool.post_quietly(1, packet), Nobody);
+            assert_eq!(pool.look(), (Duty::Rest, Nobody));
+            assert_eq!(pool.wait(1), (Step::Deliver, Nobody));
+            assert_eq!(pool.delivered(1), [packet]);
+        }
+        assert_eq!(pool.calls.get(), 1);
+    }
+
+    #[test]
+    fn the_monitor_watches_until_none_was_posted_for_some_looks() {
+        let mut pool = running();
+        for calls in 1..4 {
+            assert_eq!(pool.post_quietly(1, 2), Nobody);
+            assert_eq!(pool.calls.get(), calls);
+            assert_eq!(pool.wait(1), (Step::Deliver, Nobody));
+            assert_eq!(pool.look(), (Duty::Rest, Nobody));
+            for look in 1..8 {
+                assert_eq!(pool.monitor.watches, look <= 4);
+                let duty = if look < 7 {
+                    Duty::Rest
+                } else {
+                    Duty::Dismissed
+                };
+                assert_eq!(pool.look(), (duty, Nobody));
+            }
+        }
+    }
+
+    #[test]
+    fn one_that_comes_alone_releases_a_thread_and_does_not_call_the_monitor() {
+        let mut pool = running();
+        for now_ms in [100, 200, 207, 208] {
+            NOW_NS.set(now_ms * 1_000_000);
+            let is_alone = now_ms % 100 == 0;
+            let woken = pool.post_quietly(1, 2);
+            assert_eq!(woken, if is_alone { Polling } else { Nobody });
+            assert_eq!(pool.wait(1), (Step::Deliver, Nobody));
+            if is_alone {
+                assert_eq!(pool.wait_woken(0), (Step::Poll, Nobody), "in vain");
+            }
+        }
+        assert_eq!(pool.calls.get(), 1);
+    }
+
+    #[test]
+    fn a_monitor_that_could_not_come_is_called_again() {
+        let mut pool = running();
+        for calls in 1..4 {
+            assert_eq!(pool.post_quietly(1, 2), Nobody);
+            assert_eq!(pool.calls.get(), calls);
+            pool.scheduler.monitor_is_missing();
+            assert_eq!(pool.wait(1), (Step::Deliver, Nobody));
+        }
+    }
+
+    #[test]
+    fn nothing_is_left_where_no_thread_would_be_released() {
+        // Thread 0 was to be released when it waited; now it runs, and is the only one.
+        let mut pool = Pool::waiting(1, 1);
+        assert_eq!(pool.wait_with(0, &[1]), (Step::Work, Nobody));
+        assert_eq!(pool.wait_worked(0), (Step::Deliver, Nobody));
+        for packet in 2..4 {
+            assert_eq!(pool.post_quietly(0, packet), Nobody);
+            assert!(pool.scheduler.seems_busy());
+            assert_eq!(pool.wait(0), (Step::Deliver, Nobody));
+        }
+        assert_eq!(pool.calls.get(), 0);
+    }
+
+    #[test]
+    fn the_monitor_has_nothing_left_where_no_thread_would_be_released_any_more() {
+        let mut pool = running();
+        assert_eq!(pool.post_quietly(1, 2), Nobody);
+        assert_eq!(pool.wait_expired(0), (Step::Deliver, Nobody));
+        assert_eq!(pool.delivered(0), [2]);
+        assert_eq!(pool.wait_with(1, &[9]), (Step::Work, Nobody));
+        assert_eq!(pool.wait_worked(1), (Step::Deliver, Nobody));
+        assert_eq!(pool.post_quietly(1, 3), Nobody, "all run");
+        assert!(!pool.scheduler.seems_busy(), "which it does not know");
+        let _ = pool.look();
+        assert!(pool.scheduler.seems_busy());
+        assert_eq!(pool.wait(1), (Step::Deliver, Nobody));
+        assert_eq!(pool.delivered(1), [3]);
+    }
+
+    #[test]
+    fn a_closed_port_refuses_it() {
+        let mut pool = running();
+        assert_eq!(pool.post_quietly(1, 2), Nobody);
+        assert_eq!(pool.close(), (true, Polling));
+        let refused = pool.scheduler.post_quietly(3, || true);
+        assert!(matches!(refused, Err(Unposted::Closed(3))));
+        let refused = pool.scheduler.post_reserved_quietly(3, || true);
+        assert!(matches!(refused, Err(3)));
+        assert_eq!(pool.wait(1), (Step::Closed, Nobody));
+        let mut drained = Vec::new();
+        assert_eq!(pool.scheduler.drain(&mut drained), 0);
+        assert_eq!(drained, [2]);
+    }
+}
+
 /// Who is held up, who is blocked, and whose place is given away.
 mod monitor {
     use super::*;
@@ -1609,7 +1853,13 @@ mod lives {
         }
 
         fn step(&mut self, die: &mut Die) {
-            match die.roll(8) {
+            match die.roll(9) {
+                8 => {
+                    let thread = die.roll(self.steps.len());
+                    self.sent += 1;
+                    let woken = self.pool.post_quietly(thread, self.sent);
+                    self.releases.push(woken);
+                }
                 0 => {
                     self.sent += 1;
                     let woken = self.pool.post(self.sent);

@@ -21,6 +21,9 @@ pub(crate) struct Worker {
     /// It counts as running at its port, so that it may claim packets. Written under the scheduler's lock, when that changes, and
     /// read by the thread itself.
     runs: AtomicBool,
+    /// It has posted a packet since its last visit that is left to it: no other thread was released for it. Written by the thread
+    /// itself.
+    left_a_packet: AtomicBool,
     /// How often it went on to another packet without a visit. Written by the thread itself.
     claims: AtomicUsize,
     packets: AtomicU64,
@@ -35,6 +38,7 @@ impl Worker {
             probe,
             name: name.into(),
             runs: AtomicBool::new(false),
+            left_a_packet: AtomicBool::new(false),
             claims: AtomicUsize::new(0),
             packets: AtomicU64::new(0),
             since_ns: AtomicU64::new(0),
@@ -47,6 +51,28 @@ impl Worker {
 
     pub(super) fn set_runs(&self, runs: bool) {
         self.runs.store(runs, Ordering::Relaxed);
+    }
+
+    pub(crate) fn left_a_packet(&self) -> bool {
+        self.left_a_packet.load(Ordering::Relaxed)
+    }
+
+    /// Whether a packet that it posts now may be left to it: it runs, and was left none since its last visit. If so, it is. Called by
+    /// the thread itself.
+    pub(crate) fn leaves_a_packet(&self) -> bool {
+        let leaves = self.runs() && !self.left_a_packet();
+        if leaves {
+            self.left_a_packet.store(true, Ordering::Relaxed);
+        }
+        leaves
+    }
+
+    /// It visits, and sees to what was left to it. Called by the thread itself.
+    #[inline]
+    pub(super) fn comes_back(&self) {
+        if self.left_a_packet() {
+            self.left_a_packet.store(false, Ordering::Relaxed);
+        }
     }
 
     /// How often it went on without a visit.

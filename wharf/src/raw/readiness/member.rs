@@ -193,6 +193,17 @@ pub(super) fn run_on(port: &Port) -> Option<Queued> {
     MEMBER.try_with(claim).ok().flatten()
 }
 
+/// Whether a packet that this thread posts on the port now is left to it: it is in a handler of the port, and was left no other.
+pub(super) fn leaves_a_packet(port: &Port) -> bool {
+    let leaves = |kept: &Cell<Option<Box<Member>>>| {
+        let member = kept.take()?;
+        let leaves = member.worker.leaves_a_packet();
+        kept.set(Some(member));
+        Some(leaves)
+    };
+    runs_on(port) && MEMBER.try_with(leaves).ok().flatten() == Some(true)
+}
+
 /// Runs code that may block, and gives this thread's place to another meanwhile.
 ///
 /// A port finds out by itself that a thread of its pool is blocked in its handler, but that takes some hundred

@@ -3,16 +3,18 @@
 use std::{io, ptr::NonNull, sync::Arc, time::Duration};
 
 use super::{
-    member::Member,
+    member::{self, Member},
     port::Port,
     results::{Handover, Results},
     side::Ready,
 };
+#[cfg(shuttle)]
+use crate::planted;
 use crate::{
     raw::{
         Completed, Direction, End, Overlapped, Queued, Task, closed, shape::Packets, task::Places,
     },
-    scheduler::Unposted,
+    scheduler::{Release, Unposted, Visit},
 };
 
 /// So many of the port's operations are granted to posts at once as credit: posts need not be counted one by one.
@@ -37,20 +39,18 @@ impl Packets for Port {
         self.outstanding.dismiss(count);
     }
 
-    fn post_packet(&self, mut packet: Queued) -> Result<(), (io::Error, Queued)> {
-        loop {
-            packet = match self.scheduler.post(packet) {
-                Ok(release) => {
-                    self.release(release);
-                    return Ok(());
-                }
-                Err(Unposted::Closed(packet)) => return Err((closed(), packet)),
-                Err(Unposted::NoCredit(packet)) => packet,
-            };
-            if let Err(error) = self.grant_credit() {
-                return Err((error, packet));
-            }
-        }
+    fn post_packet(&self, packet: Queued) -> Result<(), (io::Error, Queued)> {
+        let release = self.post_on_credit(packet, |packet| self.scheduler.post(packet))?;
+        self.release(release);
+        Ok(())
+    }
+
+    fn post_packet_quietly(&self, packet: Queued) -> Result<(), (io::Error, Queued)> {
+        let release = self.post_on_credit(packet, |packet| {
+            (self.scheduler).post_quietly(packet, || self.leaves_a_packet())
+        })?;
+        self.release_quietly(release);
+        Ok(())
     }
 
     fn queue_overlapped(&self, operation: NonNull<Overlapped>) -> io::Result<()> {
@@ -67,14 +67,16 @@ impl Packets for Port {
     }
 
     fn post_on_place(&self, task: Task) -> Result<(), Task> {
-        match self.scheduler.post_reserved(Queued::Task(task)) {
-            Ok(release) => {
-                self.release(release);
-                Ok(())
-            }
-            Err(Queued::Task(task)) => Err(task),
-            Err(_) => unreachable!("it comes back as it was given"),
-        }
+        let posted = self.scheduler.post_reserved(Queued::Task(task));
+        self.release(posted.map_err(task_again)?);
+        Ok(())
+    }
+
+    fn post_on_place_quietly(&self, task: Task) -> Result<(), Task> {
+        let packet = Queued::Task(task);
+        let posted = (self.scheduler).post_reserved_quietly(packet, || self.leaves_a_packet());
+        self.release_quietly(posted.map_err(task_again)?);
+        Ok(())
     }
 
     fn enter(self: &Arc<Self>) -> Box<Member> {
@@ -122,7 +124,53 @@ impl Packets for Port {
     }
 }
 
+/// The task that was given.
+fn task_again(refused: Queued) -> Task {
+    match refused {
+        Queued::Task(task) => task,
+        _ => unreachable!("it comes back as it was given"),
+    }
+}
+
 impl Port {
+    #[inline]
+    fn post_on_credit(
+        &self,
+        mut packet: Queued,
+        mut post: impl FnMut(Queued) -> Result<Release, Unposted<Queued>>,
+    ) -> Result<Release, (io::Error, Queued)> {
+        loop {
+            packet = match post(packet) {
+                Ok(release) => return Ok(release),
+                Err(Unposted::Closed(packet)) => return Err((closed(), packet)),
+                Err(Unposted::NoCredit(packet)) => packet,
+            };
+            if let Err(error) = self.grant_credit() {
+                return Err((error, packet));
+            }
+        }
+    }
+
+    /// Whether a packet that this thread posts quietly is left to it: it is in a handler of this port, and the monitor could look
+    /// for the packet.
+    fn leaves_a_packet(&self) -> bool {
+        !self.monitor.is_missing() && member::leaves_a_packet(self)
+    }
+
+    /// Carries out the release of a quiet post.
+    fn release_quietly(&self, release: Release) {
+        let calls = matches!(release, Release::CallMonitor);
+        #[cfg(shuttle)]
+        if calls && planted::strikes(planted::Bug::LeftForEver) {
+            return;
+        }
+        self.release(release);
+        if calls && self.monitor.is_missing() {
+            // The monitor can't look for what was left to this thread, so a thread is released for it now.
+            self.release(self.scheduler.submit(&mut Visit::default()));
+        }
+    }
+
     /// Gives posts more credit, out of the port's operations.
     fn grant_credit(&self) -> io::Result<()> {
         let granted = self.outstanding.grant(POSTS_PER_GRANT);

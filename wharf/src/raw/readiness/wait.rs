@@ -90,7 +90,8 @@ impl Port {
         if self.must_look(member) {
             self.poll(member, Some(Duration::ZERO))?;
         }
-        if mem::take(&mut member.took_posted) && self.lingers && timeout != Some(Duration::ZERO) {
+        let lingers = mem::take(&mut member.took_posted) && !member.worker.left_a_packet();
+        if lingers && self.lingers && timeout != Some(Duration::ZERO) {
             self.linger();
         }
         loop {
