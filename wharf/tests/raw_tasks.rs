@@ -33,6 +33,7 @@ macro_rules! suite {
                 a_task_is_refused_where_too_much_is_under_way_and_comes_back
                 a_task_comes_out_of_a_wait_for_many_in_its_turn
                 a_place_takes_posts_where_nothing_else_is_taken
+                a_task_that_posts_another_quietly_is_followed_by_it
                 a_place_is_an_operation_until_it_is_dropped
                 a_place_on_a_closed_port_gives_the_task_back_and_counts_nothing
                 a_close_waits_for_no_place_and_hands_back_what_is_posted_on_one
@@ -203,6 +204,35 @@ fn a_place_takes_posts_where_nothing_else_is_taken(driver: Driver) {
         port.post(1, 0, 0).expect("there is room for one");
     }
     assert_eq!(fate.so_far(), (200, 0));
+}
+
+/// A ball that a task posts quietly on the other's place, and so on.
+fn throw(fate: &Arc<Fate>, places: Arc<[PostPlace; 2]>, left: usize, done: mpsc::Sender<()>) {
+    let (next, next_places) = (fate.clone(), places.clone());
+    let task = task_of(fate, move || match left {
+        0 => done.send(()).expect("it is awaited"),
+        _ => throw(&next, next_places, left - 1, done),
+    });
+    places[left % 2].post_quietly(task).expect("it is open");
+}
+
+fn a_task_that_posts_another_quietly_is_followed_by_it(driver: Driver) {
+    let (port, fate) = (port::<u32>(driver, 2), Arc::default());
+    let place = || port.reserve_post().expect("a place");
+    let places = Arc::new([place(), place()]);
+    let workers = Workers::start(&port, 2, |_, _| {}).expect("a start");
+    let (done, is_done) = mpsc::channel();
+    // The first is posted from outside of a handler.
+    throw(&fate, places.clone(), 1_000, done);
+    assert_eq!(is_done.recv_timeout(GUARD), Ok(()));
+    drop(port.close());
+    drop(workers);
+    assert_eq!(fate.so_far(), (1_001, 0));
+    places[0]
+        .post_quietly(task(&fate))
+        .expect_err("it is closed")
+        .run();
+    assert_eq!(fate.so_far(), (1_002, 0));
 }
 
 fn a_place_is_an_operation_until_it_is_dropped(driver: Driver) {

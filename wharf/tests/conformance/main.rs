@@ -15,6 +15,7 @@
 //! - [`timers`]: 37, timers, and 48, timers that are cancelled without a packet.
 //! - [`ends`]: 38 to 43, closing, panics, and threads that go.
 //! - [`hooks`]: 45 to 47, contexts, what is beneath a handle, and attempts on memory that is lent.
+//! - [`quiet_posts`]: 49, posts that release no thread at first.
 //!
 //! Statements that a test has to change the whole process for (descriptors that run out, forks, signals) are in
 //! `tests/process.rs`, memory that is left behind in `tests/leaks.rs`, the raw layer in
@@ -40,6 +41,7 @@ mod hooks;
 #[cfg(unix)]
 mod local;
 mod ports;
+mod quiet_posts;
 #[cfg(windows)]
 mod reuse;
 mod runner;
@@ -244,6 +246,11 @@ const EXCEPTIONS: &[Exception] = &[
         "s46_a_blocking_mode_that_is_set_beneath_stops_no_thread",
         Driver::Windows,
         "overlapped calls know no such mode",
+    ),
+    (
+        "s49_the_thread_that_posts_quietly_goes_on_with_the_packet",
+        Driver::Windows,
+        "the kernel has the queue, and releases a thread as for any post",
     ),
 ];
 
@@ -572,5 +579,17 @@ statements! {
         s47_attempts_on_lent_memory_are_done_at_once_or_would_block
         s47_receives_that_are_paused_wait_until_they_are_resumed
         s47_a_paused_receive_keeps_no_buffer_from_others
+    }
+    quiet_posts {
+        s49_the_thread_that_posts_quietly_goes_on_with_the_packet
+        s49_a_quiet_post_reaches_another_thread_while_its_poster_computes
+        s49_a_quiet_post_reaches_another_thread_when_its_poster_posts_again
+        s49_a_quiet_post_reaches_another_thread_when_its_poster_blocks
+        s49_a_quiet_post_outlives_its_handler_that_panics
+        s49_a_quiet_post_is_left_by_a_thread_that_ends_or_waits_elsewhere
+        s49_outside_of_a_handler_of_the_port_it_is_an_ordinary_post
+        s49_quiet_posts_have_their_turn_among_all_posts
+        s49_a_quiet_post_is_refused_as_any_post_is
+        s49_each_packet_that_is_posted_quietly_is_taken_once
     }
 }
