@@ -11,6 +11,7 @@
 
 mod closing;
 mod ledger;
+mod quiet_posts;
 mod schedule;
 mod shares;
 mod tasks;
@@ -158,6 +159,23 @@ fn each_timer_fires_once_or_is_cancelled_quietly() {
     assert_eq!(failed, None, "the seed that fails");
 }
 
+/// Runs one seed in the world of packets that are posted quietly.
+fn run_quiet_posts(seed: u64, bug: Option<Bug>) {
+    plant(bug);
+    run_in(
+        seed,
+        schedule::TIME_OFTEN,
+        quiet_posts::are_taken_whatever_their_posters_do,
+    );
+    plant(None);
+}
+
+#[test]
+fn each_packet_that_is_posted_quietly_is_taken_once() {
+    let failed = first_failure(0..SEEDS, |seed| run_quiet_posts(seed, None));
+    assert_eq!(failed, None, "the seed that fails");
+}
+
 #[test]
 fn closing_ends_while_the_monitor_transfers() {
     let failed = first_failure(0..SEEDS, |seed| {
@@ -271,6 +289,7 @@ fn planted_bug_in_this_process() {
         Bug::EarlyFree,
         Bug::ShareNotKept,
         Bug::LostAlarm,
+        Bug::LeftForEver,
     ];
     let bug = bugs.into_iter().find(|bug| format!("{bug:?}") == name);
     let bug = bug.expect("one of them");
@@ -278,6 +297,7 @@ fn planted_bug_in_this_process() {
     let run = match bug {
         Bug::ShareNotKept => run_shares,
         Bug::LostAlarm => run_timers,
+        Bug::LeftForEver => run_quiet_posts,
         _ => run,
     };
     match first_failure(0..SEEDS, |seed| run(seed, Some(bug))) {
@@ -309,4 +329,9 @@ fn a_share_that_is_not_kept_is_found() {
 #[test]
 fn an_alarm_that_is_not_set_is_found() {
     is_found(Bug::LostAlarm);
+}
+
+#[test]
+fn a_packet_that_is_left_for_ever_is_found() {
+    is_found(Bug::LeftForEver);
 }
