@@ -8,6 +8,7 @@
 //! standard input, or the end of it, stops it.
 
 use std::{
+    error::Error,
     io,
     net::{SocketAddr, TcpListener},
     time::Duration,
@@ -27,8 +28,8 @@ enum Key {
     AcceptAgain(Listener<Key>),
 }
 
-fn main() -> io::Result<()> {
-    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:21001".into());
+fn main() -> Result<(), Box<dyn Error>> {
+    let address = wharf_examples::address("--listen", "127.0.0.1:21001")?;
     let port = CompletionPort::<Key>::new(0)?;
     let listener = port.associate(TcpListener::bind(address)?, Key::Listener)?;
     println!("listening on {}", listener.local_addr());

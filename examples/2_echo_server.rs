@@ -9,20 +9,17 @@
 
 use std::{error::Error, io, time::Duration};
 
-use wharf::Buffer;
-use wharf_server::{Client, Server};
+use wharf_server::Server;
 
 /// How long a stop waits for clients that have not read all bytes that were sent to them.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:21002".into());
-    let builder = Server::builder().listen(address.parse()?);
-    let server = builder.start(|client: &Client, bytes: Buffer| {
-        // The buffer goes out as it came in, without a copy. A client is no longer read from long before too much
-        // waits to be sent to it, so a refusal means that it is gone; its end is dealt with elsewhere.
-        let _ = client.send(bytes);
-    })?;
+    let address = wharf_examples::address("--listen", "127.0.0.1:21002")?;
+    let builder = Server::builder().listen(address);
+    // The buffer goes out as it came in, without a copy. A client is no longer read from long before too much waits to be sent
+    // to it, so a refusal means that it is gone.
+    let server = builder.serve(|client, bytes| client.send(bytes))?;
     println!("listening on {}", server.local_addr());
 
     let _ = io::stdin().read_line(&mut String::new());

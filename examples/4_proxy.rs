@@ -66,11 +66,10 @@ struct Proxy {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut arguments = std::env::args().skip(1);
-    let listen = arguments.next().unwrap_or("127.0.0.1:21004".into());
-    let target = arguments.next().unwrap_or("127.0.0.1:21001".into());
+    let listen = wharf_examples::address("--listen", "127.0.0.1:21004")?;
+    let target = wharf_examples::address("--target", "127.0.0.1:21001")?;
     let proxy = Arc::new(Proxy {
-        target: target.parse()?,
+        target,
         buffers: BufferPool::new(15_000),
         last: AtomicU64::new(0),
         sessions: Mutex::default(),

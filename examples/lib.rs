@@ -1,5 +1,16 @@
-//! The examples are beside this file; `README.md` gives the order. A package has a file like this one; what it holds is the
-//! repository's README, so that the program there is compiled like any other, in both languages.
+//! The examples are beside this file; `README.md` gives the order. What this file holds is what all of them do, their one
+//! argument; and the repository's README, so that the program there is compiled like any other, in both languages.
+
+use std::net::{AddrParseError, SocketAddr};
+
+/// The address after an option, or this one.
+///
+/// # Errors
+/// It is no address.
+pub fn address(option: &str, default: &str) -> Result<SocketAddr, AddrParseError> {
+    let mut arguments = std::env::args().skip_while(|argument| argument != option);
+    arguments.nth(1).as_deref().unwrap_or(default).parse()
+}
 
 /// The repository's README.
 #[cfg(doctest)]

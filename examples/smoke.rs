@@ -49,7 +49,7 @@ impl Example {
     /// Starts an example on a free port.
     fn start(name: &str, arguments: &[&str]) -> Example {
         let mut command = Command::new(program(name));
-        command.arg("127.0.0.1:0").args(arguments);
+        command.args(["--listen", "127.0.0.1:0"]).args(arguments);
         Self::start_command(command)
     }
 
@@ -243,7 +243,7 @@ fn echo_server_echoes_and_stops() {
 fn echo_port_waits_for_descriptors() {
     let mut command = Command::new("sh");
     command
-        .args(["-c", "ulimit -n 32 && exec \"$0\" 127.0.0.1:0"])
+        .args(["-c", "ulimit -n 32 && exec \"$0\" --listen 127.0.0.1:0"])
         .arg(program("echo_port"));
     let example = Example::start_command(command);
     let clients: Vec<TcpStream> = (0..40u8)
@@ -342,6 +342,20 @@ fn chat_passes_lines_on() {
 }
 
 #[test]
+fn chat_has_rooms() {
+    let chat = Example::start("chat", &[]);
+    let mut anna = Talker::join(&chat, "anna");
+    let mut bert = Talker::join(&chat, "bert");
+    anna.hears("* bert has joined.");
+    bert.says("/join kitchen\nunheard\n");
+    anna.hears("* bert has gone to kitchen.");
+    anna.says("unheard\n/join kitchen\nheard\n");
+    bert.hears("* anna has joined.");
+    bert.hears("anna: heard");
+    chat.stop();
+}
+
+#[test]
 fn chat_bounds_a_line() {
     let chat = Example::start("chat", &[]);
     let mut anna = Talker::join(&chat, "anna");
@@ -354,9 +368,10 @@ fn chat_bounds_a_line() {
     long.says(&"x".repeat(600));
     thread::sleep(MOMENT);
     long.says(&"x".repeat(600));
-    long.hears("* A line is 1000 bytes at most.");
+    let told = long.line();
+    assert!(told.contains("above the limit of 1000"), "{told}");
     assert_closed(long.0.get_ref());
-    anna.hears("* long said too much, and was dropped.");
+    anna.hears("* long was dropped.");
     chat.stop();
 }
 
@@ -402,7 +417,7 @@ fn chat_drops_who_does_not_read() {
 #[test]
 fn proxy_carries_both_ways() {
     let echo = Example::start("echo_port", &[]);
-    let proxy = Example::start("proxy", &[&echo.address.to_string()]);
+    let proxy = Example::start("proxy", &["--target", &echo.address.to_string()]);
     let bytes = pattern(1 << 20);
     // Two sessions at once, which must not mix.
     let (first, second) = (proxy.connect(), proxy.connect());
@@ -424,7 +439,7 @@ fn proxy_carries_both_ways() {
 #[test]
 fn proxy_passes_a_half_close_on() {
     let (listener, address) = target();
-    let proxy = Example::start("proxy", &[&address]);
+    let proxy = Example::start("proxy", &["--target", &address]);
     let mut client = proxy.connect();
     let mut server = with_timeouts(listener.accept().expect("the proxy connects").0);
     client.write_all(b"question").expect("it takes it");
@@ -447,7 +462,7 @@ fn proxy_passes_a_half_close_on() {
 #[test]
 fn proxy_ends_both_sides_on_an_error() {
     let (listener, address) = target();
-    let proxy = Example::start("proxy", &[&address]);
+    let proxy = Example::start("proxy", &["--target", &address]);
     let mut client = proxy.connect();
     let server = with_timeouts(listener.accept().expect("the proxy connects").0);
     client.write_all(b"unread").expect("it takes it");
@@ -468,11 +483,157 @@ fn proxy_closes_the_client_where_the_target_refuses() {
     target.bind(&any.into()).expect("a free port");
     let address = target.local_addr().expect("it is bound").as_socket();
     let address = address.expect("of the Internet").to_string();
-    let proxy = Example::start("proxy", &[&address]);
+    let proxy = Example::start("proxy", &["--target", &address]);
     assert_closed(&proxy.connect());
     let said = next_line(&proxy.errors);
     assert!(said.starts_with("session 1: "), "{said}");
     // It goes on.
     assert_closed(&proxy.connect());
     assert_eq!(proxy.stop(), "stopped, 0 sessions were open");
+}
+
+// HTTP.
+
+/// Sends to an example, and gets exactly that back.
+fn exchange(stream: &mut TcpStream, request: &[u8], answer: &[u8]) {
+    stream.write_all(request).expect("it takes it");
+    let mut received = vec![0; answer.len()];
+    stream.read_exact(&mut received).expect("an answer");
+    assert_eq!(
+        String::from_utf8_lossy(&received),
+        String::from_utf8_lossy(answer)
+    );
+}
+
+#[test]
+fn http_keeps_connections_and_answers_what_is_pipelined() {
+    let http = Example::start("http", &[]);
+    let mut client = http.connect();
+    let answer = |path: &str, more: &str| {
+        let text = format!("You asked for {path}\n");
+        let length = text.len();
+        format!("HTTP/1.1 200 OK\r\n{more}Content-Length: {length}\r\n\r\n{text}")
+    };
+    let request = b"GET /a HTTP/1.1\r\nHost: here\r\n\r\n";
+    exchange(&mut client, request, answer("/a", "").as_bytes());
+    // Cut anywhere.
+    client
+        .write_all(b"GET /b HTTP/1.1\r\nHost: here\r\n\r")
+        .expect("it takes it");
+    thread::sleep(MOMENT);
+    let both = answer("/b", "") + &answer("/c", "");
+    exchange(&mut client, b"\nGET /c HTTP/1.1\r\n\r\n", both.as_bytes());
+    let last = answer("/d", "Connection: close\r\n");
+    let request = b"GET /d HTTP/1.1\r\nconnection: close\r\n\r\n";
+    exchange(&mut client, request, last.as_bytes());
+    assert_closed(&client);
+    let mut client = http.connect();
+    exchange(
+        &mut client,
+        b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc",
+        b"HTTP/1.1 501 Not Implemented\r\n",
+    );
+    assert_closed(&client);
+    assert_eq!(http.stop(), "stopped: 2 clients");
+}
+
+// The game.
+
+#[test]
+fn game_moves_players_with_each_tick() {
+    let game = Example::start("game", &[]);
+    let mut player = game.connect();
+    let mut world = |steps: &[u8]| {
+        player.write_all(steps).expect("it takes it");
+        let mut length = [0; 2];
+        player
+            .read_exact(&mut length)
+            .expect("a world comes with each tick");
+        let mut frame = vec![0; usize::from(u16::from_be_bytes(length))];
+        player.read_exact(&mut frame).expect("all of it");
+        assert_eq!(frame.len(), 4 + 6, "there is one player");
+        let place = |at: usize| i16::from_be_bytes([frame[at], frame[at + 1]]);
+        (
+            u32::from_be_bytes([frame[0], frame[1], frame[2], frame[3]]),
+            place(6),
+            place(8),
+        )
+    };
+    let (first, ..) = world(&[]);
+    let deadline = Instant::now() + PATIENCE;
+    let step = [0, 2, 1, 254];
+    loop {
+        let (tick, x, y) = world(&step);
+        assert!(tick > first && y == -2 * x, "{tick}: {x}, {y}");
+        if x >= 5 {
+            break;
+        }
+        assert!(Instant::now() < deadline, "it does not move");
+    }
+    drop(player);
+    assert_eq!(game.stop(), "stopped: 1 clients");
+}
+
+// The Redis protocol.
+
+#[test]
+fn redis_answers_as_redis_does() {
+    let redis = Example::start("redis", &[]);
+    let mut client = redis.connect();
+    let set = b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$2\r\n41\r\n";
+    exchange(&mut client, set, b"+OK\r\n");
+    exchange(&mut client, b"*2\r\n$4\r\nINCR\r\n$1\r\na\r\n", b":42\r\n");
+    exchange(
+        &mut client,
+        b"GET a\r\nGET b\nping\r\nTTL a\r\n",
+        b"$2\r\n42\r\n$-1\r\n+PONG\r\n:-1\r\n",
+    );
+    exchange(
+        &mut client,
+        b"SET b x PX 1\r\nEXPIRE a 100\r\nTTL a\r\nDEL a c\r\n",
+        b"+OK\r\n:1\r\n:100\r\n:1\r\n",
+    );
+    thread::sleep(MOMENT);
+    exchange(
+        &mut client,
+        b"GET b\r\nINCR b\r\nSET b x\r\nINCR b\r\n",
+        b"$-1\r\n:1\r\n+OK\r\n-ERR value is not an integer or out of range\r\n",
+    );
+    // Byte by byte, and many in one.
+    for byte in set {
+        client.write_all(&[*byte]).expect("it takes it");
+    }
+    exchange(
+        &mut client,
+        &b"PING\r\n".repeat(1_000),
+        (String::from("+OK\r\n") + &"+PONG\r\n".repeat(1_000)).as_bytes(),
+    );
+    exchange(
+        &mut client,
+        b"*1\r\n!\r\n",
+        b"-ERR Protocol error: no bulk string\r\n",
+    );
+    assert_closed(&client);
+    assert_eq!(redis.stop(), "stopped: 1 clients");
+}
+
+// Publish and subscribe.
+
+#[test]
+fn pubsub_sends_to_the_subscribers_of_a_topic() {
+    let pubsub = Example::start("pubsub", &[]);
+    let (mut anna, mut bert) = (pubsub.connect(), pubsub.connect());
+    exchange(&mut anna, b"sub tea\n", b"ok\n");
+    exchange(&mut bert, b"sub tea\nsub milk\n", b"ok\nok\n");
+    exchange(&mut anna, b"pub milk is here\n", b"sent to 1\n");
+    exchange(&mut bert, b"", b"milk is here\n");
+    exchange(
+        &mut bert,
+        b"unsub milk\npub milk gone\n",
+        b"ok\nsent to 0\n",
+    );
+    exchange(&mut bert, b"pub tea is hot\n", b"tea is hot\nsent to 2\n");
+    exchange(&mut anna, b"", b"tea is hot\n");
+    drop(bert);
+    assert_eq!(pubsub.stop(), "stopped: 2 clients");
 }

@@ -16,7 +16,7 @@ use std::{
 };
 
 use wharf::{Buffer, Snapshot, WorkerState};
-use wharf_server::{Client, Handler, Server, Settings};
+use wharf_server::{Client, Server, ServerBuilder, Settings};
 
 use crate::{
     exit, help, output, snapshot_table,
@@ -199,7 +199,10 @@ impl Stage {
         settings.workers = WORKERS;
         settings.workers_max = workers_max;
         settings.concurrency = CONCURRENCY;
-        let server = Server::start(&settings, Holding(holds.clone())).map_err(io::Error::other)?;
+        let holding = Holding(holds.clone());
+        let server = ServerBuilder::from(settings)
+            .serve(move |client, bytes| holding.received(client, bytes))
+            .map_err(io::Error::other)?;
         say(&format!(
             "(workers={WORKERS} max_workers={workers_max} concurrency={CONCURRENCY})"
         ))?;
@@ -341,7 +344,7 @@ impl Holds {
 /// Holds clients that ask for it, and sends back what it received.
 struct Holding(Arc<Holds>);
 
-impl Handler for Holding {
+impl Holding {
     fn received(&self, client: &Client, bytes: Buffer) {
         let place = |text: &[u8]| match text {
             [digit @ b'0'..=b'2', b'\n'] => Some(usize::from(digit - b'0')),

@@ -16,10 +16,9 @@ use crate::client::Key;
 /// A shortage is logged once, and once more if it still comes up after so long.
 const SAY_AGAIN: Duration = Duration::from_secs(60);
 
-#[derive(Debug)]
-pub(crate) struct Acceptor {
+pub(crate) struct Acceptor<M> {
     pub(crate) clients_max: usize,
-    listener: Listener<Key>,
+    listener: Listener<Key<M>>,
     state: Mutex<Accepting>,
     /// Each is logged once, and then once a minute.
     said_no_room: Seldom,
@@ -54,8 +53,8 @@ pub(crate) enum Accepting {
     Ended,
 }
 
-impl Acceptor {
-    pub(crate) fn new(listener: Listener<Key>, clients_max: usize) -> Self {
+impl<M> Acceptor<M> {
+    pub(crate) fn new(listener: Listener<Key<M>>, clients_max: usize) -> Self {
         Acceptor {
             clients_max,
             listener,
@@ -66,7 +65,7 @@ impl Acceptor {
         }
     }
 
-    pub(crate) fn listener(&self) -> &Listener<Key> {
+    pub(crate) fn listener(&self) -> &Listener<Key<M>> {
         &self.listener
     }
 

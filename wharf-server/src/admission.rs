@@ -1,17 +1,9 @@
 //! Letting clients in: each connection that was accepted, and the next one when a client has gone.
 //! The [state of accepting](crate::accepting) is kept separately.
 
-use std::{
-    io,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, sync::Arc, time::Duration};
 
-use wharf::{
-    Connection,
-    user_code::{discard, log, panic_message},
-};
+use wharf::{Connection, user_code::log};
 
 use crate::{
     Client,
@@ -24,13 +16,13 @@ use crate::{
 /// other programs may have given something back.
 const RETRY: Duration = Duration::from_millis(250);
 
-impl ServerState {
+impl<M: Send + 'static> ServerState<M> {
     /// An accept has completed. Returns the client that it brought: its conversation is to begin.
     pub(crate) fn accepted(
         &self,
         result: io::Result<usize>,
         connection: Option<Box<Connection>>,
-    ) -> Option<Client> {
+    ) -> Option<Client<M>> {
         match (result, connection) {
             (Ok(_), Some(connection)) => {
                 let client = self.admit(connection);
@@ -48,7 +40,7 @@ impl ServerState {
     }
 
     /// Lets a connection in as a client, if its address has none too many.
-    fn admit(&self, connection: Box<Connection>) -> Option<Client> {
+    fn admit(&self, connection: Box<Connection>) -> Option<Client<M>> {
         let peer = connection.peer;
         if !self.addresses.admit(peer) {
             if let Some(max) = self.addresses.max {
@@ -70,18 +62,23 @@ impl ServerState {
         client.ok()
     }
 
-    fn register(&self, connection: Box<Connection>) -> io::Result<Client> {
+    fn register(&self, connection: Box<Connection>) -> io::Result<Client<M>> {
         let id = self.clients.next_id();
-        let round = self.clients.patience().round();
         let share = self.buffers.share(self.buffers_per_client);
-        let state = State::new(id, connection.peer, self.clients.clone(), share, round);
+        let state = State::new(
+            id,
+            connection.peer,
+            self.clients.clone(),
+            share,
+            self.handler.slot(),
+        );
         let key = Arc::new(Who::Client(state));
         let client = Client(self.port.associate(connection, key)?);
         self.clients.insert(client.clone());
         if self.is_stopping() {
             client.close();
         }
-        if self.clients.patience().minds_idleness() {
+        if self.clients.patience().minds_all() {
             self.clients.watch_patience();
         }
         Ok(client)
@@ -139,11 +136,7 @@ impl ServerState {
         }
         self.acceptor.set(Accepting::Ended);
         log(|| tracing::error!(%error, "no more clients can be accepted"));
-        let called = catch_unwind(AssertUnwindSafe(|| self.handler.failed(error)));
-        if let Err(panic) = called {
-            log(|| tracing::error!("a handler panicked: {}", panic_message(&*panic)));
-            discard(panic);
-        }
+        self.contain("`failed`", || self.handler.failed(error));
     }
 }
 

@@ -3,9 +3,9 @@
 use std::{net::SocketAddr, time::Duration};
 
 use ipnet::IpNet;
-use wharf::DriverChoice;
+use wharf::{Buffer, DriverChoice};
 
-use crate::{Handler, Server, Settings, StartError};
+use crate::{Client, Handler, Outcome, Server, Settings, SlowReader, StartError, handler::Closure};
 
 /// Starts a [`Server`] with other than the default [`Settings`]. See [`Server::builder`].
 #[derive(Debug, Clone, Default)]
@@ -50,26 +50,56 @@ setters! {
     exempt_addresses: Vec<IpNet>,
     backlog: u32,
     unsent_bytes_max: usize,
+    unsent_max: usize,
+    slow_reader: SlowReader,
+    frame_bytes_max: usize,
+    receive_rate: u32,
+    messages_max: usize,
+    timers_per_client: usize,
+}
+
+/// A method for each of the times, which may be `None`.
+macro_rules! times {
+    ($($name:ident,)*) => {
+        impl ServerBuilder {
+            $(
+                #[doc = concat!("Sets [`Settings::", stringify!($name), "`].")]
+                pub fn $name(mut self, time: impl Into<Option<Duration>>) -> Self {
+                    self.settings.$name = time.into();
+                    self
+                }
+            )*
+        }
+    };
+}
+
+times! {
+    idle_timeout,
+    stall_timeout,
+    first_bytes_timeout,
+    frame_timeout,
+    tick,
 }
 
 impl ServerBuilder {
-    /// Sets [`Settings::idle_timeout`].
-    pub fn idle_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
-        self.settings.idle_timeout = timeout.into();
-        self
-    }
-
-    /// Sets [`Settings::stall_timeout`].
-    pub fn stall_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
-        self.settings.stall_timeout = timeout.into();
-        self
-    }
-
     /// Starts the server. When this returns, clients can connect.
     ///
     /// # Errors
     /// As for [`Server::start`].
-    pub fn start(self, handler: impl Handler) -> Result<Server, StartError> {
+    pub fn start<H: Handler>(self, handler: H) -> Result<Server<H::Message>, StartError> {
         Server::start(&self.settings, handler)
+    }
+
+    /// Starts a server whose handler is a closure: it gets the bytes of each client as they arrive, and may return nothing, or a
+    /// `Result`, whose error ends the client.
+    ///
+    /// # Errors
+    /// As for [`Server::start`].
+    pub fn serve<F, R>(self, received: F) -> Result<Server, StartError>
+    where
+        F: Fn(&Client, Buffer) -> R + Send + Sync + 'static,
+        R: Outcome,
+    {
+        self.start(Closure(received))
     }
 }

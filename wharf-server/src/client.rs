@@ -1,10 +1,11 @@
 //! A connected client, as its handler and other threads see it.
 
 use std::{
-    io,
+    any::Any,
+    fmt, io,
     net::{SocketAddr, SocketAddrV4, SocketAddrV6},
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -13,30 +14,55 @@ use std::{
 use wharf::{Buffer, BufferPool, Payload, Refused, Socket, Traffic};
 
 use crate::{
-    Clients,
-    outbox::{Flags, Next, Outbox, Waiting},
+    ClientTimer, Clients, Outgoing, SlowReader,
+    asked::{Ask, Asked},
+    calls::Slot,
+    codec::FrameError,
+    mailbox::{Cancelled, Mailbox},
+    outbox::{Flags, Next, Outbox, Unsent, Waiting},
+    pace::Pace,
     reading::{Parked, Reading},
-    rounds::Look,
+    rounds::{Look, Noted},
 };
 
-/// A client of a [`Server`](crate::Server). Clones are the same client; a clone that is kept after the client is gone does
-/// no harm.
-#[derive(Debug, Clone)]
-pub struct Client(pub(crate) Socket<Key>);
+/// A client of a [`Server`](crate::Server), which can be [told](Self::tell) an `M`. Clones are the same client; a clone that is
+/// kept after the client is gone does no harm.
+pub struct Client<M = ()>(pub(crate) Socket<Key<M>>);
 
 /// The key of a completion: a pointer, so that an idle client's socket is as small as it can be.
-pub(crate) type Key = Arc<Who>;
+pub(crate) type Key<M> = Arc<Who<M>>;
 
-#[derive(Debug)]
-pub(crate) enum Who {
+pub(crate) enum Who<M> {
     Listener,
-    Client(State),
+    Client(State<M>),
     /// A timer: try to accept again.
     AcceptAgain,
     /// A timer: look for clients that do nothing.
     Round,
     /// A timer: look at this client, which lingers; the number counts the looks.
     Linger(u64, u32),
+    /// A timer: the server's tick.
+    Tick,
+}
+
+impl<M> fmt::Debug for Who<M> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+impl<M> Who<M> {
+    /// In a word.
+    fn name(&self) -> &'static str {
+        match self {
+            Who::Listener => "listener",
+            Who::Client(_) => "client",
+            Who::AcceptAgain => "accept again",
+            Who::Round => "round",
+            Who::Linger(..) => "linger",
+            Who::Tick => "tick",
+        }
+    }
 }
 
 /// One of a client's operations, as it completed.
@@ -48,14 +74,13 @@ pub(crate) enum Event {
 
 /// The state of a client, which is the key of its socket. There are as many as clients, most of which are idle: what few of them
 /// need is in [`Rest`].
-#[derive(Debug)]
-pub(crate) struct State {
+pub(crate) struct State<M> {
     id: u64,
     /// Its address, if that is of the most frequent kind.
     peer_v4: Option<SocketAddrV4>,
     /// In nanoseconds after the server's start.
     since_ns: u64,
-    clients: Clients,
+    clients: Clients<M>,
     /// No more is to be received: operations that are under way finish, then the client ends.
     closing: AtomicBool,
     pub(crate) peer_side: PeerSide,
@@ -63,34 +88,45 @@ pub(crate) struct State {
     pub(crate) lingering: AtomicBool,
     /// Its handler is being called, or waits to be called again.
     pub(crate) handling: AtomicBool,
-    /// Its handler is to be called again before more is received.
-    pub(crate) again: AtomicBool,
+    /// What is to be done before more is received.
+    pub(crate) asked: Asked,
     /// For the search for idle clients: the bytes that it moved.
     pub(crate) moved: Look,
     /// Its share of the receive buffers.
     pub(crate) buffers: BufferPool,
     outbox: Flags,
     pub(crate) reading: Reading,
-    rest: OnceLock<Box<Rest>>,
+    rest: OnceLock<Box<Rest<M>>>,
 }
 
 /// What few clients need: it is made when it is first needed.
-#[derive(Debug, Default)]
-struct Rest {
+struct Rest<M> {
     peer_v6: Option<SocketAddrV6>,
-    turns: OnceLock<Box<Turns>>,
+    /// Its session and its frames, where its handler has such.
+    slot: Slot,
+    turns: OnceLock<Box<Turns<M>>>,
 }
 
 /// What no idle client needs, unless its turn is parked: likewise.
-#[derive(Debug)]
-struct Turns {
+struct Turns<M> {
     /// Bytes that were thrown away.
     discarded: AtomicU64,
     waiting: Waiting,
+    /// Since when it has owed the rest of a frame, or its first bytes.
+    owing: Noted,
+    more: OnceLock<Box<More<M>>>,
     /// For the search for clients that take nothing: the bytes that it took while some waited to be sent to it.
     taken: Look,
     parked: Parked,
     gone: OnceLock<Box<Gone>>,
+}
+
+/// What only clients need whose handlers ask for it: likewise.
+struct More<M> {
+    mailbox: Mailbox<M>,
+    pace: Pace,
+    /// Why it is to end, if that is decided before it is gone.
+    ending: Mutex<Option<Box<Ended>>>,
 }
 
 /// Whether a peer has ended its side.
@@ -140,6 +176,16 @@ pub enum Ended {
     Idle,
     /// Bytes waited to be sent to it, and it took none of them for the stall time-out.
     Stalled,
+    /// It sent nothing for the time-out of the [first bytes](crate::Settings::first_bytes_timeout).
+    Silent,
+    /// The rest of a frame did not come for the [frame time-out](crate::Settings::frame_timeout).
+    SlowFrame,
+    /// Too much waited to be sent to it, and it was to be [cut](SlowReader::Cut) for that.
+    TooSlow,
+    /// Its bytes were no frame.
+    BadFrame(FrameError),
+    /// Its handler returned an error; the text of it.
+    ByHandler(String),
     /// Its handler panicked; the message of the panic.
     Panicked(String),
     /// [`Client::abort`] was called.
@@ -148,43 +194,57 @@ pub enum Ended {
     Cut,
 }
 
-impl Rest {
-    fn of(peer: SocketAddrV6) -> Self {
-        Rest {
-            peer_v6: Some(peer),
+impl<M> Rest<M> {
+    fn new(peer_v6: Option<SocketAddrV6>, slot: Slot) -> Box<Self> {
+        Box::new(Rest {
+            peer_v6,
+            slot,
             turns: OnceLock::new(),
-        }
+        })
     }
 }
 
-impl State {
+impl<M> State<M> {
     pub(crate) fn new(
         id: u64,
         peer: SocketAddr,
-        clients: Clients,
+        clients: Clients<M>,
         buffers: BufferPool,
-        round: u32,
+        slot: Slot,
     ) -> Self {
-        let (peer_v4, rest) = match peer {
-            SocketAddr::V4(address) => (Some(address), OnceLock::new()),
-            SocketAddr::V6(address) => (None, OnceLock::from(Box::new(Rest::of(address)))),
+        let round = clients.patience().round();
+        let (peer_v4, peer_v6) = match peer {
+            SocketAddr::V4(address) => (Some(address), None),
+            SocketAddr::V6(address) => (None, Some(address)),
         };
-        State {
+        let rest = match peer_v6.is_some() || slot.is_some() {
+            true => OnceLock::from(Rest::new(peer_v6, slot)),
+            false => OnceLock::new(),
+        };
+        let state = State {
             id,
             peer_v4,
             since_ns: clients.age_ns(),
-            clients,
             closing: AtomicBool::new(false),
             peer_side: PeerSide::default(),
             lingering: AtomicBool::new(false),
             handling: AtomicBool::new(false),
-            again: AtomicBool::new(false),
+            asked: Asked::default(),
             moved: Look::new(round),
             buffers,
             outbox: Flags::default(),
             reading: Reading::default(),
             rest,
+            clients,
+        };
+        if state.clients.receive_rate() > 0 {
+            state.asked.set(Ask::IsPaced, true);
         }
+        if state.clients.patience().minds_debts() {
+            // It counts from now on.
+            state.turns();
+        }
+        state
     }
 
     fn peer(&self) -> SocketAddr {
@@ -195,13 +255,15 @@ impl State {
     }
 
     /// What most clients need at their end only; it is made if it is not there.
-    fn turns(&self) -> &Turns {
-        let rest = self.rest.get_or_init(Box::default);
+    fn turns(&self) -> &Turns<M> {
+        let rest = self.rest.get_or_init(|| Rest::new(None, None));
         rest.turns.get_or_init(|| {
             let round = self.clients.patience().round();
             Box::new(Turns {
                 discarded: AtomicU64::new(0),
                 waiting: Waiting::default(),
+                owing: Noted::new(round),
+                more: OnceLock::new(),
                 taken: Look::new(round),
                 parked: Parked::default(),
                 gone: OnceLock::new(),
@@ -209,7 +271,22 @@ impl State {
         })
     }
 
-    fn turns_if_any(&self) -> Option<&Turns> {
+    fn more(&self) -> &More<M> {
+        self.turns().more.get_or_init(|| {
+            Box::new(More {
+                mailbox: Mailbox::default(),
+                pace: Pace::new(self.clients.receive_rate()),
+                ending: Mutex::new(None),
+            })
+        })
+    }
+
+    fn more_if_any(&self) -> Option<&More<M>> {
+        let more = self.turns_if_any()?.more.get()?;
+        Some(more)
+    }
+
+    fn turns_if_any(&self) -> Option<&Turns<M>> {
         let turns = self.rest.get()?.turns.get()?;
         Some(turns)
     }
@@ -235,6 +312,11 @@ impl State {
         turns.map(|turns| &turns.taken)
     }
 
+    /// Since when it has owed the rest of a frame, or its first bytes.
+    pub(crate) fn owing(&self) -> &Noted {
+        &self.turns().owing
+    }
+
     /// So many bytes that it sent were thrown away.
     pub(crate) fn discard(&self, bytes: usize) {
         let discarded = &self.turns().discarded;
@@ -253,13 +335,25 @@ impl State {
     pub(crate) fn id(&self) -> u64 {
         self.id
     }
+
+    /// Its session and its frames, where its handler has such.
+    pub(crate) fn slot(&self) -> Option<&(dyn Any + Send + Sync)> {
+        self.rest.get()?.slot.as_deref()
+    }
+
+    /// How fast it is to be read from, if there is a limit.
+    #[inline]
+    pub(crate) fn pace(&self) -> Option<&Pace> {
+        let is_paced = self.asked.has(Ask::IsPaced);
+        is_paced.then(|| &self.more().pace)
+    }
 }
 
-impl Client {
-    pub(crate) fn state(&self) -> &State {
+impl<M> Client<M> {
+    pub(crate) fn state(&self) -> &State<M> {
         match &**self.0.key() {
             Who::Client(state) => state,
-            who => unreachable!("a client's socket has the key {who:?}"),
+            who => unreachable!("a client's socket has the key of a {who:?}"),
         }
     }
 
@@ -309,32 +403,49 @@ impl Client {
     }
 
     /// All clients of the same server.
-    pub fn clients(&self) -> &Clients {
+    pub fn clients(&self) -> &Clients<M> {
         &self.state().clients
     }
 
-    /// Sends to it, from any thread: the whole payload, after everything that was sent before. Success means that the payload
-    /// is on its way.
+    /// Sends to it, from any thread: all of it, behind everything that was sent before. [`Outgoing`] lists what can be sent.
+    /// Success means that it is on its way.
     ///
-    /// If the client reads more slowly than the server sends, payloads wait in a queue: small ones, and payloads in receive
-    /// buffers, are copied one behind the other, so that each takes no more memory than its bytes.
+    /// What a handler sends to its own client while more frames of the client have arrived leaves in one piece with what it
+    /// sends for those, so that the answers to several requests are one packet; [`flush`](Self::flush) sends it at once.
+    ///
+    /// If the client reads more slowly than the server sends, what is sent waits in a queue: small sends, and those in receive
+    /// buffers, are copied one behind the other, so that each takes no more memory than its bytes. What happens when too much
+    /// waits ([`unsent_bytes_max`](crate::Settings::unsent_bytes_max), [`unsent_max`](crate::Settings::unsent_max)) is a
+    /// [setting](SlowReader).
     ///
     /// # Errors
-    /// Nothing was sent, and the payload comes back: too many bytes wait to be sent already
-    /// ([`WouldBlock`](io::ErrorKind::WouldBlock)), because the client does not read (backpressure); or it is gone, or closing.
-    pub fn send(&self, payload: impl Into<Payload>) -> Result<(), Refused<Payload>> {
-        let payload = payload.into();
-        if payload.is_empty() {
+    /// Nothing was sent: too much waits to be sent already ([`WouldBlock`](io::ErrorKind::WouldBlock)), because the client does
+    /// not read (backpressure); or it is gone, or closing.
+    #[inline]
+    pub fn send<'a>(&self, outgoing: impl Into<Outgoing<'a>>) -> io::Result<()>
+    where
+        M: Send + 'static,
+    {
+        let outgoing = outgoing.into();
+        if outgoing.len() == 0 {
             return Ok(());
         }
         if self.state().outbox.is_behind() {
-            return self.send_later(payload);
+            return self.send_later(outgoing);
         }
+        let payload = outgoing.into_payload(&self.clients().sending().chunks);
+        self.send_payload(payload)
+    }
+
+    fn send_payload(&self, payload: Payload) -> io::Result<()>
+    where
+        M: Send + 'static,
+    {
         match self.0.send_if_idle(payload) {
             Err(refused) if refused.error.kind() == io::ErrorKind::WouldBlock => {
-                self.send_later(refused.given)
+                self.send_later(refused.given.into())
             }
-            Err(refused) => Err(refused),
+            Err(refused) => Err(refused.error),
             Ok(_) => {
                 // While its handler is at work, the worker that called the handler looks afterwards.
                 let is_handled = self.state().handling.load(Ordering::Relaxed);
@@ -346,22 +457,189 @@ impl Client {
         }
     }
 
-    /// Sends a payload that has to wait behind one that is on its way already.
+    /// Sends what has to wait behind something that is on its way already.
     #[cold]
-    fn send_later(&self, payload: Payload) -> Result<(), Refused<Payload>> {
+    fn send_later(&self, outgoing: Outgoing<'_>) -> io::Result<()>
+    where
+        M: Send + 'static,
+    {
         let clients = self.clients();
-        if self
+        match self
             .state()
             .outbox()
-            .push(&self.0, payload, clients.sending())?
+            .push(&self.0, outgoing, clients.sending())
         {
-            clients.watch_patience();
+            Ok(pushed) => {
+                if pushed.has_fallen_behind {
+                    clients.watch_patience();
+                }
+                clients.count_dropped(pushed.dropped);
+                Ok(())
+            }
+            Err(Unsent::Failed(error)) => Err(error),
+            Err(Unsent::TooSlow(error)) => {
+                self.end(Ended::TooSlow);
+                Err(error)
+            }
+        }
+    }
+
+    /// Sends at once what a handler has sent to its own client and what [waits](Self::send) for the client's other frames.
+    ///
+    /// # Errors
+    /// The client is gone, or closing.
+    #[inline]
+    pub fn flush(&self) -> io::Result<()>
+    where
+        M: Send + 'static,
+    {
+        if !self.state().outbox.is_behind() {
+            return Ok(());
+        }
+        if self.state().outbox().uncork(&self.0)? {
+            self.clients().watch_patience();
         }
         Ok(())
     }
 
+    /// From now on what is sent waits, until it is [flushed](Self::flush).
+    pub(crate) fn cork(&self) {
+        self.state().outbox().cork();
+    }
+
+    /// What happens when too much waits to be sent to this client, in place of the server's
+    /// [setting](crate::Settings::slow_reader).
+    pub fn set_slow_reader(&self, slow_reader: SlowReader) {
+        self.state().outbox().set_slow_reader(slow_reader);
+    }
+
+    /// How many bytes a second are read from this client, in place of the server's
+    /// [setting](crate::Settings::receive_rate); 0 is no limit.
+    pub fn set_receive_rate(&self, bytes_per_second: u32) {
+        let state = self.state();
+        state.more().pace.set(bytes_per_second);
+        state.asked.set(Ask::IsPaced, bytes_per_second > 0);
+    }
+
+    /// Tells the client something, from any thread: its handler is called in the client's turn
+    /// ([`Handler::told`](crate::Handler::told)), after what it does now, with its session. Messages come in the order in which
+    /// they are told.
+    ///
+    /// # Errors
+    /// The message comes back: as many wait as [may](crate::Settings::messages_max)
+    /// ([`WouldBlock`](io::ErrorKind::WouldBlock)); or the client is gone.
+    pub fn tell(&self, message: M) -> Result<(), Refused<M>> {
+        if self.ended().is_some() {
+            return Err(Refused::new(io::ErrorKind::NotConnected, message));
+        }
+        let most = self.clients().messages_max();
+        self.mailbox().push(message, most)?;
+        self.note_mail();
+        Ok(())
+    }
+
+    /// Sets a timer: [`Handler::timer`](crate::Handler::timer) is called with `token` after `delay`, in the client's turn. It
+    /// ends with the client.
+    ///
+    /// # Errors
+    /// The client has as many timers as it [may](crate::Settings::timers_per_client)
+    /// ([`QuotaExceeded`](io::ErrorKind::QuotaExceeded)), or is gone.
+    pub fn set_timer(&self, delay: Duration, token: u64) -> io::Result<ClientTimer>
+    where
+        M: Send + 'static,
+    {
+        let clients = self.clients();
+        // Its key is the client's, as for the timer that has a parked turn; the number tells them apart.
+        let start = |number| {
+            let port = clients.port().with(ClientTimer(number));
+            Ok(port.timer(delay, self.0.key().clone())?)
+        };
+        if self.ended().is_some() {
+            return Err(io::ErrorKind::NotConnected.into());
+        }
+        let most = clients.timers_per_client();
+        self.mailbox().set_timer(token, most, start)
+    }
+
+    /// Cancels a timer; returns whether that was in time: its handler is not called for it then.
+    pub fn cancel_timer(&self, timer: ClientTimer) -> bool
+    where
+        M: Send + 'static,
+    {
+        match self.mailbox().cancel_timer(timer.0) {
+            Cancelled::Set(operation) => {
+                // It may be due in this moment; its completion finds it gone.
+                let _ = self.clients().port().cancel_timer_quietly(operation);
+                true
+            }
+            Cancelled::Due => true,
+            Cancelled::NotSet => false,
+        }
+    }
+
+    /// A timer of this client is due.
+    pub(crate) fn fire(&self, timer: ClientTimer) {
+        if self.mailbox().fire(timer.0) {
+            self.note_mail();
+        }
+    }
+
+    /// There is something to be told: the holder of the turn is to see it.
+    fn note_mail(&self) {
+        self.state().asked.set(Ask::Mail, true);
+        // If a receive is under way, or the turn is parked, a completion takes the next step; else the holder looks before it
+        // passes the turn on.
+        self.0.cancel_receives();
+        self.unpark();
+    }
+
+    /// What it is to be told, if it was ever told anything.
+    pub(crate) fn mailbox_if_any(&self) -> Option<&Mailbox<M>> {
+        self.state().more_if_any().map(|more| &more.mailbox)
+    }
+
+    pub(crate) fn mailbox(&self) -> &Mailbox<M> {
+        &self.state().more().mailbox
+    }
+
+    pub(crate) fn has_mail(&self) -> bool {
+        self.state().asked.has(Ask::Mail)
+    }
+
+    /// Whether its handler is to be called again before more is received from it.
+    pub(crate) fn is_called_again(&self) -> bool {
+        let state = self.state();
+        let has_frames = || state.asked.has(Ask::Frames) && !state.reading.is_paused();
+        state.asked.has(Ask::Again) || has_frames()
+    }
+
+    /// Whether its frames are to be handed out.
+    pub(crate) fn takes_frames(&self) -> bool {
+        let state = self.state();
+        !self.is_closing()
+            && self.ended().is_none()
+            && !state.reading.is_paused()
+            && !state.asked.has(Ask::Again)
+            && self.unsent() <= self.clients().unsent_pause_bytes()
+    }
+
+    /// Notes how the client stands after frames were handed out: whether there may be more, and whether a part of one has come.
+    pub(crate) fn note_frames(&self, has_more: bool, is_within: bool) {
+        let state = self.state();
+        state.asked.set(Ask::Frames, has_more);
+        let is_owing = is_within && !has_more;
+        let was_owing = state.asked.set(Ask::IsWithinFrame, is_owing);
+        let patience = self.clients().patience();
+        if is_owing && !was_owing && patience.minds_debts() {
+            state.owing().note(patience.round());
+        }
+    }
+
     /// An operation of its outbox has ended: sends the next of what waits. If nothing waits, returns the next step.
-    pub(crate) fn send_next(&self) -> io::Result<Next> {
+    pub(crate) fn send_next(&self) -> io::Result<Next>
+    where
+        M: Send + 'static,
+    {
         self.state().outbox().advance(&self.0)
     }
 
@@ -391,7 +669,7 @@ impl Client {
     /// call; or by itself, if no next call is to come because reading is [paused](Self::pause_reading) or the [peer has
     /// ended](Self::peer_has_ended).
     pub fn call_again(&self) {
-        self.state().again.store(true, Ordering::Relaxed);
+        self.state().asked.set(Ask::Again, true);
         self.unpark();
     }
 
@@ -411,12 +689,10 @@ impl Client {
     ///
     /// ```
     /// use std::{io::{Read, Write}, net::TcpStream};
-    /// use wharf_server::{Client, Server, Settings};
+    /// use wharf_server::Server;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let mut settings = Settings::default();
-    /// settings.listen = "127.0.0.1:0".parse()?;
-    /// let server = Server::start(&settings, |client: &Client, bytes: wharf::Buffer| {
+    /// let server = Server::builder().listen("127.0.0.1:0".parse()?).serve(|client, bytes| {
     ///     // Nothing more, until the other thread has dealt with this.
     ///     client.pause_reading();
     ///     let client = client.clone();
@@ -471,9 +747,10 @@ impl Client {
     }
 
     /// Whether its turn is to be [parked](crate::reading): nothing is to be received, and nothing else is to be done.
-    pub(crate) fn is_to_be_parked(&self) -> bool {
-        let is_called = self.state().again.load(Ordering::Relaxed);
-        self.receives_nothing() && !is_called && !self.is_closing() && self.ended().is_none()
+    pub(crate) fn is_to_be_parked(&self, is_paced: bool) -> bool {
+        let asked = &self.state().asked;
+        let is_asked = asked.has(Ask::Again) || asked.has(Ask::Mail) || self.is_closing();
+        (is_paced || self.receives_nothing()) && !is_asked && self.ended().is_none()
     }
 
     /// Has its turn taken up again, if it is parked. The reason was noted before.
@@ -510,6 +787,27 @@ impl Client {
         self.state().gone().map(|gone| &gone.ended)
     }
 
+    /// Ends the client in order, for a reason that is known now: what was sent to it still arrives.
+    pub(crate) fn close_for(&self, ended: Ended) {
+        // The first reason counts.
+        self.ending().get_or_insert(Box::new(ended));
+        self.close();
+    }
+
+    fn ending(&self) -> MutexGuard<'_, Option<Box<Ended>>> {
+        // Nothing under the lock can panic.
+        let ending = self.state().more().ending.lock();
+        ending.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why it ends in order: the reason that was known before, or this one.
+    fn reason(&self, otherwise: Ended) -> Ended {
+        match self.state().more_if_any() {
+            Some(_) => self.ending().take().map_or(otherwise, |ended| *ended),
+            None => otherwise,
+        }
+    }
+
     pub(crate) fn is_closing(&self) -> bool {
         self.state().closing.load(Ordering::SeqCst)
     }
@@ -523,6 +821,11 @@ impl Client {
         let traffic = self.traffic();
         // A peer that does not get all bytes must not take the ones it got for the whole.
         let reset = matches!(ended, Ended::Aborted) || self.unsent() > 0;
+        let ended = match ended {
+            // In order, for a reason that was known before.
+            Ended::ByServer | Ended::ByPeer => self.reason(ended),
+            ended => ended,
+        };
         let gone = &self.state().turns().gone;
         let first = gone.set(Box::new(Gone { ended, traffic })).is_ok();
         if first && reset {
@@ -540,7 +843,7 @@ impl Client {
         let Some(traffic) = self.state().outbox().if_empty(close) else {
             return false;
         };
-        let ended = Ended::ByPeer;
+        let ended = self.reason(Ended::ByPeer);
         // Another thread may have ended it in this very moment.
         let gone = Box::new(Gone { ended, traffic });
         let _ = self.state().turns().gone.set(gone);
@@ -553,23 +856,28 @@ impl Client {
     }
 }
 
-impl PartialEq for Client {
+impl<M> Clone for Client<M> {
+    fn clone(&self) -> Self {
+        Client(self.0.clone())
+    }
+}
+
+impl<M> fmt::Debug for Client<M> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Client")
+            .field("id", &self.id())
+            .field("peer", &self.peer())
+            .field("ended", &self.ended())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<M> PartialEq for Client<M> {
     /// Whether they are the same client.
     fn eq(&self, other: &Self) -> bool {
         self.0 == other.0
     }
 }
 
-impl Eq for Client {}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// An idle client costs it: what few clients need belongs into [`Rest`].
-    #[test]
-    #[cfg(unix)]
-    fn a_state_is_as_small_as_it_can_be() {
-        assert_eq!(size_of::<Who>(), 72);
-    }
-}
+impl<M> Eq for Client<M> {}

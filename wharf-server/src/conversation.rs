@@ -35,11 +35,16 @@ use wharf::{
 };
 
 use crate::{
-    AfterEnd, Client, Ended, Handler,
+    AfterEnd, Client, Ended, Failure, Result,
+    asked::Ask,
+    calls::{Broken, Calls, Stopped},
     client::{Event, Who},
     outbox::Next,
     shared::ServerState,
 };
+
+/// A client is told so many things before other clients have their turns.
+const MAIL_PER_TURN: usize = 64;
 
 /// How often a client that lingers is looked at.
 const LINGER_LOOK: Duration = Duration::from_millis(50);
@@ -50,15 +55,15 @@ const LINGER_MAX: Duration = Duration::from_secs(10);
 /// Likewise, if the system does not tell how much was delivered, as Wine does not.
 const LINGER_UNTOLD: Duration = Duration::from_secs(1);
 
-impl ServerState {
+impl<M: Send + 'static> ServerState<M> {
     /// The first turn: the client has just been accepted.
-    pub(crate) fn begin(&self, client: &Client) {
-        self.call(client, |handler| handler.connected(client));
+    pub(crate) fn begin(&self, client: &Client<M>) {
+        self.call_or_end(client, |handler| handler.connected(client));
         self.go_on(client);
     }
 
     /// Takes the next step: one of the client's operations has completed.
-    pub(crate) fn step(&self, client: &Client, event: Event, result: io::Result<usize>) {
+    pub(crate) fn step(&self, client: &Client<M>, event: Event, result: io::Result<usize>) {
         match (event, result) {
             // A send has no turn, except the empty one that drains; and the turn may have been left with the outbox.
             (Event::Send(payload), result) if !payload.is_empty() => {
@@ -88,19 +93,47 @@ impl ServerState {
         }
     }
 
-    fn received(&self, client: &Client, buffer: Buffer) {
+    fn received(&self, client: &Client<M>, buffer: Buffer) {
         if client.state().lingering.load(Ordering::Relaxed) {
             client.state().discard(buffer.len());
             drop(buffer);
             self.receive(client);
             return;
         }
-        self.call(client, |handler| handler.received(client, buffer));
+        if let Some(pace) = client.state().pace() {
+            pace.charge(buffer.len(), client.since());
+        }
+        self.frames(client, |handler| handler.received(client, buffer));
         self.go_on(client);
     }
 
+    /// Has frames handed out, and sends what was sent meanwhile.
+    fn frames(&self, client: &Client<M>, call: impl FnOnce(&dyn Calls<M>) -> Result<(), Stopped>) {
+        let handed_out = self.call(client, call);
+        if let Some(Err(broken)) = &handed_out {
+            self.break_off(client, broken);
+        }
+        if let Err(error) = client.flush() {
+            client.end(Ended::Failed(error));
+        }
+    }
+
+    /// A client's frames can't be handed out any more.
+    fn break_off(&self, client: &Client<M>, broken: &Broken) {
+        match broken {
+            Broken::Handler(error) => end_by_handler(client, error),
+            Broken::Frame(error) => {
+                log(|| {
+                    tracing::info!(client = client.id(), peer = %client.peer(), "closed: {error}");
+                });
+                self.call(client, |handler| handler.bad_frame(client, error));
+                client.close_for(Ended::BadFrame(error.clone()));
+            }
+        }
+    }
+
     /// A receive was cancelled, since the client is to be closed or its reading was paused.
-    fn interrupted(&self, client: &Client) {
+    fn interrupted(&self, client: &Client<M>) {
         match client.state().lingering.load(Ordering::Relaxed) {
             true => self.receive(client),
             false => self.go_on(client),
@@ -108,7 +141,7 @@ impl ServerState {
     }
 
     /// The packet that waited in the queue for the client has come.
-    pub(crate) fn resume(&self, client: &Client) {
+    pub(crate) fn resume(&self, client: &Client<M>) {
         client.state().handling.store(false, Ordering::Relaxed);
         if client.ended().is_none() && !client.is_closing() {
             self.call_again(client);
@@ -116,13 +149,37 @@ impl ServerState {
         self.go_on(client);
     }
 
-    fn call_again(&self, client: &Client) {
-        client.state().again.store(false, Ordering::Relaxed);
-        self.call(client, |handler| handler.resumed(client));
+    /// Calls the handler for what has waited for this turn.
+    fn call_again(&self, client: &Client<M>) {
+        if client.state().asked.set(Ask::Again, false) {
+            self.call_or_end(client, |handler| handler.resumed(client));
+        } else if client.state().asked.has(Ask::Frames) {
+            self.frames(client, |handler| handler.go_on(client));
+        }
+    }
+
+    /// Tells the client what it is to be told, for one turn; returns whether there is more.
+    fn deliver_mail(&self, client: &Client<M>) -> bool {
+        // Before the first is taken: what comes from now on is noted anew.
+        client.state().asked.set(Ask::Mail, false);
+        for _ in 0..MAIL_PER_TURN {
+            if client.ended().is_some() || client.is_closing() {
+                return false;
+            }
+            let Some(mail) = client.mailbox().pop() else {
+                return false;
+            };
+            self.call_or_end(client, |handler| handler.mail(client, mail));
+        }
+        let has_more = !client.mailbox().is_empty();
+        if has_more {
+            client.state().asked.set(Ask::Mail, true);
+        }
+        has_more
     }
 
     /// Posts a packet that waits in the queue for the client and has its turn. Returns whether it was posted.
-    fn give_way(&self, client: &Client) -> bool {
+    fn give_way(&self, client: &Client<M>) -> bool {
         let handling = &client.state().handling;
         // It waits for us.
         handling.store(true, Ordering::Relaxed);
@@ -135,7 +192,7 @@ impl ServerState {
 
     /// Receives the next bytes, unless the client is to end, has too much to take, has the handler called again, or is not to
     /// be read from.
-    fn go_on(&self, client: &Client) {
+    fn go_on(&self, client: &Client<M>) {
         loop {
             if client.ended().is_some() {
                 self.finish(client);
@@ -143,31 +200,61 @@ impl ServerState {
                 self.end_our_side(client);
             } else if self.pauses(client) {
                 // It does not read, so it is not read from until what waits is out.
-            } else if client.state().again.load(Ordering::Relaxed) {
-                if !self.give_way(client) {
-                    // No packet is to be had: so others wait, but how the client stands is looked at all the same.
-                    self.call_again(client);
-                    continue;
+            } else if client.state().asked.has_any() {
+                match self.answer(client) {
+                    Answer::Done => continue,
+                    Answer::GaveWay => {}
+                    Answer::Nothing => self.receive_or_park(client),
                 }
-            } else if client.receives_nothing() {
-                self.park(client);
             } else {
-                self.receive(client);
+                self.receive_or_park(client);
             }
             return;
         }
     }
 
+    /// Does what is [asked](crate::asked) before more is received.
+    #[cold]
+    fn answer(&self, client: &Client<M>) -> Answer {
+        if client.has_mail() {
+            return match self.deliver_mail(client) && self.give_way(client) {
+                true => Answer::GaveWay,
+                false => Answer::Done,
+            };
+        }
+        if !client.is_called_again() {
+            return Answer::Nothing;
+        }
+        if self.give_way(client) {
+            return Answer::GaveWay;
+        }
+        // No packet is to be had: so others wait, but how the client stands is looked at all the same.
+        self.call_again(client);
+        Answer::Done
+    }
+
+    fn receive_or_park(&self, client: &Client<M>) {
+        if client.receives_nothing() {
+            self.park(client, Duration::MAX);
+            return;
+        }
+        let pace = client.state().pace();
+        match pace.and_then(|pace| pace.delay(client.since())) {
+            Some(delay) => self.park(client, delay),
+            None => self.receive(client),
+        }
+    }
+
     /// Leaves the client's turn with what waits to be sent to it, if that is too much.
-    fn pauses(&self, client: &Client) -> bool {
-        if client.pauses_above(self.unsent_pause_bytes) {
+    fn pauses(&self, client: &Client<M>) -> bool {
+        if client.pauses_above(client.clients().unsent_pause_bytes()) {
             return true;
         }
         let unsent = client.unsent();
         if unsent > 0 {
             self.clients.watch_patience();
         }
-        if unsent <= self.unsent_pause_bytes {
+        if unsent <= client.clients().unsent_pause_bytes() {
             return false;
         }
         // An empty send completes when all before it is out.
@@ -178,13 +265,13 @@ impl ServerState {
         true
     }
 
-    /// Leaves the client's turn [parked](crate::reading), until there is something to be done.
-    fn park(&self, client: &Client) {
-        match self.port.timer(Duration::MAX, client.0.key().clone()) {
+    /// Leaves the client's turn [parked](crate::reading), until there is something to be done, or for so long.
+    fn park(&self, client: &Client<M>, longest: Duration) {
+        match self.port.timer(longest, client.0.key().clone()) {
             Ok(operation) => {
                 // From here on the turn is with the operation.
                 client.state().parked().put(operation);
-                if !client.is_to_be_parked() {
+                if !client.is_to_be_parked(longest < Duration::MAX) {
                     client.unpark();
                 }
             }
@@ -193,16 +280,16 @@ impl ServerState {
     }
 
     /// The operation that had the client's turn while it was parked has completed.
-    pub(crate) fn unparked(&self, client: &Client) {
+    pub(crate) fn unparked(&self, client: &Client<M>) {
         // It is still in its place if the port has closed.
         client.state().parked().take();
         self.go_on(client);
     }
 
-    fn receive(&self, client: &Client) {
+    fn receive(&self, client: &Client<M>) {
         if let Err(error) = client.0.receive_from(&client.state().buffers) {
             self.give_up(client, Ended::Failed(error));
-        } else if (client.is_closing() || client.receives_nothing())
+        } else if (client.is_closing() || client.receives_nothing() || client.has_mail())
             && !client.state().lingering.load(Ordering::Relaxed)
         {
             // Another thread asked for that after the check, and before there was a receive to cancel.
@@ -210,12 +297,13 @@ impl ServerState {
         }
     }
 
-    fn peer_has_ended(&self, client: &Client) {
+    fn peer_has_ended(&self, client: &Client<M>) {
         if client.state().lingering.load(Ordering::Relaxed) {
             self.give_up(client, Ended::ByServer);
             return;
         }
         client.state().peer_side.end();
+        self.frames(client, |handler| handler.end(client));
         if self.keeps_sending(client) {
             client.state().peer_side.half_close();
             self.go_on(client);
@@ -227,7 +315,7 @@ impl ServerState {
     }
 
     /// Whether more is to be sent to a client whose peer has ended its side.
-    fn keeps_sending(&self, client: &Client) -> bool {
+    fn keeps_sending(&self, client: &Client<M>) -> bool {
         if client.is_closing() {
             return false;
         }
@@ -236,7 +324,7 @@ impl ServerState {
     }
 
     /// Ends our side of the stream, behind all that was sent.
-    fn end_our_side(&self, client: &Client) {
+    fn end_our_side(&self, client: &Client<M>) {
         if client.unsent() > 0 {
             self.clients.watch_patience();
         }
@@ -250,7 +338,7 @@ impl ServerState {
 
     /// Our side has ended. If a socket is closed while received bytes are unread, the connection is reset, and the peer may
     /// lose bytes that it has not read yet; so the socket is closed only once nothing can be lost.
-    fn linger(&self, client: &Client) {
+    fn linger(&self, client: &Client<M>) {
         if client.peer_has_ended() {
             // Nothing can be unread.
             let ended = match client.is_half_closed() {
@@ -287,7 +375,7 @@ impl ServerState {
         }
     }
 
-    fn look_again(&self, client: &Client, looks: u32) {
+    fn look_again(&self, client: &Client<M>, looks: u32) {
         let who = Arc::new(Who::Linger(client.id(), looks));
         if self.port.timer(LINGER_LOOK, who).is_err() {
             // The port is closing, or has no timer to spare: there would be no later look.
@@ -295,13 +383,13 @@ impl ServerState {
         }
     }
 
-    fn give_up(&self, client: &Client, ended: Ended) {
+    fn give_up(&self, client: &Client<M>, ended: Ended) {
         client.end(ended);
         self.finish(client);
     }
 
     /// The last turn.
-    pub(crate) fn finish(&self, client: &Client) {
+    pub(crate) fn finish(&self, client: &Client<M>) {
         let Some(left) = self.clients.remove(client) else {
             return;
         };
@@ -317,11 +405,31 @@ impl ServerState {
             });
             self.call(client, |handler| handler.disconnected(client, ended));
         }
+        self.forget(client);
         self.make_room(left);
     }
 
+    /// Drops what is kept for a client: code of the user's.
+    fn forget(&self, client: &Client<M>) {
+        if let Some(mailbox) = client.mailbox_if_any() {
+            let (mail, timers) = mailbox.close();
+            for timer in timers {
+                let _ = self.port.cancel_timer_quietly(timer);
+            }
+            self.contain("`Drop` of a message", || drop(mail));
+        }
+        self.contain("`Drop` of a session", || self.handler.forget(client));
+    }
+
+    /// Calls the handler; an error that it returns ends the client.
+    fn call_or_end(&self, client: &Client<M>, call: impl FnOnce(&dyn Calls<M>) -> Result) {
+        if let Some(Err(error)) = self.call(client, call) {
+            end_by_handler(client, &error);
+        }
+    }
+
     /// Calls the handler. If it panics, that is the end of this client, and nothing is returned.
-    fn call<T>(&self, client: &Client, call: impl FnOnce(&dyn Handler) -> T) -> Option<T> {
+    fn call<T>(&self, client: &Client<M>, call: impl FnOnce(&dyn Calls<M>) -> T) -> Option<T> {
         client.state().handling.store(true, Ordering::Relaxed);
         let called = catch_unwind(AssertUnwindSafe(|| call(&*self.handler)));
         client.state().handling.store(false, Ordering::Relaxed);
@@ -336,12 +444,34 @@ impl ServerState {
         log(|| {
             tracing::error!(client = client.id(), peer = %client.peer(), "a handler panicked: {message}");
         });
+        self.contain("`Drop` of a session", || self.handler.forget(client));
+        self.contain("`panicked`", || self.handler.panicked(client, &message));
         None
     }
 }
 
+/// What comes of looking for what is asked.
+enum Answer {
+    /// It was done, and there may be more.
+    Done,
+    /// The client's turn is with a packet.
+    GaveWay,
+    /// There is nothing to be done now.
+    Nothing,
+}
+
+/// A handler has returned an error.
+fn end_by_handler<M>(client: &Client<M>, error: &Failure) {
+    // The client may be gone, and the error tell just that.
+    if client.end(Ended::ByHandler(error.to_string())) {
+        log(|| {
+            tracing::warn!(client = client.id(), peer = %client.peer(), "closed, by an error of its handler: {error}");
+        });
+    }
+}
+
 /// Whether the peer's system has all that was sent, and no byte of the peer's is unread; none if the system does not tell.
-fn is_delivered(client: &Client) -> Option<bool> {
+fn is_delivered<M>(client: &Client<M>) -> Option<bool> {
     let all_is_read = client.0.unread().unwrap_or(0) == 0;
     match client.0.is_delivered() {
         Ok(delivered) => Some(delivered && all_is_read),

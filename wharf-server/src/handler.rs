@@ -1,28 +1,151 @@
 //! The code that a program runs for its clients.
 
+use std::{error::Error, time::Duration};
+
 use wharf::Buffer;
 
-use crate::{Client, Ended};
+use crate::{
+    Client, Clients, Ended, Report,
+    codec::{Codec, FrameError, Raw},
+};
 
-/// The code that a program runs for its clients. Called by any worker; by one worker at a time for each client.
+/// An error that a handler returns: any error, or a text (`Err("no such room".into())`).
+pub type Failure = Box<dyn Error + Send + Sync>;
+
+/// The result of a handler. `?` takes any error.
+pub type Result<T = (), E = Failure> = std::result::Result<T, E>;
+
+/// The code that a program runs for its clients. Called by any worker; by one worker at a time for each client, so that a
+/// [session](Self::Session) needs no lock.
 ///
-/// Any `Fn(&Client, Buffer)` is a handler that only receives.
-pub trait Handler: Send + Sync + 'static {
-    /// A client has connected; nothing has been received from it yet.
-    fn connected(&self, client: &Client) {
-        let _ = client;
+/// A method may block: another worker serves the other clients meanwhile. An error that it returns ends the client
+/// ([`Ended::ByHandler`]), and stands in the log; so does a panic ([`Ended::Panicked`]). A handler that only receives can be
+/// a closure: [`ServerBuilder::serve`](crate::ServerBuilder::serve).
+///
+/// ```
+/// use std::{io::{BufRead, BufReader, Write}, net::TcpStream, time::Duration};
+/// use wharf_server::{Client, Handler, Result, Server, codec::Lines};
+///
+/// /// Numbers the lines of each client.
+/// struct Numbering;
+///
+/// impl Handler for Numbering {
+///     type Session = u64;
+///     type Codec = Lines;
+///     type Message = ();
+///
+///     fn codec(&self) -> Lines {
+///         Lines::new()
+///     }
+///
+///     fn connected(&self, _: &Client) -> Result<u64> {
+///         Ok(0)
+///     }
+///
+///     fn received(&self, client: &Client, lines: &mut u64, line: &str) -> Result {
+///         *lines += 1;
+///         client.send(format!("{lines} {line}\n"))?;
+///         Ok(())
+///     }
+/// }
+///
+/// # fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+/// let server = Server::builder().listen("127.0.0.1:0".parse()?).start(Numbering)?;
+/// let mut peer = TcpStream::connect(server.local_addr())?;
+/// peer.write_all(b"ahoy\nsail\n")?;
+/// let mut lines = BufReader::new(peer).lines();
+/// assert_eq!((lines.next().unwrap()?, lines.next().unwrap()?), ("1 ahoy".into(), "2 sail".into()));
+/// # drop(lines);
+/// # server.stop(Duration::from_secs(10));
+/// # Ok(())
+/// # }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no `Handler`",
+    label = "this is to handle the clients of a server",
+    note = "a closure is given to `serve`, not to `start`: `builder.serve(|client, bytes| client.send(bytes))`",
+    note = "a type implements `Handler`: it names a `Session`, a `Codec` and a `Message`, and has `codec`, `connected`, `received`"
+)]
+pub trait Handler: Send + Sync + Sized + 'static {
+    /// What the server keeps for each client: [`connected`](Self::connected) makes it, and the other methods get it.
+    type Session: Send + 'static;
+    /// How a client's bytes are cut into frames. [`Raw`] does not cut them.
+    type Codec: Codec;
+    /// What other threads may [tell](Client::tell) a client. `()` if they tell it nothing.
+    type Message: Send + 'static;
+
+    /// A codec for a new client.
+    fn codec(&self) -> Self::Codec;
+
+    /// A client has connected; nothing has been received from it yet. Makes its session.
+    ///
+    /// # Errors
+    /// The client has no session and is gone, and no other method is called for it.
+    fn connected(&self, client: &Client<Self::Message>) -> Result<Self::Session>;
+
+    /// A frame has arrived.
+    ///
+    /// The next bytes of this client are received once all frames are handled. Meanwhile the call holds a worker, and neither
+    /// the end of this client nor an orderly stop is seen: a handler that has long work to do does a piece of it, and asks to
+    /// be [called again](Client::call_again) for the rest. Between frames the server looks: a client that is gone or closed, or
+    /// whose reading is [paused](Client::pause_reading), gets no further frame, and a client with many frames takes turns with
+    /// the others.
+    ///
+    /// # Errors
+    /// The client is gone.
+    fn received(
+        &self,
+        client: &Client<Self::Message>,
+        session: &mut Self::Session,
+        frame: <Self::Codec as Codec>::Frame<'_>,
+    ) -> Result;
+
+    /// The client was [told](Client::tell) something.
+    ///
+    /// # Errors
+    /// The client is gone.
+    fn told(
+        &self,
+        client: &Client<Self::Message>,
+        session: &mut Self::Session,
+        message: Self::Message,
+    ) -> Result {
+        let _ = (client, session, message);
+        Ok(())
     }
 
-    /// Bytes have arrived: at least one, at most a buffer full, cut wherever the network cut them.
+    /// A [timer](Client::set_timer) of the client is due; `token` is what it was set with.
     ///
-    /// The next bytes of this client are received once this call has returned. Meanwhile the call holds a worker, and neither
-    /// the end of this client nor an orderly stop is seen: a handler that has long work to do does a piece of it, and asks to
-    /// be [called again](Client::call_again) for the rest.
-    fn received(&self, client: &Client, bytes: Buffer);
+    /// # Errors
+    /// The client is gone.
+    fn timer(
+        &self,
+        client: &Client<Self::Message>,
+        session: &mut Self::Session,
+        token: u64,
+    ) -> Result {
+        let _ = (client, session, token);
+        Ok(())
+    }
 
     /// A call for this client has [asked for another](Client::call_again). Other clients have had their turns meanwhile.
-    fn resumed(&self, client: &Client) {
-        let _ = client;
+    ///
+    /// # Errors
+    /// The client is gone.
+    fn resumed(&self, client: &Client<Self::Message>, session: &mut Self::Session) -> Result {
+        let _ = (client, session);
+        Ok(())
+    }
+
+    /// The client's bytes are no frame. Its session may tell it so: what is sent here still arrives, and then the client is gone
+    /// ([`Ended::BadFrame`]).
+    fn bad_frame(
+        &self,
+        client: &Client<Self::Message>,
+        session: &mut Self::Session,
+        error: &FrameError,
+    ) {
+        let _ = (client, session, error);
     }
 
     /// The peer has ended its sending side, in order and behind all its bytes: nothing more is received. It may still read
@@ -30,20 +153,59 @@ pub trait Handler: Send + Sync + 'static {
     ///
     /// Called once, if it is called: not for a client that is [closing](Client::close), nor for one whose connection failed;
     /// and while reading is [paused](Client::pause_reading), the end is not noticed. What is returned says what follows.
-    fn peer_ended(&self, client: &Client) -> AfterEnd {
-        let _ = client;
+    fn peer_ended(&self, client: &Client<Self::Message>, session: &mut Self::Session) -> AfterEnd {
+        let _ = (client, session);
         AfterEnd::Close
     }
 
-    /// The client is gone: the last call for it.
-    fn disconnected(&self, client: &Client, ended: &Ended) {
-        let _ = (client, ended);
+    /// The client is gone: the last call with its session, which is dropped then. Not called if a call for it has panicked:
+    /// its session was dropped at once, and [`panicked`](Self::panicked) is called instead.
+    fn disconnected(
+        &self,
+        client: &Client<Self::Message>,
+        session: &mut Self::Session,
+        ended: &Ended,
+    ) {
+        let _ = (client, session, ended);
+    }
+
+    /// A call for this client has panicked; it is gone, and its session was dropped.
+    fn panicked(&self, client: &Client<Self::Message>, message: &str) {
+        let _ = (client, message);
+    }
+
+    /// The server's [tick](crate::Settings::tick): by one worker at a time.
+    fn tick(&self, clients: &Clients<Self::Message>, tick: Tick) {
+        let _ = (clients, tick);
+    }
+
+    /// The server begins to [stop](crate::Server::stop): no client comes any more, and each that is there is closed after this
+    /// call.
+    fn stopping(&self, clients: &Clients<Self::Message>) {
+        let _ = clients;
+    }
+
+    /// The server has stopped: the last call of all.
+    fn stopped(&self, report: &Report) {
+        let _ = report;
     }
 
     /// The server can't accept any more, and the reason is no shortage that will pass: no client will come after this.
     fn failed(&self, error: &std::io::Error) {
         let _ = error;
     }
+}
+
+/// A tick of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Tick {
+    /// Its number: the first is 1. Ticks that were missed are counted.
+    pub number: u64,
+    /// How many ticks before this one were missed, since a call took too long or the machine was too busy.
+    pub missed: u64,
+    /// How long after its time it began.
+    pub late: Duration,
 }
 
 /// What the server does when a peer has [ended](Handler::peer_ended) its sending side.
@@ -65,8 +227,56 @@ pub enum AfterEnd {
     KeepSending,
 }
 
-impl<F: Fn(&Client, Buffer) + Send + Sync + 'static> Handler for F {
-    fn received(&self, client: &Client, bytes: Buffer) {
-        self(client, bytes);
+/// A closure as a handler: it gets the bytes as they arrive.
+pub(crate) struct Closure<F>(pub(crate) F);
+
+impl<F, R> Handler for Closure<F>
+where
+    F: Fn(&Client, Buffer) -> R + Send + Sync + 'static,
+    R: Outcome,
+{
+    type Session = ();
+    type Codec = Raw;
+    type Message = ();
+
+    fn codec(&self) -> Raw {
+        Raw
     }
+
+    fn connected(&self, _: &Client) -> Result {
+        Ok(())
+    }
+
+    fn received(&self, client: &Client, (): &mut (), bytes: Buffer) -> Result {
+        (self.0)(client, bytes).outcome()
+    }
+}
+
+/// What a closure may return: nothing, or a result whose error ends the client.
+#[diagnostic::on_unimplemented(
+    message = "a handler's closure can't return `{Self}`",
+    label = "returns `{Self}`",
+    note = "it returns nothing, or a `Result`, whose error ends the client; put a `;` behind its last expression"
+)]
+pub trait Outcome: sealed::Sealed {
+    #[doc(hidden)]
+    fn outcome(self) -> Result;
+}
+
+impl Outcome for () {
+    fn outcome(self) -> Result {
+        Ok(())
+    }
+}
+
+impl<T, E: Into<Failure>> Outcome for std::result::Result<T, E> {
+    fn outcome(self) -> Result {
+        self.map(drop).map_err(Into::into)
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for () {}
+    impl<T, E> Sealed for Result<T, E> {}
 }

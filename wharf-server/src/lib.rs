@@ -18,13 +18,11 @@
 //!
 //! ```
 //! use std::{io::{Read, Write}, net::TcpStream, time::Duration};
-//! use wharf_server::{Client, Server};
+//! use wharf_server::Server;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let builder = Server::builder().listen("127.0.0.1:0".parse()?).idle_timeout(Duration::from_secs(60));
-//! let server = builder.start(|client: &Client, bytes: wharf::Buffer| {
-//!     let _ = client.send(bytes);
-//! })?;
+//! let server = builder.serve(|client, bytes| client.send(bytes))?;
 //! let mut peer = TcpStream::connect(server.local_addr())?;
 //! peer.write_all(b"ahoy")?;
 //! let mut echo = [0; 4];
@@ -42,12 +40,19 @@
 mod accepting;
 mod addresses;
 mod admission;
+mod asked;
 mod builder;
+mod calls;
 mod client;
+pub mod codec;
 mod conversation;
+mod frames;
 mod handler;
 mod limits;
+mod mailbox;
 mod outbox;
+mod outgoing;
+mod pace;
 mod patience;
 mod present;
 mod reading;
@@ -56,15 +61,23 @@ mod rounds;
 mod server;
 mod settings;
 mod shared;
+#[cfg(feature = "signals")]
+mod signals;
+mod stopper;
+mod ticker;
 
 pub use builder::ServerBuilder;
 pub use client::{Client, Ended};
-pub use handler::{AfterEnd, Handler};
+pub use handler::{AfterEnd, Failure, Handler, Outcome, Result, Tick};
 pub use ipnet::IpNet;
 pub use limits::{OpenFiles, raise_open_files};
+pub use mailbox::ClientTimer;
+pub use outbox::SlowReader;
+pub use outgoing::Outgoing;
 pub use registry::Clients;
 pub use server::{Report, Server};
 pub use settings::{Settings, StartError};
+pub use stopper::Stopper;
 
 /// The package's README: its program is compiled like any other.
 #[cfg(doctest)]

@@ -1,10 +1,13 @@
-//! The unsent bytes of a client that reads more slowly than the server sends.
+//! The unsent bytes of a client that reads more slowly than the server sends, and what is sent to it in one piece.
 //!
-//! While nothing waits, a send goes to the socket at once, and the outbox is not used. Payloads that can't go at once
-//! wait here: small ones are copied, one behind the other, into chunks that are used again, so that each byte takes
-//! one byte of memory, however large its buffer was, and many small sends become few operations. At most one operation of
-//! a client's outbox is under way; its completion sends the next piece. So a client that does not read can occupy only a
-//! limited number of bytes and operations, and none of it is memory that other clients receive into.
+//! While nothing waits, a send goes to the socket at once, and the outbox is not used. What can't go at once waits here:
+//! small sends are copied, one behind the other, into chunks that are used again, so that each byte takes one byte of memory,
+//! however large its buffer was, and many small sends become few operations. At most one operation of a client's outbox is under
+//! way; its completion sends the next piece. So a client that does not read can occupy only a limited number of bytes and
+//! operations, and none of it is memory that other clients receive into.
+//!
+//! An outbox is *corked* while its client's handler is called for one of several frames: what is sent waits here too, and leaves
+//! in one piece when the last of the frames is handled.
 
 use std::{
     collections::VecDeque,
@@ -15,7 +18,9 @@ use std::{
     },
 };
 
-use wharf::{Buffer, BufferPool, Key, Payload, PortError, Refused, Socket};
+use wharf::{Buffer, BufferPool, Key, Payload, PortError, Socket};
+
+use crate::outgoing::Outgoing;
 
 /// The size of a chunk, in bytes: one page.
 pub(crate) const CHUNK_BYTES: usize = 4096;
@@ -23,9 +28,24 @@ pub(crate) const CHUNK_BYTES: usize = 4096;
 /// Shared bytes are kept as they are, uncopied, from this size on. Below, the copy costs less than keeping them.
 const WHOLE_MIN: usize = CHUNK_BYTES / 2;
 
+/// What happens to a send when too much waits to be sent to its client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum SlowReader {
+    /// It is refused ([`WouldBlock`](io::ErrorKind::WouldBlock)), and nothing else happens.
+    #[default]
+    Refuse,
+    /// The oldest sends that wait are dropped, whole, as many as are needed; for news of which the last counts. One that has
+    /// gone to the system in part is not dropped.
+    DropOldest,
+    /// The client is cut ([`Ended::TooSlow`](crate::Ended::TooSlow)), and the send is refused.
+    Cut,
+}
+
 /// The next step once everything is out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Next {
+    #[default]
     Nothing,
     /// The client's turn was left here: it goes on.
     GoOn,
@@ -39,12 +59,15 @@ pub(crate) struct Sending {
     pub(crate) chunks: BufferPool,
     /// The most for each client: bytes here and at its socket.
     pub(crate) bytes_max: usize,
+    /// The most sends that wait here.
+    pub(crate) sends_max: usize,
+    pub(crate) slow_reader: SlowReader,
 }
 
 /// How one client's outbox stands, to be read without its lock.
 #[derive(Debug, Default)]
 pub(crate) struct Flags {
-    /// An operation of the outbox is under way: new payloads go behind it.
+    /// New sends go behind what is here.
     is_behind: AtomicBool,
     /// Our side ends: nothing more is taken.
     is_ending: AtomicBool,
@@ -52,7 +75,7 @@ pub(crate) struct Flags {
 
 /// What waits in one client's outbox.
 #[derive(Debug, Default)]
-pub(crate) struct Waiting(Mutex<Option<Box<Pieces>>>);
+pub(crate) struct Waiting(Mutex<State>);
 
 /// One client's.
 #[derive(Debug)]
@@ -61,23 +84,46 @@ pub(crate) struct Outbox<'a> {
     pub(crate) waiting: &'a Waiting,
 }
 
-/// None but while the client is behind.
-#[derive(Debug)]
+#[derive(Debug, Default)]
+struct State {
+    /// The client's own choice.
+    slow_reader: Option<SlowReader>,
+    /// None before something waits, and once all is out that has waited.
+    pieces: Option<Box<Pieces>>,
+}
+
+#[derive(Debug, Default)]
 struct Pieces {
-    pieces: VecDeque<Payload>,
+    pieces: VecDeque<Piece>,
     /// The bytes in the pieces.
     bytes: usize,
+    /// The sends in the pieces.
+    sends: usize,
+    /// An operation of the outbox is under way.
+    is_sending: bool,
+    is_corked: bool,
     next: Next,
+}
+
+/// One or more sends, of which the first may be sent in part.
+#[derive(Debug)]
+struct Piece {
+    payload: Payload,
+    sends: usize,
 }
 
 impl Flags {
     pub(crate) fn is_behind(&self) -> bool {
         self.is_behind.load(Ordering::Acquire)
     }
+
+    fn set_behind(&self, is_behind: bool) {
+        self.is_behind.store(is_behind, Ordering::Release);
+    }
 }
 
 impl Outbox<'_> {
-    fn lock(&self) -> MutexGuard<'_, Option<Box<Pieces>>> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         // A payload's drop may panic under the lock; the data is in order then.
         let waiting = &self.waiting.0;
         waiting.lock().unwrap_or_else(PoisonError::into_inner)
@@ -85,79 +131,122 @@ impl Outbox<'_> {
 
     /// How many bytes wait here, beside those at the socket.
     pub(crate) fn bytes(&self) -> usize {
-        self.lock().as_ref().map_or(0, |pieces| pieces.bytes)
+        self.lock().pieces.as_ref().map_or(0, |pieces| pieces.bytes)
     }
 
-    /// Takes what can't go at once. Says whether the client has just fallen behind.
+    pub(crate) fn set_slow_reader(&self, slow_reader: SlowReader) {
+        self.lock().slow_reader = Some(slow_reader);
+    }
+
+    /// Takes what can't go at once.
     pub(crate) fn push<K: Key>(
         &self,
         socket: &Socket<K>,
-        payload: Payload,
+        outgoing: Outgoing<'_>,
         sending: &Sending,
-    ) -> Result<bool, Refused<Payload>> {
-        let mut slot = self.lock();
+    ) -> Result<Pushed, Unsent> {
+        let mut state = self.lock();
         if self.flags.is_ending.load(Ordering::Relaxed) {
-            return Err(Refused::new(io::ErrorKind::BrokenPipe, payload));
+            return Err(Unsent::Failed(io::ErrorKind::BrokenPipe.into()));
         }
-        let bytes = slot.as_ref().map_or(0, |waiting| waiting.bytes);
-        let (unsent, max) = (socket.unsent() + bytes, sending.bytes_max);
-        if unsent > 0 && payload.len() > max.saturating_sub(unsent) {
-            return Err(Refused::new(too_much(unsent, max), payload));
+        let slow_reader = state.slow_reader.unwrap_or(sending.slow_reader);
+        let mut dropped = Vec::new();
+        while let Some(error) = state.refusal(socket, outgoing.len(), sending) {
+            let oldest = match slow_reader {
+                SlowReader::Refuse => None,
+                SlowReader::Cut => return Err(Unsent::TooSlow(error)),
+                SlowReader::DropOldest => state.pieces.as_mut().and_then(|it| it.take_first()),
+            };
+            dropped.push(oldest.ok_or(Unsent::Failed(error))?);
         }
-        let waiting = slot.get_or_insert_default();
-        waiting.push(&payload, &sending.chunks);
-        if self.flags.is_behind() {
+        let is_whole = slow_reader == SlowReader::DropOldest;
+        let pieces = state.pieces.get_or_insert_default();
+        pieces.push(outgoing, is_whole, &sending.chunks);
+        let was_behind = self.flags.is_behind();
+        let goes_on = pieces.is_sending || pieces.is_corked;
+        let sent = match goes_on {
+            true => Ok(true),
+            false => pieces.send_next(socket),
+        };
+        let is_corked = pieces.is_corked;
+        self.flags.set_behind(sent.is_ok());
+        let cleared = match sent {
+            Ok(_) => None,
+            Err(_) => state.pieces.take(),
+        };
+        drop(state);
+        let pushed = Pushed {
+            has_fallen_behind: !was_behind && !is_corked,
+            dropped: dropped.len(),
+        };
+        // The drop of a payload may run code of the user's: not under the lock.
+        drop((cleared, dropped));
+        sent.map(|_| pushed).map_err(Unsent::Failed)
+    }
+
+    /// From now on sends wait here, until [`uncork`](Self::uncork).
+    pub(crate) fn cork(&self) {
+        let mut state = self.lock();
+        state.pieces.get_or_insert_default().is_corked = true;
+        self.flags.set_behind(true);
+    }
+
+    /// Sends what has waited. Says whether the client has fallen behind.
+    pub(crate) fn uncork<K: Key>(&self, socket: &Socket<K>) -> io::Result<bool> {
+        let mut state = self.lock();
+        let Some(pieces) = state.pieces.as_mut().filter(|pieces| pieces.is_corked) else {
+            return Ok(false);
+        };
+        pieces.is_corked = false;
+        if pieces.is_sending {
             return Ok(false);
         }
-        match waiting.send_next(socket) {
-            Ok(_) => {
-                self.flags.is_behind.store(true, Ordering::Release);
-                Ok(true)
-            }
-            Err(refused) => {
-                let dropped = slot.take();
-                drop(slot);
-                drop((dropped, refused.given));
-                Err(Refused::new(refused.error, payload))
-            }
-        }
+        let sent = pieces.send_at_once(socket);
+        let is_sending = pieces.is_sending && sent.is_ok();
+        self.flags.set_behind(is_sending);
+        let is_behind = is_sending || socket.unsent() > 0;
+        // Its memory is kept for the next time, unless it failed.
+        let failed = match sent {
+            Ok(()) => None,
+            Err(_) => state.pieces.take(),
+        };
+        drop(state);
+        drop(failed);
+        sent.map(|()| is_behind)
     }
 
     /// The operation of the outbox has succeeded: sends the next piece. If there is none, returns the next step.
     pub(crate) fn advance<K: Key>(&self, socket: &Socket<K>) -> io::Result<Next> {
-        let mut slot = self.lock();
-        let Some(waiting) = &mut *slot else {
+        let mut state = self.lock();
+        let Some(pieces) = &mut state.pieces else {
             return Ok(Next::Nothing);
         };
-        match waiting.send_next(socket) {
-            Ok(true) => return Ok(Next::Nothing),
-            Ok(false) => {}
-            Err(refused) => {
-                drop(slot);
-                return Err(refused.into());
-            }
+        pieces.is_sending = false;
+        // What waits while it is corked leaves when the last frame is handled.
+        if pieces.is_corked || pieces.send_next(socket)? {
+            return Ok(Next::Nothing);
         }
-        self.flags.is_behind.store(false, Ordering::Release);
-        Ok(slot.take().map_or(Next::Nothing, |waiting| waiting.next))
+        self.flags.set_behind(false);
+        Ok(state.take_next())
     }
 
     /// Nothing more can be sent: drops what waits, and returns the step that was to follow. No turn can be left here from now
     /// on.
     pub(crate) fn fail(&self) -> Next {
-        let mut slot = self.lock();
+        let mut state = self.lock();
         self.flags.is_ending.store(true, Ordering::Relaxed);
-        self.flags.is_behind.store(false, Ordering::Release);
-        let dropped = slot.take();
-        drop(slot);
+        self.flags.set_behind(false);
+        let dropped = state.pieces.take();
+        drop(state);
         // The drop of a payload may run code of the user's: not under the lock.
-        dropped.map_or(Next::Nothing, |waiting| waiting.next)
+        dropped.map_or(Next::Nothing, |pieces| pieces.next)
     }
 
     /// Leaves the client's turn here if more than `max` bytes wait, until all of them are out.
     pub(crate) fn pause<K>(&self, socket: &Socket<K>, max: usize) -> bool {
-        match &mut *self.lock() {
-            Some(waiting) if socket.unsent() + waiting.bytes > max => {
-                waiting.next = Next::GoOn;
+        match &mut self.lock().pieces {
+            Some(pieces) if pieces.is_sending && socket.unsent() + pieces.bytes > max => {
+                pieces.next = Next::GoOn;
                 true
             }
             _ => false,
@@ -166,50 +255,117 @@ impl Outbox<'_> {
 
     /// Takes nothing more. Leaves the client's turn here if something waits, until it is out.
     pub(crate) fn end(&self) -> bool {
-        let mut slot = self.lock();
+        let mut state = self.lock();
         self.flags.is_ending.store(true, Ordering::Relaxed);
-        let Some(waiting) = &mut *slot else {
-            return false;
-        };
-        waiting.next = Next::EndOurSide;
-        true
+        match &mut state.pieces {
+            Some(pieces) if pieces.is_sending => {
+                pieces.next = Next::EndOurSide;
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Calls a function while nothing waits here; none if something waits.
     pub(crate) fn if_empty<T>(&self, then: impl FnOnce() -> Option<T>) -> Option<T> {
-        let slot = self.lock();
-        match &*slot {
-            Some(_) => None,
-            None => then(),
+        let state = self.lock();
+        match state.pieces.as_ref().is_some_and(|pieces| pieces.waits()) {
+            true => None,
+            false => then(),
         }
     }
 }
 
-impl Default for Pieces {
-    fn default() -> Self {
-        Pieces {
-            pieces: VecDeque::new(),
-            bytes: 0,
-            next: Next::Nothing,
+/// What a push came to.
+pub(crate) struct Pushed {
+    /// The client has just fallen behind.
+    pub(crate) has_fallen_behind: bool,
+    /// So many sends were dropped for it.
+    pub(crate) dropped: usize,
+}
+
+/// Why nothing was pushed.
+pub(crate) enum Unsent {
+    Failed(io::Error),
+    /// Too much waits, and the client is to be cut for that.
+    TooSlow(io::Error),
+}
+
+impl State {
+    /// Why so many bytes more can't wait, if they can't.
+    fn refusal<K>(&self, socket: &Socket<K>, more: usize, sending: &Sending) -> Option<io::Error> {
+        let (bytes, sends) = match &self.pieces {
+            Some(pieces) => (pieces.bytes, pieces.sends),
+            None => (0, 0),
+        };
+        let (unsent_bytes, max_bytes) = (socket.unsent() + bytes, sending.bytes_max);
+        if unsent_bytes > 0 && more > max_bytes.saturating_sub(unsent_bytes) {
+            let error = PortError::TooManyUnsent {
+                unsent_bytes,
+                max_bytes,
+            };
+            return Some(error.into());
         }
+        let most = sending.sends_max;
+        let too_many = || {
+            let text = format!(
+                "{most} sends wait for a client that does not read, the most that may (unsent_max)"
+            );
+            io::Error::new(io::ErrorKind::WouldBlock, text)
+        };
+        (sends >= most).then(too_many)
+    }
+
+    /// Nothing waits any more: returns the next step.
+    fn take_next(&mut self) -> Next {
+        let pieces = self.pieces.take();
+        pieces.map_or(Next::Nothing, |pieces| pieces.next)
     }
 }
 
 impl Pieces {
-    fn push(&mut self, payload: &Payload, chunks: &BufferPool) {
-        self.bytes += payload.len();
-        match payload {
-            Payload::Bytes(bytes) if bytes.len() >= WHOLE_MIN => {
-                self.pieces.push_back(Payload::Bytes(bytes.clone()));
+    /// Whether anything waits, or is on its way.
+    fn waits(&self) -> bool {
+        self.is_sending || self.is_corked || !self.pieces.is_empty()
+    }
+
+    fn take_first(&mut self) -> Option<Piece> {
+        let piece = self.pieces.pop_front()?;
+        self.bytes -= piece.payload.len();
+        self.sends -= piece.sends;
+        Some(piece)
+    }
+
+    /// Puts a send behind the others; `is_whole`: it is to be a piece of its own.
+    fn push(&mut self, outgoing: Outgoing<'_>, is_whole: bool, chunks: &BufferPool) {
+        self.bytes += outgoing.len();
+        self.sends += 1;
+        match outgoing.shared() {
+            Some(bytes) if is_whole || bytes.len() >= WHOLE_MIN => {
+                self.push_piece(Payload::Bytes(bytes.clone()));
             }
-            payload => self.copy(payload, chunks),
+            _ if is_whole => {
+                let mut copy = Vec::with_capacity(outgoing.len());
+                outgoing.for_each(|piece| copy.extend_from_slice(piece));
+                self.push_piece(copy.into());
+            }
+            _ => {
+                outgoing.for_each(|piece| self.copy(piece, chunks));
+                if let Some(last) = self.pieces.back_mut() {
+                    last.sends += 1;
+                }
+            }
         }
+    }
+
+    fn push_piece(&mut self, payload: Payload) {
+        self.pieces.push_back(Piece { payload, sends: 1 });
     }
 
     /// Copies bytes behind the last, into chunks.
     fn copy(&mut self, mut bytes: &[u8], chunks: &BufferPool) {
         while !bytes.is_empty() {
-            let room = match self.pieces.back_mut() {
+            let room = match self.pieces.back_mut().map(|piece| &mut piece.payload) {
                 Some(Payload::Buffer(chunk)) => append(chunk, bytes),
                 _ => 0,
             };
@@ -217,19 +373,36 @@ impl Pieces {
             if room == 0 {
                 let chunk = chunks.get();
                 let chunk = chunk.unwrap_or_else(|| Buffer::with_capacity(CHUNK_BYTES));
-                self.pieces.push_back(Payload::Buffer(chunk));
+                let payload = Payload::Buffer(chunk);
+                self.pieces.push_back(Piece { payload, sends: 0 });
             }
         }
     }
 
     /// Starts to send the first piece; returns whether there was one.
-    fn send_next<K: Key>(&mut self, socket: &Socket<K>) -> Result<bool, Refused<Payload>> {
-        let Some(piece) = self.pieces.pop_front() else {
+    fn send_next<K: Key>(&mut self, socket: &Socket<K>) -> io::Result<bool> {
+        let Some(piece) = self.take_first() else {
             return Ok(false);
         };
-        self.bytes -= piece.len();
-        socket.send(piece)?;
+        socket.send(piece.payload)?;
+        self.is_sending = true;
         Ok(true)
+    }
+
+    /// Sends the pieces without reports, as long as the system takes them at once; starts an operation for the next.
+    fn send_at_once<K: Key>(&mut self, socket: &Socket<K>) -> io::Result<()> {
+        while let Some(piece) = self.take_first() {
+            let Err(refused) = socket.send_if_idle(piece.payload) else {
+                continue;
+            };
+            if refused.error.kind() != io::ErrorKind::WouldBlock {
+                return Err(refused.error);
+            }
+            socket.send(refused.given)?;
+            self.is_sending = true;
+            return Ok(());
+        }
+        Ok(())
     }
 }
 
@@ -240,11 +413,4 @@ fn append(chunk: &mut Buffer, bytes: &[u8]) -> usize {
     chunk.set_len(at + count);
     chunk[at..].copy_from_slice(&bytes[..count]);
     count
-}
-
-fn too_much(unsent_bytes: usize, max_bytes: usize) -> PortError {
-    PortError::TooManyUnsent {
-        unsent_bytes,
-        max_bytes,
-    }
 }

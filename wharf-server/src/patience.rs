@@ -24,6 +24,9 @@ pub(crate) struct Patience {
     /// For how many rounds a client may be idle, or take nothing.
     idle_rounds: Option<u32>,
     stall_rounds: Option<u32>,
+    /// For how many rounds it may owe its first bytes, or the rest of a frame.
+    first_rounds: Option<u32>,
+    frame_rounds: Option<u32>,
     number: AtomicU32,
     /// A timer for the next round is set.
     is_watching: AtomicBool,
@@ -32,7 +35,9 @@ pub(crate) struct Patience {
 impl Patience {
     pub(crate) fn new(settings: &Settings) -> Self {
         let (idle, stall) = (settings.idle_timeout, settings.stall_timeout);
-        let shortest = idle.into_iter().chain(stall).min().unwrap_or(Duration::MAX);
+        let (first, frame) = (settings.first_bytes_timeout, settings.frame_timeout);
+        let timeouts = [idle, stall, first, frame].into_iter().flatten();
+        let shortest = timeouts.min().unwrap_or(Duration::MAX);
         let round = (shortest / ROUNDS_PER_TIMEOUT).max(ROUND_MIN);
         let rounds = |timeout: Duration| {
             let rounds = timeout.as_nanos().div_ceil(round.as_nanos());
@@ -43,6 +48,8 @@ impl Patience {
             round,
             idle_rounds: idle.map(rounds),
             stall_rounds: stall.map(rounds),
+            first_rounds: first.map(rounds),
+            frame_rounds: frame.map(rounds),
             number: AtomicU32::new(0),
             is_watching: AtomicBool::new(false),
         }
@@ -52,8 +59,14 @@ impl Patience {
         self.number.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn minds_idleness(&self) -> bool {
-        self.idle_rounds.is_some()
+    /// Whether all clients are to be looked after, and not only those to which something waits to be sent.
+    pub(crate) fn minds_all(&self) -> bool {
+        self.idle_rounds.is_some() || self.minds_debts()
+    }
+
+    /// Whether a client may owe its first bytes, or the rest of a frame, for so long and no longer.
+    pub(crate) fn minds_debts(&self) -> bool {
+        self.first_rounds.or(self.frame_rounds).is_some()
     }
 
     /// Sees to it that there are rounds, now that there is a client to look after. A round begins with a timer that has this
@@ -62,7 +75,7 @@ impl Patience {
     where
         K: Key,
     {
-        let minds = self.idle_rounds.or(self.stall_rounds).is_some();
+        let minds = self.minds_all() || self.stall_rounds.is_some();
         let is_watching = || self.is_watching.load(Ordering::SeqCst);
         if !minds || is_watching() || self.is_watching.swap(true, Ordering::SeqCst) {
             return;
@@ -92,5 +105,15 @@ impl Patience {
     /// Whether a client may not take nothing for so many rounds.
     pub(crate) fn is_over_for_stalled(&self, rounds: u32) -> bool {
         self.stall_rounds.is_some_and(|max| rounds >= max)
+    }
+
+    /// Whether a client may not owe its first bytes for so many rounds.
+    pub(crate) fn is_over_for_first(&self, rounds: u32) -> bool {
+        self.first_rounds.is_some_and(|max| rounds >= max)
+    }
+
+    /// Whether a client may not owe the rest of a frame for so many rounds.
+    pub(crate) fn is_over_for_frame(&self, rounds: u32) -> bool {
+        self.frame_rounds.is_some_and(|max| rounds >= max)
     }
 }

@@ -1,6 +1,7 @@
 //! The clients of a server.
 
 use std::{
+    fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -8,41 +9,89 @@ use std::{
     time::Instant,
 };
 
-use wharf::CompletionPort;
+use wharf::{BufferPool, CompletionPort};
 
 use crate::{
-    Client,
+    Client, Outgoing, Settings, Stopper,
     client::{Key, Who},
-    outbox::Sending,
+    outbox::{CHUNK_BYTES, Sending},
     patience::Patience,
     present::Present,
 };
 
 /// The clients of a server, as they come and go. Clones are the same registry.
-#[derive(Debug, Clone)]
-pub struct Clients(Arc<Registry>);
+pub struct Clients<M = ()>(Arc<Registry<M>>);
 
-#[derive(Debug)]
-struct Registry {
-    present: Mutex<Present<Client>>,
+struct Registry<M> {
+    present: Mutex<Present<Client<M>>>,
     last_id: AtomicU64,
     began: Instant,
+    /// Sends that were dropped since their clients read too slowly.
+    dropped: AtomicU64,
     // The parts of its server that a client needs, on any thread.
-    port: CompletionPort<Key>,
+    port: CompletionPort<Key<M>>,
     sending: Sending,
     patience: Patience,
+    limits: Limits,
+    stopper: Stopper,
 }
 
-impl Clients {
-    pub(crate) fn new(port: CompletionPort<Key>, sending: Sending, patience: Patience) -> Self {
+/// What each client may have.
+#[derive(Debug)]
+struct Limits {
+    frame_bytes_max: usize,
+    messages_max: usize,
+    timers_per_client: usize,
+    receive_rate: u32,
+    /// A client to which more bytes wait to be sent is no longer read from.
+    unsent_pause_bytes: usize,
+}
+
+impl<M> Clone for Clients<M> {
+    fn clone(&self) -> Self {
+        Clients(self.0.clone())
+    }
+}
+
+impl<M> fmt::Debug for Clients<M> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Clients")
+            .field("len", &self.len())
+            .field("seen", &self.seen())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<M> Clients<M> {
+    pub(crate) fn new(port: CompletionPort<Key<M>>, settings: &Settings) -> Self {
         Clients(Arc::new(Registry {
             present: Mutex::default(),
             last_id: AtomicU64::new(0),
             began: Instant::now(),
+            dropped: AtomicU64::new(0),
             port,
-            sending,
-            patience,
+            sending: Sending {
+                chunks: BufferPool::new(CHUNK_BYTES),
+                bytes_max: settings.unsent_bytes_max,
+                sends_max: settings.unsent_max,
+                slow_reader: settings.slow_reader,
+            },
+            patience: Patience::new(settings),
+            limits: Limits {
+                frame_bytes_max: settings.frame_bytes_max,
+                messages_max: settings.messages_max,
+                timers_per_client: settings.timers_per_client,
+                receive_rate: settings.receive_rate,
+                unsent_pause_bytes: settings.unsent_pause_bytes(),
+            },
+            stopper: Stopper::default(),
         }))
+    }
+
+    /// Asks the server to stop, if it [waits](crate::Server::wait) for that.
+    pub fn stopper(&self) -> &Stopper {
+        &self.0.stopper
     }
 
     /// When the server was started.
@@ -55,11 +104,56 @@ impl Clients {
         u64::try_from(self.0.began.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
+    pub(crate) fn frame_bytes_max(&self) -> usize {
+        self.0.limits.frame_bytes_max
+    }
+
+    pub(crate) fn messages_max(&self) -> usize {
+        self.0.limits.messages_max
+    }
+
+    pub(crate) fn timers_per_client(&self) -> usize {
+        self.0.limits.timers_per_client
+    }
+
+    pub(crate) fn receive_rate(&self) -> u32 {
+        self.0.limits.receive_rate
+    }
+
+    pub(crate) fn unsent_pause_bytes(&self) -> usize {
+        self.0.limits.unsent_pause_bytes
+    }
+
+    /// So many sends were dropped.
+    pub(crate) fn count_dropped(&self, sends: usize) {
+        if sends > 0 {
+            self.0.dropped.fetch_add(sends as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// How many sends were dropped because their clients read too slowly
+    /// ([`SlowReader::DropOldest`](crate::SlowReader::DropOldest)).
+    pub fn dropped(&self) -> u64 {
+        self.0.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Sends the same to all clients that are there at this moment, from one memory. A send that is refused concerns its
+    /// client alone. Returns to how many it was sent.
+    pub fn broadcast<'a>(&self, outgoing: impl Into<Outgoing<'a>>) -> usize
+    where
+        M: Send + 'static,
+    {
+        let shared = outgoing.into().into_bytes();
+        let clients = self.snapshot();
+        let sent = clients.iter().filter(|client| client.send(&shared).is_ok());
+        sent.count()
+    }
+
     pub(crate) fn sending(&self) -> &Sending {
         &self.0.sending
     }
 
-    pub(crate) fn port(&self) -> &CompletionPort<Key> {
+    pub(crate) fn port(&self) -> &CompletionPort<Key<M>> {
         &self.0.port
     }
 
@@ -68,11 +162,14 @@ impl Clients {
     }
 
     /// There is a client to look after: it may be idle, or reads more slowly than the server sends.
-    pub(crate) fn watch_patience(&self) {
+    pub(crate) fn watch_patience(&self)
+    where
+        M: Send + 'static,
+    {
         self.0.patience.watch(&self.0.port, || Arc::new(Who::Round));
     }
 
-    fn present(&self) -> MutexGuard<'_, Present<Client>> {
+    fn present(&self) -> MutexGuard<'_, Present<Client<M>>> {
         // No code of a handler runs under the lock.
         self.0
             .present
@@ -91,12 +188,12 @@ impl Clients {
     }
 
     /// The client with this number, if it is still there.
-    pub fn get(&self, id: u64) -> Option<Client> {
+    pub fn get(&self, id: u64) -> Option<Client<M>> {
         self.present().get(id).cloned()
     }
 
     /// The clients that are there at this moment.
-    pub fn snapshot(&self) -> Vec<Client> {
+    pub fn snapshot(&self) -> Vec<Client<M>> {
         self.present().iter().cloned().collect()
     }
 
@@ -109,13 +206,13 @@ impl Clients {
         self.0.last_id.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    pub(crate) fn insert(&self, client: Client) {
+    pub(crate) fn insert(&self, client: Client<M>) {
         let before = self.present().insert(client.id(), client);
         debug_assert!(before.is_none(), "numbers are used once");
     }
 
     /// Takes a client off the registry; returns how many are left, if it was there.
-    pub(crate) fn remove(&self, client: &Client) -> Option<usize> {
+    pub(crate) fn remove(&self, client: &Client<M>) -> Option<usize> {
         let mut present = self.present();
         // Dropped after the lock: it may be the last of its socket.
         let removed = present.remove(client.id());

@@ -3,21 +3,21 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::{Client, Ended, shared::ServerState};
+use crate::{Client, Ended, asked::Ask, patience::Patience, shared::ServerState};
 
 /// A number of bytes at the last look, and the round in which that number had changed. Of the number, the lower half is kept: a
 /// client is cut only after several rounds, and would have to move a multiple of 4 GiB, to the byte, in each.
 #[derive(Debug)]
 pub(crate) struct Look {
     bytes: AtomicU32,
-    round: AtomicU32,
+    changed: Noted,
 }
 
 impl Look {
     pub(crate) fn new(round: u32) -> Self {
         Look {
             bytes: AtomicU32::new(0),
-            round: AtomicU32::new(round),
+            changed: Noted::new(round),
         }
     }
 
@@ -29,17 +29,36 @@ impl Look {
 
     /// As if the number had changed in this round.
     pub(crate) fn note(&self, round: u32) {
-        self.round.store(round, Ordering::Relaxed);
+        self.changed.note(round);
     }
 
-    /// How many rounds ago it changed. None if a later round noted it, which another worker has begun meanwhile.
+    /// How many rounds ago it changed.
     fn rounds_since(&self, round: u32) -> u32 {
-        let rounds = round.wrapping_sub(self.round.load(Ordering::Relaxed));
+        self.changed.rounds_since(round)
+    }
+}
+
+/// The round in which something was noted.
+#[derive(Debug)]
+pub(crate) struct Noted(AtomicU32);
+
+impl Noted {
+    pub(crate) fn new(round: u32) -> Self {
+        Noted(AtomicU32::new(round))
+    }
+
+    pub(crate) fn note(&self, round: u32) {
+        self.0.store(round, Ordering::Relaxed);
+    }
+
+    /// How many rounds ago that was. None if a later round noted it, which another worker has begun meanwhile.
+    fn rounds_since(&self, round: u32) -> u32 {
+        let rounds = round.wrapping_sub(self.0.load(Ordering::Relaxed));
         if rounds > u32::MAX / 2 { 0 } else { rounds }
     }
 }
 
-impl ServerState {
+impl<M: Send + 'static> ServerState<M> {
     /// Looks at all clients once.
     pub(crate) fn look_at_patience(&self) {
         let patience = self.clients.patience();
@@ -50,18 +69,20 @@ impl ServerState {
             any_waits |= waits;
             if patience.is_over_for_stalled(stalled_rounds(&client, waits, round)) {
                 client.end(Ended::Stalled);
+            } else if let Some(ended) = owes(&client, patience, round) {
+                client.end(ended);
             } else if patience.is_over_for_idle(idle_rounds(&client, round)) {
                 client.end(Ended::Idle);
             }
         }
-        if any_waits || (patience.minds_idleness() && !self.clients.is_empty()) {
+        if any_waits || (patience.minds_all() && !self.clients.is_empty()) {
             self.clients.watch_patience();
         }
     }
 }
 
 /// For how many rounds the client has moved nothing, though it could have.
-fn idle_rounds(client: &Client, round: u32) -> u32 {
+fn idle_rounds<M>(client: &Client<M>, round: u32) -> u32 {
     let state = client.state();
     let traffic = client.traffic();
     let moved = traffic.received_bytes.wrapping_add(traffic.sent_bytes);
@@ -81,8 +102,29 @@ fn idle_rounds(client: &Client, round: u32) -> u32 {
     rounds
 }
 
+/// Whether the client has owed its first bytes, or the rest of a frame, for too long.
+fn owes<M>(client: &Client<M>, patience: &Patience, round: u32) -> Option<Ended> {
+    if !patience.minds_debts() {
+        return None;
+    }
+    let state = client.state();
+    if client.is_held_back() || state.handling.load(Ordering::Relaxed) {
+        // It waits for the server.
+        state.owing().note(round);
+        return None;
+    }
+    let rounds = state.owing().rounds_since(round);
+    if state.asked.has(Ask::IsWithinFrame) {
+        return patience
+            .is_over_for_frame(rounds)
+            .then_some(Ended::SlowFrame);
+    }
+    let is_silent = || client.traffic().received_bytes == 0;
+    (patience.is_over_for_first(rounds) && is_silent()).then_some(Ended::Silent)
+}
+
 /// For how many rounds the client has taken nothing, though something waits to be sent to it.
-fn stalled_rounds(client: &Client, waits: bool, round: u32) -> u32 {
+fn stalled_rounds<M>(client: &Client<M>, waits: bool, round: u32) -> u32 {
     let state = client.state();
     let Some(taken) = state.taken(waits) else {
         return 0;
@@ -99,8 +141,8 @@ mod tests {
 
     #[test]
     fn what_a_later_round_has_noted_is_not_long_ago() {
-        assert_eq!(Look::new(3).rounds_since(5), 2);
-        assert_eq!(Look::new(6).rounds_since(5), 0);
-        assert_eq!(Look::new(u32::MAX).rounds_since(1), 2);
+        assert_eq!(Noted::new(3).rounds_since(5), 2);
+        assert_eq!(Noted::new(6).rounds_since(5), 0);
+        assert_eq!(Noted::new(u32::MAX).rounds_since(1), 2);
     }
 }

@@ -12,7 +12,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 use wharf::{Completion, CompletionPort, DriverInfo, Finished, Workers, user_code::log};
 
 use crate::{
-    Client, Clients, Ended, Handler, ServerBuilder, Settings, StartError,
+    Client, ClientTimer, Clients, Ended, Handler, ServerBuilder, Settings, StartError, Stopper,
+    calls::Typed,
     client::{Event, Key, Who},
     shared::ServerState,
 };
@@ -22,13 +23,13 @@ const WORKERS_GRACE: Duration = Duration::from_millis(500);
 
 /// A running server. [Stop](Self::stop) it in order; if it is dropped, it cuts its clients and ends at once.
 #[must_use = "a server that is dropped ends"]
-pub struct Server {
-    shared: Arc<ServerState>,
+pub struct Server<M: Send + 'static = ()> {
+    shared: Arc<ServerState<M>>,
     workers: Option<Workers>,
     threads: RangeInclusive<usize>,
 }
 
-impl std::fmt::Debug for Server {
+impl<M: Send + 'static> std::fmt::Debug for Server<M> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
             .debug_struct("Server")
@@ -59,12 +60,17 @@ impl Server {
     pub fn builder() -> ServerBuilder {
         ServerBuilder::default()
     }
+}
 
+impl<M: Send + 'static> Server<M> {
     /// Starts a server. When this returns, clients can connect.
     ///
     /// # Errors
     /// See [`StartError`]. Nothing is left behind.
-    pub fn start(settings: &Settings, handler: impl Handler) -> Result<Server, StartError> {
+    pub fn start(
+        settings: &Settings,
+        handler: impl Handler<Message = M>,
+    ) -> Result<Self, StartError> {
         settings.check()?;
         let port = CompletionPort::builder()
             .concurrency(settings.concurrency)
@@ -82,7 +88,7 @@ impl Server {
             settings,
             port,
             listener,
-            Box::new(handler),
+            Box::new(Typed(handler)),
         ));
         shared
             .acceptor
@@ -100,6 +106,7 @@ impl Server {
         };
         // Where it fails, dropping the server ends the workers that were started.
         server.workers = Some(workers.map_err(StartError::Workers)?);
+        server.shared.set_ticker();
         Ok(server)
     }
 
@@ -140,8 +147,44 @@ impl Server {
     }
 
     /// Its clients.
-    pub fn clients(&self) -> &Clients {
+    pub fn clients(&self) -> &Clients<M> {
         &self.shared.clients
+    }
+
+    /// Asks the server to [stop](Self::wait), from any thread. A handler has it from its client:
+    /// [`Clients::stopper`].
+    pub fn stopper(&self) -> Stopper {
+        self.shared.clients.stopper().clone()
+    }
+
+    /// Waits until a [`Stopper`] asks the server to stop, and stops it [in order](Self::stop).
+    pub fn wait(self, timeout: Duration) -> Report {
+        self.stopper().wait();
+        self.stop(timeout)
+    }
+
+    /// Waits until the process gets a signal to end (SIGINT or SIGTERM; Ctrl-C or Ctrl-Break on Windows), or a [`Stopper`] asks
+    /// the server to stop, and stops it [in order](Self::stop). While it stops, a second signal ends the process at once.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    /// use wharf_server::Server;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let server = Server::builder().serve(|client, bytes| client.send(bytes))?;
+    /// let report = server.wait_for_signal(Duration::from_secs(10))?;
+    /// println!("{} clients were served", report.clients);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Signals can't be watched; the server has stopped at once.
+    #[cfg(feature = "signals")]
+    pub fn wait_for_signal(self, timeout: Duration) -> io::Result<Report> {
+        let stopper = self.stopper();
+        crate::signals::watch(move || stopper.stop())?;
+        Ok(self.wait(timeout))
     }
 
     /// Stops the server in order, and returns its figures.
@@ -160,6 +203,7 @@ impl Server {
         let shared = &self.shared;
         shared.set_stopping();
         shared.acceptor.end();
+        shared.contain("`stopping`", || shared.handler.stopping(&shared.clients));
         for client in shared.clients.snapshot() {
             client.close();
         }
@@ -179,26 +223,35 @@ impl Server {
             received += traffic.received_bytes;
             sent += traffic.sent_bytes;
         }
-        Report {
+        let report = Report {
             clients: shared.clients.seen(),
             received_bytes: shared.received.load(Ordering::Relaxed) + received,
             sent_bytes: shared.sent.load(Ordering::Relaxed) + sent,
             cut,
             workers_left,
-        }
+        };
+        shared.contain("`stopped`", || shared.handler.stopped(&report));
+        report
     }
 }
 
-impl Drop for Server {
+impl<M: Send + 'static> Drop for Server<M> {
     fn drop(&mut self) {
         self.shared.set_stopping();
         self.shared.cut_and_close();
     }
 }
 
-impl ServerState {
+impl<M: Send + 'static> ServerState<M> {
     /// Called by any worker, for any completion.
-    fn serve(&self, completion: Completion<Key>) {
+    fn serve(&self, mut completion: Completion<Key<M>>) {
+        if let Finished::Timer = completion.what {
+            match completion.take_context() {
+                Some(timer) => self.timer_of_client(&completion.key, timer),
+                None => self.timer(&completion.key),
+            }
+            return;
+        }
         let result = completion.result;
         match completion.what {
             Finished::Received { socket, buffer } => {
@@ -213,15 +266,23 @@ impl ServerState {
                     self.begin(&client);
                 }
             }
-            Finished::Timer => self.timer(&completion.key),
             Finished::Posted => self.posted(&completion.key),
             done => unreachable!("a server starts no such operation: {done:?}"),
         }
     }
 
-    fn posted(&self, who: &Who) {
+    /// A timer that a client has set is due: only such a timer has a context.
+    fn timer_of_client(&self, who: &Who<M>, timer: ClientTimer) {
+        if let Who::Client(state) = who {
+            if let Some(client) = self.clients.get(state.id()) {
+                client.fire(timer);
+            }
+        }
+    }
+
+    fn posted(&self, who: &Who<M>) {
         let Who::Client(state) = who else {
-            unreachable!("nothing is posted for {who:?}");
+            unreachable!("nothing is posted for a {who:?}");
         };
         // It is there: the packet has its turn.
         if let Some(client) = self.clients.get(state.id()) {
@@ -229,7 +290,7 @@ impl ServerState {
         }
     }
 
-    fn timer(&self, who: &Who) {
+    fn timer(&self, who: &Who<M>) {
         match who {
             Who::AcceptAgain => self.resume_accepting(),
             Who::Round => self.look_at_patience(),
@@ -244,7 +305,8 @@ impl ServerState {
                     self.unparked(&client);
                 }
             }
-            Who::Listener => unreachable!("no timer has the key {who:?}"),
+            Who::Tick => self.tick(),
+            Who::Listener => unreachable!("no timer is a {who:?}'s"),
         }
     }
 

@@ -10,7 +10,10 @@ use std::{
 use ipnet::IpNet;
 use wharf::DriverChoice;
 
-use crate::{addresses::Addresses, outbox::CHUNK_BYTES};
+use crate::{
+    addresses::Addresses,
+    outbox::{CHUNK_BYTES, SlowReader},
+};
 
 /// A client has a receive under way, or instead of it the operation that has its turn; a send at its socket and one of its
 /// outbox; and a timer while it lingers. Twice as many are room enough.
@@ -21,6 +24,9 @@ const OPERATIONS_KEPT: usize = 1_024;
 
 /// The most clients: a port's handles, but for some that are the server's own.
 const CLIENTS_MAX: usize = wharf::HANDLES_MAX - 64;
+
+/// The shortest time from one tick to the next.
+const TICK_MIN: Duration = Duration::from_millis(1);
 
 /// The memory for a client's state, in the library too.
 const CLIENT_BYTES: usize = 2_048;
@@ -68,9 +74,30 @@ pub struct Settings {
     /// A client that took no byte for so long, while some waited to be sent to it, is cut; `None` waits for ever. The
     /// memory that it occupies meanwhile is limited, but its place is not free for another client.
     pub stall_timeout: Option<Duration>,
-    /// The most bytes that may wait to be sent to one client; [`Client::send`](crate::Client::send) refuses more
-    /// (backpressure).
+    /// A client that sent nothing for so long after it came is cut; `None` waits for ever.
+    pub first_bytes_timeout: Option<Duration>,
+    /// A client is cut that has sent the beginning of a frame and not the rest within this time, however it comes; `None`
+    /// waits for ever. The time does not run while the server has [paused reading](crate::Client::pause_reading).
+    pub frame_timeout: Option<Duration>,
+    /// The most bytes that may wait to be sent to one client. [`slow_reader`](Self::slow_reader) says what happens to more.
     pub unsent_bytes_max: usize,
+    /// The most sends that may wait to be sent to one client, beside the one that is on its way, however few their bytes are:
+    /// for news that are better few and late than many and old. At least 1.
+    pub unsent_max: usize,
+    /// What happens when more is sent to a client than may wait.
+    pub slow_reader: SlowReader,
+    /// The longest frame, with all that belongs to it, in bytes: a client that sends a longer one is gone, and it occupies
+    /// as much memory at most. At least 1. [`Raw`](crate::codec::Raw) has no frames.
+    pub frame_bytes_max: usize,
+    /// How many bytes a second are read from each client, on average since it came; its bursts are as large as a buffer. 0 is
+    /// no limit.
+    pub receive_rate: u32,
+    /// The most messages that may wait for one client ([`Client::tell`](crate::Client::tell)). At least 1.
+    pub messages_max: usize,
+    /// The most timers of one client ([`Client::set_timer`](crate::Client::set_timer)).
+    pub timers_per_client: usize,
+    /// How often [`Handler::tick`](crate::Handler::tick) is called; `None` never. At least a millisecond.
+    pub tick: Option<Duration>,
 }
 
 impl Default for Settings {
@@ -94,7 +121,16 @@ impl Default for Settings {
             backlog: 1_024,
             idle_timeout: None,
             stall_timeout: Some(Duration::from_secs(60)),
+            first_bytes_timeout: None,
+            frame_timeout: None,
             unsent_bytes_max: 1 << 20,
+            unsent_max: usize::MAX,
+            slow_reader: SlowReader::default(),
+            frame_bytes_max: 64 << 10,
+            receive_rate: 0,
+            messages_max: 1_024,
+            timers_per_client: 4,
+            tick: None,
         }
     }
 }
@@ -133,8 +169,9 @@ impl Settings {
 
     /// The most operations at once: as many as all clients can have, and the server's own.
     pub(crate) fn operations_max(&self) -> usize {
+        let of_each = OPERATIONS_PER_CLIENT.saturating_add(self.timers_per_client);
         self.clients_max
-            .saturating_mul(OPERATIONS_PER_CLIENT)
+            .saturating_mul(of_each)
             .saturating_add(OPERATIONS_KEPT)
     }
 
@@ -215,6 +252,26 @@ impl Settings {
             "idle_timeout is 0, so every client would be cut; use none for no limit".to_owned()
         } else if self.stall_timeout.is_some_and(|timeout| timeout.is_zero()) {
             "stall_timeout is 0, so every client would be cut; use none for no limit".to_owned()
+        } else if self
+            .first_bytes_timeout
+            .is_some_and(|timeout| timeout.is_zero())
+        {
+            "first_bytes_timeout is 0, so every client would be cut; use none for no limit"
+                .to_owned()
+        } else if self.frame_timeout.is_some_and(|timeout| timeout.is_zero()) {
+            "frame_timeout is 0, so every frame would have to come at once; use none for no limit"
+                .to_owned()
+        } else if self.frame_bytes_max == 0 {
+            "frame_bytes_max is 0, so no frame could be received; allow at least 1".to_owned()
+        } else if self.unsent_max == 0 {
+            "unsent_max is 0, so nothing could wait to be sent; allow at least 1".to_owned()
+        } else if self.messages_max == 0 {
+            "messages_max is 0, so no client could be told anything; allow at least 1".to_owned()
+        } else if self.tick.is_some_and(|tick| tick < TICK_MIN) {
+            format!(
+                "tick is {:?}, below the least of {TICK_MIN:?}",
+                self.tick.unwrap_or_default()
+            )
         } else {
             return Ok(());
         };

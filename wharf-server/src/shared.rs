@@ -1,6 +1,7 @@
 //! The data that the workers of a server share. The methods are in other files, one for each concern.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Condvar, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -8,28 +9,26 @@ use std::{
     time::Instant,
 };
 
-use wharf::{BufferPool, CompletionPort, Listener};
+use wharf::{
+    BufferPool, CompletionPort, Listener,
+    user_code::{discard, log, panic_message},
+};
 
 use crate::{
-    Clients, Handler, Settings,
-    accepting::Acceptor,
-    addresses::Addresses,
-    client::Key,
-    outbox::{CHUNK_BYTES, Sending},
-    patience::Patience,
+    Clients, Settings, accepting::Acceptor, addresses::Addresses, calls::Calls, client::Key,
+    ticker::Ticker,
 };
 
 /// The data that the workers share.
-pub(crate) struct ServerState {
-    pub(crate) port: CompletionPort<Key>,
-    pub(crate) handler: Box<dyn Handler>,
-    pub(crate) acceptor: Acceptor,
-    pub(crate) clients: Clients,
+pub(crate) struct ServerState<M> {
+    pub(crate) port: CompletionPort<Key<M>>,
+    pub(crate) handler: Box<dyn Calls<M>>,
+    pub(crate) acceptor: Acceptor<M>,
+    pub(crate) clients: Clients<M>,
+    pub(crate) ticker: Option<Ticker>,
     pub(crate) addresses: Addresses,
     pub(crate) buffers: BufferPool,
     pub(crate) buffers_per_client: usize,
-    /// A client to which more bytes wait to be sent is no longer read from.
-    pub(crate) unsent_pause_bytes: usize,
     /// Bytes of clients that are gone.
     pub(crate) received: AtomicU64,
     pub(crate) sent: AtomicU64,
@@ -38,19 +37,15 @@ pub(crate) struct ServerState {
     emptied: (Mutex<()>, Condvar),
 }
 
-impl ServerState {
+impl<M: Send + 'static> ServerState<M> {
     pub(crate) fn new(
         settings: &Settings,
-        port: CompletionPort<Key>,
-        listener: Listener<Key>,
-        handler: Box<dyn Handler>,
+        port: CompletionPort<Key<M>>,
+        listener: Listener<Key<M>>,
+        handler: Box<dyn Calls<M>>,
     ) -> Self {
         let (buffers_max, buffers_per_client) = settings.buffers();
-        let sending = Sending {
-            chunks: BufferPool::new(CHUNK_BYTES),
-            bytes_max: settings.unsent_bytes_max,
-        };
-        let clients = Clients::new(port.clone(), sending, Patience::new(settings));
+        let clients = Clients::new(port.clone(), settings);
         ServerState {
             port,
             handler,
@@ -59,11 +54,19 @@ impl ServerState {
             addresses: settings.addresses(),
             buffers: BufferPool::with_limit(settings.buffer_bytes, buffers_max),
             buffers_per_client,
-            unsent_pause_bytes: settings.unsent_pause_bytes(),
+            ticker: settings.tick.map(Ticker::new),
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
             emptied: (Mutex::new(()), Condvar::new()),
+        }
+    }
+
+    /// Makes a call that is no client's. A panic of it ends here, and is logged.
+    pub(crate) fn contain(&self, what: &str, call: impl FnOnce()) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(call)) {
+            log(|| tracing::error!("a handler's {what} panicked: {}", panic_message(&*panic)));
+            discard(panic);
         }
     }
 

@@ -14,7 +14,7 @@ use std::{
 
 use tracing::{Event, Metadata, Subscriber, span};
 use wharf::{Buffer, DriverChoice};
-use wharf_server::{Client, Ended, Handler, Server, Settings};
+use wharf_server::{Client, Ended, Handler, Result, Server, Settings, codec::Raw};
 
 /// Nothing that is waited for takes as long, unless it is broken.
 const GUARD: Duration = Duration::from_secs(30);
@@ -60,15 +60,28 @@ impl Drop for Trap {
 struct Teller(mpsc::Sender<bool>);
 
 impl Handler for Teller {
-    fn received(&self, client: &Client, bytes: Buffer) {
+    type Session = ();
+    type Codec = Raw;
+    type Message = ();
+
+    fn codec(&self) -> Raw {
+        Raw
+    }
+
+    fn connected(&self, _: &Client) -> Result {
+        Ok(())
+    }
+
+    fn received(&self, client: &Client, (): &mut (), bytes: Buffer) -> Result {
         match &bytes[..] {
             b"panic" => resume_unwind(Box::new("as it was told")),
             b"trap!" => panic_any(Trap),
             _ => drop(client.send(bytes)),
         }
+        Ok(())
     }
 
-    fn disconnected(&self, _: &Client, ended: &Ended) {
+    fn disconnected(&self, _: &Client, (): &mut (), ended: &Ended) {
         let _ = self.0.send(matches!(ended, Ended::Panicked(_)));
     }
 }

@@ -15,10 +15,13 @@ use std::{
 
 #[macro_use]
 mod harness;
+#[path = "harness/raw.rs"]
+mod raw;
 
-use harness::{Call, GUARD, Reporter, connect, echo, exchange, expect, expect_end, settings};
+use harness::{GUARD, connect, expect, expect_end, settings};
+use raw::{Call, Reporter, echo, exchange, serve};
 use wharf::{Buffer, DriverChoice};
-use wharf_server::{Client, Ended, Handler, Server, Settings, StartError};
+use wharf_server::{Client, Ended, Handler, Result, Server, Settings, StartError};
 
 /// What a client has received and sent, in bytes.
 fn moved(client: &Client) -> (u64, u64) {
@@ -45,7 +48,13 @@ struct Tireless {
 }
 
 impl Handler for Tireless {
-    fn received(&self, client: &Client, bytes: Buffer) {
+    raw_bytes!();
+
+    fn connected(&self, _: &Client) -> Result {
+        Ok(())
+    }
+
+    fn received(&self, client: &Client, (): &mut (), bytes: Buffer) -> Result {
         if &bytes[..] == b"ahoy" {
             self.served.fetch_add(1, Ordering::SeqCst);
             let _ = client.send(bytes);
@@ -54,9 +63,10 @@ impl Handler for Tireless {
             self.wishes.lock().unwrap().insert(client.id(), wish);
             client.call_again();
         }
+        Ok(())
     }
 
-    fn resumed(&self, client: &Client) {
+    fn resumed(&self, client: &Client, (): &mut ()) -> Result {
         let (wish, since) = self.wishes.lock().unwrap()[&client.id()].clone();
         let done = match &wish[..] {
             b"until others were served" => self.served.load(Ordering::SeqCst) >= 3,
@@ -73,9 +83,10 @@ impl Handler for Tireless {
         } else if &wish[..] != b"for ever" {
             let _ = client.send(b"done");
         }
+        Ok(())
     }
 
-    fn disconnected(&self, _: &Client, ended: &Ended) {
+    fn disconnected(&self, _: &Client, (): &mut (), ended: &Ended) {
         if let Some(ends) = &self.ends {
             let ended = match ended {
                 Ended::ByServer => "by server",
@@ -128,7 +139,7 @@ on_every_driver! {
         settings.concurrency = 8;
         let inside = Arc::new(AtomicUsize::new(0));
         let counted = inside.clone();
-        let server = Server::start(&settings, move |client: &Client, bytes: Buffer| {
+        let server = serve(&settings, move |client: &Client, bytes: Buffer| {
             assert_eq!(counted.fetch_add(1, Ordering::SeqCst), 0);
             let _ = client.send(bytes);
             thread::yield_now();
@@ -146,7 +157,7 @@ on_every_driver! {
 
     fn any_thread_sends_to_any_client_whole_and_in_its_own_order(settings) {
         const SENDS: u32 = 2_000;
-        let server = Server::start(&settings, echo).unwrap();
+        let server = serve(&settings, echo).unwrap();
         let mut peer = connect(&server);
         exchange(&mut peer, b"here");
         let client = server.clients().snapshot().remove(0);
@@ -156,7 +167,7 @@ on_every_driver! {
                 scope.spawn(move || {
                     for number in 0..SENDS {
                         let message = [sender.to_le_bytes(), number.to_le_bytes()].concat();
-                        client.send(message).map_err(|refused| refused.error).unwrap();
+                        client.send(message).unwrap();
                     }
                 });
             }
@@ -172,10 +183,10 @@ on_every_driver! {
         });
     }
 
-    fn what_waits_to_be_sent_to_a_client_is_bounded_and_a_refused_payload_comes_back(settings) {
+    fn what_waits_to_be_sent_to_a_client_is_bounded(settings) {
         let mut settings = settings;
         settings.unsent_bytes_max = 100_000;
-        let server = Server::start(&settings, echo).unwrap();
+        let server = serve(&settings, echo).unwrap();
         let mut peer = connect(&server);
         exchange(&mut peer, b"here");
         let client = server.clients().snapshot().remove(0);
@@ -187,8 +198,7 @@ on_every_driver! {
                 Err(refused) => break refused,
             }
         };
-        assert_eq!(refused.error.kind(), ErrorKind::WouldBlock);
-        assert_eq!(&refused.given[..], &message[..]);
+        assert_eq!(refused.kind(), ErrorKind::WouldBlock);
         assert!(client.unsent() <= 100_000);
         // What was taken still arrives.
         expect(&mut peer, &vec![1; taken]);
@@ -200,7 +210,7 @@ on_every_driver! {
         let mut settings = settings;
         settings.buffer_bytes = 1000;
         settings.buffers_bytes_max = 2000;
-        let server = Server::start(&settings, echo).unwrap();
+        let server = serve(&settings, echo).unwrap();
         // Many more than there are buffers, all at once: they take turns, and nobody is left out.
         let mut peers: Vec<TcpStream> = (0..50).map(|_| connect(&server)).collect();
         for round in 0..20 {
@@ -296,7 +306,7 @@ on_every_driver! {
     fn a_client_whose_handler_is_at_work_is_not_idle(settings) {
         let mut settings = settings;
         settings.idle_timeout = Some(Duration::from_millis(100));
-        let server = Server::start(&settings, |client: &Client, bytes: Buffer| {
+        let server = serve(&settings, |client: &Client, bytes: Buffer| {
             thread::sleep(Duration::from_millis(500));
             let _ = client.send(bytes);
         }).unwrap();
@@ -386,7 +396,7 @@ on_every_driver! {
     fn a_stop_waits_for_the_handler_that_is_at_work_and_for_its_reply(settings) {
         let (at_work, go_on) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
         let handler = (at_work.clone(), go_on.clone());
-        let server = Server::start(&settings, move |client: &Client, bytes: Buffer| {
+        let server = serve(&settings, move |client: &Client, bytes: Buffer| {
             handler.0.wait();
             handler.1.wait();
             let _ = client.send(bytes);
@@ -410,7 +420,7 @@ on_every_driver! {
     fn a_stop_without_a_limit_waits_for_all_and_no_time_is_too_long(settings) {
         let mut settings = settings;
         settings.idle_timeout = Some(Duration::MAX);
-        let server = Server::start(&settings, echo).unwrap();
+        let server = serve(&settings, echo).unwrap();
         let mut peer = connect(&server);
         exchange(&mut peer, b"ahoy");
         let stops = thread::spawn(move || server.stop(Duration::MAX));
@@ -424,7 +434,7 @@ on_every_driver! {
     fn a_worker_whose_handler_does_not_return_is_left_and_named(settings) {
         let (at_work, forever) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
         let handler = (at_work.clone(), forever.clone());
-        let server = Server::start(&settings, move |_: &Client, _: Buffer| {
+        let server = serve(&settings, move |_: &Client, _: Buffer| {
             handler.0.wait();
             handler.1.wait();
         }).unwrap();
@@ -454,7 +464,7 @@ on_every_driver! {
     }
 
     fn a_peer_that_half_closes_still_gets_what_other_threads_send(settings) {
-        let server = Server::start(&settings, |client: &Client, bytes: Buffer| {
+        let server = serve(&settings, |client: &Client, bytes: Buffer| {
             // Three replies to one message, the end already behind it.
             for _ in 0..3 {
                 client.send(bytes.to_vec()).unwrap();
@@ -468,7 +478,7 @@ on_every_driver! {
     }
 
     fn clients_are_listed_with_their_address_and_traffic(settings) {
-        let server = Server::start(&settings, echo).unwrap();
+        let server = serve(&settings, echo).unwrap();
         let mut peer = connect(&server);
         exchange(&mut peer, b"ahoy");
         let listed = server.clients().snapshot();
@@ -485,7 +495,7 @@ on_every_driver! {
         settings.buffer_bytes = 1000;
         // Two, for all.
         settings.buffers_bytes_max = 2000;
-        let server = Server::start(&settings, echo).unwrap();
+        let server = serve(&settings, echo).unwrap();
         let mut greedy: Vec<_> = (0..4).map(|_| connect(&server)).collect();
         for peer in &mut greedy {
             fill(peer);
@@ -508,21 +518,21 @@ on_every_driver! {
     fn many_small_sends_to_a_client_that_does_not_read_are_few_operations(settings) {
         let mut settings = settings;
         settings.clients_max = 4;
-        let server = Server::start(&settings, echo).unwrap();
+        let server = serve(&settings, echo).unwrap();
         let mut silent = connect(&server);
         exchange(&mut silent, b"here");
         let client = server.clients().snapshot().remove(0);
         let said = send_until_some_waits(&client);
         // More of them than the port has operations for four clients.
         for _ in 0..50_000 {
-            client.send(vec![7]).map_err(|refused| refused.error).unwrap();
+            client.send(vec![7]).unwrap();
         }
         exchange(&mut connect(&server), b"a newcomer");
         expect(&mut silent, &vec![7; said + 50_000]);
     }
 
     fn what_was_sent_in_small_pieces_arrives_before_an_orderly_end(settings) {
-        let server = Server::start(&settings, echo).unwrap();
+        let server = serve(&settings, echo).unwrap();
         let mut peer = connect(&server);
         exchange(&mut peer, b"here");
         let client = server.clients().snapshot().remove(0);
@@ -531,7 +541,7 @@ on_every_driver! {
             // Copied, and kept as they are, in turns.
             for len in [1, 5000, 3, 90_000] {
                 let piece: Vec<_> = (0..len).map(|at| (all.len() + at) as u8).collect();
-                client.send(piece.clone()).map_err(|refused| refused.error).unwrap();
+                client.send(piece.clone()).unwrap();
                 all.extend(piece);
             }
         }
@@ -565,7 +575,7 @@ on_every_driver! {
         let from = Instant::now();
         while from.elapsed() < 4 * settings.stall_timeout.unwrap() {
             if client.unsent() == 0 {
-                client.send(vec![7; 500_000]).map_err(|refused| refused.error).unwrap();
+                client.send(vec![7; 500_000]).unwrap();
                 said += 500_000;
             }
             let some = 100_000.min(said);
@@ -579,12 +589,17 @@ on_every_driver! {
     fn a_client_that_is_closed_and_takes_nothing_goes_by_itself(settings) {
         struct Farewell(Mutex<mpsc::Sender<()>>);
         impl Handler for Farewell {
-            fn connected(&self, client: &Client) {
-                client.send(vec![7; 16 << 20]).map_err(|refused| refused.error).unwrap();
+            raw_bytes!();
+
+            fn connected(&self, client: &Client) -> Result {
+                client.send(vec![7; 16 << 20]).unwrap();
                 client.close();
+                Ok(())
             }
-            fn received(&self, _: &Client, _: Buffer) {}
-            fn disconnected(&self, _: &Client, ended: &Ended) {
+            fn received(&self, _: &Client, (): &mut (), _: Buffer) -> Result {
+                Ok(())
+            }
+            fn disconnected(&self, _: &Client, (): &mut (), ended: &Ended) {
                 assert!(matches!(ended, Ended::Stalled), "{ended:?}");
                 self.0.lock().unwrap().send(()).unwrap();
             }
@@ -613,7 +628,7 @@ on_every_driver! {
     fn an_address_has_so_many_clients_and_another_is_let_in_when_one_goes(settings) {
         let mut settings = settings;
         settings.clients_per_address_max = 2;
-        let server = Server::start(&settings, echo).unwrap();
+        let server = serve(&settings, echo).unwrap();
         let (mut first, mut second) = (connect(&server), connect(&server));
         exchange(&mut first, b"one");
         exchange(&mut second, b"two");
@@ -634,7 +649,7 @@ on_every_driver! {
         let mut settings = settings;
         settings.clients_per_address_max = 1;
         settings.exempt_addresses = vec!["127.0.0.0/8".parse().unwrap()];
-        let server = Server::start(&settings, echo).unwrap();
+        let server = serve(&settings, echo).unwrap();
         let mut peers: Vec<_> = (0..5).map(|_| connect(&server)).collect();
         for peer in &mut peers {
             exchange(peer, b"here");
@@ -648,10 +663,7 @@ fn send_until_some_waits(client: &Client) -> usize {
     // What is only on its way to the system is soon gone: so it waits if it does so for a while.
     while last.elapsed() < Duration::from_millis(200) {
         if client.unsent() < 500_000 {
-            client
-                .send(vec![7; 100_000])
-                .map_err(|refused| refused.error)
-                .unwrap();
+            client.send(vec![7; 100_000]).unwrap();
             (last, sent) = (Instant::now(), sent + 100_000);
         }
         thread::yield_now();
@@ -706,7 +718,7 @@ fn settings_that_can_not_work_are_refused_with_the_value_and_the_remedy() {
     for (change, message) in wrong {
         let mut settings = settings(DriverChoice::Auto);
         change(&mut settings);
-        let Err(StartError::Settings(text)) = Server::start(&settings, echo) else {
+        let Err(StartError::Settings(text)) = serve(&settings, echo) else {
             panic!("{message}: it was taken");
         };
         assert!(text.starts_with(message), "{text}");
@@ -715,10 +727,10 @@ fn settings_that_can_not_work_are_refused_with_the_value_and_the_remedy() {
 
 #[test]
 fn an_address_in_use_says_so_and_what_to_do() {
-    let first = Server::start(&settings(DriverChoice::Auto), echo).unwrap();
+    let first = serve(&settings(DriverChoice::Auto), echo).unwrap();
     let mut second = settings(DriverChoice::Auto);
     second.listen = first.local_addr();
-    let error = Server::start(&second, echo).unwrap_err();
+    let error = serve(&second, echo).unwrap_err();
     assert!(matches!(&error, StartError::Bind(address, _) if *address == first.local_addr()));
     assert!(
         error.to_string().contains("another program listens there"),

@@ -15,11 +15,14 @@ use std::{
 
 #[macro_use]
 mod harness;
+#[path = "harness/raw.rs"]
+mod raw;
 
-use harness::{Call, GUARD, Reporter, connect, echo, exchange, expect, expect_end, name_of};
+use harness::{GUARD, connect, expect, expect_end};
+use raw::{Call, Reporter, echo, exchange, name_of, serve};
 use socket2::SockRef;
 use wharf::Buffer;
-use wharf_server::{AfterEnd, Client, Ended, Handler, Server, Settings};
+use wharf_server::{AfterEnd, Client, Ended, Handler, Result, Server, Settings};
 
 /// No length of a piece divides it.
 const PERIOD: usize = 251;
@@ -78,13 +81,20 @@ struct Pauser {
 }
 
 impl Handler for Pauser {
-    fn received(&self, client: &Client, bytes: Buffer) {
+    raw_bytes!();
+
+    fn connected(&self, _: &Client) -> Result {
+        Ok(())
+    }
+
+    fn received(&self, client: &Client, (): &mut (), bytes: Buffer) -> Result {
         if self.pauses.load(Ordering::SeqCst) {
             client.pause_reading();
             // Once more changes nothing.
             client.pause_reading();
         }
         let _ = self.received.lock().unwrap().send(bytes.to_vec());
+        Ok(())
     }
 }
 
@@ -114,22 +124,30 @@ impl Keeper {
 }
 
 impl Handler for Keeper {
-    fn received(&self, client: &Client, bytes: Buffer) {
+    raw_bytes!();
+
+    fn connected(&self, _: &Client) -> Result {
+        Ok(())
+    }
+
+    fn received(&self, client: &Client, (): &mut (), bytes: Buffer) -> Result {
         assert!(!client.peer_has_ended());
         let _ = client.send(bytes);
+        Ok(())
     }
 
-    fn resumed(&self, _: &Client) {
+    fn resumed(&self, _: &Client, (): &mut ()) -> Result {
         self.tell("called again");
+        Ok(())
     }
 
-    fn peer_ended(&self, client: &Client) -> AfterEnd {
+    fn peer_ended(&self, client: &Client, (): &mut ()) -> AfterEnd {
         assert!(client.peer_has_ended());
         self.tell("peer ended");
         (self.after)()
     }
 
-    fn disconnected(&self, _: &Client, ended: &Ended) {
+    fn disconnected(&self, _: &Client, (): &mut (), ended: &Ended) {
         self.tell(name_of(ended));
     }
 }
@@ -178,7 +196,7 @@ on_every_driver! {
 
     fn pausing_by_other_threads_loses_nothing_and_doubles_nothing(settings) {
         const BYTES: usize = 4 << 20;
-        let server = Server::start(&settings, echo).unwrap();
+        let server = serve(&settings, echo).unwrap();
         let mut peer = connect(&server);
         exchange(&mut peer, b"here");
         let client = only_client(&server);
@@ -235,7 +253,7 @@ on_every_driver! {
         peer.write_all(b"last words").unwrap();
         peer.shutdown(Shutdown::Write).unwrap();
         for _ in 0..100 {
-            client.send(vec![3; 1000]).map_err(|refused| refused.error).unwrap();
+            client.send(vec![3; 1000]).unwrap();
             expect(&mut peer, &[3; 1000]);
         }
         assert!(calls.try_recv().is_err(), "it was read from");
@@ -378,19 +396,27 @@ on_every_driver! {
         let (reporter, calls) = Reporter::new();
         let server = Server::start(&settings, reporter).unwrap();
         let (_peer, client) = pause_one(&server);
-        client.send(vec![7; 32 << 20]).map_err(|refused| refused.error).unwrap();
+        client.send(vec![7; 32 << 20]).unwrap();
         assert_eq!(await_end(&calls), "stalled");
     }
 
     fn a_paused_client_is_called_again_if_that_is_asked_for(settings) {
         struct Recalled(Mutex<mpsc::Sender<()>>);
         impl Handler for Recalled {
-            fn received(&self, client: &Client, bytes: Buffer) {
+            raw_bytes!();
+
+            fn connected(&self, _: &Client) -> Result {
+                Ok(())
+            }
+
+            fn received(&self, client: &Client, (): &mut (), bytes: Buffer) -> Result {
                 client.pause_reading();
                 let _ = client.send(bytes);
+                Ok(())
             }
-            fn resumed(&self, _: &Client) {
+            fn resumed(&self, _: &Client, (): &mut ()) -> Result {
                 self.0.lock().unwrap().send(()).unwrap();
+                Ok(())
             }
         }
         let (sender, called) = mpsc::channel();
@@ -414,7 +440,7 @@ on_every_driver! {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for _ in 0..500 {
-                        client.send(b"12345678").map_err(|refused| refused.error).unwrap();
+                        client.send(b"12345678").unwrap();
                     }
                 });
             }
@@ -427,7 +453,7 @@ on_every_driver! {
         client.call_again();
         assert_eq!(told.recv_timeout(GUARD).unwrap(), "called again");
         let farewell = pattern(0, 900_000);
-        client.send(farewell.clone()).map_err(|refused| refused.error).unwrap();
+        client.send(farewell.clone()).unwrap();
         client.close();
         expect(&mut peer, &farewell);
         expect_end(&mut peer);
@@ -516,7 +542,7 @@ on_every_driver! {
         settings.unsent_bytes_max = 64 << 20;
         let (server, told) = Keeper::serve(&settings, keep_sending);
         let (_peer, client) = half_close_one(&server, &told);
-        client.send(vec![7; 32 << 20]).map_err(|refused| refused.error).unwrap();
+        client.send(vec![7; 32 << 20]).unwrap();
         assert_eq!(told.recv_timeout(GUARD).unwrap(), "stalled");
     }
 }

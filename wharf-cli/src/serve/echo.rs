@@ -10,8 +10,8 @@ pub struct Echo;
 impl App for Echo {
     fn received(&self, client: &Client, bytes: Buffer) {
         // The server stops reading from a client long before its queue is full, so a refusal means that it is gone.
-        if let Err(refused) = client.send(bytes) {
-            tracing::debug!(client = client.id(), %refused, "an echo was not sent");
+        if let Err(error) = client.send(bytes) {
+            tracing::debug!(client = client.id(), %error, "an echo was not sent");
         }
     }
 }

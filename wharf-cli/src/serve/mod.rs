@@ -18,7 +18,7 @@ use std::{
 use clap::{Args, ValueEnum};
 use wharf::{Buffer, DriverChoice};
 use wharf_server::{
-    Client, Ended, Handler, IpNet, OpenFiles, Report, Server, Settings, StartError,
+    Client, Ended, Handler, IpNet, OpenFiles, Report, Server, Settings, StartError, codec::Raw,
     raise_open_files,
 };
 
@@ -325,15 +325,33 @@ struct Served<A> {
 }
 
 impl<A: App> Handler for Served<A> {
-    fn received(&self, client: &Client, bytes: Buffer) {
+    type Session = ();
+    type Codec = Raw;
+    type Message = ();
+
+    fn codec(&self) -> Raw {
+        Raw
+    }
+
+    fn connected(&self, _: &Client) -> wharf_server::Result {
+        Ok(())
+    }
+
+    fn received(&self, client: &Client, (): &mut (), bytes: Buffer) -> wharf_server::Result {
         self.app.received(client, bytes);
+        Ok(())
     }
 
-    fn resumed(&self, client: &Client) {
+    fn resumed(&self, client: &Client, (): &mut ()) -> wharf_server::Result {
         self.app.resumed(client);
+        Ok(())
     }
 
-    fn disconnected(&self, client: &Client, ended: &Ended) {
+    fn panicked(&self, client: &Client, _: &str) {
+        self.app.disconnected(client);
+    }
+
+    fn disconnected(&self, client: &Client, (): &mut (), ended: &Ended) {
         let why = match ended {
             Ended::Idle => "idle",
             Ended::Stalled => "it took none of its answers",

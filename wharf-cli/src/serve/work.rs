@@ -106,8 +106,8 @@ impl Work {
                 spend(&frame);
                 first = false;
             }
-            if let Err(refused) = client.send(bytes.to_vec()) {
-                if refused.error.kind() == io::ErrorKind::WouldBlock {
+            if let Err(error) = client.send(&bytes[..]) {
+                if error.kind() == io::ErrorKind::WouldBlock {
                     // It does not take its answers.
                     waiting.served = true;
                     client.call_again();

@@ -1,17 +1,25 @@
 //! What the tests of the toolkit share: each promise on every driver, and a handler that reports its calls.
 
-use std::{
-    io::{Read, Write},
-    net::TcpStream,
-    sync::{Mutex, mpsc},
-    time::Duration,
-};
+use std::{io::Read, net::TcpStream, time::Duration};
 
-use wharf::{Buffer, DriverChoice};
-use wharf_server::{Client, Ended, Handler, Server, Settings};
+use wharf::DriverChoice;
+use wharf_server::{Server, Settings};
 
 /// Nothing that is waited for takes as long, unless it is broken.
 pub const GUARD: Duration = Duration::from_secs(30);
+
+/// The types of a handler that gets bytes as they arrive, and has no sessions.
+macro_rules! raw_bytes {
+    () => {
+        type Session = ();
+        type Codec = wharf_server::codec::Raw;
+        type Message = ();
+
+        fn codec(&self) -> wharf_server::codec::Raw {
+            wharf_server::codec::Raw
+        }
+    };
+}
 
 macro_rules! on_every_driver {
     ($(fn $name:ident($settings:ident) $body:block)*) => {
@@ -55,15 +63,11 @@ pub fn settings(driver: DriverChoice) -> Settings {
     settings
 }
 
-pub fn connect(server: &Server) -> TcpStream {
+pub fn connect<M: Send>(server: &Server<M>) -> TcpStream {
     let stream = TcpStream::connect(server.local_addr()).unwrap();
     stream.set_read_timeout(Some(GUARD)).unwrap();
     stream.set_write_timeout(Some(GUARD)).unwrap();
     stream
-}
-
-pub fn echo(client: &Client, bytes: Buffer) {
-    let _ = client.send(bytes);
 }
 
 pub fn expect(stream: &mut TcpStream, bytes: &[u8]) {
@@ -72,80 +76,9 @@ pub fn expect(stream: &mut TcpStream, bytes: &[u8]) {
     assert!(received == bytes, "other bytes than were sent");
 }
 
-pub fn exchange(stream: &mut TcpStream, bytes: &[u8]) {
-    stream.write_all(bytes).unwrap();
-    expect(stream, bytes);
-}
-
 /// A server that goes may interrupt who started it, once: unlike `read`, this tries again.
 pub fn expect_end(stream: &mut TcpStream) {
     let mut rest = Vec::new();
     stream.read_to_end(&mut rest).unwrap();
     assert!(rest.is_empty(), "{rest:?}");
-}
-
-/// What a handler was called with, in order.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Call {
-    Connected(u64),
-    Received(u64, Vec<u8>),
-    Disconnected(u64, &'static str),
-    Failed,
-}
-
-/// Reports its calls; panics when it is told to.
-pub struct Reporter(Mutex<mpsc::Sender<Call>>);
-
-impl Reporter {
-    pub fn new() -> (Self, mpsc::Receiver<Call>) {
-        let (sender, receiver) = mpsc::channel();
-        (Reporter(Mutex::new(sender)), receiver)
-    }
-
-    fn report(&self, call: Call) {
-        let _ = self.0.lock().unwrap().send(call);
-    }
-}
-
-/// Why a client is gone, in a word.
-pub fn name_of(ended: &Ended) -> &'static str {
-    match ended {
-        Ended::ByPeer => "by peer",
-        Ended::ByServer => "by server",
-        Ended::Failed(_) => "failed",
-        Ended::Idle => "idle",
-        Ended::Stalled => "stalled",
-        Ended::Panicked(message) => {
-            assert_eq!(message, "as it was told");
-            "panicked"
-        }
-        Ended::Aborted => "aborted",
-        Ended::Cut => "cut",
-        _ => "otherwise",
-    }
-}
-
-impl Handler for Reporter {
-    fn connected(&self, client: &Client) {
-        self.report(Call::Connected(client.id()));
-    }
-
-    fn received(&self, client: &Client, bytes: Buffer) {
-        self.report(Call::Received(client.id(), bytes.to_vec()));
-        match &bytes[..] {
-            b"panic" => panic!("as it was told"),
-            b"close" => client.close(),
-            b"pause" => client.pause_reading(),
-            _ => {}
-        }
-        let _ = client.send(bytes);
-    }
-
-    fn disconnected(&self, client: &Client, ended: &Ended) {
-        self.report(Call::Disconnected(client.id(), name_of(ended)));
-    }
-
-    fn failed(&self, _: &std::io::Error) {
-        self.report(Call::Failed);
-    }
 }
