@@ -1,11 +1,16 @@
 //! What a post from a handler costs, ordinary against quiet: `cargo bench -p wharf-port --bench posts`.
 //!
-//! *A chain*: each handler posts the next packet and ends. *Now and then*: a thread outside posts a packet, whose handler posts
+//! *A chain*: each handler posts the next packet and ends. How often the next handler ran on another thread is counted too, in chains
+//! of their own. *Now and then*: a thread outside posts a packet, whose handler posts
 //! another, and pauses before the next; there the port's own thread, which watches for quiet posts, is a part of the cost. Both
 //! kinds take turns, round after round, and the median of the rounds' ratios is told, so that what else the machine does meets both.
 
 use std::{
-    sync::mpsc::{self, Receiver},
+    mem,
+    sync::{
+        Mutex,
+        mpsc::{self, Receiver},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -45,6 +50,12 @@ fn main() {
             |quietly| chain(threads, chains, quietly),
         );
     }
+    let moves = |quietly| median((0..rounds).map(|_| moves(quietly)).collect());
+    println!(
+        "2 threads, 1 chain, handlers of a thousand that ran on another thread: ordinary {:.0}, quiet {:.0}",
+        moves(false),
+        moves(true)
+    );
     for pause in PAUSES {
         compare(
             rounds,
@@ -131,6 +142,33 @@ fn chain(threads: usize, chains: usize, quietly: bool) -> Cost {
     port.close();
     workers.join();
     cost
+}
+
+/// Of a thousand handlers, how many ran on another thread than the one before.
+fn moves(quietly: bool) -> f64 {
+    const HANDLERS: usize = 100_000;
+    let port = Port::new(2).expect("a port");
+    let (sender, ends) = mpsc::channel();
+    let (handlers, threads) = (port.clone(), Mutex::new(Vec::with_capacity(HANDLERS)));
+    let workers = Workers::start(&port, 2, move |_, completion| {
+        let mut threads = threads.lock().expect("no panic");
+        threads.push(thread::current().id());
+        match completion.key {
+            0 => sender
+                .send(mem::take(&mut *threads))
+                .expect("it is awaited"),
+            left => {
+                drop(threads);
+                post(&handlers, left - 1, quietly);
+            }
+        }
+    });
+    post(&port, HANDLERS - 1, false);
+    let threads = ends.recv().expect("an end");
+    port.close();
+    workers.expect("workers").join();
+    let moves = threads.windows(2).filter(|two| two[0] != two[1]);
+    moves.count() as f64 * 1e3 / HANDLERS as f64
 }
 
 fn now_and_then(pause: Duration, quietly: bool) -> Cost {
