@@ -52,7 +52,7 @@ fn main() {
     }
     let moves = |quietly| median((0..rounds).map(|_| moves(quietly)).collect());
     println!(
-        "2 threads, 1 chain, handlers of a thousand that ran on another thread: ordinary {:.0}, quiet {:.0}",
+        "2 threads, 1 chain, handlers of a thousand that ran on another thread: ordinary {:.1}, quiet {:.1}",
         moves(false),
         moves(true)
     );
