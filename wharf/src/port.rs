@@ -396,7 +396,18 @@ impl<K: Key> CompletionPort<K> {
     /// would be copied there, more than once, and it is large.
     #[inline(never)]
     fn wait_one(&self, timeout: Option<Duration>) -> io::Result<Wait<K>> {
-        match self.raw().wait_one(timeout)? {
+        let packet = match self.raw().claim() {
+            Some((packet, claim)) => match self.records().take_carried(packet) {
+                // Written first, and then the claim is noted.
+                Ok((key, number)) => return Ok(Wait::Completed(Completion::posted(key, number))),
+                Err(packet) => {
+                    drop(claim);
+                    Ok(packet)
+                }
+            },
+            None => self.raw().wait_one(timeout)?,
+        };
+        match packet {
             Ok(packet) => self.records().take(
                 packet,
                 |finished| Ok(Wait::Completed(Completion::of_operation(finished))),

@@ -250,7 +250,14 @@ pub(super) trait Packets {
         max: usize,
     ) -> io::Result<Result<(), End>>;
 
-    /// Waits for one packet.
+    /// What is left to be noted of a claim.
+    type Claim: Sized;
+
+    /// A packet for a thread that comes back for the next one, if it can have one without a wait. What is left to be noted of it
+    /// is noted when the second part is dropped: before code of the user's runs, and before the thread waits.
+    fn claim(&self) -> Option<(Queued, Self::Claim)>;
+
+    /// Waits for one packet, where none could be claimed.
     fn wait_one(self: &Arc<Self>, timeout: Option<Duration>) -> io::Result<Result<Queued, End>>;
 
     /// Closes the port, and takes the packets that were not handed out. None if it is closed already.

@@ -67,6 +67,9 @@ impl Port {
     /// # Errors
     /// The system can't wait. None is known to happen.
     pub fn wait(self: &Arc<Self>, timeout: Option<Duration>) -> io::Result<Answer> {
+        if let Some((packet, _)) = self.claim() {
+            return Ok(Answer::Packet(packet.into_packet()));
+        }
         Ok(match Packets::wait_one(self, timeout)? {
             Ok(queued) => Answer::Packet(queued.into_packet()),
             Err(End::TimedOut) => Answer::TimedOut,
@@ -89,7 +92,14 @@ impl Port {
         })
     }
 
-    /// As [`wait`](Self::wait), with the packet as it was queued.
+    /// A packet for a thread that comes back for the next one, if it can have one without a wait. What is left to be noted of it
+    /// is noted when the second part is dropped: before code of the user's runs, and before the thread waits.
+    #[inline(always)]
+    pub(crate) fn claim(&self) -> Option<(Queued, impl Sized)> {
+        Packets::claim(self)
+    }
+
+    /// As [`wait`](Self::wait) where no packet could be [claimed](Self::claim), with the packet as it was queued.
     #[cfg(feature = "safe")]
     #[inline]
     pub(crate) fn wait_one(

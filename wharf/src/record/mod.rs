@@ -486,6 +486,18 @@ impl<S: Source> Records<S> {
         }
     }
 
+    /// The key and the number of a posted packet, if it is one.
+    #[inline(always)]
+    pub(crate) fn take_carried(&self, packet: Queued) -> Result<(S::Key, usize), Queued> {
+        match packet {
+            Queued::Carried { key, transferred } => {
+                // SAFETY: every packet that is posted on this port is packed with a key, by `post`.
+                Ok((unsafe { key.unpack() }, transferred))
+            }
+            other => Err(other),
+        }
+    }
+
     #[inline(always)] // What it brings is large, and would be copied.
     fn finish(&self, operation: NonNull<Overlapped>) -> Returned<S> {
         // SAFETY: every operation on this port is a `Record<S>`, started here, and its packet was handed out.

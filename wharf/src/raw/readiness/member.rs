@@ -5,7 +5,8 @@
 
 use std::{
     cell::Cell,
-    ptr,
+    mem::ManuallyDrop,
+    ptr::{self, NonNull},
     sync::{Arc, Weak},
 };
 
@@ -48,9 +49,56 @@ pub(in crate::raw) struct Member {
 }
 
 thread_local! {
-    static MEMBER: Cell<Option<Box<Member>>> = const { Cell::new(None) };
+    static MEMBER: Cell<Option<Kept>> = const { Cell::new(None) };
     /// The port that this thread runs on, between a packet and the next wait.
-    static RUNNING_ON: Cell<*const Port> = const { Cell::new(ptr::null()) };
+    static RUNNING_ON: Cell<Running> = const { Cell::new(Running::NOWHERE) };
+}
+
+/// A membership between two waits. A pointer, since [`Running`] has it too.
+struct Kept(NonNull<Member>);
+
+impl Kept {
+    fn new(member: Box<Member>) -> Kept {
+        Kept(NonNull::from(Box::leak(member)))
+    }
+
+    fn into_box(self) -> Box<Member> {
+        let kept = ManuallyDrop::new(self);
+        // SAFETY: it came from a box, and this is its owner.
+        unsafe { Box::from_raw(kept.0.as_ptr()) }
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        // SAFETY: as above.
+        drop(unsafe { Box::from_raw(self.0.as_ptr()) });
+    }
+}
+
+/// The port that a thread runs on, and its membership, which is in [`MEMBER`].
+#[derive(Clone, Copy)]
+struct Running {
+    port: *const Port,
+    member: *mut Member,
+}
+
+impl Running {
+    const NOWHERE: Running = Running {
+        port: ptr::null(),
+        member: ptr::null_mut(),
+    };
+
+    /// Where this thread runs. One that is being torn down runs on nothing.
+    #[inline(always)]
+    fn of_this_thread() -> Running {
+        RUNNING_ON.try_with(Cell::get).unwrap_or(Running::NOWHERE)
+    }
+
+    fn set(self) {
+        // It has no destructor, so it is always there.
+        let _ = RUNNING_ON.try_with(|running| running.set(self));
+    }
 }
 
 impl Member {
@@ -72,10 +120,13 @@ impl Member {
 
     /// This thread's membership of `port`; it leaves any other port.
     pub(super) fn enter(port: &Arc<Port>) -> Box<Member> {
-        let _ = RUNNING_ON.try_with(|running| running.set(ptr::null()));
+        Running::NOWHERE.set();
         // A thread whose own is gone already, since it ends, is a member for one wait.
         let kept = MEMBER.try_with(Cell::take).ok().flatten();
-        let mut member = kept.unwrap_or_else(|| Box::new(Member::new(Probe::of_this_thread())));
+        let mut member = match kept {
+            Some(kept) => kept.into_box(),
+            None => Box::new(Member::new(Probe::of_this_thread())),
+        };
         member.runs = false;
         if !ptr::eq(member.port.as_ptr(), Arc::as_ptr(port)) {
             member.leave();
@@ -128,10 +179,11 @@ impl Membership for Box<Member> {
     /// In a thread that ends, and has nothing left to keep it in, it is given back.
     fn keep(self) {
         let (runs, port) = (self.runs, self.port.as_ptr());
-        let kept = MEMBER.try_with(|member| member.set(Some(self)));
+        let kept = Kept::new(self);
+        let member = kept.0.as_ptr();
+        let kept = MEMBER.try_with(|place| place.set(Some(kept)));
         if kept.is_ok() && runs {
-            // It has no destructor, so it is always there.
-            let _ = RUNNING_ON.try_with(|running| running.set(port));
+            Running { port, member }.set();
         }
     }
 
@@ -142,6 +194,9 @@ impl Membership for Box<Member> {
 
 impl Drop for Member {
     fn drop(&mut self) {
+        if ptr::eq(Running::of_this_thread().member, self) {
+            Running::NOWHERE.set();
+        }
         self.leave();
         // Another holder of the worker does not keep its descriptor open.
         drop(self.worker.probe.end());
@@ -158,13 +213,15 @@ fn worker_of_this_thread(probe: Probe) -> sync::Arc<Worker> {
 pub(crate) fn enlist(reserve: &Reserve, replaces: bool) {
     let member = Member::new(Probe::of_this_worker(reserve, replaces));
     // In a thread that is being torn down, and has nothing to keep it in, it is given back.
-    let _ = MEMBER.try_with(|kept| kept.set(Some(Box::new(member))));
+    let kept = Kept::new(Box::new(member));
+    let _ = MEMBER.try_with(|place| place.set(Some(kept)));
 }
 
 /// This thread is about to end, and leaves its descriptor to the next that its pool starts.
 pub(crate) fn discharge(reserve: &Reserve) {
     let member = MEMBER.try_with(Cell::take).ok().flatten();
-    reserve.take_back(member.and_then(|mut member| {
+    reserve.take_back(member.and_then(|member| {
+        let mut member = member.into_box();
         member.leave();
         member.worker.probe.end()
     }));
@@ -172,25 +229,34 @@ pub(crate) fn discharge(reserve: &Reserve) {
 
 /// Whether this thread is in a handler: it took a packet of `port` and has not come back for the next.
 pub(super) fn runs_on(port: &Port) -> bool {
-    // The thread that is being torn down runs on nothing.
-    RUNNING_ON
-        .try_with(|running| ptr::eq(running.get(), port))
-        .unwrap_or(false)
+    ptr::eq(Running::of_this_thread().port, port)
+}
+
+/// What is left to be done for a thread that claimed a packet: done when this is dropped.
+///
+/// A completion is large, and its reader moves it right after the wait. The processor can't read so much in one piece while it is
+/// still being written in small ones, and would wait. So it is written first, and this is done meanwhile.
+pub(in crate::raw) struct Claim(*mut Member);
+
+impl Drop for Claim {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // SAFETY: as in `run_on`. It is dropped before code of the user's runs, and before the thread waits.
+        unsafe { &mut *self.0 }.takes(1);
+    }
 }
 
 /// This thread goes on to another packet of the port that it runs on, if it can claim one.
 #[inline(always)]
-pub(super) fn run_on(port: &Port) -> Option<Queued> {
-    if !runs_on(port) {
+pub(super) fn run_on(port: &Port) -> Option<(Queued, Claim)> {
+    let Running { port: on, member } = Running::of_this_thread();
+    if !ptr::eq(on, port) {
         return None;
     }
-    let claim = |kept: &Cell<Option<Box<Member>>>| {
-        let mut member = kept.take()?;
-        let packet = port.claim(&mut member);
-        kept.set(Some(member));
-        packet
-    };
-    MEMBER.try_with(claim).ok().flatten()
+    // SAFETY: it is kept as long as it is named there. All other references to it end before code of the user's runs, and this one
+    // is the only one here.
+    let packet = port.claim_for(unsafe { &mut *member })?;
+    Some((packet, Claim(member)))
 }
 
 /// Whether a packet that this thread posts on the port now is left to it: it is in a handler of the port, and was left no other.
@@ -235,17 +301,9 @@ struct BlockingGuard {
 
 impl BlockingGuard {
     fn of_this_thread() -> Option<BlockingGuard> {
-        if RUNNING_ON
-            .try_with(Cell::get)
-            .is_ok_and(<*const _>::is_null)
-        {
-            return None;
-        }
-        let member = MEMBER.try_with(Cell::take).ok()??;
-        let (port, seat) = (member.port.upgrade(), member.seat);
-        // It was there just now, and nothing has ended since.
-        let _ = MEMBER.try_with(|kept| kept.set(Some(member)));
-        let (port, seat) = (port?, seat?);
+        // SAFETY: as in `run_on`.
+        let member = unsafe { Running::of_this_thread().member.as_ref()? };
+        let (port, seat) = (member.port.upgrade()?, member.seat?);
         let (turn, release) = port.scheduler.begin_blocking(seat)?;
         port.release(release);
         Some(BlockingGuard { port, seat, turn })

@@ -3,7 +3,7 @@
 use std::{io, ptr::NonNull, sync::Arc, time::Duration};
 
 use super::{
-    member::{self, Member},
+    member::{self, Claim, Member},
     port::Port,
     results::{Handover, Results},
     side::Ready,
@@ -90,6 +90,13 @@ impl Packets for Port {
         max: usize,
     ) -> io::Result<Result<(), End>> {
         self.run(member, timeout, max)
+    }
+
+    type Claim = Claim;
+
+    #[inline(always)]
+    fn claim(&self) -> Option<(Queued, Claim)> {
+        member::run_on(self)
     }
 
     fn wait_one(self: &Arc<Self>, timeout: Option<Duration>) -> io::Result<Result<Queued, End>> {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    member::{self, DELIVERIES_PER_LOOK, Member},
+    member::{DELIVERIES_PER_LOOK, Member},
     monitor::RETRY,
     port::Port,
     results::{Handover, Waiting},
@@ -29,19 +29,8 @@ use crate::{
 const LOOKS: u32 = 8;
 
 impl Port {
-    #[inline]
-    pub(super) fn run_for_one(
-        self: &Arc<Self>,
-        timeout: Option<Duration>,
-    ) -> io::Result<Result<Queued, End>> {
-        if let Some(packet) = member::run_on(self) {
-            return Ok(Ok(packet));
-        }
-        self.wait_in_full(timeout)
-    }
-
     #[inline(never)]
-    fn wait_in_full(
+    pub(super) fn run_for_one(
         self: &Arc<Self>,
         timeout: Option<Duration>,
     ) -> io::Result<Result<Queued, End>> {
@@ -54,13 +43,11 @@ impl Port {
 
     /// The short way from one packet to the next.
     #[inline(always)]
-    pub(super) fn claim(&self, member: &mut Member) -> Option<Queued> {
+    pub(super) fn claim_for(&self, member: &mut Member) -> Option<Queued> {
         if self.must_look(member) {
             return None;
         }
-        let claimed = self.scheduler.claim(&member.worker)?;
-        member.takes(1);
-        Some(match claimed {
+        Some(match self.scheduler.claim(&member.worker)? {
             Claimed::Posted(packet) => {
                 member.took_posted = true;
                 packet

@@ -104,6 +104,12 @@ impl Packets for Port {
         self.run(member, timeout, max)
     }
 
+    type Claim = ();
+
+    fn claim(&self) -> Option<(Queued, ())> {
+        None
+    }
+
     fn wait_one(self: &Arc<Self>, timeout: Option<Duration>) -> io::Result<Result<Queued, End>> {
         let mut member = Member::enter(self);
         let end = self.run(&mut member, timeout, 1)?;
