@@ -126,6 +126,8 @@ impl Operations for Port {
             }
             _ => {}
         }
+        // Once it is in the line, it is read through the line only.
+        let connects = operation.connects();
         // SAFETY: the caller promises that it is valid and in no line.
         unsafe { side.push(pointer) };
         let ready = Ready { handle, direction };
@@ -134,7 +136,7 @@ impl Operations for Port {
         }
         let next = if direction == Direction::Read && !here {
             Next::Queue(ready)
-        } else if !here && !operation.connects() && self.batches_for_this_thread() {
+        } else if !here && !connects && self.batches_for_this_thread() {
             Next::Stage(ready)
         } else {
             side.queued = false;
