@@ -261,13 +261,9 @@ pub(super) fn run_on(port: &Port) -> Option<(Queued, Claim)> {
 
 /// Whether a packet that this thread posts on the port now is left to it: it is in a handler of the port, and was left no other.
 pub(super) fn leaves_a_packet(port: &Port) -> bool {
-    let leaves = |kept: &Cell<Option<Box<Member>>>| {
-        let member = kept.take()?;
-        let leaves = member.worker.leaves_a_packet();
-        kept.set(Some(member));
-        Some(leaves)
-    };
-    runs_on(port) && MEMBER.try_with(leaves).ok().flatten() == Some(true)
+    let Running { port: on, member } = Running::of_this_thread();
+    // SAFETY: as in `run_on`.
+    ptr::eq(on, port) && unsafe { &*member }.worker.leaves_a_packet()
 }
 
 /// Runs code that may block, and gives this thread's place to another meanwhile.
