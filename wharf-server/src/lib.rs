@@ -3,18 +3,27 @@
 //! A [`Server`] listens, keeps a registry of its [`Client`]s, and calls a [`Handler`] with each client's bytes, on
 //! any free worker of its thread pool. It deals with the failures that every server meets:
 //!
-//! - A client is handled by one worker at a time, so its bytes come in order; different clients run in parallel.
-//! - Sends go to any client, from any thread. The unsent bytes of a client are limited, and a client that does not read is
-//!   not read from (backpressure), so memory stays limited; after a time such a client is cut.
+//! - A client is handled by one worker at a time, so its bytes come in order, and its [session](Handler::Session) needs no lock;
+//!   different clients run in parallel.
+//! - Bytes are cut into [frames](codec): lines, lengths, marks, or a codec of the program's own.
+//! - A client is [told](Client::tell) messages of other threads, and its [timers](Client::set_timer), in its turn. The server
+//!   [ticks](Handler::tick).
+//! - Sends go to any client, from any thread; [broadcasts](Clients::broadcast) share their memory. The unsent bytes of a client
+//!   are limited, and a client that does not read is not read from (backpressure), so memory stays limited; what happens to
+//!   what is sent to it is a [setting](SlowReader), and after a time such a client is cut.
 //! - Each client has a share of everything that clients use: receive buffers, unsent bytes, operations, places
 //!   in the table. So one client takes nothing from the others ([`Settings::memory_bytes_max`] says how much
 //!   memory all of them can occupy).
 //! - A peer that has ended its sending side is not taken for one that is gone: it [may be sent more](Handler::peer_ended).
-//! - A handler that can't take more for now [pauses reading](Client::pause_reading), and TCP's flow control stops the peer.
+//! - A handler that can't take more for now [pauses reading](Client::pause_reading), and TCP's flow control stops the peer; each
+//!   client may have a [rate](Settings::receive_rate).
 //! - A handler with much to do [takes turns](Client::call_again) with those of other clients.
-//! - A handler that panics ends its own client and nothing else.
+//! - A handler that panics, or returns an error, ends its own client and nothing else.
 //! - Out of descriptors, or at the limit of clients, accepting pauses, and resumes when there is room.
-//! - [`Server::stop`] stops accepting, lets clients finish until a deadline, and then cuts the rest.
+//! - [`Server::stop`] stops accepting, lets clients finish until a deadline, and then cuts the rest; [`Server::wait_for_signal`]
+//!   does so at a signal.
+//!
+//! The simplest handler is a closure, as here. A [`Handler`] has sessions and frames.
 //!
 //! ```
 //! use std::{io::{Read, Write}, net::TcpStream, time::Duration};
