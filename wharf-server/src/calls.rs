@@ -42,10 +42,8 @@ pub(crate) enum Broken {
     Handler(Failure),
 }
 
-impl From<FrameError> for Stopped {
-    fn from(error: FrameError) -> Self {
-        Box::new(Broken::Frame(error))
-    }
+fn by_frame(error: FrameError) -> Stopped {
+    Box::new(Broken::Frame(error))
 }
 
 fn by_handler(error: Failure) -> Stopped {
@@ -131,7 +129,7 @@ impl<H: Handler> Typed<H> {
             handed_out = match next {
                 Ok(Progress::Frame(result)) => result.map_err(by_handler),
                 Ok(Progress::Incomplete) => break,
-                Err(error) => Err(error.into()),
+                Err(error) => Err(by_frame(error)),
             };
             if handed_out.is_err() || since.get_or_insert_with(Instant::now).elapsed() >= TURN {
                 break;
@@ -197,7 +195,8 @@ impl<H: Handler> Calls<H::Message> for Typed<H> {
         let Some(session) = session else {
             return Ok(());
         };
-        let last = frames.end(|frame| self.0.received(client, session, frame))?;
+        let last = frames.end(|frame| self.0.received(client, session, frame));
+        let last = last.map_err(by_frame)?;
         last.unwrap_or(Ok(())).map_err(by_handler)
     }
 
