@@ -637,3 +637,28 @@ fn pubsub_sends_to_the_subscribers_of_a_topic() {
     drop(bert);
     assert_eq!(pubsub.stop(), "stopped: 2 clients");
 }
+
+// The client.
+
+#[test]
+fn client_asks_many_servers_and_waits_for_none_too_long() {
+    let http = Example::start("http", &[]);
+    let (silent, address) = target();
+    let many: Vec<String> = std::iter::repeat_n(http.address.to_string(), 200).collect();
+    let start = Instant::now();
+    let output = Command::new(program("client"))
+        .args(&many)
+        .arg(&address)
+        .output()
+        .expect("it runs");
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).expect("text");
+    let answers = text
+        .lines()
+        .filter(|line| line.ends_with("HTTP/1.1 200 OK"));
+    assert_eq!(answers.count(), many.len(), "{text}");
+    assert!(text.contains(&format!("{address}: timed out")), "{text}");
+    assert!(start.elapsed() < PATIENCE);
+    drop(silent);
+    http.stop();
+}

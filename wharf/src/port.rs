@@ -4,7 +4,7 @@ use std::{
     fmt, io,
     marker::PhantomData,
     sync::{Arc, Weak},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
     operation::{Completion, OperationId, Wait},
     raw::{self, End, Options, Queued, Task, ThreadPool, WaitMany},
     record::Records,
+    sync::now,
     user_code::contain,
 };
 
@@ -178,6 +179,7 @@ impl<K> PortBuilder<K> {
 fn drain<K: Key>(records: &Records<Origin<K>>) -> Vec<Completion<K>> {
     let queued = records.raw().close_queue();
     let completions = queued.into_iter().filter_map(|packet| {
+        let packet = records.pass_time_out(packet)?;
         match contain("the `Clone` of a key", || Completion::new(records, packet))? {
             Ok(completion) => Some(completion),
             Err(task) => {
@@ -201,6 +203,9 @@ impl<K: Key> Unpacking<'_, K> {
     fn run(mut self) {
         self.into.reserve(self.packets.len());
         for packet in self.packets.by_ref() {
+            let Some(packet) = self.records.pass_time_out(packet) else {
+                continue;
+            };
             match Completion::new(self.records, packet) {
                 Ok(completion) => self.into.push(completion),
                 Err(task) => self.tasks.push(task),
@@ -213,6 +218,9 @@ impl<K: Key> Drop for Unpacking<'_, K> {
     /// After a panic, the packets that are left are handed out all the same.
     fn drop(&mut self) {
         for packet in self.packets.by_ref() {
+            let Some(packet) = self.records.pass_time_out(packet) else {
+                continue;
+            };
             let completion = contain("the `Clone` of a key", || {
                 Completion::new(self.records, packet)
             });
@@ -223,6 +231,15 @@ impl<K: Key> Drop for Unpacking<'_, K> {
             }
         }
     }
+}
+
+/// How long to wait still.
+#[cold]
+fn rest_of(timeout: Option<Duration>, deadline: &mut Option<Instant>) -> Option<Duration> {
+    // Where the first time-out was set during the wait, it is not known when the wait began.
+    let deadline =
+        *deadline.get_or_insert_with(|| raw::deadline_after(timeout.unwrap_or_default()));
+    timeout.map(|_| deadline.saturating_duration_since(now()))
 }
 
 /// Tasks that a thread took together with completions. They run when the wait is over, or a panic ended it.
@@ -395,27 +412,46 @@ impl<K: Key> CompletionPort<K> {
     /// Never inlined, and each answer is spelled out, so that the answer is written directly where the caller wants it. Else it
     /// would be copied there, more than once, and it is large.
     #[inline(never)]
-    fn wait_one(&self, timeout: Option<Duration>) -> io::Result<Wait<K>> {
-        let packet = match self.raw().claim() {
-            Some((packet, claim)) => match self.records().take_carried(packet) {
-                // Written first, and then the claim is noted.
-                Ok((key, number)) => return Ok(Wait::Completed(Completion::posted(key, number))),
-                Err(packet) => {
-                    drop(claim);
-                    Ok(packet)
-                }
-            },
-            None => self.raw().wait_one(timeout)?,
-        };
-        match packet {
-            Ok(packet) => self.records().take(
-                packet,
-                |finished| Ok(Wait::Completed(Completion::of_operation(finished))),
-                |key, number| Ok(Wait::Completed(Completion::posted(key, number))),
-                |task| Ok(Wait::Task(task)),
-            ),
-            Err(End::TimedOut) => Ok(Wait::TimedOut),
-            Err(End::Closed) => Ok(Wait::Closed),
+    fn wait_one(&self, mut timeout: Option<Duration>) -> io::Result<Wait<K>> {
+        let mut deadline = self.deadline_if_striking(timeout);
+        loop {
+            let packet = match self.raw().claim() {
+                Some((packet, claim)) => match self.records().take_carried(packet) {
+                    // Written first, and then the claim is noted.
+                    Ok((key, number)) => {
+                        return Ok(Wait::Completed(Completion::posted(key, number)));
+                    }
+                    Err(packet) => {
+                        drop(claim);
+                        Ok(packet)
+                    }
+                },
+                None => self.raw().wait_one(timeout)?,
+            };
+            let packet = match packet {
+                Ok(packet) => packet,
+                Err(End::TimedOut) => return Ok(Wait::TimedOut),
+                Err(End::Closed) => return Ok(Wait::Closed),
+            };
+            // The end of a time-out is nothing for the caller.
+            if let Some(packet) = self.records().pass_time_out(packet) {
+                return self.records().take(
+                    packet,
+                    |finished| Ok(Wait::Completed(Completion::of_operation(finished))),
+                    |key, number| Ok(Wait::Completed(Completion::posted(key, number))),
+                    |task| Ok(Wait::Task(task)),
+                );
+            }
+            timeout = rest_of(timeout, &mut deadline);
+        }
+    }
+
+    /// When a wait that begins now ends, if the ends of time-outs may come into it.
+    #[inline(always)]
+    fn deadline_if_striking(&self, timeout: Option<Duration>) -> Option<Instant> {
+        match timeout {
+            Some(timeout) if self.records().has_time_outs() => Some(raw::deadline_after(timeout)),
+            _ => None,
         }
     }
 
@@ -423,8 +459,8 @@ impl<K: Key> CompletionPort<K> {
     /// [`wait`](Self::wait). The thread has them all to itself: no other thread can take a completion that this one has taken and
     /// not begun to handle. This is `GetQueuedCompletionStatusEx`; on Windows one call takes 64 at most.
     ///
-    /// [Tasks](Self::post_task) that are among them run here, last, and count as packets in the answer, so that `into` may have got
-    /// none. A panic of a task is caught and logged.
+    /// [Tasks](Self::post_task) that are among them run here, last, and count as packets in the answer, as the ends of
+    /// [time-outs](crate::Socket::with_timeout) do; so `into` may have got none. A panic of a task is caught and logged.
     ///
     /// # Errors
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if `max` is 0.

@@ -25,7 +25,7 @@ use crate::{
     CompletionPort,
     driver::Descriptor,
     raw::{Handle, Kind, Port},
-    record::{Records, Source},
+    record::{Records, Source, TimeOut},
 };
 
 /// A handle that a port can be associated with, and what it becomes:
@@ -88,6 +88,8 @@ pub(crate) enum Origin<K> {
     File(File<K>),
     /// Nothing: a timer, with a key of its own.
     Own(K),
+    /// Nothing: the timer of a time-out.
+    TimeOut(Arc<TimeOut>),
 }
 
 impl<K: Key> Source for Origin<K> {
@@ -98,6 +100,17 @@ impl<K: Key> Source for Origin<K> {
         Origin::Socket(Socket::of(stream))
     }
 
+    fn of_time_out(time_out: Arc<TimeOut>) -> Self {
+        Origin::TimeOut(time_out)
+    }
+
+    fn time_out(&self) -> Option<&TimeOut> {
+        match self {
+            Origin::TimeOut(time_out) => Some(time_out),
+            _ => None,
+        }
+    }
+
     fn records(&self) -> &Arc<Records<Self>> {
         match self {
             Origin::Socket(socket) => &socket.association().records,
@@ -106,7 +119,7 @@ impl<K: Key> Source for Origin<K> {
             Origin::LocalListener(listener) => &listener.association().records,
             Origin::Datagrams(socket) => &socket.association().records,
             Origin::File(file) => &file.association().records,
-            Origin::Own(_) => unreachable!("a timer moves no memory"),
+            Origin::Own(_) | Origin::TimeOut(_) => unreachable!("a timer moves no memory"),
         }
     }
 }

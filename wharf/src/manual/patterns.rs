@@ -5,12 +5,12 @@
 //!
 //! # Time-out of an operation
 //!
-//! No operation takes a time-out. (That of [`wait`](crate::CompletionPort::wait) is how long the *thread* waits.) An operation gets
-//! its time-out from a timer that cancels it. Which operation that is goes with the timer, as its [context](crate::Context).
+//! [`with_timeout`](crate::Socket::with_timeout) gives one to an operation. (That of [`wait`](crate::CompletionPort::wait) is how long the
+//! *thread* waits.) The port keeps the timer, cancels the operation when the time is over, and says so in its completion.
 //!
 //! ```
-//! use std::{net::{TcpListener, TcpStream}, time::Duration};
-//! use wharf::{Buffer, CompletionPort, Finished, OperationId, Wait};
+//! use std::{io::ErrorKind, net::{TcpListener, TcpStream}, time::Duration};
+//! use wharf::{Buffer, CompletionPort, Wait};
 //!
 //! # fn main() -> std::io::Result<()> {
 //! let port = CompletionPort::<()>::new(0)?;
@@ -18,45 +18,37 @@
 //! let _silent_peer = TcpStream::connect(listener.local_addr()?)?;
 //! let socket = port.associate(listener.accept()?.0, ())?;
 //!
-//! let receive = socket.receive(Buffer::with_capacity(64))?;
-//! port.with(receive).timer(Duration::from_millis(20), ())?;
-//!
-//! while let Wait::Completed(mut completion) = port.wait(None)? {
-//!     let to_cancel = completion.take_context::<OperationId>();
-//!     let is_cancelled = completion.is_cancelled();
-//!     match completion.what {
-//!         Finished::Timer => {
-//!             if let Some(operation) = to_cancel {
-//!                 let _ = port.cancel(operation); // It may have completed. Then nothing changes.
-//!             }
-//!         }
-//!         Finished::Received { .. } => {
-//!             assert!(is_cancelled, "the peer is silent");
-//!             break; // It timed out, and its socket and its buffer are back.
-//!         }
-//!         _ => {}
-//!     }
+//! socket.with_timeout(Duration::from_millis(20)).receive(Buffer::with_capacity(64))?;
+//! let Wait::Completed(completion) = port.wait(None)? else { panic!("neither closed nor timed out") };
+//! match completion.result {
+//!     Ok(bytes) => println!("{bytes} bytes came in time"),
+//!     Err(error) if error.kind() == ErrorKind::TimedOut => println!("no byte came in time"),
+//!     Err(error) => return Err(error),
 //! }
 //! # Ok(())
 //! # }
 //! ```
 //!
+//! Such a time-out, set and taken back, makes no system call and wakes no thread, so each request may have its own. A time-out for several
+//! operations together is a timer of the program's own, as in the next pattern.
+//!
 //! ## The race
 //!
-//! Bytes may arrive in the moment in which the timer fires. Then there are three things that can happen, and one rule for all:
+//! Bytes may arrive in the moment in which the time is over. Then there are three things that can happen, and one rule for all:
 //!
-//! | `cancel` | the completion of the receive |
+//! | the time-out | the completion of the receive |
 //! |---|---|
-//! | answers `Ok` | is cancelled: [`is_cancelled`](crate::Completion::is_cancelled) |
-//! | answers `Ok` | has its result, since that came first |
-//! | answers [`NotFound`](std::io::ErrorKind::NotFound) | has its result; it is in the queue, or another worker is handling it |
+//! | cancels the receive | has the error [`TimedOut`](std::io::ErrorKind::TimedOut) |
+//! | cancels the receive | has its result, since that came first |
+//! | comes too late | has its result; it is in the queue, or another worker is handling it |
 //!
-//! **The completion of the operation decides, and nothing else.** There is always one, and only one. If it is cancelled, the
-//! operation took nothing: the bytes are still in the socket, and the next receive gets them. (A send that is cancelled may have
-//! sent a part; [`transferred`](crate::Completion::transferred) tells how much.) So the timer's handler cancels, ignores the
-//! answer, and does no more. All that follows from the time-out is done where the operation completes.
+//! **The completion of the operation decides, and nothing else.** There is always one, and only one. If it has timed out, the
+//! operation took nothing: the bytes are still in the socket, and the next receive gets them. (A send that has timed out may have
+//! sent a part; [`transferred`](crate::Completion::transferred) tells how much.)
 //!
-//! An [`OperationId`](crate::OperationId) never names another operation of the same port, so a timer that comes late, even by
+//! It is the same where a program cancels with a timer of its own, by [`cancel`](crate::CompletionPort::cancel): the timer's
+//! handler cancels, ignores the answer, and does no more. All that follows is done where the operation completes. An
+//! [`OperationId`](crate::OperationId) never names another operation of the same port, so a timer that comes late, even by
 //! hours, cancels nothing else.
 //!
 //! Cancelled is also what completes when the socket is [closed](crate::Socket::close). A program that does both, and must tell
@@ -64,47 +56,14 @@
 //!
 //! ## The timer that is left over
 //!
-//! When the operation has completed in time, its timer still runs. Leaving it is right where time-outs are short or operations
-//! few: it fires, finds nothing, and is gone. Until then it counts against
+//! When what a program's own timer was for has ended in time, the timer still runs. Leaving it is right where time-outs are short or
+//! operations few: it fires, finds nothing, and is gone. Until then it counts against
 //! [`operations_max`](crate::PortBuilder::operations_max): 10,000 requests a second with a time-out of 30 seconds are 300,000 timers.
 //!
-//! To cancel it as well, the operation has to know its timer. The two ids are only known one after the other, and the operation
-//! may complete on another thread before the second is. So the operation carries a cell, which is filled afterwards:
-//!
-//! ```
-//! # use std::{io::Write, net::{TcpListener, TcpStream}};
-//! use std::{sync::{Arc, OnceLock}, time::Duration};
-//! use wharf::{Buffer, CompletionPort, OperationId, Wait};
-//!
-//! type TimerCell = Arc<OnceLock<OperationId>>;
-//!
-//! # fn main() -> std::io::Result<()> {
-//! # let port = CompletionPort::<()>::new(0)?;
-//! # let listener = TcpListener::bind("127.0.0.1:0")?;
-//! # let mut peer = TcpStream::connect(listener.local_addr()?)?;
-//! # let socket = port.associate(listener.accept()?.0, ())?;
-//! let cell = TimerCell::default();
-//! let receive = socket.with(cell.clone()).receive(Buffer::with_capacity(64))?;
-//! let _ = cell.set(port.with(receive).timer(Duration::from_secs(30), ())?);
-//!
-//! peer.write_all(b"ahoy")?;
-//! let Wait::Completed(mut completion) = port.wait(None)? else { panic!("neither closed nor timed out") };
-//! let timer = completion.take_context::<TimerCell>().expect("it is the receive");
-//! if let Some(timer) = timer.get() {
-//!     // It may have fired just now. Then its completion is on its way.
-//!     let _ = port.cancel_timer_quietly(*timer);
-//! }
-//! // If the cell was still empty, the timer fires later and finds nothing to cancel, as above.
-//! # assert!(port.close().is_empty());
-//! # Ok(())
-//! # }
-//! ```
-//!
 //! A timer that is [cancelled quietly](crate::CompletionPort::cancel_timer_quietly) has no completion: its key and context come
-//! back from the call. Such a time-out, set and cancelled, makes no system call and wakes no thread, so each request may have
-//! its own. [`cancel`](crate::CompletionPort::cancel) is for a program that wants the completion, as cancelled, in its handler. Of
-//! a timer, `Ok` from either does say that it does not fire. `NotFound` says that it had ended already: its time had come, it was
-//! cancelled before, or the port is closed.
+//! back from the call. [`cancel`](crate::CompletionPort::cancel) is for a program that wants the completion, as cancelled, in its
+//! handler. Of a timer, `Ok` from either does say that it does not fire. `NotFound` says that it had ended already: its time had
+//! come, it was cancelled before, or the port is closed.
 //!
 //! # Retry with delays: a client, whole
 //!
@@ -270,51 +229,27 @@
 //! - Many clients that lost the same server retry at the same moments. Add a random part to the delay.
 //!
 //! **Connect with a time-out**, by itself. The system's own time-out for an address that does not answer is long (some two minutes
-//! on Linux), so that a client needs one. A connect that is cancelled gives its socket back, which closes when it is dropped.
+//! on Linux), so that a client needs one. A connect that times out gives its socket back, which closes when it is dropped.
 //!
 //! ```
 //! use std::{net::{SocketAddr, TcpListener}, time::Duration};
-//! use wharf::{CompletionPort, Finished, OperationId, Socket, Wait};
+//! use wharf::{CompletionPort, Finished, Socket, Wait};
 //!
-//! #[derive(Clone, Copy, PartialEq)]
-//! enum Key {
-//!     Connection,
-//!     TimeOut(OperationId),
-//! }
-//!
-//! /// None if it was not connected in time. The port is this function's alone.
-//! fn connect(port: &CompletionPort<Key>, to: SocketAddr, time: Duration) -> std::io::Result<Option<Socket<Key>>> {
-//!     let connect = port.connect(to, Key::Connection)?;
-//!     let timer = port.timer(time, Key::TimeOut(connect))?;
-//!     while let Wait::Completed(completion) = port.wait(None)? {
-//!         match (completion.key, completion.what) {
-//!             // The connect may have ended just before: then this changes nothing, and its completion is on its way.
-//!             (Key::TimeOut(connect), _) => drop(port.cancel(connect)),
-//!             (Key::Connection, Finished::Connected { socket }) => {
-//!                 let _ = port.cancel_timer_quietly(timer);
-//!                 return match completion.result {
-//!                     Ok(_) => Ok(Some(socket)),
-//!                     Err(error) if wharf::raw::is_cancelled(&error) => Ok(None),
-//!                     Err(error) => Err(error),
-//!                 };
-//!             }
-//!             _ => {}
-//!         }
-//!     }
-//!     Ok(None) // the port was closed
+//! /// The port is this function's alone.
+//! fn connect(port: &CompletionPort<()>, to: SocketAddr, time: Duration) -> std::io::Result<Socket<()>> {
+//!     port.with_timeout(time).connect(to, ())?;
+//!     let Wait::Completed(completion) = port.wait(None)? else { panic!("the port was closed") };
+//!     let Finished::Connected { socket } = completion.what else { panic!("nothing else is under way") };
+//!     completion.result.map(|_| socket)
 //! }
 //!
 //! # fn main() -> std::io::Result<()> {
 //! let server = TcpListener::bind("127.0.0.1:0")?;
 //! let port = CompletionPort::new(1)?;
-//! let socket = connect(&port, server.local_addr()?, Duration::from_secs(10))?;
-//! assert!(socket.is_some());
+//! connect(&port, server.local_addr()?, Duration::from_secs(10))?;
 //! # Ok(())
 //! # }
 //! ```
-//!
-//! If the timer fires at the same moment, its completion still comes: with more than one operation on the port, keys or contexts
-//! tell them apart, as in the program above.
 //!
 //! # Request and response on one connection
 //!

@@ -9,7 +9,7 @@
 //!
 //! | | promise | statements |
 //! |---|---|---|
-//! | 1 | **Exactly once.** Each operation that was accepted gives one completion: success, failure, cancelled, or handed back by a close. Never none, never two. | 11 to 18, 28, 37, 38, 48 |
+//! | 1 | **Exactly once.** Each operation that was accepted gives one completion: success, failure, cancelled, or handed back by a close. Never none, never two. | 11 to 18, 28, 37, 38, 48, 50 |
 //! | 2 | **Ownership.** Nothing touches an operation's memory after its completion is queued, and nothing frees it before. | 18, 28, 38 |
 //! | 3 | **Work-conserving.** When work waits, a thread waits, and fewer run than the concurrency allows, one is released at once; for a [quiet post](crate::CompletionPort::post_quietly) later. Any thread serves any completion. | 6 to 10, 49 |
 //! | 4 | **Concurrency.** No more threads run than the concurrency. One that blocks in its handler stops counting, and another has its place. | 7, 9 |

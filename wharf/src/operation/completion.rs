@@ -293,6 +293,7 @@ impl<K: Key> Completion<K> {
     ) -> (K, Finished<K>) {
         match source {
             Origin::Own(key) => (key, Finished::on_nothing(request)),
+            Origin::TimeOut(_) => unreachable!("the end of a time-out is no completion"),
             Origin::Listener(listener) => {
                 let connection = accept::accepted(&listener, request.take_accepted(), result);
                 let key = listener.key().clone();

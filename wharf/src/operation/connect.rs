@@ -165,6 +165,7 @@ impl<K: Key> With<'_, CompletionPort<K>> {
         With {
             on: socket,
             context: self.context,
+            timeout: self.timeout,
         }
     }
 }

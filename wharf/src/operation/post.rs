@@ -101,6 +101,9 @@ impl<K: Key> With<'_, CompletionPort<K>> {
     /// # Errors
     /// As there; the key and the context come back.
     pub fn post(self, key: K, number: usize) -> Result<(), Refused<K>> {
+        if self.timeout.is_some() {
+            return Err(self.refuse_time_out(key));
+        }
         let owned = Owned::without_memory(Origin::Own(key), self.context);
         let posted = self.on.records().post_owned(owned, number);
         posted.map_err(|(error, owned)| match owned.source {

@@ -88,7 +88,7 @@ impl<K: Key> With<'_, Socket<K>> {
     /// # Errors
     /// As there; the context comes back.
     pub fn receive_from(self, pool: &BufferPool) -> Result<OperationId, Refused<()>> {
-        if self.context.is_some() {
+        if self.context.is_some() || self.timeout.is_some() {
             let memory = Memory::ReceiveFrom(pool.clone(), None);
             return self.start_stream(memory, Manner::Reported, |_| Some(()));
         }

@@ -114,6 +114,9 @@ impl<K: Key> With<'_, Socket<K>> {
         payload: Payload,
         manner: Manner,
     ) -> Result<OperationId, Refused<Payload>> {
+        if self.timeout.is_some() {
+            return Err(self.refuse_time_out(payload));
+        }
         // The kernel has the memory until it is sent, and the bytes can't be moved meanwhile: so they are copied at the start.
         #[cfg(windows)]
         let payload = payload.aside();

@@ -112,6 +112,10 @@ impl<K: Key> With<'_, SkipPort<'_, K>> {
         memory: Memory,
         given: fn(Memory) -> Option<T>,
     ) -> Result<Started<K>, Refused<T>> {
+        if self.timeout.is_some() {
+            let given = given(memory).expect("it comes back as it was given");
+            return Err(self.refuse_time_out(given));
+        }
         let socket = self.on.0;
         let association = socket.association();
         let owned = Owned {

@@ -100,6 +100,9 @@ impl<K: Key> With<'_, CompletionPort<K>> {
     /// # Errors
     /// As there; the context comes back.
     pub fn timer_at(self, deadline: Instant, key: K) -> Result<OperationId, Refused<()>> {
+        if self.timeout.is_some() {
+            return Err(self.refuse_time_out(()));
+        }
         let owned = Owned::without_memory(Origin::Own(key), self.context);
         let started = self.on.records().start_timer(deadline, owned);
         started.map_err(|(error, owned)| Refused::of_owned(error, owned, |_| Some(())))

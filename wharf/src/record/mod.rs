@@ -7,10 +7,21 @@
 
 mod context;
 mod spare;
+mod time_out;
 
-use std::{io, mem::MaybeUninit, ptr::NonNull, sync::Arc, time::Instant};
+use std::{
+    io,
+    mem::MaybeUninit,
+    ptr::NonNull,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
 
 pub use context::Context;
+pub(crate) use time_out::TimeOut;
 
 #[cfg(unix)]
 use crate::raw::{Counted, IdleReceive};
@@ -18,7 +29,7 @@ use crate::{
     buffer::{Buffer, BufferPool, Payload, QueuePlace, Transmit, readable, writable},
     raw::{
         Buffers, Completed, ErasedKey, Handle, OnEnd, OperationId, Overlapped, Port, Provider,
-        Queued, RawBuffer, Request, Started, Task, Tried,
+        Queued, RawBuffer, Request, Started, Task, Tried, is_cancelled,
     },
     user_code::contain,
 };
@@ -162,6 +173,12 @@ pub(crate) trait Source: Send + Sized + 'static {
 
     fn on_stream(stream: Arc<Self::Stream>) -> Self;
 
+    /// The source of the timer of a time-out.
+    fn of_time_out(time_out: Arc<TimeOut>) -> Self;
+
+    /// The time-out whose timer this is the source of, if it is one.
+    fn time_out(&self) -> Option<&TimeOut>;
+
     /// The port that it belongs to. Asked only of what operations that move memory were started on.
     fn records(&self) -> &Arc<Records<Self>>;
 }
@@ -220,6 +237,9 @@ struct Record<S> {
 // them from one thread at a time.
 unsafe impl<S: Send> Send for Record<S> {}
 
+/// The token of the timer of a time-out. All other operations have 0.
+const TIME_OUT: u64 = 1;
+
 /// A completed record, taken apart.
 #[derive(Debug)]
 pub(crate) struct Returned<S> {
@@ -235,6 +255,8 @@ pub(crate) struct Returned<S> {
 pub(crate) struct Records<S> {
     raw: Arc<Port>,
     spares: Spares<Record<S>>,
+    /// A time-out was ever set.
+    has_time_outs: AtomicBool,
 }
 
 impl<S> Records<S> {
@@ -251,6 +273,7 @@ impl<S: Source> Records<S> {
         Records {
             raw,
             spares: Spares::new(),
+            has_time_outs: AtomicBool::new(false),
         }
     }
 
@@ -368,6 +391,51 @@ impl<S: Source> Records<S> {
             // SAFETY: as in `start`.
             unsafe { self.raw.start_timer(deadline, 0, operation) }
         })
+    }
+
+    /// Whether ends of time-outs may be among the packets.
+    #[inline]
+    pub(crate) fn has_time_outs(&self) -> bool {
+        self.has_time_outs.load(Ordering::Relaxed)
+    }
+
+    /// Sets the timer of a time-out: its packet is [passed](Self::pass_time_out), and no completion.
+    pub(crate) fn start_time_out(
+        &self,
+        deadline: Instant,
+        owned: Owned<S>,
+    ) -> Result<OperationId, (io::Error, Owned<S>)> {
+        self.has_time_outs.store(true, Ordering::Relaxed);
+        self.give_up(owned, Request::Timer, Manner::Reported, |mut operation| {
+            // SAFETY: it was made just now, and is ours.
+            unsafe { operation.as_mut() }.token = TIME_OUT;
+            // SAFETY: as in `start`.
+            unsafe { self.raw.start_timer(deadline, 0, operation) }
+        })
+    }
+
+    /// Whether a packet is the end of a time-out: if it is, its operation is cancelled, and nothing is left of the packet.
+    #[inline(always)]
+    pub(crate) fn pass_time_out(&self, packet: Queued) -> Option<Queued> {
+        if let Queued::Operation(Completed(operation)) = packet {
+            // SAFETY: its packet was handed out, so it is ours.
+            if unsafe { operation.as_ref() }.token == TIME_OUT {
+                self.strike(operation);
+                return None;
+            }
+        }
+        Some(packet)
+    }
+
+    #[cold]
+    fn strike(&self, operation: NonNull<Overlapped>) {
+        let Returned { owned, error, .. } = self.finish(operation);
+        // It has an error if it was cancelled, as all timers are when the port closes.
+        if error.is_none() {
+            if let Some(time_out) = owned.source.time_out() {
+                time_out.strike(&self.raw);
+            }
+        }
     }
 
     /// Cancels a timer without a packet; gives what it owned.
@@ -509,6 +577,13 @@ impl<S: Source> Records<S> {
             ..
         } = record;
         let transferred = overlapped.transferred;
+        let mut error = overlapped.error();
+        if owned.context.is_some() && self.end_time_out(&mut owned.context) {
+            error = error.map(|error| match is_cancelled(&error) {
+                true => io::ErrorKind::TimedOut.into(),
+                false => error,
+            });
+        }
         // SAFETY: the memory of its request is owned by it, whole and in this order; what an operation that receives or reads has
         // transferred is in it, whether it failed in the end or not (`Request`).
         unsafe { owned.memory.assume_written(transferred) };
@@ -516,7 +591,7 @@ impl<S: Source> Records<S> {
             owned,
             operation: overlapped.id(),
             transferred,
-            error: overlapped.error(),
+            error,
             request: overlapped.request,
         }
     }

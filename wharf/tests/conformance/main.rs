@@ -16,6 +16,7 @@
 //! - [`ends`]: 38 to 43, closing, panics, and threads that go.
 //! - [`hooks`]: 45 to 47, contexts, what is beneath a handle, and attempts on memory that is lent.
 //! - [`quiet_posts`]: 49, posts that release no thread at first.
+//! - [`time_outs`]: 50, operations with a time-out.
 //!
 //! Statements that a test has to change the whole process for (descriptors that run out, forks, signals) are in
 //! `tests/process.rs`, memory that is left behind in `tests/leaks.rs`, the raw layer in
@@ -47,6 +48,7 @@ mod reuse;
 mod runner;
 mod setup;
 mod streams;
+mod time_outs;
 mod timers;
 mod waiting;
 
@@ -591,5 +593,14 @@ statements! {
         s49_quiet_posts_have_their_turn_among_all_posts
         s49_a_quiet_post_is_refused_as_any_post_is
         s49_each_packet_that_is_posted_quietly_is_taken_once
+    }
+    time_outs {
+        s50_an_operation_without_a_result_in_time_ends_as_timed_out
+        s50_a_result_that_comes_in_time_leaves_nothing_of_its_time_out
+        s50_a_time_out_that_strikes_too_late_ends_no_wait
+        s50_many_time_outs_strike_one_after_the_other_and_at_once
+        s50_what_was_moved_before_the_time_out_is_told
+        s50_a_cancelled_operation_is_no_timed_out_one
+        s50_what_is_refused_leaves_no_time_out_and_gives_all_back
     }
 }
