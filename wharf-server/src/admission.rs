@@ -65,13 +65,9 @@ impl<M: Send + 'static> ServerState<M> {
     fn register(&self, connection: Box<Connection>) -> io::Result<Client<M>> {
         let id = self.clients.next_id();
         let share = self.buffers.share(self.buffers_per_client);
-        let state = State::new(
-            id,
-            connection.peer,
-            self.clients.clone(),
-            share,
-            self.handler.slot(),
-        );
+        let slot = self.contained("`codec`", || self.handler.slot());
+        let slot = slot.ok_or_else(|| io::Error::other("its handler has no codec for it"))?;
+        let state = State::new(id, connection.peer, self.clients.clone(), share, slot);
         let key = Arc::new(Who::Client(state));
         let client = Client(self.port.associate(connection, key)?);
         self.clients.insert(client.clone());

@@ -16,6 +16,8 @@ pub(crate) enum Ask {
     IsWithinFrame = 8,
     /// Nothing: it is read from at a rate.
     IsPaced = 16,
+    /// Nothing: its handler has made its session, and no call has panicked since.
+    HasSession = 32,
 }
 
 /// Those that are to be answered.

@@ -14,6 +14,7 @@ use wharf::Buffer;
 
 use crate::{
     AfterEnd, Client, Clients, Ended, Failure, Handler, Report, Result, Tick,
+    asked::Ask,
     codec::{Codec, FrameError},
     frames::{Frames, Progress},
     mailbox::Mail,
@@ -101,11 +102,12 @@ impl<H: Handler> Typed<H> {
     ) -> Option<T> {
         match Self::kept(client) {
             Some(mut kept) => kept.session.as_mut().map(|session| call(&self.0, session)),
-            None => {
+            None if client.state().asked.has(Ask::HasSession) => {
                 let nothing: &mut dyn Any = &mut ();
                 let session = nothing.downcast_mut::<H::Session>();
                 session.map(|session| call(&self.0, session))
             }
+            None => None,
         }
     }
 
@@ -116,7 +118,7 @@ impl<H: Handler> Typed<H> {
             return Ok(());
         };
         let bytes_max = client.clients().frame_bytes_max();
-        let mut since = None;
+        let (mut since, mut any) = (None, false);
         let mut handed_out = Ok(());
         while frames.has_more() && client.takes_frames() {
             let next = frames.next(bytes_max, |frame, is_last| {
@@ -127,7 +129,10 @@ impl<H: Handler> Typed<H> {
                 self.0.received(client, session, frame)
             });
             handed_out = match next {
-                Ok(Progress::Frame(result)) => result.map_err(by_handler),
+                Ok(Progress::Frame(result)) => {
+                    any = true;
+                    result.map_err(by_handler)
+                }
                 Ok(Progress::Incomplete) => break,
                 Err(error) => Err(by_frame(error)),
             };
@@ -135,7 +140,7 @@ impl<H: Handler> Typed<H> {
                 break;
             }
         }
-        client.note_frames(frames.has_more(), frames.bytes() > 0);
+        client.note_frames(any, frames.has_more(), frames.bytes() > 0);
         handed_out
     }
 }
@@ -154,6 +159,7 @@ impl<H: Handler> Calls<H::Message> for Typed<H> {
 
     fn connected(&self, client: &Client<H::Message>) -> Result {
         let session = self.0.connected(client)?;
+        client.state().asked.set(Ask::HasSession, true);
         if let Some(mut kept) = Self::kept(client) {
             kept.session = Some(session);
         }
@@ -196,6 +202,7 @@ impl<H: Handler> Calls<H::Message> for Typed<H> {
             return Ok(());
         };
         let last = frames.end(|frame| self.0.received(client, session, frame));
+        client.note_frames(true, false, false);
         let last = last.map_err(by_frame)?;
         last.unwrap_or(Ok(())).map_err(by_handler)
     }
@@ -233,7 +240,13 @@ impl<H: Handler> Calls<H::Message> for Typed<H> {
     }
 
     fn forget(&self, client: &Client<H::Message>) {
-        let session = Self::kept(client).and_then(|mut kept| kept.session.take());
+        client.state().asked.set(Ask::HasSession, false);
+        let Some(mut kept) = Self::kept(client) else {
+            return;
+        };
+        kept.frames.clear();
+        let session = kept.session.take();
+        drop(kept);
         // Not under the lock: its drop is code of the user's.
         drop(session);
     }

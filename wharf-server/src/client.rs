@@ -18,7 +18,7 @@ use crate::{
     asked::{Ask, Asked},
     calls::Slot,
     codec::FrameError,
-    mailbox::{Cancelled, Mailbox},
+    mailbox::{Cancelled, DueTimer, Mailbox},
     outbox::{Flags, Next, Outbox, Unsent, Waiting},
     pace::Pace,
     reading::{Parked, Reading},
@@ -467,7 +467,7 @@ impl<M> Client<M> {
         match self
             .state()
             .outbox()
-            .push(&self.0, outgoing, clients.sending())
+            .push(&self.0, &outgoing, clients.sending())
         {
             Ok(pushed) => {
                 if pushed.has_fallen_behind {
@@ -496,8 +496,15 @@ impl<M> Client<M> {
         if !self.state().outbox.is_behind() {
             return Ok(());
         }
-        if self.state().outbox().uncork(&self.0)? {
-            self.clients().watch_patience();
+        match self.state().outbox().uncork(&self.0) {
+            Ok(true) => self.clients().watch_patience(),
+            Ok(false) => {}
+            Err(error) => {
+                // A part of what was sent is lost: the peer must not take what follows for it.
+                let copy = io::Error::new(error.kind(), error.to_string());
+                self.end(Ended::Failed(error));
+                return Err(copy);
+            }
         }
         Ok(())
     }
@@ -519,6 +526,8 @@ impl<M> Client<M> {
         let state = self.state();
         state.more().pace.set(bytes_per_second);
         state.asked.set(Ask::IsPaced, bytes_per_second > 0);
+        // It may be waiting by the old one.
+        self.unpark();
     }
 
     /// Tells the client something, from any thread: its handler is called in the client's turn
@@ -527,14 +536,19 @@ impl<M> Client<M> {
     ///
     /// # Errors
     /// The message comes back: as many wait as [may](crate::Settings::messages_max)
-    /// ([`WouldBlock`](io::ErrorKind::WouldBlock)); or the client is gone.
-    pub fn tell(&self, message: M) -> Result<(), Refused<M>> {
-        if self.ended().is_some() {
+    /// ([`WouldBlock`](io::ErrorKind::WouldBlock)); or the client is gone, or [closing](Self::close). A client that ends before
+    /// its turn is not told.
+    pub fn tell(&self, message: M) -> Result<(), Refused<M>>
+    where
+        M: Send + 'static,
+    {
+        if self.ended().is_some() || self.is_closing() {
             return Err(Refused::new(io::ErrorKind::NotConnected, message));
         }
         let most = self.clients().messages_max();
         self.mailbox().push(message, most)?;
         self.note_mail();
+        self.close_mailbox_if_ended();
         Ok(())
     }
 
@@ -551,14 +565,19 @@ impl<M> Client<M> {
         let clients = self.clients();
         // Its key is the client's, as for the timer that has a parked turn; the number tells them apart.
         let start = |number| {
-            let port = clients.port().with(ClientTimer(number));
+            let port = clients.port().with(DueTimer(number));
             Ok(port.timer(delay, self.0.key().clone())?)
         };
-        if self.ended().is_some() {
+        if self.ended().is_some() || self.is_closing() {
             return Err(io::ErrorKind::NotConnected.into());
         }
         let most = clients.timers_per_client();
-        self.mailbox().set_timer(token, most, start)
+        let number = self.mailbox().set_timer(token, most, start)?;
+        self.close_mailbox_if_ended();
+        Ok(ClientTimer {
+            client: self.id(),
+            number,
+        })
     }
 
     /// Cancels a timer; returns whether that was in time: its handler is not called for it then.
@@ -566,7 +585,10 @@ impl<M> Client<M> {
     where
         M: Send + 'static,
     {
-        match self.mailbox().cancel_timer(timer.0) {
+        if timer.client != self.id() {
+            return false;
+        }
+        match self.mailbox().cancel_timer(timer.number) {
             Cancelled::Set(operation) => {
                 // It may be due in this moment; its completion finds it gone.
                 let _ = self.clients().port().cancel_timer_quietly(operation);
@@ -578,7 +600,7 @@ impl<M> Client<M> {
     }
 
     /// A timer of this client is due.
-    pub(crate) fn fire(&self, timer: ClientTimer) {
+    pub(crate) fn fire(&self, timer: DueTimer) {
         if self.mailbox().fire(timer.0) {
             self.note_mail();
         }
@@ -593,9 +615,29 @@ impl<M> Client<M> {
         self.unpark();
     }
 
-    /// What it is to be told, if it was ever told anything.
-    pub(crate) fn mailbox_if_any(&self) -> Option<&Mailbox<M>> {
-        self.state().more_if_any().map(|more| &more.mailbox)
+    /// The client is gone: it is told nothing more, and its timers end.
+    pub(crate) fn close_mailbox(&self)
+    where
+        M: Send + 'static,
+    {
+        let Some(more) = self.state().more_if_any() else {
+            return;
+        };
+        let (mail, timers) = more.mailbox.close();
+        for timer in timers {
+            let _ = self.clients().port().cancel_timer_quietly(timer);
+        }
+        drop(mail);
+    }
+
+    /// It may have gone since that was asked, before there was a mailbox to be closed.
+    fn close_mailbox_if_ended(&self)
+    where
+        M: Send + 'static,
+    {
+        if self.ended().is_some() {
+            self.close_mailbox();
+        }
     }
 
     pub(crate) fn mailbox(&self) -> &Mailbox<M> {
@@ -623,14 +665,15 @@ impl<M> Client<M> {
             && self.unsent() <= self.clients().unsent_pause_bytes()
     }
 
-    /// Notes how the client stands after frames were handed out: whether there may be more, and whether a part of one has come.
-    pub(crate) fn note_frames(&self, has_more: bool, is_within: bool) {
+    /// Notes how the client stands after frames were handed out: whether any were, whether there may be more, and whether a part
+    /// of one has come.
+    pub(crate) fn note_frames(&self, any: bool, has_more: bool, is_within: bool) {
         let state = self.state();
         state.asked.set(Ask::Frames, has_more);
         let is_owing = is_within && !has_more;
         let was_owing = state.asked.set(Ask::IsWithinFrame, is_owing);
         let patience = self.clients().patience();
-        if is_owing && !was_owing && patience.minds_debts() {
+        if is_owing && (any || !was_owing) && patience.minds_debts() {
             state.owing().note(patience.round());
         }
     }

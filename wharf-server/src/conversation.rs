@@ -113,9 +113,8 @@ impl<M: Send + 'static> ServerState<M> {
         if let Some(Err(broken)) = &handed_out {
             self.break_off(client, broken);
         }
-        if let Err(error) = client.flush() {
-            client.end(Ended::Failed(error));
-        }
+        // Where it fails, the client is gone.
+        let _ = client.flush();
     }
 
     /// A client's frames can't be handed out any more.
@@ -204,7 +203,9 @@ impl<M: Send + 'static> ServerState<M> {
                 match self.answer(client) {
                     Answer::Done => continue,
                     Answer::GaveWay => {}
-                    Answer::Nothing => self.receive_or_park(client),
+                    // There are frames, and reading is paused, or was a moment ago: nothing is received before they are handed
+                    // out.
+                    Answer::Nothing => self.park(client, Duration::MAX),
                 }
             } else {
                 self.receive_or_park(client);
@@ -267,10 +268,10 @@ impl<M: Send + 'static> ServerState<M> {
 
     /// Leaves the client's turn [parked](crate::reading), until there is something to be done, or for so long.
     fn park(&self, client: &Client<M>, longest: Duration) {
-        match self.port.timer(longest, client.0.key().clone()) {
-            Ok(operation) => {
-                // From here on the turn is with the operation.
-                client.state().parked().put(operation);
+        let timer = || self.port.timer(longest, client.0.key().clone());
+        match client.state().parked().put(timer) {
+            // From here on the turn is with the operation.
+            Ok(()) => {
                 if !client.is_to_be_parked(longest < Duration::MAX) {
                     client.unpark();
                 }
@@ -411,13 +412,7 @@ impl<M: Send + 'static> ServerState<M> {
 
     /// Drops what is kept for a client: code of the user's.
     fn forget(&self, client: &Client<M>) {
-        if let Some(mailbox) = client.mailbox_if_any() {
-            let (mail, timers) = mailbox.close();
-            for timer in timers {
-                let _ = self.port.cancel_timer_quietly(timer);
-            }
-            self.contain("`Drop` of a message", || drop(mail));
-        }
+        self.contain("`Drop` of a message", || client.close_mailbox());
         self.contain("`Drop` of a session", || self.handler.forget(client));
     }
 
@@ -438,6 +433,8 @@ impl<M: Send + 'static> ServerState<M> {
             Err(panic) => panic,
         };
         let message = panic_message(&*panic).to_owned();
+        // The answers to the frames before are not lost for this one's.
+        let _ = client.flush();
         // The payload of the panic is the handler's value, and may panic when it is dropped.
         discard(panic);
         client.end(Ended::Panicked(message.clone()));
@@ -461,7 +458,9 @@ enum Answer {
 }
 
 /// A handler has returned an error.
-fn end_by_handler<M>(client: &Client<M>, error: &Failure) {
+fn end_by_handler<M: Send + 'static>(client: &Client<M>, error: &Failure) {
+    // The answers to the frames before are not lost for this one's.
+    let _ = client.flush();
     // The client may be gone, and the error tell just that.
     if client.end(Ended::ByHandler(error.to_string())) {
         log(|| {

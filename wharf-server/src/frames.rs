@@ -54,15 +54,23 @@ impl<C: Codec> Frames<C> {
     /// A buffer was received, and all before it is handed out. If the codec makes one frame of it as it is, that is returned.
     pub(crate) fn receive(&mut self, buffer: Buffer) -> Option<C::Frame<'static>> {
         debug_assert!(!self.is_open, "all before it is handed out");
-        match self.codec.decode_buffer(buffer) {
-            Ok(frame) => Some(frame),
-            Err(buffer) => {
-                self.rest = buffer;
-                self.used = 0;
-                self.is_open = true;
-                None
-            }
-        }
+        let buffer = match self.partial.is_empty() {
+            true => match self.codec.decode_buffer(buffer) {
+                Ok(frame) => return Some(frame),
+                Err(buffer) => buffer,
+            },
+            false => buffer,
+        };
+        self.rest = buffer;
+        self.used = 0;
+        self.is_open = true;
+        None
+    }
+
+    /// The client is gone: what has arrived is dropped.
+    pub(crate) fn clear(&mut self) {
+        self.partial = Vec::new();
+        self.give_back();
     }
 
     /// Whether there may be a whole frame.
@@ -94,6 +102,7 @@ impl<C: Codec> Frames<C> {
             let len = bytes.len();
             let found = match self.codec.decode(bytes)? {
                 Decoded::Incomplete(wanted) => Decoded::Incomplete(wanted.max(len + 1)),
+                Decoded::Skip(0) => return Err(FrameError::invalid("a codec skips no byte")),
                 Decoded::Skip(used) => Decoded::Skip(used),
                 Decoded::Frame(frame, used) => {
                     check(used, bytes_max)?;
@@ -142,6 +151,9 @@ impl<C: Codec> Frames<C> {
         };
         let rest = &self.rest[self.used..];
         let piece = &rest[..piece.min(rest.len())];
+        // At least twice as much each time, and no more than is known to come.
+        let more = missing.min(self.partial.len()).max(piece.len());
+        self.partial.reserve_exact(more);
         self.partial.extend_from_slice(piece);
         self.used += piece.len();
         let is_enough = self.partial.len() >= self.wanted;

@@ -158,8 +158,9 @@ pub trait Handler: Send + Sync + Sized + 'static {
         AfterEnd::Close
     }
 
-    /// The client is gone: the last call with its session, which is dropped then. Not called if a call for it has panicked:
-    /// its session was dropped at once, and [`panicked`](Self::panicked) is called instead.
+    /// The client is gone: the last call with its session, which is dropped then. Not called if [`connected`](Self::connected)
+    /// made no session, nor if a call for it has panicked: its session was dropped at once, and [`panicked`](Self::panicked) is called
+    /// instead. A program that notes its clients elsewhere too removes them in both.
     fn disconnected(
         &self,
         client: &Client<Self::Message>,
@@ -180,12 +181,12 @@ pub trait Handler: Send + Sync + Sized + 'static {
     }
 
     /// The server begins to [stop](crate::Server::stop): no client comes any more, and each that is there is closed after this
-    /// call.
+    /// call. The thread that stops the server makes it, so it does not wait for long.
     fn stopping(&self, clients: &Clients<Self::Message>) {
         let _ = clients;
     }
 
-    /// The server has stopped: the last call of all.
+    /// The server has stopped: the last call of all, unless [workers are left](crate::Report::workers_left) in their handlers.
     fn stopped(&self, report: &Report) {
         let _ = report;
     }

@@ -17,7 +17,14 @@ pub(crate) enum Mail<M> {
 
 /// A timer of a client, to be [cancelled](crate::Client::cancel_timer).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ClientTimer(pub(crate) u64);
+pub struct ClientTimer {
+    pub(crate) client: u64,
+    pub(crate) number: u64,
+}
+
+/// The number of a client's timer, which goes with the port's.
+#[derive(Debug)]
+pub(crate) struct DueTimer(pub(crate) u64);
 
 /// One client's.
 pub(crate) struct Mailbox<M> {
@@ -28,6 +35,8 @@ pub(crate) struct Mailbox<M> {
 pub(crate) struct Contents<M> {
     mail: VecDeque<Mail<M>>,
     timers: Vec<Timer>,
+    /// So many of the mail are timers.
+    due: usize,
     last_number: u64,
     /// The client is gone: nothing more is taken.
     is_closed: bool,
@@ -53,6 +62,7 @@ impl<M> Default for Contents<M> {
         Contents {
             mail: VecDeque::new(),
             timers: Vec::new(),
+            due: 0,
             last_number: 0,
             is_closed: false,
         }
@@ -72,7 +82,7 @@ impl<M> Mailbox<M> {
         if contents.is_closed {
             return Err(Refused::new(io::ErrorKind::NotConnected, message));
         }
-        if contents.mail.len() >= most {
+        if contents.mail.len() - contents.due >= most {
             return Err(Refused::new(io::ErrorKind::WouldBlock, message));
         }
         contents.mail.push_back(Mail::Message(message));
@@ -81,7 +91,11 @@ impl<M> Mailbox<M> {
 
     /// Takes the first.
     pub(crate) fn pop(&self) -> Option<Mail<M>> {
-        self.contents().as_mut()?.mail.pop_front()
+        let mut contents = self.contents();
+        let contents = contents.as_mut()?;
+        let mail = contents.mail.pop_front()?;
+        contents.due -= usize::from(matches!(mail, Mail::Timer { .. }));
+        Some(mail)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -95,13 +109,13 @@ impl<M> Mailbox<M> {
         token: u64,
         most: usize,
         start: impl FnOnce(u64) -> io::Result<OperationId>,
-    ) -> io::Result<ClientTimer> {
+    ) -> io::Result<u64> {
         let mut contents = self.contents();
         let contents = contents.get_or_insert_default();
         if contents.is_closed {
             return Err(io::ErrorKind::NotConnected.into());
         }
-        if contents.timers.len() >= most {
+        if contents.timers.len() + contents.due >= most {
             return Err(io::Error::new(
                 io::ErrorKind::QuotaExceeded,
                 format!("the client has {most} timers, the most it may (timers_per_client)"),
@@ -116,7 +130,7 @@ impl<M> Mailbox<M> {
             token,
             operation,
         });
-        Ok(ClientTimer(number))
+        Ok(number)
     }
 
     /// A timer is due: it becomes mail. Returns whether it was set.
@@ -130,11 +144,11 @@ impl<M> Mailbox<M> {
         };
         let token = timer.token;
         contents.mail.push_back(Mail::Timer { number, token });
+        contents.due += 1;
         true
     }
 
-    /// The timer will not be told any more. Returns its operation, if that is to be cancelled; none if it is not set, and has
-    /// not been told either: `Ok(None)`.
+    /// The timer will not be told any more.
     pub(crate) fn cancel_timer(&self, number: u64) -> Cancelled {
         let mut contents = self.contents();
         let Some(contents) = &mut *contents else {
@@ -148,7 +162,10 @@ impl<M> Mailbox<M> {
             |mail: &Mail<M>| matches!(mail, Mail::Timer { number: it, .. } if *it == number);
         contents.mail.retain(|mail| !is_it(mail));
         match contents.mail.len() < before {
-            true => Cancelled::Due,
+            true => {
+                contents.due -= 1;
+                Cancelled::Due
+            }
             false => Cancelled::NotSet,
         }
     }
@@ -158,6 +175,7 @@ impl<M> Mailbox<M> {
         let mut contents = self.contents();
         let contents = contents.get_or_insert_default();
         contents.is_closed = true;
+        contents.due = 0;
         let timers = std::mem::take(&mut contents.timers);
         let timers = timers.into_iter().map(|timer| timer.operation).collect();
         (std::mem::take(&mut contents.mail), timers)

@@ -28,6 +28,12 @@ pub(crate) const CHUNK_BYTES: usize = 4096;
 /// Shared bytes are kept as they are, uncopied, from this size on. Below, the copy costs less than keeping them.
 const WHOLE_MIN: usize = CHUNK_BYTES / 2;
 
+/// A client that has caught up keeps memory for so many pieces, if any.
+const PLACES_KEPT: usize = 8;
+
+/// What a send that is a piece of its own takes beside its bytes.
+const PIECE_BYTES: usize = 64;
+
 /// What happens to a send when too much waits to be sent to its client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -99,17 +105,22 @@ struct Pieces {
     bytes: usize,
     /// The sends in the pieces.
     sends: usize,
+    /// The pieces that are sends of their own.
+    whole: usize,
     /// An operation of the outbox is under way.
     is_sending: bool,
     is_corked: bool,
     next: Next,
 }
 
-/// One or more sends, of which the first may be sent in part.
+/// One send, or parts of several.
 #[derive(Debug)]
 struct Piece {
     payload: Payload,
+    /// So many sends end in it.
     sends: usize,
+    /// It is one send, all of it.
+    is_whole: bool,
 }
 
 impl Flags {
@@ -142,46 +153,74 @@ impl Outbox<'_> {
     pub(crate) fn push<K: Key>(
         &self,
         socket: &Socket<K>,
-        outgoing: Outgoing<'_>,
+        outgoing: &Outgoing<'_>,
         sending: &Sending,
     ) -> Result<Pushed, Unsent> {
+        // Dropped after the lock is given back: the drop of a payload may run code of the user's.
+        let mut dropped = Vec::new();
         let mut state = self.lock();
         if self.flags.is_ending.load(Ordering::Relaxed) {
             return Err(Unsent::Failed(io::ErrorKind::BrokenPipe.into()));
         }
-        let slow_reader = state.slow_reader.unwrap_or(sending.slow_reader);
-        let mut dropped = Vec::new();
-        while let Some(error) = state.refusal(socket, outgoing.len(), sending) {
-            let oldest = match slow_reader {
-                SlowReader::Refuse => None,
-                SlowReader::Cut => return Err(Unsent::TooSlow(error)),
-                SlowReader::DropOldest => state.pieces.as_mut().and_then(|it| it.take_first()),
-            };
-            dropped.push(oldest.ok_or(Unsent::Failed(error))?);
-        }
-        let is_whole = slow_reader == SlowReader::DropOldest;
+        let was_behind = self.flags.is_behind();
+        let dropped_sends = self.make_room(&mut state, socket, outgoing, sending, &mut dropped)?;
+        let is_whole = state.slow_reader(sending) == SlowReader::DropOldest;
         let pieces = state.pieces.get_or_insert_default();
         pieces.push(outgoing, is_whole, &sending.chunks);
-        let was_behind = self.flags.is_behind();
-        let goes_on = pieces.is_sending || pieces.is_corked;
-        let sent = match goes_on {
+        let sent = match pieces.is_sending || pieces.is_corked {
             true => Ok(true),
-            false => pieces.send_next(socket),
+            false => pieces.send_next(socket, &mut dropped),
         };
-        let is_corked = pieces.is_corked;
-        self.flags.set_behind(sent.is_ok());
-        let cleared = match sent {
-            Ok(_) => None,
-            Err(_) => state.pieces.take(),
-        };
-        drop(state);
         let pushed = Pushed {
-            has_fallen_behind: !was_behind && !is_corked,
-            dropped: dropped.len(),
+            has_fallen_behind: !was_behind && !pieces.is_corked,
+            dropped: dropped_sends,
         };
-        // The drop of a payload may run code of the user's: not under the lock.
-        drop((cleared, dropped));
+        self.flags.set_behind(sent.is_ok());
+        if sent.is_err() {
+            state.clear(&mut dropped);
+        }
+        drop(state);
         sent.map(|_| pushed).map_err(Unsent::Failed)
+    }
+
+    /// Sees to it that so much more may wait; returns how many sends were dropped for that.
+    fn make_room<K: Key>(
+        &self,
+        state: &mut State,
+        socket: &Socket<K>,
+        outgoing: &Outgoing<'_>,
+        sending: &Sending,
+        dropped: &mut Vec<Payload>,
+    ) -> Result<usize, Unsent> {
+        let mut refusal = state.refusal(socket, outgoing.len(), sending);
+        if refusal.is_some() {
+            // What is corked waits for the server, and not for the client.
+            if let Some(pieces) = state
+                .pieces
+                .as_mut()
+                .filter(|it| it.is_corked && !it.is_sending)
+            {
+                let sent = pieces.send_at_once(socket, dropped);
+                sent.map_err(Unsent::Failed)?;
+                refusal = state.refusal(socket, outgoing.len(), sending);
+            }
+        }
+        let mut sends = 0;
+        while let Some(error) = refusal {
+            match state.slow_reader(sending) {
+                SlowReader::Refuse => return Err(Unsent::Failed(error)),
+                SlowReader::Cut => return Err(Unsent::TooSlow(error)),
+                SlowReader::DropOldest => {}
+            }
+            // Where it would not fit behind what is at the socket either, nothing is dropped for it.
+            let fits = outgoing.len() <= sending.bytes_max.saturating_sub(socket.unsent());
+            let oldest = fits.then(|| state.pieces.as_mut()?.take_oldest());
+            let oldest = oldest.flatten().ok_or(Unsent::Failed(error))?;
+            dropped.push(oldest);
+            sends += 1;
+            refusal = state.refusal(socket, outgoing.len(), sending);
+        }
+        Ok(sends)
     }
 
     /// From now on sends wait here, until [`uncork`](Self::uncork).
@@ -192,7 +231,11 @@ impl Outbox<'_> {
     }
 
     /// Sends what has waited. Says whether the client has fallen behind.
+    ///
+    /// # Errors
+    /// It can't be sent, and what has waited is dropped.
     pub(crate) fn uncork<K: Key>(&self, socket: &Socket<K>) -> io::Result<bool> {
+        let mut dropped = Vec::new();
         let mut state = self.lock();
         let Some(pieces) = state.pieces.as_mut().filter(|pieces| pieces.is_corked) else {
             return Ok(false);
@@ -201,29 +244,28 @@ impl Outbox<'_> {
         if pieces.is_sending {
             return Ok(false);
         }
-        let sent = pieces.send_at_once(socket);
+        let sent = pieces.send_at_once(socket, &mut dropped);
         let is_sending = pieces.is_sending && sent.is_ok();
         self.flags.set_behind(is_sending);
         let is_behind = is_sending || socket.unsent() > 0;
-        // Its memory is kept for the next time, unless it failed.
-        let failed = match sent {
-            Ok(()) => None,
-            Err(_) => state.pieces.take(),
-        };
+        // A little memory is kept for the next time.
+        if sent.is_err() || (!is_sending && pieces.pieces.capacity() > PLACES_KEPT) {
+            state.clear(&mut dropped);
+        }
         drop(state);
-        drop(failed);
         sent.map(|()| is_behind)
     }
 
     /// The operation of the outbox has succeeded: sends the next piece. If there is none, returns the next step.
     pub(crate) fn advance<K: Key>(&self, socket: &Socket<K>) -> io::Result<Next> {
+        let mut dropped = Vec::new();
         let mut state = self.lock();
         let Some(pieces) = &mut state.pieces else {
             return Ok(Next::Nothing);
         };
         pieces.is_sending = false;
         // What waits while it is corked leaves when the last frame is handled.
-        if pieces.is_corked || pieces.send_next(socket)? {
+        if pieces.is_corked || pieces.send_next(socket, &mut dropped)? {
             return Ok(Next::Nothing);
         }
         self.flags.set_behind(false);
@@ -292,14 +334,19 @@ pub(crate) enum Unsent {
 }
 
 impl State {
+    fn slow_reader(&self, sending: &Sending) -> SlowReader {
+        self.slow_reader.unwrap_or(sending.slow_reader)
+    }
+
     /// Why so many bytes more can't wait, if they can't.
     fn refusal<K>(&self, socket: &Socket<K>, more: usize, sending: &Sending) -> Option<io::Error> {
-        let (bytes, sends) = match &self.pieces {
-            Some(pieces) => (pieces.bytes, pieces.sends),
-            None => (0, 0),
+        let (bytes, sends, whole) = match &self.pieces {
+            Some(pieces) => (pieces.bytes, pieces.sends, pieces.whole),
+            None => (0, 0, 0),
         };
         let (unsent_bytes, max_bytes) = (socket.unsent() + bytes, sending.bytes_max);
-        if unsent_bytes > 0 && more > max_bytes.saturating_sub(unsent_bytes) {
+        let occupied = unsent_bytes.saturating_add(whole.saturating_mul(PIECE_BYTES));
+        if unsent_bytes > 0 && more > max_bytes.saturating_sub(occupied) {
             let error = PortError::TooManyUnsent {
                 unsent_bytes,
                 max_bytes,
@@ -321,6 +368,13 @@ impl State {
         let pieces = self.pieces.take();
         pieces.map_or(Next::Nothing, |pieces| pieces.next)
     }
+
+    /// What waits is not to be sent.
+    fn clear(&mut self, dropped: &mut Vec<Payload>) {
+        if let Some(pieces) = self.pieces.take() {
+            dropped.extend(pieces.pieces.into_iter().map(|piece| piece.payload));
+        }
+    }
 }
 
 impl Pieces {
@@ -329,25 +383,37 @@ impl Pieces {
         self.is_sending || self.is_corked || !self.pieces.is_empty()
     }
 
-    fn take_first(&mut self) -> Option<Piece> {
+    fn take_first(&mut self) -> Option<Payload> {
         let piece = self.pieces.pop_front()?;
+        Some(self.forget(piece))
+    }
+
+    /// Takes the oldest send out of the line, of those that are pieces of their own.
+    fn take_oldest(&mut self) -> Option<Payload> {
+        let at = self.pieces.iter().position(|piece| piece.is_whole)?;
+        let piece = self.pieces.remove(at)?;
+        Some(self.forget(piece))
+    }
+
+    fn forget(&mut self, piece: Piece) -> Payload {
         self.bytes -= piece.payload.len();
         self.sends -= piece.sends;
-        Some(piece)
+        self.whole -= usize::from(piece.is_whole);
+        piece.payload
     }
 
     /// Puts a send behind the others; `is_whole`: it is to be a piece of its own.
-    fn push(&mut self, outgoing: Outgoing<'_>, is_whole: bool, chunks: &BufferPool) {
+    fn push(&mut self, outgoing: &Outgoing<'_>, is_whole: bool, chunks: &BufferPool) {
         self.bytes += outgoing.len();
         self.sends += 1;
         match outgoing.shared() {
             Some(bytes) if is_whole || bytes.len() >= WHOLE_MIN => {
-                self.push_piece(Payload::Bytes(bytes.clone()));
+                self.push_whole(Payload::Bytes(bytes.clone()));
             }
             _ if is_whole => {
                 let mut copy = Vec::with_capacity(outgoing.len());
                 outgoing.for_each(|piece| copy.extend_from_slice(piece));
-                self.push_piece(copy.into());
+                self.push_whole(copy.into());
             }
             _ => {
                 outgoing.for_each(|piece| self.copy(piece, chunks));
@@ -358,8 +424,13 @@ impl Pieces {
         }
     }
 
-    fn push_piece(&mut self, payload: Payload) {
-        self.pieces.push_back(Piece { payload, sends: 1 });
+    fn push_whole(&mut self, payload: Payload) {
+        self.whole += 1;
+        self.pieces.push_back(Piece {
+            payload,
+            sends: 1,
+            is_whole: true,
+        });
     }
 
     /// Copies bytes behind the last, into chunks.
@@ -373,34 +444,65 @@ impl Pieces {
             if room == 0 {
                 let chunk = chunks.get();
                 let chunk = chunk.unwrap_or_else(|| Buffer::with_capacity(CHUNK_BYTES));
-                let payload = Payload::Buffer(chunk);
-                self.pieces.push_back(Piece { payload, sends: 0 });
+                self.pieces.push_back(Piece {
+                    payload: Payload::Buffer(chunk),
+                    sends: 0,
+                    is_whole: false,
+                });
             }
         }
     }
 
-    /// Starts to send the first piece; returns whether there was one.
-    fn send_next<K: Key>(&mut self, socket: &Socket<K>) -> io::Result<bool> {
-        let Some(piece) = self.take_first() else {
-            return Ok(false);
-        };
-        socket.send(piece.payload)?;
-        self.is_sending = true;
-        Ok(true)
+    /// Starts to send the first piece; returns whether there was one. What is refused is left in `dropped`.
+    fn send_next<K: Key>(
+        &mut self,
+        socket: &Socket<K>,
+        dropped: &mut Vec<Payload>,
+    ) -> io::Result<bool> {
+        match self.take_first() {
+            Some(payload) => self.start(socket, payload, dropped).map(|()| true),
+            None => Ok(false),
+        }
     }
 
-    /// Sends the pieces without reports, as long as the system takes them at once; starts an operation for the next.
-    fn send_at_once<K: Key>(&mut self, socket: &Socket<K>) -> io::Result<()> {
-        while let Some(piece) = self.take_first() {
-            let Err(refused) = socket.send_if_idle(piece.payload) else {
+    fn start<K: Key>(
+        &mut self,
+        socket: &Socket<K>,
+        payload: Payload,
+        dropped: &mut Vec<Payload>,
+    ) -> io::Result<()> {
+        match socket.send(payload) {
+            Ok(_) => {
+                self.is_sending = true;
+                Ok(())
+            }
+            Err(refused) => {
+                dropped.push(refused.given);
+                Err(refused.error)
+            }
+        }
+    }
+
+    /// Sends the pieces without reports, as long as the system takes them at once; starts an operation for the next. What has a
+    /// drop of the user's is left in `dropped`.
+    fn send_at_once<K: Key>(
+        &mut self,
+        socket: &Socket<K>,
+        dropped: &mut Vec<Payload>,
+    ) -> io::Result<()> {
+        while let Some(payload) = self.take_first() {
+            if let Payload::Bytes(bytes) = &payload {
+                // So that the send does not drop the last of it.
+                dropped.push(Payload::Bytes(bytes.clone()));
+            }
+            let Err(refused) = socket.send_if_idle(payload) else {
                 continue;
             };
             if refused.error.kind() != io::ErrorKind::WouldBlock {
+                dropped.push(refused.given);
                 return Err(refused.error);
             }
-            socket.send(refused.given)?;
-            self.is_sending = true;
-            return Ok(());
+            return self.start(socket, refused.given, dropped);
         }
         Ok(())
     }

@@ -22,7 +22,9 @@ impl Pace {
         }
     }
 
+    /// From now on; what was received before is paid for.
     pub(crate) fn set(&self, bytes_per_second: u32) {
+        self.paid_ns.store(0, Ordering::Relaxed);
         self.rate.store(bytes_per_second, Ordering::Relaxed);
     }
 

@@ -24,9 +24,12 @@
 //! The place is behind a lock, and is made when a thread first looks for it; threads that look at once find the same. If the changing thread has the lock first, the parking worker sees the change; otherwise the
 //! changing thread finds the operation. One thread takes it out, so it is cancelled once.
 
-use std::sync::{
-    Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    io,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use wharf::OperationId;
@@ -58,9 +61,12 @@ impl Parked {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has the turn parked with this operation.
-    pub(crate) fn put(&self, operation: OperationId) {
-        *self.lock() = Some(operation);
+    /// Has the turn parked with an operation that is started here, under the lock: if it ends at once, the thread that sees it
+    /// finds it in its place.
+    pub(crate) fn put(&self, start: impl FnOnce() -> io::Result<OperationId>) -> io::Result<()> {
+        let mut place = self.lock();
+        *place = Some(start()?);
+        Ok(())
     }
 
     /// The operation that has the turn, if it is parked: to be cancelled.

@@ -138,7 +138,8 @@ impl<M> Clients<M> {
     }
 
     /// Sends the same to all clients that are there at this moment, from one memory. A send that is refused concerns its
-    /// client alone. Returns to how many it was sent.
+    /// client alone. Returns to how many it was sent. A client that has just come may get it before
+    /// [`connected`](crate::Handler::connected) is called for it.
     pub fn broadcast<'a>(&self, outgoing: impl Into<Outgoing<'a>>) -> usize
     where
         M: Send + 'static,

@@ -107,20 +107,43 @@ fn owes<M>(client: &Client<M>, patience: &Patience, round: u32) -> Option<Ended>
     if !patience.minds_debts() {
         return None;
     }
-    let state = client.state();
-    if client.is_held_back() || state.handling.load(Ordering::Relaxed) {
-        // It waits for the server.
-        state.owing().note(round);
+    let owing = client.state().owing();
+    if waits_for_server(client) {
+        owing.note(round);
         return None;
     }
-    let rounds = state.owing().rounds_since(round);
-    if state.asked.has(Ask::IsWithinFrame) {
-        return patience
-            .is_over_for_frame(rounds)
-            .then_some(Ended::SlowFrame);
+    let rounds = owing.rounds_since(round);
+    let is_within = client.state().asked.has(Ask::IsWithinFrame);
+    let ended = match is_within {
+        true if patience.is_over_for_frame(rounds) => Ended::SlowFrame,
+        false if patience.is_over_for_first(rounds) && client.traffic().received_bytes == 0 => {
+            Ended::Silent
+        }
+        _ => return None,
+    };
+    // A call to the system, so it is asked last: its bytes may be there, and no buffer for them.
+    if client.0.unread().is_ok_and(|unread| unread > 0) {
+        owing.note(round);
+        return None;
     }
-    let is_silent = || client.traffic().received_bytes == 0;
-    (patience.is_over_for_first(rounds) && is_silent()).then_some(Ended::Silent)
+    Some(ended)
+}
+
+/// Whether the client has sent what it could, as far as the server has let it.
+fn waits_for_server<M>(client: &Client<M>) -> bool {
+    let state = client.state();
+    let is_paced = || {
+        state
+            .pace()
+            .and_then(|pace| pace.delay(client.since()))
+            .is_some()
+    };
+    state.handling.load(Ordering::Relaxed)
+        || client.is_held_back()
+        || client.is_closing()
+        || client.peer_has_ended()
+        || client.unsent() > client.clients().unsent_pause_bytes()
+        || is_paced()
 }
 
 /// For how many rounds the client has taken nothing, though something waits to be sent to it.
@@ -129,7 +152,9 @@ fn stalled_rounds<M>(client: &Client<M>, waits: bool, round: u32) -> u32 {
     let Some(taken) = state.taken(waits) else {
         return 0;
     };
-    if taken.has_changed(client.traffic().sent_bytes) || !waits {
+    // What a handler sends may wait for the end of its call.
+    let is_handled = state.handling.load(Ordering::Relaxed);
+    if taken.has_changed(client.traffic().sent_bytes) || !waits || is_handled {
         taken.note(round);
     }
     taken.rounds_since(round)

@@ -12,9 +12,10 @@ use socket2::{Domain, Protocol, Socket, Type};
 use wharf::{Completion, CompletionPort, DriverInfo, Finished, Workers, user_code::log};
 
 use crate::{
-    Client, ClientTimer, Clients, Ended, Handler, ServerBuilder, Settings, StartError, Stopper,
+    Client, Clients, Ended, Handler, ServerBuilder, Settings, StartError, Stopper,
     calls::Typed,
     client::{Event, Key, Who},
+    mailbox::DueTimer,
     shared::ServerState,
 };
 
@@ -164,7 +165,8 @@ impl<M: Send + 'static> Server<M> {
     }
 
     /// Waits until the process gets a signal to end (SIGINT or SIGTERM; Ctrl-C or Ctrl-Break on Windows), or a [`Stopper`] asks
-    /// the server to stop, and stops it [in order](Self::stop). While it stops, a second signal ends the process at once.
+    /// the server to stop, and stops it [in order](Self::stop). While it stops, a second signal ends the process at once; the same
+    /// one within 200 ms counts as the first. Where no server waits like this, the signals do what they do by default.
     ///
     /// ```no_run
     /// use std::time::Duration;
@@ -182,8 +184,7 @@ impl<M: Send + 'static> Server<M> {
     /// Signals can't be watched; the server has stopped at once.
     #[cfg(feature = "signals")]
     pub fn wait_for_signal(self, timeout: Duration) -> io::Result<Report> {
-        let stopper = self.stopper();
-        crate::signals::watch(move || stopper.stop())?;
+        let _waits = crate::signals::Waits::new(self.stopper())?;
         Ok(self.wait(timeout))
     }
 
@@ -272,7 +273,7 @@ impl<M: Send + 'static> ServerState<M> {
     }
 
     /// A timer that a client has set is due: only such a timer has a context.
-    fn timer_of_client(&self, who: &Who<M>, timer: ClientTimer) {
+    fn timer_of_client(&self, who: &Who<M>, timer: DueTimer) {
         if let Who::Client(state) = who {
             if let Some(client) = self.clients.get(state.id()) {
                 client.fire(timer);

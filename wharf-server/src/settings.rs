@@ -86,8 +86,8 @@ pub struct Settings {
     pub unsent_max: usize,
     /// What happens when more is sent to a client than may wait.
     pub slow_reader: SlowReader,
-    /// The longest frame, with all that belongs to it, in bytes: a client that sends a longer one is gone, and it occupies
-    /// as much memory at most. At least 1. [`Raw`](crate::codec::Raw) has no frames.
+    /// The longest frame, with all that belongs to it, in bytes: a client that sends a longer one is gone. A frame that arrives in
+    /// parts occupies up to twice as much for its client. At least 1. [`Raw`](crate::codec::Raw) has no frames.
     pub frame_bytes_max: usize,
     /// How many bytes a second are read from each client, on average since it came; its bursts are as large as a buffer. 0 is
     /// no limit.
@@ -206,7 +206,9 @@ impl Settings {
     /// on top: its threads' stacks and the program. The system's own buffers of the connections are limited by the
     /// system (sysctl `net.ipv4.tcp_mem`).
     ///
-    /// With a handler that sends more, as a chat does, up to `unsent_bytes_max` can wait for each client.
+    /// With a handler that sends more, as a chat does, up to `unsent_bytes_max` can wait for each client. With a codec other than
+    /// [`Raw`](crate::codec::Raw), each client can occupy another `2 * frame_bytes_max`. Sessions, messages
+    /// ([`messages_max`](Self::messages_max)) and what codecs keep are the program's.
     pub fn memory_bytes_max(&self) -> usize {
         let (buffers, _) = self.buffers();
         // A send that waits at the socket takes a whole buffer's memory, however few of its bytes are left.

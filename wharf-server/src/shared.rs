@@ -64,9 +64,18 @@ impl<M: Send + 'static> ServerState<M> {
 
     /// Makes a call that is no client's. A panic of it ends here, and is logged.
     pub(crate) fn contain(&self, what: &str, call: impl FnOnce()) {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(call)) {
-            log(|| tracing::error!("a handler's {what} panicked: {}", panic_message(&*panic)));
-            discard(panic);
+        self.contained(what, call);
+    }
+
+    /// Likewise; returns nothing after a panic.
+    pub(crate) fn contained<T>(&self, what: &str, call: impl FnOnce() -> T) -> Option<T> {
+        match catch_unwind(AssertUnwindSafe(call)) {
+            Ok(returned) => Some(returned),
+            Err(panic) => {
+                log(|| tracing::error!("a handler's {what} panicked: {}", panic_message(&*panic)));
+                discard(panic);
+                None
+            }
         }
     }
 

@@ -21,6 +21,12 @@ impl Stopper {
         *self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether both stop the same server.
+    #[cfg(feature = "signals")]
+    pub(crate) fn is(&self, other: &Stopper) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Waits until the server is asked to stop.
     pub(crate) fn wait(&self) {
         let mut is_stopped = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -31,7 +31,8 @@ impl Ticker {
     fn due(&self, number: u64) -> Instant {
         let nanoseconds = self.period.as_nanos().saturating_mul(u128::from(number));
         let after = u64::try_from(nanoseconds).map_or(Duration::MAX, Duration::from_nanos);
-        self.since.checked_add(after).unwrap_or(self.since)
+        let far = || wharf::raw::deadline_after(Duration::MAX);
+        self.since.checked_add(after).unwrap_or_else(far)
     }
 
     /// The next tick, which is due now; and those whose time is over too are missed.
