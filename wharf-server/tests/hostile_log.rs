@@ -81,8 +81,12 @@ impl Handler for Teller {
         Ok(())
     }
 
-    fn disconnected(&self, _: &Client, (): &mut (), ended: &Ended) {
-        let _ = self.0.send(matches!(ended, Ended::Panicked(_)));
+    fn disconnected(&self, _: &Client, (): &mut (), _: &Ended) {
+        let _ = self.0.send(false);
+    }
+
+    fn panicked(&self, _: &Client, _: &str) {
+        let _ = self.0.send(true);
     }
 }
 

@@ -33,9 +33,9 @@ const EACH_MAX: usize = 96 + 48 + 32;
 /// What comes on top for one that has fallen behind once, and has caught up.
 const BEHIND_MAX: usize = 80 + 128;
 
-/// Its part of the toolkit's list of clients, 11 bytes, and of other lists that grow. Another field would cost 16 bytes at once, as
-/// the allocator rounds.
-const OF_LISTS: usize = 16;
+/// Its part of the toolkit's list of clients, 11 bytes, and of lists that grow. Another field would cost 16 bytes at once, as the
+/// allocator rounds.
+const OF_LISTS: usize = 24;
 
 const FEW: usize = 256;
 const MORE: usize = 512;

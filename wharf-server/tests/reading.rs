@@ -150,6 +150,10 @@ impl Handler for Keeper {
     fn disconnected(&self, _: &Client, (): &mut (), ended: &Ended) {
         self.tell(name_of(ended));
     }
+
+    fn panicked(&self, _: &Client, _: &str) {
+        self.tell("panicked");
+    }
 }
 
 fn keep_sending() -> AfterEnd {

@@ -481,6 +481,151 @@ on_every_driver! {
         expect(&mut idle, b"two\n");
     }
 
+    fn a_client_that_sends_frames_without_end_is_never_late_with_one(settings) {
+        let (scribe, _events, _) = Scribe::new();
+        let mut settings = settings;
+        settings.frame_timeout = Some(Duration::from_millis(200));
+        settings.buffer_bytes = 64;
+        let server = Server::start(&settings, scribe).unwrap();
+        let mut peer = connect(&server);
+        // There is a part of a frame at any time.
+        let line = format!("{}\n", "x".repeat(100));
+        says(&mut peer, &line[..50]);
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_millis(800) {
+            says(&mut peer, &line[50..]);
+            says(&mut peer, &line[..50]);
+            expect(&mut peer, line.as_bytes());
+        }
+    }
+
+    fn a_frame_that_the_server_does_not_read_is_not_late(settings) {
+        let (scribe, _events, _) = Scribe::new();
+        let mut settings = settings;
+        settings.frame_timeout = Some(Duration::from_millis(100));
+        settings.receive_rate = 1_000;
+        settings.buffer_bytes = 100;
+        let server = Server::start(&settings, scribe).unwrap();
+        let mut peer = connect(&server);
+        let line = format!("{}\n", "x".repeat(599));
+        says(&mut peer, &line);
+        expect(&mut peer, line.as_bytes());
+    }
+
+    fn no_frame_is_lost_where_reading_is_paused_and_resumed_at_once(settings) {
+        const LINES: usize = 2_000;
+        let (scribe, events, _) = Scribe::new();
+        let server = Server::start(&settings, scribe).unwrap();
+        let mut peer = connect(&server);
+        let client = only_client(&server);
+        let (done, is_done) = mpsc::channel::<()>();
+        let resuming = thread::spawn(move || {
+            while is_done.try_recv() == Err(mpsc::TryRecvError::Empty) {
+                client.resume_reading();
+            }
+        });
+        let lines = "pause\n".repeat(LINES);
+        let mut writer = peer.try_clone().unwrap();
+        let writing = thread::spawn(move || writer.write_all(lines.as_bytes()));
+        expect(&mut peer, "pause\n".repeat(LINES).as_bytes());
+        writing.join().unwrap().unwrap();
+        assert_eq!(next(&events), "connected");
+        for number in 1..=LINES {
+            assert_eq!(next(&events), format!("{number}: pause"));
+        }
+        drop(done);
+        resuming.join().unwrap();
+    }
+
+    fn answers_that_wait_for_other_frames_are_no_slow_readers_fault(settings) {
+        let (scribe, _events, _) = Scribe::new();
+        let mut settings = settings;
+        settings.unsent_max = 2;
+        settings.unsent_bytes_max = 1_000;
+        settings.slow_reader = SlowReader::Cut;
+        settings.frame_bytes_max = 2_000;
+        let server = Server::start(&settings, scribe).unwrap();
+        let mut peer = connect(&server);
+        let lines = format!("{}{}\n", "a\n".repeat(500), "x".repeat(1_500));
+        says(&mut peer, &lines);
+        expect(&mut peer, lines.as_bytes());
+    }
+
+    fn the_answers_before_an_error_arrive(settings) {
+        let (scribe, _events, _) = Scribe::new();
+        let server = Server::start(&settings, scribe).unwrap();
+        for end in ["fail", "panic"] {
+            let mut peer = connect(&server);
+            says(&mut peer, &format!("a\nb\n{end}\n"));
+            expect(&mut peer, b"a\nb\n");
+            assert_eq!(peer.read(&mut [0; 9]).unwrap_or(0), 0, "it has ended");
+        }
+    }
+
+    fn a_client_without_a_session_is_not_called_and_has_a_codec_of_its_own(settings) {
+        /// Panics for the first client's codec, fails for the second, and serves the third.
+        struct Third(AtomicUsize, Mutex<mpsc::Sender<&'static str>>);
+        impl Handler for Third {
+            type Session = ();
+            type Codec = wharf_server::codec::Raw;
+            type Message = ();
+
+            fn codec(&self) -> wharf_server::codec::Raw {
+                wharf_server::codec::Raw
+            }
+            fn connected(&self, client: &Client) -> Result {
+                match self.0.fetch_add(1, Ordering::SeqCst) {
+                    0 => Err("as it was told".into()),
+                    _ => Ok(client.send("welcome")?),
+                }
+            }
+            fn received(&self, _: &Client, (): &mut (), _: wharf::Buffer) -> Result {
+                panic!("as it was told")
+            }
+            fn disconnected(&self, _: &Client, (): &mut (), _: &Ended) {
+                self.1.lock().unwrap().send("disconnected").unwrap();
+            }
+            fn panicked(&self, _: &Client, _: &str) {
+                self.1.lock().unwrap().send("panicked").unwrap();
+            }
+        }
+        let (sender, calls) = mpsc::channel();
+        let server = Server::start(&settings, Third(AtomicUsize::new(0), Mutex::new(sender))).unwrap();
+        let mut refused = connect(&server);
+        assert_eq!(refused.read(&mut [0; 9]).unwrap_or(0), 0, "it has no session");
+        let mut peer = connect(&server);
+        expect(&mut peer, b"welcome");
+        says(&mut peer, "panic");
+        assert_eq!(peer.read(&mut [0; 9]).unwrap_or(0), 0, "it has ended");
+        server.stop(GUARD);
+        assert_eq!(calls.iter().collect::<Vec<_>>(), ["panicked"]);
+    }
+
+    fn a_new_rate_reaches_a_client_that_waits_by_the_old_one(settings) {
+        let (scribe, _events, _) = Scribe::new();
+        let mut settings = settings;
+        settings.receive_rate = 1;
+        let server = Server::start(&settings, scribe).unwrap();
+        let mut peer = connect(&server);
+        says(&mut peer, "an hour and more, byte by byte\n");
+        expect(&mut peer, b"an hour and more, byte by byte\n");
+        says(&mut peer, "now\n");
+        only_client(&server).set_receive_rate(0);
+        expect(&mut peer, b"now\n");
+    }
+
+    fn a_client_that_closes_is_told_nothing_more(settings) {
+        let (scribe, _events, _) = Scribe::new();
+        let server = Server::start(&settings, scribe).unwrap();
+        let mut peer = connect(&server);
+        let client = only_client(&server);
+        client.close();
+        let refused = client.tell("late".into()).unwrap_err();
+        assert_eq!((refused.error.kind(), &refused.given[..]), (std::io::ErrorKind::NotConnected, "late"));
+        assert!(client.set_timer(Duration::ZERO, 1).is_err());
+        expect_end(&mut peer);
+    }
+
     fn a_client_is_read_from_at_its_rate(settings) {
         let (scribe, _events, _) = Scribe::new();
         let mut settings = settings;

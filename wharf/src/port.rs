@@ -19,7 +19,8 @@ use crate::{
 
 /// An I/O completion port (IOCP): operations are started on the sockets and files that are associated with it, and any thread
 /// that [waits](Self::wait) picks up what completed. It is work-conserving: no thread sleeps while a completion is queued and
-/// fewer threads run than its [concurrency](Self::concurrency) allows.
+/// fewer threads run than its [concurrency](Self::concurrency) allows; but for [quiet posts](Self::post_quietly), which wait some
+/// milliseconds at most.
 ///
 /// `K` is the key: a value that tells a handler whose completion it has, often an `Arc` of a client. It is given
 /// when a socket is associated, and a clone comes back with each of its completions. A key must not own its socket: that is a

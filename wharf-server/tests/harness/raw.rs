@@ -96,6 +96,11 @@ impl Handler for Reporter {
         self.report(Call::Disconnected(client.id(), name_of(ended)));
     }
 
+    fn panicked(&self, client: &Client, message: &str) {
+        assert_eq!(message, "as it was told");
+        self.report(Call::Disconnected(client.id(), "panicked"));
+    }
+
     fn failed(&self, _: &std::io::Error) {
         self.report(Call::Failed);
     }

@@ -336,8 +336,13 @@ impl<P> Inbox<P> {
     }
 
     /// The monitor is to look for packets that stand. Returns whether it has to be called for that.
+    ///
+    /// It takes this up at its next look, and gives it up some looks later: also if it has seen the packet meanwhile, for which this
+    /// is called, and does not look for such any more.
     pub(super) fn begin_watch(&self) -> bool {
-        !mem::replace(&mut self.slots.lock().watched, true)
+        let mut slots = self.slots.lock();
+        slots.withheld = true;
+        !mem::replace(&mut slots.watched, true)
     }
 
     /// The monitor looks for packets that stand. What it finds a second time is not left to its poster.

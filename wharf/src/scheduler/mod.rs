@@ -443,7 +443,7 @@ impl<P, R> Scheduler<P, R> {
         let mut state = self.state.lock();
         let before_ns = mem::replace(&mut state.stood_ns, now_ns);
         let is_alone = now_ns.saturating_sub(before_ns) > BURST_NS;
-        if is_alone || !state.gate.would_release() {
+        if state.closed || is_alone || !state.gate.would_release() {
             self.inbox.unwant(&mut state.queue.posted);
             return self.finish_visit(&mut state);
         }

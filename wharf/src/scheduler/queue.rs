@@ -190,6 +190,10 @@ impl<P, R> Queue<P, R> {
             self.worked.set_shut(false);
             if !self.worked_rest.is_empty() {
                 self.worked.fill(&mut self.worked_rest);
+                if self.worked_rest.is_empty() {
+                    // So that it begins at the front of its memory again, and touches no more of it.
+                    self.worked_rest.clear();
+                }
             }
         } else if self.worked.len() > 0 {
             self.worked.set_shut(true);

@@ -14,9 +14,15 @@ use crate::{
 impl Handles {
     /// Cancels one operation. Returns whether it was found.
     pub(super) fn cancel_one(&self, id: OperationId, results: &mut impl Results) -> bool {
-        let Some(entry) = self.table.lock(id.handle) else {
+        #[cfg_attr(not(feature = "safe"), expect(unused_mut))]
+        let Some(mut entry) = self.table.lock(id.handle) else {
             return false;
         };
+        // Another operation than this is left as it is.
+        #[cfg(feature = "safe")]
+        if entry.idle.as_ref().is_some_and(|idle| idle.is(id.sequence)) {
+            self.make_idle(&mut entry, id.handle);
+        }
         let arrival = entry.arrivals().find(id.sequence);
         let is_it = |operation: &Overlapped| operation.sequence == id.sequence;
         self.cancel_where(id.handle, entry, is_it, results) > 0
@@ -31,9 +37,12 @@ impl Handles {
         which: impl Fn(&Overlapped) -> bool,
         results: &mut impl Results,
     ) -> usize {
-        let Some(entry) = self.table.lock(handle) else {
+        #[cfg_attr(not(feature = "safe"), expect(unused_mut))]
+        let Some(mut entry) = self.table.lock(handle) else {
             return 0;
         };
+        #[cfg(feature = "safe")]
+        self.make_idle(&mut entry, handle);
         let arrivals = entry.arrivals().handles();
         self.cancel_where(handle, entry, which, results) + self.close_arrivals(arrivals, results)
     }
@@ -55,8 +64,6 @@ impl Handles {
     ) -> usize {
         let mut follow_up = FollowUp::default();
         let mut marked = 0;
-        #[cfg(feature = "safe")]
-        self.make_idle(&mut entry, handle);
         if entry.kind == Kind::File {
             for operation in self.files.cancel(handle, &which) {
                 entry.holds -= 1;
@@ -105,6 +112,8 @@ impl Handles {
         results: &mut impl Results,
     ) {
         entry.closing = true;
+        #[cfg(feature = "safe")]
+        self.make_idle(&mut entry, handle);
         let arrivals = entry.arrivals().handles();
         self.cancel_where(handle, entry, |_| true, results);
         self.close_arrivals(arrivals, results);

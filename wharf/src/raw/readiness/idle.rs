@@ -35,6 +35,12 @@ pub(super) struct Waiting {
     sequence: u64,
 }
 
+impl Waiting {
+    pub(super) fn is(&self, sequence: u64) -> bool {
+        self.sequence == sequence
+    }
+}
+
 impl Port {
     /// How receives become operations on this port.
     pub(crate) fn make_receives_with(&self, make: Make) {

@@ -181,10 +181,12 @@ impl Membership for Box<Member> {
         let (runs, port) = (self.runs, self.port.as_ptr());
         let kept = Kept::new(self);
         let member = kept.0.as_ptr();
-        let kept = MEMBER.try_with(|place| place.set(Some(kept)));
-        if kept.is_ok() && runs {
+        let before = MEMBER.try_with(|place| place.replace(Some(kept)));
+        if before.is_ok() && runs {
             Running { port, member }.set();
         }
+        // Last, since it leaves its port, and code of the user's may run then.
+        drop(before);
     }
 
     fn delivered(&mut self) -> &mut Vec<Queued> {
@@ -219,6 +221,7 @@ pub(crate) fn enlist(reserve: &Reserve, replaces: bool) {
 
 /// This thread is about to end, and leaves its descriptor to the next that its pool starts.
 pub(crate) fn discharge(reserve: &Reserve) {
+    Running::NOWHERE.set();
     let member = MEMBER.try_with(Cell::take).ok().flatten();
     reserve.take_back(member.and_then(|member| {
         let mut member = member.into_box();

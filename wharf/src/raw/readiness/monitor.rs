@@ -205,6 +205,7 @@ struct Round {
     attempts: Attempts,
     handovers: Vec<Handover>,
     pause: Duration,
+    looked_at: Option<Instant>,
     helped_at: Option<Instant>,
     /// How many looks in a row helped no work that waits.
     in_vain: u32,
@@ -222,6 +223,7 @@ impl Round {
             attempts: Attempts::default(),
             handovers: Vec::new(),
             pause: GRACE,
+            looked_at: None,
             helped_at: None,
             in_vain: IN_VAIN_MAX,
             held_since: None,
@@ -249,6 +251,12 @@ impl Round {
     fn look(&mut self, port: &Port) -> Duty {
         let (duty, release) = port.scheduler.look(&mut self.state);
         port.release(release);
+        // It may have been called while it was on duty. A thread that was seen a moment ago has not been long in its handler.
+        let now = now();
+        let before = self.looked_at.replace(now);
+        if before.is_some_and(|before| now.duration_since(before) < GRACE) {
+            self.state.suspects.clear();
+        }
         let mut helped = self.carry_out_staged(port);
         if self.state.unpolled {
             self.state.work_waits |= port.bring_in(&mut self.events, &mut self.visit);
