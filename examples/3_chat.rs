@@ -10,6 +10,7 @@
 use std::{collections::HashMap, error::Error, io, sync::Mutex, time::Duration};
 
 use bytes::Bytes;
+use wharf_examples::lock;
 use wharf_server::{
     Client, Ended, Handler, Result, Server, SlowReader,
     codec::{FrameError, Lines},
@@ -84,7 +85,7 @@ impl Handler for Chat {
     fn received(&self, client: &Client, session: &mut Option<String>, line: &str) -> Result {
         // Without the control characters that would let one client write all over another's terminal.
         let line: String = line.chars().filter(|sign| !sign.is_control()).collect();
-        let members = &mut self.0.lock().unwrap();
+        let members = &mut lock(&self.0);
         match (&*session, line.strip_prefix("/join ")) {
             (None, _) => *session = join(members, client, line.trim())?,
             (Some(name), Some(room)) => {
@@ -108,7 +109,7 @@ impl Handler for Chat {
             _ => "was dropped",
         };
         if let Some(name) = session {
-            let mut members = self.0.lock().unwrap();
+            let mut members = lock(&self.0);
             say(&members, name, &format!("* {name} {how}."));
             members.remove(name);
         }

@@ -40,14 +40,16 @@ impl Handler for Http {
     }
 
     fn received(&self, client: &Client, (): &mut (), request: &[u8]) -> Result {
-        let request = String::from_utf8_lossy(request).to_ascii_lowercase();
-        let has = |header: &str| request.lines().any(|line| line.starts_with(header));
-        let mut words = request.split(' ');
+        let request = String::from_utf8_lossy(request);
+        let headers = request.to_ascii_lowercase().replace(' ', "");
+        let has = |header: &str| headers.lines().any(|line| line.starts_with(header));
+        let mut words = request.lines().next().unwrap_or_default().split(' ');
         let (status, text) = match (words.next(), words.next()) {
-            (Some("get"), Some(path)) => ("200 OK", format!("You asked for {path}\n")),
+            (Some("GET"), Some(path)) => ("200 OK", format!("You asked for {path}\n")),
             _ => ("501 Not Implemented", "Only GET is known here\n".into()),
         };
-        let ends = has("connection: close")
+        let ends = has("connection:close")
+            || words.next() != Some("HTTP/1.1")
             || !status.starts_with("200")
             || has("content-length")
             || has("transfer-encoding");

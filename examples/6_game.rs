@@ -1,13 +1,14 @@
 //! A game's world on the toolkit: it ticks 20 times a second, and each player sees all of it.
 //!
 //! A message is a length of two bytes (the most significant first) and a body. A player sends steps, `[dx, dy]` as two signed
-//! bytes; each tick the world moves, and every player gets it: 4 bytes of the tick's number, then 6 bytes a player (the
-//! number, x, y, two bytes each). A player that does not keep up misses old worlds, not the last one.
+//! bytes; each tick the world moves, and every player gets it: 4 bytes of the tick's number, then 8 bytes a player (its
+//! number, four bytes; x and y, two bytes each). A player that does not keep up misses old worlds, not the last one.
 //!
 //! `cargo run -p wharf-examples --example game`. A line on its standard input, or the end of it, stops it.
 
 use std::{collections::BTreeMap, error::Error, io, sync::Mutex, time::Duration};
 
+use wharf_examples::lock;
 use wharf_server::{
     Client, Clients, Ended, Handler, Result, Server, SlowReader, Tick,
     codec::{ByteOrder, LengthPrefixed},
@@ -51,16 +52,13 @@ impl Handler for World {
     }
 
     fn connected(&self, client: &Client) -> Result {
-        self.0
-            .lock()
-            .unwrap()
-            .insert(client.id(), Player::default());
+        lock(&self.0).insert(client.id(), Player::default());
         Ok(())
     }
 
     fn received(&self, client: &Client, (): &mut (), frame: &[u8]) -> Result {
         let step = <[u8; 2]>::try_from(frame).map_err(|_| "a step has two bytes")?;
-        if let Some(player) = self.0.lock().unwrap().get_mut(&client.id()) {
+        if let Some(player) = lock(&self.0).get_mut(&client.id()) {
             player.step = step.map(|byte| byte as i8);
         }
         Ok(())
@@ -68,8 +66,8 @@ impl Handler for World {
 
     fn tick(&self, clients: &Clients, tick: Tick) {
         let mut world = (tick.number as u32).to_be_bytes().to_vec();
-        for (number, player) in self.0.lock().unwrap().iter_mut() {
-            world.extend((*number as u16).to_be_bytes());
+        for (number, player) in lock(&self.0).iter_mut() {
+            world.extend((*number as u32).to_be_bytes());
             for (place, step) in player
                 .place
                 .iter_mut()
@@ -85,6 +83,6 @@ impl Handler for World {
     }
 
     fn disconnected(&self, client: &Client, (): &mut (), _: &Ended) {
-        self.0.lock().unwrap().remove(&client.id());
+        lock(&self.0).remove(&client.id());
     }
 }

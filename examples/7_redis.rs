@@ -16,6 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use wharf_examples::lock;
 use wharf_server::{
     Client, Handler, Result, Server,
     codec::{Codec, Decoded, FrameError},
@@ -131,7 +132,7 @@ impl Value {
 impl Store {
     /// The values, of which this one is there only if it has not expired.
     fn values(&self, key: &[u8]) -> std::sync::MutexGuard<'_, HashMap<Box<[u8]>, Value>> {
-        let mut values = self.0.lock().unwrap();
+        let mut values = lock(&self.0);
         let expires = values.get(key).and_then(|value| value.expires);
         if expires.is_some_and(|expires| expires <= Instant::now()) {
             values.remove(key);
@@ -164,7 +165,7 @@ impl Store {
             }
             _ => return Ok(client.send("-ERR syntax error\r\n")?),
         };
-        let mut values = self.0.lock().unwrap();
+        let mut values = lock(&self.0);
         match values.get_mut(key) {
             Some(value) => {
                 value.bytes.clear();
@@ -288,9 +289,6 @@ impl Handler for Store {
 
     fn tick(&self, _: &wharf_server::Clients, _: wharf_server::Tick) {
         let now = Instant::now();
-        self.0
-            .lock()
-            .unwrap()
-            .retain(|_, value| !value.is_over(now));
+        lock(&self.0).retain(|_, value| !value.is_over(now));
     }
 }

@@ -1,6 +1,6 @@
 //! Publish and subscribe on the toolkit: `sub TOPIC`, `unsub TOPIC`, `pub TOPIC TEXT`, a line each.
 //!
-//! A subscriber that reads too slowly misses the oldest messages, and delays no other. All subscribers of a message share its
+//! A subscriber that reads too slowly misses the oldest of what is sent to it, and delays no other. All subscribers of a message share its
 //! memory.
 //!
 //! `cargo run -p wharf-examples --example pubsub`, then `nc 127.0.0.1 21008` in two terminals. A line on its standard input, or
@@ -10,7 +10,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     error::Error,
     io,
-    sync::RwLock,
+    sync::{PoisonError, RwLock},
     time::Duration,
 };
 
@@ -37,7 +37,7 @@ struct Topics(RwLock<BTreeMap<String, BTreeMap<u64, Client>>>);
 
 impl Topics {
     fn unsubscribe(&self, client: &Client, topic: &str) {
-        let mut topics = self.0.write().unwrap();
+        let mut topics = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(subscribers) = topics.get_mut(topic) {
             subscribers.remove(&client.id());
             if subscribers.is_empty() {
@@ -65,7 +65,7 @@ impl Handler for Topics {
         let mut words = line.splitn(3, ' ');
         match (words.next(), words.next(), words.next()) {
             (Some("sub"), Some(topic), None) if session.len() < 100 => {
-                let mut topics = self.0.write().unwrap();
+                let mut topics = self.0.write().unwrap_or_else(PoisonError::into_inner);
                 let subscribers = topics.entry(topic.into()).or_default();
                 subscribers.insert(client.id(), client.clone());
                 drop(topics);
@@ -79,7 +79,7 @@ impl Handler for Topics {
             }
             (Some("pub"), Some(topic), Some(text)) => {
                 let message = Bytes::from(format!("{topic} {text}\n"));
-                let topics = self.0.read().unwrap();
+                let topics = self.0.read().unwrap_or_else(PoisonError::into_inner);
                 let subscribers = topics.get(topic).into_iter().flatten();
                 // A refusal means that it is closing, or gone.
                 let sent = subscribers.filter(|(_, it)| it.send(&message).is_ok());

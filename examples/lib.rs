@@ -1,7 +1,15 @@
 //! The examples are beside this file; `README.md` gives the order. What this file holds is what all of them do, their one
 //! argument; and the repository's README, so that the program there is compiled like any other, in both languages.
 
-use std::net::{AddrParseError, SocketAddr};
+use std::{
+    net::{AddrParseError, SocketAddr},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+/// Locks what clients share. A handler that panics ends its own client, and the others go on with what is there.
+pub fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// The address after an option, or this one.
 ///

@@ -551,12 +551,12 @@ fn game_moves_players_with_each_tick() {
             .expect("a world comes with each tick");
         let mut frame = vec![0; usize::from(u16::from_be_bytes(length))];
         player.read_exact(&mut frame).expect("all of it");
-        assert_eq!(frame.len(), 4 + 6, "there is one player");
+        assert_eq!(frame.len(), 4 + 8, "there is one player");
         let place = |at: usize| i16::from_be_bytes([frame[at], frame[at + 1]]);
         (
             u32::from_be_bytes([frame[0], frame[1], frame[2], frame[3]]),
-            place(6),
             place(8),
+            place(10),
         )
     };
     let (first, ..) = world(&[]);

@@ -908,6 +908,20 @@ mod tests {
     }
 
     #[test]
+    fn a_watch_is_taken_up_by_the_next_look_however_late_it_is_begun() {
+        let (inbox, _posted) = inbox();
+        for _ in 0..2 {
+            // The second time for a packet that the monitor has seen, and has given its watch up since.
+            assert!(inbox.begin_watch());
+            assert!(inbox.look().withheld);
+            assert!(!inbox.begin_watch(), "it is on");
+            assert!(inbox.look().withheld);
+            assert!(!inbox.look().withheld);
+            assert!(inbox.end_watch());
+        }
+    }
+
+    #[test]
     fn a_closed_inbox_refuses_all_and_what_it_had_is_drained() {
         let (inbox, mut posted) = inbox();
         inbox.reserve(&mut posted, 2);
