@@ -23,7 +23,7 @@
 //! - [`Server::stop`] stops accepting, lets clients finish until a deadline, and then cuts the rest; [`Server::wait_for_signal`]
 //!   does so at a signal.
 //!
-//! The simplest handler is a closure, as here. A [`Handler`] has sessions and frames.
+//! The simplest handler is a closure, as here. A [`Handler`] has sessions and frames; the [manual] builds one step by step.
 //!
 //! ```
 //! use std::{io::{Read, Write}, net::TcpStream, time::Duration};
@@ -59,6 +59,7 @@ mod frames;
 mod handler;
 mod limits;
 mod mailbox;
+pub mod manual;
 mod outbox;
 mod outgoing;
 mod pace;

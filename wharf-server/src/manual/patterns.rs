@@ -1,0 +1,97 @@
+//! Patterns: session, broadcast, tick, stop.
+//!
+//! The examples of the repository are whole programs of each: a chat with rooms, HTTP with pipelining, a game's world, a server of the
+//! Redis protocol, publish and subscribe.
+//!
+//! # Session
+//!
+//! A session is what a server knows of one client. It is the client's own, so it needs no lock; and it goes with the client, so
+//! nothing has to be removed from a table. What others must find is in the handler, and refers to the client, not to the session.
+//!
+//! - **A protocol with states** (greeting, login, commands) is an `enum` as session; `received` matches on it.
+//! - **Work in pieces.** What is left to be done stands in the session, and [`call_again`](crate::Client::call_again) has
+//!   [`resumed`](crate::Handler::resumed) called when the others have had their turns.
+//! - **A resource of the client's** (a file, a connection to a database) is a field. It is dropped with the session: behind
+//!   [`disconnected`](crate::Handler::disconnected), or at once after a panic.
+//!
+//! # Broadcast
+//!
+//! [`Clients::broadcast`](crate::Clients::broadcast) is for all. For some, make the bytes once, and send clones, which share their memory:
+//!
+//! ```
+//! use bytes::Bytes;
+//! use wharf_server::Client;
+//!
+//! fn to_room(members: &[Client], speaker: &Client, text: &str) {
+//!     let line = Bytes::from(format!("{text}\n"));
+//!     for member in members {
+//!         if member != speaker {
+//!             // Refused: it does not read, or is gone. Both are dealt with elsewhere.
+//!             let _ = member.send(&line);
+//!         }
+//!     }
+//! }
+//! ```
+//!
+//! All members see the same order if one lock is held while a line is sent to all of them; a send never waits for its receiver, so
+//! the lock is not held for long. What a member that reads too slowly loses is a choice for the whole server or for one client
+//! ([`SlowReader`](crate::SlowReader)): the newest (refuse), the oldest, or its connection.
+//!
+//! # Tick
+//!
+//! A world that moves at 20 Hz is moved in [`Handler::tick`](crate::Handler::tick), by one worker at a time; what clients send meanwhile is
+//! noted by `received`, and applied by the next tick. Ticks do not drift, and a tick that takes too long is followed by the next at
+//! its own time, with the number of those that were [missed](crate::Tick::missed).
+//!
+//! ```
+//! use std::{sync::Mutex, time::Duration};
+//! use wharf_server::{Client, Clients, Handler, Result, Server, SlowReader, Tick, codec::Lines};
+//!
+//! #[derive(Default)]
+//! struct World(Mutex<Vec<String>>);
+//!
+//! impl Handler for World {
+//!     type Session = ();
+//!     type Codec = Lines;
+//!     type Message = ();
+//!
+//!     fn codec(&self) -> Lines {
+//!         Lines::new()
+//!     }
+//!
+//!     fn connected(&self, _: &Client) -> Result {
+//!         Ok(())
+//!     }
+//!
+//!     fn received(&self, _: &Client, (): &mut (), action: &str) -> Result {
+//!         self.0.lock().map_err(|_| "the world is broken")?.push(action.to_owned());
+//!         Ok(())
+//!     }
+//!
+//!     fn tick(&self, clients: &Clients, tick: Tick) {
+//!         let actions = self.0.lock().map(|mut actions| std::mem::take(&mut *actions)).unwrap_or_default();
+//!         clients.broadcast(format!("{}: {}\n", tick.number, actions.join(" ")));
+//!     }
+//! }
+//!
+//! # fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+//! let builder = Server::builder().listen("127.0.0.1:0".parse()?).tick(Duration::from_millis(50));
+//! // A player that does not keep up misses old worlds, not the last one.
+//! let server = builder.slow_reader(SlowReader::DropOldest).unsent_max(2).start(World::default())?;
+//! # server.stop(Duration::from_secs(10));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Stop
+//!
+//! | who stops it | how |
+//! |---|---|
+//! | a signal | [`Server::wait_for_signal`](crate::Server::wait_for_signal) |
+//! | the thread that started it | [`Server::stop`](crate::Server::stop) |
+//! | another thread | [`Server::stopper`](crate::Server::stopper), and [`Server::wait`](crate::Server::wait) where it was started |
+//! | a handler, at a client's command | `client.clients().stopper().stop()`, likewise |
+//!
+//! A stop is in order: no client comes any more, [`stopping`](crate::Handler::stopping) is called, where a farewell can be sent, each
+//! client is closed behind what was sent to it, and what is left at the deadline is cut. [`stopped`](crate::Handler::stopped) gets the
+//! [`Report`](crate::Report). A handler that is at work is waited for, until the deadline.
