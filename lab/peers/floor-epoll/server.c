@@ -201,7 +201,34 @@ static struct server *new_server(int listener) {
     return server;
 }
 
+static void *sleep_until_a_signal(void *nothing) {
+    pause();
+    return nothing;
+}
+
+// With `--sleeping yes` the process has a thread besides, which does nothing: then the kernel counts the references of a descriptor
+// in each call, as it does for every server that has threads. The argument is taken out.
+static void take_sleeping(int *count, char **values) {
+    for (int i = 1; i + 1 < *count; i += 2) {
+        if (strcmp(values[i], "--sleeping") != 0) {
+            continue;
+        }
+        if (strcmp(values[i + 1], "yes") != 0) {
+            refuse_arguments("--sleeping takes yes, not ", values[i + 1]);
+        }
+        pthread_t thread;
+        int error = pthread_create(&thread, NULL, sleep_until_a_signal, NULL);
+        if (error != 0) {
+            fail("can't start a thread", error);
+        }
+        memmove(&values[i], &values[i + 2], (size_t)(*count - i - 2) * sizeof *values);
+        *count -= 2;
+        return;
+    }
+}
+
 int main(int count, char **values) {
+    take_sleeping(&count, values);
     arguments = parse_arguments(count, values);
     // Address space, of which the system gives memory to the pages that are used.
     size_t table_bytes = raise_file_limit() * sizeof *connections;

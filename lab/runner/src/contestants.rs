@@ -63,7 +63,7 @@ const fn contestant(
 }
 
 /// What is compared stands together, so that little time passes between the turns of a pair.
-static ALL: [Contestant; 18] = {
+static ALL: [Contestant; 19] = {
     use Program::{Native, Product, Rust};
     use Role::{Again, Floor, Peer, Remedy, Wharf};
     [
@@ -94,6 +94,13 @@ static ALL: [Contestant; 18] = {
             Again,
             Native("floor-epoll"),
             &[],
+        ),
+        contestant(
+            "floor-epoll beside a thread",
+            "floor-epoll in a process with another thread, which sleeps: what threads cost in the kernel, where aims are judged",
+            Again,
+            Native("floor-epoll"),
+            &["--sleeping", "yes"],
         ),
         contestant(
             "floor-uring",
