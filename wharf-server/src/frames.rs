@@ -134,10 +134,7 @@ impl<C: Codec> Frames<C> {
         take: impl FnOnce(C::Frame<'_>) -> T,
     ) -> Result<Option<T>, FrameError> {
         let bytes = std::mem::take(&mut self.partial);
-        match bytes.is_empty() {
-            true => Ok(None),
-            false => Ok(Some(take(self.codec.decode_end(&bytes)?))),
-        }
+        Ok(self.codec.decode_end(&bytes)?.map(take))
     }
 
     /// Copies what follows behind the beginning of a frame, until another look is worthwhile; returns whether it is.

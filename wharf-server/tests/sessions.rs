@@ -788,3 +788,49 @@ fn a_length_that_can_not_be_is_refused_before_its_bytes_come() {
     );
     assert_eq!(varint.decode(&[0x80, 1]), Ok(Decoded::Incomplete(130)));
 }
+
+#[test]
+#[cfg(feature = "tokio-util")]
+fn decoders_of_tokio_util_are_codecs_however_the_bytes_are_cut() {
+    use tokio_util::codec::LengthDelimitedCodec;
+    use wharf_server::codec::Tokio;
+
+    struct Echo;
+    impl Handler for Echo {
+        type Session = ();
+        type Codec = Tokio<LengthDelimitedCodec>;
+        type Message = ();
+
+        fn codec(&self) -> Tokio<LengthDelimitedCodec> {
+            let decoder = LengthDelimitedCodec::builder()
+                .max_frame_length(1_000)
+                .new_codec();
+            Tokio::new(decoder, 2_000)
+        }
+        fn connected(&self, _: &Client) -> Result {
+            Ok(())
+        }
+        fn received(&self, client: &Client, (): &mut (), frame: bytes::BytesMut) -> Result {
+            let kind = LengthPrefixed::u32(ByteOrder::BigEndian);
+            Ok(client.send(kind.frame(&frame)?)?)
+        }
+    }
+    let mut settings = settings(wharf::DriverChoice::Auto);
+    // It is no limit for such a codec.
+    settings.frame_bytes_max = 1;
+    let server = Server::start(&settings, Echo).unwrap();
+    let mut peer = connect(&server);
+    let kind = LengthPrefixed::u32(ByteOrder::BigEndian);
+    let bytes: Vec<u8> = (0..200)
+        .flat_map(|len| kind.frame(&vec![7; len]).unwrap().to_vec())
+        .collect();
+    for piece in [1, 3, 1_000, bytes.len()] {
+        for part in bytes.chunks(piece) {
+            peer.write_all(part).unwrap();
+        }
+        expect(&mut peer, &bytes);
+    }
+    // Its own limit.
+    peer.write_all(&[0, 0, 4, 0]).unwrap();
+    expect_end(&mut peer);
+}

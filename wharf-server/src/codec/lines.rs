@@ -44,8 +44,11 @@ impl Codec for Lines {
         Ok(Decoded::Frame(line, end + 1))
     }
 
-    fn decode_end<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a str, FrameError> {
-        text(bytes.strip_suffix(b"\r").unwrap_or(bytes))
+    fn decode_end<'a>(&mut self, bytes: &'a [u8]) -> Result<Option<&'a str>, FrameError> {
+        match bytes.is_empty() {
+            true => Ok(None),
+            false => text(bytes.strip_suffix(b"\r").unwrap_or(bytes)).map(Some),
+        }
     }
 }
 

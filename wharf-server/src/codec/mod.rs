@@ -10,6 +10,7 @@
 //! | [`LengthPrefixed`] | as many bytes as a number before it says | a `&[u8]` |
 //! | [`Delimited`] | all bytes up to a mark | a `&[u8]` |
 //! | [`Fixed`] | so many bytes | a `&[u8]` |
+//! | `Tokio`, by the feature `tokio-util` | what a decoder of tokio-util makes of the bytes | the decoder's item |
 //!
 //! A frame that arrived whole in one buffer is handed out where it lies, without a copy. The longest frame is a setting:
 //! [`Settings::frame_bytes_max`](crate::Settings::frame_bytes_max). A client whose bytes are no frame is gone
@@ -22,14 +23,18 @@ mod delimited;
 mod fixed;
 mod length;
 mod lines;
+#[cfg(feature = "tokio-util")]
+mod tokio_util;
 mod written;
 
-use std::{error::Error, fmt};
+use std::{borrow::Cow, error::Error, fmt};
 
 pub use delimited::Delimited;
 pub use fixed::Fixed;
 pub use length::{ByteOrder, LengthPrefixed};
 pub use lines::Lines;
+#[cfg(feature = "tokio-util")]
+pub use tokio_util::Tokio;
 use wharf::Buffer;
 pub use written::Written;
 
@@ -70,13 +75,16 @@ pub trait Codec: Send + 'static {
     /// The bytes are no frame, and what follows can't be understood either: the client is gone.
     fn decode<'a>(&mut self, bytes: &'a [u8]) -> Result<Decoded<Self::Frame<'a>>, FrameError>;
 
-    /// The peer has ended its side; these bytes, at least one, are behind the last frame. A codec whose last frame may lack its
+    /// The peer has ended its side; these bytes, if there are any, are behind the last frame. A codec whose last frame may lack its
     /// end returns it.
     ///
     /// # Errors
-    /// They are no frame. By default, always: [`FrameError::Unfinished`].
-    fn decode_end<'a>(&mut self, bytes: &'a [u8]) -> Result<Self::Frame<'a>, FrameError> {
-        Err(FrameError::Unfinished { bytes: bytes.len() })
+    /// They are no frame. By default, if there are any: [`FrameError::Unfinished`].
+    fn decode_end<'a>(&mut self, bytes: &'a [u8]) -> Result<Option<Self::Frame<'a>>, FrameError> {
+        match bytes.len() {
+            0 => Ok(None),
+            bytes => Err(FrameError::Unfinished { bytes }),
+        }
     }
 
     /// Makes one frame of a whole receive buffer, whatever is in it. By default it does not, and gives the buffer back.
@@ -121,13 +129,13 @@ pub enum FrameError {
         bytes: usize,
     },
     /// The bytes are no frame of this kind; the reason.
-    Invalid(&'static str),
+    Invalid(Cow<'static, str>),
 }
 
 impl FrameError {
     /// The bytes are no frame, for this reason.
     pub const fn invalid(reason: &'static str) -> Self {
-        FrameError::Invalid(reason)
+        FrameError::Invalid(Cow::Borrowed(reason))
     }
 }
 
