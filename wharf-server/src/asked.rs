@@ -18,6 +18,8 @@ pub(crate) enum Ask {
     IsPaced = 16,
     /// Nothing: its handler has made its session, and no call has panicked since.
     HasSession = 32,
+    /// Nothing: our side of the stream ends behind what was sent, or has ended, and the client stays.
+    EndsSending = 64,
 }
 
 /// Those that are to be answered.

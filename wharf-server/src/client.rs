@@ -65,6 +65,9 @@ impl<M> Who<M> {
     }
 }
 
+/// Goes with a shutdown after which the client stays.
+pub(crate) struct EndsSending;
+
 /// One of a client's operations, as it completed.
 pub(crate) enum Event {
     Receive(Buffer),
@@ -497,8 +500,12 @@ impl<M> Client<M> {
             return Ok(());
         }
         match self.state().outbox().uncork(&self.0) {
-            Ok(true) => self.clients().watch_patience(),
-            Ok(false) => {}
+            Ok(is_behind) => {
+                if is_behind {
+                    self.clients().watch_patience();
+                }
+                self.shut_down_if_asked();
+            }
             Err(error) => {
                 // A part of what was sent is lost: the peer must not take what follows for it.
                 let copy = io::Error::new(error.kind(), error.to_string());
@@ -507,6 +514,46 @@ impl<M> Client<M> {
             }
         }
         Ok(())
+    }
+
+    /// Ends our side of the stream behind all that was sent, from any thread: the peer sees the end, and may go on sending. Nothing
+    /// more can be sent to the client; it is gone when the peer ends its side too, or by [`close`](Self::close).
+    ///
+    /// # Errors
+    /// The client is gone, or closing.
+    pub fn end_sending(&self) -> io::Result<()>
+    where
+        M: Send + 'static,
+    {
+        if self.ended().is_some() || self.is_closing() {
+            return Err(io::ErrorKind::NotConnected.into());
+        }
+        let was_ending = self.state().asked.set(Ask::EndsSending, true);
+        if was_ending || self.state().outbox().end_sending() {
+            return Ok(());
+        }
+        self.shut_down()
+    }
+
+    /// Ends our side if it is to end by itself, now that nothing waits any more.
+    pub(crate) fn shut_down_if_asked(&self)
+    where
+        M: Send + 'static,
+    {
+        let ends = self.state().asked.has(Ask::EndsSending) && !self.is_closing();
+        if ends && !self.state().outbox().waits() {
+            // Where it fails, the connection has.
+            let _ = self.shut_down();
+        }
+    }
+
+    fn shut_down(&self) -> io::Result<()>
+    where
+        M: Send + 'static,
+    {
+        // The context tells it from the shutdown that has the client's turn.
+        let started = self.0.with(EndsSending).shutdown();
+        started.map(drop).map_err(|refused| refused.error)
     }
 
     /// From now on what is sent waits, until it is [flushed](Self::flush).

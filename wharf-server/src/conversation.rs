@@ -75,7 +75,7 @@ impl<M: Send + 'static> ServerState<M> {
                     }
                 };
                 match next {
-                    Next::Nothing => {}
+                    Next::Nothing => client.shut_down_if_asked(),
                     Next::GoOn => self.go_on(client),
                     Next::EndOurSide if client.ended().is_some() => self.finish(client),
                     Next::EndOurSide => self.end_our_side(client),
@@ -330,6 +330,11 @@ impl<M: Send + 'static> ServerState<M> {
             self.clients.watch_patience();
         }
         if client.ends_behind_unsent() {
+            return;
+        }
+        if client.state().asked.has(Ask::EndsSending) {
+            // It has ended already, or does so behind what is at the socket.
+            self.linger(client);
             return;
         }
         if let Err(error) = client.0.shutdown() {

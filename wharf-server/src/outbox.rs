@@ -295,6 +295,22 @@ impl Outbox<'_> {
         }
     }
 
+    /// Takes nothing more. Returns whether something waits, or is corked: then [`advance`](Self::advance) or
+    /// [`uncork`](Self::uncork) is called when it is out.
+    pub(crate) fn end_sending(&self) -> bool {
+        let state = self.lock();
+        self.flags.is_ending.store(true, Ordering::Relaxed);
+        state.pieces.as_ref().is_some_and(|pieces| pieces.waits())
+    }
+
+    /// Whether something waits.
+    pub(crate) fn waits(&self) -> bool {
+        self.lock()
+            .pieces
+            .as_ref()
+            .is_some_and(|pieces| pieces.waits())
+    }
+
     /// Takes nothing more. Leaves the client's turn here if something waits, until it is out.
     pub(crate) fn end(&self) -> bool {
         let mut state = self.lock();

@@ -14,7 +14,7 @@ use wharf::{Completion, CompletionPort, DriverInfo, Finished, Workers, user_code
 use crate::{
     Client, Clients, Ended, Handler, ServerBuilder, Settings, StartError, Stopper,
     calls::Typed,
-    client::{Event, Key, Who},
+    client::{EndsSending, Event, Key, Who},
     mailbox::DueTimer,
     shared::ServerState,
 };
@@ -261,7 +261,16 @@ impl<M: Send + 'static> ServerState<M> {
             Finished::Sent { socket, payload } => {
                 self.step(&Client(socket), Event::Send(payload), result);
             }
-            Finished::Shutdown { socket } => self.step(&Client(socket), Event::Shutdown, result),
+            Finished::Shutdown { socket } => {
+                let client = Client(socket);
+                let context = completion.context;
+                if context.is_none_or(|context| context.into::<EndsSending>().is_err()) {
+                    self.step(&client, Event::Shutdown, result);
+                } else if let Err(error) = result {
+                    // It has no turn.
+                    client.end(Ended::Failed(error));
+                }
+            }
             Finished::Accepted { connection, .. } => {
                 if let Some(client) = self.accepted(result, connection) {
                     self.begin(&client);

@@ -83,6 +83,7 @@ impl Handler for Scribe {
             "panic" => panic!("as it was told"),
             "pause" => client.pause_reading(),
             "close" => client.close(),
+            "end sending" => return Ok(client.end_sending()?),
             "again" => client.call_again(),
             "timer" => {
                 client.set_timer(Duration::from_millis(20), 7)?;
@@ -624,6 +625,49 @@ on_every_driver! {
         assert_eq!((refused.error.kind(), &refused.given[..]), (std::io::ErrorKind::NotConnected, "late"));
         assert!(client.set_timer(Duration::ZERO, 1).is_err());
         expect_end(&mut peer);
+    }
+
+    fn our_side_may_end_while_the_peer_goes_on(settings) {
+        let (scribe, events, _) = Scribe::new();
+        let server = Server::start(&settings, scribe).unwrap();
+        let mut peer = connect(&server);
+        says(&mut peer, "one\n");
+        let client = only_client(&server);
+        expect(&mut peer, b"one\n");
+        client.send(vec![b'x'; 1 << 19]).unwrap();
+        client.end_sending().unwrap();
+        client.end_sending().unwrap();
+        assert!(client.send("more").is_err());
+        let mut rest = Vec::new();
+        peer.read_to_end(&mut rest).unwrap();
+        assert_eq!(rest.len(), 1 << 19, "behind all that was sent");
+        // It is still received from. The handler's answer is refused, which ends the client.
+        says(&mut peer, "two\n");
+        let told: Vec<String> = (0..3).map(|_| next(&events)).collect();
+        assert_eq!(told, ["connected", "1: one", "2: two"]);
+        assert!(next(&events).starts_with("disconnected after 2: ByHandler"));
+
+        // In the middle of several frames, and with a close behind it.
+        for end in ["peer", "close"] {
+            let mut peer = connect(&server);
+            assert_eq!(next(&events), "connected");
+            says(&mut peer, "a\nend sending\n");
+            expect(&mut peer, b"a\n");
+            expect_end(&mut peer);
+            let client = only_client(&server);
+            match end {
+                "close" => client.close(),
+                _ => drop(peer),
+            }
+            let told: Vec<String> = (0..2).map(|_| next(&events)).collect();
+            assert_eq!(told, ["1: a", "2: end sending"]);
+            let last = std::iter::repeat_with(|| next(&events)).find(|it| it.starts_with("disc"));
+            let expected = match end {
+                "close" => "disconnected after 2: ByServer",
+                _ => "disconnected after 2: ByPeer",
+            };
+            assert_eq!(last.as_deref(), Some(expected));
+        }
     }
 
     fn a_client_is_read_from_at_its_rate(settings) {

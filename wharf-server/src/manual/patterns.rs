@@ -83,6 +83,11 @@
 //! # }
 //! ```
 //!
+//! # End of one side
+//!
+//! A peer that ends its side is not gone: [`peer_ended`](crate::Handler::peer_ended) says whether it is still sent to. The other way
+//! round, [`end_sending`](crate::Client::end_sending) ends our side behind all that was sent, and the client may go on sending.
+//!
 //! # Stop
 //!
 //! | who stops it | how |
