@@ -9,7 +9,7 @@ use crate::{Client, Handler, Outcome, Server, Settings, SlowReader, StartError, 
 
 /// Starts a [`Server`] with other than the default [`Settings`]. See [`Server::builder`].
 #[derive(Debug, Clone, Default)]
-#[must_use = "nothing is started before `start`"]
+#[must_use = "nothing is started before `start` or `serve`"]
 pub struct ServerBuilder {
     settings: Settings,
 }

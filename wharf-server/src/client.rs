@@ -2,7 +2,9 @@
 
 use std::{
     any::Any,
-    fmt, io,
+    fmt,
+    hash::{Hash, Hasher},
+    io,
     net::{SocketAddr, SocketAddrV4, SocketAddrV6},
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
@@ -578,7 +580,8 @@ impl<M> Client<M> {
     }
 
     /// Tells the client something, from any thread: its handler is called in the client's turn
-    /// ([`Handler::told`](crate::Handler::told)), after what it does now, with its session. Messages come in the order in which
+    /// ([`Handler::told`](crate::Handler::told)), after what it does now, with its session; and not before the client has taken most
+    /// of the bytes that were sent to it. Messages come in the order in which
     /// they are told.
     ///
     /// # Errors
@@ -599,8 +602,8 @@ impl<M> Client<M> {
         Ok(())
     }
 
-    /// Sets a timer: [`Handler::timer`](crate::Handler::timer) is called with `token` after `delay`, in the client's turn. It
-    /// ends with the client.
+    /// Sets a timer: [`Handler::timer`](crate::Handler::timer) is called with `token` after `delay`, in the client's turn; and not
+    /// before the client has taken most of the bytes that were sent to it. It ends with the client.
     ///
     /// # Errors
     /// The client has as many timers as it [may](crate::Settings::timers_per_client)
@@ -971,3 +974,9 @@ impl<M> PartialEq for Client<M> {
 }
 
 impl<M> Eq for Client<M> {}
+
+impl<M> Hash for Client<M> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.id().hash(state);
+    }
+}

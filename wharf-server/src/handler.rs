@@ -64,6 +64,7 @@ pub type Result<T = (), E = Failure> = std::result::Result<T, E>;
     message = "`{Self}` is no `Handler`",
     label = "this is to handle the clients of a server",
     note = "a closure is given to `serve`, not to `start`: `builder.serve(|client, bytes| client.send(bytes))`",
+    note = "what is shared with other code goes into the handler: a field that is an `Arc`",
     note = "a type implements `Handler`: it names a `Session`, a `Codec` and a `Message`, and has `codec`, `connected`, `received`"
 )]
 pub trait Handler: Send + Sync + Sized + 'static {
@@ -77,10 +78,12 @@ pub trait Handler: Send + Sync + Sized + 'static {
     /// A codec for a new client.
     fn codec(&self) -> Self::Codec;
 
-    /// A client has connected; nothing has been received from it yet. Makes its session.
+    /// A client has connected; nothing has been received from it yet. Makes its session. After a panic,
+    /// [`panicked`](Self::panicked) is called and nothing else.
     ///
     /// # Errors
-    /// The client has no session and is gone, and no other method is called for it.
+    /// The client has no session and is gone, and no other method is called for it. What was sent to it may be lost: a server that
+    /// has something to say first makes a session, sends, and [closes](Client::close) the client.
     fn connected(&self, client: &Client<Self::Message>) -> Result<Self::Session>;
 
     /// A frame has arrived.
@@ -175,7 +178,8 @@ pub trait Handler: Send + Sync + Sized + 'static {
         let _ = (client, message);
     }
 
-    /// The server's [tick](crate::Settings::tick): by one worker at a time.
+    /// The server's [tick](crate::Settings::tick): by one worker at a time, until the server has stopped. A panic is logged, and the next
+    /// tick comes.
     fn tick(&self, clients: &Clients<Self::Message>, tick: Tick) {
         let _ = (clients, tick);
     }

@@ -151,6 +151,12 @@ impl<'a> From<Written<'a>> for Outgoing<'a> {
     }
 }
 
+impl<'a> From<&Written<'a>> for Outgoing<'a> {
+    fn from(frame: &Written<'a>) -> Self {
+        Outgoing(Content::Frame(*frame))
+    }
+}
+
 impl<'a> From<&'a [&'a [u8]]> for Outgoing<'a> {
     fn from(pieces: &'a [&'a [u8]]) -> Self {
         Outgoing(Content::Several(pieces))

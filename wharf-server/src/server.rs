@@ -23,7 +23,7 @@ use crate::{
 const WORKERS_GRACE: Duration = Duration::from_millis(500);
 
 /// A running server. [Stop](Self::stop) it in order; if it is dropped, it cuts its clients and ends at once.
-#[must_use = "a server that is dropped ends"]
+#[must_use = "a server that is dropped ends: keep it (`let server = ...`), and end it by `stop` or `wait_for_signal`"]
 pub struct Server<M: Send + 'static = ()> {
     shared: Arc<ServerState<M>>,
     workers: Option<Workers>,

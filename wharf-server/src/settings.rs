@@ -31,7 +31,17 @@ const TICK_MIN: Duration = Duration::from_millis(1);
 /// The memory for a client's state, in the library too.
 const CLIENT_BYTES: usize = 2_048;
 
-/// The settings that a server is started with.
+/// The settings that a server is started with. [`Server::builder`](crate::Server::builder) has a method for each of them; or they are
+/// set one by one:
+///
+/// ```
+/// use std::time::Duration;
+/// use wharf_server::{ServerBuilder, Settings};
+///
+/// let mut settings = Settings::default();
+/// settings.idle_timeout = Some(Duration::from_secs(60));
+/// let builder = ServerBuilder::from(settings);
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Settings {
@@ -74,27 +84,28 @@ pub struct Settings {
     /// A client that took no byte for so long, while some waited to be sent to it, is cut; `None` waits for ever. The
     /// memory that it occupies meanwhile is limited, but its place is not free for another client.
     pub stall_timeout: Option<Duration>,
-    /// A client that sent nothing for so long after it came is cut; `None` waits for ever.
+    /// A client that sent nothing for so long after it came is cut, and at the latest after one and a half of it; `None`, the
+    /// default, waits for ever.
     pub first_bytes_timeout: Option<Duration>,
-    /// A client is cut that has sent the beginning of a frame and not the rest within this time, however it comes; `None`
-    /// waits for ever. The time does not run while the server has [paused reading](crate::Client::pause_reading).
+    /// A client is cut that has sent the beginning of a frame and not the rest within this time (one and a half of it at the
+    /// latest), however it comes; `None`, the default, waits for ever. The time does not run while the server has [paused reading](crate::Client::pause_reading).
     pub frame_timeout: Option<Duration>,
     /// The most bytes that may wait to be sent to one client. [`slow_reader`](Self::slow_reader) says what happens to more.
     pub unsent_bytes_max: usize,
     /// The most sends that may wait to be sent to one client, beside the one that is on its way, however few their bytes are:
-    /// for news that are better few and late than many and old. At least 1.
+    /// for news that are better few and late than many and old. At least 1; by default no limit but that of the bytes.
     pub unsent_max: usize,
-    /// What happens when more is sent to a client than may wait.
+    /// What happens when more is sent to a client than may wait. By default it is refused.
     pub slow_reader: SlowReader,
     /// The longest frame, with all that belongs to it, in bytes: a client that sends a longer one is gone. A frame that arrives in
-    /// parts occupies up to twice as much for its client. At least 1. [`Raw`](crate::codec::Raw) has no frames.
+    /// parts occupies up to twice as much for its client. At least 1; 64 KiB by default. [`Raw`](crate::codec::Raw) has no frames.
     pub frame_bytes_max: usize,
-    /// How many bytes a second are read from each client, on average since it came; its bursts are as large as a buffer. 0 is
-    /// no limit.
+    /// How many bytes a second are read from each client. A buffer full ([`buffer_bytes`](Self::buffer_bytes)) is read at once, and then
+    /// nothing until it is paid for; time without bytes is not saved up. 0, the default, is no limit.
     pub receive_rate: u32,
-    /// The most messages that may wait for one client ([`Client::tell`](crate::Client::tell)). At least 1.
+    /// The most messages that may wait for one client ([`Client::tell`](crate::Client::tell)). At least 1; 1,024 by default.
     pub messages_max: usize,
-    /// The most timers of one client ([`Client::set_timer`](crate::Client::set_timer)).
+    /// The most timers of one client ([`Client::set_timer`](crate::Client::set_timer)), 4 by default.
     pub timers_per_client: usize,
     /// How often [`Handler::tick`](crate::Handler::tick) is called; `None` never. At least a millisecond.
     pub tick: Option<Duration>,
@@ -337,6 +348,18 @@ fn bind_remedy(error: &io::Error) -> &'static str {
             "this machine has no such address: use one of its own, 127.0.0.1, or 0.0.0.0 for all"
         }
         _ => "check the address",
+    }
+}
+
+impl From<StartError> for io::Error {
+    /// With the error's text, and of the system's kind where the system has refused something.
+    fn from(error: StartError) -> Self {
+        use std::error::Error;
+        let cause = error
+            .source()
+            .and_then(|cause| cause.downcast_ref::<io::Error>());
+        let kind = cause.map_or(io::ErrorKind::InvalidInput, io::Error::kind);
+        io::Error::new(kind, error)
     }
 }
 

@@ -69,4 +69,9 @@ impl<'a> Written<'a> {
     pub fn to_vec(&self) -> Vec<u8> {
         self.parts().concat()
     }
+
+    /// A copy in one piece, to be sent to several clients, which share it.
+    pub fn to_bytes(&self) -> bytes::Bytes {
+        self.to_vec().into()
+    }
 }

@@ -21,7 +21,8 @@
 //! }
 //! ```
 //!
-//! What the closure returns may be nothing or a `Result`; an error ends the client, and stands in the log.
+//! What the closure returns may be nothing or a `Result`; an error ends the client, and stands in the log. The log is that of the crate
+//! `tracing`: `tracing_subscriber::fmt::init()` at the start of `main` prints it.
 //!
 //! # 2. A handler: frames and sessions
 //!
@@ -67,7 +68,7 @@
 //! ```
 //!
 //! It is started by `builder.start(Lobby)`, in the place of `serve`. The three types are always named: `()` where there is no session,
-//! or no message.
+//! or no message. A method's `?` takes any error; so its last line is `Ok(client.send(..)?)`, or `Ok(())`.
 //!
 //! # 3. Others: what clients share, and what they are told
 //!
@@ -82,6 +83,7 @@
 //! use wharf_server::{Client, Ended, Handler, Result, codec::Lines};
 //!
 //! /// One player challenges another.
+//! #[derive(Debug)]
 //! struct Challenge {
 //!     by: String,
 //! }
@@ -117,7 +119,11 @@
 //!
 //!     fn received(&self, client: &Client<Challenge>, player: &mut Player, line: &str) -> Result {
 //!         let Some(name) = &player.name else {
-//!             self.players().insert(line.into(), client.clone());
+//!             let mut players = self.players();
+//!             if players.contains_key(line) {
+//!                 return Ok(client.send("that name is taken\n")?);
+//!             }
+//!             players.insert(line.into(), client.clone());
 //!             player.name = Some(line.into());
 //!             return Ok(());
 //!         };
@@ -140,12 +146,20 @@
 //!             self.players().remove(name);
 //!         }
 //!     }
+//!
+//!     /// After a panic the session is gone, and `disconnected` is not called.
+//!     fn panicked(&self, client: &Client<Challenge>, _: &str) {
+//!         self.players().retain(|_, player| player != client);
+//!     }
 //! }
 //! # let builder = wharf_server::Server::builder().listen("127.0.0.1:0".parse().unwrap());
 //! # drop(builder.start(Lobby::default()).unwrap());
 //! ```
 //!
 //! A lock that all clients share is held for a moment only: no handler waits for anything else while it has it.
+//!
+//! [`disconnected`](crate::Handler::disconnected) comes when the peer has got all that was sent to it, or is cut. A server that ends a client
+//! by itself, and frees its name at once, does that where it calls [`close`](crate::Client::close).
 //!
 //! # 4. Time
 //!
@@ -155,9 +169,13 @@
 //! | something for all, again and again | [`tick`](crate::Settings::tick); [`Handler::tick`](crate::Handler::tick) |
 //! | a client that sends nothing at first | [`first_bytes_timeout`](crate::Settings::first_bytes_timeout) |
 //! | a client that sends half a frame | [`frame_timeout`](crate::Settings::frame_timeout) |
-//! | a client that does nothing | [`idle_timeout`](crate::Settings::idle_timeout) |
+//! | a client that does nothing, and to which nothing is sent | [`idle_timeout`](crate::Settings::idle_timeout); for a client that gets news all the time, a timer of its own that is set anew with each frame |
 //! | a client that takes nothing | [`stall_timeout`](crate::Settings::stall_timeout), on by default |
 //! | a stop that takes too long | the time that [`wait_for_signal`](crate::Server::wait_for_signal) is given |
+//!
+//! A client's turn comes when it has taken most of what was sent to it. So the timers and the messages of a client that does not read
+//! wait until it reads, or is cut ([`SlowReader::Cut`](crate::SlowReader::Cut), `stall_timeout`). Each time-out cuts after its time at
+//! the earliest, and one and a half of it at the latest.
 //!
 //! A handler may block, in a database for instance: another worker serves the other clients meanwhile, up to
 //! [`workers_max`](crate::Settings::workers_max).
@@ -179,7 +197,7 @@
 //! | what | what follows |
 //! |---|---|
 //! | a method returns an error | its client is gone ([`Ended::ByHandler`](crate::Ended::ByHandler)), and the log has the text |
-//! | a method panics | its client is gone, its session is dropped, and [`panicked`](crate::Handler::panicked) is called; all others go on |
+//! | a method panics | its client is gone, its session is dropped, and [`panicked`](crate::Handler::panicked) is called; all others go on. A tick that panics is logged, and the next one comes |
 //! | bytes are no frame | [`bad_frame`](crate::Handler::bad_frame) may say so to the client; then it is gone ([`Ended::BadFrame`](crate::Ended::BadFrame)) |
 //! | a send is refused | `Err` with [`WouldBlock`](std::io::ErrorKind::WouldBlock): it does not read; else it is closing, or gone. `?` ends the client |
 //! | the connection fails | [`disconnected`](crate::Handler::disconnected) with [`Ended::Failed`](crate::Ended::Failed) |

@@ -35,7 +35,8 @@
 //!
 //! All members see the same order if one lock is held while a line is sent to all of them; a send never waits for its receiver, so
 //! the lock is not held for long. What a member that reads too slowly loses is a choice for the whole server or for one client
-//! ([`SlowReader`](crate::SlowReader)): the newest (refuse), the oldest, or its connection.
+//! ([`SlowReader`](crate::SlowReader)): the newest (refuse), the oldest, or its connection. Where some of the news may be
+//! lost and some may not, send the former only while [`unsent`](crate::Client::unsent) is small.
 //!
 //! # Tick
 //!
@@ -98,5 +99,5 @@
 //! | a handler, at a client's command | `client.clients().stopper().stop()`, likewise |
 //!
 //! A stop is in order: no client comes any more, [`stopping`](crate::Handler::stopping) is called, where a farewell can be sent, each
-//! client is closed behind what was sent to it, and what is left at the deadline is cut. [`stopped`](crate::Handler::stopped) gets the
+//! client is closed behind what was sent to it, and what is left at the deadline is cut. Ticks go on until then. [`stopped`](crate::Handler::stopped) gets the
 //! [`Report`](crate::Report). A handler that is at work is waited for, until the deadline.
