@@ -67,6 +67,9 @@ impl<M> Who<M> {
     }
 }
 
+/// The number of a posted packet that has no turn, but is to take it from what waits to be sent.
+pub(crate) const TAKES_TURN_BACK: usize = 1;
+
 /// Goes with a shutdown after which the client stays.
 pub(crate) struct EndsSending;
 
@@ -580,8 +583,8 @@ impl<M> Client<M> {
     }
 
     /// Tells the client something, from any thread: its handler is called in the client's turn
-    /// ([`Handler::told`](crate::Handler::told)), after what it does now, with its session; and not before the client has taken most
-    /// of the bytes that were sent to it. Messages come in the order in which
+    /// ([`Handler::told`](crate::Handler::told)), after what it does now, with its session; also if the client does not
+    /// read. Messages come in the order in which
     /// they are told.
     ///
     /// # Errors
@@ -602,8 +605,8 @@ impl<M> Client<M> {
         Ok(())
     }
 
-    /// Sets a timer: [`Handler::timer`](crate::Handler::timer) is called with `token` after `delay`, in the client's turn; and not
-    /// before the client has taken most of the bytes that were sent to it. It ends with the client.
+    /// Sets a timer: [`Handler::timer`](crate::Handler::timer) is called with `token` after `delay`, in the client's turn; also if
+    /// the client does not read. It ends with the client.
     ///
     /// # Errors
     /// The client has as many timers as it [may](crate::Settings::timers_per_client)
@@ -650,19 +653,36 @@ impl<M> Client<M> {
     }
 
     /// A timer of this client is due.
-    pub(crate) fn fire(&self, timer: DueTimer) {
+    pub(crate) fn fire(&self, timer: DueTimer)
+    where
+        M: Send + 'static,
+    {
         if self.mailbox().fire(timer.0) {
             self.note_mail();
         }
     }
 
+    /// Takes its turn from what waits to be sent, if it was left there.
+    pub(crate) fn takes_turn_back(&self) -> bool {
+        self.state().outbox().take_turn()
+    }
+
     /// There is something to be told: the holder of the turn is to see it.
-    fn note_mail(&self) {
-        self.state().asked.set(Ask::Mail, true);
+    fn note_mail(&self)
+    where
+        M: Send + 'static,
+    {
+        let is_noted = self.state().asked.set(Ask::Mail, true);
         // If a receive is under way, or the turn is parked, a completion takes the next step; else the holder looks before it
         // passes the turn on.
         self.0.cancel_receives();
         self.unpark();
+        if !is_noted && self.state().outbox.is_behind() {
+            // The turn may be with what waits to be sent: the worker that takes this packet takes it from there. If there is no packet
+            // to be had, it is told when that is out.
+            let key = self.0.key().clone();
+            let _ = self.clients().port().post(key, TAKES_TURN_BACK);
+        }
     }
 
     /// The client is gone: it is told nothing more, and its timers end.

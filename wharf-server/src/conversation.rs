@@ -5,7 +5,8 @@
 //! So no lock is needed, no handler is called twice at once, and the end comes once, after all else. Other threads may
 //! only ask: [`Client::close`] and [`Client::pause_reading`] mark the client and cancel its receive, [`Client::abort`] closes
 //! its socket; each makes the holder of the turn see it. The turn of a client that is not read from is
-//! [parked](crate::reading), and taken up again when another thread asks for something.
+//! [parked](crate::reading), and taken up again when another thread asks for something; so is the turn that waits for the socket to
+//! drain. A turn that was left in the [outbox](crate::outbox) is taken back by a packet that is posted for this.
 //!
 //! ```text
 //!            data                     much unsent
@@ -74,11 +75,24 @@ impl<M: Send + 'static> ServerState<M> {
                         client.drop_unsent()
                     }
                 };
+                if next != Next::EndOurSide {
+                    client.shut_down_if_asked();
+                }
                 match next {
-                    Next::Nothing => client.shut_down_if_asked(),
+                    Next::Nothing => {}
                     Next::GoOn => self.go_on(client),
                     Next::EndOurSide if client.ended().is_some() => self.finish(client),
                     Next::EndOurSide => self.end_our_side(client),
+                }
+            }
+            (Event::Send(_), result) => {
+                // All that waited is out, or the turn is taken up before. It is still in its place if nobody has taken it.
+                client.state().parked().take();
+                match result {
+                    Err(error) if client.ended().is_none() && !wharf::raw::is_cancelled(&error) => {
+                        self.give_up(client, Ended::Failed(error));
+                    }
+                    _ => self.go_on(client),
                 }
             }
             _ if client.ended().is_some() => self.finish(client),
@@ -88,7 +102,6 @@ impl<M: Send + 'static> ServerState<M> {
             (_, Err(error)) => self.give_up(client, Ended::Failed(error)),
             (Event::Receive(_), Ok(0)) => self.peer_has_ended(client),
             (Event::Receive(buffer), Ok(_)) => self.received(client, buffer),
-            (Event::Send(_), Ok(_)) => self.go_on(client),
             (Event::Shutdown, Ok(_)) => self.linger(client),
         }
     }
@@ -191,14 +204,22 @@ impl<M: Send + 'static> ServerState<M> {
 
     /// Receives the next bytes, unless the client is to end, has too much to take, has the handler called again, or is not to
     /// be read from.
-    fn go_on(&self, client: &Client<M>) {
+    pub(crate) fn go_on(&self, client: &Client<M>) {
         loop {
             if client.ended().is_some() {
                 self.finish(client);
             } else if client.is_closing() {
                 self.end_our_side(client);
+            } else if client.has_mail() {
+                // Before all else: it is told also if it does not read.
+                if !self.deliver_mail(client) || !self.give_way(client) {
+                    continue;
+                }
             } else if self.pauses(client) {
-                // It does not read, so it is not read from until what waits is out.
+                // It does not read, so it is not read from until what waits is out; unless it is to be told something meanwhile.
+                if client.has_mail() && client.takes_turn_back() {
+                    continue;
+                }
             } else if client.state().asked.has_any() {
                 match self.answer(client) {
                     Answer::Done => continue,
@@ -217,12 +238,6 @@ impl<M: Send + 'static> ServerState<M> {
     /// Does what is [asked](crate::asked) before more is received.
     #[cold]
     fn answer(&self, client: &Client<M>) -> Answer {
-        if client.has_mail() {
-            return match self.deliver_mail(client) && self.give_way(client) {
-                true => Answer::GaveWay,
-                false => Answer::Done,
-            };
-        }
         if !client.is_called_again() {
             return Answer::Nothing;
         }
@@ -248,6 +263,10 @@ impl<M: Send + 'static> ServerState<M> {
 
     /// Leaves the client's turn with what waits to be sent to it, if that is too much.
     fn pauses(&self, client: &Client<M>) -> bool {
+        if client.state().asked.has(Ask::EndsSending) {
+            // Nothing more can be sent to it, and nothing more comes to wait.
+            return false;
+        }
         if client.pauses_above(client.clients().unsent_pause_bytes()) {
             return true;
         }
@@ -258,10 +277,16 @@ impl<M: Send + 'static> ServerState<M> {
         if unsent <= client.clients().unsent_pause_bytes() {
             return false;
         }
-        // An empty send completes when all before it is out.
-        let drained = client.0.send(Payload::from(b""));
-        if let Err(refused) = drained {
-            self.give_up(client, Ended::Failed(refused.error));
+        // An empty send completes when all before it is out. It has the turn as one that is parked does: so that the turn can be taken
+        // up before.
+        let drain = || Ok(client.0.send(Payload::from(b""))?);
+        match client.state().parked().put(drain) {
+            Ok(()) => {
+                if client.has_mail() || client.is_closing() || client.ended().is_some() {
+                    client.unpark();
+                }
+            }
+            Err(error) => self.give_up(client, Ended::Failed(error)),
         }
         true
     }

@@ -295,6 +295,17 @@ impl Outbox<'_> {
         }
     }
 
+    /// Takes the client's turn back, if it was left here until all is out.
+    pub(crate) fn take_turn(&self) -> bool {
+        match &mut self.lock().pieces {
+            Some(pieces) if pieces.next == Next::GoOn => {
+                pieces.next = Next::Nothing;
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Takes nothing more. Returns whether something waits, or is corked: then [`advance`](Self::advance) or
     /// [`uncork`](Self::uncork) is called when it is out.
     pub(crate) fn end_sending(&self) -> bool {

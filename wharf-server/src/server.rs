@@ -14,7 +14,7 @@ use wharf::{Completion, CompletionPort, DriverInfo, Finished, Workers, user_code
 use crate::{
     Client, Clients, Ended, Handler, ServerBuilder, Settings, StartError, Stopper,
     calls::Typed,
-    client::{EndsSending, Event, Key, Who},
+    client::{EndsSending, Event, Key, TAKES_TURN_BACK, Who},
     mailbox::DueTimer,
     shared::ServerState,
 };
@@ -276,7 +276,7 @@ impl<M: Send + 'static> ServerState<M> {
                     self.begin(&client);
                 }
             }
-            Finished::Posted => self.posted(&completion.key),
+            Finished::Posted => self.posted(&completion.key, completion.transferred),
             done => unreachable!("a server starts no such operation: {done:?}"),
         }
     }
@@ -290,13 +290,18 @@ impl<M: Send + 'static> ServerState<M> {
         }
     }
 
-    fn posted(&self, who: &Who<M>) {
+    fn posted(&self, who: &Who<M>, number: usize) {
         let Who::Client(state) = who else {
             unreachable!("nothing is posted for a {who:?}");
         };
-        // It is there: the packet has its turn.
-        if let Some(client) = self.clients.get(state.id()) {
+        let Some(client) = self.clients.get(state.id()) else {
+            return;
+        };
+        // It is there: the packet has its turn, or is to take it.
+        if number != TAKES_TURN_BACK {
             self.resume(&client);
+        } else if client.takes_turn_back() {
+            self.go_on(&client);
         }
     }
 

@@ -634,7 +634,11 @@ on_every_driver! {
         says(&mut peer, "one\n");
         let client = only_client(&server);
         expect(&mut peer, b"one\n");
-        client.send(vec![b'x'; 1 << 19]).unwrap();
+        // Behind one that waits at the socket, and behind others that wait for that.
+        client.send(vec![b'x'; 1 << 18]).unwrap();
+        for _ in 0..1 << 6 {
+            client.send(&[b'x'; 1 << 12]).unwrap();
+        }
         client.end_sending().unwrap();
         client.end_sending().unwrap();
         assert!(client.send("more").is_err());
@@ -667,6 +671,41 @@ on_every_driver! {
                 _ => "disconnected after 2: ByPeer",
             };
             assert_eq!(last.as_deref(), Some(expected));
+        }
+    }
+
+    fn a_client_that_does_not_read_is_told_all_the_same(settings) {
+        let (scribe, events, _) = Scribe::new();
+        let server = Server::start(&settings, scribe).unwrap();
+        // One large send that waits at the socket, and many behind each other.
+        for size in [1 << 20, 10_000] {
+            let mut peer = connect(&server);
+            assert_eq!(next(&events), "connected");
+            let client = only_client(&server);
+            while client.unsent() < 100_000 {
+                client.send(vec![7; size]).unwrap();
+            }
+            // Its turn is with what waits, or will be when it has been told this.
+            for _ in 0..3 {
+                client.tell("here".into()).unwrap();
+                assert_eq!(next(&events), "told after 0: here");
+                client.set_timer(Duration::from_millis(1), 3).unwrap();
+                assert_eq!(next(&events), "timer 3");
+            }
+            // And it goes on when it reads.
+            says(&mut peer, "last\n");
+            let mut all = Vec::new();
+            while !all.ends_with(b"last\n") {
+                let mut some = [0; 4_096];
+                let count = peer.read(&mut some).unwrap();
+                assert!(count > 0);
+                all.extend_from_slice(&some[..count]);
+            }
+            assert_eq!(next(&events), "1: last");
+            let ends = [&b"here\ntimer 3\n".repeat(3)[..], b"last\n"].concat();
+            assert!(all.ends_with(&ends));
+            drop(peer);
+            while !next(&events).starts_with("disconnected") {}
         }
     }
 

@@ -173,9 +173,8 @@
 //! | a client that takes nothing | [`stall_timeout`](crate::Settings::stall_timeout), on by default |
 //! | a stop that takes too long | the time that [`wait_for_signal`](crate::Server::wait_for_signal) is given |
 //!
-//! A client's turn comes when it has taken most of what was sent to it. So the timers and the messages of a client that does not read
-//! wait until it reads, or is cut ([`SlowReader::Cut`](crate::SlowReader::Cut), `stall_timeout`). Each time-out cuts after its time at
-//! the earliest, and one and a half of it at the latest.
+//! Timers and messages come also to a client that does not read; what is sent to it then may be refused. Each time-out cuts after its
+//! time at the earliest, and one and a half of it at the latest.
 //!
 //! A handler may block, in a database for instance: another worker serves the other clients meanwhile, up to
 //! [`workers_max`](crate::Settings::workers_max).
