@@ -14,10 +14,10 @@ use wharf::Buffer;
 
 use crate::{
     AfterEnd, Client, Clients, Ended, Failure, Handler, Report, Result, Tick,
-    asked::Ask,
     codec::{Codec, FrameError},
     frames::{Frames, Progress},
     mailbox::Mail,
+    marks::Mark,
 };
 
 /// A client's frames are handed out for so long; then other clients have their turns.
@@ -102,13 +102,16 @@ impl<H: Handler> Typed<H> {
     ) -> Option<T> {
         match Self::kept(client) {
             Some(mut kept) => kept.session.as_mut().map(|session| call(&self.0, session)),
-            None if client.state().asked.has(Ask::HasSession) => {
-                let nothing: &mut dyn Any = &mut ();
-                let session = nothing.downcast_mut::<H::Session>();
-                session.map(|session| call(&self.0, session))
-            }
+            None if client.state().marks.has(Mark::HasSession) => self.with_no_session(call),
             None => None,
         }
+    }
+
+    /// Calls a method where [nothing is kept](Self::keeps_nothing): the session is `()`.
+    fn with_no_session<T>(&self, call: impl FnOnce(&H, &mut H::Session) -> T) -> Option<T> {
+        let nothing: &mut dyn Any = &mut ();
+        let session = nothing.downcast_mut::<H::Session>();
+        session.map(|session| call(&self.0, session))
     }
 
     /// Hands out frames for one turn of the client.
@@ -159,7 +162,7 @@ impl<H: Handler> Calls<H::Message> for Typed<H> {
 
     fn connected(&self, client: &Client<H::Message>) -> Result {
         let session = self.0.connected(client)?;
-        client.state().asked.set(Ask::HasSession, true);
+        client.state().marks.set(Mark::HasSession, true);
         if let Some(mut kept) = Self::kept(client) {
             kept.session = Some(session);
         }
@@ -168,13 +171,13 @@ impl<H: Handler> Calls<H::Message> for Typed<H> {
 
     fn received(&self, client: &Client<H::Message>, buffer: Buffer) -> Result<(), Stopped> {
         let Some(mut kept) = Self::kept(client) else {
-            let nothing: &mut dyn Any = &mut ();
-            let session = nothing.downcast_mut::<H::Session>();
-            let frame = self.0.codec().decode_buffer(buffer);
-            let (Some(session), Ok(frame)) = (session, frame) else {
+            let Ok(frame) = self.0.codec().decode_buffer(buffer) else {
                 unreachable!("where nothing is kept, a buffer is a frame")
             };
-            return self.0.received(client, session, frame).map_err(by_handler);
+            let received = self.with_no_session(|handler, session| {
+                handler.received(client, session, frame).map_err(by_handler)
+            });
+            return received.unwrap_or(Ok(()));
         };
         let Kept { session, frames } = &mut *kept;
         match (frames.receive(buffer), session) {
@@ -240,7 +243,7 @@ impl<H: Handler> Calls<H::Message> for Typed<H> {
     }
 
     fn forget(&self, client: &Client<H::Message>) {
-        client.state().asked.set(Ask::HasSession, false);
+        client.state().marks.set(Mark::HasSession, false);
         let Some(mut kept) = Self::kept(client) else {
             return;
         };

@@ -17,10 +17,10 @@ use wharf::{Buffer, BufferPool, Payload, Refused, Socket, Traffic};
 
 use crate::{
     ClientTimer, Clients, Outgoing, SlowReader,
-    asked::{Ask, Asked},
     calls::Slot,
     codec::FrameError,
     mailbox::{Cancelled, DueTimer, Mailbox},
+    marks::{Mark, Marks},
     outbox::{Flags, Next, Outbox, Unsent, Waiting},
     pace::Pace,
     reading::{Parked, Reading},
@@ -97,7 +97,7 @@ pub(crate) struct State<M> {
     /// Its handler is being called, or waits to be called again.
     pub(crate) handling: AtomicBool,
     /// What is to be done before more is received.
-    pub(crate) asked: Asked,
+    pub(crate) marks: Marks,
     /// For the search for idle clients: the bytes that it moved.
     pub(crate) moved: Look,
     /// Its share of the receive buffers.
@@ -237,7 +237,7 @@ impl<M> State<M> {
             peer_side: PeerSide::default(),
             lingering: AtomicBool::new(false),
             handling: AtomicBool::new(false),
-            asked: Asked::default(),
+            marks: Marks::default(),
             moved: Look::new(round),
             buffers,
             outbox: Flags::default(),
@@ -246,7 +246,7 @@ impl<M> State<M> {
             clients,
         };
         if state.clients.receive_rate() > 0 {
-            state.asked.set(Ask::IsPaced, true);
+            state.marks.set(Mark::IsPaced, true);
         }
         if state.clients.patience().minds_debts() {
             // It counts from now on.
@@ -352,7 +352,7 @@ impl<M> State<M> {
     /// How fast it is to be read from, if there is a limit.
     #[inline]
     pub(crate) fn pace(&self) -> Option<&Pace> {
-        let is_paced = self.asked.has(Ask::IsPaced);
+        let is_paced = self.marks.has(Mark::IsPaced);
         is_paced.then(|| &self.more().pace)
     }
 }
@@ -509,7 +509,7 @@ impl<M> Client<M> {
                 if is_behind {
                     self.clients().watch_patience();
                 }
-                self.shut_down_if_asked();
+                self.shut_down_if_all_is_out();
             }
             Err(error) => {
                 // A part of what was sent is lost: the peer must not take what follows for it.
@@ -533,7 +533,7 @@ impl<M> Client<M> {
         if self.ended().is_some() || self.is_closing() {
             return Err(io::ErrorKind::NotConnected.into());
         }
-        let was_ending = self.state().asked.set(Ask::EndsSending, true);
+        let was_ending = self.state().marks.set(Mark::EndsSending, true);
         if was_ending || self.state().outbox().end_sending() {
             return Ok(());
         }
@@ -541,11 +541,11 @@ impl<M> Client<M> {
     }
 
     /// Ends our side if it is to end by itself, now that nothing waits any more.
-    pub(crate) fn shut_down_if_asked(&self)
+    pub(crate) fn shut_down_if_all_is_out(&self)
     where
         M: Send + 'static,
     {
-        let ends = self.state().asked.has(Ask::EndsSending) && !self.is_closing();
+        let ends = self.state().marks.has(Mark::EndsSending) && !self.is_closing();
         if ends && !self.state().outbox().waits() {
             // Where it fails, the connection has.
             let _ = self.shut_down();
@@ -577,15 +577,14 @@ impl<M> Client<M> {
     pub fn set_receive_rate(&self, bytes_per_second: u32) {
         let state = self.state();
         state.more().pace.set(bytes_per_second);
-        state.asked.set(Ask::IsPaced, bytes_per_second > 0);
+        state.marks.set(Mark::IsPaced, bytes_per_second > 0);
         // It may be waiting by the old one.
         self.unpark();
     }
 
     /// Tells the client something, from any thread: its handler is called in the client's turn
     /// ([`Handler::told`](crate::Handler::told)), after what it does now, with its session; also if the client does not
-    /// read. Messages come in the order in which
-    /// they are told.
+    /// read. Messages come in the order in which they are told.
     ///
     /// # Errors
     /// The message comes back: as many wait as [may](crate::Settings::messages_max)
@@ -672,7 +671,7 @@ impl<M> Client<M> {
     where
         M: Send + 'static,
     {
-        let is_noted = self.state().asked.set(Ask::Mail, true);
+        let is_noted = self.state().marks.set(Mark::Mail, true);
         // If a receive is under way, or the turn is parked, a completion takes the next step; else the holder looks before it
         // passes the turn on.
         self.0.cancel_receives();
@@ -715,14 +714,14 @@ impl<M> Client<M> {
     }
 
     pub(crate) fn has_mail(&self) -> bool {
-        self.state().asked.has(Ask::Mail)
+        self.state().marks.has(Mark::Mail)
     }
 
     /// Whether its handler is to be called again before more is received from it.
     pub(crate) fn is_called_again(&self) -> bool {
         let state = self.state();
-        let has_frames = || state.asked.has(Ask::Frames) && !state.reading.is_paused();
-        state.asked.has(Ask::Again) || has_frames()
+        let has_frames = || state.marks.has(Mark::Frames) && !state.reading.is_paused();
+        state.marks.has(Mark::Again) || has_frames()
     }
 
     /// Whether its frames are to be handed out.
@@ -731,7 +730,7 @@ impl<M> Client<M> {
         !self.is_closing()
             && self.ended().is_none()
             && !state.reading.is_paused()
-            && !state.asked.has(Ask::Again)
+            && !state.marks.has(Mark::Again)
             && self.unsent() <= self.clients().unsent_pause_bytes()
     }
 
@@ -739,9 +738,9 @@ impl<M> Client<M> {
     /// of one has come.
     pub(crate) fn note_frames(&self, any: bool, has_more: bool, is_within: bool) {
         let state = self.state();
-        state.asked.set(Ask::Frames, has_more);
+        state.marks.set(Mark::Frames, has_more);
         let is_owing = is_within && !has_more;
-        let was_owing = state.asked.set(Ask::IsWithinFrame, is_owing);
+        let was_owing = state.marks.set(Mark::IsWithinFrame, is_owing);
         let patience = self.clients().patience();
         if is_owing && (any || !was_owing) && patience.minds_debts() {
             state.owing().note(patience.round());
@@ -782,7 +781,7 @@ impl<M> Client<M> {
     /// call; or by itself, if no next call is to come because reading is [paused](Self::pause_reading) or the [peer has
     /// ended](Self::peer_has_ended).
     pub fn call_again(&self) {
-        self.state().asked.set(Ask::Again, true);
+        self.state().marks.set(Mark::Again, true);
         self.unpark();
     }
 
@@ -861,9 +860,9 @@ impl<M> Client<M> {
 
     /// Whether its turn is to be [parked](crate::reading): nothing is to be received, and nothing else is to be done.
     pub(crate) fn is_to_be_parked(&self, is_paced: bool) -> bool {
-        let asked = &self.state().asked;
-        let is_asked = asked.has(Ask::Again) || asked.has(Ask::Mail) || self.is_closing();
-        (is_paced || self.receives_nothing()) && !is_asked && self.ended().is_none()
+        let marks = &self.state().marks;
+        let has_to_do = marks.has(Mark::Again) || marks.has(Mark::Mail) || self.is_closing();
+        (is_paced || self.receives_nothing()) && !has_to_do && self.ended().is_none()
     }
 
     /// Has its turn taken up again, if it is parked. The reason was noted before.

@@ -37,9 +37,9 @@ use wharf::{
 
 use crate::{
     AfterEnd, Client, Ended, Failure, Result,
-    asked::Ask,
     calls::{Broken, Calls, Stopped},
     client::{Event, Who},
+    marks::Mark,
     outbox::Next,
     shared::ServerState,
 };
@@ -76,7 +76,7 @@ impl<M: Send + 'static> ServerState<M> {
                     }
                 };
                 if next != Next::EndOurSide {
-                    client.shut_down_if_asked();
+                    client.shut_down_if_all_is_out();
                 }
                 match next {
                     Next::Nothing => {}
@@ -163,9 +163,9 @@ impl<M: Send + 'static> ServerState<M> {
 
     /// Calls the handler for what has waited for this turn.
     fn call_again(&self, client: &Client<M>) {
-        if client.state().asked.set(Ask::Again, false) {
+        if client.state().marks.set(Mark::Again, false) {
             self.call_or_end(client, |handler| handler.resumed(client));
-        } else if client.state().asked.has(Ask::Frames) {
+        } else if client.state().marks.has(Mark::Frames) {
             self.frames(client, |handler| handler.go_on(client));
         }
     }
@@ -173,7 +173,7 @@ impl<M: Send + 'static> ServerState<M> {
     /// Tells the client what it is to be told, for one turn; returns whether there is more.
     fn deliver_mail(&self, client: &Client<M>) -> bool {
         // Before the first is taken: what comes from now on is noted anew.
-        client.state().asked.set(Ask::Mail, false);
+        client.state().marks.set(Mark::Mail, false);
         for _ in 0..MAIL_PER_TURN {
             if client.ended().is_some() || client.is_closing() {
                 return false;
@@ -185,7 +185,7 @@ impl<M: Send + 'static> ServerState<M> {
         }
         let has_more = !client.mailbox().is_empty();
         if has_more {
-            client.state().asked.set(Ask::Mail, true);
+            client.state().marks.set(Mark::Mail, true);
         }
         has_more
     }
@@ -220,7 +220,7 @@ impl<M: Send + 'static> ServerState<M> {
                 if client.has_mail() && client.takes_turn_back() {
                     continue;
                 }
-            } else if client.state().asked.has_any() {
+            } else if client.state().marks.has_to_do() {
                 match self.answer(client) {
                     Answer::Done => continue,
                     Answer::GaveWay => {}
@@ -235,7 +235,7 @@ impl<M: Send + 'static> ServerState<M> {
         }
     }
 
-    /// Does what is [asked](crate::asked) before more is received.
+    /// Does what is to be done before more is received: see [`Mark`].
     #[cold]
     fn answer(&self, client: &Client<M>) -> Answer {
         if !client.is_called_again() {
@@ -263,7 +263,7 @@ impl<M: Send + 'static> ServerState<M> {
 
     /// Leaves the client's turn with what waits to be sent to it, if that is too much.
     fn pauses(&self, client: &Client<M>) -> bool {
-        if client.state().asked.has(Ask::EndsSending) {
+        if client.state().marks.has(Mark::EndsSending) {
             // Nothing more can be sent to it, and nothing more comes to wait.
             return false;
         }
@@ -357,7 +357,7 @@ impl<M: Send + 'static> ServerState<M> {
         if client.ends_behind_unsent() {
             return;
         }
-        if client.state().asked.has(Ask::EndsSending) {
+        if client.state().marks.has(Mark::EndsSending) {
             // It has ended already, or does so behind what is at the socket.
             self.linger(client);
             return;
@@ -477,7 +477,7 @@ impl<M: Send + 'static> ServerState<M> {
     }
 }
 
-/// What comes of looking for what is asked.
+/// What comes of looking for what is to be done.
 enum Answer {
     /// It was done, and there may be more.
     Done,

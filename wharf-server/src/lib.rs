@@ -49,7 +49,6 @@
 mod accepting;
 mod addresses;
 mod admission;
-mod asked;
 mod builder;
 mod calls;
 mod client;
@@ -60,6 +59,7 @@ mod handler;
 mod limits;
 mod mailbox;
 pub mod manual;
+mod marks;
 mod outbox;
 mod outgoing;
 mod pace;

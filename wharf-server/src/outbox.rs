@@ -311,15 +311,12 @@ impl Outbox<'_> {
     pub(crate) fn end_sending(&self) -> bool {
         let state = self.lock();
         self.flags.is_ending.store(true, Ordering::Relaxed);
-        state.pieces.as_ref().is_some_and(|pieces| pieces.waits())
+        state.waits()
     }
 
-    /// Whether something waits.
+    /// Whether something waits, or is on its way.
     pub(crate) fn waits(&self) -> bool {
-        self.lock()
-            .pieces
-            .as_ref()
-            .is_some_and(|pieces| pieces.waits())
+        self.lock().waits()
     }
 
     /// Takes nothing more. Leaves the client's turn here if something waits, until it is out.
@@ -338,7 +335,7 @@ impl Outbox<'_> {
     /// Calls a function while nothing waits here; none if something waits.
     pub(crate) fn if_empty<T>(&self, then: impl FnOnce() -> Option<T>) -> Option<T> {
         let state = self.lock();
-        match state.pieces.as_ref().is_some_and(|pieces| pieces.waits()) {
+        match state.waits() {
             true => None,
             false => then(),
         }
@@ -361,6 +358,11 @@ pub(crate) enum Unsent {
 }
 
 impl State {
+    /// Whether anything waits, or is on its way.
+    fn waits(&self) -> bool {
+        self.pieces.as_ref().is_some_and(|pieces| pieces.waits())
+    }
+
     fn slow_reader(&self, sending: &Sending) -> SlowReader {
         self.slow_reader.unwrap_or(sending.slow_reader)
     }
@@ -437,11 +439,7 @@ impl Pieces {
             Some(bytes) if is_whole || bytes.len() >= WHOLE_MIN => {
                 self.push_whole(Payload::Bytes(bytes.clone()));
             }
-            _ if is_whole => {
-                let mut copy = Vec::with_capacity(outgoing.len());
-                outgoing.for_each(|piece| copy.extend_from_slice(piece));
-                self.push_whole(copy.into());
-            }
+            _ if is_whole => self.push_whole(outgoing.to_vec().into()),
             _ => {
                 outgoing.for_each(|piece| self.copy(piece, chunks));
                 if let Some(last) = self.pieces.back_mut() {

@@ -58,12 +58,15 @@ impl Outgoing<'_> {
     pub(crate) fn into_bytes(self) -> Bytes {
         match self.0 {
             Content::Owned(Payload::Bytes(bytes)) => bytes,
-            content => {
-                let mut copy = Vec::new();
-                Outgoing(content).for_each(|piece| copy.extend_from_slice(piece));
-                copy.into()
-            }
+            content => Outgoing(content).to_vec().into(),
         }
+    }
+
+    /// A copy of all of it.
+    pub(crate) fn to_vec(&self) -> Vec<u8> {
+        let mut copy = Vec::with_capacity(self.len());
+        self.for_each(|piece| copy.extend_from_slice(piece));
+        copy
     }
 
     /// A payload of all of it. Borrowed bytes are copied into a buffer of the pool, if they fit.

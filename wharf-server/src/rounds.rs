@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::{Client, Ended, asked::Ask, patience::Patience, shared::ServerState};
+use crate::{Client, Ended, marks::Mark, patience::Patience, shared::ServerState};
 
 /// A number of bytes at the last look, and the round in which that number had changed. Of the number, the lower half is kept: a
 /// client is cut only after several rounds, and would have to move a multiple of 4 GiB, to the byte, in each.
@@ -91,11 +91,7 @@ fn idle_rounds<M>(client: &Client<M>, round: u32) -> u32 {
     // A client whose handler is at work waits for the server, and so does one whose reading the server has paused. So does one
     // whose bytes are not read because there is no buffer, or because it does not take its answers (for which there is another
     // time-out); but that costs a system call, so it is checked only for clients that moved nothing for a round.
-    let is_unread = || client.0.unread().is_ok_and(|unread| unread > 0);
-    let waits_for_us = state.handling.load(Ordering::Relaxed)
-        || client.is_held_back()
-        || (!has_moved && rounds > 1 && is_unread());
-    if has_moved || waits_for_us {
+    if has_moved || is_kept_waiting(client) || (rounds > 1 && is_unread(client)) {
         state.moved.note(round);
         return 0;
     }
@@ -113,7 +109,7 @@ fn owes<M>(client: &Client<M>, patience: &Patience, round: u32) -> Option<Ended>
         return None;
     }
     let rounds = owing.rounds_since(round);
-    let is_within = client.state().asked.has(Ask::IsWithinFrame);
+    let is_within = client.state().marks.has(Mark::IsWithinFrame);
     let ended = match is_within {
         true if patience.is_over_for_frame(rounds) => Ended::SlowFrame,
         false if patience.is_over_for_first(rounds) && client.traffic().received_bytes == 0 => {
@@ -122,11 +118,21 @@ fn owes<M>(client: &Client<M>, patience: &Patience, round: u32) -> Option<Ended>
         _ => return None,
     };
     // A call to the system, so it is asked last: its bytes may be there, and no buffer for them.
-    if client.0.unread().is_ok_and(|unread| unread > 0) {
+    if is_unread(client) {
         owing.note(round);
         return None;
     }
     Some(ended)
+}
+
+/// Whether its handler is at work, or the server has paused its reading.
+fn is_kept_waiting<M>(client: &Client<M>) -> bool {
+    client.state().handling.load(Ordering::Relaxed) || client.is_held_back()
+}
+
+/// Whether bytes of its have arrived and are not read. Costs a system call.
+fn is_unread<M>(client: &Client<M>) -> bool {
+    client.0.unread().is_ok_and(|unread| unread > 0)
 }
 
 /// Whether the client has sent what it could, as far as the server has let it.
@@ -138,8 +144,7 @@ fn waits_for_server<M>(client: &Client<M>) -> bool {
             .and_then(|pace| pace.delay(client.since()))
             .is_some()
     };
-    state.handling.load(Ordering::Relaxed)
-        || client.is_held_back()
+    is_kept_waiting(client)
         || client.is_closing()
         || client.peer_has_ended()
         || client.unsent() > client.clients().unsent_pause_bytes()

@@ -1,0 +1,57 @@
+//! What is noted of a client between its calls, one bit each: what is to be done before more is received from it, and how it
+//! stands.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// What may be noted.
+#[derive(Debug, Clone, Copy)]
+#[repr(u8)]
+pub(crate) enum Mark {
+    /// To do: its handler has asked to be called again.
+    Again = 1,
+    /// To do: frames have arrived that its handler has not taken.
+    Frames = 2,
+    /// To do: there is something in its mailbox.
+    Mail = 4,
+    /// The beginning of a frame has arrived, and the rest has not.
+    IsWithinFrame = 8,
+    /// It is read from at a rate.
+    IsPaced = 16,
+    /// Its handler has made its session, and no call has panicked since.
+    HasSession = 32,
+    /// Our side of the stream ends behind what was sent, or has ended, and the client stays.
+    EndsSending = 64,
+}
+
+/// The marks of what is to be done.
+const TO_DO: u8 = Mark::Again as u8 | Mark::Frames as u8 | Mark::Mail as u8;
+
+/// The marks of one client: read for each receive, and seldom written.
+#[derive(Debug, Default)]
+pub(crate) struct Marks(AtomicU8);
+
+impl Marks {
+    /// Sets the mark, or takes it away. Returns whether it was set before.
+    pub(crate) fn set(&self, mark: Mark, is_set: bool) -> bool {
+        if self.has(mark) == is_set {
+            return is_set;
+        }
+        let bit = mark as u8;
+        let before = match is_set {
+            true => self.0.fetch_or(bit, Ordering::SeqCst),
+            false => self.0.fetch_and(!bit, Ordering::SeqCst),
+        };
+        before & bit != 0
+    }
+
+    #[inline]
+    pub(crate) fn has(&self, mark: Mark) -> bool {
+        self.0.load(Ordering::SeqCst) & mark as u8 != 0
+    }
+
+    /// Whether anything is to be done.
+    #[inline]
+    pub(crate) fn has_to_do(&self) -> bool {
+        self.0.load(Ordering::SeqCst) & TO_DO != 0
+    }
+}
