@@ -185,8 +185,8 @@ impl<H: Startable> With<'_, H> {
         manner: Manner,
         given: fn(Memory) -> Option<T>,
     ) -> Result<OperationId, Refused<T>> {
-        if self.timeout.is_some() {
-            return self.start_timed(memory, request, manner, given);
+        if let Some(timeout) = self.timeout {
+            return self.start_timed(timeout, memory, request, manner, given);
         }
         let association = self.on.association();
         let owned = Owned {
@@ -203,6 +203,7 @@ impl<H: Startable> With<'_, H> {
     #[inline(never)]
     fn start_timed<T>(
         self,
+        timeout: Duration,
         memory: Memory,
         request: Request,
         manner: Manner,
@@ -216,7 +217,6 @@ impl<H: Startable> With<'_, H> {
             memory,
             context,
         };
-        let timeout = self.timeout.unwrap_or(Duration::MAX);
         let (set, context) = match records.set_time_out(timeout, self.context) {
             Ok(set) => set,
             Err((error, context)) => return Err(Refused::of_owned(error, owned(context), given)),
