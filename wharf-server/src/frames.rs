@@ -206,3 +206,82 @@ fn check(bytes: usize, bytes_max: usize) -> Result<(), FrameError> {
         false => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::{ByteOrder, Delimited, Fixed, LengthPrefixed, Lines};
+
+    const BYTES_MAX: usize = 40;
+
+    /// The frames that come of these pieces, and whether an error ended them.
+    fn frames<C: Codec>(
+        codec: C,
+        pieces: &[&[u8]],
+        show: impl Fn(C::Frame<'_>) -> Vec<u8>,
+    ) -> (Vec<Vec<u8>>, bool) {
+        let mut frames = Frames::new(codec);
+        let mut all = Vec::new();
+        for piece in pieces {
+            let mut buffer = Buffer::with_capacity(piece.len());
+            buffer.copy_from(piece);
+            if let Some(frame) = frames.receive(buffer) {
+                all.push(show(frame));
+            }
+            while frames.has_more() {
+                match frames.next(BYTES_MAX, |frame, _| show(frame)) {
+                    Ok(Progress::Frame(frame)) => all.push(frame),
+                    Ok(Progress::Incomplete) => {}
+                    Err(_) => return (all, true),
+                }
+            }
+            assert!(frames.bytes() <= BYTES_MAX, "more is kept than a frame");
+        }
+        (all, false)
+    }
+
+    /// Streams of these bytes, cut anywhere, are the same frames as in one piece.
+    fn check<C: Codec + Clone>(
+        codec: &C,
+        alphabet: &[u8],
+        show: impl Fn(C::Frame<'_>) -> Vec<u8> + Copy,
+    ) {
+        for seed in 0..2_000 {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let stream: Vec<u8> = (0..random.usize(1..200))
+                .map(|_| alphabet[random.usize(..alphabet.len())])
+                .collect();
+            let whole = frames(codec.clone(), &[&stream], show);
+            let mut pieces = Vec::new();
+            let mut rest = &stream[..];
+            while !rest.is_empty() {
+                let (piece, behind) = rest.split_at(random.usize(1..=rest.len().min(50)));
+                pieces.push(piece);
+                rest = behind;
+            }
+            assert_eq!(frames(codec.clone(), &pieces, show), whole, "seed {seed}");
+            let bytes: Vec<&[u8]> = stream.chunks(1).collect();
+            assert_eq!(frames(codec.clone(), &bytes, show), whole, "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn frames_are_the_same_however_the_stream_is_cut() {
+        let text = |line: &str| line.as_bytes().to_vec();
+        check(&Lines::new(), b"abcdefgh\r\n\n", text);
+        check(&Lines::new(), b"abcdefghijklmnop\xC3\xA9\n\n", text);
+        let bytes = |frame: &[u8]| frame.to_vec();
+        check(&Delimited::new(b"\r\n\r\n"), b"\r\n\r\n\r\n\r\na", bytes);
+        check(&Delimited::new(b"\0"), b"abcdefghijklmnopqrst\0", bytes);
+        check(&Fixed::new(7), b"abc", bytes);
+        check(&LengthPrefixed::u8(), &[0, 1, 2, 3, 30, 39, 40], bytes);
+        check(&LengthPrefixed::varint(), &[0, 1, 2, 9, 0x80, 0x81], bytes);
+        for order in [ByteOrder::BigEndian, ByteOrder::LittleEndian] {
+            let small = [0, 0, 0, 1, 5];
+            check(&LengthPrefixed::u16(order), &small, bytes);
+            check(&LengthPrefixed::u32(order), &[0, 0, 0, 0, 0, 1], bytes);
+            let itself = LengthPrefixed::u16(order).counting_itself();
+            check(&itself, &[0, 0, 2, 3, 9], bytes);
+        }
+    }
+}
