@@ -5,7 +5,11 @@ use std::{net::SocketAddr, time::Duration};
 use ipnet::IpNet;
 use wharf::{Buffer, DriverChoice};
 
-use crate::{Client, Handler, Outcome, Server, Settings, SlowReader, StartError, handler::Closure};
+use crate::{
+    Client, Handler, Outcome, Server, Settings, SlowReader, StartError,
+    codec::{Codec, Raw},
+    handler::Closure,
+};
 
 /// Starts a [`Server`] with other than the default [`Settings`]. See [`Server::builder`].
 #[derive(Debug, Clone, Default)]
@@ -100,6 +104,38 @@ impl ServerBuilder {
         F: Fn(&Client, Buffer) -> R + Send + Sync + 'static,
         R: Outcome,
     {
-        self.start(Closure(received))
+        self.serve_frames(Raw, received)
+    }
+
+    /// As [`serve`](Self::serve), but the closure gets each [frame](crate::codec).
+    ///
+    /// ```
+    /// use std::{io::{BufRead, BufReader, Write}, net::TcpStream, time::Duration};
+    /// use wharf_server::{Server, codec::Lines};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let builder = Server::builder().listen("127.0.0.1:0".parse()?);
+    /// let server = builder.serve_frames(Lines::new(), |client, line| {
+    ///     client.send(format!("You said {line}.\n"))
+    /// })?;
+    /// # let mut peer = TcpStream::connect(server.local_addr())?;
+    /// # peer.write_all(b"ahoy\n")?;
+    /// # let mut line = String::new();
+    /// # BufReader::new(peer).read_line(&mut line)?;
+    /// # assert_eq!(line, "You said ahoy.\n");
+    /// # server.stop(Duration::from_secs(10));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Server::start`].
+    pub fn serve_frames<C, F, R>(self, codec: C, received: F) -> Result<Server, StartError>
+    where
+        C: Codec + Clone + Sync,
+        F: for<'a> Fn(&Client, C::Frame<'a>) -> R + Send + Sync + 'static,
+        R: Outcome,
+    {
+        self.start(Closure { codec, received })
     }
 }

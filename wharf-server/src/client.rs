@@ -428,7 +428,7 @@ impl<M> Client<M> {
     ///
     /// # Errors
     /// Nothing was sent: too much waits to be sent already ([`WouldBlock`](io::ErrorKind::WouldBlock)), because the client does
-    /// not read (backpressure); or it is gone, or closing.
+    /// not read (backpressure); or it is gone, or our side of the stream has [ended](Self::close).
     #[inline]
     pub fn send<'a>(&self, outgoing: impl Into<Outgoing<'a>>) -> io::Result<()>
     where
@@ -495,7 +495,7 @@ impl<M> Client<M> {
     /// Sends at once what a handler has sent to its own client and what [waits](Self::send) for the client's other frames.
     ///
     /// # Errors
-    /// The client is gone, or closing.
+    /// The client is gone, or our side of the stream has [ended](Self::close).
     #[inline]
     pub fn flush(&self) -> io::Result<()>
     where
@@ -873,8 +873,9 @@ impl<M> Client<M> {
         }
     }
 
-    /// Ends the client in order: nothing more is received, everything that was sent still arrives, and the end after it. A call
-    /// that its handler has [put off](Self::call_again) is not made.
+    /// Ends the client in order: nothing more is received, everything that was sent still arrives, and the end after it. So does
+    /// what its handler sends before it returns, if it is at work. A call that its handler has [put off](Self::call_again) is not
+    /// made.
     pub fn close(&self) {
         self.state().closing.store(true, Ordering::SeqCst);
         // If a receive is under way, or the turn is parked, a completion takes the next step; else a handler or a send that

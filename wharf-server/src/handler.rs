@@ -2,11 +2,9 @@
 
 use std::{error::Error, time::Duration};
 
-use wharf::Buffer;
-
 use crate::{
     Client, Clients, Ended, Report,
-    codec::{Codec, FrameError, Raw},
+    codec::{Codec, FrameError},
 };
 
 /// An error that a handler returns: any error, or a text (`Err("no such room".into())`).
@@ -20,7 +18,8 @@ pub type Result<T = (), E = Failure> = std::result::Result<T, E>;
 ///
 /// A method may block: another worker serves the other clients meanwhile. An error that it returns ends the client
 /// ([`Ended::ByHandler`]), and stands in the log; so does a panic ([`Ended::Panicked`]). A handler that only receives can be
-/// a closure: [`ServerBuilder::serve`](crate::ServerBuilder::serve).
+/// a closure: [`ServerBuilder::serve`](crate::ServerBuilder::serve), or with frames
+/// [`ServerBuilder::serve_frames`](crate::ServerBuilder::serve_frames).
 ///
 /// ```
 /// use std::{io::{BufRead, BufReader, Write}, net::TcpStream, time::Duration};
@@ -70,7 +69,7 @@ pub type Result<T = (), E = Failure> = std::result::Result<T, E>;
 pub trait Handler: Send + Sync + Sized + 'static {
     /// What the server keeps for each client: [`connected`](Self::connected) makes it, and the other methods get it.
     type Session: Send + 'static;
-    /// How a client's bytes are cut into frames. [`Raw`] does not cut them.
+    /// How a client's bytes are cut into frames. [`Raw`](crate::codec::Raw) does not cut them.
     type Codec: Codec;
     /// What other threads may [tell](Client::tell) a client. `()` if they tell it nothing.
     type Message: Send + 'static;
@@ -232,28 +231,32 @@ pub enum AfterEnd {
     KeepSending,
 }
 
-/// A closure as a handler: it gets the bytes as they arrive.
-pub(crate) struct Closure<F>(pub(crate) F);
+/// A closure as a handler: it gets each frame.
+pub(crate) struct Closure<C, F> {
+    pub(crate) codec: C,
+    pub(crate) received: F,
+}
 
-impl<F, R> Handler for Closure<F>
+impl<C, F, R> Handler for Closure<C, F>
 where
-    F: Fn(&Client, Buffer) -> R + Send + Sync + 'static,
+    C: Codec + Clone + Sync,
+    F: for<'a> Fn(&Client, C::Frame<'a>) -> R + Send + Sync + 'static,
     R: Outcome,
 {
     type Session = ();
-    type Codec = Raw;
+    type Codec = C;
     type Message = ();
 
-    fn codec(&self) -> Raw {
-        Raw
+    fn codec(&self) -> C {
+        self.codec.clone()
     }
 
     fn connected(&self, _: &Client) -> Result {
         Ok(())
     }
 
-    fn received(&self, client: &Client, (): &mut (), bytes: Buffer) -> Result {
-        (self.0)(client, bytes).outcome()
+    fn received(&self, client: &Client, (): &mut (), frame: C::Frame<'_>) -> Result {
+        (self.received)(client, frame).outcome()
     }
 }
 

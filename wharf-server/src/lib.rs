@@ -8,7 +8,7 @@
 //! - Bytes are cut into [frames](codec): lines, lengths, marks, or a codec of the program's own.
 //! - A client is [told](Client::tell) messages of other threads, and its [timers](Client::set_timer), in its turn. The server
 //!   [ticks](Handler::tick).
-//! - Sends go to any client, from any thread; [broadcasts](Clients::broadcast) share their memory. The unsent bytes of a client
+//! - Sends go to any client, from any thread; [broadcasts](Clients::broadcast), and sends to [groups](Groups), share their memory. The unsent bytes of a client
 //!   are limited, and a client that does not read is not read from (backpressure), so memory stays limited; what happens to
 //!   what is sent to it is a [setting](SlowReader), and after a time such a client is cut.
 //! - Each client has a share of everything that clients use: receive buffers, unsent bytes, operations, places
@@ -55,6 +55,7 @@ mod client;
 pub mod codec;
 mod conversation;
 mod frames;
+mod groups;
 mod handler;
 mod limits;
 mod mailbox;
@@ -78,6 +79,7 @@ mod ticker;
 
 pub use builder::ServerBuilder;
 pub use client::{Client, Ended};
+pub use groups::Groups;
 pub use handler::{AfterEnd, Failure, Handler, Outcome, Result, Tick};
 pub use ipnet::IpNet;
 pub use limits::{OpenFiles, raise_open_files};

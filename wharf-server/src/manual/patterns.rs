@@ -16,25 +16,23 @@
 //!
 //! # Broadcast
 //!
-//! [`Clients::broadcast`](crate::Clients::broadcast) is for all. For some, make the bytes once, and send clones, which share their memory:
+//! [`Clients::broadcast`](crate::Clients::broadcast) is for all. For some there are [`Groups`](crate::Groups), as rooms or topics: a client joins
+//! one by its name, and leaves it at the latest when it is gone. A message to a group is in one memory, and all members get
+//! messages in the same order.
 //!
 //! ```
-//! use bytes::Bytes;
-//! use wharf_server::Client;
+//! use wharf_server::{Client, Groups};
 //!
-//! fn to_room(members: &[Client], speaker: &Client, text: &str) {
-//!     let line = Bytes::from(format!("{text}\n"));
-//!     for member in members {
-//!         if member != speaker {
-//!             // Refused: it does not read, or is gone. Both are dealt with elsewhere.
-//!             let _ = member.send(&line);
-//!         }
-//!     }
+//! fn enter(rooms: &Groups<String>, room: &str, client: &Client, name: &str) {
+//!     rooms.join(room, client);
+//!     rooms.send_from(client, room, format!("{name} has joined.\n"));
 //! }
 //! ```
 //!
-//! All members see the same order if one lock is held while a line is sent to all of them; a send never waits for its receiver, so
-//! the lock is not held for long. What a member that reads too slowly loses is a choice for the whole server or for one client
+//! Where the choice is another, make the bytes once as `bytes::Bytes`, and send clones, which share their memory; under one lock, if all
+//! are to see the same order. A send never waits for its receiver, so the lock is not held for long.
+//!
+//! What a member that reads too slowly loses is a choice for the whole server or for one client
 //! ([`SlowReader`](crate::SlowReader)): the newest (refuse), the oldest, or its connection. Where some of the news may be
 //! lost and some may not, send the former only while [`unsent`](crate::Client::unsent) is small.
 //!

@@ -9,6 +9,7 @@ use wharf_server::{Server, Settings};
 pub const GUARD: Duration = Duration::from_secs(30);
 
 /// The types of a handler that gets bytes as they arrive, and has no sessions.
+#[allow(unused_macros, reason = "not every test has such a handler")]
 macro_rules! raw_bytes {
     () => {
         type Session = ();
