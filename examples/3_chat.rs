@@ -7,12 +7,10 @@
 //! `cargo run -p wharf-examples --example chat`, then `nc 127.0.0.1 21003` in two terminals: the first line is a name, and
 //! `/join ROOM` changes the room. A line on its standard input, or the end of it, stops it.
 
-use std::{collections::HashMap, error::Error, io, sync::Mutex, time::Duration};
+use std::error::Error;
 
-use bytes::Bytes;
-use wharf_examples::lock;
 use wharf_server::{
-    Client, Ended, Handler, Result, Server, SlowReader,
+    Client, Ended, Groups, Handler, Result, Server, SlowReader,
     codec::{FrameError, Lines},
 };
 
@@ -23,53 +21,34 @@ fn main() -> std::result::Result<(), Box<dyn Error>> {
         .unsent_bytes_max(64 << 10)
         .slow_reader(SlowReader::Cut)
         .start(Chat::default())?;
-    println!("listening on {}", server.local_addr());
-    let _ = io::stdin().read_line(&mut String::new());
-    let report = server.stop(Duration::from_secs(10));
-    println!("stopped: {} clients, {} cut", report.clients, report.cut);
+    wharf_examples::run(server);
     Ok(())
 }
 
-/// Each client with the room that it is in, by its name.
-type Members = HashMap<String, (Client, String)>;
-
-/// The lock is held while a line is sent to all of a room, so all see the same order; it is not held for long, since a send never
-/// waits for its receiver.
+/// The rooms.
 #[derive(Default)]
-struct Chat(Mutex<Members>);
+struct Chat(Groups<String>);
 
-/// Sends a line to all others in the room of the client with this name.
-fn say(members: &Members, name: &str, line: &str) {
-    let Some((speaker, room)) = members.get(name) else {
-        return;
-    };
-    let line = Bytes::from(format!("{line}\n"));
-    for (client, there) in members.values() {
-        if client != speaker && there == room {
-            // A refusal means that it is closing, or gone; its end is told.
-            let _ = client.send(&line);
-        }
-    }
+/// A client that has given its name.
+struct Member {
+    name: String,
+    room: String,
 }
 
-/// The first line of a client is its name. Returns it, if it can be had.
-fn join(members: &mut Members, client: &Client, name: &str) -> Result<Option<String>> {
-    if name.is_empty() || name.chars().count() > 20 {
-        client.send("* 1 to 20 characters. Your name?\n")?;
-    } else if members.contains_key(name) {
-        client.send(format!("* {name} is here already. Your name?\n"))?;
-    } else {
-        client.send(format!("* Welcome, {name}.\n"))?;
-        members.insert(name.into(), (client.clone(), "hall".into()));
-        say(members, name, &format!("* {name} has joined."));
-        return Ok(Some(name.into()));
+impl Chat {
+    /// Tells all others in the member's room.
+    fn tell(&self, client: &Client, member: &Member, text: &str) {
+        self.0.send_from(client, &member.room, format!("{text}\n"));
     }
-    Ok(None)
+
+    fn enter(&self, client: &Client, member: &Member) {
+        self.0.join(&member.room, client);
+        self.tell(client, member, &format!("* {} has joined.", member.name));
+    }
 }
 
 impl Handler for Chat {
-    /// Its name, once it has one.
-    type Session = Option<String>;
+    type Session = Option<Member>;
     type Codec = Lines;
     type Message = ();
 
@@ -77,41 +56,47 @@ impl Handler for Chat {
         Lines::new()
     }
 
-    fn connected(&self, client: &Client) -> Result<Option<String>> {
+    fn connected(&self, client: &Client) -> Result<Option<Member>> {
         client.send("* Your name?\n")?;
         Ok(None)
     }
 
-    fn received(&self, client: &Client, session: &mut Option<String>, line: &str) -> Result {
+    fn received(&self, client: &Client, session: &mut Option<Member>, line: &str) -> Result {
         // Without the control characters that would let one client write all over another's terminal.
         let line: String = line.chars().filter(|sign| !sign.is_control()).collect();
-        let members = &mut lock(&self.0);
-        match (&*session, line.strip_prefix("/join ")) {
-            (None, _) => *session = join(members, client, line.trim())?,
-            (Some(name), Some(room)) => {
-                say(members, name, &format!("* {name} has gone to {room}."));
-                members.insert(name.clone(), (client.clone(), room.into()));
-                say(members, name, &format!("* {name} has joined."));
+        match (session, line.strip_prefix("/join ")) {
+            (Some(member), Some(room)) => {
+                let gone = format!("* {} has gone to {room}.", member.name);
+                self.tell(client, member, &gone);
+                self.0.leave(&member.room, client);
+                member.room = room.into();
+                self.enter(client, member);
             }
-            (Some(name), None) => say(members, name, &format!("{name}: {line}")),
+            (Some(member), None) => {
+                self.tell(client, member, &format!("{}: {line}", member.name));
+            }
+            (session, _) if (1..=20).contains(&line.chars().count()) => {
+                client.send(format!("* Welcome, {line}.\n"))?;
+                let room = "hall".into();
+                self.enter(client, session.insert(Member { name: line, room }));
+            }
+            _ => client.send("* 1 to 20 characters. Your name?\n")?,
         }
         Ok(())
     }
 
-    fn bad_frame(&self, client: &Client, _: &mut Option<String>, error: &FrameError) {
+    fn bad_frame(&self, client: &Client, _: &mut Option<Member>, error: &FrameError) {
         let _ = client.send(format!("* {error}.\n"));
     }
 
-    fn disconnected(&self, _: &Client, session: &mut Option<String>, ended: &Ended) {
+    fn disconnected(&self, client: &Client, session: &mut Option<Member>, ended: &Ended) {
         let how = match ended {
             Ended::ByPeer | Ended::ByServer => "has left",
             Ended::TooSlow => "does not read, and was dropped",
             _ => "was dropped",
         };
-        if let Some(name) = session {
-            let mut members = lock(&self.0);
-            say(&members, name, &format!("* {name} {how}."));
-            members.remove(name);
+        if let Some(member) = session {
+            self.tell(client, member, &format!("* {} {how}.", member.name));
         }
     }
 }

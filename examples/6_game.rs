@@ -6,7 +6,7 @@
 //!
 //! `cargo run -p wharf-examples --example game`. A line on its standard input, or the end of it, stops it.
 
-use std::{collections::BTreeMap, error::Error, io, sync::Mutex, time::Duration};
+use std::{collections::BTreeMap, error::Error, sync::Mutex, time::Duration};
 
 use wharf_examples::lock;
 use wharf_server::{
@@ -25,10 +25,7 @@ fn main() -> std::result::Result<(), Box<dyn Error>> {
         .slow_reader(SlowReader::DropOldest)
         .unsent_max(2)
         .start(World::default())?;
-    println!("listening on {}", server.local_addr());
-    let _ = io::stdin().read_line(&mut String::new());
-    let report = server.stop(Duration::from_secs(10));
-    println!("stopped: {} clients", report.clients);
+    wharf_examples::run(server);
     Ok(())
 }
 
@@ -68,11 +65,8 @@ impl Handler for World {
         let mut world = (tick.number as u32).to_be_bytes().to_vec();
         for (number, player) in lock(&self.0).iter_mut() {
             world.extend((*number as u32).to_be_bytes());
-            for (place, step) in player
-                .place
-                .iter_mut()
-                .zip(std::mem::take(&mut player.step))
-            {
+            let step = std::mem::take(&mut player.step);
+            for (place, step) in player.place.iter_mut().zip(step) {
                 *place = place.wrapping_add(step.into());
                 world.extend(place.to_be_bytes());
             }

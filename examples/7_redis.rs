@@ -11,7 +11,6 @@
 use std::{
     collections::HashMap,
     error::Error,
-    io,
     sync::Mutex,
     time::{Duration, Instant},
 };
@@ -28,10 +27,7 @@ fn main() -> std::result::Result<(), Box<dyn Error>> {
         .frame_bytes_max(1 << 20)
         .tick(Duration::from_secs(1))
         .start(Store::default())?;
-    println!("listening on {}", server.local_addr());
-    let _ = io::stdin().read_line(&mut String::new());
-    let report = server.stop(Duration::from_secs(10));
-    println!("stopped: {} clients", report.clients);
+    wharf_examples::run(server);
     Ok(())
 }
 

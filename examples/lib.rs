@@ -1,10 +1,25 @@
 //! The examples are beside this file; `README.md` gives the order. What this file holds is what all of them do, their one
-//! argument; and the repository's README, so that the program there is compiled like any other, in both languages.
+//! argument, and their end; and the repository's README, so that the program there is compiled like any other, in both languages.
+
+pub mod relay;
 
 use std::{
+    io,
     net::{AddrParseError, SocketAddr},
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
+
+use wharf_server::Server;
+
+/// Says where a server listens, and stops it in order when a line comes on standard input, or the end of it.
+pub fn run<M: Send + 'static>(server: Server<M>) {
+    println!("listening on {}", server.local_addr());
+    // What it says does not matter, nor how it ends.
+    let _ = io::stdin().read_line(&mut String::new());
+    let report = server.stop(Duration::from_secs(10));
+    println!("stopped: {} clients, {} cut", report.clients, report.cut);
+}
 
 /// Locks what clients share. A handler that panics ends its own client, and the others go on with what is there.
 pub fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {

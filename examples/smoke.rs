@@ -325,8 +325,8 @@ fn chat_passes_lines_on() {
 
     // A client without a name is heard by no other, and hears no other.
     let mut carl = Talker::connect(&chat);
-    carl.says("anna\n");
-    carl.hears("* anna is here already. Your name?");
+    carl.says(&format!("{}\n", "carl".repeat(6)));
+    carl.hears("* 1 to 20 characters. Your name?");
     anna.says("unheard\n");
     bert.hears("anna: unheard");
     carl.says("carl\n");
@@ -475,6 +475,32 @@ fn proxy_ends_both_sides_on_an_error() {
     assert_eq!(proxy.stop(), "stopped, 0 sessions were open");
 }
 
+/// A client that resets while the target sends: what is still on its way to it belongs to no session.
+#[test]
+fn proxy_survives_clients_that_reset_while_the_target_sends() {
+    let (listener, address) = target();
+    let proxy = Example::start("proxy", &["--target", &address]);
+    let sends = thread::spawn(move || {
+        for _ in 0..20 {
+            let mut server = listener.accept().expect("the proxy connects").0;
+            let sends = move || while server.write_all(&[7; 10_000]).is_ok() {};
+            thread::spawn(sends);
+        }
+    });
+    for _ in 0..20 {
+        let mut client = proxy.connect();
+        client.read_exact(&mut [0; 1_000]).expect("it is sent to");
+        // Bytes are unread, so this is a reset.
+        drop(client);
+    }
+    sends.join().expect("each was connected to");
+    for _ in 0..20 {
+        let said = next_line(&proxy.errors);
+        assert!(said.starts_with("session "), "{said}");
+    }
+    assert_eq!(proxy.stop(), "stopped, 0 sessions were open");
+}
+
 #[test]
 fn proxy_closes_the_client_where_the_target_refuses() {
     // Bound, and no socket listens at it: so the system gives the address to no other program, either.
@@ -490,6 +516,81 @@ fn proxy_closes_the_client_where_the_target_refuses() {
     // It goes on.
     assert_closed(&proxy.connect());
     assert_eq!(proxy.stop(), "stopped, 0 sessions were open");
+}
+
+// The SOCKS5 proxy.
+
+/// Connects through the proxy; returns the stream, and how the proxy has answered.
+fn connect_by(socks: &Example, destination: &[u8], port: u16) -> (TcpStream, u8) {
+    let mut client = socks.connect();
+    exchange(&mut client, b"\x05\x02\x02\0", b"\x05\0");
+    client
+        .write_all(&[&[5, 1, 0], destination, &port.to_be_bytes()].concat())
+        .expect("it takes it");
+    let mut reply = [0; 10];
+    client.read_exact(&mut reply).expect("a reply");
+    assert_eq!((reply[0], reply[2], reply[3]), (5, 0, 1));
+    (client, reply[1])
+}
+
+#[test]
+fn socks5_connects_by_address_and_by_name() {
+    let echo = Example::start("echo_port", &[]);
+    let socks = Example::start("socks5", &[]);
+    let port = echo.address.port();
+    let bytes = pattern(1 << 20);
+    for destination in [&b"\x01\x7F\0\0\x01"[..], b"\x03\x09localhost"] {
+        let (client, code) = connect_by(&socks, destination, port);
+        assert_eq!(code, 0);
+        echo_to_the_end(&client, &bytes);
+    }
+    // All at once, and byte by byte: what comes behind the request is the target's.
+    let request = [
+        &b"\x05\x01\0\x05\x01\0\x01\x7F\0\0\x01"[..],
+        &port.to_be_bytes(),
+    ]
+    .concat();
+    let answer = b"\x05\0\x05\0\0\x01\0\0\0\0\0\0ahoy";
+    let mut first = socks.connect();
+    exchange(&mut first, &[&request[..], b"ahoy"].concat(), answer);
+    let mut second = socks.connect();
+    for byte in request {
+        second.write_all(&[byte]).expect("it takes it");
+        thread::sleep(Duration::from_millis(1));
+    }
+    exchange(&mut second, b"ahoy", answer);
+    assert_eq!(socks.stop(), "stopped, 2 sessions were open");
+    echo.stop();
+}
+
+#[test]
+fn socks5_says_why_it_does_not_connect() {
+    let socks = Example::start("socks5", &[]);
+    let (listener, _) = target();
+    let refusing = listener.local_addr().expect("it is bound").port();
+    drop(listener);
+    let (refused, code) = connect_by(&socks, b"\x01\x7F\0\0\x01", refusing);
+    assert_eq!(code, 5);
+    assert_closed(&refused);
+    let (unknown, code) = connect_by(&socks, b"\x03\x0Cnone.invalid", 80);
+    assert_eq!(code, 4);
+    assert_closed(&unknown);
+    // To listen, which is not done.
+    let mut binds = socks.connect();
+    let answer = b"\x05\0\x05\x07\0\x01\0\0\0\0\0\0";
+    exchange(&mut binds, b"\x05\x01\0\x05\x02\0\x01\0\0\0\0\0\0", answer);
+    assert_closed(&binds);
+    // Only by a name and a password.
+    let mut authenticates = socks.connect();
+    exchange(&mut authenticates, b"\x05\x01\x02", b"\x05\xFF");
+    assert_closed(&authenticates);
+    // No SOCKS5.
+    let mut other = socks.connect();
+    other.write_all(b"GET / HTTP/1.1\r\n").expect("it takes it");
+    assert_closed(&other);
+    let said = next_line(&socks.errors);
+    assert!(said.contains("does not speak SOCKS5"), "{said}");
+    assert_eq!(socks.stop(), "stopped, 0 sessions were open");
 }
 
 // HTTP.
@@ -534,7 +635,7 @@ fn http_keeps_connections_and_answers_what_is_pipelined() {
         b"HTTP/1.1 501 Not Implemented\r\n",
     );
     assert_closed(&client);
-    assert_eq!(http.stop(), "stopped: 2 clients");
+    assert_eq!(http.stop(), "stopped: 2 clients, 0 cut");
 }
 
 // The game.
@@ -571,7 +672,7 @@ fn game_moves_players_with_each_tick() {
         assert!(Instant::now() < deadline, "it does not move");
     }
     drop(player);
-    assert_eq!(game.stop(), "stopped: 1 clients");
+    assert_eq!(game.stop(), "stopped: 1 clients, 0 cut");
 }
 
 // The Redis protocol.
@@ -614,7 +715,7 @@ fn redis_answers_as_redis_does() {
         b"-ERR Protocol error: no bulk string\r\n",
     );
     assert_closed(&client);
-    assert_eq!(redis.stop(), "stopped: 1 clients");
+    assert_eq!(redis.stop(), "stopped: 1 clients, 0 cut");
 }
 
 // Publish and subscribe.
@@ -635,7 +736,7 @@ fn pubsub_sends_to_the_subscribers_of_a_topic() {
     exchange(&mut bert, b"pub tea is hot\n", b"tea is hot\nsent to 2\n");
     exchange(&mut anna, b"", b"tea is hot\n");
     drop(bert);
-    assert_eq!(pubsub.stop(), "stopped: 2 clients");
+    assert_eq!(pubsub.stop(), "stopped: 2 clients, 0 cut");
 }
 
 // The client.
