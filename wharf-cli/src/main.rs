@@ -6,6 +6,7 @@ mod chart;
 mod demo;
 mod doctor;
 mod exit;
+mod framing;
 mod help;
 mod output;
 mod quantity;
@@ -58,7 +59,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run an echo server on a completion port until a signal stops it
-    Serve(serve::Arguments),
+    Serve(Box<serve::Arguments>),
     /// Load an echo server, check every byte, and report throughput, latency and cost
     Bench(Box<bench::Arguments>),
     /// Show what a completion port does when all of its workers are blocked or busy

@@ -175,6 +175,10 @@ fn every_request_that_was_asked_for_is_made_and_counted_once() {
         "-n 200 -c 10 --per-connection 1",
         "-n 200 -c 10 --per-connection 7 --pipeline 3",
         "-n 300 -c 10 --work exp:50us --pipeline 4",
+        "-n 300 -c 10 --frames lines --pipeline 4",
+        "-n 300 -c 10 --frames u32 --size 4 --pipeline 16",
+        "-n 50 -c 5 --frames varint --size 100k",
+        "-n 300 -c 10 --frames fixed --size 16",
     ] {
         let figures = figures(words);
         let asked: u64 = words
@@ -398,6 +402,8 @@ fn wrong_usage_says_what_would_be_right() {
         ("--work gauss:1ms", "use exp, fixed or bimodal"),
         ("--work fixed:11s", "use a shorter mean"),
         ("--work fixed:1ms --size 64", "cannot be used with"),
+        ("--frames u16 --size 1", "it has 2 to 65537"),
+        ("--frames u32 --work fixed:1ms", "cannot be used with"),
         ("--skew 2:90", "--rate"),
         ("--skew 64:90 --rate 1k", "leave at least one cold"),
         ("127.0.0.1:1 --driver uring", "cannot be used with"),

@@ -5,8 +5,8 @@
 mod common;
 
 use std::{
-    io::Read,
-    net::TcpStream,
+    io::{Read, Write},
+    net::{Shutdown, TcpStream},
     process::{Child, Command, Stdio},
     thread,
 };
@@ -66,6 +66,46 @@ on_every_driver! {
         let stopped = serve.stop();
         assert_eq!((stopped.clients, stopped.cut), (2, 1));
         expect_end(&mut other);
+    }
+
+    fn frames_come_back_whole_and_what_is_none_ends_its_client(driver) {
+        for (framing, frames, bad) in [
+            ("lines", &b"ahoy\nsail\n"[..], &b"\xFF\n"[..]),
+            ("u8", b"\x04ahoy\0", b"\xFF"),
+            ("u16", b"\0\x04ahoy", b"\xFF\xFF"),
+            ("u32", b"\0\0\0\x04ahoy", b"\0\x01\0\0"),
+            ("varint", b"\x04ahoy", b"\xFF\xFF\xFF\xFF\xFF"),
+            ("zero", b"ahoy\0sail\0", b"ahoy"),
+            ("fixed", b"0123456789abcdef", b"ahoy"),
+        ] {
+            let serve = Serve::start(driver, &["--frames", framing, "--max-frame", "1000"]);
+            let mut client = serve.connect();
+            echo(&mut client, frames);
+            // The rest of the last frame comes later, and meanwhile another client goes wrong.
+            client.write_all(&frames[..frames.len() - 1]).unwrap();
+            let mut other = serve.connect();
+            other.write_all(bad).unwrap();
+            // The server ends it, or the end of its side shows that a frame has no end.
+            if ["u8", "zero", "fixed"].contains(&framing) {
+                other.shutdown(Shutdown::Write).unwrap();
+            }
+            expect_end(&mut other);
+            client.write_all(&frames[frames.len() - 1..]).unwrap();
+            common::expect(&mut client, frames);
+            let stopped = serve.stop();
+            assert_eq!((stopped.clients, stopped.cut), (2, 0), "{framing}");
+        }
+    }
+
+    fn a_frame_that_does_not_end_in_time_ends_its_client(driver) {
+        let options = ["--frames", "u32", "--frame-timeout", "100ms"];
+        let serve = Serve::start(driver, &options);
+        let mut client = serve.connect();
+        echo(&mut client, b"\0\0\0\x04ahoy");
+        client.write_all(b"\0\0\0\x04aho").unwrap();
+        assert!(matches!(client.read(&mut [0]), Ok(0) | Err(_)), "it goes on");
+        eventually("it is said", || serve.log().contains("the rest of a frame did not come"));
+        serve.stop();
     }
 
     fn a_log_that_nobody_takes_costs_nobody_a_worker(driver) {
@@ -277,6 +317,14 @@ fn arguments_that_make_no_sense_are_exit_code_2_and_name_the_value() {
         (&["--stop-timeout", "10"], "10"),
         (&["--work-max", "0s"], "0 would refuse all work"),
         (&["--work-max", "10001ms"], "10s"),
+        (&["--frames", "xml"], "xml"),
+        (&["--frames", "u32", "--max-frame", "1"], "16..="),
+        (
+            &["--frames", "u32", "--app", "work"],
+            "leave one of both out",
+        ),
+        (&["--frame-timeout", "1s"], "add --frames"),
+        (&["--max-frame", "1000"], "add --frames"),
         (&["--no-such-flag"], "--no-such-flag"),
     ] {
         let mut command = Command::new(WHARF);
@@ -306,6 +354,9 @@ fn each_default_is_in_the_help_with_its_reason() {
         "idle-timeout",
         "stop-timeout",
         "work-max",
+        "frames",
+        "max-frame",
+        "frame-timeout",
     ];
     for flag in flags {
         let start = output

@@ -6,7 +6,9 @@ use clap::Args;
 
 use super::{pace::Skew, service::Service, threshold::Threshold, workers_range::WorkersRange};
 use crate::{
-    exit, help,
+    exit,
+    framing::Framing,
+    help,
     quantity::{parse_count, parse_duration, parse_rate},
     serve::Driver,
     work::Kind,
@@ -72,6 +74,12 @@ pub struct Arguments {
     /// Bytes in a request
     #[arg(long, value_name = "BYTES", default_value = "64", value_parser = within(1, 64 << 20))]
     pub(super) size: u64,
+
+    /// Send frames, for a server that cuts what it receives into frames (`serve --frames`)
+    ///
+    /// A request is a frame of --size bytes, with the length before it or the mark behind it.
+    #[arg(long, value_enum, default_value_t = Framing::None, conflicts_with = "work")]
+    pub(super) frames: Framing,
 
     /// Requests under way on a connection at the same time
     #[arg(long, value_name = "N", default_value = "1", value_parser = within(1, 65_536))]

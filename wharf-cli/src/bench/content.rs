@@ -6,10 +6,13 @@ use bytes::Bytes;
 use wharf::Payload;
 
 use super::service::Service;
-use crate::work::{FRAME_BYTES, Frame, Kind};
+use crate::{
+    framing::Framing,
+    work::{FRAME_BYTES, Frame, Kind},
+};
 
 /// The stream of an echo repeats after so many bytes. A prime, so that it falls in step with no size; small, so that
-/// it stays in the processor's nearest cache.
+/// it stays in the processor's nearest cache. A stream of frames repeats after as many frames as fit into it.
 const PERIOD: usize = 8_191;
 
 /// Requests that leave together leave in one send, up to so many bytes.
@@ -29,18 +32,39 @@ pub(super) struct Departure {
 /// What requests are made of.
 #[derive(Debug)]
 pub(super) enum Content {
-    Echo { stream: Bytes, size: usize },
-    Work { service: Service, kind: Kind },
+    Echo {
+        stream: Bytes,
+        /// The stream repeats after so many bytes.
+        period: usize,
+        size: usize,
+    },
+    Work {
+        service: Service,
+        kind: Kind,
+    },
 }
 
 impl Content {
     /// Requests of `size` bytes, cut from a stream that is random but the same each time.
-    pub(super) fn echo(size: usize) -> Self {
+    ///
+    /// # Panics
+    /// If no frame has that size.
+    pub(super) fn echo(framing: Framing, size: usize) -> Self {
         let mut random = fastrand::Rng::with_seed(size as u64);
-        let period: Vec<u8> = (0..PERIOD).map(|_| random.u8(..)).collect();
-        let len = PERIOD + size.max(SEND_BYTES_MAX);
-        let stream = period.iter().copied().cycle().take(len).collect();
-        Content::Echo { stream, size }
+        let repeated: Vec<u8> = match framing {
+            Framing::None => (0..PERIOD).map(|_| random.u8(..)).collect(),
+            framing => (0..(PERIOD / size).max(1))
+                .flat_map(|_| framing.frame(size, &mut random).expect("it was checked"))
+                .collect(),
+        };
+        let period = repeated.len();
+        let len = period + size.max(SEND_BYTES_MAX);
+        let stream = repeated.iter().copied().cycle().take(len).collect();
+        Content::Echo {
+            stream,
+            period,
+            size,
+        }
     }
 
     /// The bytes of a request, and of its answer.
@@ -91,8 +115,12 @@ impl Content {
         requests: impl ExactSizeIterator<Item = &'a Departure>,
     ) -> Payload {
         match self {
-            Content::Echo { stream, size } => {
-                let start = offset(position);
+            Content::Echo {
+                stream,
+                period,
+                size,
+            } => {
+                let start = offset(position, *period);
                 stream.slice(start..start + size * requests.len()).into()
             }
             Content::Work { kind, .. } => {
@@ -118,9 +146,9 @@ impl Content {
             return false;
         }
         match self {
-            Content::Echo { stream, .. } => {
+            Content::Echo { stream, period, .. } => {
                 while !bytes.is_empty() {
-                    let rest = &stream[offset(position)..];
+                    let rest = &stream[offset(position, *period)..];
                     let (run, behind) = bytes.split_at(bytes.len().min(rest.len()));
                     if run != &rest[..run.len()] {
                         return false;
@@ -139,8 +167,8 @@ impl Content {
     }
 }
 
-fn offset(position: u64) -> usize {
-    (position % PERIOD as u64) as usize
+fn offset(position: u64, period: usize) -> usize {
+    (position % period as u64) as usize
 }
 
 fn frame(departure: &Departure, kind: Kind) -> [u8; FRAME_BYTES] {
@@ -191,9 +219,15 @@ mod tests {
 
     #[test]
     fn every_byte_of_an_echo_is_checked() {
-        check(&Content::echo(64));
-        check(&Content::echo(1));
-        check(&Content::echo(2_000));
+        check(&Content::echo(Framing::None, 64));
+        check(&Content::echo(Framing::None, 1));
+        check(&Content::echo(Framing::None, 2_000));
+    }
+
+    #[test]
+    fn every_byte_of_a_frame_is_checked() {
+        check(&Content::echo(Framing::U32, 64));
+        check(&Content::echo(Framing::Lines, 100));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::{
 use clap::ValueEnum;
 
 use super::arguments::Arguments;
-use crate::system::apart;
+use crate::{framing::Framing, system::apart};
 
 /// A `wharf serve` that ends with us.
 #[derive(Debug)]
@@ -40,6 +40,10 @@ impl OwnServer {
         if arguments.work.is_some() {
             // Whatever is asked for is meant.
             command.args(["--app", "work", "--work-max", "10s"]);
+        }
+        if arguments.frames != Framing::None {
+            command.args(["--frames", &arguments.frames.name()]);
+            command.args(["--max-frame", &arguments.size.max(16).to_string()]);
         }
         for (option, value) in [
             ("--workers", arguments.workers),

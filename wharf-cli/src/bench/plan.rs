@@ -59,6 +59,8 @@ impl Plan {
                 skew.connections
             ));
         }
+        let size = arguments.size as usize;
+        arguments.frames.check(size)?;
         check_open_files(connections)?;
         let processors = thread::available_parallelism().map_or(1, |count| count.get());
         let threads = arguments.threads.map_or(processors, |count| count as usize);
@@ -94,7 +96,7 @@ impl Plan {
     /// What its requests are made of.
     pub(super) fn content(arguments: &Arguments) -> Content {
         match arguments.work {
-            None => Content::echo(arguments.size as usize),
+            None => Content::echo(arguments.frames, arguments.size as usize),
             Some(service) => Content::Work {
                 service,
                 kind: arguments.kind,

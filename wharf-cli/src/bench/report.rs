@@ -10,6 +10,7 @@ use super::{
     plan::Plan,
 };
 use crate::{
+    framing::Framing,
     output,
     quantity::{show_bytes, show_count, show_duration, show_many, show_ns},
     wrap::{Entries, Stream, fit},
@@ -122,7 +123,13 @@ impl Report<'_> {
     fn headline(&self) -> String {
         let plan = self.plan;
         let what = match self.arguments.work {
-            None => format!("echo of {}", show_bytes(self.size() as f64, "B")),
+            None => {
+                let size = show_bytes(self.size() as f64, "B");
+                match self.arguments.frames {
+                    Framing::None => format!("echo of {size}"),
+                    framing => format!("echo of frames ({}) of {size}", framing.name()),
+                }
+            }
             Some(service) => format!(
                 "work of {} on average ({})",
                 show_duration(service.mean()),

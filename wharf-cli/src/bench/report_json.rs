@@ -10,6 +10,7 @@ use super::{
     pace::Pace,
     report::Report,
 };
+use crate::framing::Framing;
 
 /// A report as one object.
 pub(super) fn json(report: &Report) -> String {
@@ -28,6 +29,7 @@ pub(super) fn json(report: &Report) -> String {
         "size_bytes": report.size(),
         "threads": plan.threads,
         "seed": plan.seed,
+        "frames": frames(report.arguments),
         "work": work(report.arguments),
         "skew": skew.map(|skew| json!({"connections": skew.connections, "share": skew.share})),
         "connect_timeout_s": plan.connect_timeout.as_secs_f64(),
@@ -54,6 +56,11 @@ pub(super) fn json(report: &Report) -> String {
         "errors": errors(outcome),
     });
     format!("{object:#}\n")
+}
+
+/// How the requests are framed, if they are.
+fn frames(arguments: &Arguments) -> Option<String> {
+    (arguments.frames != Framing::None).then(|| arguments.frames.name())
 }
 
 /// What the requests ask for, if they ask for anything.

@@ -1,6 +1,7 @@
 //! `wharf serve`: the server, from its first line to its last.
 
 mod echo;
+mod frames;
 mod work;
 
 use std::{
@@ -16,16 +17,19 @@ use std::{
 };
 
 use clap::{Args, ValueEnum};
-use wharf::{Buffer, DriverChoice};
+use wharf::DriverChoice;
 use wharf_server::{
-    Client, Ended, Handler, IpNet, OpenFiles, Report, Server, Settings, StartError, codec::Raw,
+    Client, Ended, Handler, IpNet, OpenFiles, Report, Server, Settings, StartError,
+    codec::{Codec, Delimited, Fixed, Lines},
     raise_open_files,
 };
 
-use self::{echo::Echo, work::Work};
+use self::{echo::Echo, frames::Frames, work::Work};
 use crate::{
     address::{self, Endpoint},
-    exit, help,
+    exit,
+    framing::{FIXED_BYTES, Framing},
+    help,
     output::{self, OUTPUT},
     quantity::{parse_duration, show_bytes},
     snapshot_table,
@@ -67,6 +71,24 @@ pub struct Arguments {
     /// What to do with the bytes that clients send
     #[arg(long, value_enum, default_value_t = AppChoice::Echo)]
     app: AppChoice,
+
+    /// With `--app echo`: cut what clients send into frames, and send back each frame when it is whole
+    ///
+    /// A client whose bytes are no frame is closed. Load it with `wharf bench ADDRESS --frames` and the same framing.
+    #[arg(long, value_enum, default_value_t = Framing::None)]
+    frames: Framing,
+
+    /// With --frames: the longest frame, with the length before it or the mark behind it [default: 65536]
+    ///
+    /// A client that sends a longer one is closed. A frame that arrives in pieces uses up to twice as much memory.
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(16..=64 << 20))]
+    max_frame: Option<u32>,
+
+    /// With --frames: close a client that has sent a part of a frame and not the rest for this long [default: never]
+    ///
+    /// However it comes: a client that sends a byte now and then is closed too, up to half of the time later.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    frame_timeout: Option<Duration>,
 
     /// With `--app work`: the longest service time that a request may ask for, at most 10s
     ///
@@ -205,7 +227,7 @@ fn memory_note() -> String {
     let defaults = Settings::default();
     format!(
         "Memory: all clients together use at most --max-clients x (6 x --buffer + 10 KiB), and 64 MiB for the program itself. \
-         With the defaults this is {}. An idle client uses less than 1 KiB. Memory that the kernel uses for connections comes \
+         With the defaults this is {}. An idle client uses less than 1 KiB. With --frames, each client may use 3 x --max-frame more. Memory that the kernel uses for connections comes \
          on top; on Linux, sysctl net.ipv4.tcp_mem bounds it.",
         show_bytes(memory_bytes_max(&defaults) as f64, "B")
     )
@@ -272,6 +294,17 @@ impl Arguments {
                 "--max-workers {max} is fewer than --workers {workers}, which is how many there are from the start; \
                  allow at least {workers}"
             )),
+            _ if matches!(self.app, AppChoice::Work) && self.frames != Framing::None => Err(
+                "--frames is for `--app echo`: the requests of `--app work` are frames of their own; leave one of both out"
+                    .to_owned(),
+            ),
+            _ if self.frames == Framing::None && self.frame_timeout.is_some() => Err(
+                "--frame-timeout is for --frames: without it there are no frames; add --frames, or use --idle-timeout"
+                    .to_owned(),
+            ),
+            _ if self.frames == Framing::None && self.max_frame.is_some() => Err(
+                "--max-frame is for --frames: without it there are no frames; add --frames, or leave it out".to_owned(),
+            ),
             _ => Ok(()),
         }
     }
@@ -295,6 +328,12 @@ impl Arguments {
         settings.stall_timeout = Some(self.stall_timeout);
         settings.clients_per_address_max = self.max_clients_per_address.unwrap_or(0) as usize;
         settings.exempt_addresses = self.exempt.clone();
+        if let Some(max_frame) = self.max_frame {
+            settings.frame_bytes_max = max_frame as usize;
+            // A frame is sent back whole, beside what the client has not taken yet.
+            settings.unsent_bytes_max += max_frame as usize;
+        }
+        settings.frame_timeout = self.frame_timeout;
         settings
     }
 }
@@ -308,8 +347,17 @@ enum Event {
 
 /// What the server does with what its clients send.
 trait App: Send + Sync + 'static {
+    type Codec: Codec;
+
+    /// As [`Handler::codec`].
+    fn codec(&self) -> Self::Codec;
+
     /// As [`Handler::received`].
-    fn received(&self, client: &Client, bytes: Buffer);
+    fn received(
+        &self,
+        client: &Client,
+        frame: <Self::Codec as Codec>::Frame<'_>,
+    ) -> wharf_server::Result;
 
     /// As [`Handler::resumed`].
     fn resumed(&self, _client: &Client) {}
@@ -326,20 +374,24 @@ struct Served<A> {
 
 impl<A: App> Handler for Served<A> {
     type Session = ();
-    type Codec = Raw;
+    type Codec = A::Codec;
     type Message = ();
 
-    fn codec(&self) -> Raw {
-        Raw
+    fn codec(&self) -> A::Codec {
+        self.app.codec()
     }
 
     fn connected(&self, _: &Client) -> wharf_server::Result {
         Ok(())
     }
 
-    fn received(&self, client: &Client, (): &mut (), bytes: Buffer) -> wharf_server::Result {
-        self.app.received(client, bytes);
-        Ok(())
+    fn received(
+        &self,
+        client: &Client,
+        (): &mut (),
+        frame: <A::Codec as Codec>::Frame<'_>,
+    ) -> wharf_server::Result {
+        self.app.received(client, frame)
     }
 
     fn resumed(&self, client: &Client, (): &mut ()) -> wharf_server::Result {
@@ -355,6 +407,7 @@ impl<A: App> Handler for Served<A> {
         let why = match ended {
             Ended::Idle => "idle",
             Ended::Stalled => "it took none of its answers",
+            Ended::SlowFrame => "the rest of a frame did not come",
             _ => "",
         };
         if !why.is_empty() {
@@ -375,14 +428,25 @@ fn start(
     settings: &Settings,
     events: mpsc::Sender<Event>,
 ) -> Result<Server, StartError> {
-    let events = Mutex::new(events);
-    match arguments.app {
-        AppChoice::Echo => Server::start(settings, Served { app: Echo, events }),
-        AppChoice::Work => {
-            let app = Work::new(arguments.work_max);
-            Server::start(settings, Served { app, events })
-        }
+    if let Some(lengths) = arguments.frames.lengths() {
+        return start_app(settings, events, Frames(lengths));
     }
+    match (arguments.app, arguments.frames) {
+        (AppChoice::Work, _) => start_app(settings, events, Work::new(arguments.work_max)),
+        (_, Framing::Lines) => start_app(settings, events, Frames(Lines::new())),
+        (_, Framing::Zero) => start_app(settings, events, Frames(Delimited::new(b"\0"))),
+        (_, Framing::Fixed) => start_app(settings, events, Frames(Fixed::new(FIXED_BYTES))),
+        _ => start_app(settings, events, Echo),
+    }
+}
+
+fn start_app(
+    settings: &Settings,
+    events: mpsc::Sender<Event>,
+    app: impl App,
+) -> Result<Server, StartError> {
+    let events = Mutex::new(events);
+    Server::start(settings, Served { app, events })
 }
 
 /// Starts a server at the first address of the place that can be had.

@@ -13,7 +13,7 @@ use std::{
 };
 
 use wharf::Buffer;
-use wharf_server::Client;
+use wharf_server::{Client, codec::Raw};
 
 use super::App;
 use crate::{
@@ -39,12 +39,19 @@ struct Waiting {
 }
 
 impl App for Work {
-    fn received(&self, client: &Client, bytes: Buffer) {
+    type Codec = Raw;
+
+    fn codec(&self) -> Raw {
+        Raw
+    }
+
+    fn received(&self, client: &Client, bytes: Buffer) -> wharf_server::Result {
         let mut waiting = self.take(client).unwrap_or_default();
         waiting.frames.push(&bytes);
         // Others may need its memory while this client is served.
         drop(bytes);
         self.take_turn(client, waiting);
+        Ok(())
     }
 
     fn resumed(&self, client: &Client) {
