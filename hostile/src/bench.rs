@@ -14,7 +14,8 @@ use rustix::process::{Resource, Rlimit, Signal, getrlimit, nice, setrlimit};
 use crate::{
     App,
     case::{Case, Outcome, mib},
-    peers::{Deeds, LEFT_OUT, Means, PEERS, Peer},
+    framing::Framing,
+    peers::{Deeds, LEFT_OUT, Means, Only, PEERS, Peer},
     server,
 };
 
@@ -51,9 +52,13 @@ pub struct Arguments {
     #[arg(long, value_enum, default_value_t = Driver::Turn)]
     driver: Driver,
 
-    /// What the server does; `own` is work for the peers that only mean something to it, and echo for the others
+    /// What the server does; `own` is work or frames for the peers that only mean something to these, and echo for the others
     #[arg(long, value_enum, default_value_t = Apps::Own)]
     app: Apps,
+
+    /// How the server cuts bytes into frames, where it does [default: in each way, one after the other]
+    #[arg(long, value_enum, value_name = "FRAMING,..", value_delimiter = ',')]
+    framing: Vec<Framing>,
 
     /// The servers' --max-clients
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(32..=1 << 16))]
@@ -105,6 +110,8 @@ enum Apps {
     Own,
     Echo,
     Work,
+    Frames,
+    /// Echo and work; and frames for the peers that only mean something to these.
     Both,
 }
 
@@ -128,13 +135,7 @@ impl Arguments {
     fn choices(&self) -> Result<Vec<Choice>, String> {
         let mut choices = Vec::new();
         for peer in self.chosen_peers()? {
-            let apps: &[App] = match (self.app, peer.work_only) {
-                (Apps::Echo, true) => &[],
-                (Apps::Echo, false) | (Apps::Own, false) => &[App::Echo],
-                (Apps::Both, false) => &[App::Echo, App::Work],
-                (Apps::Work, _) | (Apps::Own | Apps::Both, true) => &[App::Work],
-            };
-            for &app in apps {
+            for app in self.apps(peer.only) {
                 let drivers = match self.driver {
                     Driver::Readiness => &DRIVERS[..1],
                     Driver::Uring => &DRIVERS[1..],
@@ -147,10 +148,35 @@ impl Arguments {
                 choices.extend(drivers.iter().map(|&driver| (peer, driver, app)));
             }
         }
+        if !self.framing.is_empty()
+            && !choices
+                .iter()
+                .any(|(.., app)| matches!(app, App::Frames(_)))
+        {
+            return Err("--framing is for --app frames, or for the peer `frames`".to_owned());
+        }
         if choices.is_empty() {
-            return Err("these peers mean something to --app work only".to_owned());
+            return Err(
+                "these peers mean something to another --app only; --list says to which".to_owned(),
+            );
         }
         Ok(choices)
+    }
+
+    fn apps(&self, only: Only) -> Vec<App> {
+        let framings = match &self.framing[..] {
+            [] => Framing::value_variants(),
+            chosen => chosen,
+        };
+        let frames = framings.iter().copied().map(App::Frames);
+        let mut apps = match (self.app, only) {
+            (Apps::Own, Only::Any) | (Apps::Echo, _) => vec![App::Echo],
+            (Apps::Own, Only::Work) | (Apps::Work, _) => vec![App::Work],
+            (Apps::Own | Apps::Both, Only::Frames) | (Apps::Frames, _) => frames.collect(),
+            (Apps::Both, _) => vec![App::Echo, App::Work],
+        };
+        apps.retain(|&app| only.is(app));
+        apps
     }
 }
 
@@ -172,7 +198,11 @@ pub fn run(arguments: &Arguments) -> ExitCode {
 
 fn list() {
     for peer in PEERS {
-        let for_whom = if peer.work_only { " (--app work)" } else { "" };
+        let for_whom = match peer.only {
+            Only::Any => "",
+            Only::Work => " (--app work)",
+            Only::Frames => " (--app frames)",
+        };
         say(&format!("{:<18} {}{for_whom}", peer.name, peer.does));
     }
     say(&format!("\nNot here:\n{LEFT_OUT}"));
@@ -185,6 +215,14 @@ fn run_cases(arguments: &Arguments) -> Result<ExitCode, String> {
     let start = Instant::now();
     let mut outcomes = Vec::new();
     for (peer, driver, app) in choices {
+        if matches!(app, App::Frames(_)) && !help.contains("--frames") {
+            let framing = app.name();
+            say(&format!(
+                "{} {driver} {framing}: left out, since this build has no `serve --frames`",
+                peer.name
+            ));
+            continue;
+        }
         let case = Case {
             program,
             peer,
@@ -263,7 +301,11 @@ fn be_the_peer(arguments: &Arguments, server: SocketAddr) -> Result<ExitCode, St
         clients: number(arguments.clients.map(|it| it as u64))? as usize,
         part: 1.0,
         ends: Instant::now() + Duration::from_millis(number(arguments.milliseconds)?),
-        work: arguments.app == Apps::Work,
+        app: match (arguments.app, &arguments.framing[..]) {
+            (Apps::Work, _) => App::Work,
+            (Apps::Frames, &[framing]) => App::Frames(framing),
+            _ => App::Echo,
+        },
         longest: Duration::from_micros(number(arguments.longest_us)?),
         deeds: Deeds::default(),
     };
@@ -305,7 +347,8 @@ mod tests {
     #[test]
     fn by_default_each_peer_runs_once_on_the_drivers_in_turn() {
         let cases = cases(&[]).unwrap();
-        assert_eq!(cases.len(), PEERS.len());
+        let framings = Framing::value_variants().len();
+        assert_eq!(cases.len(), PEERS.len() - 1 + framings);
         assert_eq!(cases[0], "never-reads readiness echo");
         assert_eq!(cases[1], "byte-a-second uring echo");
         assert!(
@@ -313,6 +356,8 @@ mod tests {
                 .iter()
                 .any(|case| case.starts_with("frames-900") && case.ends_with(" work"))
         );
+        let is_of_frames = |case: &&String| case.starts_with("frames ");
+        assert_eq!(cases.iter().filter(is_of_frames).count(), framings);
     }
 
     #[test]
@@ -340,5 +385,7 @@ mod tests {
     fn what_would_run_nothing_is_refused() {
         assert!(cases(&["--peers", "nobody"]).is_err());
         assert!(cases(&["--peers", "frames-900", "--app", "echo"]).is_err());
+        assert!(cases(&["--peers", "frames", "--app", "work"]).is_err());
+        assert!(cases(&["--peers", "urgent", "--framing", "u8"]).is_err());
     }
 }

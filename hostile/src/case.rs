@@ -13,7 +13,7 @@ use crate::{
     App,
     judge::{Judgement, Times, Verdict},
     pair::{Answers, Pair},
-    peers::{Limits, Peer},
+    peers::{Limits, Only, Peer},
     polite::GRACE,
     server::{Holdings, Server},
 };
@@ -149,11 +149,10 @@ impl Case<'_> {
         let mut options = vec![
             "--driver".to_owned(),
             self.driver.to_owned(),
-            "--app".to_owned(),
-            self.app.name().to_owned(),
             "--max-clients".to_owned(),
             self.clients_max.to_string(),
         ];
+        options.extend(self.app.server_options().into_iter().map(str::to_owned));
         if self.app == App::Work && self.knows("--work-max") {
             options.push("--work-max".to_owned());
             options.push(format!("{}ms", WORK_MAX.as_millis()));
@@ -179,8 +178,8 @@ impl Case<'_> {
     /// ask first: twice over, for what is under way when the request comes.
     fn bound(&self, clients: usize, concurrency: u32) -> Duration {
         let turns = match self.app {
-            App::Echo => return POLITE_WAIT,
-            App::Work if self.peer.work_only => clients,
+            App::Echo | App::Frames(_) => return POLITE_WAIT,
+            App::Work if self.peer.only == Only::Work => clients,
             // The part of those that ask for work is small.
             App::Work if self.peer.name == "all" => clients.min(32),
             App::Work => 0,
@@ -285,8 +284,7 @@ impl Case<'_> {
         Command::new(program)
             .arg("--peers")
             .arg(self.peer.name)
-            .arg("--app")
-            .arg(self.app.name())
+            .args(self.app.peer_options())
             .arg("--against")
             .arg(server.to_string())
             .arg("--clients")

@@ -7,6 +7,8 @@ mod bench;
 #[cfg(target_os = "linux")]
 mod case;
 #[cfg(target_os = "linux")]
+mod framing;
+#[cfg(target_os = "linux")]
 mod judge;
 #[cfg(target_os = "linux")]
 mod pair;
@@ -19,6 +21,9 @@ mod server;
 
 use std::process::ExitCode;
 
+#[cfg(target_os = "linux")]
+use framing::Framing;
+
 /// What the servers do.
 #[cfg(target_os = "linux")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +32,8 @@ pub enum App {
     Echo,
     /// Spend the time that a request asks for, and send it back.
     Work,
+    /// Cut what comes into frames, and send each back.
+    Frames(Framing),
 }
 
 #[cfg(target_os = "linux")]
@@ -35,6 +42,25 @@ impl App {
         match self {
             App::Echo => "echo",
             App::Work => "work",
+            App::Frames(framing) => framing.name(),
+        }
+    }
+
+    /// What `wharf serve` is started with.
+    fn server_options(self) -> Vec<&'static str> {
+        match self {
+            App::Echo => vec!["--app", "echo"],
+            App::Work => vec!["--app", "work"],
+            App::Frames(framing) => vec!["--app", "echo", "--frames", framing.name()],
+        }
+    }
+
+    /// What the process of a peer is started with.
+    fn peer_options(self) -> Vec<&'static str> {
+        match self {
+            App::Echo => vec!["--app", "echo"],
+            App::Work => vec!["--app", "work"],
+            App::Frames(framing) => vec!["--app", "frames", "--framing", framing.name()],
         }
     }
 
@@ -42,11 +68,10 @@ impl App {
     fn message(self, number: usize) -> Vec<u8> {
         const LARGE: usize = 20 << 10;
         let is_large = number % 20 == 19;
+        let len = if is_large { LARGE } else { 4 + number % 60 };
         match self {
-            App::Echo => {
-                let len = if is_large { LARGE } else { 4 + number % 60 };
-                (number..number + len).map(|at| (at % 251) as u8).collect()
-            }
+            App::Echo => (number..number + len).map(|at| (at % 251) as u8).collect(),
+            App::Frames(framing) => framing.frames(number, len),
             // Requests for no time, or for 10 us of computing.
             App::Work => {
                 let frames = if is_large { LARGE / 16 } else { 1 + number % 3 };

@@ -4,6 +4,7 @@
 //! fair, not how fast this machine is. What they send are zeros, which are requests of `--app work` too (for no time).
 
 mod connections;
+mod frames;
 mod segments;
 mod silent;
 mod together;
@@ -19,19 +20,43 @@ use std::{
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
+use crate::App;
+
 /// A hostile peer.
 #[derive(Debug)]
 pub struct Peer {
     pub name: &'static str,
     /// What it does, in a sentence.
     pub does: &'static str,
-    /// Whether it only means something to `--app work`.
-    pub work_only: bool,
+    /// What it means something to.
+    pub only: Only,
     /// How many connections it has at most, for the most that the server allows.
     pub clients: fn(Limits) -> usize,
     /// Whether it takes all places that there are, so that a newcomer waits by design.
     pub fills_the_table: bool,
     pub run: fn(&Means),
+}
+
+/// Which servers a peer means something to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Only {
+    /// All of them.
+    Any,
+    /// Those with `--app work`.
+    Work,
+    /// Those that cut bytes into frames.
+    Frames,
+}
+
+impl Only {
+    /// Whether a server that does this is such a one.
+    pub fn is(self, app: App) -> bool {
+        match self {
+            Only::Any => true,
+            Only::Work => app == App::Work,
+            Only::Frames => matches!(app, App::Frames(_)),
+        }
+    }
 }
 
 /// What a server allows.
@@ -61,7 +86,7 @@ pub const PEERS: &[Peer] = &[
     Peer {
         name: "never-reads",
         does: "sends as fast as it can and reads nothing",
-        work_only: false,
+        only: Only::Any,
         clients: |limits| limits.places_at_most(64),
         fills_the_table: false,
         run: silent::never_reads,
@@ -69,7 +94,7 @@ pub const PEERS: &[Peer] = &[
     Peer {
         name: "byte-a-second",
         does: "sends as fast as it can and reads one byte a second",
-        work_only: false,
+        only: Only::Any,
         clients: |limits| limits.places_at_most(200),
         fills_the_table: false,
         run: silent::byte_a_second,
@@ -77,7 +102,7 @@ pub const PEERS: &[Peer] = &[
     Peer {
         name: "single-bytes",
         does: "fills the kernel's buffers, then sends single bytes, and reads nothing",
-        work_only: false,
+        only: Only::Any,
         clients: |limits| limits.places_at_most(16),
         fills_the_table: false,
         run: silent::single_bytes,
@@ -85,7 +110,7 @@ pub const PEERS: &[Peer] = &[
     Peer {
         name: "connect-flood",
         does: "takes every place and more with connections that say nothing, lets go, and comes again",
-        work_only: false,
+        only: Only::Any,
         clients: |limits| limits.clients_max + BEYOND,
         fills_the_table: true,
         run: connections::flood,
@@ -93,7 +118,7 @@ pub const PEERS: &[Peer] = &[
     Peer {
         name: "connect-and-end",
         does: "connects, and ends or resets at once, 2,000 times a second",
-        work_only: false,
+        only: Only::Any,
         clients: |limits| limits.places_at_most(64),
         fills_the_table: false,
         run: connections::connect_and_end,
@@ -101,7 +126,7 @@ pub const PEERS: &[Peer] = &[
     Peer {
         name: "half-open",
         does: "sends half a request and stays, or ends its side and never reads",
-        work_only: false,
+        only: Only::Any,
         clients: |limits| limits.places_at_most(300),
         fills_the_table: false,
         run: silent::half_open,
@@ -109,7 +134,7 @@ pub const PEERS: &[Peer] = &[
     Peer {
         name: "resets",
         does: "resets after connecting, in the middle of sending, with an answer unread, while the server receives, half-closed",
-        work_only: false,
+        only: Only::Any,
         clients: |limits| limits.places_at_most(100),
         fills_the_table: false,
         run: connections::resets,
@@ -117,7 +142,7 @@ pub const PEERS: &[Peer] = &[
     Peer {
         name: "urgent",
         does: "sends urgent bytes between the others",
-        work_only: false,
+        only: Only::Any,
         clients: |limits| limits.places_at_most(32),
         fills_the_table: false,
         run: segments::urgent,
@@ -125,7 +150,7 @@ pub const PEERS: &[Peer] = &[
     Peer {
         name: "one-byte-segments",
         does: "sends large messages in segments of one byte, and reads",
-        work_only: false,
+        only: Only::Any,
         clients: |limits| limits.places_at_most(16),
         fills_the_table: false,
         run: segments::one_byte_segments,
@@ -133,7 +158,7 @@ pub const PEERS: &[Peer] = &[
     Peer {
         name: "many-silent",
         does: "hundreds of clients that read nothing, and each say a little, then single bytes",
-        work_only: false,
+        only: Only::Any,
         clients: Limits::places,
         fills_the_table: false,
         run: silent::many_silent,
@@ -141,7 +166,7 @@ pub const PEERS: &[Peer] = &[
     Peer {
         name: "worst-phase",
         does: "every client at once does the same of the above, twice a second",
-        work_only: false,
+        only: Only::Any,
         clients: Limits::places,
         fills_the_table: false,
         run: together::worst_phase,
@@ -149,7 +174,7 @@ pub const PEERS: &[Peer] = &[
     Peer {
         name: "frames-900",
         does: "sends 900 requests in one segment, each for the longest time that is allowed",
-        work_only: true,
+        only: Only::Work,
         clients: |limits| limits.places_at_most(4 * limits.concurrency),
         fills_the_table: false,
         run: work::frames_900,
@@ -157,7 +182,7 @@ pub const PEERS: &[Peer] = &[
     Peer {
         name: "slow-frames",
         does: "sends requests for the longest time byte by byte, and reads",
-        work_only: true,
+        only: Only::Work,
         clients: |limits| limits.places_at_most(8 * limits.concurrency),
         fills_the_table: false,
         run: work::slow_frames,
@@ -165,15 +190,23 @@ pub const PEERS: &[Peer] = &[
     Peer {
         name: "bad-frames",
         does: "sends what is no request: unknown kinds, longer times than allowed, other bytes than zero, pieces",
-        work_only: true,
+        only: Only::Work,
         clients: |limits| limits.places_at_most(100),
         fills_the_table: false,
         run: work::bad_frames,
     },
     Peer {
+        name: "frames",
+        does: "sends the smallest frames without end, the longest one slowly or in half, and what is no frame",
+        only: Only::Frames,
+        clients: |limits| limits.places_at_most(200),
+        fills_the_table: false,
+        run: frames::frames,
+    },
+    Peer {
         name: "all",
         does: "all of them together, with a part of the places each",
-        work_only: false,
+        only: Only::Any,
         clients: Limits::places,
         fills_the_table: false,
         run: together::all,
@@ -193,8 +226,8 @@ pub struct Means {
     /// What it does in a second is this part of what it would do alone.
     pub part: f64,
     pub ends: Instant,
-    /// Whether it is [`--app work`](crate::App::Work) that is attacked.
-    pub work: bool,
+    /// What the server does that is attacked.
+    pub app: App,
     /// The longest time that a request of `--app work` may ask for.
     pub longest: Duration,
     pub deeds: Deeds,

@@ -79,7 +79,7 @@ fn act(means: &Means, stream: &mut Option<TcpStream>, what: u32) {
 
 /// All others at once, each with its part of the places and of the rate.
 pub fn all(means: &Means) {
-    let is_meant = |peer: &&Peer| peer.name != "all" && (means.work || !peer.work_only);
+    let is_meant = |peer: &&Peer| peer.name != "all" && peer.only.is(means.app);
     let peers: Vec<_> = PEERS.iter().filter(is_meant).collect();
     let limits = Limits {
         clients_max: means.clients,
