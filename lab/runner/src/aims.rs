@@ -7,7 +7,7 @@ use crate::{
     figures::{Runs, Spread, named, spread, table, time},
     judge::{Bound, Verdict},
     results::Results,
-    rows::{churn, counts, dispersion, echo, idle, posted, skew, sleepers, spinner, sweep},
+    rows::{churn, counts, dispersion, echo, idle, posted, redis, skew, sleepers, spinner, sweep},
 };
 
 /// An aim, what it came to, and whether it was met.
@@ -32,6 +32,7 @@ pub fn tell(results: &Results) -> String {
     aims.extend(sweep_aims(results));
     aims.extend(spinner_aims(results));
     aims.extend(counts_aims(results));
+    aims.extend(redis_aims(results));
     let rows: Vec<Vec<String>> = aims
         .into_iter()
         .map(|aim| {
@@ -370,6 +371,16 @@ fn counts_aims(results: &Results) -> Vec<Aim> {
         ));
     }
     aims
+}
+
+fn redis_aims(results: &Results) -> Vec<Aim> {
+    let loads = figures::<Vec<redis::Load>>(results, 12).unwrap_or_default();
+    let aim = |load: &redis::Load| {
+        let what = format!("row 12, {}: at least 0.9 of redis-server", load.name());
+        let ratio = load.ratio().map(|ratio| ("", ratio));
+        Aim::of_all(what, Bound::AtLeast(0.9), ratio, None)
+    };
+    loads.iter().map(aim).collect()
 }
 
 #[cfg(test)]

@@ -34,8 +34,8 @@ use results::Results;
 #[derive(Debug, Parser)]
 #[command(name = "lab")]
 struct Arguments {
-    /// Measure only this row, 1 to 10; may be given several times
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=10))]
+    /// Measure only this row, 1 to 12; may be given several times
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=12))]
     row: Vec<u8>,
 
     /// Of row 1, measure only this point: connections, bytes, and requests under way, as in 64x64x1; may be given several

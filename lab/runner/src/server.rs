@@ -2,12 +2,12 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read},
-    net::SocketAddr,
+    io::{self, BufRead, BufReader, Read},
+    net::{SocketAddr, TcpStream},
     process::{Child, Command, Stdio},
     sync::mpsc,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// No server takes as long to start, unless it is broken.
@@ -23,25 +23,53 @@ pub struct Server {
 impl Server {
     /// Starts it on these processors, and waits for its first line.
     pub fn start(processors: &str, words: &[String]) -> Result<Server, String> {
-        let mut child = Command::new("taskset")
-            .args(["-c", processors])
-            .args(words)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|error| format!("can't start taskset: {error}"))?;
+        let mut child = spawn(processors, words)?;
         let line = first_line(&mut child);
         let address = line
             .strip_prefix("listening on ")
             .and_then(|rest| rest.split_whitespace().next()?.parse().ok());
         match address {
             Some(address) => {
-                discard_messages(&mut child);
+                discard(child.stderr.take());
                 Ok(Server { child, address })
             }
             None => Err(failure(child, words)),
         }
+    }
+
+    /// Starts a server that says no such line, and waits until it can be connected to at this address.
+    pub fn start_at(
+        address: SocketAddr,
+        processors: &str,
+        words: &[String],
+    ) -> Result<Server, String> {
+        let mut child = spawn(processors, words)?;
+        let begin = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            let has_ended = !matches!(child.try_wait(), Ok(None));
+            if has_ended || begin.elapsed() > START_MAX {
+                return Err(failure(child, words));
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        discard(child.stdout.take());
+        discard(child.stderr.take());
+        Ok(Server { child, address })
+    }
+
+    /// How much time of processors its threads have used that are there.
+    pub fn processor_time(&self) -> Result<Duration, String> {
+        let threads = format!("/proc/{}/task", self.pid());
+        let read = |error: io::Error| format!("{threads} can't be read: {error}");
+        let mut nanoseconds = 0;
+        for thread in fs::read_dir(&threads).map_err(read)? {
+            let file = thread.map_err(read)?.path().join("schedstat");
+            // A thread that has just ended has used little.
+            let text = fs::read_to_string(file).unwrap_or_default();
+            let of_thread = text.split(' ').next().and_then(|word| word.parse().ok());
+            nanoseconds += of_thread.unwrap_or(0);
+        }
+        Ok(Duration::from_nanos(nanoseconds))
     }
 
     pub fn pid(&self) -> u32 {
@@ -76,10 +104,22 @@ fn first_line(child: &mut Child) -> String {
     line.recv_timeout(START_MAX).unwrap_or_default()
 }
 
-/// Reads its messages away, so that it never waits for a reader.
-fn discard_messages(child: &mut Child) {
-    if let Some(mut messages) = child.stderr.take() {
-        thread::spawn(move || std::io::copy(&mut messages, &mut std::io::sink()));
+fn spawn(processors: &str, words: &[String]) -> Result<Child, String> {
+    let mut command = Command::new("taskset");
+    command.args(["-c", processors]).args(words);
+    // Some end with their standard input, which ends with us.
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let spawned = command.spawn();
+    spawned.map_err(|error| format!("can't start taskset: {error}"))
+}
+
+/// Reads away what it says, so that it never waits for a reader.
+fn discard(said: Option<impl Read + Send + 'static>) {
+    if let Some(mut said) = said {
+        thread::spawn(move || io::copy(&mut said, &mut io::sink()));
     }
 }
 
@@ -88,6 +128,10 @@ fn failure(mut child: Child, words: &[String]) -> String {
     let mut messages = String::new();
     if let Some(stderr) = &mut child.stderr {
         let _ = stderr.read_to_string(&mut messages);
+    }
+    // Some say there what is wrong.
+    if let Some(stdout) = &mut child.stdout {
+        let _ = stdout.read_to_string(&mut messages);
     }
     let _ = child.wait();
     let said = messages.lines().next().unwrap_or("it said nothing");

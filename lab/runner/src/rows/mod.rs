@@ -5,8 +5,10 @@ pub mod churn;
 pub mod counts;
 pub mod dispersion;
 pub mod echo;
+pub mod frames;
 pub mod idle;
 pub mod posted;
+pub mod redis;
 pub mod skew;
 pub mod sleepers;
 pub mod spinner;
@@ -27,7 +29,7 @@ pub struct Row {
     pub tell: fn(&Value, &Path) -> Result<String, String>,
 }
 
-pub const ROWS: [Row; 10] = [
+pub const ROWS: [Row; 12] = [
     Row {
         number: 1,
         title: "What an echo costs",
@@ -87,6 +89,18 @@ pub const ROWS: [Row; 10] = [
         title: "Instructions of an echo",
         measure: counts::measure,
         tell: counts::tell,
+    },
+    Row {
+        number: 11,
+        title: "What a frame costs",
+        measure: frames::measure,
+        tell: frames::tell,
+    },
+    Row {
+        number: 12,
+        title: "The Redis protocol",
+        measure: redis::measure,
+        tell: redis::tell,
     },
 ];
 
