@@ -38,7 +38,7 @@ struct Member {
 impl Chat {
     /// Tells all others in the member's room.
     fn tell(&self, client: &Client, member: &Member, text: &str) {
-        self.0.send_from(client, &member.room, format!("{text}\n"));
+        self.0.send_from(&member.room, client, format!("{text}\n"));
     }
 
     fn enter(&self, client: &Client, member: &Member) {

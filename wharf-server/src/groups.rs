@@ -61,7 +61,7 @@ const JOINS_MIN: usize = 64;
 ///                 *room = other.into();
 ///             }
 ///             None => {
-///                 self.0.send_from(client, room.as_str(), format!("{line}\n"));
+///                 self.0.send_from(room.as_str(), client, format!("{line}\n"));
 ///             }
 ///         }
 ///         Ok(())
@@ -234,8 +234,8 @@ impl<K: Eq + Hash, M> Groups<K, M> {
     /// Sends the same to all members of a group but this one, which may be in it or not. As [`send`](Self::send).
     pub fn send_from<'a, Q>(
         &self,
-        client: &Client<M>,
         group: &Q,
+        client: &Client<M>,
         outgoing: impl Into<Outgoing<'a>>,
     ) -> usize
     where

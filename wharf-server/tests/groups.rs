@@ -37,7 +37,7 @@ impl Handler for Rooms {
             ["join", group] => self.groups.join(group, client).to_string(),
             ["leave", group] => self.groups.leave(group, client).to_string(),
             ["from", group, text] => {
-                let sent = self.groups.send_from(client, group, format!("{text}\n"));
+                let sent = self.groups.send_from(group, client, format!("{text}\n"));
                 sent.to_string()
             }
             [group, text] => {

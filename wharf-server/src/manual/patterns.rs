@@ -25,7 +25,7 @@
 //!
 //! fn enter(rooms: &Groups<String>, room: &str, client: &Client, name: &str) {
 //!     rooms.join(room, client);
-//!     rooms.send_from(client, room, format!("{name} has joined.\n"));
+//!     rooms.send_from(room, client, format!("{name} has joined.\n"));
 //! }
 //! ```
 //!
