@@ -6,6 +6,7 @@
 mod aims;
 #[path = "../../../wharf-cli/src/chart.rs"]
 mod chart;
+mod contention;
 mod contestants;
 mod figures;
 mod interval;

@@ -23,7 +23,7 @@ const CUSTOMERS: usize = 400_000;
 
 /// The 99th percentile of the time in the system, over the mean service time, at a load from 0 to 1.
 pub fn p99(queues: Queues, service: Service, load: f64) -> f64 {
-    let mut random = Random(0x9E37_79B9_7F4A_7C15);
+    let mut random = Random::new();
     let mut free_at = [0.0_f64; 2];
     let mut now = 0.0;
     let mut times = Vec::with_capacity(CUSTOMERS);
@@ -64,9 +64,13 @@ impl Service {
 }
 
 /// SplitMix64 (Steele, Lea and Flood, 2014): the same numbers each time.
-struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
+    pub fn new() -> Self {
+        Random(0x9E37_79B9_7F4A_7C15)
+    }
+
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -75,7 +79,7 @@ impl Random {
     }
 
     /// From 0 up to, and without, 1.
-    fn unit(&mut self) -> f64 {
+    pub fn unit(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 

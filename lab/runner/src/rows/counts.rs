@@ -7,12 +7,15 @@ use serde_json::Value;
 
 use super::{from_value, to_value};
 use crate::{
-    Lab,
+    Lab, contention,
     figures::{digits, table},
 };
 
 const DRIVERS: [&str; 2] = ["readiness", "uring"];
 const WORKERS: [u32; 4] = [1, 2, 4, 8];
+
+/// Of which what they share is simulated.
+const PROCESSORS: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];
 
 /// What `count.py` prints, as far as the report has it.
 #[derive(Serialize, Deserialize)]
@@ -71,7 +74,42 @@ pub fn tell(figures: &Value, _: &Path) -> Result<String, String> {
         "Of an echo of 64 bytes on one of {connections} connections, the load in lockstep, by callgrind: of the workers in user \
          space only, neither the kernel's nor the monitor's. As many workers may run at once as there are, but valgrind runs \
          one thread at a time, so waits for a lock are not in it. Counts are no times: they are the same on a busy machine. \
-         `lab/counts/run --driver DRIVER --workers N` says which functions they are in.\n\n{}",
-        table(&["driver", "workers", "instructions", "locked ones"], &rows)
+         `lab/counts/run --driver DRIVER --workers N` says which functions they are in.\n\n{}\n{}",
+        table(&["driver", "workers", "instructions", "locked ones"], &rows),
+        tell_contention()
     ))
+}
+
+/// What is simulated, not measured.
+fn tell_contention() -> String {
+    let rows: Vec<Vec<String>> = PROCESSORS
+        .iter()
+        .map(|&processors| {
+            let share = contention::share(processors);
+            let (line, busy) = share.busiest;
+            vec![
+                processors.to_string(),
+                format!("{} million", digits(share.rate_hz / 1e6)),
+                format!("{:.0}%", share.of_ideal * 100.0),
+                format!("{line}, {:.0}% of the time", busy * 100.0),
+            ]
+        })
+        .collect();
+    let heads = [
+        "processors",
+        "echoes a second",
+        "of what they make that share nothing",
+        "the busiest line",
+    ];
+    format!(
+        "**Simulated, not measured: more processors than this machine has.** An echo takes its processor {:.0} us, as in row 1, and \
+         visits the lines that all threads write: the head of the ring once, the count of operations and the buffer pool's lock \
+         twice each, the scheduler's lock once for {} packets. A visit is assumed to hold its line for {:.0} ns, in which it comes \
+         from another processor, the scheduler's for {:.0} ns more. The connections' own locks are not shared.\n\n{}",
+        contention::ECHO_NS / 1e3,
+        contention::BATCH,
+        contention::TRANSFER_NS,
+        contention::VISIT_NS,
+        table(&heads, &rows)
+    )
 }
