@@ -66,19 +66,21 @@ impl Handler for Chat {
         let line: String = line.chars().filter(|sign| !sign.is_control()).collect();
         match (session, line.strip_prefix("/join ")) {
             (Some(member), Some(room)) => {
-                let gone = format!("* {} has gone to {room}.", member.name);
-                self.tell(client, member, &gone);
-                self.0.leave(&member.room, client);
-                member.room = room.into();
+                let old = std::mem::replace(&mut member.room, room.into());
+                self.0.leave(&old, client);
                 self.enter(client, member);
+                let gone = format!("* {} has gone to {room}.\n", member.name);
+                self.0.send_from(&old, client, gone);
             }
             (Some(member), None) => {
                 self.tell(client, member, &format!("{}: {line}", member.name));
             }
             (session, _) if (1..=20).contains(&line.chars().count()) => {
-                client.send(format!("* Welcome, {line}.\n"))?;
                 let room = "hall".into();
-                self.enter(client, session.insert(Member { name: line, room }));
+                let member = session.insert(Member { name: line, room });
+                self.enter(client, member);
+                // When it reads this it is there, and misses nothing.
+                client.send(format!("* Welcome, {}.\n", member.name))?;
             }
             _ => client.send("* 1 to 20 characters. Your name?\n")?,
         }

@@ -130,12 +130,11 @@ pub fn run<O: Opening>(listen: SocketAddr, opening: O) -> io::Result<()> {
     })?;
 
     let _ = io::stdin().read_line(&mut String::new());
+    // Before the port is closed: a session whose next operation it refuses is broken off.
+    let open = relay.sessions.open().len();
     port.close();
     workers.join();
-    println!(
-        "stopped, {} sessions were open",
-        relay.sessions.open().len()
-    );
+    println!("stopped, {open} sessions were open");
     Ok(())
 }
 
