@@ -5,7 +5,7 @@ pub mod relay;
 
 use std::{
     io,
-    net::{AddrParseError, SocketAddr},
+    net::SocketAddr,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -26,13 +26,30 @@ pub fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The options of the examples, each with an address behind it.
+const OPTIONS: [&str; 2] = ["--listen", "--target"];
+
 /// The address after an option, or this one.
 ///
 /// # Errors
-/// It is no address.
-pub fn address(option: &str, default: &str) -> Result<SocketAddr, AddrParseError> {
-    let mut arguments = std::env::args().skip_while(|argument| argument != option);
-    arguments.nth(1).as_deref().unwrap_or(default).parse()
+/// It is no address; or there is another argument than the [options](OPTIONS).
+pub fn address(option: &str, default: &str) -> Result<SocketAddr, String> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let mut found = default;
+    for pair in arguments.chunks(2) {
+        let known = OPTIONS.contains(&pair[0].as_str());
+        let Some(value) = pair.get(1).filter(|_| known) else {
+            return Err(format!(
+                "`{}`: use {option} ADDRESS, as in {option} {default}",
+                pair[0]
+            ));
+        };
+        if pair[0] == option {
+            found = value;
+        }
+    }
+    let parsed = found.parse();
+    parsed.map_err(|_| format!("`{found}` is no address with a port; use one such as {default}"))
 }
 
 /// The repository's README.

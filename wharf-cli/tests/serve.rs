@@ -318,7 +318,11 @@ fn arguments_that_make_no_sense_are_exit_code_2_and_name_the_value() {
         (&["--work-max", "0s"], "0 would refuse all work"),
         (&["--work-max", "10001ms"], "10s"),
         (&["--frames", "xml"], "xml"),
-        (&["--frames", "u32", "--max-frame", "1"], "16..="),
+        (
+            &["--frames", "u32", "--max-frame", "1"],
+            "use 16 bytes to 64Mi",
+        ),
+        (&["--buffer", "65Mi"], "use 1 bytes to 64Mi"),
         (
             &["--frames", "u32", "--app", "work"],
             "leave one of both out",

@@ -128,6 +128,28 @@ impl ServerBuilder {
     /// # }
     /// ```
     ///
+    /// A length-prefixed answer may be too long for its length, so [`frame`](crate::codec::LengthPrefixed::frame) returns a result:
+    ///
+    /// ```
+    /// use wharf_server::{Server, codec::{ByteOrder, LengthPrefixed}};
+    ///
+    /// const FRAMES: LengthPrefixed = LengthPrefixed::u32(ByteOrder::BigEndian);
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let builder = Server::builder().listen("127.0.0.1:0".parse()?);
+    /// let server = builder.serve_frames(FRAMES, |client, frame| client.send(FRAMES.frame(frame)?))?;
+    /// # drop(server);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// | rustc says | write |
+    /// |---|---|
+    /// | E0277, `Outgoing: From<Result<Written, FrameError>>` is not satisfied | `client.send(codec.frame(bytes)?)` |
+    /// | E0282, type annotations needed for `Ok(())` | the closure's type: `\|client, frame\| -> wharf_server::Result { ...; Ok(()) }` |
+    /// | E0308, `if` and `else` have incompatible types | a `;` behind both, and nothing is returned; or `Ok(())` in the one that returned nothing |
+    /// | E0373, the closure may outlive | `move` before it |
+    ///
     /// # Errors
     /// As for [`Server::start`].
     pub fn serve_frames<C, F, R>(self, codec: C, received: F) -> Result<Server, StartError>

@@ -29,7 +29,8 @@ const JOINS_MIN: usize = 64;
 /// messages in the same order. No send waits for its receiver. Meanwhile the group can't be used otherwise: not by the `Drop` of
 /// bytes that have an owner of their own, either.
 ///
-/// How many groups a client joins is the handler's to limit: each has memory for its name.
+/// How many groups a client joins is the handler's to limit: each has memory for its name. A client that is gone may join, and is no
+/// member. Where clients are [told](Client::tell) messages of a type, that type is the second one here: `Groups<String, Challenge>`.
 ///
 /// ```
 /// use wharf_server::{Client, Groups, Handler, Result, codec::Lines};

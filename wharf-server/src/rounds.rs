@@ -159,7 +159,14 @@ fn stalled_rounds<M>(client: &Client<M>, waits: bool, round: u32) -> u32 {
     };
     // What a handler sends may wait for the end of its call.
     let is_handled = state.handling.load(Ordering::Relaxed);
-    if taken.has_changed(client.traffic().sent_bytes) || !waits || is_handled {
+    // The system has much memory for what is sent, and takes no more before a large part of it is read: what counts is what the peer's
+    // system has. That is a call to the system, for clients that something waits for.
+    let unacknowledged = match waits {
+        true => client.0.unacknowledged().unwrap_or(0),
+        false => 0,
+    };
+    let sent = client.traffic().sent_bytes.wrapping_sub(unacknowledged);
+    if taken.has_changed(sent) || !waits || is_handled {
         taken.note(round);
     }
     taken.rounds_since(round)

@@ -77,11 +77,13 @@ pub struct Settings {
     /// The backlog: the most connections that the system holds before they are accepted. The system has a limit of its own
     /// (sysctl `net.core.somaxconn`).
     pub backlog: u32,
-    /// A client that neither sent nor took a byte for so long is cut; `None` waits for ever. The time does not
+    /// A client that neither sent nor took a byte for so long is cut; `None` waits for ever. What our system has taken to send counts as taken:
+    /// let the time be longer than a slow client needs for what is in the system's buffers (up to `net.ipv4.tcp_wmem`, some MiB). The time does not
     /// run while the server has [paused reading](crate::Client::pause_reading), so the server itself ends a client that it has
     /// paused for good.
     pub idle_timeout: Option<Duration>,
-    /// A client that took no byte for so long, while some waited to be sent to it, is cut; `None` waits for ever. The
+    /// A client that took no byte for so long, while some waited to be sent to it, is cut; `None` waits for ever. It takes a byte when its
+    /// system acknowledges it, so one that reads slowly stays; on Windows, when our system has no more memory for it. The
     /// memory that it occupies meanwhile is limited, but its place is not free for another client.
     pub stall_timeout: Option<Duration>,
     /// A client that sent nothing for so long after it came is cut, and at the latest after one and a half of it; `None`, the

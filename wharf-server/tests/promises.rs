@@ -586,6 +586,31 @@ on_every_driver! {
         assert!(client.ended().is_none());
     }
 
+    fn a_client_that_reads_slowly_and_all_the_time_stays(settings) {
+        if cfg!(windows) {
+            // The system does not tell what the peer has.
+            return;
+        }
+        let mut settings = settings;
+        let timeout = Duration::from_millis(400);
+        settings.stall_timeout = Some(timeout);
+        settings.unsent_bytes_max = 64 << 20;
+        let (reporter, _calls) = Reporter::new();
+        let server = Server::start(&settings, reporter).unwrap();
+        let mut slow = connect(&server);
+        exchange(&mut slow, b"here");
+        let client = server.clients().snapshot().remove(0);
+        client.send(vec![7; 32 << 20]).unwrap();
+        assert!(client.unsent() > 0);
+        // The system takes nothing until a large part of its buffer is read, which takes longer than the time-out.
+        let from = Instant::now();
+        while from.elapsed() < 6 * timeout {
+            expect(&mut slow, &[7; 32 << 10]);
+            thread::sleep(timeout / 20);
+        }
+        assert!(client.ended().is_none(), "{:?}", client.ended());
+    }
+
     fn a_client_that_is_closed_and_takes_nothing_goes_by_itself(settings) {
         struct Farewell(Mutex<mpsc::Sender<()>>);
         impl Handler for Farewell {

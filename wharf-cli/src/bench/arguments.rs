@@ -67,7 +67,7 @@ pub struct Arguments {
     #[arg(short, long, value_name = "TIME", value_parser = some_time)]
     pub(super) duration: Option<Duration>,
 
-    /// How many requests to make in all; with -d, the run ends when either is reached
+    /// How many requests to make in all, those of --warmup too; with -d, the run ends when either is reached
     #[arg(short = 'n', long, value_name = "N", value_parser = within(1, u64::MAX))]
     pub(super) requests: Option<u64>,
 

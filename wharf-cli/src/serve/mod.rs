@@ -31,7 +31,7 @@ use crate::{
     framing::{FIXED_BYTES, Framing},
     help,
     output::{self, OUTPUT},
-    quantity::{parse_duration, show_bytes},
+    quantity::{parse_count, parse_duration, show_bytes},
     snapshot_table,
     system::{Signal, watch_signals},
     work::SERVICE_MAX,
@@ -81,7 +81,7 @@ pub struct Arguments {
     /// With --frames: the longest frame, with the length before it or the mark behind it [default: 65536]
     ///
     /// A client that sends a longer one is closed. A frame that arrives in pieces uses up to twice as much memory.
-    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(16..=64 << 20))]
+    #[arg(long, value_name = "BYTES", value_parser = bytes(16))]
     max_frame: Option<u32>,
 
     /// With --frames: close a client that has sent a part of a frame and not the rest for this long [default: never]
@@ -125,7 +125,7 @@ pub struct Arguments {
     ///
     /// A client has a buffer only while it has data. The default holds several TCP segments, and is smaller than what a memory
     /// allocator treats as a large block.
-    #[arg(long, value_name = "BYTES", default_value_t = 15_000, value_parser = clap::value_parser!(u32).range(1..=64 << 20))]
+    #[arg(long, value_name = "BYTES", default_value_t = 15_000, value_parser = bytes(1))]
     buffer: u32,
 
     /// Most clients at the same time; more of them wait in the backlog
@@ -227,7 +227,8 @@ fn memory_note() -> String {
     let defaults = Settings::default();
     format!(
         "Memory: all clients together use at most --max-clients x (6 x --buffer + 10 KiB), and 64 MiB for the program itself. \
-         With the defaults this is {}. An idle client uses less than 1 KiB. With --frames, each client may use 3 x --max-frame more. Memory that the kernel uses for connections comes \
+         With the defaults this is {}. An idle client uses less than 1 KiB. With --frames, each client may use 3 x --max-frame more; and where frames are large, what glibc's allocator keeps of freed \
+         memory for each thread comes on top (with MALLOC_ARENA_MAX=1 in the environment it keeps much less). Memory that the kernel uses for connections comes \
          on top; on Linux, sysctl net.ipv4.tcp_mem bounds it.",
         show_bytes(memory_bytes_max(&defaults) as f64, "B")
     )
@@ -251,6 +252,15 @@ fn duration(text: &str) -> Result<Duration, String> {
         return Err("0 would cut every client; leave the option out for no limit".into());
     }
     Ok(duration)
+}
+
+/// Reads a size: so many bytes at least, and 64 MiB at most.
+fn bytes(least: u32) -> impl Fn(&str) -> Result<u32, String> + Clone + Send + Sync {
+    const MOST: u32 = 64 << 20;
+    move |text| match u32::try_from(parse_count(text)?) {
+        Ok(bytes) if (least..=MOST).contains(&bytes) => Ok(bytes),
+        _ => Err(format!("use {least} bytes to 64Mi")),
+    }
 }
 
 fn range(text: &str) -> Result<IpNet, String> {

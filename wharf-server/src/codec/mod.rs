@@ -156,6 +156,13 @@ impl fmt::Display for FrameError {
 
 impl Error for FrameError {}
 
+impl From<FrameError> for std::io::Error {
+    /// Of the kind [`InvalidData`](std::io::ErrorKind::InvalidData), with the error inside.
+    fn from(error: FrameError) -> Self {
+        std::io::Error::new(std::io::ErrorKind::InvalidData, error)
+    }
+}
+
 /// No framing: the handler gets the bytes as they arrive, in the buffer that they were received into.
 #[derive(Debug, Clone, Copy, Default)]
 #[expect(clippy::exhaustive_structs, reason = "it is written as `Raw`")]

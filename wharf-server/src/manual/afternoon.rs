@@ -24,6 +24,8 @@
 //! What the closure returns may be nothing or a `Result`; an error ends the client, and stands in the log. The log is that of the crate
 //! `tracing`: `tracing_subscriber::fmt::init()` at the start of `main` prints it.
 //!
+//! A closure may also get lines, or other frames, in place of bytes: [`serve_frames`](crate::ServerBuilder::serve_frames).
+//!
 //! # 2. A handler: frames and sessions
 //!
 //! Bytes come cut wherever the network cut them. A [`Handler`](crate::Handler) names a [codec](crate::codec), which makes frames of them,

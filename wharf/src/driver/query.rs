@@ -11,6 +11,8 @@ pub(crate) enum Query {
     Unread,
     /// Whether all that was sent is acknowledged, on a side that is shut down.
     IsDelivered,
+    /// The bytes that were sent and the peer's system has not acknowledged.
+    Unacknowledged,
     /// To send small segments at once.
     Nodelay(bool),
     /// To reset the connection when it is closed.

@@ -159,6 +159,15 @@ impl<K> Socket<K> {
         self.raw().unread(self.0.handle)
     }
 
+    /// Bytes that the system has taken to send and the peer's system has not acknowledged. A peer that reads makes it less, if little by
+    /// little, also while the system takes no more.
+    ///
+    /// # Errors
+    /// The system's: the socket is closed. On Windows it is not known ([`Unsupported`](io::ErrorKind::Unsupported)).
+    pub fn unacknowledged(&self) -> io::Result<u64> {
+        self.raw().unacknowledged(self.0.handle)
+    }
+
     /// For a socket whose sending side was [shut down](Self::shutdown): whether the peer's system has all that was sent before.
     ///
     /// If a socket is closed while received bytes are unread, the connection is reset, and the peer may lose bytes that it has

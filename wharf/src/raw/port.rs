@@ -304,6 +304,14 @@ impl Port {
         Ok(self.ask(handle, Query::IsDelivered)?.is_so())
     }
 
+    /// Bytes that the system has taken to send on a stream and the peer's system has not acknowledged (`SIOCOUTQ`, tcp(7)).
+    ///
+    /// # Errors
+    /// The handle is closed; or the system's. On Windows it is not known ([`Unsupported`](io::ErrorKind::Unsupported)).
+    pub fn unacknowledged(&self, handle: Handle) -> io::Result<u64> {
+        Ok(self.ask(handle, Query::Unacknowledged)?.count())
+    }
+
     /// Makes a TCP socket send small segments at once (`TCP_NODELAY`).
     ///
     /// # Errors

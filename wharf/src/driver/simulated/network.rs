@@ -425,6 +425,10 @@ impl State {
                 let other = stream.other.ok_or(Errno::NOTCONN)?;
                 Reply::Whether(self.stream(other).map_or(true, |far| far.coming == 0))
             }
+            Query::Unacknowledged => {
+                let other = stream.other.ok_or(Errno::NOTCONN)?;
+                Reply::Count(self.stream(other).map_or(0, |far| far.coming as u64))
+            }
             Query::Nodelay(_) | Query::LocalAddress | Query::Length | Query::IsTcp => Reply::Set,
         })
     }

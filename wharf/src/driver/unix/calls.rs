@@ -333,6 +333,7 @@ pub(in crate::driver) unsafe fn ask(descriptor: i32, query: Query) -> io::Result
         Query::Unread => Reply::Count(rustix::io::ioctl_fionread(descriptor)?),
         // The end counts as one byte until it is acknowledged.
         Query::IsDelivered => Reply::Whether(unacknowledged(descriptor)? <= 1),
+        Query::Unacknowledged => Reply::Count(unacknowledged(descriptor)?),
         Query::Nodelay(at_once) => {
             net::sockopt::set_tcp_nodelay(descriptor, at_once)?;
             Reply::Set

@@ -62,6 +62,8 @@ pub(crate) unsafe fn ask(descriptor: RawDescriptor, query: Query) -> io::Result<
             let state = unsafe { tcp_state(descriptor) }?;
             Reply::Whether(states.contains(&state))
         }
+        // It has the memory of what is sent until then, so its own completions tell.
+        Query::Unacknowledged => return Err(io::ErrorKind::Unsupported.into()),
         Query::Length => unreachable!("it is asked of files"),
     })
 }
