@@ -32,7 +32,7 @@ const OPTIONS: [&str; 2] = ["--listen", "--target"];
 /// The address after an option, or this one.
 ///
 /// # Errors
-/// It is no address; or there is another argument than the [options](OPTIONS).
+/// It is no address; or there is another argument than `--listen` and `--target`, each with an address.
 pub fn address(option: &str, default: &str) -> Result<SocketAddr, String> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let mut found = default;
