@@ -124,7 +124,8 @@ pub fn run<O: Opening>(listen: SocketAddr, opening: O) -> io::Result<()> {
     });
     let serving = relay.clone();
     // More than run at once, for handlers that block.
-    let threads = port.concurrency() + 1..=WORKERS_MAX;
+    let least = port.concurrency() + 1;
+    let threads = least..=WORKERS_MAX.max(least);
     let workers = Workers::start(&port, threads, move |port, completion| {
         serving.serve(port, completion);
     })?;
