@@ -34,7 +34,8 @@ fn answer(client: &Client, request: &[u8]) -> io::Result<()> {
     };
     let headers = request.to_ascii_lowercase().replace(' ', "");
     let is_last = |line: &str| LAST.iter().any(|header| line.starts_with(header));
-    let ends = words.next() != Some("HTTP/1.1") || headers.lines().any(is_last);
+    let is_known = status == "200 OK" && words.next() == Some("HTTP/1.1");
+    let ends = !is_known || headers.lines().any(is_last);
     let connection = if ends { "Connection: close\r\n" } else { "" };
     let length = text.len();
     let head = format!("HTTP/1.1 {status}\r\n{connection}Content-Length: {length}\r\n\r\n");

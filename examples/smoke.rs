@@ -635,7 +635,15 @@ fn http_keeps_connections_and_answers_what_is_pipelined() {
         b"HTTP/1.1 501 Not Implemented\r\n",
     );
     assert_closed(&client);
-    assert_eq!(http.stop(), "stopped: 2 clients, 0 cut");
+    // Of another kind, without a body: it ends its connection too.
+    let mut client = http.connect();
+    exchange(
+        &mut client,
+        b"DELETE / HTTP/1.1\r\n\r\n",
+        b"HTTP/1.1 501 Not Implemented\r\nConnection: close\r\n",
+    );
+    assert_closed(&client);
+    assert_eq!(http.stop(), "stopped: 3 clients, 0 cut");
 }
 
 // The game.
