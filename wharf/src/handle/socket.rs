@@ -220,6 +220,14 @@ impl<K> Socket<K> {
         self.raw().try_receive(self.0.handle, memory)
     }
 
+    /// As [`try_receive`](Self::try_receive), into memory that is initialised already.
+    ///
+    /// # Errors
+    /// As for [`try_receive`](Self::try_receive).
+    pub fn try_receive_into(&self, memory: &mut [u8]) -> io::Result<usize> {
+        self.raw().try_receive_into(self.0.handle, memory)
+    }
+
     /// Sends as many of `bytes` as the system takes now; never waits, and no completion follows. Returns how many it took.
     /// They do not count as [`unsent`](Self::unsent).
     ///

@@ -37,6 +37,22 @@ impl Port {
         unsafe { self.attempt(handle, Attempt::Receive(buffer)) }
     }
 
+    /// As [`try_receive`](Self::try_receive), into memory that is initialised already: safe Rust can't make the one of the other.
+    ///
+    /// # Errors
+    /// As for [`try_receive`](Self::try_receive).
+    pub fn try_receive_into(&self, handle: Handle, memory: &mut [u8]) -> io::Result<usize> {
+        if memory.is_empty() {
+            return Ok(0);
+        }
+        let buffer = RawBuffer {
+            start: memory.as_mut_ptr(),
+            len: memory.len(),
+        };
+        // SAFETY: the memory is lent for this call.
+        unsafe { self.attempt(handle, Attempt::Receive(buffer)) }
+    }
+
     /// Sends as many of `bytes` as the system takes now; never waits. Returns how many it took. They do not count as
     /// [unsent](Self::unsent).
     ///

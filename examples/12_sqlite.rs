@@ -1,0 +1,2 @@
+//! A synchronous database in the handlers of axum.
+fn main() {}

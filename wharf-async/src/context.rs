@@ -1,0 +1,101 @@
+//! What a thread of a runtime knows: whose it is, and whether a task that is woken now is to run on it next.
+
+use std::{cell::RefCell, mem, sync::Arc, task::Waker};
+
+use crate::{runtime::Shared, task::Runnable};
+
+thread_local! {
+    static CURRENT: RefCell<Option<Arc<Shared>>> = const { RefCell::new(None) };
+    static NEXT: RefCell<Next> = const { RefCell::new(Next { runtime: None, task: None }) };
+}
+
+/// The task that a completion wakes: the worker that took the completion polls it, and it is not posted.
+struct Next {
+    /// The address of the registry of the runtime whose task may be taken; none: no task may.
+    runtime: Option<usize>,
+    task: Option<Runnable>,
+}
+
+/// The runtime that this thread works for.
+pub(crate) fn current() -> Option<Arc<Shared>> {
+    CURRENT.try_with(|current| current.borrow().clone()).ok()?
+}
+
+/// Calls something with the runtime that this thread works for.
+pub(crate) fn with_current<T>(with: impl FnOnce(&Arc<Shared>) -> T) -> T {
+    match current() {
+        Some(shared) => with(&shared),
+        None => panic!(
+            "no runtime: this must be called in a task of a `wharf_async::Runtime`, or within its `block_on`"
+        ),
+    }
+}
+
+/// Until it is dropped, the thread works for a runtime; then for the one before, if there was one.
+pub(crate) struct Entered(Option<Arc<Shared>>);
+
+impl Entered {
+    pub(crate) fn new(shared: &Arc<Shared>) -> Entered {
+        let entered = Some(shared.clone());
+        Entered(CURRENT.with(|current| mem::replace(&mut *current.borrow_mut(), entered)))
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        let before = self.0.take();
+        let ours = CURRENT.try_with(|current| mem::replace(&mut *current.borrow_mut(), before));
+        drop(ours);
+    }
+}
+
+/// Takes a task that is to be scheduled, if this worker is to run it next; else gives it back.
+pub(crate) fn offer(task: Runnable) -> Option<Runnable> {
+    let runtime = Arc::as_ptr(&task.metadata().registry).addr();
+    let mut offered = Some(task);
+    let _ = NEXT.try_with(|next| {
+        if let Ok(mut next) = next.try_borrow_mut() {
+            if next.runtime == Some(runtime) && next.task.is_none() {
+                next.task = offered.take();
+            }
+        }
+    });
+    offered
+}
+
+/// Wakes a task for a completion that this worker has taken, and runs it here if it is this runtime's.
+pub(crate) fn wake_and_run(shared: &Shared, waker: Waker) {
+    let waking = Waking::new(shared);
+    waker.wake();
+    let task = NEXT.with(|next| next.borrow_mut().task.take());
+    // User code runs from here on, and what it wakes is posted.
+    drop(waking);
+    if let Some(task) = task {
+        crate::task::run(task);
+    }
+}
+
+/// Until it is dropped, the first task that is woken on this thread is kept for it.
+struct Waking;
+
+impl Waking {
+    fn new(shared: &Shared) -> Waking {
+        let runtime = Arc::as_ptr(&shared.registry).addr();
+        NEXT.with(|next| next.borrow_mut().runtime = Some(runtime));
+        Waking
+    }
+}
+
+impl Drop for Waking {
+    fn drop(&mut self) {
+        // A task is left only if a waker panicked.
+        let left = NEXT.with(|next| {
+            let mut next = next.borrow_mut();
+            next.runtime = None;
+            next.task.take()
+        });
+        if let Some(task) = left {
+            task.schedule();
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! A TCP connection.
+
+use std::{
+    fmt,
+    future::poll_fn,
+    io::{self, IoSlice},
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use wharf::{Buffer, BufferPool, Connection, Payload, Socket};
+
+use super::{
+    StreamState, ToTarget, connect,
+    split::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf},
+};
+use crate::runtime::{Key, Shared};
+
+/// What the halves of a stream share.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(super) socket: Socket<Key>,
+    pub(super) state: Arc<StreamState>,
+    pub(super) buffers: BufferPool,
+}
+
+impl Inner {
+    pub(super) fn new(shared: &Shared, socket: Socket<Key>, state: Arc<StreamState>) -> Inner {
+        Inner {
+            socket,
+            state,
+            buffers: shared.buffers.clone(),
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Else it would keep the socket open. What was written still goes out, and the socket closes after it.
+        self.socket.cancel_receives();
+    }
+}
+
+/// A TCP connection, for tasks of one runtime.
+///
+/// Small reads come through a buffer of a pool, of which an idle connection holds none, and small writes are copied; large ones go straight
+/// into and from the memory of the caller. Memory that an operation owns spares the copy also for small ones: [`receive`](Self::receive),
+/// [`send`](Self::send).
+///
+/// A write is complete when the runtime has the bytes; a failure after that is told by the next write, flush or
+/// shutdown. While more than 64 KiB wait to be sent, writers wait. Dropped, a stream still sends what was written, and then
+/// closes.
+///
+/// Cancel-safe: a future of it that is dropped at any await loses no byte. One that has written a part tells how much as its
+/// result, as ever.
+///
+/// ```
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt}; // tokio's feature io-util
+/// use wharf_async::{Runtime, net::{TcpListener, TcpStream}};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let runtime = Runtime::new()?;
+/// runtime.block_on(async {
+///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+///     let address = listener.local_addr();
+///     let echoes = wharf_async::spawn(async move {
+///         let (mut stream, _peer) = listener.accept().await?;
+///         let mut bytes = [0; 4];
+///         stream.read_exact(&mut bytes).await?;
+///         stream.write_all(&bytes).await
+///     });
+///     let mut stream = TcpStream::connect(address).await?;
+///     stream.write_all(b"ahoy").await?;
+///     let mut echo = String::new();
+///     stream.read_to_string(&mut echo).await?;
+///     assert_eq!(echo, "ahoy");
+///     echoes.await?
+/// })
+/// # }
+/// ```
+pub struct TcpStream {
+    pub(crate) inner: Arc<Inner>,
+}
+
+impl fmt::Debug for TcpStream {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = formatter.debug_struct("TcpStream");
+        debug.field("peer", &self.peer_addr().ok());
+        debug.finish_non_exhaustive()
+    }
+}
+
+impl TcpStream {
+    pub(super) fn new(inner: Inner) -> TcpStream {
+        TcpStream {
+            inner: Arc::new(inner),
+        }
+    }
+
+    pub(super) fn accepted(shared: &Shared, connection: Connection) -> io::Result<TcpStream> {
+        let state = Arc::new(StreamState::default());
+        let key = Key::Stream(state.clone());
+        let socket = shared.port.associate(connection, key)?;
+        Ok(TcpStream::new(Inner::new(shared, socket, state)))
+    }
+
+    /// Connects to an address, or to a name and a port, as `"localhost:80"`. The addresses of a name are found by the system, on a
+    /// worker that may block, and are tried in turn.
+    ///
+    /// # Errors
+    /// [`ConnectError`](super::ConnectError), inside an [`io::Error`]: no address could be connected to; it lists them, with the error of
+    /// each. [`InvalidInput`](io::ErrorKind::InvalidInput) if what is given is neither address nor name with a port.
+    ///
+    /// # Panics
+    /// The thread works for no runtime.
+    pub async fn connect(target: impl ToTarget) -> io::Result<TcpStream> {
+        connect::connect(target.to_target()?).await
+    }
+
+    /// As [`connect`](Self::connect), within `timeout` for all addresses together, and for finding them.
+    ///
+    /// # Errors
+    /// As for [`connect`](Self::connect); [`TimedOut`](io::ErrorKind::TimedOut).
+    ///
+    /// # Panics
+    /// As [`connect`](Self::connect).
+    pub async fn connect_timeout(
+        target: impl ToTarget,
+        timeout: Duration,
+    ) -> io::Result<TcpStream> {
+        let target = target.to_target()?;
+        let name = target.to_string();
+        let connecting = crate::time::timeout(timeout, connect::connect(target));
+        connecting.await.unwrap_or_else(|_| {
+            let what = format!("no connection to {name} within {timeout:?}");
+            Err(io::Error::new(io::ErrorKind::TimedOut, what))
+        })
+    }
+
+    /// Takes a connection of the standard library's into the runtime that this thread works for.
+    ///
+    /// # Errors
+    /// The system's: it can't be made non-blocking or be registered.
+    ///
+    /// # Panics
+    /// The thread works for no runtime.
+    pub fn from_std(stream: std::net::TcpStream) -> io::Result<TcpStream> {
+        crate::context::with_current(|shared| {
+            let state = Arc::new(StreamState::default());
+            let socket = shared.port.associate(stream, Key::Stream(state.clone()))?;
+            Ok(TcpStream::new(Inner::new(shared, socket, state)))
+        })
+    }
+
+    /// The address of the peer.
+    ///
+    /// # Errors
+    /// The system's: it is not connected any more.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.inner.socket.peer_addr()
+    }
+
+    /// The stream's own address.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.inner.socket.local_addr()
+    }
+
+    /// Sends small segments at once (`TCP_NODELAY`).
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn set_nodelay(&self, at_once: bool) -> io::Result<()> {
+        self.inner.socket.set_nodelay(at_once)
+    }
+
+    /// Whether small segments are sent at once.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn nodelay(&self) -> io::Result<bool> {
+        self.option(|socket| socket.tcp_nodelay())
+    }
+
+    /// What becomes of bytes that are unsent when the connection closes (`SO_LINGER`): none, the default, lets the system send them;
+    /// zero resets the connection, and they are lost. A longer time would have a worker wait at the close, so it is refused.
+    ///
+    /// # Errors
+    /// The system's; [`InvalidInput`](io::ErrorKind::InvalidInput) for a time that is not zero.
+    pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
+        if let Some(time) = linger.filter(|time| !time.is_zero()) {
+            let what = format!(
+                "a linger of {time:?} would block the thread that closes; zero or none do not"
+            );
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
+        self.option(|socket| socket.set_linger(linger))
+    }
+
+    /// The time to live of its packets.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn set_ttl(&self, hops: u32) -> io::Result<()> {
+        self.option(|socket| socket.set_ttl_v4(hops))
+    }
+
+    /// Sets any other option, by socket2.
+    ///
+    /// # Errors
+    /// The system's, or the function's.
+    pub fn option<T>(&self, set: impl FnOnce(SockRef<'_>) -> io::Result<T>) -> io::Result<T> {
+        let socket = &self.inner.socket;
+        #[cfg(unix)]
+        return socket.with_descriptor(|descriptor| set(SockRef::from(&descriptor)));
+        #[cfg(windows)]
+        socket.with_socket(|socket| set(SockRef::from(&socket)))
+    }
+
+    /// Waits for bytes, copies some of the first of them, and leaves them to the next read. 0 is the end of the stream.
+    ///
+    /// # Errors
+    /// The connection has failed.
+    pub async fn peek(&self, memory: &mut [u8]) -> io::Result<usize> {
+        poll_fn(|context| self.inner.poll_peek(context, memory)).await
+    }
+
+    /// Receives at least one byte into a buffer that the operation owns, from its front; 0 is the end of the stream. Nothing is copied,
+    /// unless bytes were received before by a read.
+    ///
+    /// If the future is dropped, its buffer is lost, and no byte: the next read has them.
+    ///
+    /// # Errors
+    /// In the first part of the result: the connection has failed.
+    pub async fn receive(&mut self, buffer: Buffer) -> (io::Result<usize>, Buffer) {
+        self.inner.receive(buffer).await
+    }
+
+    /// Sends a payload whole, behind all that was written; it is complete when the system has the bytes. The payload comes back.
+    ///
+    /// If the future is dropped, the payload is sent all the same. There is no bound but the port's on what is sent so at once.
+    ///
+    /// # Errors
+    /// In the first part of the result: the connection has failed.
+    pub async fn send(&self, payload: impl Into<Payload>) -> (io::Result<usize>, Payload) {
+        self.inner.send(payload.into()).await
+    }
+
+    /// Two halves, for one task.
+    pub fn split(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>) {
+        split::split(self)
+    }
+
+    /// Two halves, for two tasks. The half that writes, dropped, ends the stream behind what was written.
+    pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
+        split::into_split(self)
+    }
+}
+
+impl AsyncRead for TcpStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        ready!(self.inner.poll_read(context, buffer))?;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for TcpStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.inner.poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.inner.poll_write(context, pieces)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.inner.poll_flush()
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.inner.poll_shutdown(context)
+    }
+}
+
+/// Waits for the first byte that another thread writes to a pair of sockets.
+#[cfg(unix)]
+pub(crate) async fn receive_one(stream: std::os::unix::net::UnixStream) -> io::Result<()> {
+    let inner = crate::context::with_current(|shared| {
+        let state = Arc::new(StreamState::default());
+        let socket = shared.port.associate(stream, Key::Stream(state.clone()))?;
+        io::Result::Ok(Inner::new(shared, socket, state))
+    })?;
+    inner.receive(Buffer::with_capacity(1)).await.0.map(drop)
+}

@@ -1,0 +1,48 @@
+//! The threads, locks and time that the runtime waits with, behind one door: the simulation (`--cfg shuttle`) has its own.
+
+#[cfg(not(shuttle))]
+pub(crate) use std::{
+    sync::{Condvar, Mutex, MutexGuard},
+    thread::{self, Thread},
+    time::Instant,
+};
+
+#[cfg(shuttle)]
+pub(crate) use shuttle::{
+    sync::{Condvar, Mutex, MutexGuard},
+    thread::{self, Thread},
+};
+
+use std::{sync::PoisonError, time::Duration};
+
+/// The time, of a clock that never goes back.
+pub(crate) fn now() -> std::time::Instant {
+    #[cfg(not(shuttle))]
+    return Instant::now();
+    #[cfg(shuttle)]
+    wharf::sync::now()
+}
+
+/// Takes a lock, whether or not an earlier holder panicked: no code of the user's runs under any of ours.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits for a notification, for so long at most. May return for no reason.
+pub(crate) fn wait<'a, T>(
+    condvar: &Condvar,
+    guard: MutexGuard<'a, T>,
+    timeout: Duration,
+) -> MutexGuard<'a, T> {
+    let waited = condvar.wait_timeout(guard, timeout);
+    waited.unwrap_or_else(PoisonError::into_inner).0
+}
+
+/// The moment that is so long from now; a very late one where the clock does not go as far.
+pub(crate) fn deadline_after(delay: Duration) -> std::time::Instant {
+    const VERY_LONG: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
+    let now = now();
+    now.checked_add(delay)
+        .or_else(|| now.checked_add(VERY_LONG))
+        .unwrap_or(now)
+}

@@ -1,0 +1,364 @@
+//! Tasks: a future that goes through the port as a packet, on a place that is reserved for it.
+//!
+//! This is the crate's one file with unsafe code: a task travels as a pointer.
+
+use std::{
+    any::Any,
+    fmt,
+    future::Future,
+    panic::{AssertUnwindSafe, Location, catch_unwind},
+    pin::Pin,
+    ptr::NonNull,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use async_task::{Builder, FallibleTask, ScheduleInfo, WithInfo};
+use pin_project_lite::pin_project;
+use wharf::{
+    raw::{PostPlace, Task, TaskFunctions},
+    user_code,
+};
+
+use crate::{
+    budget, context,
+    local::Queue,
+    polls,
+    registry::{Id, Registry},
+    runtime::Shared,
+};
+
+/// A task that is to be polled.
+pub(crate) type Runnable = async_task::Runnable<Header>;
+
+/// What is known of a task to the thread that polls it.
+#[derive(Debug)]
+pub(crate) struct Header {
+    pub(crate) registry: Arc<Registry>,
+    id: Id,
+    location: &'static Location<'static>,
+}
+
+static FUNCTIONS: TaskFunctions = TaskFunctions {
+    run: run_raw,
+    discard: discard_raw,
+};
+
+/// # Safety
+/// The pointer is that of a `Runnable` that was given up for it.
+unsafe fn run_raw(pointer: NonNull<()>) {
+    // SAFETY: passed on to the caller.
+    run(unsafe { Runnable::from_raw(pointer) });
+}
+
+/// # Safety
+/// As for [`run_raw`].
+unsafe fn discard_raw(pointer: NonNull<()>) {
+    // SAFETY: passed on to the caller.
+    drop(unsafe { Runnable::from_raw(pointer) });
+}
+
+/// Polls a task on this thread; or drops its future, if it was aborted.
+pub(crate) fn run(task: Runnable) {
+    let header = task.metadata();
+    if header.registry.is_aborted(header.id) {
+        drop(task);
+        return;
+    }
+    budget::refill();
+    let _watched = polls::watch(header.location);
+    task.run();
+}
+
+/// Posts a task that was woken, or has this worker run it next. `place` lies in the task's own memory, which is kept until this
+/// returns.
+fn schedule(task: Runnable, info: ScheduleInfo, place: &PostPlace) {
+    // Woken in its poll, it has its turn behind those that are ready.
+    let offered = match info.woken_while_running {
+        true => Some(task),
+        false => context::offer(task),
+    };
+    let Some(task) = offered else {
+        return;
+    };
+    // SAFETY: the pointer is given up for the packet, and either function makes it a `Runnable` again, on any thread: the future
+    // of a task that goes through the port is `Send`.
+    let packet = unsafe { Task::new(&FUNCTIONS, task.into_raw()) };
+    // If the port is closed, nothing polls the task any more: it is discarded, and its future is dropped here.
+    drop(place.post_quietly(packet));
+}
+
+pin_project! {
+    /// The future of a task. A panic of its poll is the result of the task, one of its drop is logged; and when it is gone, the
+    /// task is on the list no longer.
+    struct Contained<F> {
+        #[pin]
+        future: Option<F>,
+        listed: Listed,
+    }
+
+    impl<F> PinnedDrop for Contained<F> {
+        fn drop(this: Pin<&mut Self>) {
+            drop_future(this.project().future);
+        }
+    }
+}
+
+/// A task's entry in the registry, until this is dropped.
+struct Listed {
+    registry: Arc<Registry>,
+    id: Id,
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        self.registry.remove(self.id);
+    }
+}
+
+fn drop_future<F>(mut future: Pin<&mut Option<F>>) {
+    let dropped = catch_unwind(AssertUnwindSafe(|| future.set(None)));
+    if let Err(panic) = dropped {
+        user_code::log(|| {
+            let message = user_code::panic_message(&*panic);
+            tracing::error!("the drop of a future panicked: {message}");
+        });
+        user_code::discard(panic);
+    }
+}
+
+impl<F: Future> Future for Contained<F> {
+    type Output = Result<F::Output, JoinError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let future = this.future.as_mut().as_pin_mut();
+        let future = future.expect("a task is not polled after its end");
+        let polled = catch_unwind(AssertUnwindSafe(|| future.poll(context)));
+        let result = match polled {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(output)) => Ok(output),
+            Err(panic) => Err(JoinError(Cause::Panicked(panic))),
+        };
+        // Before the result is there for others: what the future holds is gone by then.
+        drop_future(this.future);
+        Poll::Ready(result)
+    }
+}
+
+/// Begins a task that any thread of the runtime may poll.
+pub(crate) fn spawn<F>(
+    shared: &Shared,
+    location: &'static Location<'static>,
+    future: F,
+) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    // Refused only by a port that is closed: as many operations may be under way on ours as memory has room for.
+    let Ok(place) = shared.port.reserve_post() else {
+        return JoinHandle(None);
+    };
+    begin(&shared.registry, location, future, |header, future| {
+        let wake = WithInfo(move |task, info| schedule(task, info, &place));
+        Builder::new().metadata(header).spawn(|_| future, wake)
+    })
+}
+
+/// Begins a task that this thread alone polls, out of a queue of its own.
+pub(crate) fn spawn_local<F>(
+    queue: &Arc<Queue>,
+    location: &'static Location<'static>,
+    future: F,
+) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    let ready = queue.clone();
+    begin(queue.registry(), location, future, |header, future| {
+        let wake = move |task| ready.push(task);
+        Builder::new()
+            .metadata(header)
+            .spawn_local(|_| future, wake)
+    })
+}
+
+/// Lists a task, makes it and schedules it.
+fn begin<F: Future>(
+    registry: &Arc<Registry>,
+    location: &'static Location<'static>,
+    future: F,
+    make: impl FnOnce(
+        Header,
+        Contained<F>,
+    ) -> (
+        Runnable,
+        async_task::Task<Result<F::Output, JoinError>, Header>,
+    ),
+) -> JoinHandle<F::Output> {
+    let begun = registry.insert(location, |id| {
+        let (header, listed) = (registry.clone(), registry.clone());
+        let future = Contained {
+            future: Some(future),
+            listed: Listed {
+                registry: listed,
+                id,
+            },
+        };
+        let header = Header {
+            registry: header,
+            id,
+            location,
+        };
+        let (task, handle) = make(header, future);
+        (task.waker(), (id, task, handle))
+    });
+    let Some((id, task, handle)) = begun else {
+        return JoinHandle(None);
+    };
+    let abort = AbortHandle(Some((registry.clone(), id)));
+    task.schedule();
+    JoinHandle(Some((handle.fallible(), abort)))
+}
+
+/// The result of a task, for one that waits for it: a future. Dropped, it detaches the task, which goes on.
+#[must_use = "a handle that is dropped detaches the task; `abort` ends it"]
+pub struct JoinHandle<T>(Option<(Joined<T>, AbortHandle)>);
+
+/// A task with its result. None: its future was dropped before it had one.
+type Joined<T> = FallibleTask<Result<T, JoinError>, Header>;
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = formatter.debug_struct("JoinHandle");
+        debug.field("is_finished", &self.is_finished());
+        debug.finish_non_exhaustive()
+    }
+}
+
+impl<T> JoinHandle<T> {
+    /// Has the task end at its next turn: its future is dropped by a worker, and the handle gives a
+    /// [cancelled](JoinError::is_cancelled) result. A task that is in a poll, or blocks there, first comes to the end of
+    /// that. Nothing changes if it has ended.
+    pub fn abort(&self) {
+        self.abort_handle().abort();
+    }
+
+    /// A handle that can [abort](Self::abort) the task, and no more.
+    pub fn abort_handle(&self) -> AbortHandle {
+        let abort = self.0.as_ref().map(|(_, abort)| abort.clone());
+        abort.unwrap_or(AbortHandle(None))
+    }
+
+    /// Whether the task has ended.
+    pub fn is_finished(&self) -> bool {
+        self.0.as_ref().is_none_or(|(task, _)| task.is_finished())
+    }
+
+    /// Lets the task go on by itself: the same as dropping the handle, but said.
+    pub fn detach(self) {}
+}
+
+impl<T> Drop for JoinHandle<T> {
+    fn drop(&mut self) {
+        if let Some((task, _)) = self.0.take() {
+            task.detach();
+        }
+    }
+}
+
+impl<T> Future for JoinHandle<T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some((task, _)) = &mut self.0 else {
+            return Poll::Ready(Err(JoinError(Cause::Cancelled)));
+        };
+        ready!(budget::poll_left(context));
+        let result = ready!(Pin::new(task).poll(context));
+        budget::spend();
+        Poll::Ready(result.unwrap_or(Err(JoinError(Cause::Cancelled))))
+    }
+}
+
+/// Aborts a task; see [`JoinHandle::abort_handle`].
+#[derive(Debug, Clone)]
+pub struct AbortHandle(Option<(Arc<Registry>, Id)>);
+
+impl AbortHandle {
+    /// As [`JoinHandle::abort`].
+    pub fn abort(&self) {
+        if let Some((registry, id)) = &self.0 {
+            registry.abort(*id);
+        }
+    }
+}
+
+/// Why a task has no result.
+#[derive(Debug)]
+pub struct JoinError(Cause);
+
+enum Cause {
+    Panicked(Box<dyn Any + Send>),
+    Cancelled,
+}
+
+impl fmt::Debug for Cause {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Cause::Panicked(panic) => {
+                write!(
+                    formatter,
+                    "Panicked({:?})",
+                    user_code::panic_message(&**panic)
+                )
+            }
+            Cause::Cancelled => formatter.write_str("Cancelled"),
+        }
+    }
+}
+
+impl JoinError {
+    /// Whether the task was aborted, or its runtime has stopped.
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self.0, Cause::Cancelled)
+    }
+
+    /// Whether the task panicked.
+    pub fn is_panic(&self) -> bool {
+        matches!(self.0, Cause::Panicked(_))
+    }
+
+    /// What the task panicked with, for [`resume_unwind`](std::panic::resume_unwind); else the error itself.
+    ///
+    /// # Errors
+    /// The task did not panic.
+    pub fn try_into_panic(self) -> Result<Box<dyn Any + Send>, JoinError> {
+        match self.0 {
+            Cause::Panicked(panic) => Ok(panic),
+            Cause::Cancelled => Err(self),
+        }
+    }
+}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Cause::Panicked(panic) => {
+                let message = user_code::panic_message(&**panic);
+                write!(formatter, "the task panicked: {message}")
+            }
+            Cause::Cancelled => formatter.write_str("the task was cancelled"),
+        }
+    }
+}
+
+impl std::error::Error for JoinError {}
+
+impl From<JoinError> for std::io::Error {
+    fn from(error: JoinError) -> Self {
+        std::io::Error::other(error.to_string())
+    }
+}

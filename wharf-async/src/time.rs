@@ -1,0 +1,294 @@
+//! Sleeping, time-outs and intervals, each on a timer of the port.
+
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker, ready},
+    time::{Duration, Instant},
+};
+
+use pin_project_lite::pin_project;
+use wharf::OperationId;
+
+use crate::{
+    budget, context,
+    runtime::{Key, Shared},
+    sync::{Mutex, deadline_after, lock, now},
+};
+
+/// A timer that is under way, or has fired.
+#[derive(Debug)]
+pub(crate) struct Timer(Mutex<State>);
+
+#[derive(Debug)]
+enum State {
+    Waits(Waker),
+    Fired,
+}
+
+impl Timer {
+    /// Its time has come. Returns what to wake.
+    pub(crate) fn fire(&self) -> Option<Waker> {
+        match std::mem::replace(&mut *lock(&self.0), State::Fired) {
+            State::Waits(waker) => Some(waker),
+            State::Fired => None,
+        }
+    }
+}
+
+/// A timer of a port's, until this is dropped: it is cancelled then, without a packet.
+#[derive(Debug)]
+struct Armed {
+    shared: Arc<Shared>,
+    timer: Arc<Timer>,
+    operation: OperationId,
+}
+
+impl Armed {
+    fn new(deadline: Instant, waker: &Waker) -> Armed {
+        context::with_current(|shared| {
+            let timer = Arc::new(Timer(Mutex::new(State::Waits(waker.clone()))));
+            match shared.port.timer_at(deadline, Key::Timer(timer.clone())) {
+                Ok(operation) => Armed {
+                    shared: shared.clone(),
+                    timer,
+                    operation,
+                },
+                Err(error) => panic!("no timer: the runtime has stopped ({error})"),
+            }
+        })
+    }
+}
+
+impl Drop for Armed {
+    fn drop(&mut self) {
+        // It may have fired, and its packet be on the way.
+        let _ = self.shared.port.cancel_timer_quietly(self.operation);
+    }
+}
+
+/// Waits until a moment has come. Made by [`sleep`] and [`sleep_until`].
+///
+/// # Panics
+/// Its first poll, on a thread that works for no runtime, or for one that has stopped.
+#[derive(Debug)]
+#[must_use = "a future does nothing unless it is awaited"]
+pub struct Sleep {
+    deadline: Instant,
+    armed: Option<Armed>,
+}
+
+/// Waits for so long, never less. A time that is too long for the clock counts as a very long one.
+pub fn sleep(duration: Duration) -> Sleep {
+    sleep_until(deadline_after(duration))
+}
+
+/// Waits until then, never less. On Linux it ends a fraction of a millisecond late, on Windows up to 16 ms.
+pub fn sleep_until(deadline: Instant) -> Sleep {
+    Sleep {
+        deadline,
+        armed: None,
+    }
+}
+
+impl Sleep {
+    /// When it ends.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Whether its time has come.
+    pub fn is_elapsed(&self) -> bool {
+        now() >= self.deadline
+    }
+
+    /// From now on it ends then, even if it had ended before.
+    pub fn reset(&mut self, deadline: Instant) {
+        self.armed = None;
+        self.deadline = deadline;
+    }
+
+    fn poll_fired(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Some(armed) = &self.armed else {
+            if self.is_elapsed() {
+                return Poll::Ready(());
+            }
+            self.armed = Some(Armed::new(self.deadline, context.waker()));
+            return Poll::Pending;
+        };
+        match &mut *lock(&armed.timer.0) {
+            State::Fired => Poll::Ready(()),
+            State::Waits(waker) => {
+                waker.clone_from(context.waker());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        ready!(budget::poll_left(context));
+        ready!(self.poll_fired(context));
+        budget::spend();
+        Poll::Ready(())
+    }
+}
+
+/// The time was over before the future was ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Elapsed;
+
+impl fmt::Display for Elapsed {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the time is over")
+    }
+}
+
+impl std::error::Error for Elapsed {}
+
+impl From<Elapsed> for io::Error {
+    fn from(elapsed: Elapsed) -> Self {
+        io::Error::new(io::ErrorKind::TimedOut, elapsed)
+    }
+}
+
+pin_project! {
+    /// A future with a time-out. Made by [`timeout`].
+    #[derive(Debug)]
+    #[must_use = "a future does nothing unless it is awaited"]
+    pub struct Timeout<F> {
+        #[pin]
+        future: F,
+        sleep: Sleep,
+    }
+}
+
+/// Waits for a future, for so long at most. If the time is over the future is not dropped before this is: its owner may keep it, by
+/// giving a reference.
+pub fn timeout<F: Future>(duration: Duration, future: F) -> Timeout<F> {
+    timeout_at(deadline_after(duration), future)
+}
+
+/// As [`timeout`], until then.
+pub fn timeout_at<F: Future>(deadline: Instant, future: F) -> Timeout<F> {
+    Timeout {
+        future,
+        sleep: sleep_until(deadline),
+    }
+}
+
+impl<F> Timeout<F> {
+    /// The future, without the time-out.
+    pub fn into_inner(self) -> F {
+        self.future
+    }
+}
+
+impl<F: Future> Future for Timeout<F> {
+    type Output = Result<F::Output, Elapsed>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if let Poll::Ready(output) = this.future.poll(context) {
+            return Poll::Ready(Ok(output));
+        }
+        // Without asking the budget: a future that has used all of it must not be without its time-out.
+        ready!(this.sleep.poll_fired(context));
+        Poll::Ready(Err(Elapsed))
+    }
+}
+
+/// What an [`Interval`] does when ticks were missed, since their task was busy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum MissedTicks {
+    /// The missed ticks come at once, one after the other, until it is in time again.
+    #[default]
+    Burst,
+    /// The next tick comes a period after the late one.
+    Delay,
+    /// The missed ticks are left out, and the next one comes when it is due.
+    Skip,
+}
+
+/// Ticks, again and again. Made by [`interval`].
+#[derive(Debug)]
+pub struct Interval {
+    sleep: Sleep,
+    period: Duration,
+    missed: MissedTicks,
+}
+
+/// Ticks every `period`; the first tick comes at once.
+///
+/// # Panics
+/// The period is zero.
+pub fn interval(period: Duration) -> Interval {
+    interval_at(now(), period)
+}
+
+/// As [`interval`], with the first tick at `start`.
+///
+/// # Panics
+/// The period is zero.
+pub fn interval_at(start: Instant, period: Duration) -> Interval {
+    assert!(!period.is_zero(), "the period of an interval is zero");
+    Interval {
+        sleep: sleep_until(start),
+        period,
+        missed: MissedTicks::default(),
+    }
+}
+
+impl Interval {
+    /// What it does with ticks that were missed. The default is [`MissedTicks::Burst`].
+    pub fn set_missed_ticks(&mut self, missed: MissedTicks) {
+        self.missed = missed;
+    }
+
+    /// The time between two ticks.
+    pub fn period(&self) -> Duration {
+        self.period
+    }
+
+    /// The next tick comes a period from now.
+    pub fn reset(&mut self) {
+        self.sleep.reset(deadline_after(self.period));
+    }
+
+    /// Waits for the next tick. Returns when it was due. If the future is dropped, the tick is not lost.
+    pub async fn tick(&mut self) -> Instant {
+        poll_fn(|context| self.poll_tick(context)).await
+    }
+
+    /// As [`tick`](Self::tick), for a future of the caller's own.
+    pub fn poll_tick(&mut self, context: &mut Context<'_>) -> Poll<Instant> {
+        ready!(Pin::new(&mut self.sleep).poll(context));
+        let due = self.sleep.deadline();
+        self.sleep.reset(self.after(due, now()));
+        Poll::Ready(due)
+    }
+
+    /// When the tick comes that follows the one that was due then.
+    fn after(&self, due: Instant, now: Instant) -> Instant {
+        let late = now.saturating_duration_since(due);
+        let wait = match self.missed {
+            MissedTicks::Burst => self.period,
+            MissedTicks::Delay => late.saturating_add(self.period),
+            MissedTicks::Skip => {
+                let passed = late.as_nanos() / self.period.as_nanos();
+                let passed = u32::try_from(passed).unwrap_or(u32::MAX - 1);
+                self.period.saturating_mul(passed + 1)
+            }
+        };
+        due.checked_add(wait)
+            .unwrap_or_else(|| deadline_after(wait))
+    }
+}

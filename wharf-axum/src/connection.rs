@@ -1,0 +1,134 @@
+//! One connection, from its first byte to its end.
+
+use std::{
+    convert::Infallible,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::{body::Body, extract::Request, response::Response};
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+};
+use hyper_util::service::TowerToHyperService;
+use tokio::sync::watch;
+use tower_service::Service;
+use wharf_async::{
+    hyper::{Executor, Timer},
+    net::TcpStream,
+    time,
+};
+
+use crate::prefixed::{Prefixed, Version};
+
+/// What all connections of a server have.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settings {
+    pub(crate) header_timeout: Option<Duration>,
+    pub(crate) nodelay: bool,
+}
+
+/// Serves a connection until its end.
+pub(crate) async fn serve<S>(
+    stream: TcpStream,
+    service: S,
+    settings: Settings,
+    stop: watch::Receiver<()>,
+) where
+    S: Service<Request, Response = Response, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + 'static,
+{
+    if settings.nodelay {
+        // What fails on a connection that is gone shows again.
+        let _ = stream.set_nodelay(true);
+    }
+    let finding = Prefixed::find_version(stream);
+    let found = match settings.header_timeout {
+        Some(timeout) => time::timeout(timeout, finding)
+            .await
+            .unwrap_or_else(|elapsed| Err(elapsed.into())),
+        None => finding.await,
+    };
+    let (version, stream) = match found {
+        Ok(Some(found)) => found,
+        Ok(None) => return,
+        Err(error) => return tell(&error),
+    };
+    let service = TowerToHyperService::new(OfAxum(service));
+    match version {
+        Version::One => {
+            let mut builder = http1::Builder::new();
+            builder.timer(Timer::new());
+            builder.header_read_timeout(settings.header_timeout);
+            let connection = builder.serve_connection(stream, service);
+            until_stop(connection.with_upgrades(), stop, |it| {
+                it.graceful_shutdown()
+            })
+            .await;
+        }
+        Version::Two => {
+            let mut builder = http2::Builder::new(Executor::current());
+            builder.timer(Timer::new());
+            // A peer that is gone is found by that.
+            builder.keep_alive_interval(settings.header_timeout);
+            let connection = builder.serve_connection(stream, service);
+            until_stop(connection, stop, |it| it.graceful_shutdown()).await;
+        }
+    }
+}
+
+/// Drives a connection to its end. When the server is to stop, it is told to end with the requests that are under way.
+async fn until_stop<C>(connection: C, mut stop: watch::Receiver<()>, end: impl FnOnce(Pin<&mut C>))
+where
+    C: Future<Output = hyper::Result<()>>,
+{
+    let mut connection = pin!(connection);
+    let stopped = {
+        let mut stopping = pin!(stop.changed());
+        poll_fn(|context| {
+            if let Poll::Ready(ended) = connection.as_mut().poll(context) {
+                return Poll::Ready(Some(ended));
+            }
+            stopping.as_mut().poll(context).map(|_| None)
+        })
+        .await
+    };
+    let ended = match stopped {
+        Some(ended) => ended,
+        None => {
+            end(connection.as_mut());
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tell(&error);
+    }
+}
+
+/// Peers that go, or speak no HTTP, are no fault of the server's.
+fn tell(error: &(dyn std::error::Error + 'static)) {
+    tracing::debug!(error, "a connection has failed");
+}
+
+/// A service of axum's, for requests as hyper has them.
+#[derive(Debug, Clone)]
+struct OfAxum<S>(S);
+
+impl<S: Service<Request>> Service<hyper::Request<Incoming>> for OfAxum<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.0.poll_ready(context)
+    }
+
+    fn call(&mut self, request: hyper::Request<Incoming>) -> S::Future {
+        self.0.call(request.map(Body::new))
+    }
+}
