@@ -1,0 +1,559 @@
+//! What the runtime promises of listeners and streams, on every driver of the system.
+
+#[macro_use]
+mod harness;
+
+use std::{
+    future::{Future, poll_fn},
+    io::{self, IoSlice, Read, Write},
+    net::{Shutdown, SocketAddr},
+    pin::Pin,
+    sync::mpsc,
+    task::Poll,
+    thread,
+    time::Duration,
+};
+
+use harness::{PATIENCE, one_at_once, run, soon};
+use socket2::SockRef;
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use wharf::{Buffer, DriverChoice, Payload};
+use wharf_async::{
+    net::{ConnectError, TcpListener, TcpStream},
+    spawn,
+    time::{sleep, timeout},
+    yield_now,
+};
+
+macro_rules! suite {
+    ($driver:expr) => {
+        tests! { $driver,
+            bytes_come_in_order_small_and_large
+            the_end_of_the_stream_comes_behind_all_bytes
+            a_read_that_is_dropped_loses_no_byte
+            an_accept_that_is_dropped_loses_no_connection
+            a_connect_that_is_dropped_leaves_nothing
+            a_peek_takes_nothing
+            owned_buffers_come_back_with_the_bytes
+            a_receive_that_is_dropped_leaves_its_bytes_to_the_next_read
+            a_payload_that_is_sent_comes_back_and_is_sent_though_the_future_is_dropped
+            vectored_writes_keep_the_order_of_their_pieces
+            a_writer_waits_while_its_peer_does_not_read
+            what_was_written_arrives_though_the_stream_is_dropped
+            halves_read_and_write_in_two_tasks_and_can_be_put_together
+            a_shutdown_waits_until_all_is_out
+            a_reset_is_told_by_read_and_by_write
+            names_are_connected_to_and_errors_list_what_was_tried
+            a_connect_has_a_time_out
+            options_are_set_and_a_linger_that_would_block_is_refused
+            a_listener_that_is_dropped_refuses
+            a_stream_is_idle_without_operations_but_one
+        }
+    };
+}
+
+on_every_driver!(suite);
+
+/// A stream of the runtime's, and the standard library's other end. To be called in a task.
+async fn pair() -> (TcpStream, std::net::TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("it listens");
+    let peer = std::net::TcpStream::connect(listener.local_addr()).expect("it connects");
+    peer.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+    peer.set_write_timeout(Some(PATIENCE)).expect("a time-out");
+    let (stream, _) = listener.accept().await.expect("a connection");
+    (stream, peer)
+}
+
+/// Bytes of which each is told from its neighbours.
+fn pattern(len: usize) -> Vec<u8> {
+    (0..len).map(|at| (at % 251) as u8).collect()
+}
+
+fn bytes_come_in_order_small_and_large(driver: DriverChoice) {
+    let runtime = one_at_once(driver);
+    run(&runtime, async {
+        for size in [1, 100, 16 << 10, (16 << 10) + 1, 1 << 20] {
+            let (mut stream, mut peer) = pair().await;
+            let sent = pattern(size);
+            let expected = sent.clone();
+            let peer = thread::spawn(move || {
+                peer.write_all(&sent).expect("it takes them");
+                let mut back = vec![0; sent.len()];
+                peer.read_exact(&mut back).expect("they come back");
+                assert!(back == sent, "{size} bytes came back otherwise");
+            });
+            let mut received = vec![0; size];
+            stream.read_exact(&mut received).await.expect("they come");
+            assert!(received == expected, "{size} bytes came otherwise");
+            stream.write_all(&received).await.expect("they go");
+            stream.flush().await.expect("nothing has failed");
+            peer.join().expect("no panic");
+        }
+    });
+}
+
+fn the_end_of_the_stream_comes_behind_all_bytes(driver: DriverChoice) {
+    let runtime = one_at_once(driver);
+    run(&runtime, async {
+        let (mut stream, mut peer) = pair().await;
+        peer.write_all(b"ahoy").expect("it takes them");
+        drop(peer);
+        let mut all = Vec::new();
+        stream.read_to_end(&mut all).await.expect("no failure");
+        assert_eq!(all, b"ahoy");
+        assert_eq!(stream.read(&mut [0; 8]).await.expect("the end"), 0);
+        assert_eq!(stream.peek(&mut [0; 8]).await.expect("the end"), 0);
+        assert_eq!(
+            stream
+                .receive(Buffer::with_capacity(8))
+                .await
+                .0
+                .expect("the end"),
+            0
+        );
+    });
+}
+
+fn a_read_that_is_dropped_loses_no_byte(driver: DriverChoice) {
+    let runtime = one_at_once(driver);
+    run(&runtime, async {
+        let (mut stream, mut peer) = pair().await;
+        let sent = pattern(100_000);
+        let sends = sent.clone();
+        let peer = thread::spawn(move || {
+            for piece in sends.chunks(777) {
+                peer.write_all(piece).expect("it takes them");
+            }
+            peer
+        });
+        let mut received: Vec<u8> = Vec::new();
+        let mut dropped = 0;
+        while received.len() < sent.len() {
+            let mut piece = [0; 500];
+            let mut read = Box::pin(stream.read(&mut piece));
+            // Polled once, and dropped if it is not ready.
+            let polled = poll_fn(|context| Poll::Ready(read.as_mut().poll(context))).await;
+            drop(read);
+            match polled {
+                Poll::Ready(len) => received.extend(&piece[..len.expect("no failure")]),
+                Poll::Pending => {
+                    dropped += 1;
+                    sleep(Duration::from_micros(100)).await;
+                }
+            }
+        }
+        assert!(received == sent, "bytes were lost");
+        assert!(dropped > 0, "no read was dropped");
+        drop(peer.join());
+    });
+}
+
+fn an_accept_that_is_dropped_loses_no_connection(driver: DriverChoice) {
+    let runtime = one_at_once(driver);
+    run(&runtime, async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("it listens");
+        for _ in 0..20 {
+            let early = timeout(Duration::ZERO, listener.accept()).await;
+            assert!(early.is_err(), "nobody has connected");
+            let mut peer =
+                std::net::TcpStream::connect(listener.local_addr()).expect("it connects");
+            // The accept that is under way completes, with nobody to wait for it.
+            sleep(Duration::from_millis(1)).await;
+            let (mut stream, from) = listener.accept().await.expect("a connection");
+            assert_eq!(from, peer.local_addr().expect("an address"));
+            peer.write_all(b"!").expect("it takes it");
+            assert_eq!(stream.read_u8().await.expect("it comes"), b'!');
+        }
+    });
+}
+
+fn a_connect_that_is_dropped_leaves_nothing(driver: DriverChoice) {
+    let runtime = one_at_once(driver);
+    let before = run(&runtime, async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("it listens");
+        let address = listener.local_addr();
+        for _ in 0..50 {
+            let mut connect = Box::pin(TcpStream::connect(address));
+            let _ = poll_fn(|context| Poll::Ready(connect.as_mut().poll(context))).await;
+            drop(connect);
+        }
+        yield_now().await;
+        // Those that were made all the same are at their end.
+        while let Ok(accepted) = timeout(Duration::from_millis(50), listener.accept()).await {
+            let (mut stream, _) = accepted.expect("a connection");
+            let read = timeout(PATIENCE, stream.read(&mut [0; 1])).await;
+            assert!(matches!(read.expect("in time"), Ok(0) | Err(_)));
+        }
+    });
+    let () = before;
+    sleep_until_idle(&runtime);
+}
+
+/// Nothing is under way but what the asking itself needs.
+fn sleep_until_idle(runtime: &wharf_async::Runtime) {
+    for _ in 0..2_000 {
+        if runtime.snapshot().port.operations == 0 && runtime.snapshot().tasks == 0 {
+            return;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    panic!("left: {:?}", runtime.snapshot());
+}
+
+fn a_peek_takes_nothing(driver: DriverChoice) {
+    let runtime = one_at_once(driver);
+    run(&runtime, async {
+        let (mut stream, mut peer) = pair().await;
+        peer.write_all(b"ahoy").expect("it takes them");
+        let mut memory = [0; 2];
+        for _ in 0..2 {
+            assert_eq!(stream.peek(&mut memory).await.expect("bytes"), 2);
+            assert_eq!(&memory, b"ah");
+        }
+        let mut all = [0; 4];
+        stream.read_exact(&mut all).await.expect("bytes");
+        assert_eq!(&all, b"ahoy");
+    });
+}
+
+fn owned_buffers_come_back_with_the_bytes(driver: DriverChoice) {
+    let runtime = one_at_once(driver);
+    run(&runtime, async {
+        let (mut stream, mut peer) = pair().await;
+        let waits = spawn(async move {
+            let (result, buffer) = stream.receive(Buffer::with_capacity(64)).await;
+            assert_eq!(result.expect("bytes"), 4);
+            assert_eq!((&buffer[..], buffer.capacity()), (&b"ahoy"[..], 64));
+            (stream, buffer)
+        });
+        sleep(Duration::from_millis(5)).await;
+        peer.write_all(b"ahoy").expect("it takes them");
+        let (mut stream, buffer) = waits.await.expect("it ends");
+        // Bytes that a read has left are copied into the buffer.
+        peer.write_all(b"0123456789").expect("it takes them");
+        stream.read_exact(&mut [0; 4]).await.expect("bytes");
+        let (result, buffer) = stream.receive(buffer).await;
+        assert_eq!((result.expect("bytes"), &buffer[..]), (6, &b"456789"[..]));
+        drop(peer);
+        let (result, buffer) = stream.receive(buffer).await;
+        assert_eq!((result.expect("the end"), buffer.capacity()), (0, 64));
+    });
+}
+
+fn a_receive_that_is_dropped_leaves_its_bytes_to_the_next_read(driver: DriverChoice) {
+    let runtime = one_at_once(driver);
+    run(&runtime, async {
+        let (mut stream, mut peer) = pair().await;
+        let early = timeout(
+            Duration::from_millis(1),
+            stream.receive(Buffer::with_capacity(3)),
+        );
+        assert!(early.await.is_err());
+        peer.write_all(b"ahoy").expect("it takes them");
+        let mut all = [0; 4];
+        stream.read_exact(&mut all).await.expect("bytes");
+        assert_eq!(&all, b"ahoy");
+    });
+}
+
+fn a_payload_that_is_sent_comes_back_and_is_sent_though_the_future_is_dropped(
+    driver: DriverChoice,
+) {
+    let runtime = one_at_once(driver);
+    run(&runtime, async {
+        let (mut stream, mut peer) = pair().await;
+        stream.write_all(b"one ").await.expect("it goes");
+        let (result, payload) = stream.send("two ".to_owned()).await;
+        assert_eq!((result.expect("it goes"), &payload[..]), (4, &b"two "[..]));
+        let mut send = Box::pin(stream.send(Payload::from(&b"three "[..])));
+        let _ = poll_fn(|context| Poll::Ready(send.as_mut().poll(context))).await;
+        drop(send);
+        stream.write_all(b"four").await.expect("it goes");
+        stream.shutdown().await.expect("it goes");
+        let mut all = String::new();
+        peer.read_to_string(&mut all).expect("bytes");
+        assert_eq!(all, "one two three four");
+    });
+}
+
+fn vectored_writes_keep_the_order_of_their_pieces(driver: DriverChoice) {
+    let runtime = one_at_once(driver);
+    run(&runtime, async {
+        for size in [10, 300_000] {
+            let (mut stream, mut peer) = pair().await;
+            let (head, body) = (pattern(7), pattern(size));
+            let whole = [&head[..], &[], &body[..]].concat();
+            let reads = thread::spawn(move || {
+                let mut all = Vec::new();
+                peer.read_to_end(&mut all).expect("bytes");
+                all
+            });
+            assert!(stream.is_write_vectored());
+            let mut written = 0;
+            while written < whole.len() {
+                let rest = &whole[written..];
+                let (first, second) = rest.split_at(rest.len().min(7));
+                let pieces = [IoSlice::new(first), IoSlice::new(&[]), IoSlice::new(second)];
+                written +=
+                    poll_fn(|context| Pin::new(&mut stream).poll_write_vectored(context, &pieces))
+                        .await
+                        .expect("they go");
+            }
+            drop(stream);
+            assert!(reads.join().expect("no panic") == whole, "of {size} bytes");
+        }
+    });
+}
+
+fn a_writer_waits_while_its_peer_does_not_read(driver: DriverChoice) {
+    let runtime = one_at_once(driver);
+    run(&runtime, async {
+        for size in [1_000, 100_000] {
+            let (mut stream, mut peer) = pair().await;
+            let piece = pattern(size);
+            let mut sent = 0_usize;
+            loop {
+                let write = timeout(Duration::from_millis(200), stream.write(&piece)).await;
+                match write {
+                    Ok(written) => sent += written.expect("it goes"),
+                    Err(_) => break,
+                }
+                assert!(sent < 64 << 20, "a writer is never told to wait");
+            }
+            let reads = thread::spawn(move || {
+                let mut all = Vec::new();
+                peer.read_to_end(&mut all).expect("bytes");
+                all
+            });
+            stream.write_all(b"the end").await.expect("the peer reads");
+            stream.shutdown().await.expect("all is out");
+            let all = reads.join().expect("no panic");
+            assert_eq!(
+                all.len(),
+                sent + 7,
+                "a write that was dropped wrote nothing"
+            );
+            assert!(all.ends_with(b"the end"));
+        }
+    });
+}
+
+fn what_was_written_arrives_though_the_stream_is_dropped(driver: DriverChoice) {
+    let runtime = one_at_once(driver);
+    run(&runtime, async {
+        let (mut stream, mut peer) = pair().await;
+        // Less than the writer waits for, and more than the system takes.
+        SockRef::from(&peer)
+            .set_recv_buffer_size(4 << 10)
+            .expect("an option");
+        stream
+            .option(|socket| socket.set_send_buffer_size(4 << 10))
+            .expect("an option");
+        let bytes = pattern(60_000);
+        stream.write_all(&bytes).await.expect("they go");
+        drop(stream);
+        let mut all = Vec::new();
+        peer.read_to_end(&mut all).expect("bytes");
+        assert!(all == bytes, "{} of 60,000 came", all.len());
+    });
+}
+
+fn halves_read_and_write_in_two_tasks_and_can_be_put_together(driver: DriverChoice) {
+    let runtime = one_at_once(driver);
+    run(&runtime, async {
+        let (mut stream, mut peer) = pair().await;
+        {
+            let (mut reads, mut writes) = stream.split();
+            writes.write_all(b"a").await.expect("it goes");
+            peer.read_exact(&mut [0; 1]).expect("it comes");
+            peer.write_all(b"b").expect("it goes");
+            assert_eq!(reads.read_u8().await.expect("it comes"), b'b');
+        }
+        let (mut reads, mut writes) = stream.into_split();
+        let read = spawn(async move { (reads.read_u8().await.expect("it comes"), reads) });
+        sleep(Duration::from_millis(1)).await;
+        writes.write_all(b"c").await.expect("it goes");
+        peer.read_exact(&mut [0; 1]).expect("it comes");
+        peer.write_all(b"d").expect("it goes");
+        let (byte, reads) = read.await.expect("it ends");
+        assert_eq!(byte, b'd');
+        let stream = reads.reunite(writes).expect("they are of one stream");
+        let (mut reads, writes) = stream.into_split();
+        // The half that writes ends the stream; the other still reads.
+        drop(writes);
+        assert_eq!(peer.read(&mut [0; 1]).expect("the end"), 0);
+        peer.write_all(b"e").expect("it goes");
+        assert_eq!(reads.read_u8().await.expect("it comes"), b'e');
+        let (other, _) = pair().await.0.into_split();
+        let (_, writes) = pair().await.0.into_split();
+        assert!(other.reunite(writes).is_err());
+    });
+}
+
+fn a_shutdown_waits_until_all_is_out(driver: DriverChoice) {
+    let runtime = one_at_once(driver);
+    run(&runtime, async {
+        let (mut stream, mut peer) = pair().await;
+        stream.write_all(b"ahoy").await.expect("it goes");
+        stream.shutdown().await.expect("all is out");
+        stream.shutdown().await.expect("once more is no failure");
+        let error = stream.write(b"more").await.expect_err("its side has ended");
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+        let mut all = Vec::new();
+        peer.read_to_end(&mut all).expect("bytes");
+        assert_eq!(all, b"ahoy");
+        peer.write_all(b"!").expect("it goes");
+        assert_eq!(stream.read_u8().await.expect("it comes"), b'!');
+    });
+}
+
+fn a_reset_is_told_by_read_and_by_write(driver: DriverChoice) {
+    let runtime = one_at_once(driver);
+    run(&runtime, async {
+        let (mut stream, peer) = pair().await;
+        let reads = timeout(Duration::from_millis(1), stream.read_u8()).await;
+        assert!(reads.is_err(), "nothing has come");
+        SockRef::from(&peer)
+            .set_linger(Some(Duration::ZERO))
+            .expect("an option");
+        drop(peer);
+        let error = stream.read_u8().await.expect_err("it was reset");
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+        // A write's own failure comes with a later one.
+        let failed = async {
+            loop {
+                if let Err(error) = stream.write_all(b"more").await {
+                    return error;
+                }
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(PATIENCE, failed).await.expect("it is told");
+    });
+}
+
+fn names_are_connected_to_and_errors_list_what_was_tried(driver: DriverChoice) {
+    let runtime = one_at_once(driver);
+    run(&runtime, async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("it listens");
+        let port = listener.local_addr().port();
+        // `localhost` may have an address of IPv6 as well, where nothing listens.
+        let stream = TcpStream::connect(("localhost", port))
+            .await
+            .expect("it connects");
+        assert_eq!(
+            stream.peer_addr().expect("connected"),
+            listener.local_addr()
+        );
+        drop(listener);
+        let dead = SocketAddr::from(([127, 0, 0, 1], port));
+        let error = TcpStream::connect(&[dead, dead][..])
+            .await
+            .expect_err("nobody listens");
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        let inside = error
+            .get_ref()
+            .and_then(|it| it.downcast_ref::<ConnectError>());
+        let tried = &inside.expect("it lists them").tried;
+        assert_eq!(tried.len(), 2);
+        assert!(
+            error.to_string().contains(&format!("127.0.0.1:{port}")),
+            "{error}"
+        );
+        let error = TcpStream::connect("no-such-name.invalid:80").await;
+        let error = error.expect_err("it has no address").to_string();
+        assert!(error.contains("no-such-name.invalid"), "{error}");
+        let error = TcpStream::connect("no-port").await.expect_err("no port");
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    });
+}
+
+fn a_connect_has_a_time_out(driver: DriverChoice) {
+    let runtime = one_at_once(driver);
+    run(&runtime, async {
+        // A listener whose backlog is full answers no more.
+        let full = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)
+            .expect("a socket");
+        full.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())
+            .expect("it binds");
+        full.listen(0).expect("it listens");
+        let address = full
+            .local_addr()
+            .expect("it has one")
+            .as_socket()
+            .expect("of IPv4");
+        let mut made = Vec::new();
+        let error = loop {
+            match TcpStream::connect_timeout(address, Duration::from_millis(100)).await {
+                Ok(stream) => made.push(stream),
+                Err(error) => break error,
+            }
+            assert!(made.len() < 100, "its backlog has no end");
+        };
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{error}");
+        assert!(error.to_string().contains(&address.to_string()), "{error}");
+    });
+}
+
+fn options_are_set_and_a_linger_that_would_block_is_refused(driver: DriverChoice) {
+    let runtime = one_at_once(driver);
+    run(&runtime, async {
+        let (stream, mut peer) = pair().await;
+        stream.set_nodelay(true).expect("it is set");
+        assert!(stream.nodelay().expect("it is known"));
+        stream.set_ttl(42).expect("it is set");
+        assert_eq!(
+            stream
+                .option(|socket| socket.ttl_v4())
+                .expect("it is known"),
+            42
+        );
+        let error = stream.set_linger(Some(Duration::from_secs(1)));
+        assert_eq!(
+            error.expect_err("it blocks").kind(),
+            io::ErrorKind::InvalidInput
+        );
+        stream.set_linger(Some(Duration::ZERO)).expect("it is set");
+        drop(stream);
+        let error = peer.read(&mut [0; 1]).expect_err("it was reset");
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+    });
+}
+
+fn a_listener_that_is_dropped_refuses(driver: DriverChoice) {
+    let runtime = one_at_once(driver);
+    run(&runtime, async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("it listens");
+        let address = listener.local_addr();
+        assert!(
+            timeout(Duration::from_millis(1), listener.accept())
+                .await
+                .is_err()
+        );
+        drop(listener);
+        let error = TcpStream::connect(address)
+            .await
+            .expect_err("nobody listens");
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        // The address is free.
+        TcpListener::bind(address).await.expect("it listens");
+    });
+}
+
+fn a_stream_is_idle_without_operations_but_one(driver: DriverChoice) {
+    let runtime = one_at_once(driver);
+    let (sender, receiver) = mpsc::channel();
+    let waits = runtime.spawn(async move {
+        let (mut stream, peer) = pair().await;
+        sender.send(peer).expect("the test waits");
+        stream.read_u8().await
+    });
+    let peer = soon(&receiver);
+    thread::sleep(Duration::from_millis(20));
+    // The receive that waits, and the place of its task.
+    assert_eq!(runtime.snapshot().port.operations, 2);
+    peer.shutdown(Shutdown::Write).expect("it ends");
+    let error = run(&runtime, waits).expect("it ends").expect_err("the end");
+    assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+    sleep_until_idle(&runtime);
+}
