@@ -123,7 +123,12 @@ impl Answers {
 
     /// Whether no part of an answer has come without its end.
     pub fn is_between(&self) -> bool {
-        self.state == State::Head && self.held.is_empty()
+        self.state == State::Head && self.held() == 0
+    }
+
+    /// How many bytes are held, of what has not come in full.
+    pub fn held(&self) -> usize {
+        self.held.len()
     }
 
     fn end<'a>(&mut self) -> Part<'a> {
@@ -276,7 +281,9 @@ fn read_head(head: &[u8]) -> Result<Head, Malformed> {
             is_kept |= has(b"keep-alive");
         }
     }
-    let status = response.code.unwrap_or_default();
+    let Some(status @ 100..) = response.code else {
+        return Err(Malformed("its status can't be read"));
+    };
     let body = match length {
         _ if matches!(status, 100..=199 | 204 | 304) => State::Body(0),
         Some(_) if is_chunked => {
@@ -475,6 +482,7 @@ mod tests {
             (b"HTTP/2 200\r\n\r\n".to_vec(), "does not begin with HTTP/1"),
             (b"HTTP/1.2 200 OK\r\n\r\n".to_vec(), "neither HTTP/1.1 nor"),
             (b"HTTP/1.1 20 OK\r\n\r\n".to_vec(), "status"),
+            (b"HTTP/1.1 099 OK\r\n\r\n".to_vec(), "status"),
             (b"HTTP/1.1 2000 OK\r\n\r\n".to_vec(), "status"),
             (with("no header"), "head can't be read"),
             (with("a: b\r\n c"), "head can't be read"),

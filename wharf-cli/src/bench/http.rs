@@ -1,6 +1,6 @@
 //! `--http`: the requests that are made, and whether the answers are what they must be.
 
-use std::{collections::VecDeque, mem, sync::OnceLock};
+use std::{collections::VecDeque, mem, ops::Range, sync::OnceLock};
 
 use bytes::Bytes;
 use crc32fast::Hasher;
@@ -106,11 +106,17 @@ impl Http {
     ) -> Payload {
         match (requests.len(), requests.next()) {
             // Of a large one there is no copy.
-            (1, Some(departure)) => self.target(departure).request(departure).into(),
-            (_, first) => {
-                let requests = first.into_iter().chain(requests);
-                let requests = requests.map(|one| self.target(one).request(one));
-                requests.collect::<Vec<_>>().concat().into()
+            (1, Some(departure)) => {
+                let target = self.target(departure);
+                target.requests.slice(target.place(departure)).into()
+            }
+            (count, first) => {
+                let mut bytes = Vec::with_capacity(count * self.request_bytes_max());
+                for departure in first.into_iter().chain(requests) {
+                    let target = self.target(departure);
+                    bytes.extend_from_slice(&target.requests[target.place(departure)]);
+                }
+                bytes.into()
             }
         }
     }
@@ -261,10 +267,11 @@ impl Target {
         }
     }
 
-    fn request(&self, departure: &Departure) -> Bytes {
+    /// Where a request is among the [requests](Self::requests).
+    fn place(&self, departure: &Departure) -> Range<usize> {
         let count = self.requests.len() / self.request_bytes;
         let start = (departure.id % count as u64) as usize * self.request_bytes;
-        self.requests.slice(start..start + self.request_bytes)
+        start..start + self.request_bytes
     }
 
     /// Checks a piece of an answer's body.
@@ -283,7 +290,7 @@ impl Target {
         }
         let is_equal = match &self.expected {
             Expected::Echo => {
-                let request = self.request(request);
+                let request = &self.requests[self.place(request)];
                 piece_of(&request[self.head_bytes..], at, piece)
             }
             Expected::Text(text) => piece_of(text, at, piece),
