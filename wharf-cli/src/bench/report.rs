@@ -425,6 +425,7 @@ mod tests {
             &mut outcome.unmade,
             &mut outcome.lost,
             &mut outcome.reconnected,
+            &mut outcome.replaced,
             &mut outcome.down,
         ] {
             *count = 1_234_567;
@@ -465,6 +466,7 @@ mod tests {
             "unsent",
             "not made",
             "lost",
+            "replaced",
             "down",
         ] {
             let line = format!("\n{name:<11} 1,234,567 ");
