@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::{
     address::{self, Endpoint},
+    http_answer::{Answers, HEAD_BYTES_MAX, Part},
     quantity,
     work::{FRAME_BYTES, Frame, Frames, SERVICE_MAX},
 };
@@ -42,6 +43,47 @@ fn check_frame(bytes: &[u8; FRAME_BYTES]) {
         }
         None => assert!(kind > 1 || [x, y, z] != [0; 3] || service > SERVICE_MAX),
     }
+}
+
+/// Answers of HTTP/1.1: a stream is the same answers however the network cuts it, or is refused at the same place, and what is
+/// held of it is bounded. The first byte says into segments of how many the rest is cut.
+pub fn answers(bytes: &[u8]) {
+    let Some((segment, stream)) = bytes.split_first() else {
+        return;
+    };
+    let cut = read_answers(stream.chunks(usize::from(*segment).max(1)));
+    assert_eq!(cut, read_answers([stream]));
+}
+
+/// A status, a body, and, behind its end, whether the connection ends too.
+type Answer = (u16, Vec<u8>, Option<bool>);
+
+/// The answers of a stream that comes in these pieces, and what it was refused for.
+fn read_answers<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Answer>, Option<String>) {
+    let (mut reader, mut answers) = (Answers::default(), Vec::new());
+    for mut piece in pieces {
+        loop {
+            let part = match reader.next(&mut piece) {
+                Ok(Some(part)) => part,
+                Ok(None) => break,
+                Err(error) => return (answers, Some(error.to_string())),
+            };
+            if let Part::Head { status } = part {
+                assert!((101..1_000).contains(&status), "{status}");
+                answers.push((status, Vec::new(), None));
+            }
+            let (_, body, end) = answers.last_mut().expect("a head comes first");
+            assert_eq!(*end, None, "nothing comes behind an end");
+            match part {
+                Part::Head { .. } => {}
+                Part::Body(piece) => body.extend_from_slice(piece),
+                Part::End { closes } => *end = Some(closes),
+            }
+        }
+        assert!(piece.is_empty(), "all is taken");
+        assert!(reader.held() < HEAD_BYTES_MAX);
+    }
+    (answers, None)
 }
 
 /// The quantities of the command line: what is taken is within its limits, and is taken again as it is shown.

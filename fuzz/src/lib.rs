@@ -9,6 +9,8 @@
 pub mod address;
 #[path = "../checks.rs"]
 pub mod checks;
+#[path = "../../wharf-cli/src/http_answer.rs"]
+pub mod http_answer;
 #[path = "../../wharf-cli/src/quantity.rs"]
 pub mod quantity;
 #[path = "../../wharf-cli/src/work.rs"]

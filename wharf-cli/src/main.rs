@@ -8,6 +8,7 @@ mod doctor;
 mod exit;
 mod framing;
 mod help;
+mod http_answer;
 mod output;
 mod quantity;
 mod serve;
@@ -60,7 +61,7 @@ struct Arguments {
 enum Command {
     /// Run an echo server on a completion port until a signal stops it
     Serve(Box<serve::Arguments>),
-    /// Load an echo server, check every byte, and report throughput, latency and cost
+    /// Load an echo server or an HTTP server, check every byte, and report throughput, latency and cost
     Bench(Box<bench::Arguments>),
     /// Show what a completion port does when all of its workers are blocked or busy
     #[command(

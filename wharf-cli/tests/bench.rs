@@ -381,8 +381,8 @@ fn what_can_not_be_run_says_why() {
 fn wrong_usage_says_what_would_be_right() {
     for (words, message) in [
         ("127.0.0.1", "use ADDRESS:PORT"),
-        ("http://host:80/", "has a scheme"),
-        ("http://host:80/", "as in host:80"),
+        ("http://host:80/", "as in host:80 --http /"),
+        ("https://host", "as in host:443"),
         ("::1", "as in [::1]:21000"),
         ("localhost:0", "no server is at port 0"),
         ("--rate 10G", "use 1G or less"),

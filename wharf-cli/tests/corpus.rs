@@ -10,6 +10,8 @@
 pub mod address;
 #[path = "../../fuzz/checks.rs"]
 pub mod checks;
+#[path = "../src/http_answer.rs"]
+pub mod http_answer;
 #[path = "../src/quantity.rs"]
 pub mod quantity;
 #[path = "../src/work.rs"]
@@ -34,6 +36,11 @@ fn run(folder: &str, check: fn(&[u8])) {
 #[test]
 fn frames_are_cut_and_read_whatever_comes() {
     run("frames", checks::frames);
+}
+
+#[test]
+fn answers_are_read_or_refused_whatever_comes() {
+    run("answers", checks::answers);
 }
 
 #[test]

@@ -4,7 +4,13 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 
-use super::{pace::Skew, service::Service, threshold::Threshold, workers_range::WorkersRange};
+use super::{
+    http_path::{Also, parse_path},
+    pace::Skew,
+    service::Service,
+    threshold::Threshold,
+    workers_range::WorkersRange,
+};
 use crate::{
     exit,
     framing::Framing,
@@ -17,6 +23,9 @@ use crate::{
 /// No more requests than one in a nanosecond: their times are told no finer.
 const RATE_MAX_HZ: f64 = 1e9;
 
+/// Bytes in a request, unless it is told.
+const SIZE: u64 = 64;
+
 const EXAMPLES: &[help::Example] = &[
     (
         "wharf bench",
@@ -25,6 +34,10 @@ const EXAMPLES: &[help::Example] = &[
     (
         "wharf bench 192.0.2.1:21000 -c 1000 --rate 50k --fail-if 'p99>2ms'",
         "50,000 requests a second to another machine; exit code 3 if the 99th percentile is above 2 ms",
+    ),
+    (
+        "wharf bench 192.0.2.1:8080 --http / --rate 10k --also 1:/slow",
+        "GET requests to an HTTP server, 1% of them for another path, whose latencies are told apart",
     ),
     (
         "wharf bench --work exp:1ms --kind sleep -c 128 --json",
@@ -71,9 +84,9 @@ pub struct Arguments {
     #[arg(short = 'n', long, value_name = "N", value_parser = within(1, u64::MAX))]
     pub(super) requests: Option<u64>,
 
-    /// Bytes in a request
-    #[arg(long, value_name = "BYTES", default_value = "64", value_parser = within(1, 64 << 20))]
-    pub(super) size: u64,
+    /// Bytes in a request; with --post, in its body [default: 64]
+    #[arg(long, value_name = "BYTES", value_parser = within(1, 64 << 20))]
+    pub(super) size: Option<u64>,
 
     /// Send frames, for a server that cuts what it receives into frames (`serve --frames`)
     ///
@@ -121,6 +134,28 @@ pub struct Arguments {
     /// What the handler does for the service time
     #[arg(long, value_enum, default_value = "spin", requires = "work")]
     pub(super) kind: Kind,
+
+    /// Make HTTP/1.1 requests for this path, for an HTTP server at ADDRESS
+    ///
+    /// The requests are GET. Each answer must have status 200, and the same body as the first one. A connection is kept until an
+    /// answer ends it; then another is made in its place.
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["frames", "work"], value_parser = parse_path)]
+    pub(super) http: Option<String>,
+
+    /// Make POST requests with a body of --size bytes, which must be the body of the answer, too
+    #[arg(long, requires = "http")]
+    pub(super) post: bool,
+
+    /// The body that each answer must have, for a server that answers --post with other bytes, or to be stricter with GET
+    #[arg(long, value_name = "TEXT", requires = "http")]
+    pub(super) answer: Option<String>,
+
+    /// GET another path in this percentage of the requests, at random, as in 1:/slow or 0.5:/slow
+    ///
+    /// The latencies of that path are told in a line of their own. All other latencies, and those of --fail-if, are of the path of
+    /// --http. The rate counts both.
+    #[arg(long, value_name = "PERCENT:PATH", requires = "http")]
+    pub(super) also: Option<Also>,
 
     /// Exit with code 3 if a figure is out of bounds, as in 'p99>2ms'
     ///
@@ -190,13 +225,20 @@ pub struct Arguments {
     #[arg(
         long,
         value_name = "FROM..TO",
-        conflicts_with_all = ["address", "workers", "max_workers", "requests", "rate", "work", "per_connection", "fail_if"]
+        conflicts_with_all = ["address", "workers", "max_workers", "requests", "rate", "work", "http", "per_connection", "fail_if"]
     )]
     pub(super) sweep_workers: Option<WorkersRange>,
 
     /// Draw the result of --sweep-workers into this file
     #[arg(long, value_name = "FILE", requires = "sweep_workers")]
     pub(super) svg: Option<PathBuf>,
+}
+
+impl Arguments {
+    /// The bytes of a request, or of its body.
+    pub(super) fn size(&self) -> usize {
+        self.size.unwrap_or(SIZE) as usize
+    }
 }
 
 /// A count that is neither below nor above what makes sense.
@@ -283,6 +325,7 @@ mod tests {
             let _ = check_address(&text);
             let _ = text.parse::<Skew>();
             let _ = text.parse::<Threshold>();
+            let _ = text.parse::<Also>();
             let _ = text.parse::<WorkersRange>();
             for name in ["exp", "fixed", "bimodal"] {
                 if let Ok(service) = format!("{name}:{text}").parse::<Service>() {

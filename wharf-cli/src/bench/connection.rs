@@ -7,7 +7,7 @@ use std::{
 
 use wharf::{OperationId, Socket};
 
-use super::content::Departure;
+use super::{content::Departure, http::Reading};
 
 /// The first attempt to make a lost connection again is made at once, the next after this, and each later one after twice
 /// as long as the one before, up to the longest.
@@ -36,6 +36,8 @@ pub(super) struct Connection {
     /// Bytes sent and received, as places in the stream.
     pub(super) sent: u64,
     pub(super) received: u64,
+    /// What is being received over HTTP.
+    pub(super) reading: Reading,
     /// Requests it has made.
     pub(super) made: u64,
     /// When it was begun, if it has not made a request since.
@@ -66,6 +68,7 @@ impl Connection {
             departures: VecDeque::new(),
             sent: position,
             received: position,
+            reading: Reading::default(),
             made: 0,
             begun: None,
             attempt: None,

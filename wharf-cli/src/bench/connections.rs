@@ -16,7 +16,7 @@ use super::{
 };
 use crate::quantity::show_duration;
 
-/// The receive buffers: one large answer, or many small ones.
+/// The receive buffers: one large answer, or many small ones. Of answers over HTTP nobody knows how large they are.
 const RECEIVE_BYTES: RangeInclusive<usize> = 4 << 10..=64 << 10;
 
 /// The connections of one thread.
@@ -33,9 +33,10 @@ pub(super) struct Connections<'a> {
 impl<'a> Connections<'a> {
     pub(super) fn new(shared: &'a LoadState<'a>, thread: usize) -> Self {
         let (plan, size) = (shared.plan, shared.content.size());
-        let buffer_bytes = size
-            .saturating_mul(plan.pipeline)
-            .clamp(*RECEIVE_BYTES.start(), *RECEIVE_BYTES.end());
+        let answer_bytes = shared.content.answer_bytes();
+        let buffer_bytes =
+            answer_bytes.map_or(usize::MAX, |bytes| bytes.saturating_mul(plan.pipeline));
+        let buffer_bytes = buffer_bytes.clamp(*RECEIVE_BYTES.start(), *RECEIVE_BYTES.end());
         let places = plan
             .share(thread)
             .map(|number| Connection::new(number, size))

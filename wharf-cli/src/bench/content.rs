@@ -5,7 +5,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use wharf::Payload;
 
-use super::service::Service;
+use super::{
+    connection::Connection,
+    http::{CLOSED, Http},
+    service::Service,
+};
 use crate::{
     framing::Framing,
     work::{FRAME_BYTES, Frame, Kind},
@@ -13,7 +17,7 @@ use crate::{
 
 /// The stream of an echo repeats after so many bytes. A prime, so that it falls in step with no size; small, so that
 /// it stays in the processor's nearest cache. A stream of frames repeats after as many frames as fit into it.
-const PERIOD: usize = 8_191;
+pub(super) const PERIOD: usize = 8_191;
 
 /// Requests that leave together leave in one send, up to so many bytes.
 const SEND_BYTES_MAX: usize = 64 << 10;
@@ -27,6 +31,28 @@ pub(super) struct Departure {
     /// The time that it asks for; nothing for an echo.
     pub(super) service: Duration,
     pub(super) id: u64,
+    /// It asks for the path of `--also`.
+    pub(super) is_also: bool,
+}
+
+/// What has come on a connection.
+#[derive(Debug)]
+pub(super) struct Taken {
+    /// So many requests were answered, the oldest ones.
+    pub(super) answered: usize,
+    /// What has happened then, if the connection can't be used any more.
+    pub(super) end: Option<End>,
+}
+
+/// Why a connection can't be used any more.
+#[derive(Debug)]
+pub(super) enum End {
+    /// Other bytes have come than must; and what is wrong with them, if that is known.
+    Wrong(Option<String>),
+    /// The last answer said that it ends, which is no failure.
+    Closed,
+    /// It is lost, and why.
+    Lost(String),
 }
 
 /// What requests are made of.
@@ -42,6 +68,7 @@ pub(super) enum Content {
         service: Service,
         kind: Kind,
     },
+    Http(Box<Http>),
 }
 
 impl Content {
@@ -67,25 +94,45 @@ impl Content {
         }
     }
 
-    /// The bytes of a request, and of its answer.
+    /// The bytes of a request, and of its answer; over HTTP, of what a request has as its body.
     pub(super) fn size(&self) -> usize {
         match self {
             Content::Echo { size, .. } => *size,
             Content::Work { .. } => FRAME_BYTES,
+            Content::Http(http) => http.main.body_bytes(),
+        }
+    }
+
+    /// The bytes of an answer, with all that belongs to it, if they are known.
+    pub(super) fn answer_bytes(&self) -> Option<usize> {
+        match self {
+            Content::Echo { .. } | Content::Work { .. } => Some(self.size()),
+            Content::Http(_) => None,
+        }
+    }
+
+    pub(super) fn http(&self) -> Option<&Http> {
+        match self {
+            Content::Http(http) => Some(http),
+            _ => None,
         }
     }
 
     /// How long the longest request takes that there is to be.
     pub(super) fn longest(&self) -> Duration {
         match self {
-            Content::Echo { .. } => Duration::ZERO,
+            Content::Echo { .. } | Content::Http(_) => Duration::ZERO,
             Content::Work { service, .. } => service.longest(),
         }
     }
 
     /// How many requests fit into one send.
     pub(super) fn requests_per_send(&self) -> usize {
-        (SEND_BYTES_MAX / self.size()).max(1)
+        let bytes = match self {
+            Content::Http(http) => http.request_bytes_max(),
+            _ => self.size(),
+        };
+        (SEND_BYTES_MAX / bytes).max(1)
     }
 
     /// A request that leaves, and was due then or before.
@@ -97,7 +144,7 @@ impl Content {
         random: &mut fastrand::Rng,
     ) -> Departure {
         let service = match self {
-            Content::Echo { .. } => Duration::ZERO,
+            Content::Echo { .. } | Content::Http(_) => Duration::ZERO,
             Content::Work { service, .. } => service.draw(random),
         };
         Departure {
@@ -105,6 +152,7 @@ impl Content {
             left,
             service,
             id,
+            is_also: self.http().is_some_and(|http| http.draw(random)),
         }
     }
 
@@ -129,12 +177,51 @@ impl Content {
                     .collect();
                 frames.into()
             }
+            Content::Http(http) => http.payload(requests),
+        }
+    }
+
+    /// Takes in what has come on a connection.
+    pub(super) fn take_in(&self, connection: &mut Connection, bytes: &[u8]) -> Taken {
+        let Connection {
+            reading,
+            departures,
+            received,
+            ..
+        } = connection;
+        match self {
+            Content::Http(http) => {
+                let taken = http.take_in(reading, bytes, departures);
+                if taken.answered > 0 {
+                    connection.failures = 0;
+                }
+                taken
+            }
+            _ if self.is_expected(*received, bytes, departures.iter()) => Taken {
+                answered: connection.receive(bytes.len(), self.size()),
+                end: None,
+            },
+            _ => Taken {
+                answered: 0,
+                end: Some(End::Wrong(None)),
+            },
+        }
+    }
+
+    /// The server has closed a connection. Says what that means for its requests.
+    pub(super) fn take_close(&self, connection: &mut Connection) -> Taken {
+        match self {
+            Content::Http(http) => http.take_close(&mut connection.reading, &connection.departures),
+            _ => Taken {
+                answered: 0,
+                end: Some(End::Lost(CLOSED.into())),
+            },
         }
     }
 
     /// Whether these are the bytes that must come at `position` in what the connection receives, where `requests` is
     /// what has been sent and not been answered in full.
-    pub(super) fn is_expected<'a>(
+    fn is_expected<'a>(
         &self,
         mut position: u64,
         mut bytes: &[u8],
@@ -163,6 +250,7 @@ impl Content {
                 .skip((position % size) as usize)
                 .zip(bytes)
                 .all(|(expected, byte)| expected == *byte),
+            Content::Http(_) => unreachable!("its answers are taken in one by one"),
         }
     }
 }

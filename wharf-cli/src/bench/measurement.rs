@@ -72,9 +72,15 @@ impl Measurement {
         self.outcome.timed_out += u64::from(is_timed_out);
         self.outcome.late += u64::from(is_late && !is_timed_out);
         if now >= times.measure && !is_late {
-            self.outcome.requests += u64::from(!is_timed_out);
+            let outcome = &mut self.outcome;
+            outcome.requests += u64::from(!is_timed_out);
+            outcome.also_requests += u64::from(!is_timed_out && departure.is_also);
             let latency = now.saturating_duration_since(departure.due);
-            self.outcome.latency.saturating_record(nanoseconds(latency));
+            let latencies = match departure.is_also {
+                true => &mut outcome.also_latency,
+                false => &mut outcome.latency,
+            };
+            latencies.saturating_record(nanoseconds(latency));
         }
         is_timed_out
     }
@@ -96,7 +102,8 @@ impl Measurement {
         self.outcome.missing += requests as u64;
     }
 
-    /// Requests that were due then have never left, and have waited until `end`.
+    /// Requests that were due then have never left, and have waited until `end`. Which path they would have asked for was never
+    /// drawn; they count among those that most ask for.
     pub(super) fn record_unsent(&mut self, due: Instant, count: u64, end: Instant) {
         let waited = nanoseconds(end.saturating_duration_since(due));
         self.outcome.unsent += count;
@@ -184,6 +191,7 @@ mod tests {
                 left: at(due),
                 service: Duration::ZERO,
                 id: 0,
+                is_also: false,
             };
             let is_timed_out = measurement.record(&departure, at(answered));
             let outcome = measurement.outcome;

@@ -1,4 +1,4 @@
-//! `wharf bench`: a load generator for servers that send back what they receive.
+//! `wharf bench`: a load generator for servers that send back what they receive, and for HTTP servers.
 //!
 //! A [`Plan`] says what to do; [`load`] runs it, with a [`loader`] for each thread, itself on a completion port; the
 //! [`Outcome`] is what came of it; [`report`] tells it to people, and [`report_json`] to programs.
@@ -12,6 +12,8 @@ mod content;
 mod deadline;
 mod dialer;
 mod event;
+mod http;
+mod http_path;
 mod living;
 mod load;
 mod load_share;
@@ -42,6 +44,7 @@ use std::{net::SocketAddr, process::ExitCode};
 
 pub use self::arguments::Arguments;
 use self::{
+    content::Content,
     load::{Ended, Load},
     outcome::Outcome,
     own_server::OwnServer,
@@ -71,8 +74,15 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         Ok(plan) => plan,
         Err(error) => return exit::fail(exit::USAGE, &error),
     };
-    match run_once(arguments, &plan, &load) {
-        Ok((address, outcome)) => conclude(arguments, &plan, address, &outcome),
+    let content = Plan::content(arguments);
+    match run_once(arguments, &plan, &content, &load) {
+        Ok((address, outcome)) => conclude(&Report {
+            arguments,
+            plan: &plan,
+            content: &content,
+            address,
+            outcome: &outcome,
+        }),
         Err(error) => exit::fail(exit::COULD_NOT_RUN, &error),
     }
 }
@@ -81,6 +91,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
 fn run_once(
     arguments: &Arguments,
     plan: &Plan,
+    content: &Content,
     load: &Load,
 ) -> Result<(SocketAddr, Outcome), String> {
     let own = match &arguments.address {
@@ -97,10 +108,9 @@ fn run_once(
         }
         (None, None) => unreachable!("there is an address or a server of our own"),
     };
-    let content = Plan::content(arguments);
     let mut unreachable = Vec::new();
     for address in addresses {
-        match load.run(plan, &content, address, pid, arguments.quiet) {
+        match load.run(plan, content, address, pid, arguments.quiet) {
             Ok(outcome) => {
                 if let Some(own) = own {
                     own.stop()?;
@@ -115,27 +125,22 @@ fn run_once(
     Err(unreachable.join("; "))
 }
 
-fn conclude(
-    arguments: &Arguments,
-    plan: &Plan,
-    address: SocketAddr,
-    outcome: &Outcome,
-) -> ExitCode {
-    let report = Report {
+fn conclude(report: &Report) -> ExitCode {
+    let Report {
         arguments,
         plan,
-        address,
         outcome,
-    };
+        ..
+    } = *report;
     let printed = match (arguments.json, arguments.quiet) {
-        (true, _) => print(&report_json::json(&report)),
+        (true, _) => print(&report_json::json(report)),
         (false, false) => print(&report.for_people()),
         (false, true) => Ok(()),
     };
     if let Err(error) = printed {
         return exit::fail(exit::COULD_NOT_RUN, &error);
     }
-    if let Some(message) = unanswered(plan, outcome) {
+    if let Some(message) = unanswered(plan, outcome, arguments.http.is_some()) {
         return exit::fail(exit::WRONG_BYTES, &message);
     }
     let failures: Vec<String> = arguments
@@ -156,12 +161,16 @@ fn conclude(
 }
 
 /// What is wrong with the answers.
-fn unanswered(plan: &Plan, outcome: &Outcome) -> Option<String> {
+fn unanswered(plan: &Plan, outcome: &Outcome, is_http: bool) -> Option<String> {
     if outcome.wrong + outcome.missing + outcome.timed_out == 0 {
         return None;
     }
+    let what = match is_http {
+        true => "wrong answers",
+        false => "wrong bytes",
+    };
     let mut message = format!(
-        "{} connections brought wrong bytes, {} requests were not answered",
+        "{} connections brought {what}, {} requests were not answered",
         outcome.wrong, outcome.missing
     );
     if outcome.timed_out > 0 {

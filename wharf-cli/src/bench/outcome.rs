@@ -66,6 +66,8 @@ pub struct Outcome {
     /// Connections that were lost, and those that were made again after they were lost, or could not be made.
     pub lost: u64,
     pub reconnected: u64,
+    /// Connections that an answer ended, as it said, so that others were made in their places.
+    pub replaced: u64,
     /// Connections that were not there at the end, since they could not be made again.
     pub down: u64,
     /// Requests that were due before the end and never left, since no connection was free or there.
@@ -82,6 +84,9 @@ pub struct Outcome {
     pub wrong: u64,
     /// Of those that count; of those that are [unsent](Self::unsent) or [timed out](Self::timed_out), how long they waited.
     pub latency: Histogram<u64>,
+    /// Of the requests that count, those for the path of `--also`. Their latencies are not among the others.
+    pub also_requests: u64,
+    pub also_latency: Histogram<u64>,
     /// By how much requests left too late that could have left.
     pub lag: Histogram<u64>,
     pub errors: Errors,
@@ -101,6 +106,7 @@ impl Outcome {
             requests: 0,
             lost: 0,
             reconnected: 0,
+            replaced: 0,
             down: 0,
             unsent: 0,
             unmade: 0,
@@ -109,6 +115,8 @@ impl Outcome {
             missing: 0,
             wrong: 0,
             latency: histogram(),
+            also_requests: 0,
+            also_latency: histogram(),
             lag: histogram(),
             errors: Errors::default(),
             load: Vec::new(),
@@ -124,6 +132,7 @@ impl Outcome {
         self.requests += other.requests;
         self.lost += other.lost;
         self.reconnected += other.reconnected;
+        self.replaced += other.replaced;
         self.down += other.down;
         self.unsent += other.unsent;
         self.unmade += other.unmade;
@@ -132,6 +141,8 @@ impl Outcome {
         self.missing += other.missing;
         self.wrong += other.wrong;
         self.latency += other.latency;
+        self.also_requests += other.also_requests;
+        self.also_latency += other.also_latency;
         self.lag += other.lag;
         self.errors.merge(other.errors);
         self.load.extend(other.load);

@@ -43,7 +43,7 @@ impl OwnServer {
         }
         if arguments.frames != Framing::None {
             command.args(["--frames", &arguments.frames.name()]);
-            command.args(["--max-frame", &arguments.size.max(16).to_string()]);
+            command.args(["--max-frame", &arguments.size().max(16).to_string()]);
         }
         for (option, value) in [
             ("--workers", arguments.workers),

@@ -142,6 +142,7 @@ mod tests {
             left,
             service: Duration::ZERO,
             id: 0,
+            is_also: false,
         });
         connection
     }

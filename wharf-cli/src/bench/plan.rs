@@ -5,6 +5,7 @@ use std::{thread, time::Duration};
 use super::{
     arguments::Arguments,
     content::Content,
+    http::Http,
     pace::{Pace, Skew},
     server_address::check_address,
 };
@@ -59,8 +60,8 @@ impl Plan {
                 skew.connections
             ));
         }
-        let size = arguments.size as usize;
-        arguments.frames.check(size)?;
+        arguments.frames.check(arguments.size())?;
+        check_http(arguments)?;
         check_open_files(connections)?;
         let processors = thread::available_parallelism().map_or(1, |count| count.get());
         let threads = arguments.threads.map_or(processors, |count| count as usize);
@@ -95,12 +96,20 @@ impl Plan {
 
     /// What its requests are made of.
     pub(super) fn content(arguments: &Arguments) -> Content {
-        match arguments.work {
-            None => Content::echo(arguments.frames, arguments.size as usize),
-            Some(service) => Content::Work {
+        let size = arguments.size();
+        match (arguments.work, &arguments.http, &arguments.address) {
+            (Some(service), ..) => Content::Work {
                 service,
                 kind: arguments.kind,
             },
+            (None, Some(path), Some(server)) => Content::Http(Box::new(Http::new(
+                server,
+                path,
+                arguments.post.then_some(size),
+                arguments.answer.as_deref(),
+                arguments.also.as_ref(),
+            ))),
+            _ => Content::echo(arguments.frames, size),
         }
     }
 
@@ -120,6 +129,23 @@ impl Plan {
     /// Of which stream of an open loop a connection is: 1 for a hot one, 0 for any other.
     pub(super) fn stream_of(&self, number: usize) -> usize {
         usize::from(self.skew().is_some_and(|skew| number < skew.connections))
+    }
+}
+
+/// Whether there is a server for requests over HTTP, and nothing is asked for that they don't have.
+fn check_http(arguments: &Arguments) -> Result<(), String> {
+    let Some(path) = &arguments.http else {
+        return Ok(());
+    };
+    match (&arguments.address, arguments.size) {
+        (None, _) => Err(format!(
+            "--http needs an HTTP server, and the server that bench starts itself is none; name one as ADDRESS:PORT, as in \
+             wharf bench 127.0.0.1:8080 --http {path}"
+        )),
+        (_, Some(size)) if !arguments.post => Err(format!(
+            "--size {size} is the size of a body, and a GET request has none; leave it out, or use --post"
+        )),
+        _ => Ok(()),
     }
 }
 

@@ -2,9 +2,13 @@
 
 use std::net::SocketAddr;
 
+use hdrhistogram::Histogram;
+
 use super::{
     arguments::Arguments,
     bars::{bar_length, bars, tallest},
+    content::Content,
+    http::{Http, Target},
     outcome::{BUSY_MAX, Outcome, per},
     pace::Pace,
     plan::Plan,
@@ -71,6 +75,7 @@ pub(super) fn check_output() -> Result<(), String> {
 pub(super) struct Report<'a> {
     pub(super) arguments: &'a Arguments,
     pub(super) plan: &'a Plan,
+    pub(super) content: &'a Content,
     pub(super) address: SocketAddr,
     pub(super) outcome: &'a Outcome,
 }
@@ -85,6 +90,7 @@ impl Report<'_> {
         let mut lines = Entries::new(NAME_COLUMNS, columns);
         self.add_requests(&mut lines);
         self.add_latency(&mut lines, columns);
+        self.add_also(&mut lines);
         self.add_cost(&mut lines);
         let headline = fit(&self.headline(), columns, 0);
         format!("{headline}\n\n{}", lines.text()).replace(NO_BREAK, " ")
@@ -97,8 +103,12 @@ impl Report<'_> {
         } else {
             ""
         };
+        let checked = match self.content.http() {
+            Some(_) => "every body",
+            None => "every byte",
+        };
         let requests = format!(
-            "{} answered in {}{cut}, every byte checked",
+            "{} answered in {}{cut}, {checked} checked",
             show_count(outcome.requests),
             show_duration(outcome.measured)
         );
@@ -111,26 +121,39 @@ impl Report<'_> {
         for (what, count) in outcome.errors.groups() {
             lines.add("error", &format!("{} x {what}", show_count(count)));
         }
-        let bytes_hz = outcome.rate_hz() * self.size() as f64;
-        let throughput = format!(
-            "{}, {} each way",
-            show_many(outcome.rate_hz(), "requests/s"),
-            show_bytes(bytes_hz, "B/s")
-        );
-        lines.add("throughput", &throughput);
+        let requests = show_many(outcome.rate_hz(), "requests/s");
+        let bytes = match self.content.http() {
+            None => {
+                let bytes_hz = outcome.rate_hz() * self.content.size() as f64;
+                format!("{} each way", show_bytes(bytes_hz, "B/s"))
+            }
+            Some(http) => {
+                let [sent_hz, received_hz] = http
+                    .bytes(outcome)
+                    .map(|bytes| per(bytes, outcome.measured));
+                let received = show_bytes(received_hz, "B/s");
+                let sent = show_bytes(sent_hz, "B/s");
+                match sent_hz > 0.0 {
+                    true => format!("bodies of {sent} sent and {received} received"),
+                    false => format!("bodies of {received} received"),
+                }
+            }
+        };
+        lines.add("throughput", &format!("{requests}, {bytes}"));
     }
 
     fn headline(&self) -> String {
         let plan = self.plan;
-        let what = match self.arguments.work {
-            None => {
-                let size = show_bytes(self.size() as f64, "B");
+        let what = match (self.content.http(), self.arguments.work) {
+            (Some(http), _) => paths(http),
+            (None, None) => {
+                let size = show_bytes(self.content.size() as f64, "B");
                 match self.arguments.frames {
                     Framing::None => format!("echo of {size}"),
                     framing => format!("echo of frames ({}) of {size}", framing.name()),
                 }
             }
-            Some(service) => format!(
+            (None, Some(service)) => format!(
                 "work of {} on average ({})",
                 show_duration(service.mean()),
                 service.name()
@@ -155,7 +178,7 @@ impl Report<'_> {
     }
 
     /// What may have gone wrong: its name, how often it has, and what it was.
-    fn failures(&self) -> [(&'static str, u64, String); 8] {
+    fn failures(&self) -> [(&'static str, u64, String); 9] {
         let outcome = self.outcome;
         let timeout = show_duration(self.plan.timeout.unwrap_or_default());
         let again = match self.plan.reconnect {
@@ -169,7 +192,10 @@ impl Report<'_> {
             (
                 "wrong",
                 outcome.wrong,
-                "connections on which other bytes came back".into(),
+                match self.content.http() {
+                    Some(_) => "connections on which an answer was wrong".into(),
+                    None => "connections on which other bytes came back".into(),
+                },
             ),
             (
                 "missing",
@@ -200,6 +226,11 @@ impl Report<'_> {
             ),
             ("lost", outcome.lost, again),
             (
+                "replaced",
+                outcome.replaced,
+                "connections that an answer ended, so that others were made".into(),
+            ),
+            (
                 "down",
                 outcome.down,
                 "connections that could not be made again".into(),
@@ -226,18 +257,39 @@ impl Report<'_> {
             Pace::Closed => "a closed loop: a server that stalls also stops the load",
             Pace::Open { .. } => "from when a request should have left",
         };
-        let quantiles = QUANTILES.map(|(name, quantile)| {
-            let value = latency.value_at_quantile(quantile) as f64;
-            tied(&format!("{name} {}", show_ns(value)))
-        });
-        let max = tied(&format!("max {}", show_ns(latency.max() as f64)));
-        let quantiles = quantiles.join("  ");
-        lines.add("latency", &format!("{quantiles}  {max}  ({note})"));
+        let note = match self.http_also() {
+            Some(_) => format!("{note}; without --also"),
+            None => note.to_owned(),
+        };
+        lines.add("latency", &format!("{}  ({note})", quantiles(latency)));
         for (low, high, count) in bars(latency) {
             let share = 100.0 * count as f64 / latency.len() as f64;
             let bar = |columns| "#".repeat(bar_length(count, tallest(latency), columns));
             lines.add_line(&bar_line([low, high], share, bar, columns));
         }
+    }
+
+    /// What came of the requests of `--also`.
+    fn add_also(&self, lines: &mut Entries) {
+        let Some((_, target)) = self.http_also() else {
+            return;
+        };
+        let (path, outcome) = (&target.path, self.outcome);
+        let latency = &outcome.also_latency;
+        if latency.is_empty() {
+            let nothing = format!("nothing was answered for {path} in the measured time");
+            return lines.add("also", &nothing);
+        }
+        let answered = show_count(outcome.also_requests);
+        let quantiles = quantiles(latency);
+        lines.add(
+            "also",
+            &format!("{quantiles}  ({answered} answered for {path})"),
+        );
+    }
+
+    fn http_also(&self) -> Option<&(f64, Target)> {
+        self.content.http()?.also.as_ref()
     }
 
     fn add_cost(&self, lines: &mut Entries) {
@@ -275,17 +327,36 @@ impl Report<'_> {
         }
     }
 
-    /// The bytes of a request.
-    pub(super) fn size(&self) -> usize {
-        Plan::content(self.arguments).size()
-    }
-
     /// Context switches of the server's, if it was watched.
     pub(super) fn switches_per_request(&self) -> Option<f64> {
         let server = self.outcome.server?;
         let requests = self.outcome.requests;
         (requests > 0).then(|| server.switches as f64 / requests as f64)
     }
+}
+
+/// What is asked for over HTTP.
+fn paths(http: &Http) -> String {
+    let main = format!("{} {}", http.main.method, http.main.path);
+    let body = match http.main.body_bytes() {
+        0 => String::new(),
+        bytes => format!(" with {}", show_bytes(bytes as f64, "B")),
+    };
+    let also = match &http.also {
+        Some((percent, also)) => format!(", {percent}% {} {}", also.method, also.path),
+        None => String::new(),
+    };
+    format!("{main}{body}{also}")
+}
+
+/// The quantiles of latencies, and the longest.
+fn quantiles(latency: &Histogram<u64>) -> String {
+    let quantiles = QUANTILES.map(|(name, quantile)| {
+        let value = latency.value_at_quantile(quantile) as f64;
+        tied(&format!("{name} {}", show_ns(value)))
+    });
+    let max = tied(&format!("max {}", show_ns(latency.max() as f64)));
+    format!("{}  {max}", quantiles.join("  "))
 }
 
 /// Words between which no line breaks.
@@ -354,6 +425,7 @@ mod tests {
             &mut outcome.unmade,
             &mut outcome.lost,
             &mut outcome.reconnected,
+            &mut outcome.replaced,
             &mut outcome.down,
         ] {
             *count = 1_234_567;
@@ -370,6 +442,7 @@ mod tests {
         let report = Report {
             arguments: &line.arguments,
             plan: &plan,
+            content: &Plan::content(&line.arguments),
             address: "127.0.0.1:1".parse().expect("an address"),
             outcome: &outcome,
         };
@@ -393,6 +466,7 @@ mod tests {
             "unsent",
             "not made",
             "lost",
+            "replaced",
             "down",
         ] {
             let line = format!("\n{name:<11} 1,234,567 ");

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     arguments::Arguments,
+    http::Http,
     outcome::{Outcome, per},
     pace::Pace,
     report::Report,
@@ -26,11 +27,12 @@ pub(super) fn json(report: &Report) -> String {
         "connected": outcome.connected,
         "pipeline": plan.pipeline,
         "per_connection": plan.per_connection,
-        "size_bytes": report.size(),
+        "size_bytes": report.content.size(),
         "threads": plan.threads,
         "seed": plan.seed,
         "frames": frames(report.arguments),
         "work": work(report.arguments),
+        "http": report.content.http().map(|http| self::http(http, outcome)),
         "skew": skew.map(|skew| json!({"connections": skew.connections, "share": skew.share})),
         "connect_timeout_s": plan.connect_timeout.as_secs_f64(),
         "timeout_s": plan.timeout.map(|timeout| timeout.as_secs_f64()),
@@ -71,6 +73,29 @@ fn work(arguments: &Arguments) -> Option<Value> {
         "mean_us": service.mean().as_secs_f64() * 1e6,
         "kind": format!("{:?}", arguments.kind).to_lowercase(),
     }))
+}
+
+/// What was asked for over HTTP, and how much of it was answered.
+fn http(http: &Http, outcome: &Outcome) -> Value {
+    let also = http.also.as_ref().map(|(percent, target)| {
+        let latency = &outcome.also_latency;
+        json!({
+            "path": target.path,
+            "share": percent / 100.0,
+            "requests": outcome.also_requests,
+            "answer_bytes": target.answer_bytes(),
+            "latency_ns": (!latency.is_empty()).then(|| Times::of(latency)),
+        })
+    });
+    json!({
+        "method": http.main.method,
+        "path": http.main.path,
+        "checked_against": http.main.checked_against(),
+        "requests": outcome.requests - outcome.also_requests,
+        "answer_bytes": http.main.answer_bytes(),
+        "replaced": outcome.replaced,
+        "also": also,
+    })
 }
 
 /// What the load itself took, if that can be told.

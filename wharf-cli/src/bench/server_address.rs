@@ -11,6 +11,12 @@ pub(super) fn check_address(address: &str) -> Result<(), String> {
             (None, "https") => ":443",
             (None, _) => ":80",
         };
+        if scheme == "http" {
+            let path = rest.find('/').map_or("/", |at| &rest[at..]);
+            return Err(format!(
+                "`{address}` has a scheme; use ADDRESS:PORT and --http PATH, as in {host}{port} --http {path}"
+            ));
+        }
         return Err(format!(
             "`{address}` has a scheme, and bench speaks none: it loads a server that sends back what it receives; use \
              ADDRESS:PORT, as in {host}{port}"
@@ -98,9 +104,9 @@ mod tests {
                 "names no machine; use ADDRESS:PORT, as in 127.0.0.1:80",
             ),
             ("*:80", "names no machine"),
-            ("http://host:80/", "has a scheme, and bench speaks none"),
-            ("http://host:80/", "as in host:80"),
-            ("http://host", "as in host:80"),
+            ("http://host:8080/a", "as in host:8080 --http /a"),
+            ("http://host", "as in host:80 --http /"),
+            ("ftp://host:80/", "has a scheme, and bench speaks none"),
             ("https://host/a:b", "as in host:443"),
             ("", "names no port"),
         ] {

@@ -10,6 +10,7 @@ use wharf::{Buffer, Finished, Socket};
 use super::{
     connection::Key,
     connections::Connections,
+    content::{End, Taken},
     open_loop::{Leaving, OpenLoop},
     pace::Pace,
     patience::Patience,
@@ -157,8 +158,9 @@ impl<'a> Traffic<'a> {
             (Finished::Connected { socket }, Ok(_)) => self.connected(place, socket, now),
             (Finished::Connected { .. }, Err(error)) => self.connections.failed(place, &error, now),
             (Finished::Received { .. }, Ok(0)) => {
-                let why = "receive: the server has closed the connection";
-                self.lose(place, Some(why.into()), now);
+                let connection = &mut self.connections.places[place];
+                let taken = self.shared.content.take_close(connection);
+                self.take(place, taken, now);
             }
             (Finished::Received { socket, buffer }, Ok(_)) => {
                 self.received(place, &socket, &buffer, now);
@@ -183,35 +185,57 @@ impl<'a> Traffic<'a> {
     }
 
     fn received(&mut self, place: usize, socket: &Socket<Key>, bytes: &Buffer, now: Instant) {
-        let content = self.shared.content;
-        let Connections {
-            places,
-            measurement,
-            ..
-        } = &mut self.connections;
-        let connection = &mut places[place];
-        if !content.is_expected(connection.received, bytes, connection.departures.iter()) {
-            measurement.outcome.wrong += 1;
-            return self.lose(place, None, now);
-        }
-        let answered = connection.receive(bytes.len(), content.size());
-        let mut is_late = false;
-        for departure in connection.departures.drain(..answered) {
-            is_late |= measurement.record(&departure, now);
-        }
-        if answered > 0 {
-            self.note_answers(answered, now);
-            if is_late {
-                return self.give_up(place, now);
-            }
-            self.answered(place, answered, now);
-        }
+        let connection = &mut self.connections.places[place];
+        let taken = self.shared.content.take_in(connection, bytes);
+        self.take(place, taken, now);
         // It may have been lost or replaced meanwhile.
         if self.connections.places[place].socket.as_ref() == Some(socket)
             && let Err(error) = socket.receive_from(&self.connections.buffers)
         {
             self.lose(place, Some(format!("receive: {error}")), now);
         }
+    }
+
+    /// Notes what has come on a connection, and goes on with what follows from it.
+    fn take(&mut self, place: usize, taken: Taken, now: Instant) {
+        let Connections {
+            places,
+            measurement,
+            ..
+        } = &mut self.connections;
+        let mut is_late = false;
+        for departure in places[place].departures.drain(..taken.answered) {
+            is_late |= measurement.record(&departure, now);
+        }
+        if let Some(End::Wrong(_)) = taken.end {
+            measurement.outcome.wrong += 1;
+        }
+        if taken.answered > 0 {
+            self.note_answers(taken.answered, now);
+        }
+        match taken.end {
+            Some(End::Wrong(why)) => self.lose(place, why, now),
+            _ if is_late => self.give_up(place, now),
+            Some(End::Lost(why)) => self.lose(place, Some(why), now),
+            Some(End::Closed) => self.replace_closed(place, now),
+            None if taken.answered > 0 => self.answered(place, taken.answered, now),
+            None => {}
+        }
+    }
+
+    /// Makes a connection anew that the server has ended with an answer. Requests behind that one are lost.
+    fn replace_closed(&mut self, place: usize, now: Instant) {
+        let behind = self.connections.places[place].departures.len();
+        let outcome = &mut self.connections.measurement.outcome;
+        outcome.replaced += 1;
+        if behind > 0 {
+            outcome.missing += behind as u64;
+            let why = "answer: it ends its connection, with other requests under way; use --pipeline 1, or in a closed \
+                       loop --per-connection";
+            outcome.errors.add(why.into());
+            self.sender.completed(behind);
+        }
+        self.connections.replace(place, now);
     }
 
     fn note_answers(&mut self, count: usize, now: Instant) {
