@@ -7,7 +7,10 @@ use crate::{
     figures::{Runs, Spread, named, spread, table, time},
     judge::{Bound, Verdict},
     results::Results,
-    rows::{churn, counts, dispersion, echo, idle, posted, redis, skew, sleepers, spinner, sweep},
+    rows::{
+        churn, cost_table::cost, counts, dispersion, echo, idle, posted, redis, skew, sleepers,
+        spinner, sweep,
+    },
 };
 
 /// An aim, what it came to, and whether it was met.
@@ -97,8 +100,8 @@ fn precisely(spread: Spread) -> String {
 
 /// Wharf's better driver at a point.
 fn best_wharf(all: &[Runs]) -> Option<&Runs> {
-    let cost = |runs: &&Runs| runs.median(echo::cost).unwrap_or(0.0);
-    of_wharf(all).max_by(|left, right| cost(left).total_cmp(&cost(right)))
+    let median = |runs: &&Runs| runs.median(cost).unwrap_or(0.0);
+    of_wharf(all).max_by(|left, right| median(left).total_cmp(&median(right)))
 }
 
 /// Those of Wharf's two drivers that were measured.
@@ -118,13 +121,13 @@ fn ratios<'a>(
     which: impl Fn(&Runs) -> bool,
 ) -> Vec<(&'a str, Spread)> {
     let others = all.iter().filter(|runs| which(runs));
-    let ratio = |runs: &'a Runs| Some((runs.name.as_str(), own?.ratio(runs, echo::cost)?));
+    let ratio = |runs: &'a Runs| Some((runs.name.as_str(), own?.ratio(runs, cost)?));
     others.filter_map(ratio).collect()
 }
 
 /// The plainest server against itself.
 fn noise(all: &[Runs]) -> Option<Spread> {
-    named(all, AGAIN)?.ratio(named(all, FLOOR)?, echo::cost)
+    named(all, AGAIN)?.ratio(named(all, FLOOR)?, cost)
 }
 
 /// The aims of each driver at 64 and at 512 connections: so much of the plainest server.

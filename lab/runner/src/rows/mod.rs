@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod churn;
+pub mod cost_table;
 pub mod counts;
 pub mod dispersion;
 pub mod echo;
