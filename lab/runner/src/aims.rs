@@ -67,6 +67,24 @@ impl Aim {
         }
     }
 
+    /// Of a time, which may be at most so many nanoseconds.
+    fn of_time(what: String, most_ns: f64, spread: Option<Spread>) -> Self {
+        let text = |spread: Spread| {
+            let interval = spread
+                .interval
+                .map_or("too few rounds".into(), |(low, high)| {
+                    format!("{} to {}", time(low), time(high))
+                });
+            format!("{} ({interval})", time(spread.median))
+        };
+        Aim {
+            what,
+            figure: spread.map_or("-".into(), text),
+            noise: String::new(),
+            verdict: spread.map(|spread| Bound::AtMost(most_ns).judge(spread)),
+        }
+    }
+
     /// Of all these, each of which has to be within the bound.
     fn of_all<N: AsRef<str>>(
         what: String,
@@ -320,17 +338,11 @@ fn spinner_aims(results: &Results) -> Vec<Aim> {
     let runs = figures::<spinner::Figures>(results, 9).map_or(Vec::new(), |figures| figures.runs);
     let aim = |runs: &Runs| {
         let p99 = runs.spread(|run| run.p99_ns)?;
-        let interval = p99.interval.map_or("too few rounds".into(), |(low, high)| {
-            format!("{} to {}", time(low), time(high))
-        });
-        Some(Aim::new(
-            format!(
-                "row 9, {}: p99 at most 2 ms beside a worker that computes",
-                runs.name
-            ),
-            format!("{} ({interval})", time(p99.median)),
-            Bound::AtMost(2e6).judge(p99),
-        ))
+        let what = format!(
+            "row 9, {}: p99 at most 2 ms beside a worker that computes",
+            runs.name
+        );
+        Some(Aim::of_time(what, 2e6, Some(p99)))
     };
     of_wharf(&runs).filter_map(aim).collect()
 }
