@@ -1,5 +1,7 @@
 //! The aims: what the project set out to reach, and how far it has come.
 
+mod http;
+
 use serde::Deserialize;
 
 use crate::{
@@ -36,6 +38,7 @@ pub fn tell(results: &Results) -> String {
     aims.extend(spinner_aims(results));
     aims.extend(counts_aims(results));
     aims.extend(redis_aims(results));
+    aims.extend(http::aims(results));
     let rows: Vec<Vec<String>> = aims
         .into_iter()
         .map(|aim| {
@@ -46,8 +49,8 @@ pub fn tell(results: &Results) -> String {
     format!(
         "## The aims\n\nA figure is a median, with its 95% interval. An aim is met if the interval lies above it (below, for \
          what may be at most so much), missed if it lies on the other side, and else open: also if there were too few rounds for an \
-         interval. Where an aim compares with several, the worst ratio is told, with its name. The third column is one server against itself in the same rounds, which is noise. Ratios of rows 1 and 2 \
-         are of echoes (or connections) for each second of the server's processor time. Bytes and instructions are counted, \
+         interval. Where an aim compares with several, the worst ratio is told, with its name. The third column is one server against itself in the same rounds, which is noise. Ratios of rows 1, 2, 13 and 17 \
+         are of echoes (or connections, or requests) for each second of the server's processor time. Bytes and instructions are counted, \
          and have no rounds.\n\n{}",
         table(&["aim", "figure", "against itself", ""], &rows)
     )

@@ -19,7 +19,7 @@ const WORDS: &str = "-c 64 --threads 1 --work fixed:10ms --kind sleep --warmup 3
 pub const IDEAL_HZ: f64 = 6_400.0;
 
 /// So many workers there may be, where two run at once.
-const WORKERS_MAX: u32 = 128;
+pub const WORKERS_MAX: u32 = 128;
 
 /// These are measured with as many threads too, which is the oldest remedy: in their pools any thread serves any connection.
 const SHARED_POOLS: [&str; 2] = ["tokio-pool", "asio"];
