@@ -1,19 +1,21 @@
-//! What is served: the same routes as those of Wharf's example `axum`, which has a copy of its own.
+//! What is served: the same routes as those of Wharf's example `axum`, which has a copy of its own. What a handler does has to
+//! be the same there and here (where a body's memory comes from, whether it is read whole), or it is the handlers that the lab
+//! compares.
 //!
 //! | route | answer |
 //! |---|---|
 //! | `GET /hello` | `hello` |
 //! | `GET /sleep/{ms}` | `slept`, once the thread has been blocked for so long |
 //! | `GET /spin/{ms}` | `spun`, once so much processor time was used |
-//! | `POST /echo` | the body |
+//! | `POST /echo` | the body, piece by piece as it comes |
 //! | `GET /bytes/{n}` | so many bytes |
 //! | `POST /count` | how many bytes the body has |
 
-use std::{sync::LazyLock, thread, time::Duration};
+use std::{thread, time::Duration};
 
 use axum::{
     Router,
-    body::Bytes,
+    body::{Body, Bytes},
     extract::{DefaultBodyLimit, Path},
     http::StatusCode,
     routing::{get, post},
@@ -25,11 +27,8 @@ use tokio::task::{block_in_place, spawn_blocking};
 /// No handler may block or compute for longer: a mistake would hold a thread for days.
 const SERVICE_MS_MAX: u64 = 60_000;
 
-/// No answer has a longer body.
+/// No body is longer.
 const BYTES_MAX: usize = 64 << 20;
-
-/// What all bodies are cut from, so that it is the sending that they cost. Made when the first is asked for.
-static BYTES: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(vec![b'x'; BYTES_MAX]));
 
 /// How a handler blocks or computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -60,17 +59,17 @@ pub fn router(remedy: Remedy) -> Router {
         .route("/hello", get(async || "hello"))
         .route("/sleep/{ms}", get(sleep))
         .route("/spin/{ms}", get(spin))
-        .route("/echo", post(async |body: Bytes| body))
+        .route("/echo", post(async |body: Body| body))
         .route("/bytes/{n}", get(bytes))
         .route("/count", post(async |body: Bytes| body.len().to_string()))
-        .layer(DefaultBodyLimit::disable())
+        .layer(DefaultBodyLimit::max(BYTES_MAX))
 }
 
-async fn bytes(Path(count): Path<usize>) -> Result<Bytes, Refusal> {
+async fn bytes(Path(count): Path<usize>) -> Result<Vec<u8>, Refusal> {
     if count > BYTES_MAX {
         return Err(too_much(count, "bytes", BYTES_MAX));
     }
-    Ok(BYTES.slice(..count))
+    Ok(vec![b'x'; count])
 }
 
 fn service(ms: u64) -> Result<Duration, Refusal> {

@@ -60,7 +60,7 @@ fn hello_aims(results: &Results) -> Vec<Aim> {
         for driver in all_that_play(Role::Wharf) {
             let mut aim = |what: &str, bound, figure| {
                 aims.push(Aim::of_all(
-                    format!("row 13, {connections} connections, {driver}: {what}"),
+                    format!("row 13, {}, {driver}: {what}", hello::name(connections)),
                     bound,
                     ratio(runs, driver, TOKIO, figure).map(|ratio| ("", ratio)),
                     ratio(runs, AGAIN, TOKIO, figure),

@@ -65,7 +65,7 @@ fn words(load: &str, turn_ms: u32) -> String {
 pub fn tell(figures: &Value, _: &Path) -> Result<String, String> {
     let figures: Figures = from_value(figures)?;
     let mut text = String::from(
-        "As row 13, on 16 connections: a body out of the server, cut from one that it keeps, and one into it, which it takes \
+        "As row 13, on 16 connections: a body out of the server, made for each request, and one into it, which it takes \
          whole and answers with its length.\n\n",
     );
     for (load, (_, its_words)) in figures.loads.iter().zip(LOADS) {

@@ -42,7 +42,7 @@ pub fn measure(lab: &Lab) -> Result<Value, String> {
     let contestants = lab.http(&[Role::Floor, Role::Wharf, Role::Again])?;
     let turn_ms = lab.turn_ms(500);
     let measure_point = |connections| {
-        eprintln!("  {connections} connections");
+        eprintln!("  {}", name(connections));
         let words = words(connections, turn_ms);
         let runs = rounds(&contestants, lab.rounds(PAIRS), |contestant| {
             http::cost_turn(lab, contestant, &words)
@@ -57,6 +57,12 @@ pub fn measure(lab: &Lab) -> Result<Value, String> {
         points,
         others: other_loads::measure(&contestants),
     })
+}
+
+/// `8 connections`.
+pub fn name(connections: u32) -> String {
+    let plural = if connections == 1 { "" } else { "s" };
+    format!("{connections} connection{plural}")
 }
 
 fn words(connections: u32, turn_ms: u32) -> String {
@@ -74,10 +80,9 @@ pub fn tell(figures: &Value, _: &Path) -> Result<String, String> {
          interval. The loop is closed; *bound* is as in row 1.\n\n",
     );
     for point in &figures.points {
-        let plural = if point.connections == 1 { "" } else { "s" };
         text += &format!(
-            "**{} connection{plural}** (`wharf bench ADDRESS {} --server-pid PID`)\n\n{}\n",
-            point.connections,
+            "**{}** (`wharf bench ADDRESS {} --server-pid PID`)\n\n{}\n",
+            name(point.connections),
             words(point.connections, figures.turn_ms),
             COSTS.tell(&point.runs)
         );

@@ -40,7 +40,7 @@ pub fn tell_unbuilt<'a>(measured: impl IntoIterator<Item = &'a String>) -> Strin
         .collect();
     match missing.is_empty() {
         true => String::new(),
-        false => format!("\nNot measured, since not built: {}.\n", missing.join(", ")),
+        false => format!("Not measured, since not built: {}.\n", missing.join(", ")),
     }
 }
 

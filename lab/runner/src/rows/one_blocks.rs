@@ -67,7 +67,7 @@ pub fn tell(figures: &Value, _: &Path) -> Result<String, String> {
         "64 connections in a closed loop; one in a hundred requests, at random, is `GET /sleep/10`, whose handler blocks its \
          thread for 10 ms, the others are `GET /hello`: `wharf bench ADDRESS {WORDS} -d {}ms`. Two threads, of Wharf up to {} \
          of which two run at once; server and load share two processors. `spawn-blocking` and `block-in-place` are the \
-         remedies that tokio's documentation gives to handlers that are known to block.\n\n{}{}\n{}",
+         remedies that tokio's documentation gives to handlers that are known to block.\n\n{}\n{}{}",
         figures.turn_ms,
         http::THREADS_MAX,
         table(&heads, &highest_first(rows)),
