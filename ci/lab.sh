@@ -7,5 +7,5 @@ cd "$(dirname "$0")/.."
 cargo fmt --manifest-path lab/Cargo.toml --all --check
 cargo clippy --manifest-path lab/Cargo.toml --workspace --all-targets -- -D warnings
 # The servers themselves are tested by the last step; the rest has tests of its own.
-cargo test --manifest-path lab/Cargo.toml -p runner -p posted -p peer-common
+cargo test --manifest-path lab/Cargo.toml -p runner -p posted -p tasks -p peer-common
 lab/run --check

@@ -63,14 +63,14 @@ impl fmt::Display for Measure {
         let standard = self.rows.iter().find(|(name, _)| *name == STANDARD);
         writeln!(
             formatter,
-            "{}\n{:<26}{:>10}{:>10}{:>10}{:>10}  95%",
+            "{}\n{:<26}{:>14}{:>14}{:>14}{:>10}  95%",
             self.title, "", "median", "least", "most", "ratio"
         )?;
         for (name, figures) in &self.rows {
             let figures_sorted = sorted(figures);
             write!(
                 formatter,
-                "{name:<26}{:>10.3}{:>10.3}{:>10.3}",
+                "{name:<26}{:>14.3}{:>14.3}{:>14.3}",
                 median(&figures_sorted),
                 figures_sorted[0],
                 figures_sorted[figures_sorted.len() - 1],

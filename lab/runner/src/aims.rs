@@ -1,5 +1,7 @@
 //! The aims: what the project set out to reach, and how far it has come.
 
+mod http;
+
 use serde::Deserialize;
 
 use crate::{
@@ -7,7 +9,10 @@ use crate::{
     figures::{Runs, Spread, named, spread, table, time},
     judge::{Bound, Verdict},
     results::Results,
-    rows::{churn, counts, dispersion, echo, idle, posted, redis, skew, sleepers, spinner, sweep},
+    rows::{
+        churn, cost_table::cost, counts, dispersion, echo, idle, posted, redis, skew, sleepers,
+        spinner, sweep,
+    },
 };
 
 /// An aim, what it came to, and whether it was met.
@@ -33,6 +38,7 @@ pub fn tell(results: &Results) -> String {
     aims.extend(spinner_aims(results));
     aims.extend(counts_aims(results));
     aims.extend(redis_aims(results));
+    aims.extend(http::aims(results));
     let rows: Vec<Vec<String>> = aims
         .into_iter()
         .map(|aim| {
@@ -43,8 +49,8 @@ pub fn tell(results: &Results) -> String {
     format!(
         "## The aims\n\nA figure is a median, with its 95% interval. An aim is met if the interval lies above it (below, for \
          what may be at most so much), missed if it lies on the other side, and else open: also if there were too few rounds for an \
-         interval. Where an aim compares with several, the worst ratio is told, with its name. The third column is one server against itself in the same rounds, which is noise. Ratios of rows 1 and 2 \
-         are of echoes (or connections) for each second of the server's processor time. Bytes and instructions are counted, \
+         interval. Where an aim compares with several, the worst ratio is told, with its name. The third column is one server against itself in the same rounds, which is noise. Ratios of rows 1, 2, 13 and 17 \
+         are of echoes (or connections, or requests) for each second of the server's processor time. Bytes and instructions are counted, \
          and have no rounds.\n\n{}",
         table(&["aim", "figure", "against itself", ""], &rows)
     )
@@ -61,6 +67,24 @@ impl Aim {
             figure,
             noise: String::new(),
             verdict: Some(verdict),
+        }
+    }
+
+    /// Of a time, which may be at most so many nanoseconds.
+    fn of_time(what: String, most_ns: f64, spread: Option<Spread>) -> Self {
+        let text = |spread: Spread| {
+            let interval = spread
+                .interval
+                .map_or("too few rounds".into(), |(low, high)| {
+                    format!("{} to {}", time(low), time(high))
+                });
+            format!("{} ({interval})", time(spread.median))
+        };
+        Aim {
+            what,
+            figure: spread.map_or("-".into(), text),
+            noise: String::new(),
+            verdict: spread.map(|spread| Bound::AtMost(most_ns).judge(spread)),
         }
     }
 
@@ -97,8 +121,8 @@ fn precisely(spread: Spread) -> String {
 
 /// Wharf's better driver at a point.
 fn best_wharf(all: &[Runs]) -> Option<&Runs> {
-    let cost = |runs: &&Runs| runs.median(echo::cost).unwrap_or(0.0);
-    of_wharf(all).max_by(|left, right| cost(left).total_cmp(&cost(right)))
+    let median = |runs: &&Runs| runs.median(cost).unwrap_or(0.0);
+    of_wharf(all).max_by(|left, right| median(left).total_cmp(&median(right)))
 }
 
 /// Those of Wharf's two drivers that were measured.
@@ -118,13 +142,13 @@ fn ratios<'a>(
     which: impl Fn(&Runs) -> bool,
 ) -> Vec<(&'a str, Spread)> {
     let others = all.iter().filter(|runs| which(runs));
-    let ratio = |runs: &'a Runs| Some((runs.name.as_str(), own?.ratio(runs, echo::cost)?));
+    let ratio = |runs: &'a Runs| Some((runs.name.as_str(), own?.ratio(runs, cost)?));
     others.filter_map(ratio).collect()
 }
 
 /// The plainest server against itself.
 fn noise(all: &[Runs]) -> Option<Spread> {
-    named(all, AGAIN)?.ratio(named(all, FLOOR)?, echo::cost)
+    named(all, AGAIN)?.ratio(named(all, FLOOR)?, cost)
 }
 
 /// The aims of each driver at 64 and at 512 connections: so much of the plainest server.
@@ -317,17 +341,11 @@ fn spinner_aims(results: &Results) -> Vec<Aim> {
     let runs = figures::<spinner::Figures>(results, 9).map_or(Vec::new(), |figures| figures.runs);
     let aim = |runs: &Runs| {
         let p99 = runs.spread(|run| run.p99_ns)?;
-        let interval = p99.interval.map_or("too few rounds".into(), |(low, high)| {
-            format!("{} to {}", time(low), time(high))
-        });
-        Some(Aim::new(
-            format!(
-                "row 9, {}: p99 at most 2 ms beside a worker that computes",
-                runs.name
-            ),
-            format!("{} ({interval})", time(p99.median)),
-            Bound::AtMost(2e6).judge(p99),
-        ))
+        let what = format!(
+            "row 9, {}: p99 at most 2 ms beside a worker that computes",
+            runs.name
+        );
+        Some(Aim::of_time(what, 2e6, Some(p99)))
     };
     of_wharf(&runs).filter_map(aim).collect()
 }

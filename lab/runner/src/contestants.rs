@@ -1,5 +1,7 @@
 //! Who is measured: one line each.
 
+pub mod http;
+
 use std::path::{Path, PathBuf};
 
 /// Where a contestant's program is.
@@ -11,6 +13,8 @@ enum Program {
     Rust(&'static str),
     /// Built from Debian's packages, in a folder of its own.
     Native(&'static str),
+    /// An example of Wharf.
+    Example(&'static str),
 }
 
 /// A server that is measured.
@@ -203,10 +207,10 @@ static ALL: [Contestant; 19] = {
     ]
 };
 
-/// Those that have any of `only` in their names, and the floors; all if `only` is empty. What was not built is in the
-/// report by what the build said.
-pub fn chosen(lab: &Path, only: &[String]) -> Vec<Contestant> {
-    ALL.iter()
+/// Of these, those that have any of `only` in their names, and what is measured against; all if `only` is empty. What was
+/// not built is in the report by what the build said.
+pub fn chosen(all: &[Contestant], lab: &Path, only: &[String]) -> Vec<Contestant> {
+    all.iter()
         .filter(|contestant| {
             let named = only
                 .iter()
@@ -221,7 +225,7 @@ pub fn chosen(lab: &Path, only: &[String]) -> Vec<Contestant> {
         .collect()
 }
 
-/// All there are, built or not.
+/// All there are that serve bytes, built or not.
 pub fn all() -> &'static [Contestant] {
     &ALL
 }
@@ -232,6 +236,7 @@ impl Program {
             Program::Product => lab.join("../target/release/wharf"),
             Program::Rust(package) => lab.join("target/release").join(package),
             Program::Native(name) => lab.join("target/peers").join(name),
+            Program::Example(name) => lab.join("../target/release/examples").join(name),
         }
     }
 }

@@ -35,8 +35,8 @@ use results::Results;
 #[derive(Debug, Parser)]
 #[command(name = "lab")]
 struct Arguments {
-    /// Measure only this row, 1 to 12; may be given several times
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=12))]
+    /// Measure only this row, 1 to 19; may be given several times
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=19))]
     row: Vec<u8>,
 
     /// Of row 1, measure only this point: connections, bytes, and requests under way, as in 64x64x1; may be given several
@@ -77,6 +77,8 @@ struct Arguments {
 struct Lab {
     bench: Bench,
     contestants: Vec<Contestant>,
+    /// Those of HTTP.
+    http: Vec<Contestant>,
     results: Results,
     /// Of row 1; all if there are none.
     points: Vec<(u32, u32, u32)>,
@@ -90,7 +92,7 @@ impl Lab {
         self.rounds.unwrap_or(suited)
     }
 
-    /// The servers of every row but that of the sleepers, for which remedies are.
+    /// The servers of every row of bytes but that of the sleepers, for which remedies are.
     fn servers(&self) -> Vec<&Contestant> {
         let all = self.contestants.iter();
         all.filter(|contestant| !matches!(contestant.role, Role::Remedy | Role::Again))
@@ -102,6 +104,18 @@ impl Lab {
         let all = self.contestants.iter();
         all.filter(|contestant| contestant.role != Role::Remedy)
             .collect()
+    }
+
+    /// The servers of HTTP that play one of these parts.
+    fn http(&self, roles: &[Role]) -> Result<Vec<&Contestant>, String> {
+        let all = self.http.iter();
+        let servers: Vec<&Contestant> = all
+            .filter(|contestant| roles.contains(&contestant.role))
+            .collect();
+        match servers.is_empty() {
+            true => Err("no server of HTTP is there; run lab/build".into()),
+            false => Ok(servers),
+        }
     }
 
     fn turn_ms(&self, suited: u32) -> u32 {
@@ -126,9 +140,11 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         return report::write(&arguments.lab, &results);
     }
     machine::raise_open_files();
+    let chosen = |all| contestants::chosen(all, &arguments.lab, &arguments.only);
     let lab = Lab {
         bench: Bench::new(&arguments.lab)?,
-        contestants: contestants::chosen(&arguments.lab, &arguments.only),
+        contestants: chosen(contestants::all()),
+        http: chosen(contestants::http::all()),
         results,
         points: arguments.point.clone(),
         rounds: arguments.rounds,

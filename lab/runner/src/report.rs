@@ -47,8 +47,8 @@ fn machine(machine: &Machine) -> String {
 
 fn contestants(lab: &Path) -> String {
     let unbuilt = fs::read_to_string(lab.join("target/unbuilt.txt")).unwrap_or_default();
-    let rows: Vec<Vec<String>> = contestants::all()
-        .iter()
+    let all = contestants::all().iter().chain(contestants::http::all());
+    let rows: Vec<Vec<String>> = all
         .map(|contestant| vec![contestant.name.to_owned(), contestant.what.to_owned()])
         .collect();
     let mut text = table(&["name", "what it is"], &rows);

@@ -1,6 +1,15 @@
 //! No row: sees that every contestant starts, and answers every byte and every kind of work.
 
-use super::BOTH;
+use std::{
+    io::{self, Write},
+    net::{SocketAddr, TcpStream},
+    time::Duration,
+};
+
+use super::{
+    BOTH,
+    http::{self, Answer},
+};
 use crate::{
     Lab,
     contestants::{self, Contestant, Role},
@@ -18,19 +27,51 @@ const RUNS: [(&str, &str); 5] = [
     ("work", "-n 200 -c 20 --work fixed:1ms --kind sleep"),
 ];
 
+/// The same for servers of HTTP.
+const HTTP_RUNS: [&str; 8] = [
+    "--http /hello --answer hello -n 2000 -c 100",
+    "--http /hello --answer hello -n 2000 -c 20 --pipeline 8",
+    "--http /hello --answer hello -n 300 -c 10 --per-connection 1",
+    "--http /hello --answer hello --also 5:/sleep/1 -n 1000 -c 20",
+    "--http /spin/1 -n 100 -c 10",
+    "--http /echo --post --size 100000 -n 100 -c 10",
+    "--http /bytes/1048576 -n 50 -c 10",
+    "--http /count --post --size 1048576 --answer 1048576 -n 50 -c 10",
+];
+
+/// Every route, what is sent to it, and what the answer has to be.
+const ROUTES: [(&str, &str, Expected); 11] = [
+    ("GET /hello", "", Expected::Text("hello")),
+    ("GET /sleep/1", "", Expected::Any),
+    ("GET /spin/1", "", Expected::Any),
+    (
+        "POST /echo",
+        "there and back",
+        Expected::Text("there and back"),
+    ),
+    ("POST /echo", "", Expected::Text("")),
+    ("GET /bytes/0", "", Expected::Bytes(0)),
+    ("GET /bytes/100000", "", Expected::Bytes(100_000)),
+    ("POST /count", "seven b", Expected::Text("7")),
+    ("GET /sleep/60001", "", Expected::Refusal),
+    ("GET /spin/60001", "", Expected::Refusal),
+    ("GET /bytes/67108865", "", Expected::Refusal),
+];
+
+/// No answer takes longer, unless a server hangs.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+
+enum Expected {
+    Text(&'static str),
+    Bytes(usize),
+    Any,
+    /// A status that says the client was wrong.
+    Refusal,
+}
+
 pub fn run(lab: &Lab) -> Result<(), String> {
-    let mut failed = Vec::new();
-    let all = contestants::all().iter();
-    for contestant in all.filter(|contestant| contestant.role != Role::Again) {
-        let Some(built) = lab
-            .contestants
-            .iter()
-            .find(|built| built.name == contestant.name)
-        else {
-            println!("{:<22} not built", contestant.name);
-            continue;
-        };
-        let failures: Vec<String> = [1, 2]
+    let mut failed = check_all(contestants::all(), &lab.contestants, |built| {
+        [1, 2]
             .into_iter()
             .filter(|threads| built.serves_on(*threads))
             .flat_map(|threads| RUNS.map(|(app, words)| (threads, app, words)))
@@ -38,26 +79,47 @@ pub fn run(lab: &Lab) -> Result<(), String> {
                 let error = check(lab, built, threads, app, words).err()?;
                 Some(format!("{threads} threads, {app}, {words}: {error}"))
             })
-            .collect();
-        println!(
-            "{:<22} {}",
-            contestant.name,
-            if failures.is_empty() {
-                "good"
-            } else {
-                "FAILED"
-            }
-        );
-        failed.extend(
-            failures
-                .into_iter()
-                .map(|failure| format!("{}, {failure}", contestant.name)),
-        );
-    }
+            .collect()
+    });
+    failed.extend(check_all(contestants::http::all(), &lab.http, |built| {
+        [1, 2]
+            .into_iter()
+            .flat_map(|threads| check_http(lab, built, threads))
+            .collect()
+    }));
     if failed.is_empty() {
         return Ok(());
     }
     Err(failed.join("\n"))
+}
+
+/// Checks those that were built, prints how each did, and gives back what failed.
+fn check_all(
+    all: &[Contestant],
+    built: &[Contestant],
+    check: impl Fn(&Contestant) -> Vec<String>,
+) -> Vec<String> {
+    let mut failed = Vec::new();
+    let all = all.iter();
+    for name in all
+        .filter(|contestant| contestant.role != Role::Again)
+        .map(|contestant| contestant.name)
+    {
+        let Some(built) = built.iter().find(|built| built.name == name) else {
+            println!("{name:<26} not built");
+            continue;
+        };
+        let failures = check(built);
+        let verdict = if failures.is_empty() {
+            "good"
+        } else {
+            "FAILED"
+        };
+        println!("{name:<26} {verdict}");
+        let failures = failures.into_iter();
+        failed.extend(failures.map(|failure| format!("{name}, {failure}")));
+    }
+    failed
 }
 
 fn check(
@@ -69,4 +131,51 @@ fn check(
 ) -> Result<(), String> {
     let server = Server::start(BOTH, &contestant.command(app, threads))?;
     lab.bench.load(BOTH, &server, words).map(drop)
+}
+
+/// Every route by hand, and then under load; gives back what failed.
+fn check_http(lab: &Lab, contestant: &Contestant, threads: u32) -> Vec<String> {
+    let command = contestant.http_command(threads, http::THREADS_MAX);
+    let failure = |what: &str, error| format!("{threads} threads, {what}: {error}");
+    let server = match Server::start(BOTH, &command) {
+        Ok(server) => server,
+        Err(error) => return vec![failure("start", error)],
+    };
+    let by_hand = ROUTES.iter().filter_map(|(route, body, expected)| {
+        let error = ask(server.address, route, body, expected).err()?;
+        Some(failure(route, error))
+    });
+    let under_load = HTTP_RUNS.iter().filter_map(|words| {
+        let error = lab.bench.load(BOTH, &server, words).err()?;
+        Some(failure(words, error))
+    });
+    by_hand.chain(under_load).collect()
+}
+
+fn ask(address: SocketAddr, route: &str, body: &str, expected: &Expected) -> Result<(), String> {
+    let exchange = || {
+        let mut client = TcpStream::connect(address)?;
+        client.set_read_timeout(Some(ANSWER_MAX))?;
+        let length = body.len();
+        write!(
+            client,
+            "{route} HTTP/1.1\r\nhost: lab\r\ncontent-length: {length}\r\n\r\n{body}"
+        )?;
+        Answer::read(&mut client)
+    };
+    let Answer { status, body } = exchange().map_err(|error: io::Error| error.to_string())?;
+    let is_right = match expected {
+        Expected::Text(text) => status == 200 && body == text.as_bytes(),
+        Expected::Bytes(count) => status == 200 && body.len() == *count,
+        Expected::Any => status == 200,
+        Expected::Refusal => (400..500).contains(&status),
+    };
+    match is_right {
+        true => Ok(()),
+        false => Err(format!(
+            "status {status}, {} bytes: {}",
+            body.len(),
+            body[..body.len().min(80)].escape_ascii()
+        )),
+    }
 }

@@ -5,22 +5,26 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{LOAD, SERVER, from_value, to_value};
+use super::{
+    LOAD, SERVER,
+    cost_table::{CostTable, cost},
+    from_value, to_value,
+};
 use crate::{
     Lab,
     contestants::{AGAIN, Contestant, FLOOR, Role},
-    figures::{
-        FEW, PAIRS, Runs, digits, failures, highest_first, named, pairs, range_text, ratio_text,
-        rounds, table, time,
-    },
+    figures::{FEW, PAIRS, Runs, digits, failures, named, pairs, ratio_text, rounds, table, time},
     load::Run,
     machine::Machine,
     plot,
     server::Server,
 };
 
-/// Above this, the load has no time to spare.
-const BUSY_MAX: f64 = 0.8;
+const COSTS: CostTable = CostTable {
+    standard: FLOOR,
+    standard_is: "the plainest epoll server",
+    answers: "echoes",
+};
 
 /// The open loop offers so much of what the plainest server does in the closed loop.
 const OPEN_SHARE: f64 = 0.5;
@@ -75,10 +79,6 @@ pub fn parse_point(text: &str) -> Result<(u32, u32, u32), String> {
             POINTS.map(name).join(", ")
         )
     })
-}
-
-pub fn cost(run: &Run) -> f64 {
-    run.requests_per_cpu_s
 }
 
 pub fn measure(lab: &Lab) -> Result<Value, String> {
@@ -187,51 +187,10 @@ pub fn quick(lab: &Lab) -> Result<(), String> {
         });
         println!(
             "{connections} connections of {bytes} bytes\n\n{}",
-            tell_runs(&runs)
+            COSTS.tell(&runs)
         );
     }
     Ok(())
-}
-
-fn tell_runs(all: &[Runs]) -> String {
-    let floor = named(all, FLOOR);
-    let mut rows: Vec<(f64, Vec<String>)> = Vec::new();
-    for runs in all {
-        let Some(spread) = runs.spread(cost) else {
-            continue;
-        };
-        let ratio = floor.and_then(|floor| runs.ratio(floor, cost));
-        let middle = |figure: fn(&Run) -> f64| runs.median(figure).unwrap_or(0.0);
-        let busiest = middle(|run| run.busiest);
-        let bound = if busiest > BUSY_MAX { " (bound)" } else { "" };
-        rows.push((
-            ratio.map_or(0.0, |ratio| ratio.median),
-            vec![
-                runs.name.clone(),
-                ratio_text(ratio),
-                range_text(ratio),
-                runs.runs.len().to_string(),
-                format!("{}k", digits(spread.median / 1e3)),
-                format!("{}k", digits(middle(|run| run.rate_hz) / 1e3)),
-                time(middle(|run| run.p50_ns)),
-                time(middle(|run| run.p99_ns)),
-                format!("{:.0}%{bound}", busiest * 100.0),
-            ],
-        ));
-    }
-    let rows = highest_first(rows);
-    let heads = [
-        "server",
-        "ratio to the plainest epoll server",
-        "range",
-        "rounds",
-        "echoes a second of its processor",
-        "echoes a second",
-        "p50",
-        "p99",
-        "load's processor",
-    ];
-    table(&heads, &rows)
 }
 
 pub fn tell(figures: &Value, plots: &Path) -> Result<String, String> {
@@ -263,7 +222,7 @@ pub fn tell(figures: &Value, plots: &Path) -> Result<String, String> {
                 figures.turn_ms,
                 figures.warmup_ms
             ),
-            tell_runs(&point.runs)
+            COSTS.tell(&point.runs)
         );
     }
     text += &tell_open(&figures);

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{LOAD, SERVER, echo::cost, from_value, to_value};
+use super::{LOAD, SERVER, cost_table::cost, from_value, to_value};
 use crate::{
     Lab,
     contestants::Role,

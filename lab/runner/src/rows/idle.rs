@@ -1,7 +1,7 @@
 //! Row 3: what a connection costs that does nothing.
 
 use std::{
-    io::{Read, Write},
+    io::{self, Read, Write},
     net::TcpStream,
     path::Path,
     thread,
@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::{BOTH, from_value, to_value};
 use crate::{
     Lab,
-    contestants::{Contestant, FLOOR},
+    contestants::FLOOR,
     figures::{digits, table},
     machine::kernel_bytes,
     server::Server,
@@ -32,6 +32,17 @@ pub struct Figures {
     pub servers: Vec<Idle>,
     failures: Vec<String>,
 }
+
+/// How a connection is used once: the request, and what reads the answer to it.
+pub struct Exchange {
+    pub request: &'static [u8],
+    pub read_answer: fn(&mut TcpStream) -> io::Result<()>,
+}
+
+const ECHO: Exchange = Exchange {
+    request: &[7; 64],
+    read_answer: |client| client.read_exact(&mut [0; 64]),
+};
 
 /// Bytes that came with so many connections, those of the process and those of the kernel.
 #[derive(Serialize, Deserialize)]
@@ -53,6 +64,16 @@ impl Idle {
 }
 
 pub fn measure(lab: &Lab) -> Result<Value, String> {
+    let servers = lab.servers().into_iter();
+    let commands = servers.map(|contestant| (contestant.name, contestant.command("echo", 1)));
+    to_value(measure_all(commands, &ECHO)?)
+}
+
+/// Each of these servers, by name and command.
+pub fn measure_all(
+    servers: impl Iterator<Item = (&'static str, Vec<String>)>,
+    exchange: &Exchange,
+) -> Result<Figures, String> {
     let limit = crate::machine::Machine::now().open_files_max;
     let many = MANY.min(limit.saturating_sub(SPARE) as usize);
     if many <= 2 * FEW {
@@ -65,23 +86,26 @@ pub fn measure(lab: &Lab) -> Result<Value, String> {
         servers: Vec::new(),
         failures: Vec::new(),
     };
-    for contestant in lab.servers() {
-        eprintln!("  {}", contestant.name);
-        match measure_one(contestant, many) {
+    for (name, command) in servers {
+        eprintln!("  {name}");
+        match measure_one(name, &command, many, exchange) {
             Ok(idle) => figures.servers.push(idle),
-            Err(error) => figures
-                .failures
-                .push(format!("{}: {error}", contestant.name)),
+            Err(error) => figures.failures.push(format!("{name}: {error}")),
         }
     }
-    to_value(figures)
+    Ok(figures)
 }
 
-fn measure_one(contestant: &Contestant, many: usize) -> Result<Idle, String> {
-    let server = Server::start(BOTH, &contestant.command("echo", 1))?;
+fn measure_one(
+    name: &str,
+    command: &[String],
+    many: usize,
+    exchange: &Exchange,
+) -> Result<Idle, String> {
+    let server = Server::start(BOTH, command)?;
     // What the first clients bring to life is not theirs alone.
     let mut first = connect(&server, 64)?;
-    echo_all(&mut first)?;
+    exchange.with_all(&mut first)?;
     let before = bytes(&server)?;
     let since = |(user, kernel): (u64, u64)| {
         (
@@ -90,12 +114,12 @@ fn measure_one(contestant: &Contestant, many: usize) -> Result<Idle, String> {
         )
     };
     let mut clients = connect(&server, FEW)?;
-    echo_all(&mut clients)?;
+    exchange.with_all(&mut clients)?;
     let few = since(bytes(&server)?);
     let mut more = connect(&server, many - FEW)?;
-    echo_all(&mut more)?;
+    exchange.with_all(&mut more)?;
     let idle = Idle {
-        name: contestant.name.to_owned(),
+        name: name.to_owned(),
         few,
         many: since(bytes(&server)?),
     };
@@ -133,65 +157,75 @@ fn connect(server: &Server, count: usize) -> Result<Vec<TcpStream>, String> {
     Ok(clients)
 }
 
-/// Each has talked once, as an idle connection has.
-fn echo_all(clients: &mut [TcpStream]) -> Result<(), String> {
-    for client in clients {
-        let mut echo = [0; 64];
-        client
-            .write_all(&[7; 64])
-            .and_then(|()| client.read_exact(&mut echo))
-            .map_err(|error| format!("echo: {error}"))?;
+impl Exchange {
+    /// Each has talked once, as an idle connection has.
+    fn with_all(&self, clients: &mut [TcpStream]) -> Result<(), String> {
+        for client in clients {
+            client
+                .write_all(self.request)
+                .and_then(|()| (self.read_answer)(client))
+                .map_err(|error| format!("exchange: {error}"))?;
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 pub fn tell(figures: &Value, _: &Path) -> Result<String, String> {
     let figures: Figures = from_value(figures)?;
-    let many = figures.many;
-    let floor = figures.servers.iter().find(|idle| idle.name == FLOOR);
-    let mut servers: Vec<&Idle> = figures.servers.iter().collect();
-    servers.sort_by(|left, right| left.user_bytes(many).total_cmp(&right.user_bytes(many)));
-    let rows: Vec<Vec<String>> = servers
-        .iter()
-        .map(|idle| {
-            let (user, kernel) = (idle.user_bytes(many), idle.kernel_bytes(many));
-            let above = floor.map_or("-".into(), |floor| {
-                format!("{:+.0}", kernel - floor.kernel_bytes(many))
-            });
-            vec![
-                idle.name.clone(),
-                format!("{:.0}", idle.few.0 / FEW as f64),
-                format!("{:.0}", idle.many.0 / many as f64),
-                format!("{user:.0}"),
-                format!("{kernel:.0}"),
-                above,
-                format!("{} GB", digits(user * 1e6 / 1e9)),
-                format!("{} GB", digits((user + kernel) * 1e6 / 1e9)),
-            ]
-        })
-        .collect();
-    let few_head = format!("user bytes each, of {FEW}");
-    let many_head = format!("of {many}");
-    let heads = [
-        "server",
-        &few_head,
-        &many_head,
-        "fit: user bytes each",
-        "fit: kernel bytes each, both ends",
-        "kernel bytes above the plainest server's",
-        "a million: user",
-        "a million: with both ends' sockets",
-    ];
-    let failed: String = figures
-        .failures
-        .iter()
-        .map(|failure| format!("- {failure}\n"))
-        .collect();
     Ok(format!(
         "{FEW} and {many} connections to a server of one thread, each of which has sent and got 64 bytes and is idle since; \
          64 others before them brought to life what is made once. User bytes are the growth of the process's anonymous \
          memory; kernel bytes that of slabs, page tables, stacks and socket buffers of the whole machine, so both ends' \
-         sockets are in it (about half is the server's); the fit is the slope between the two counts.\n\n{}\n{failed}",
-        table(&heads, &rows)
+         sockets are in it (about half is the server's); the fit is the slope between the two counts.\n\n{}",
+        figures.tell(FLOOR, "the plainest server's"),
+        many = figures.many,
     ))
+}
+
+impl Figures {
+    /// What an idle connection costs, the cheapest first, and what failed. The standard is what the kernel's bytes are
+    /// compared with.
+    pub fn tell(&self, standard: &str, standard_is: &str) -> String {
+        let many = self.many;
+        let standard = self.servers.iter().find(|idle| idle.name == standard);
+        let mut servers: Vec<&Idle> = self.servers.iter().collect();
+        servers.sort_by(|left, right| left.user_bytes(many).total_cmp(&right.user_bytes(many)));
+        let rows: Vec<Vec<String>> = servers
+            .iter()
+            .map(|idle| {
+                let (user, kernel) = (idle.user_bytes(many), idle.kernel_bytes(many));
+                let above = standard.map_or("-".into(), |standard| {
+                    format!("{:+.0}", kernel - standard.kernel_bytes(many))
+                });
+                vec![
+                    idle.name.clone(),
+                    format!("{:.0}", idle.few.0 / FEW as f64),
+                    format!("{:.0}", idle.many.0 / many as f64),
+                    format!("{user:.0}"),
+                    format!("{kernel:.0}"),
+                    above,
+                    format!("{} GB", digits(user * 1e6 / 1e9)),
+                    format!("{} GB", digits((user + kernel) * 1e6 / 1e9)),
+                ]
+            })
+            .collect();
+        let few_head = format!("user bytes each, of {FEW}");
+        let many_head = format!("of {many}");
+        let heads = [
+            "server",
+            &few_head,
+            &many_head,
+            "fit: user bytes each",
+            "fit: kernel bytes each, both ends",
+            &format!("kernel bytes above {standard_is}"),
+            "a million: user",
+            "a million: with both ends' sockets",
+        ];
+        let failed: String = self
+            .failures
+            .iter()
+            .map(|failure| format!("- {failure}\n"))
+            .collect();
+        format!("{}\n{failed}", table(&heads, &rows))
+    }
 }

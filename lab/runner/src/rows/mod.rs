@@ -1,18 +1,28 @@
 //! The rows of the report: each measures, keeps its figures as JSON, and tells them as Markdown.
 
+pub mod all_block;
+pub mod bodies;
 pub mod check;
 pub mod churn;
+pub mod cost_table;
 pub mod counts;
 pub mod dispersion;
 pub mod echo;
 pub mod frames;
+pub mod hello;
+pub mod http;
 pub mod idle;
+pub mod keep_alive;
+pub mod one_blocks;
+pub mod one_computes;
+pub mod other_loads;
 pub mod posted;
 pub mod redis;
 pub mod skew;
 pub mod sleepers;
 pub mod spinner;
 pub mod sweep;
+pub mod tasks;
 
 use std::path::Path;
 
@@ -29,7 +39,7 @@ pub struct Row {
     pub tell: fn(&Value, &Path) -> Result<String, String>,
 }
 
-pub const ROWS: [Row; 12] = [
+pub const ROWS: [Row; 19] = [
     Row {
         number: 1,
         title: "What an echo costs",
@@ -101,6 +111,48 @@ pub const ROWS: [Row; 12] = [
         title: "The Redis protocol",
         measure: redis::measure,
         tell: redis::tell,
+    },
+    Row {
+        number: 13,
+        title: "Hello over HTTP",
+        measure: hello::measure,
+        tell: hello::tell,
+    },
+    Row {
+        number: 14,
+        title: "One in a hundred handlers blocks",
+        measure: one_blocks::measure,
+        tell: one_blocks::tell,
+    },
+    Row {
+        number: 15,
+        title: "All handlers block",
+        measure: all_block::measure,
+        tell: all_block::tell,
+    },
+    Row {
+        number: 16,
+        title: "One handler computes without end",
+        measure: one_computes::measure,
+        tell: one_computes::tell,
+    },
+    Row {
+        number: 17,
+        title: "Bodies over HTTP",
+        measure: bodies::measure,
+        tell: bodies::tell,
+    },
+    Row {
+        number: 18,
+        title: "tokio's micro-benchmarks",
+        measure: tasks::measure,
+        tell: tasks::tell,
+    },
+    Row {
+        number: 19,
+        title: "Idle keep-alive connections",
+        measure: keep_alive::measure,
+        tell: keep_alive::tell,
     },
 ];
 

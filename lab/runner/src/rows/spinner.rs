@@ -9,6 +9,7 @@ use super::{BOTH, from_value, to_value};
 use crate::{
     Lab,
     figures::{FEW, Runs, digits, failures, lowest_first, rounds, table, time},
+    load::Run,
     server::Server,
 };
 
@@ -32,24 +33,46 @@ pub fn measure(lab: &Lab) -> Result<Value, String> {
         .collect();
     let runs = rounds(&contestants, turns, |contestant| {
         let server = Server::start(BOTH, &contestant.command("work", 2))?;
-        // Longer than the echoes, from before them until after.
-        let words = format!("{SPINNER} -d {}ms", turn_ms + 800);
-        thread::scope(|scope| {
-            let spinner = scope.spawn(|| lab.bench.load(BOTH, &server, &words));
-            let echoes = lab
-                .bench
-                .load(BOTH, &server, &format!("{ECHOES} -d {turn_ms}ms"));
-            let spun = spinner.join().map_err(|_| "the spinner panicked")?;
-            spun.and(echoes)
-        })
+        beside(lab, &server, ECHOES, SPINNER, turn_ms)
     });
     to_value(Figures { turn_ms, runs })
 }
 
+/// Loads the server with `words` for a turn, beside the load of `spinner`; what `words` came to.
+pub fn beside(
+    lab: &Lab,
+    server: &Server,
+    words: &str,
+    spinner: &str,
+    turn_ms: u32,
+) -> Result<Run, String> {
+    let words = format!("{words} -d {turn_ms}ms");
+    // From before the others until after.
+    let spinner = format!("{spinner} -d {}ms", turn_ms + 800);
+    thread::scope(|scope| {
+        let spinner = scope.spawn(|| lab.bench.load(BOTH, server, &spinner));
+        let run = lab.bench.load(BOTH, server, &words);
+        let spun = spinner.join().map_err(|_| "the spinner panicked")?;
+        spun.and(run)
+    })
+}
+
 pub fn tell(figures: &Value, _: &Path) -> Result<String, String> {
     let figures: Figures = from_value(figures)?;
+    Ok(format!(
+        "Two threads (workers); one connection has a request in a handler at all times that computes for 10 ms: \
+         `wharf bench ADDRESS {SPINNER}`. Beside it 1,000 requests a second on 32 connections, open loop: \
+         `wharf bench ADDRESS {ECHOES} -d {}ms`. Server and loads share two processors. Where connections are pinned to \
+         threads, half of them wait for the one that computes.\n\n{}",
+        figures.turn_ms,
+        tell_runs(&figures.runs, "echoes a second")
+    ))
+}
+
+/// The tail beside the one that computes, the shortest first, and what failed.
+pub fn tell_runs(all: &[Runs], rate: &str) -> String {
     let mut rows: Vec<(f64, Vec<String>)> = Vec::new();
-    for runs in &figures.runs {
+    for runs in all {
         let (Some(p50), Some(p99), Some(rate_hz)) = (
             runs.spread(|run| run.p50_ns),
             runs.spread(|run| run.p99_ns),
@@ -69,22 +92,6 @@ pub fn tell(figures: &Value, _: &Path) -> Result<String, String> {
         ));
     }
     let rows = lowest_first(rows);
-    Ok(format!(
-        "Two threads (workers); one connection has a request in a handler at all times that computes for 10 ms: \
-         `wharf bench ADDRESS {SPINNER}`. Beside it 1,000 requests a second on 32 connections, open loop: \
-         `wharf bench ADDRESS {ECHOES} -d {}ms`. Server and loads share two processors. Where connections are pinned to \
-         threads, half of them wait for the one that computes.\n\n{}\n{}",
-        figures.turn_ms,
-        table(
-            &[
-                "server",
-                "p50",
-                "p99",
-                "range of the rounds' p99",
-                "echoes a second"
-            ],
-            &rows
-        ),
-        failures(&figures.runs)
-    ))
+    let heads = ["server", "p50", "p99", "range of the rounds' p99", rate];
+    format!("{}\n{}", table(&heads, &rows), failures(all))
 }

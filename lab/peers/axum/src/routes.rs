@@ -1,0 +1,96 @@
+//! What is served: the same routes as those of Wharf's example `axum`, which has a copy of its own. What a handler does has to
+//! be the same there and here (where a body's memory comes from, whether it is read whole), or it is the handlers that the lab
+//! compares.
+//!
+//! | route | answer |
+//! |---|---|
+//! | `GET /hello` | `hello` |
+//! | `GET /sleep/{ms}` | `slept`, once the thread has been blocked for so long |
+//! | `GET /spin/{ms}` | `spun`, once so much processor time was used |
+//! | `POST /echo` | the body, piece by piece as it comes |
+//! | `GET /bytes/{n}` | so many bytes |
+//! | `POST /count` | how many bytes the body has |
+
+use std::{thread, time::Duration};
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::{DefaultBodyLimit, Path},
+    http::StatusCode,
+    routing::{get, post},
+};
+use clap::ValueEnum;
+use peer_common::work::Request;
+use tokio::task::{block_in_place, spawn_blocking};
+
+/// No handler may block or compute for longer: a mistake would hold a thread for days.
+const SERVICE_MS_MAX: u64 = 60_000;
+
+/// No body is longer.
+const BYTES_MAX: usize = 64 << 20;
+
+/// How a handler blocks or computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Remedy {
+    /// On the worker, as it is written
+    None,
+    /// On a thread of the pool for what blocks
+    SpawnBlocking,
+    /// On the worker, which gives its tasks away first
+    BlockInPlace,
+}
+
+/// A request that can't be served, and why.
+type Refusal = (StatusCode, String);
+
+pub fn router(remedy: Remedy) -> Router {
+    let sleep = async move |Path(ms): Path<u64>| {
+        let service = service(ms)?;
+        remedy.run(move || thread::sleep(service)).await;
+        Ok::<_, Refusal>("slept")
+    };
+    let spin = async move |Path(ms): Path<u64>| {
+        let service = service(ms)?;
+        remedy.run(move || Request::Spin(service).serve()).await;
+        Ok::<_, Refusal>("spun")
+    };
+    Router::new()
+        .route("/hello", get(async || "hello"))
+        .route("/sleep/{ms}", get(sleep))
+        .route("/spin/{ms}", get(spin))
+        .route("/echo", post(async |body: Body| body))
+        .route("/bytes/{n}", get(bytes))
+        .route("/count", post(async |body: Bytes| body.len().to_string()))
+        .layer(DefaultBodyLimit::max(BYTES_MAX))
+}
+
+async fn bytes(Path(count): Path<usize>) -> Result<Vec<u8>, Refusal> {
+    if count > BYTES_MAX {
+        return Err(too_much(count, "bytes", BYTES_MAX));
+    }
+    Ok(vec![b'x'; count])
+}
+
+fn service(ms: u64) -> Result<Duration, Refusal> {
+    if ms > SERVICE_MS_MAX {
+        return Err(too_much(ms, "ms", SERVICE_MS_MAX));
+    }
+    Ok(Duration::from_millis(ms))
+}
+
+fn too_much<N: std::fmt::Display>(asked: N, unit: &str, most: N) -> Refusal {
+    let message = format!("{asked} {unit} are too many: there may be {most}\n");
+    (StatusCode::BAD_REQUEST, message)
+}
+
+impl Remedy {
+    async fn run(self, work: impl FnOnce() + Send + 'static) {
+        match self {
+            Remedy::None => work(),
+            Remedy::BlockInPlace => block_in_place(work),
+            // A panic has ended the process already, and nobody aborts it.
+            Remedy::SpawnBlocking => spawn_blocking(work).await.expect("it does not panic"),
+        }
+    }
+}
