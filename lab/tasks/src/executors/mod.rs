@@ -1,7 +1,6 @@
 //! What the benchmarks need of a runtime, and the runtimes.
 
 pub mod tokio;
-#[cfg(feature = "wharf")]
 pub mod wharf;
 
 use std::fmt::Debug;
