@@ -5,7 +5,7 @@ use std::{cell::RefCell, mem, sync::Arc, task::Waker};
 use crate::{runtime::Shared, task::Runnable};
 
 thread_local! {
-    static CURRENT: RefCell<Option<Arc<Shared>>> = const { RefCell::new(None) };
+    static CURRENT: RefCell<Option<Current>> = const { RefCell::new(None) };
     static NEXT: RefCell<Next> = const { RefCell::new(Next { runtime: None, task: None }) };
 }
 
@@ -16,13 +16,17 @@ struct Next {
     task: Option<Runnable>,
 }
 
+/// The runtime that a thread works for. Each thread has a count of its own, so that clones by two threads do not write to the same
+/// cache line.
+pub(crate) type Current = Arc<Arc<Shared>>;
+
 /// The runtime that this thread works for.
-pub(crate) fn current() -> Option<Arc<Shared>> {
+pub(crate) fn current() -> Option<Current> {
     CURRENT.try_with(|current| current.borrow().clone()).ok()?
 }
 
 /// Calls something with the runtime that this thread works for.
-pub(crate) fn with_current<T>(with: impl FnOnce(&Arc<Shared>) -> T) -> T {
+pub(crate) fn with_current<T>(with: impl FnOnce(&Current) -> T) -> T {
     match current() {
         Some(shared) => with(&shared),
         None => panic!(
@@ -32,11 +36,11 @@ pub(crate) fn with_current<T>(with: impl FnOnce(&Arc<Shared>) -> T) -> T {
 }
 
 /// Until it is dropped, the thread works for a runtime; then for the one before, if there was one.
-pub(crate) struct Entered(Option<Arc<Shared>>);
+pub(crate) struct Entered(Option<Current>);
 
 impl Entered {
     pub(crate) fn new(shared: &Arc<Shared>) -> Entered {
-        let entered = Some(shared.clone());
+        let entered = Some(Arc::new(Arc::clone(shared)));
         Entered(CURRENT.with(|current| mem::replace(&mut *current.borrow_mut(), entered)))
     }
 }
@@ -51,7 +55,7 @@ impl Drop for Entered {
 
 /// Takes a task that is to be scheduled, if this worker is to run it next; else gives it back.
 pub(crate) fn offer(task: Runnable) -> Option<Runnable> {
-    let runtime = Arc::as_ptr(&task.metadata().registry).addr();
+    let runtime = std::ptr::from_ref(task.metadata().home.registry()).addr();
     let mut offered = Some(task);
     let _ = NEXT.try_with(|next| {
         if let Ok(mut next) = next.try_borrow_mut() {
@@ -80,7 +84,7 @@ struct Waking;
 
 impl Waking {
     fn new(shared: &Shared) -> Waking {
-        let runtime = Arc::as_ptr(&shared.registry).addr();
+        let runtime = std::ptr::from_ref(&shared.registry).addr();
         NEXT.with(|next| next.borrow_mut().runtime = Some(runtime));
         Waking
     }

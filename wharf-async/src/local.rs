@@ -15,13 +15,13 @@ thread_local! {
 /// The local tasks of one `block_on`.
 #[derive(Debug)]
 pub(crate) struct Queue {
-    registry: Arc<Registry>,
+    registry: Registry,
     ready: Mutex<VecDeque<Runnable>>,
     thread: Thread,
 }
 
 impl Queue {
-    pub(crate) fn registry(&self) -> &Arc<Registry> {
+    pub(crate) fn registry(&self) -> &Registry {
         &self.registry
     }
 
@@ -41,7 +41,7 @@ pub(crate) struct Entered {
 impl Entered {
     pub(crate) fn new() -> Entered {
         let queue = Arc::new(Queue {
-            registry: Arc::default(),
+            registry: Registry::default(),
             ready: Mutex::default(),
             thread: thread::current(),
         });

@@ -1,22 +1,25 @@
 //! The polls that are under way, and the longest that there was: which task is in which worker, and where it was spawned.
+//!
+//! Each worker writes to memory of its own, and no lock is taken for a poll. Times are as coarse as the system's timer tick.
 
 use std::{
     cell::RefCell,
     panic::Location,
     sync::{
         Arc, Weak,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use crate::{
+    registry::Id,
     runtime::Shared,
-    sync::{Mutex, lock, now},
+    sync::{Mutex, coarse_now_ns, lock, now},
 };
 
 /// A poll that took so long, at a time when no worker was left, is told in the log.
-const LONG: Duration = Duration::from_millis(10);
+const LONG_NS: u64 = 10_000_000;
 
 /// No more often than this.
 const TOLD_EVERY: Duration = Duration::from_secs(1);
@@ -28,8 +31,6 @@ type Where = &'static Location<'static>;
 pub(crate) struct Polls {
     workers: Mutex<Vec<Weak<Worker>>>,
     longest: Mutex<Option<(Duration, Where)>>,
-    /// The same in nanoseconds, to be compared with before the lock is taken.
-    longest_ns: AtomicU64,
     told: Mutex<Option<Instant>>,
 }
 
@@ -37,8 +38,37 @@ pub(crate) struct Polls {
 #[derive(Debug)]
 struct Worker {
     name: String,
-    poll: Mutex<Option<(Instant, Where)>>,
     shared: Weak<Shared>,
+    poll: Poll,
+    /// The longest poll of this worker that was told to all.
+    longest_ns: AtomicU64,
+}
+
+/// A poll: of which task, and when it began. A task whose number is 0: none.
+#[derive(Debug, Default)]
+struct Poll {
+    number: AtomicU64,
+    place: AtomicUsize,
+    begun_ns: AtomicU64,
+}
+
+impl Poll {
+    /// Puts another in its place. A look from elsewhere may see a part of both, and then finds no such task.
+    fn replace(&self, (id, begun_ns): (Option<Id>, u64)) -> (Option<Id>, u64) {
+        let before = self.get();
+        let (number, place) = id.map_or((0, 0), Id::to_words);
+        self.number.store(number, Ordering::Relaxed);
+        self.place.store(place, Ordering::Relaxed);
+        self.begun_ns.store(begun_ns, Ordering::Relaxed);
+        before
+    }
+
+    fn get(&self) -> (Option<Id>, u64) {
+        let number = self.number.load(Ordering::Relaxed);
+        let place = self.place.load(Ordering::Relaxed);
+        let id = (number > 0).then(|| Id::from_words(number, place));
+        (id, self.begun_ns.load(Ordering::Relaxed))
+    }
 }
 
 thread_local! {
@@ -53,7 +83,7 @@ pub struct PollSnapshot {
     pub worker: String,
     /// Where its task was spawned.
     pub spawned_at: Where,
-    /// For how long it has been under way.
+    /// For how long it has been under way; as coarse as the system's timer tick.
     pub since: Duration,
 }
 
@@ -62,8 +92,9 @@ impl Polls {
     pub(crate) fn enter(shared: &Arc<Shared>) -> Registered {
         let worker = Arc::new(Worker {
             name: std::thread::current().name().unwrap_or_default().to_owned(),
-            poll: Mutex::default(),
             shared: Arc::downgrade(shared),
+            poll: Poll::default(),
+            longest_ns: AtomicU64::new(0),
         });
         let mut workers = lock(&shared.polls.workers);
         workers.retain(|worker| worker.strong_count() > 0);
@@ -78,35 +109,31 @@ impl Polls {
     }
 
     /// The polls that are under way.
-    pub(crate) fn under_way(&self) -> Vec<PollSnapshot> {
-        let now = now();
+    pub(crate) fn under_way(&self, shared: &Shared) -> Vec<PollSnapshot> {
+        let now_ns = coarse_now_ns();
         let workers = lock(&self.workers);
         let polls = workers.iter().filter_map(|worker| {
             let worker = worker.upgrade()?;
-            let (begun, spawned_at) = (*lock(&worker.poll))?;
+            let (id, begun_ns) = worker.poll.get();
             Some(PollSnapshot {
                 worker: worker.name.clone(),
-                spawned_at,
-                since: now.saturating_duration_since(begun),
+                spawned_at: shared.registry.location(id?)?,
+                since: Duration::from_nanos(now_ns.saturating_sub(begun_ns)),
             })
         });
         polls.collect()
     }
 
-    fn ended(&self, took: Duration, location: Where) {
-        let took_ns = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-        if took_ns <= self.longest_ns.load(Ordering::Relaxed) {
-            return;
-        }
+    fn note(&self, took: Duration, location: Where) {
         let mut longest = lock(&self.longest);
         if longest.is_none_or(|(before, _)| took > before) {
             *longest = Some((took, location));
-            self.longest_ns.store(took_ns, Ordering::Relaxed);
         }
     }
 
     /// Whether it is time for a line in the log.
-    fn may_tell(&self, now: Instant) -> bool {
+    fn may_tell(&self) -> bool {
+        let now = now();
         let mut told = lock(&self.told);
         let may = told.is_none_or(|at| now.saturating_duration_since(at) >= TOLD_EVERY);
         if may {
@@ -125,40 +152,58 @@ impl Drop for Registered {
     }
 }
 
-/// Notes that this thread polls a task that was spawned there, until what is returned is dropped. On a thread that is no worker
-/// nothing is noted.
-pub(crate) fn watch(location: Where) -> Option<Watched> {
-    let worker = WORKER.with_borrow(Clone::clone)?;
-    let begun = now();
-    let outer = lock(&worker.poll).replace((begun, location));
-    Some(Watched {
-        worker,
-        begun,
+/// Notes that this thread polls a task, until what is returned is dropped. On a thread that is no worker nothing is noted.
+pub(crate) fn watch(id: Id, location: Where) -> Watched {
+    let begun_ns = coarse_now_ns();
+    let outer = WORKER.with_borrow(|worker| {
+        let worker = worker.as_ref()?;
+        Some(worker.poll.replace((Some(id), begun_ns)))
+    });
+    Watched {
         location,
+        begun_ns,
         outer,
-    })
+    }
 }
 
 /// A poll that is under way.
 pub(crate) struct Watched {
-    worker: Arc<Worker>,
-    begun: Instant,
     location: Where,
-    /// The poll that this one is within: of a task that blocks on another runtime, or on this one.
-    outer: Option<(Instant, Where)>,
+    begun_ns: u64,
+    /// The poll that this one is within, of a task that blocks on this runtime or on another; none: the thread is no worker.
+    outer: Option<(Option<Id>, u64)>,
 }
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        *lock(&self.worker.poll) = self.outer.take();
-        let now = now();
-        let took = now.saturating_duration_since(self.begun);
-        let Some(shared) = self.worker.shared.upgrade() else {
+        let Some(outer) = self.outer else {
             return;
         };
-        shared.polls.ended(took, self.location);
-        if took >= LONG && shared.is_at_its_limit() && shared.polls.may_tell(now) {
-            let (location, threads) = (self.location, shared.threads_max);
+        let took_ns = coarse_now_ns().saturating_sub(self.begun_ns);
+        let noteworthy = WORKER.with_borrow(|worker| {
+            let worker = worker.as_ref()?;
+            worker.poll.replace(outer);
+            let is_longest = took_ns > worker.longest_ns.load(Ordering::Relaxed);
+            (is_longest || took_ns >= LONG_NS).then(|| worker.clone())
+        });
+        if let Some(worker) = noteworthy {
+            worker.judge(took_ns, self.location);
+        }
+    }
+}
+
+impl Worker {
+    /// A poll has ended that took long.
+    #[cold]
+    fn judge(&self, took_ns: u64, location: Where) {
+        let Some(shared) = self.shared.upgrade() else {
+            return;
+        };
+        let took = Duration::from_nanos(took_ns);
+        self.longest_ns.fetch_max(took_ns, Ordering::Relaxed);
+        shared.polls.note(took, location);
+        if took_ns >= LONG_NS && shared.is_at_its_limit() && shared.polls.may_tell() {
+            let threads = shared.threads_max;
             wharf::user_code::log(|| {
                 tracing::warn!(
                     "a task that was spawned at {location} held its worker for {took:.0?}, while all {threads} workers had work \

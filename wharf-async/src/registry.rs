@@ -23,6 +23,15 @@ pub(crate) struct Id {
 }
 
 impl Id {
+    /// As two words, of which the first is not 0.
+    pub(crate) fn to_words(self) -> (u64, usize) {
+        (self.number, self.place)
+    }
+
+    pub(crate) fn from_words(number: u64, place: usize) -> Id {
+        Id { number, place }
+    }
+
     fn shard(self) -> usize {
         self.number as usize % SHARDS
     }
@@ -61,7 +70,8 @@ impl Registry {
         location: &'static Location<'static>,
         make: impl FnOnce(Id) -> (Waker, T),
     ) -> Option<T> {
-        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        // From 1 on: 0 is no task's.
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed) + 1;
         let mut shard = lock(&self.shards[number as usize % SHARDS]);
         // Read under the lock, under which `close` looks for those that are listed.
         if self.is_closed.load(Ordering::SeqCst) {
@@ -151,6 +161,13 @@ impl Registry {
             guard = wait(&self.ended.1, guard, rest);
         }
         Vec::new()
+    }
+
+    /// Where a task was spawned that has not ended.
+    pub(crate) fn location(&self, id: Id) -> Option<&'static Location<'static>> {
+        let shard = lock(&self.shards[id.shard()]);
+        let entry = shard.get(id.place).filter(|it| it.number == id.number)?;
+        Some(entry.location)
     }
 
     fn locations(&self) -> Vec<&'static Location<'static>> {

@@ -7,7 +7,8 @@ use std::{
 use wharf::{BufferPool, Completion, CompletionPort, DriverChoice, Workers};
 
 use crate::{
-    block_on, context,
+    block_on,
+    context::{self, Current},
     net::{ListenerState, Slot, StreamState},
     polls::{PollSnapshot, Polls},
     registry::Registry,
@@ -37,7 +38,7 @@ pub(crate) enum Key {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) port: CompletionPort<Key>,
-    pub(crate) registry: Arc<Registry>,
+    pub(crate) registry: Registry,
     pub(crate) polls: Polls,
     pub(crate) buffers: BufferPool,
     pub(crate) threads_max: usize,
@@ -196,7 +197,7 @@ pub struct StopReport {
 
 /// A handle to a runtime. It does not keep the runtime from stopping.
 #[derive(Debug, Clone)]
-pub struct Handle(Arc<Shared>);
+pub struct Handle(Current);
 
 impl Handle {
     /// The runtime that the calling thread works for: in a task, or within [`block_on`](Self::block_on). None elsewhere.
@@ -244,7 +245,7 @@ impl Handle {
         let shared = &self.0;
         Snapshot {
             tasks: shared.registry.count(),
-            polls: shared.polls.under_way(),
+            polls: shared.polls.under_way(shared),
             longest_poll: shared.polls.longest(),
             port: shared.port.snapshot(),
         }
@@ -262,7 +263,7 @@ where
     F::Output: Send + 'static,
 {
     let location = Location::caller();
-    context::with_current(|shared| task::spawn(shared, location, future))
+    context::with_current(|runtime| task::spawn(runtime, location, future))
 }
 
 /// Begins a task that calls a function which blocks. The name is tokio's; here every task may block, and this one only says it
@@ -279,7 +280,7 @@ where
 {
     let location = Location::caller();
     let future = async move { wharf::blocking(function) };
-    context::with_current(|shared| task::spawn(shared, location, future))
+    context::with_current(|runtime| task::spawn(runtime, location, future))
 }
 
 /// The state of a runtime at one moment. Shown ([`Display`](fmt::Display)), it is a table of the workers.
@@ -290,7 +291,7 @@ pub struct Snapshot {
     pub tasks: usize,
     /// The polls that are under way.
     pub polls: Vec<PollSnapshot>,
-    /// The longest poll that has ended, and where its task was spawned.
+    /// The longest poll that has ended, and where its task was spawned; as coarse as the system's timer tick.
     pub longest_poll: Option<(Duration, &'static Location<'static>)>,
     /// The state of the port and of its threads.
     pub port: wharf::Snapshot,
@@ -449,7 +450,7 @@ impl Builder {
         }
         let shared = Arc::new(Shared {
             port,
-            registry: Arc::default(),
+            registry: Registry::default(),
             polls: Polls::default(),
             buffers: BufferPool::new(BUFFER_BYTES),
             threads_max: *threads.end(),
@@ -462,7 +463,7 @@ impl Builder {
         let handles = shared.clone();
         let workers = workers.start(move |_, completion| handle(&handles, completion))?;
         Ok(Runtime {
-            handle: Handle(shared),
+            handle: Handle(Arc::new(shared)),
             workers: Some(workers),
         })
     }

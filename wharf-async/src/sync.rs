@@ -23,6 +23,24 @@ pub(crate) fn now() -> std::time::Instant {
     wharf::sync::now()
 }
 
+/// The time in nanoseconds, of a clock that is cheap to read and as coarse as the system's timer tick.
+pub(crate) fn coarse_now_ns() -> u64 {
+    #[cfg(shuttle)]
+    return wharf::sync::coarse_now_ns();
+    #[cfg(all(unix, not(shuttle)))]
+    {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse);
+        time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+    }
+    #[cfg(windows)]
+    {
+        // Its clock is cheap.
+        static BEGINNING: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+        let beginning = *BEGINNING.get_or_init(Instant::now);
+        beginning.elapsed().as_nanos() as u64
+    }
+}
+
 /// Takes a lock, whether or not an earlier holder panicked: no code of the user's runs under any of ours.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

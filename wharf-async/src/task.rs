@@ -21,20 +21,36 @@ use wharf::{
 };
 
 use crate::{
-    budget, context,
+    budget,
+    context::{self, Current},
     local::Queue,
     polls,
     registry::{Id, Registry},
-    runtime::Shared,
 };
 
 /// A task that is to be polled.
 pub(crate) type Runnable = async_task::Runnable<Header>;
 
+/// Where a task is listed.
+#[derive(Debug, Clone)]
+pub(crate) enum Home {
+    Runtime(Current),
+    Local(Arc<Queue>),
+}
+
+impl Home {
+    pub(crate) fn registry(&self) -> &Registry {
+        match self {
+            Home::Runtime(runtime) => &runtime.registry,
+            Home::Local(queue) => queue.registry(),
+        }
+    }
+}
+
 /// What is known of a task to the thread that polls it.
 #[derive(Debug)]
 pub(crate) struct Header {
-    pub(crate) registry: Arc<Registry>,
+    pub(crate) home: Home,
     id: Id,
     location: &'static Location<'static>,
 }
@@ -61,18 +77,18 @@ unsafe fn discard_raw(pointer: NonNull<()>) {
 /// Polls a task on this thread; or drops its future, if it was aborted.
 pub(crate) fn run(task: Runnable) {
     let header = task.metadata();
-    if header.registry.is_aborted(header.id) {
+    if header.home.registry().is_aborted(header.id) {
         drop(task);
         return;
     }
     budget::refill();
-    let _watched = polls::watch(header.location);
+    let _watched = polls::watch(header.id, header.location);
     task.run();
 }
 
 /// Posts a task that was woken, or has this worker run it next. `place` lies in the task's own memory, which is kept until this
 /// returns.
-fn schedule(task: Runnable, info: ScheduleInfo, place: &PostPlace) {
+fn schedule(task: Runnable, info: ScheduleInfo, runtime: &Current, place: &PostPlace) {
     // Woken in its poll, it has its turn behind those that are ready.
     let offered = match info.woken_while_running {
         true => Some(task),
@@ -85,7 +101,7 @@ fn schedule(task: Runnable, info: ScheduleInfo, place: &PostPlace) {
     // of a task that goes through the port is `Send`.
     let packet = unsafe { Task::new(&FUNCTIONS, task.into_raw()) };
     // If the port is closed, nothing polls the task any more: it is discarded, and its future is dropped here.
-    drop(place.post_quietly(packet));
+    drop(runtime.port.post_on_quietly(place, packet));
 }
 
 pin_project! {
@@ -106,13 +122,13 @@ pin_project! {
 
 /// A task's entry in the registry, until this is dropped.
 struct Listed {
-    registry: Arc<Registry>,
+    home: Home,
     id: Id,
 }
 
 impl Drop for Listed {
     fn drop(&mut self) {
-        self.registry.remove(self.id);
+        self.home.registry().remove(self.id);
     }
 }
 
@@ -148,7 +164,7 @@ impl<F: Future> Future for Contained<F> {
 
 /// Begins a task that any thread of the runtime may poll.
 pub(crate) fn spawn<F>(
-    shared: &Shared,
+    runtime: &Current,
     location: &'static Location<'static>,
     future: F,
 ) -> JoinHandle<F::Output>
@@ -157,11 +173,12 @@ where
     F::Output: Send + 'static,
 {
     // Refused only by a port that is closed: as many operations may be under way on ours as memory has room for.
-    let Ok(place) = shared.port.reserve_post() else {
+    let Ok(place) = runtime.port.reserve_post() else {
         return JoinHandle(None);
     };
-    begin(&shared.registry, location, future, |header, future| {
-        let wake = WithInfo(move |task, info| schedule(task, info, &place));
+    let (home, runtime) = (Home::Runtime(runtime.clone()), runtime.clone());
+    begin(&home, location, future, |header, future| {
+        let wake = WithInfo(move |task, info| schedule(task, info, &runtime, &place));
         Builder::new().metadata(header).spawn(|_| future, wake)
     })
 }
@@ -177,17 +194,22 @@ where
     F::Output: 'static,
 {
     let ready = queue.clone();
-    begin(queue.registry(), location, future, |header, future| {
-        let wake = move |task| ready.push(task);
-        Builder::new()
-            .metadata(header)
-            .spawn_local(|_| future, wake)
-    })
+    begin(
+        &Home::Local(queue.clone()),
+        location,
+        future,
+        |header, future| {
+            let wake = move |task| ready.push(task);
+            Builder::new()
+                .metadata(header)
+                .spawn_local(|_| future, wake)
+        },
+    )
 }
 
 /// Lists a task, makes it and schedules it.
 fn begin<F: Future>(
-    registry: &Arc<Registry>,
+    home: &Home,
     location: &'static Location<'static>,
     future: F,
     make: impl FnOnce(
@@ -198,17 +220,16 @@ fn begin<F: Future>(
         async_task::Task<Result<F::Output, JoinError>, Header>,
     ),
 ) -> JoinHandle<F::Output> {
-    let begun = registry.insert(location, |id| {
-        let (header, listed) = (registry.clone(), registry.clone());
+    let begun = home.registry().insert(location, |id| {
         let future = Contained {
             future: Some(future),
             listed: Listed {
-                registry: listed,
+                home: home.clone(),
                 id,
             },
         };
         let header = Header {
-            registry: header,
+            home: home.clone(),
             id,
             location,
         };
@@ -218,7 +239,7 @@ fn begin<F: Future>(
     let Some((id, task, handle)) = begun else {
         return JoinHandle(None);
     };
-    let abort = AbortHandle(Some((registry.clone(), id)));
+    let abort = AbortHandle(Some((home.clone(), id)));
     task.schedule();
     JoinHandle(Some((handle.fallible(), abort)))
 }
@@ -285,13 +306,13 @@ impl<T> Future for JoinHandle<T> {
 
 /// Aborts a task; see [`JoinHandle::abort_handle`].
 #[derive(Debug, Clone)]
-pub struct AbortHandle(Option<(Arc<Registry>, Id)>);
+pub struct AbortHandle(Option<(Home, Id)>);
 
 impl AbortHandle {
     /// As [`JoinHandle::abort`].
     pub fn abort(&self) {
-        if let Some((registry, id)) = &self.0 {
-            registry.abort(*id);
+        if let Some((home, id)) = &self.0 {
+            home.registry().abort(*id);
         }
     }
 }

@@ -14,8 +14,9 @@ use pin_project_lite::pin_project;
 use wharf::OperationId;
 
 use crate::{
-    budget, context,
-    runtime::{Key, Shared},
+    budget,
+    context::{self, Current},
+    runtime::Key,
     sync::{Mutex, deadline_after, lock, now},
 };
 
@@ -42,18 +43,18 @@ impl Timer {
 /// A timer of a port's, until this is dropped: it is cancelled then, without a packet.
 #[derive(Debug)]
 struct Armed {
-    shared: Arc<Shared>,
+    runtime: Current,
     timer: Arc<Timer>,
     operation: OperationId,
 }
 
 impl Armed {
     fn new(deadline: Instant, waker: &Waker) -> Armed {
-        context::with_current(|shared| {
+        context::with_current(|runtime| {
             let timer = Arc::new(Timer(Mutex::new(State::Waits(waker.clone()))));
-            match shared.port.timer_at(deadline, Key::Timer(timer.clone())) {
+            match runtime.port.timer_at(deadline, Key::Timer(timer.clone())) {
                 Ok(operation) => Armed {
-                    shared: shared.clone(),
+                    runtime: runtime.clone(),
                     timer,
                     operation,
                 },
@@ -66,7 +67,7 @@ impl Armed {
 impl Drop for Armed {
     fn drop(&mut self) {
         // It may have fired, and its packet be on the way.
-        let _ = self.shared.port.cancel_timer_quietly(self.operation);
+        let _ = self.runtime.port.cancel_timer_quietly(self.operation);
     }
 }
 

@@ -548,7 +548,8 @@ fn a_snapshot_tells_of_tasks_and_of_the_poll_that_lasts(driver: DriverChoice) {
         panic!("{:?}", snapshot.polls);
     };
     assert_eq!(poll.spawned_at.line(), line);
-    assert!(poll.since >= Duration::from_millis(20), "{:?}", poll.since);
+    // Less a tick of the coarse clock.
+    assert!(poll.since >= Duration::from_millis(8), "{:?}", poll.since);
     let table = snapshot.to_string();
     assert!(table.contains(&format!("runtime.rs:{line}:")), "{table}");
     assert!(table.contains("2 tasks"), "{table}");
@@ -557,7 +558,7 @@ fn a_snapshot_tells_of_tasks_and_of_the_poll_that_lasts(driver: DriverChoice) {
     waits.abort();
     assert!(run(&runtime, waits).is_err());
     let (longest, spawned_at) = runtime.snapshot().longest_poll.expect("polls have ended");
-    assert!(longest >= Duration::from_millis(20), "{longest:?}");
+    assert!(longest >= Duration::from_millis(8), "{longest:?}");
     assert_eq!(spawned_at.line(), line);
 }
 

@@ -105,7 +105,7 @@ async fn connect_to(address: SocketAddr) -> io::Result<TcpStream> {
         let key = Key::Stream(state.clone());
         let operation = shared.port.with(slot.clone()).connect(address, key)?;
         io::Result::Ok(Connecting {
-            shared: shared.clone(),
+            shared: Arc::clone(shared),
             operation,
         })
     })?;

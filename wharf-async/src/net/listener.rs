@@ -105,7 +105,7 @@ impl TcpListener {
             Ok(TcpListener {
                 listener,
                 state,
-                shared: shared.clone(),
+                shared: Arc::clone(shared),
             })
         })
     }

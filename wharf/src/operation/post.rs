@@ -93,6 +93,15 @@ impl<K: Key> CompletionPort<K> {
     pub fn reserve_post(&self) -> std::io::Result<PostPlace> {
         self.records().raw().reserve_post()
     }
+
+    /// As [`PostPlace::post_quietly`], for a caller that has the port at hand: the place need not look for it, which would write to a
+    /// cache line that all processors share.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn post_on_quietly(&self, place: &PostPlace, task: Task) -> Result<(), Task> {
+        self.records().raw().post_on_quietly(place, task)
+    }
 }
 
 impl<K: Key> With<'_, CompletionPort<K>> {

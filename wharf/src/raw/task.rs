@@ -200,4 +200,16 @@ impl Port {
             port: Arc::downgrade(self),
         })
     }
+
+    /// As [`PostPlace::post_quietly`], for a caller that has the port at hand: the place need not look for it, which would write to a
+    /// cache line that all processors share.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn post_on_quietly(self: &Arc<Self>, place: &PostPlace, task: Task) -> Result<(), Task> {
+        match std::ptr::eq(place.port.as_ptr(), Arc::as_ptr(self)) {
+            true => self.post_on_place_quietly(task),
+            false => place.post_quietly(task),
+        }
+    }
 }
