@@ -81,6 +81,8 @@ pub(super) struct Places(Mutex<Held>);
 #[derive(Debug)]
 struct Held {
     count: usize,
+    /// There is memory for so many.
+    reserved: usize,
     closed: bool,
 }
 
@@ -88,18 +90,23 @@ impl Places {
     pub(super) fn new() -> Self {
         Places(Mutex::new(Held {
             count: 0,
+            reserved: 0,
             closed: false,
         }))
     }
 
-    /// Counts one more place, and reserves memory for all there are then. Returns whether the port is still open.
+    /// Counts one more place, and sees to it that there is memory for all there are then. Returns whether the port is still open.
     fn take(&self, reserve: impl FnOnce(usize)) -> bool {
         let mut held = self.0.lock();
         if held.closed {
             return false;
         }
         held.count += 1;
-        reserve(held.count);
+        if held.count > held.reserved {
+            // For some more as well: to reserve takes locks that those who post and wait need.
+            held.reserved = held.count.next_power_of_two();
+            reserve(held.reserved);
+        }
         true
     }
 
