@@ -30,7 +30,8 @@ const SHORTAGE_PAUSE: Duration = Duration::from_secs(1);
 /// [`ConnectInfo`](axum::extract::ConnectInfo), by `into_make_service_with_connect_info::<SocketAddr>()`. What is returned is awaited;
 /// it ends only if a [graceful stop](Serve::with_graceful_shutdown) was asked for.
 ///
-/// Each connection is a task of the runtime that this is awaited on.
+/// Each connection is a task of the runtime that this is awaited on. If what is returned is dropped, they end by themselves as at a
+/// graceful stop.
 pub fn serve<M: MakeService>(listener: TcpListener, make: M) -> Serve<M> {
     Serve {
         listener,
@@ -62,8 +63,9 @@ impl<M> fmt::Debug for Serve<M> {
 }
 
 impl<M: MakeService> Serve<M> {
-    /// When this future is ready, the server stops in order: it accepts no more, and ends when the requests that are under way
-    /// have their answers. For a bound on that, put a [`timeout`](wharf_async::time::timeout) around what comes after the signal, or stop
+    /// When this future is ready, the server stops in order: it accepts no more, ends the connections that have asked nothing, and
+    /// ends itself when the requests that are under way have their answers. It does not wait for connections that were upgraded:
+    /// they are the program's. For a bound on that, put a [`timeout`](wharf_async::time::timeout) around what comes after the signal, or stop
     /// the [runtime](wharf_async::Runtime::stop).
     pub fn with_graceful_shutdown<F>(mut self, signal: F) -> Self
     where
