@@ -70,6 +70,11 @@ pub(crate) async fn serve<S>(
             builder.timer(Timer::new());
             // A peer that is gone is found by that.
             builder.keep_alive_interval(settings.header_timeout);
+            if let Some(timeout) = settings.header_timeout {
+                builder.keep_alive_timeout(timeout);
+            }
+            // Upgrades of HTTP/2 (RFC 8441), as axum has them.
+            builder.enable_connect_protocol();
             let connection = builder.serve_connection(stream, service);
             until_stop(connection, stop, |it| it.graceful_shutdown()).await;
         }

@@ -75,9 +75,9 @@ impl<M: MakeService> Serve<M> {
         self
     }
 
-    /// How long a client may take for its first bytes, and for the head of each request; on HTTP/1 this also ends a connection that is
-    /// idle for so long between two requests, and on HTTP/2 a client is asked after that time whether it is still there. None is
-    /// for ever. The default is 30 seconds.
+    /// How long a client may take for its first bytes, and for the head of each request. On HTTP/1 this also ends a connection that is
+    /// idle for so long between two requests; on HTTP/2 a client that has sent nothing for so long is asked whether it is still
+    /// there, and has as much time again to say so. None is for ever. The default is 30 seconds.
     pub fn header_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.settings.header_timeout = timeout.into();
         self
