@@ -6,22 +6,33 @@ mod harness;
 
 use std::{
     future::Future,
+    io::Read,
     sync::{Arc, Mutex, mpsc},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::{
     Router,
     body::{Body, Bytes},
-    extract::Path,
-    routing::{get, post},
+    extract::{Path, Request as Asked},
+    routing::{connect, get, post},
 };
 use http_body_util::BodyExt;
-use hyper::{Request, StatusCode, client::conn::http2};
-use tokio::sync::Notify;
+use hyper::{Request, StatusCode, client::conn::http2, ext::Protocol};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    sync::Notify,
+};
 use wharf_async::{JoinHandle, JoinSet, Runtime, hyper::Executor, net::TcpStream, time};
 
 use harness::{PATIENCE, Server, pattern};
+
+/// What a client begins with: the preface, and its settings.
+const FIRST_BYTES: [u8; 33] = *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
+/// The time-out where a test waits for it.
+const HEADER_TIMEOUT: Duration = Duration::from_millis(200);
 
 fn says_its_path() -> Router {
     Router::new().route("/{path}", get(|Path(path): Path<String>| async { path }))
@@ -86,15 +97,15 @@ on_every_driver! {
         server.stop();
     }
 
-    /// The preface and the settings of a client, and the settings that answer them.
+    /// They are answered by settings.
     fn the_first_bytes_may_come_one_by_one(driver) {
         let server = Server::start(driver, says_its_path());
         let mut client = server.connect();
-        for byte in *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0" {
+        for byte in FIRST_BYTES {
             client.send([byte]);
         }
         let mut settings = [0; 4];
-        std::io::Read::read_exact(&mut client.stream(), &mut settings).unwrap();
+        client.stream().read_exact(&mut settings).unwrap();
         assert_eq!(settings[3], 4);
         drop(client);
         server.stop();
@@ -177,10 +188,50 @@ on_every_driver! {
         server.wait_for_the_end();
     }
 
+    /// Asked whether it is still there, it does not say so.
+    fn who_has_gone_is_cut(driver) {
+        let server = Server::start_with(driver, says_its_path(), |serve| {
+            serve.header_timeout(HEADER_TIMEOUT)
+        });
+        for begun in [&FIRST_BYTES[..24], &FIRST_BYTES] {
+            let start = Instant::now();
+            let mut client = server.connect();
+            client.send(begun);
+            let mut received = Vec::new();
+            // The answer to its settings was to come, which resets it if it had to.
+            let _ = client.stream().read_to_end(&mut received);
+            assert!(!received.is_empty());
+            assert!(start.elapsed() >= 2 * HEADER_TIMEOUT);
+            assert!(start.elapsed() < PATIENCE);
+        }
+        server.stop();
+    }
+
+    fn connections_are_upgraded(driver) {
+        let app = says_its_path().route("/echo", connect(upgrades_to_echo));
+        let server = Server::start(driver, app);
+        client(async {
+            let (mut connection, _) = Connection::open(&server).await;
+            let request = Request::connect("http://test/echo").extension(Protocol::from_static("echo"));
+            // Without their settings it does not know that the server has it.
+            assert_eq!(connection.get("/a").await, "a");
+            let request = request.body(Body::empty()).unwrap();
+            let answer = connection.0.send_request(request).await.unwrap();
+            assert_eq!(answer.status(), 200);
+            let mut stream = TokioIo::new(hyper::upgrade::on(answer).await.unwrap());
+            stream.write_all(b"ahoy").await.unwrap();
+            stream.shutdown().await.unwrap();
+            let mut echo = String::new();
+            stream.read_to_string(&mut echo).await.unwrap();
+            assert_eq!(echo, "ahoy");
+        });
+        server.stop();
+    }
+
     /// Asked whether it is still there, it says so.
     fn who_is_idle_is_not_cut(driver) {
         let server = Server::start_with(driver, says_its_path(), |serve| {
-            serve.header_timeout(Duration::from_millis(200))
+            serve.header_timeout(HEADER_TIMEOUT)
         });
         client(async {
             let (mut connection, _) = Connection::open(&server).await;
@@ -193,4 +244,17 @@ on_every_driver! {
         });
         server.stop();
     }
+}
+
+/// Sends all back that comes after the upgrade.
+async fn upgrades_to_echo(mut request: Asked) {
+    let upgrade = hyper::upgrade::on(&mut request);
+    let echo = async move {
+        let mut stream = TokioIo::new(upgrade.await.unwrap());
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).await.unwrap();
+        stream.write_all(&bytes).await.unwrap();
+        stream.shutdown().await.unwrap();
+    };
+    wharf_async::spawn(echo).detach();
 }

@@ -6,7 +6,8 @@ mod harness;
 
 use std::{
     convert::Infallible,
-    io,
+    future,
+    io::{self, Read, Write},
     net::{Shutdown, SocketAddr, TcpStream},
     pin::Pin,
     sync::{
@@ -245,6 +246,22 @@ on_every_driver! {
         server.wait_for_the_end();
     }
 
+    fn an_answer_that_is_under_way_at_the_stop_arrives_whole(driver) {
+        const LEN: usize = 32 << 20;
+        let mut server = Server::start(driver, get(|| async { vec![b'w'; LEN] }));
+        let mut client = server.connect();
+        client.ask("/");
+        client.expect(b"HTTP/1.1 200 OK\r\n");
+        let mut silent = server.connect();
+        server.begin_stop();
+        silent.expect_closed();
+        // The system can't have had room for all of it until now.
+        let mut rest = Vec::new();
+        client.stream().read_to_end(&mut rest).unwrap();
+        assert!(rest.ends_with(&vec![b'w'; LEN - (64 << 10)]), "{} bytes", rest.len());
+        server.wait_for_the_end();
+    }
+
     fn connections_end_in_order_if_the_future_is_dropped(driver) {
         let (app, begun, go, _unblock) = waits_and_blocks();
         let server = Server::start(driver, app);
@@ -304,6 +321,21 @@ on_every_driver! {
         server.stop();
     }
 
+    /// Each byte would be in time, if that counted.
+    fn who_sends_a_head_byte_by_byte_for_ever_is_cut(driver) {
+        let server = Server::start_with(driver, says_its_path(), |serve| {
+            serve.header_timeout(HEADER_TIMEOUT)
+        });
+        let mut client = server.connect();
+        client.send("GET /a HTTP/1.1\r\nname: ");
+        let start = Instant::now();
+        while client.stream().write_all(b"x").is_ok() {
+            assert!(start.elapsed() < PATIENCE);
+            thread::sleep(HEADER_TIMEOUT / 20);
+        }
+        server.stop();
+    }
+
     fn a_request_that_is_under_way_is_not_cut(driver) {
         let (app, begun, go, _unblock) = waits_and_blocks();
         let app = app.route("/echo", post(|body: Body| async { body }));
@@ -359,6 +391,25 @@ on_every_driver! {
         server.stop();
     }
 
+    fn a_handler_whose_peer_has_gone_is_dropped(driver) {
+        let (tell, told) = mpsc::channel();
+        let begin = tell.clone();
+        let wait = || async move {
+            let _dropped = Tells(tell);
+            begin.send(()).unwrap();
+            future::pending::<()>().await;
+        };
+        let server = Server::start(driver, says_its_path().route("/wait", get(wait)));
+        for leave in [Client::reset, drop] {
+            let mut client = server.connect();
+            client.ask("/wait");
+            told.recv_timeout(PATIENCE).unwrap();
+            leave(client);
+            told.recv_timeout(PATIENCE).unwrap();
+        }
+        server.stop();
+    }
+
     fn a_peer_that_resets_amid_its_body_costs_nothing(driver) {
         let (tell, told) = mpsc::channel();
         let take = |body: Body| async move {
@@ -380,7 +431,7 @@ on_every_driver! {
 
     fn a_peer_that_resets_amid_an_answer_costs_nothing(driver) {
         let (tell, told) = mpsc::channel();
-        let endless = || async move { Body::new(Endless(tell)) };
+        let endless = || async move { Body::new(Endless(Tells(tell))) };
         let server = Server::start(driver, says_its_path().route("/endless", get(endless)));
         let mut client = server.connect();
         client.ask("/endless");
@@ -389,6 +440,31 @@ on_every_driver! {
         assert_eq!(server.connect().get("/a"), "a");
         client.reset();
         told.recv_timeout(PATIENCE).unwrap();
+        server.stop();
+    }
+
+    fn peers_that_leave_at_any_moment_leave_nothing_behind(driver) {
+        const REQUESTS: &str = "GET /a HTTP/1.1\r\nhost: test\r\n\r\n\
+            POST /echo HTTP/1.1\r\nhost: test\r\ncontent-length: 9\r\n\r\nahoy ahoy\
+            POST /echo HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n4\r\nahoy\r\n0\r\n\r\n";
+        let app = says_its_path().route("/echo", post(|body: Body| async { body }));
+        let server = Server::start(driver, app);
+        let mut kept = server.connect();
+        for len in 0..=REQUESTS.len() {
+            for leave in [Client::reset, drop] {
+                let mut client = server.connect();
+                client.send(&REQUESTS[..len]);
+                leave(client);
+            }
+            assert_eq!(kept.get("/a"), "a");
+        }
+        drop(kept);
+        // The one that accepts is left.
+        let start = Instant::now();
+        while server.runtime.snapshot().tasks > 1 {
+            assert!(start.elapsed() < PATIENCE);
+            thread::sleep(Duration::from_millis(1));
+        }
         server.stop();
     }
 
@@ -408,8 +484,17 @@ on_every_driver! {
     }
 }
 
+/// Tells when it is dropped.
+struct Tells(Sender<()>);
+
+impl Drop for Tells {
+    fn drop(&mut self) {
+        let _ = self.0.send(());
+    }
+}
+
 /// A body that has no end, and tells when it is dropped.
-struct Endless(Sender<()>);
+struct Endless(#[expect(dead_code, reason = "for its drop")] Tells);
 
 impl hyper::body::Body for Endless {
     type Data = Bytes;
@@ -423,12 +508,6 @@ impl hyper::body::Body for Endless {
     }
 }
 
-impl Drop for Endless {
-    fn drop(&mut self) {
-        let _ = self.0.send(());
-    }
-}
-
 // Bodies and upgrades.
 
 const MIB: usize = 1 << 20;
@@ -436,7 +515,7 @@ const MIB: usize = 1 << 20;
 /// Sends a request while its answer is read.
 fn exchange(client: &mut Client, request: Vec<u8>) -> Vec<u8> {
     let mut sender = client.stream().try_clone().unwrap();
-    let sends = thread::spawn(move || io::Write::write_all(&mut sender, &request).unwrap());
+    let sends = thread::spawn(move || sender.write_all(&request).unwrap());
     let answer = client.answer();
     sends.join().unwrap();
     assert_eq!(answer.status, 200);
@@ -503,7 +582,7 @@ on_every_driver! {
             let mut sender = client.stream().try_clone().unwrap();
             let bytes = &bytes;
             scope.spawn(move || {
-                io::Write::write_all(&mut sender, bytes).unwrap();
+                sender.write_all(bytes).unwrap();
                 sender.shutdown(Shutdown::Write).unwrap();
             });
             client.expect(bytes);
