@@ -29,7 +29,7 @@ use wharf_examples::lock;
 
 /// The most bytes of a note: a longer one is refused (413). And the most notes of an answer.
 const NOTE_BYTES_MAX: usize = 1_000;
-const NOTES_MAX: usize = 100;
+const NOTES_MAX: u32 = 100;
 
 #[derive(Parser)]
 struct Arguments {
@@ -59,7 +59,7 @@ fn wrong(error: rusqlite::Error) -> Wrong {
 async fn newest(State(database): Database) -> Result<Json<BTreeMap<i64, String>>, Wrong> {
     let query = |database: &Connection| {
         database
-            .prepare_cached("SELECT id, text FROM notes ORDER BY id DESC LIMIT ?")?
+            .prepare("SELECT id, text FROM notes ORDER BY id DESC LIMIT ?")?
             .query_map([NOTES_MAX], |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect::<Result<_, _>>()
     };
