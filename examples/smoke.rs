@@ -771,3 +771,297 @@ fn client_asks_many_servers_and_waits_for_none_too_long() {
     drop(silent);
     http.stop();
 }
+
+// axum.
+
+/// A client of HTTP/1.1, for servers that answer with more fields than one can know beforehand.
+struct Browser(BufReader<TcpStream>);
+
+impl Browser {
+    fn connect(example: &Example) -> Browser {
+        Browser(BufReader::new(example.connect()))
+    }
+
+    /// Sends a request: `what` is its method and its path.
+    fn ask(&mut self, what: &str, body: &[u8]) {
+        let len = body.len();
+        let head = format!("{what} HTTP/1.1\r\nHost: here\r\nContent-Length: {len}\r\n\r\n");
+        let sent = self
+            .0
+            .get_mut()
+            .write_all(&[head.as_bytes(), body].concat());
+        sent.expect("it takes it");
+    }
+
+    /// The head of an answer: its status, and the length of its body.
+    fn head(&mut self) -> (u16, usize) {
+        let (mut head, mut len) = (String::new(), 0);
+        loop {
+            let start = head.len();
+            self.0.read_line(&mut head).expect("there is a line");
+            match head[start..].trim_end().split_once(": ") {
+                Some(("content-length", value)) => len = value.parse().expect("a number"),
+                Some(_) => {}
+                None if start == 0 => {}
+                None => break,
+            }
+        }
+        let status = head.split(' ').nth(1).and_then(|it| it.parse().ok());
+        let status = status.unwrap_or_else(|| panic!("no answer of HTTP: {head:?}"));
+        (status, len)
+    }
+
+    fn body(&mut self, len: usize) -> Vec<u8> {
+        let mut body = vec![0; len];
+        self.0.read_exact(&mut body).expect("all of the body");
+        body
+    }
+
+    fn answer(&mut self) -> (u16, String) {
+        let (status, len) = self.head();
+        let body = String::from_utf8(self.body(len));
+        (status, body.expect("a text"))
+    }
+
+    /// Sends a request, and gets its answer.
+    fn gets(&mut self, what: &str, body: impl AsRef<[u8]>) -> (u16, String) {
+        self.ask(what, body.as_ref());
+        self.answer()
+    }
+}
+
+/// It says what is wrong with its arguments, and does not begin.
+fn assert_refuses(name: &str, arguments: &[&str]) {
+    let output = Command::new(program(name))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .expect("it runs");
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {output:?}");
+    assert!(
+        output.stdout.is_empty() && !output.stderr.is_empty(),
+        "{arguments:?}: {output:?}"
+    );
+}
+
+#[test]
+fn axum_answers_on_each_route() {
+    let axum = Example::start("axum", &[]);
+    let mut client = Browser::connect(&axum);
+    let ok = |body: &str| (200, body.to_owned());
+    assert_eq!(client.gets("GET /hello", ""), ok("hello"));
+    assert_eq!(client.gets("GET /sleep/1", ""), ok("slept for 1 ms"));
+    assert_eq!(client.gets("GET /spin/1", ""), ok("computed for 1 ms"));
+    assert_eq!(client.gets("GET /bytes/0", ""), ok(""));
+    assert_eq!(
+        client.gets("GET /bytes/100000", ""),
+        ok(&"w".repeat(100_000))
+    );
+    for wrong in [
+        "sleep/60001",
+        "spin/60001",
+        "bytes/67108865",
+        "sleep/x",
+        "bytes/-1",
+    ] {
+        assert_eq!(client.gets(&format!("GET /{wrong}"), "").0, 400, "{wrong}");
+    }
+    assert_eq!(client.gets("GET /none", "").0, 404);
+    assert_eq!(client.gets("GET /echo", "").0, 405);
+    let bytes = pattern(1 << 20);
+    assert_eq!(client.gets("POST /count", &bytes), ok("1048576"));
+    let mut sender = client.0.get_ref().try_clone().expect("a descriptor");
+    thread::scope(|scope| {
+        // It comes back while it is sent.
+        scope.spawn(|| {
+            let head = b"POST /echo HTTP/1.1\r\nHost: here\r\nContent-Length: 1048576\r\n\r\n";
+            sender
+                .write_all(&[head, &bytes[..]].concat())
+                .expect("it takes it");
+        });
+        assert_eq!(client.head(), (200, bytes.len()));
+        assert!(client.body(bytes.len()) == bytes, "other bytes came back");
+    });
+    assert_eq!(axum.stop(), "stopped; 0 tasks left");
+}
+
+#[test]
+fn axum_goes_on_while_handlers_block() {
+    const BLOCKED: u32 = 8;
+    const TIME: Duration = Duration::from_secs(2);
+    let axum = Example::start("axum", &["--concurrency", "1", "--threads", "1..=16"]);
+    let start = Instant::now();
+    let blocked: Vec<Browser> = (0..BLOCKED)
+        .map(|_| {
+            let mut client = Browser::connect(&axum);
+            client.ask("GET /sleep/2000", b"");
+            client
+        })
+        .collect();
+    let mut other = Browser::connect(&axum);
+    for _ in 0..100 {
+        assert_eq!(other.gets("GET /hello", ""), (200, "hello".into()));
+    }
+    for mut client in blocked {
+        assert_eq!(client.answer(), (200, "slept for 2000 ms".into()));
+    }
+    // One after the other they would have taken longer.
+    assert!(start.elapsed() < TIME * BLOCKED / 2);
+    axum.stop();
+}
+
+#[test]
+fn axum_stops_when_what_is_under_way_has_its_answer() {
+    let mut axum = Example::start("axum", &[]);
+    let mut idle = Browser::connect(&axum);
+    assert_eq!(idle.gets("GET /hello", "").0, 200);
+    let mut sends = Browser::connect(&axum);
+    let sent = b"POST /echo HTTP/1.1\r\nHost: here\r\nContent-Length: 8\r\n\r\nahoy";
+    sends.0.get_mut().write_all(sent).expect("it takes it");
+    assert_eq!(sends.head(), (200, 8));
+    assert_eq!(sends.body(4), b"ahoy");
+    drop(axum.input.take());
+    assert_closed(idle.0.get_ref());
+    sends.0.get_mut().write_all(b" you").expect("it takes it");
+    assert_eq!(sends.body(4), b" you");
+    assert_closed(sends.0.get_ref());
+    assert_eq!(axum.stop(), "stopped; 0 tasks left");
+}
+
+#[test]
+fn axum_refuses_wrong_arguments() {
+    for wrong in [
+        &["--threads", "many"][..],
+        &["--threads", "2..64"],
+        &["--concurrency", "-1"],
+        &["--driver", "fastest"],
+        &["--listen"],
+        &["--colour", "blue"],
+        &["more"],
+    ] {
+        assert_refuses("axum", wrong);
+    }
+}
+
+/// Out of descriptors, it pauses, and serves the clients that it could not accept when others have gone.
+#[test]
+#[cfg(unix)]
+fn axum_waits_for_descriptors() {
+    // The one that is always there, and the best one.
+    for driver in ["--driver readiness", ""] {
+        let script = format!("ulimit -n 32 && exec \"$0\" --listen 127.0.0.1:0 {driver}");
+        let mut command = Command::new("sh");
+        command.args(["-c", &script]).arg(program("axum"));
+        let axum = Example::start_command(command);
+        let clients: Vec<Browser> = (0..40)
+            .map(|_| {
+                let mut client = Browser::connect(&axum);
+                client.ask("GET /hello", b"");
+                client
+            })
+            .collect();
+        for mut client in clients {
+            assert_eq!(client.answer(), (200, "hello".into()));
+        }
+        axum.stop();
+    }
+}
+
+/// A client of others' making, if it is there, in each version of HTTP that it has.
+#[test]
+fn axum_speaks_with_curl() {
+    let Ok(about) = Command::new("curl").arg("--version").output() else {
+        return eprintln!("NOT JUDGED: there is no curl");
+    };
+    let axum = Example::start("axum", &[]);
+    for (option, version) in [("--http1.1", "1.1"), ("--http2-prior-knowledge", "2")] {
+        if version == "2" && !String::from_utf8_lossy(&about.stdout).contains("HTTP2") {
+            eprintln!("NOT JUDGED: curl has no HTTP/2");
+            continue;
+        }
+        let output = Command::new("curl")
+            .args(["--silent", "--max-time", "20", option, "--data", "ahoy"])
+            .args(["--write-out", " %{http_version}"])
+            .arg(format!("http://{}/echo", axum.address))
+            .output()
+            .expect("it runs");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(said, format!("ahoy {version}"));
+    }
+    axum.stop();
+}
+
+// The database.
+
+#[test]
+fn sqlite_keeps_notes() {
+    let file = env::temp_dir().join(format!("wharf-notes-{}.sqlite", std::process::id()));
+    let _ = std::fs::remove_file(&file);
+    let arguments = ["--database", file.to_str().expect("a name in UTF-8")];
+    let sqlite = Example::start("sqlite", &arguments);
+    let mut client = Browser::connect(&sqlite);
+    let ok = |body: &str| (200, body.to_owned());
+    assert_eq!(client.gets("GET /notes", ""), ok("{}"));
+    let quoted = "it's \"here\"; DROP TABLE notes";
+    for (text, id) in [("first", "1\n"), (quoted, "2\n")] {
+        assert_eq!(client.gets("POST /notes", text), (201, id.into()));
+    }
+    assert_eq!(client.gets("GET /notes/2", ""), ok(quoted));
+    sqlite.stop();
+    // They are there for the next one.
+    let sqlite = Example::start("sqlite", &arguments);
+    let mut client = Browser::connect(&sqlite);
+    let both = r#"{"1":"first","2":"it's \"here\"; DROP TABLE notes"}"#;
+    assert_eq!(client.gets("GET /notes", ""), ok(both));
+    assert_eq!(sqlite.stop(), "stopped; 0 tasks left");
+    std::fs::remove_file(&file).expect("nobody has it open");
+}
+
+#[test]
+fn sqlite_says_what_is_wrong() {
+    let sqlite = Example::start("sqlite", &[]);
+    let mut client = Browser::connect(&sqlite);
+    for (what, body, status) in [
+        ("GET /notes/1", &b""[..], 404),
+        ("GET /notes/one", b"", 400),
+        ("GET /notes/9223372036854775808", b"", 400),
+        ("POST /notes", b" \r\n", 400),
+        ("POST /notes", b"\xFF", 400),
+        ("POST /notes", &[b'x'; 1_001], 413),
+        ("DELETE /notes", b"", 405),
+        ("POST /notes", &[b'x'; 1_000], 201),
+    ] {
+        // Some end their connection with the answer.
+        let (answered, text) = Browser::connect(&sqlite).gets(what, body);
+        assert_eq!(answered, status, "{what}: {text}");
+        assert!(!text.is_empty() || status == 405, "{what}");
+    }
+    assert_eq!(client.gets("GET /notes/1", ""), (200, "x".repeat(1_000)));
+    sqlite.stop();
+    assert_refuses("sqlite", &["--database"]);
+    assert_refuses("sqlite", &["--colour", "blue"]);
+}
+
+#[test]
+fn sqlite_serves_many_at_once() {
+    const CLIENTS: usize = 8;
+    const NOTES: usize = 10;
+    let sqlite = Example::start("sqlite", &[]);
+    thread::scope(|scope| {
+        for _ in 0..CLIENTS {
+            let mut client = Browser::connect(&sqlite);
+            scope.spawn(move || {
+                for number in 0..NOTES {
+                    let text = format!("note {number}");
+                    let (status, id) = client.gets("POST /notes", &text);
+                    assert_eq!(status, 201);
+                    let path = format!("GET /notes/{}", id.trim_end());
+                    assert_eq!(client.gets(&path, ""), (200, text));
+                }
+            });
+        }
+    });
+    let (_, all) = Browser::connect(&sqlite).gets("GET /notes", "");
+    assert_eq!(all.matches("note ").count(), CLIENTS * NOTES, "{all}");
+    sqlite.stop();
+}

@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     future::{Future, poll_fn},
+    io,
     pin::{Pin, pin},
     task::{Context, Poll},
     time::Duration,
@@ -36,7 +37,7 @@ pub(crate) async fn serve<S>(
     stream: TcpStream,
     service: S,
     settings: Settings,
-    stop: watch::Receiver<()>,
+    mut stop: watch::Receiver<()>,
 ) where
     S: Service<Request, Response = Response, Error = Infallible, Future: Send>
         + Clone
@@ -47,14 +48,7 @@ pub(crate) async fn serve<S>(
         // What fails on a connection that is gone shows again.
         let _ = stream.set_nodelay(true);
     }
-    let finding = Prefixed::find_version(stream);
-    let found = match settings.header_timeout {
-        Some(timeout) => time::timeout(timeout, finding)
-            .await
-            .unwrap_or_else(|elapsed| Err(elapsed.into())),
-        None => finding.await,
-    };
-    let (version, stream) = match found {
+    let (version, stream) = match find_version(stream, settings, &mut stop).await {
         Ok(Some(found)) => found,
         Ok(None) => return,
         Err(error) => return tell(&error),
@@ -76,10 +70,33 @@ pub(crate) async fn serve<S>(
             builder.timer(Timer::new());
             // A peer that is gone is found by that.
             builder.keep_alive_interval(settings.header_timeout);
+            if let Some(timeout) = settings.header_timeout {
+                builder.keep_alive_timeout(timeout);
+            }
+            // Upgrades of HTTP/2 (RFC 8441), as axum has them.
+            builder.enable_connect_protocol();
             let connection = builder.serve_connection(stream, service);
             until_stop(connection, stop, |it| it.graceful_shutdown()).await;
         }
     }
+}
+
+/// Waits for the first bytes. None: the client has ended before them, or the server is to stop.
+async fn find_version(
+    stream: TcpStream,
+    settings: Settings,
+    stop: &mut watch::Receiver<()>,
+) -> io::Result<Option<(Version, Prefixed)>> {
+    let finding = async {
+        let finding = Prefixed::find_version(stream);
+        match settings.header_timeout {
+            Some(timeout) => time::timeout(timeout, finding).await?,
+            None => finding.await,
+        }
+    };
+    // A client that has not asked is not waited for.
+    let found = before_stop(pin!(finding), stop).await;
+    found.unwrap_or(Ok(None))
 }
 
 /// Drives a connection to its end. When the server is to stop, it is told to end with the requests that are under way.
@@ -88,17 +105,7 @@ where
     C: Future<Output = hyper::Result<()>>,
 {
     let mut connection = pin!(connection);
-    let stopped = {
-        let mut stopping = pin!(stop.changed());
-        poll_fn(|context| {
-            if let Poll::Ready(ended) = connection.as_mut().poll(context) {
-                return Poll::Ready(Some(ended));
-            }
-            stopping.as_mut().poll(context).map(|_| None)
-        })
-        .await
-    };
-    let ended = match stopped {
+    let ended = match before_stop(connection.as_mut(), &mut stop).await {
         Some(ended) => ended,
         None => {
             end(connection.as_mut());
@@ -108,6 +115,21 @@ where
     if let Err(error) = ended {
         tell(&error);
     }
+}
+
+/// What a future comes to. None: the server is to stop before.
+async fn before_stop<F: Future>(
+    mut future: Pin<&mut F>,
+    stop: &mut watch::Receiver<()>,
+) -> Option<F::Output> {
+    let mut stopping = pin!(stop.changed());
+    poll_fn(|context| {
+        if let Poll::Ready(output) = future.as_mut().poll(context) {
+            return Poll::Ready(Some(output));
+        }
+        stopping.as_mut().poll(context).map(|_| None)
+    })
+    .await
 }
 
 /// Peers that go, or speak no HTTP, are no fault of the server's.

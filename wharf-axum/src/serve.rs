@@ -30,7 +30,8 @@ const SHORTAGE_PAUSE: Duration = Duration::from_secs(1);
 /// [`ConnectInfo`](axum::extract::ConnectInfo), by `into_make_service_with_connect_info::<SocketAddr>()`. What is returned is awaited;
 /// it ends only if a [graceful stop](Serve::with_graceful_shutdown) was asked for.
 ///
-/// Each connection is a task of the runtime that this is awaited on.
+/// Each connection is a task of the runtime that this is awaited on. If what is returned is dropped, they end by themselves as at a
+/// graceful stop.
 pub fn serve<M: MakeService>(listener: TcpListener, make: M) -> Serve<M> {
     Serve {
         listener,
@@ -62,8 +63,9 @@ impl<M> fmt::Debug for Serve<M> {
 }
 
 impl<M: MakeService> Serve<M> {
-    /// When this future is ready, the server stops in order: it accepts no more, and ends when the requests that are under way
-    /// have their answers. For a bound on that, put a [`timeout`](wharf_async::time::timeout) around what comes after the signal, or stop
+    /// When this future is ready, the server stops in order: it accepts no more, ends the connections that have asked nothing, and
+    /// ends itself when the requests that are under way have their answers. It does not wait for connections that were upgraded:
+    /// they are the program's. For a bound on that, put a [`timeout`](wharf_async::time::timeout) around what comes after the signal, or stop
     /// the [runtime](wharf_async::Runtime::stop).
     pub fn with_graceful_shutdown<F>(mut self, signal: F) -> Self
     where
@@ -73,9 +75,9 @@ impl<M: MakeService> Serve<M> {
         self
     }
 
-    /// How long a client may take for its first bytes, and for the head of each request; on HTTP/1 this also ends a connection that is
-    /// idle for so long between two requests, and on HTTP/2 a client is asked after that time whether it is still there. None is
-    /// for ever. The default is 30 seconds.
+    /// How long a client may take for its first bytes, and for the head of each request. On HTTP/1 this also ends a connection that is
+    /// idle for so long between two requests; on HTTP/2 a client that has sent nothing for so long is asked whether it is still
+    /// there, and has as much time again to say so. None is for ever. The default is 30 seconds.
     pub fn header_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.settings.header_timeout = timeout.into();
         self
