@@ -34,8 +34,10 @@
 //! - [`time`]: sleep, time-outs, intervals. [`ctrl_c`].
 //! - `hyper`, with the feature of that name: an executor and a timer for hyper. axum is in the crate `wharf-axum`.
 //!
-//! Channels, locks, `select!` and `join!` are tokio's or the `futures` crates': they need no runtime. [`manual`] tells what a
-//! program that comes from tokio has to change.
+//! Channels, locks, `select!` and `join!` are tokio's or the `futures` crates': they need no runtime.
+//!
+//! [`manual`]: what a task costs that blocks or computes, and how a runtime is stopped; and what a program that comes
+//! [from tokio](manual::from_tokio) has to change, what works as it is, and what does not.
 //!
 //! # What is promised
 //!
@@ -62,6 +64,7 @@ mod context;
 pub mod hyper;
 mod join_set;
 mod local;
+pub mod manual;
 pub mod net;
 mod polls;
 mod registry;
@@ -80,3 +83,8 @@ pub use runtime::{Builder, Handle, Runtime, Snapshot, StopReport, spawn, spawn_b
 pub use signal::ctrl_c;
 pub use task::{AbortHandle, JoinError, JoinHandle};
 pub use yield_now::yield_now;
+
+/// The package's README: its program is compiled like any other.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
