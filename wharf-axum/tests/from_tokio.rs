@@ -39,7 +39,7 @@ fn runtime() -> Runtime {
 /// With the context of a runtime of tokio's in each worker.
 fn with_tokio() -> (Runtime, tokio::runtime::Runtime) {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
-    let builder = builder.worker_threads(1).enable_all();
+    let builder = builder.worker_threads(1).thread_name("tokio").enable_all();
     let tokio = builder.build().expect("a runtime of tokio's");
     let handle = tokio.handle().clone();
     let builder = Runtime::builder().concurrency(2).threads(2..=16);
@@ -245,6 +245,66 @@ fn axums_web_sockets_work_beside_a_runtime_of_tokios() {
     });
     let echo = runtime.block_on(task).expect("no panic");
     assert_eq!(echo, Some("ahoy".into()));
+}
+
+/// With hyper's traits, and its tasks on our executor.
+#[test]
+fn clients_of_hyper_work_over_streams() {
+    use hyper::client::conn::{http1, http2};
+    let hello = Router::new().route("/", get(|| async { "hello" }));
+    let runtime = runtime();
+    let address = serve(&runtime, hello);
+    let request = || {
+        let request = Request::get("http://it/").header("host", "it");
+        request.body(Body::empty()).expect("a request")
+    };
+    runtime.block_on(async {
+        let stream = TcpStream::connect(address).await.expect("a connection");
+        let (mut client, connection) = http1::handshake(stream).await.expect("a handshake");
+        wharf_async::spawn(connection).detach();
+        let answer = client.send_request(request()).await.expect("an answer");
+        let body = answer.into_body().collect().await.expect("a body");
+        assert_eq!(body.to_bytes(), "hello");
+
+        let stream = TcpStream::connect(address).await.expect("a connection");
+        let executor = wharf_async::hyper::Executor::current();
+        let handshake = http2::handshake(executor, stream).await;
+        let (mut client, connection) = handshake.expect("a handshake");
+        wharf_async::spawn(connection).detach();
+        let answer = client.send_request(request()).await.expect("an answer");
+        let body = answer.into_body().collect().await.expect("a body");
+        assert_eq!(body.to_bytes(), "hello");
+    });
+}
+
+/// They work, and their connections are tokio's; without the context they don't begin.
+#[test]
+fn axums_own_serve_needs_tokios_context() {
+    let hello = || Router::new().route("/", get(|| async { thread_name() }));
+    let listener = || {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("an address");
+        listener.set_nonblocking(true).expect("an option");
+        listener
+    };
+    let runtime = runtime();
+    let task = runtime.spawn(async move { drop(tokio::net::TcpListener::from_std(listener())) });
+    assert!(runtime.block_on(task).expect_err("no context").is_panic());
+
+    let (runtime, _tokio) = with_tokio();
+    let listener = listener();
+    let address = listener.local_addr().expect("an address");
+    let task = runtime.spawn(async move {
+        let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+        axum::serve(listener, hello()).await
+    });
+    let answer = get_of(address, "/");
+    assert!(answer.ends_with("tokio"), "{answer}");
+    drop(task);
+}
+
+fn thread_name() -> String {
+    let thread = std::thread::current();
+    thread.name().unwrap_or_default().to_owned()
 }
 
 #[test]

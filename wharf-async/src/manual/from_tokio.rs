@@ -55,7 +55,7 @@
 //! # What works as it is
 //!
 //! What only waits for another task, or only has tokio's I/O traits, needs no runtime of tokio's. It is used as before, and a task
-//! of this crate is woken by it. `tokio` then needs the features `sync`, `macros` and `io-util` at most.
+//! of this crate is woken by it. Of tokio's features it needs `sync`, `macros` and `io-util`, and `rt` for the names in `tokio::task`.
 //!
 //! | what | |
 //! |---|---|
@@ -65,11 +65,12 @@
 //! | `tokio::io`: `AsyncReadExt`, `AsyncWriteExt`, `BufReader`, `lines`, `copy_bidirectional`, `split`, `duplex` | over [`TcpStream`](crate::net::TcpStream) and its halves |
 //! | tokio-util: codecs with `Framed`, `CancellationToken` | |
 //! | the `futures` crates: streams, sinks, `FuturesUnordered`, channels | they know no runtime |
-//! | hyper and h2, client and server | with the feature `hyper`, and with tokio's traits |
+//! | hyper, client and server | with the feature `hyper` |
+| h2 | over tokio's traits; hyper's HTTP/2 is built on it |
 //! | axum: routers, handlers, extractors, `State`, `ConnectInfo`, bodies, server-sent events without keep-alive | by `wharf_axum::serve` |
 //! | tower: `ServiceBuilder`, `concurrency_limit`, `load_shed`, `service_fn`; tower-http: `TraceLayer`, `CorsLayer` | any layer without a time or a task of its own |
 //! | tokio-tungstenite: `accept_async`, `client_async` | over a [`TcpStream`](crate::net::TcpStream); its `connect_async` has a stream of tokio's |
-//! | tokio-rustls, tokio-native-tls | over a [`TcpStream`](crate::net::TcpStream): they are generic over tokio's traits |
+//! | tokio-rustls | over a [`TcpStream`](crate::net::TcpStream): of tokio it uses the I/O traits only |
 //! | `tokio::task::block_in_place` | it just runs the function |
 //! | `tokio::task::LocalSet` with `run_until` | within [`block_on`](crate::Runtime::block_on); on one thread, as ever |
 //!
@@ -105,14 +106,15 @@
 //!
 //! # What panics for want of tokio's context
 //!
-//! These ask for the runtime of tokio's that the thread is in, and a worker here is in none. They compile, and then panic: "there is no
-//! reactor running, must be called from the context of a Tokio 1.x runtime". In a task the panic is the result of its
-//! [`JoinHandle`](crate::JoinHandle).
+//! These ask for the runtime of tokio's that the thread is in, and a worker here is in none. They compile, and then panic, most of them with
+//! "there is no reactor running, must be called from the context of a Tokio 1.x runtime". In a task the panic is the result of its
+//! [`JoinHandle`](crate::JoinHandle); a connection of `wharf_axum` ends with it.
 //!
 //! | what | instead |
 //! |---|---|
 //! | `tokio::spawn`, `JoinSet`, `spawn_blocking` | those of this crate |
-//! | `tokio::time`, `tokio::net`, `tokio::signal`, `tokio::fs`, `tokio::process`, `tokio::io::stdin` and `stdout` | as in the first table |
+//! | `tokio::time`, `tokio::net`, `tokio::signal`, `tokio::fs`, `tokio::process` | as in the first table |
+//! | `tokio::io::stdin`, `stdout`, `stderr` | `std::io`, which may block |
 //! | `axum::serve` | `wharf_axum::serve` |
 //! | tower-http's `TimeoutLayer`; tower's `timeout`, `rate_limit`, `hedge`, back-off | [`time::timeout`](crate::time::timeout) in the handler or in a layer of one's own, or a context |
 //! | tower's `buffer`, `spawn_ready` | a context |
@@ -162,7 +164,7 @@
 //! - `tokio::runtime::Handle::block_on` works in a task: to enter a runtime is not to be driven by it.
 //! - What is spawned there is outside of this runtime: [`spawn`](crate::spawn) and [`time`](crate::time) panic there. A
 //!   [`Handle`](crate::Handle) that is taken along spawns from anywhere.
-//! - It costs a thread, tokio's reactor, and for each `tokio::time` or `tokio::net` a switch between threads.
+//! - It costs a thread with tokio's reactor, and what waits for a `tokio::time` or a `tokio::net` is woken from that thread.
 //! - The runtime of tokio's has to live as long as this one: drop it after [`stop`](crate::Runtime::stop).
 //!
 //! # What does not work
@@ -173,8 +175,8 @@
 //! - **Tasks that are not `Send` on workers.** They are for the thread of a `block_on` alone ([`spawn_local`](crate::spawn_local)), and while
 //!   that thread blocks they wait. A runtime of one thread (`current_thread`) is not there.
 //! - **Time that a test stops** (`tokio::time::pause`): nothing corresponds to it but the simulated kernel (feature `simulated`).
-//! - **UDP, Unix sockets, files and processes** as futures: not there yet. The port has the first three
-//!   ([`wharf::DatagramSocket`], `wharf::LocalListener`, [`wharf::File`]), and the standard library's block, as they may.
+//! - **UDP, Unix sockets, files, processes, and signals other than Ctrl-C** as futures: not there yet. The standard library's sockets,
+//!   files and processes block, as they may here; [`wharf`] has the first three as operations of a port.
 //!
 //! # What differs
 //!
@@ -200,6 +202,6 @@
 //! | a `TcpStream` that is dropped | closes | sends what was written, and then closes |
 //! | `set_linger` | any time | none or zero: any other would block the thread that closes, and is refused |
 //! | `TcpListener::local_addr` | `io::Result` | an address |
-//! | `accept` from several tasks | each gets a connection | one at a time: only the task that came last is woken. Accept in one task, and spawn from there |
+//! | `accept` from several tasks | each gets a connection | only the task that asked last is woken, and the others wait for ever. Accept in one task, and spawn from there |
 //! | `readable`, `try_read`, `writable`, `try_write` | there | not there; [`TcpStream::receive`](crate::net::TcpStream::receive) and [`send`](crate::net::TcpStream::send) have memory that the operation owns, and [`peek`](crate::net::TcpStream::peek) waits for bytes |
 //! | a read that is cancelled | loses no byte | the same, and so is an accept |

@@ -65,7 +65,7 @@
 //!     let mut sum = 0_u64;
 //!     for number in 0..1_000_000 {
 //!         sum += number;
-//!         // Others have their turns, every millisecond or so.
+//!         // Others have their turns.
 //!         if number % 100_000 == 0 {
 //!             wharf_async::yield_now().await;
 //!         }
