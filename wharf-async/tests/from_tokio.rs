@@ -274,77 +274,51 @@ where
     text.expect("a text")
 }
 
-#[test]
-fn what_needs_tokios_context_panics_without() {
-    let panics = [
-        (
-            "spawn",
-            panic_of(async { drop(tokio::spawn(async {}).await) }),
-        ),
-        (
-            "spawn_blocking",
-            panic_of(async { drop(tokio::task::spawn_blocking(|| ()).await) }),
-        ),
-        (
-            "sleep",
-            panic_of(async { tokio::time::sleep(Duration::ZERO).await }),
-        ),
-        (
-            "timeout",
-            panic_of(async { drop(tokio::time::timeout(PATIENCE, async {}).await) }),
-        ),
-        (
-            "interval",
-            panic_of(async { drop(tokio::time::interval(PATIENCE)) }),
-        ),
-        (
-            "listener",
-            panic_of(async { drop(tokio::net::TcpListener::bind("127.0.0.1:0").await) }),
-        ),
-        (
-            "connect",
-            panic_of(async { drop(tokio::net::TcpStream::connect("127.0.0.1:1").await) }),
-        ),
-        (
-            "lookup",
-            panic_of(async { drop(tokio::net::lookup_host("localhost:1").await) }),
-        ),
-        (
-            "fs",
-            panic_of(async { drop(tokio::fs::metadata(".").await) }),
-        ),
-        #[cfg(unix)]
-        (
-            "signal",
-            panic_of(async { drop(tokio::signal::ctrl_c().await) }),
-        ),
-        #[cfg(unix)]
-        (
-            "process",
-            panic_of(async { drop(tokio::process::Command::new("true").output().await) }),
-        ),
-        (
-            "handle",
-            panic_of(async { drop(tokio::runtime::Handle::current()) }),
-        ),
-        (
-            "join set",
-            panic_of(async {
-                tokio::task::JoinSet::new().spawn(async {});
-            }),
-        ),
-    ];
+/// Each panics with the same words.
+fn all_panic<const N: usize>(panics: [(&str, String); N]) {
     for (what, panic) in panics {
         assert!(panic.contains("no reactor running"), "{what}: {panic}");
     }
 }
 
 #[test]
-fn standard_input_of_tokio_panics_without() {
-    let panic = panic_of(async {
-        let _ = tokio::io::stdin().read(&mut [0]).await;
-    });
-    assert!(panic.contains("no reactor running"), "{panic}");
+#[rustfmt::skip] // A line each.
+fn tasks_and_timers_of_tokios_panic_without_its_context() {
+    use tokio::{runtime::Handle, task::{JoinSet, spawn_blocking}, time};
+    all_panic([
+        ("spawn", panic_of(async { drop(tokio::spawn(async {}).await) })),
+        ("spawn_blocking", panic_of(async { drop(spawn_blocking(|| ()).await) })),
+        ("join set", panic_of(async { drop(JoinSet::new().spawn(async {})) })),
+        ("handle", panic_of(async { drop(Handle::current()) })),
+        ("sleep", panic_of(async { time::sleep(Duration::ZERO).await })),
+        ("timeout", panic_of(async { drop(time::timeout(PATIENCE, async {}).await) })),
+        ("interval", panic_of(async { drop(time::interval(PATIENCE)) })),
+    ]);
+}
+
+#[test]
+#[rustfmt::skip] // A line each.
+fn sockets_and_files_of_tokios_panic_without_its_context() {
+    use tokio::{fs, net};
+    all_panic([
+        ("listener", panic_of(async { drop(net::TcpListener::bind("127.0.0.1:0").await) })),
+        ("connect", panic_of(async { drop(net::TcpStream::connect("127.0.0.1:1").await) })),
+        ("lookup", panic_of(async { drop(net::lookup_host("localhost:1").await) })),
+        ("fs", panic_of(async { drop(fs::metadata(".").await) })),
+        ("stdin", panic_of(async { drop(tokio::io::stdin().read(&mut [0]).await) })),
+        ("stdout", panic_of(async { drop(tokio::io::stdout().write_all(b"\n").await) })),
+    ]);
+}
+
+#[cfg(unix)]
+#[test]
+#[rustfmt::skip] // A line each.
+fn signals_and_processes_of_tokios_panic_without_its_context() {
+    use tokio::{process::Command, signal};
+    all_panic([
+        ("signal", panic_of(async { drop(signal::ctrl_c().await) })),
+        ("process", panic_of(async { drop(Command::new("true").output().await) })),
+    ]);
 }
 
 /// A runtime with one of tokio's beside it, whose context each worker has.

@@ -66,7 +66,7 @@
 //! | tokio-util: codecs with `Framed`, `CancellationToken` | |
 //! | the `futures` crates: streams, sinks, `FuturesUnordered`, channels | they know no runtime |
 //! | hyper, client and server | with the feature `hyper` |
-| h2 | over tokio's traits; hyper's HTTP/2 is built on it |
+//! | h2 | over tokio's traits; hyper's HTTP/2 is built on it |
 //! | axum: routers, handlers, extractors, `State`, `ConnectInfo`, bodies, server-sent events without keep-alive | by `wharf_axum::serve` |
 //! | tower: `ServiceBuilder`, `concurrency_limit`, `load_shed`, `service_fn`; tower-http: `TraceLayer`, `CorsLayer` | any layer without a time or a task of its own |
 //! | tokio-tungstenite: `accept_async`, `client_async` | over a [`TcpStream`](crate::net::TcpStream); its `connect_async` has a stream of tokio's |

@@ -25,7 +25,7 @@
 //! // One worker runs at once, and there may be 16.
 //! let runtime = Runtime::builder().concurrency(1).threads(1..=16).build()?;
 //! let blocked: Vec<_> = (0..8)
-//!     .map(|_| runtime.spawn(async { thread::sleep(Duration::from_millis(100)) }))
+//!     .map(|_| runtime.spawn(async { thread::sleep(Duration::from_millis(200)) }))
 //!     .collect();
 //! let (sender, receiver) = mpsc::channel();
 //! runtime.spawn(async move { sender.send("ahoy") }).detach();
@@ -120,6 +120,7 @@
 //! ```
 //!
 //! [`Runtime::stop`](crate::Runtime::stop) drops the future of each task that is left, on a worker. A task that blocks or computes
-//! can't be ended from outside: it is named in the [report](crate::StopReport), and left alone.
+//! can't be ended from outside: it is named in the [report](crate::StopReport), and left alone. A `block_on` of another thread has to end
+//! before the stop: what it waits for does not come from a runtime that has stopped.
 
 pub mod from_tokio;
