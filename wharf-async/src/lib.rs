@@ -29,7 +29,7 @@
 //!
 //! # What is here
 //!
-//! - [`Runtime`], [`Handle`], [`spawn`], [`JoinHandle`], [`JoinSet`], [`spawn_local`], [`spawn_blocking`], [`yield_now`]
+//! - [`Runtime`], [`Handle`], [`spawn`], [`JoinHandle`], [`JoinSet`], [`spawn_local`], [`spawn_blocking`], [`yield_now`](yield_now())
 //! - [`net`]: TCP. Streams have tokio's I/O traits, and hyper's with the feature `hyper`.
 //! - [`time`]: sleep, time-outs, intervals. [`ctrl_c`].
 //! - `hyper`, with the feature of that name: an executor and a timer for hyper. axum is in the crate `wharf-axum`.
@@ -46,7 +46,7 @@
 //! - A wake can't fail: a task has its place on the queue from its spawn to its end.
 //! - What completes belongs to the stream or the listener: a future that is dropped at any await loses no byte and no connection.
 //! - A task that is always ready lets others go first, after 128 results of this crate's futures; and so does one that
-//!   [yields](yield_now).
+//!   [yields](yield_now()).
 //! - Code of the program's runs in polls, and in the drop of what they own: never within a wait on the port.
 //!
 //! # What it costs, and what it can't

@@ -1,6 +1,6 @@
 //! Serves axum's routers on [`wharf_async`]: HTTP/1 and HTTP/2 on a completion port, where handlers may block.
 //!
-//! The router, the handlers, the extractors and the layers are the same as on tokio. [`serve`] takes the place of `axum::serve`.
+//! The router, the handlers, the extractors and the layers are the same as on tokio. [`serve`](serve()) takes the place of `axum::serve`.
 //!
 //! ```
 //! use std::time::Duration;

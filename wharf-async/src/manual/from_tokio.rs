@@ -193,7 +193,7 @@
 //! | a panic in a task | is the result of its handle | the same. A panic in the *drop* of a future is logged |
 //! | the runtime is dropped | waits for what blocks, without a limit | waits 200 ms for its workers at most, and leaves alone what is still in a poll |
 //! | `shutdown_timeout` | says nothing | [`stop`](crate::Runtime::stop) returns a [`StopReport`](crate::StopReport): where the tasks that are left were spawned, and which workers they hold |
-//! | the budget of a task | 128 results in a poll, of tokio's futures | 128 results in a poll, of this crate's futures. Those of tokio's are not counted here: a loop over a channel that is never empty needs a [`yield_now`](crate::yield_now) |
+//! | the budget of a task | 128 results in a poll, of tokio's futures | 128 results in a poll, of this crate's futures. Those of tokio's are not counted here: a loop over a channel that is never empty needs a [`yield_now`](crate::yield_now()) |
 //! | order | a task that another one wakes may go first (a slot of the worker's) | one queue, first in, first out; a task that an I/O completion wakes is polled at once |
 //! | timers | up to a millisecond late | a fraction of a millisecond late on Linux, up to 16 ms on Windows. None fires early |
 //! | a write that succeeds | the system has the bytes | the runtime has the bytes: small writes are copied, and sent without a report. What fails after that is the error of the next write, flush or shutdown; an error that comes after the last of these is lost |

@@ -56,7 +56,7 @@
 //! # Tasks that compute
 //!
 //! A task that computes keeps its place, on purpose: another worker beside it would take turns with it on the same processors. As
-//! many such tasks as the concurrency halt the rest, until they come to an await. [`yield_now`](crate::yield_now) is one:
+//! many such tasks as the concurrency halt the rest, until they come to an await. [`yield_now`](crate::yield_now()) is one:
 //!
 //! ```
 //! # fn main() -> std::io::Result<()> {
