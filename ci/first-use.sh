@@ -50,7 +50,8 @@ edition = "2024"
 [dependencies]
 ${dependency//..\/wharf\/wharf/$PWD/wharf}
 END
-awk '/^```$/ { inside = 0 } inside { print } /^```rust/ { inside = 1 }' README.md > "$package/src/main.rs"
+# The program of the port; examples/lib.rs has the others compiled.
+awk '/^## / { there = /^## The echo server, whole$/ } /^```$/ { inside = 0 } inside { print } there && /^```rust/ { inside = 1 }' README.md > "$package/src/main.rs"
 cp Cargo.lock "$package"
 CARGO_TARGET_DIR=$package/target cargo build --manifest-path "$package/Cargo.toml"
 

@@ -29,13 +29,15 @@
 //!
 //! # What is here
 //!
-//! - [`Runtime`], [`Handle`], [`spawn`], [`JoinHandle`], [`JoinSet`], [`spawn_local`], [`spawn_blocking`], [`yield_now`]
+//! - [`Runtime`], [`Handle`], [`spawn`], [`JoinHandle`], [`JoinSet`], [`spawn_local`], [`spawn_blocking`], [`yield_now`](yield_now())
 //! - [`net`]: TCP. Streams have tokio's I/O traits, and hyper's with the feature `hyper`.
 //! - [`time`]: sleep, time-outs, intervals. [`ctrl_c`].
 //! - `hyper`, with the feature of that name: an executor and a timer for hyper. axum is in the crate `wharf-axum`.
 //!
-//! Channels, locks, `select!` and `join!` are tokio's or the `futures` crates': they need no runtime. [`manual`] tells what a
-//! program that comes from tokio has to change.
+//! Channels, locks, `select!` and `join!` are tokio's or the `futures` crates': they need no runtime.
+//!
+//! [`manual`]: what a task costs that blocks or computes, and how a runtime is stopped; and what a program that comes
+//! [from tokio](manual::from_tokio) has to change, what works as it is, and what does not.
 //!
 //! # What is promised
 //!
@@ -44,7 +46,7 @@
 //! - A wake can't fail: a task has its place on the queue from its spawn to its end.
 //! - What completes belongs to the stream or the listener: a future that is dropped at any await loses no byte and no connection.
 //! - A task that is always ready lets others go first, after 128 results of this crate's futures; and so does one that
-//!   [yields](yield_now).
+//!   [yields](yield_now()).
 //! - Code of the program's runs in polls, and in the drop of what they own: never within a wait on the port.
 //!
 //! # What it costs, and what it can't
@@ -62,6 +64,7 @@ mod context;
 pub mod hyper;
 mod join_set;
 mod local;
+pub mod manual;
 pub mod net;
 mod polls;
 mod registry;
@@ -80,3 +83,8 @@ pub use runtime::{Builder, Handle, Runtime, Snapshot, StopReport, spawn, spawn_b
 pub use signal::ctrl_c;
 pub use task::{AbortHandle, JoinError, JoinHandle};
 pub use yield_now::yield_now;
+
+/// The package's README: its program is compiled like any other.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

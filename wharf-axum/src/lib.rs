@@ -1,6 +1,6 @@
 //! Serves axum's routers on [`wharf_async`]: HTTP/1 and HTTP/2 on a completion port, where handlers may block.
 //!
-//! The router, the handlers, the extractors and the layers are the same as on tokio. [`serve`] takes the place of `axum::serve`.
+//! The router, the handlers, the extractors and the layers are the same as on tokio. [`serve`](serve()) takes the place of `axum::serve`.
 //!
 //! ```
 //! use std::time::Duration;
@@ -26,8 +26,9 @@
 //! # What needs tokio's runtime
 //!
 //! Handlers and layers run on `wharf-async`. Those that ask for tokio's runtime panic ("there is no reactor running"): tower-http's
-//! `TimeoutLayer`, axum's WebSockets and the keep-alive of its server-sent events among them. The manual of `wharf-async`, "from
-//! tokio", lists what works.
+//! `TimeoutLayer`, axum's WebSockets and the keep-alive of its server-sent events among them. The manual of `wharf-async`,
+//! [from tokio](wharf_async::manual::from_tokio), lists what works, and shows how a runtime of tokio's beside this one makes the
+//! rest work.
 #![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
 
 mod connection;
@@ -37,3 +38,8 @@ mod serve;
 
 pub use make::{Accepted, MakeService};
 pub use serve::{Serve, serve};
+
+/// The package's README: its program is compiled like any other.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

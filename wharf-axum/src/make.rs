@@ -31,7 +31,7 @@ impl Connected<Accepted<'_>> for SocketAddr {
     }
 }
 
-/// What [`serve`](crate::serve) takes: a [`Router`], a [`MethodRouter`], or what their `into_make_service` and
+/// What [`serve`](crate::serve()) takes: a [`Router`], a [`MethodRouter`], or what their `into_make_service` and
 /// `into_make_service_with_connect_info` make.
 pub trait MakeService: Send + 'static {
     /// The service of one connection.

@@ -1,5 +1,8 @@
 //! From tokio, and other async runtimes: what corresponds to what, and when to take which.
 //!
+//! This page is for programs that are to be written anew, as handlers on the port. A program that is to stay `async` has a runtime on
+//! the port, in the crate `wharf-async`: its own page "from tokio" (`wharf_async::manual::from_tokio`) says what changes there.
+//!
 //! # The difference
 //!
 //! An async runtime is told when a socket is *ready*, and polls the task that waits for it; the task then moves the bytes. A
@@ -169,8 +172,10 @@
 //! # When tokio is the better choice
 //!
 //! - The program needs what is written for it: HTTP, TLS, gRPC, database drivers. Nothing of that is here, nor name
-//!   resolution.
-//! - Sessions have many steps. With `.await` they are read from top to bottom; as a handler they are a state machine by hand.
+//!   resolution. On `wharf-async` there are hyper, axum and what else needs only tokio's I/O traits; what asks for tokio's runtime needs
+//!   one beside it.
+//! - Sessions have many steps. With `.await` they are read from top to bottom, on tokio as on `wharf-async`; as a handler they are a
+//!   state machine by hand.
 //! - It has to run on macOS or a BSD. Wharf runs on Linux, and on Windows (so far tried under Wine only).
 //! - All of its code is async already and blocks nowhere, or seldom enough to mark it.
 //! - It wants a runtime that many have used for years. Wharf is new.
@@ -192,7 +197,8 @@
 //!
 //! # Together
 //!
-//! There is no async face yet: no executor on the port, no `Future` for an operation, no `AsyncRead`. What one would be built on is there:
+//! The port itself has no executor, no `Future` for an operation and no `AsyncRead`. The crate `wharf-async` has them: a runtime whose tasks run
+//! on the threads of a port, and may block. Another executor can be built on the same parts:
 //! [`post_task`](crate::CompletionPort::post_task) for a task to run on the port's threads,
 //! [`PostPlace::post_quietly`](crate::raw::PostPlace::post_quietly) for a task that wakes another and returns,
 //! [`try_receive`](crate::Socket::try_receive) and [`ready_to_receive`](crate::Socket::ready_to_receive) for poll-based reads,

@@ -1,4 +1,5 @@
-//! Every import between the rooms of the library is one that the list below allows, and docs/architecture.md tells the same.
+//! Every import between the rooms of the library is one that the list below allows, and docs/architecture.md tells the same; of
+//! the packages beside it, it tells which they depend on.
 //!
 //! A room is a folder or a file of `wharf/src`. What a path leads through is used: a name that a room's `mod.rs` hands on counts
 //! as that room's. Only `lib.rs` hands on names of every room; one of its names counts as that of the room it comes from.
@@ -9,7 +10,7 @@ mod tokens;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use imports::House;
@@ -138,10 +139,42 @@ fn only_drivers_name_the_crates_of_kernels() {
 }
 
 #[test]
+fn packages_depend_on_what_the_documentation_tells() {
+    let root = root();
+    let mut packages = 0;
+    for (path, told) in table_of(&documentation()) {
+        let Ok(manifest) = fs::read_to_string(root.join(&path).join("Cargo.toml")) else {
+            continue;
+        };
+        packages += 1;
+        assert_eq!(told, of_ours(&manifest), "{path}");
+    }
+    assert!(packages > 4, "{packages} packages are in the table");
+}
+
+/// The packages of the workspace that a manifest names as dependencies, but for tests.
+fn of_ours(manifest: &str) -> BTreeSet<String> {
+    let tables = manifest.split("\n[");
+    let tables = tables.filter(|table| table.starts_with("dependencies]"));
+    let names = tables.flat_map(str::lines).filter_map(|line| {
+        let name = line.split(['.', ' ', '=']).next()?;
+        name.starts_with("wharf").then(|| name.to_owned())
+    });
+    set(names)
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn documentation() -> String {
+    fs::read_to_string(root().join("docs/architecture.md")).expect("the documentation")
+}
+
+#[test]
 fn the_documentation_tells_the_same() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let text = fs::read_to_string(root.join("docs/architecture.md")).expect("the documentation");
-    let told = table_of(&text);
+    let root = root();
+    let told = table_of(&documentation());
     for (paths, _) in &told {
         for path in paths.split(' ') {
             assert!(root.join(path).exists(), "{path} is in the table, not here");
