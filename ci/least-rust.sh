@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The library with all of its features and with none, wharf-server, the examples and the hostile peers build with the least Rust
+# The library with all of its features and with none, wharf-server, wharf-async, wharf-axum, the examples and the hostile peers build with the least Rust
 # (MSRV) that Cargo.toml declares; for Linux, and for Windows if the toolchain can. clippy's incompatible_msrv (ci/lint.sh)
 # finds newer parts of the standard library, but no newer syntax. The command and the library's tests need a later Rust, as
 # their own Cargo.toml says, and are not built here.
@@ -75,6 +75,8 @@ check() {
 check_all() {
     check --package wharf-port --all-features "$@"
     check --package wharf-port --no-default-features "$@"
+    check --package wharf-async --all-features "$@"
+    check --package wharf-axum "$@"
     check --package wharf-server --package wharf-examples --package wharf-hostile --all-targets "$@"
 }
 

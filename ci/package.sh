@@ -8,7 +8,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-readonly released=(wharf-port wharf-server wharf-cli)
+readonly released=(wharf-port wharf-server wharf-async wharf-axum wharf-cli)
 CARGO_TARGET_DIR=$(realpath --canonicalize-missing "${CARGO_TARGET_DIR:-target}")
 export CARGO_TARGET_DIR
 readonly unpacked=$CARGO_TARGET_DIR/packages-unpacked
@@ -79,14 +79,16 @@ members = [$(printf '"%s", ' "${released[@]}")]
 [patch.crates-io]
 wharf-port = { path = "wharf-port" }
 wharf-server = { path = "wharf-server" }
+wharf-async = { path = "wharf-async" }
+wharf-axum = { path = "wharf-axum" }
 END
 export CARGO_TARGET_DIR=$CARGO_TARGET_DIR/packages
 cd "$unpacked"
 cargo check --workspace --all-targets --all-features
 # As the documentation is built for readers: what is public, of the package alone.
-RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features --package wharf-port --package wharf-server
+RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features --package wharf-port --package wharf-server --package wharf-async --package wharf-axum
 # The names of the programs in a README have `Readme` in them; that there is one of each keeps this from judging nothing.
-for package in wharf-port wharf-server; do
+for package in wharf-port wharf-server wharf-async wharf-axum; do
     cargo test --doc --package "$package" Readme | tee "$unpacked/output"
     grep -q 'Readme (line [0-9]*).* ok$' "$unpacked/output" || fail "$package: no program of its README was compiled"
 done

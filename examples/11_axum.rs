@@ -7,6 +7,7 @@
 use std::{
     error::Error,
     hint, io,
+    num::ParseIntError,
     ops::RangeInclusive,
     thread,
     time::{Duration, Instant},
@@ -48,9 +49,14 @@ struct Arguments {
 
 /// A range of numbers of threads, or one number.
 fn range(text: &str) -> Result<RangeInclusive<usize>, String> {
-    let wrong = |_| format!("`{text}` is no range of threads, as 2..=64");
+    let wrong = |_: ParseIntError| format!("`{text}` is no range of threads, as 2..=64");
     let (min, max) = text.split_once("..=").unwrap_or((text, text));
-    Ok(min.parse().map_err(wrong)?..=max.parse().map_err(wrong)?)
+    let range = min.parse().map_err(wrong)?..=max.parse().map_err(wrong)?;
+    match range.start() {
+        0 => Err("there must be a thread: 1..=64, say".into()),
+        _ if range.is_empty() => Err(format!("`{text}` has more threads at first than at most")),
+        _ => Ok(range),
+    }
 }
 
 fn driver(text: &str) -> Result<DriverChoice, String> {

@@ -82,6 +82,7 @@ pub use polls::PollSnapshot;
 pub use runtime::{Builder, Handle, Runtime, Snapshot, StopReport, spawn, spawn_blocking};
 pub use signal::ctrl_c;
 pub use task::{AbortHandle, JoinError, JoinHandle};
+pub use wharf::{Buffer, DriverChoice, Payload};
 pub use yield_now::yield_now;
 
 /// The package's README: its program is compiled like any other.

@@ -1,7 +1,14 @@
 //! The runtime: a completion port, its workers, and the tasks that they poll.
 
 use std::{
-    fmt, future::Future, io, ops::RangeInclusive, panic::Location, sync::Arc, time::Duration,
+    fmt,
+    future::Future,
+    io,
+    ops::RangeInclusive,
+    panic::{AssertUnwindSafe, Location, catch_unwind},
+    sync::Arc,
+    task::Waker,
+    time::Duration,
 };
 
 use wharf::{BufferPool, Completion, CompletionPort, DriverChoice, Workers};
@@ -55,7 +62,15 @@ impl Shared {
 }
 
 /// What a worker does with a completion: it wakes the task that waits for it, and polls that.
-fn handle(shared: &Shared, mut completion: Completion<Key>) {
+fn handle(shared: &Shared, completion: Completion<Key>) {
+    if let Some(waker) = complete(completion) {
+        context::wake_and_run(shared, waker);
+    }
+}
+
+/// Gives a completion to what waits for it. Returns what to wake.
+fn complete(mut completion: Completion<Key>) -> Option<Waker> {
+    let is_cancelled = completion.is_cancelled();
     let slot: Option<Slot> = match completion.context {
         None => None,
         Some(_) => completion.take_context(),
@@ -63,14 +78,19 @@ fn handle(shared: &Shared, mut completion: Completion<Key>) {
     let Completion {
         key, result, what, ..
     } = completion;
-    let waker = match (slot, key) {
+    match (slot, key) {
         (Some(slot), _) => slot.complete(result, what),
-        (None, Key::Timer(timer)) => timer.fire(),
+        // A timer is cancelled without a completion; it has this one only when the port is closed.
+        (None, Key::Timer(timer)) => timer.fire(!is_cancelled),
         (None, Key::Stream(stream)) => stream.complete(result, what),
         (None, Key::Listener(listener)) => listener.complete(result, what),
-    };
-    if let Some(waker) = waker {
-        context::wake_and_run(shared, waker);
+    }
+}
+
+/// Calls code of the program's, of which a panic ends here.
+fn contain<T>(code: impl FnOnce() -> T) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(code)) {
+        wharf::user_code::discard(panic);
     }
 }
 
@@ -155,6 +175,8 @@ impl Runtime {
     /// What is left is named: tasks that are still in a poll, and the workers that make it. They are left alone; such a task ends
     /// with its poll, and its worker after it. A worker that is idle gets 200 ms to end, even where no time is left.
     ///
+    /// A [`block_on`](Self::block_on) of another thread goes on: its operations fail as cancelled, and a sleep in it panics.
+    ///
     /// Called in a task of this runtime, it waits for that task as well, in vain, for all of the time.
     pub fn stop(mut self, timeout: Duration) -> StopReport {
         self.stop_within(timeout)
@@ -168,7 +190,10 @@ impl Runtime {
         let deadline = deadline_after(timeout);
         shared.registry.close();
         let tasks_left = wharf::blocking(|| shared.registry.wait_for_the_last(deadline));
-        drop(shared.port.close());
+        // A `block_on` of another thread waits no longer for what is cancelled now.
+        for completion in shared.port.close() {
+            contain(|| complete(completion).map(Waker::wake));
+        }
         let rest = deadline.saturating_duration_since(crate::sync::now());
         let rest = rest.max(IDLE_GRACE);
         let workers_left = wharf::blocking(|| workers.join_timeout(rest));

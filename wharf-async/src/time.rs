@@ -28,14 +28,20 @@ pub(crate) struct Timer(Mutex<State>);
 enum State {
     Waits(Waker),
     Fired,
+    /// The runtime has stopped before.
+    Stopped,
 }
 
 impl Timer {
-    /// Its time has come. Returns what to wake.
-    pub(crate) fn fire(&self) -> Option<Waker> {
-        match std::mem::replace(&mut *lock(&self.0), State::Fired) {
+    /// Its time has come, or it never will. Returns what to wake.
+    pub(crate) fn fire(&self, has_come: bool) -> Option<Waker> {
+        let state = match has_come {
+            true => State::Fired,
+            false => State::Stopped,
+        };
+        match std::mem::replace(&mut *lock(&self.0), state) {
             State::Waits(waker) => Some(waker),
-            State::Fired => None,
+            State::Fired | State::Stopped => None,
         }
     }
 }
@@ -74,7 +80,7 @@ impl Drop for Armed {
 /// Waits until a moment has come. Made by [`sleep`] and [`sleep_until`].
 ///
 /// # Panics
-/// Its first poll, on a thread that works for no runtime, or for one that has stopped.
+/// Its first poll, on a thread that works for no runtime; any poll, once the runtime has stopped.
 #[derive(Debug)]
 #[must_use = "a future does nothing unless it is awaited"]
 pub struct Sleep {
@@ -120,10 +126,18 @@ impl Sleep {
             self.armed = Some(Armed::new(self.deadline, context.waker()));
             return Poll::Pending;
         };
-        match &mut *lock(&armed.timer.0) {
+        let mut state = lock(&armed.timer.0);
+        match &mut *state {
             State::Fired => Poll::Ready(()),
-            State::Waits(waker) => {
-                waker.clone_from(context.waker());
+            State::Stopped => {
+                drop(state);
+                panic!("a sleep has no end: the runtime has stopped");
+            }
+            State::Waits(held) if held.will_wake(context.waker()) => Poll::Pending,
+            State::Waits(held) => {
+                let before = std::mem::replace(held, context.waker().clone());
+                drop(state);
+                drop(before);
                 Poll::Pending
             }
         }

@@ -7,8 +7,9 @@ use std::{
     future::{Future, poll_fn},
     io::{self, IoSlice, Read, Write},
     net::{Shutdown, SocketAddr},
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    sync::mpsc,
+    sync::{Arc, mpsc},
     task::Poll,
     thread,
     time::Duration,
@@ -47,6 +48,9 @@ macro_rules! suite {
             a_connect_has_a_time_out
             options_are_set_and_a_linger_that_would_block_is_refused
             a_listener_that_is_dropped_refuses
+            tasks_that_accept_at_once_get_a_connection_each
+            a_peek_leaves_a_failure_to_the_next_read
+            a_block_on_of_another_thread_ends_when_the_runtime_stops
             a_stream_is_idle_without_operations_but_one
         }
     };
@@ -555,4 +559,78 @@ fn a_stream_is_idle_without_operations_but_one(driver: DriverChoice) {
     let error = run(&runtime, waits).expect("it ends").expect_err("the end");
     assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
     sleep_until_idle(&runtime);
+}
+
+fn tasks_that_accept_at_once_get_a_connection_each(driver: DriverChoice) {
+    let runtime = one_at_once(driver);
+    run(&runtime, async {
+        let listener = Arc::new(TcpListener::bind("127.0.0.1:0").await.expect("it listens"));
+        let accepts: Vec<_> = (0..4)
+            .map(|_| {
+                let listener = listener.clone();
+                spawn(async move { listener.accept().await })
+            })
+            .collect();
+        yield_now().await;
+        let address = listener.local_addr();
+        let connect = |_| std::net::TcpStream::connect(address).expect("it connects");
+        let _peers: Vec<_> = (0..4).map(connect).collect();
+        for accept in accepts {
+            accept.await.expect("it ends").expect("a connection");
+        }
+    });
+}
+
+fn a_peek_leaves_a_failure_to_the_next_read(driver: DriverChoice) {
+    let runtime = one_at_once(driver);
+    run(&runtime, async {
+        let (mut stream, peer) = pair().await;
+        let zero = Some(Duration::ZERO);
+        SockRef::from(&peer).set_linger(zero).expect("an option");
+        drop(peer);
+        for _ in 0..2 {
+            let error = stream.peek(&mut [0; 1]).await.expect_err("it was reset");
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+        }
+        let error = stream.read_u8().await.expect_err("it was reset");
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+    });
+}
+
+fn a_block_on_of_another_thread_ends_when_the_runtime_stops(driver: DriverChoice) {
+    let runtime = one_at_once(driver);
+    let (sender, receiver) = mpsc::channel();
+    let waits: [fn() -> Pin<Box<dyn Future<Output = ()>>>; 3] = [
+        || Box::pin(sleep(Duration::from_secs(600))),
+        || {
+            Box::pin(async {
+                let listener = TcpListener::bind("127.0.0.1:0").await.expect("it listens");
+                listener
+                    .accept()
+                    .await
+                    .expect_err("the runtime has stopped");
+            })
+        },
+        || {
+            Box::pin(async {
+                let (mut stream, _peer) = pair().await;
+                stream.read_u8().await.expect_err("the runtime has stopped");
+            })
+        },
+    ];
+    for wait in waits {
+        let (handle, sender) = (runtime.handle().clone(), sender.clone());
+        thread::spawn(move || {
+            // A sleep panics.
+            let waited = catch_unwind(AssertUnwindSafe(|| handle.block_on(wait())));
+            sender.send(waited.is_ok()).expect("the test waits");
+        });
+    }
+    // All three wait in the port.
+    while runtime.snapshot().port.operations < 3 {
+        thread::sleep(Duration::from_millis(1));
+    }
+    runtime.stop(PATIENCE);
+    let ended = (0..3).filter(|_| soon(&receiver));
+    assert_eq!(ended.count(), 2);
 }

@@ -4,6 +4,7 @@ use std::{
     fmt,
     future::{Future, IntoFuture, pending, poll_fn},
     io,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
     task::Poll,
     time::Duration,
@@ -102,7 +103,10 @@ impl<M: MakeService> Serve<M> {
                 stream: &stream,
                 peer,
             };
-            let service = self.make.make(accepted).await;
+            // A panic of the program's `ConnectInfo` costs its connection.
+            let Some(service) = contained(|| self.make.make(accepted)).await else {
+                continue;
+            };
             let serving = connection::serve(stream, service, self.settings, stopping.clone());
             wharf_async::spawn(serving).detach();
         }
@@ -126,6 +130,20 @@ impl<M: MakeService> Serve<M> {
         })
         .await
     }
+}
+
+/// Waits for a future of the program's. None: it has panicked, as was told on standard error.
+async fn contained<F: Future>(make: impl FnOnce() -> F) -> Option<F::Output> {
+    let future = catch_unwind(AssertUnwindSafe(make)).ok()?;
+    let mut future = pin!(future);
+    poll_fn(|context| {
+        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
+        match polled {
+            Ok(polled) => polled.map(Some),
+            Err(_panic) => Poll::Ready(None),
+        }
+    })
+    .await
 }
 
 /// Accepts, and waits a moment where the system is short of something.

@@ -202,6 +202,6 @@
 //! | a `TcpStream` that is dropped | closes | sends what was written, and then closes |
 //! | `set_linger` | any time | none or zero: any other would block the thread that closes, and is refused |
 //! | `TcpListener::local_addr` | `io::Result` | an address |
-//! | `accept` from several tasks | each gets a connection | only the task that asked last is woken, and the others wait for ever. Accept in one task, and spawn from there |
+//! | `accept` from several tasks | one of them gets a connection | the same; all that wait are woken for each |
 //! | `readable`, `try_read`, `writable`, `try_write` | there | not there; [`TcpStream::receive`](crate::net::TcpStream::receive) and [`send`](crate::net::TcpStream::send) have memory that the operation owns, and [`peek`](crate::net::TcpStream::peek) waits for bytes |
 //! | a read that is cancelled | loses no byte | the same, and so is an accept |

@@ -120,7 +120,7 @@
 //! ```
 //!
 //! [`Runtime::stop`](crate::Runtime::stop) drops the future of each task that is left, on a worker. A task that blocks or computes
-//! can't be ended from outside: it is named in the [report](crate::StopReport), and left alone. A `block_on` of another thread has to end
-//! before the stop: what it waits for does not come from a runtime that has stopped.
+//! can't be ended from outside: it is named in the [report](crate::StopReport), and left alone. A `block_on` of another thread
+//! should end before the stop: after it, its operations fail as cancelled, and a sleep in it panics.
 
 pub mod from_tokio;

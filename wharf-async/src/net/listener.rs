@@ -12,7 +12,7 @@ use std::{
 use socket2::SockRef;
 use wharf::{Connection, Finished, Listener};
 
-use super::{TcpStream, ToTarget, connect, state::register};
+use super::{TcpStream, ToTarget, connect};
 use crate::{
     budget, context,
     runtime::{Key, Shared},
@@ -30,7 +30,8 @@ pub(crate) struct ListenerState(Mutex<Accepting>);
 struct Accepting {
     is_under_way: bool,
     accepted: Option<io::Result<Box<Connection>>>,
-    waker: Option<Waker>,
+    /// Of each future that waits: which of them takes the connection is not known before.
+    wakers: Vec<Waker>,
 }
 
 impl ListenerState {
@@ -46,12 +47,15 @@ impl ListenerState {
             (None, Err(error)) => Some(Err(error)),
             (None, Ok(_)) => None,
         };
-        accepting.waker.take()
+        let mut wakers = std::mem::take(&mut accepting.wakers);
+        drop(accepting);
+        let last = wakers.pop();
+        wakers.into_iter().for_each(Waker::wake);
+        last
     }
 }
 
-/// Accepts TCP connections, for tasks of one runtime. Several tasks may accept at once, but the one that came last alone is woken:
-/// it is for one task.
+/// Accepts TCP connections, for tasks of one runtime. Several tasks may accept at once.
 ///
 /// Cancel-safe: a future that is dropped loses no connection.
 pub struct TcpListener {
@@ -143,9 +147,10 @@ impl TcpListener {
             self.listener.accept()?;
             accepting.is_under_way = true;
         }
-        let before = register(&mut accepting.waker, context.waker());
-        drop(accepting);
-        drop(before);
+        let waker = context.waker();
+        if !accepting.wakers.iter().any(|held| held.will_wake(waker)) {
+            accepting.wakers.push(waker.clone());
+        }
         Poll::Pending
     }
 }

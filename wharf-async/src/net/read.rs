@@ -71,6 +71,20 @@ impl ReadSide {
     }
 }
 
+impl ReadSide {
+    /// As [`take_end`](Self::take_end), and leaves a failure to be told to the next read.
+    fn look_at_end(&self) -> Option<io::Result<usize>> {
+        match &self.end {
+            End::NotYet => None,
+            End::Failed(error) => Some(Err(match error.raw_os_error() {
+                Some(number) => io::Error::from_raw_os_error(number),
+                None => error.kind().into(),
+            })),
+            End::Ended => Some(Ok(0)),
+        }
+    }
+}
+
 /// Memory of a reader's.
 pub(crate) trait Room {
     /// How many bytes it has room for.
@@ -191,16 +205,15 @@ impl Inner {
         memory: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         ready!(budget::poll_left(context));
-        let mut side = lock(&self.state.read);
+        let side = lock(&self.state.read);
         let held = side.held.as_ref().map(|held| {
             let len = held.bytes().len().min(memory.len());
             memory[..len].copy_from_slice(&held.bytes()[..len]);
             Ok(len)
         });
-        match held.or_else(|| side.take_end()) {
+        match held.or_else(|| side.look_at_end()) {
             Some(peeked) => {
                 budget::spend();
-                // A look does not take a failure.
                 Poll::Ready(peeked)
             }
             None => self.wait_for_more(side, context).map(Err),
