@@ -49,6 +49,8 @@ pub(crate) struct Shared {
     pub(crate) polls: Polls,
     pub(crate) buffers: BufferPool,
     pub(crate) threads_max: usize,
+    /// The port makes several sends in one call, if they come as operations.
+    pub(crate) batches: bool,
 }
 
 impl Shared {
@@ -474,6 +476,7 @@ impl Builder {
             });
         }
         let shared = Arc::new(Shared {
+            batches: port.driver().name == "uring",
             port,
             registry: Registry::default(),
             polls: Polls::default(),

@@ -27,6 +27,8 @@ pub(crate) struct Inner {
     pub(super) socket: Socket<Key>,
     pub(super) state: Arc<StreamState>,
     pub(super) buffers: BufferPool,
+    /// Small writes need not wait for others, to be sent with them.
+    pub(super) sends_straight: bool,
 }
 
 impl Inner {
@@ -35,6 +37,7 @@ impl Inner {
             socket,
             state,
             buffers: shared.buffers.clone(),
+            sends_straight: !shared.batches,
         }
     }
 }

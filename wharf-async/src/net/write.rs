@@ -1,5 +1,5 @@
-//! Writing: small writes are copied and sent without a report, so that the port may batch them; large ones go straight from the
-//! writer's memory. What failed is told by the next write, flush or shutdown.
+//! Writing: straight from the writer's memory, if the system takes the bytes at once. Where the port gains from batches (io_uring), small
+//! writes are copied and sent without a report; so is what the system does not take at once. What failed is told by the next write, flush or shutdown.
 
 use std::{
     future::poll_fn,
@@ -129,22 +129,22 @@ impl Inner {
         if side.is_draining {
             return wait(side, context);
         }
-        let unsent = self.socket.unsent();
-        if unsent >= UNSENT_MAX {
-            return self.drain(side, context);
-        }
-        if len <= BUFFER_BYTES || unsent > 0 {
-            let written = self.send_copy(&pieces, len.min(BUFFER_BYTES))?;
-            budget::spend();
-            return Poll::Ready(Ok(written));
-        }
-        match pieces.try_send(self) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.drain(side, context),
-            sent => {
-                budget::spend();
-                Poll::Ready(sent)
+        if self.sends_straight || len > BUFFER_BYTES {
+            match pieces.try_send(self) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                sent => {
+                    budget::spend();
+                    return Poll::Ready(sent);
+                }
             }
         }
+        let unsent = self.socket.unsent();
+        if unsent >= UNSENT_MAX || (unsent == 0 && len > BUFFER_BYTES) {
+            return self.drain(side, context);
+        }
+        let written = self.send_copy(&pieces, len.min(BUFFER_BYTES))?;
+        budget::spend();
+        Poll::Ready(Ok(written))
     }
 
     /// Has the first `len` bytes sent, out of memory of ours.
