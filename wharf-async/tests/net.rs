@@ -600,7 +600,8 @@ fn a_peek_leaves_a_failure_to_the_next_read(driver: DriverChoice) {
 fn a_block_on_of_another_thread_ends_when_the_runtime_stops(driver: DriverChoice) {
     let runtime = one_at_once(driver);
     let (sender, receiver) = mpsc::channel();
-    let waits: [fn() -> Pin<Box<dyn Future<Output = ()>>>; 3] = [
+    type Wait = fn() -> Pin<Box<dyn Future<Output = ()>>>;
+    let waits: [Wait; 3] = [
         || Box::pin(sleep(Duration::from_secs(600))),
         || {
             Box::pin(async {
