@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # No warning, from the compiler or from clippy, in any target; nor in the raw (unsafe) layer built alone. Two of the lints
-# (wharf/src/lib.rs): unsafe code is in wharf's `driver`, `raw` and `record` only, and says why it is sound.
+# (wharf/src/lib.rs, wharf-async/src/lib.rs): unsafe code is in wharf's `driver`, `raw` and `record` and in wharf-async's `task` only,
+# and says why it is sound.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -196,7 +196,7 @@
 //! | the budget of a task | 128 results in a poll, of tokio's futures | 128 results in a poll, of this crate's futures. Those of tokio's are not counted here: a loop over a channel that is never empty needs a [`yield_now`](crate::yield_now()) |
 //! | order | a task that another one wakes may go first (a slot of the worker's) | one queue, first in, first out; a task that an I/O completion wakes is polled at once |
 //! | timers | up to a millisecond late | a fraction of a millisecond late on Linux, up to 16 ms on Windows. None fires early |
-//! | a write that succeeds | the system has the bytes | the runtime has the bytes: small writes are copied, and sent without a report. What fails after that is the error of the next write, flush or shutdown; an error that comes after the last of these is lost |
+//! | a write that succeeds | the system has the bytes | the runtime has the bytes: what the system does not take at once, and on io_uring small writes, is copied and sent without a report. What fails after that is the error of the next write, flush or shutdown; an error that comes after the last of these is lost |
 //! | `flush` | does nothing | tells such an error, and does not wait |
 //! | `shutdown` | ends the sending side | the same, behind all that was written; it waits until the system has the bytes |
 //! | a `TcpStream` that is dropped | closes | sends what was written, and then closes |

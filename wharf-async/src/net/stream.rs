@@ -51,8 +51,9 @@ impl Drop for Inner {
 
 /// A TCP connection, for tasks of one runtime.
 ///
-/// Small reads come through a buffer of a pool, of which an idle connection holds none, and small writes are copied; large ones go straight
-/// into and from the memory of the caller. Memory that an operation owns spares the copy also for small ones: [`receive`](Self::receive),
+/// Small reads come through a buffer of a pool, of which an idle connection holds none; large ones go straight into the memory of the
+/// caller. Writes go straight from it, if the system takes the bytes at once; small ones are copied where the port gains from batches
+/// (io_uring), and so is what the system does not take. Memory that an operation owns spares the copy also for small ones: [`receive`](Self::receive),
 /// [`send`](Self::send).
 ///
 /// A write is complete when the runtime has the bytes; a failure after that is told by the next write, flush or
