@@ -30,6 +30,9 @@ const THREADS_MAX: usize = 512;
 /// Bytes of a buffer of the pool: what one receive brings at most, unless it is straight into the caller's memory.
 pub(crate) const BUFFER_BYTES: usize = 16 << 10;
 
+/// As long as clients have for the head of a request, as a rule.
+const UNSENT_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// Workers that are idle end within this time, or the machine is very busy.
 const IDLE_GRACE: Duration = Duration::from_millis(200);
 
@@ -51,6 +54,7 @@ pub(crate) struct Shared {
     pub(crate) threads_max: usize,
     /// The port makes several sends in one call, if they come as operations.
     pub(crate) batches: bool,
+    pub(crate) unsent_timeout: Duration,
 }
 
 impl Shared {
@@ -371,6 +375,7 @@ pub struct Builder {
     threads: Option<RangeInclusive<usize>>,
     driver: DriverChoice,
     name_prefix: String,
+    unsent_timeout: Duration,
     around: Option<Box<Around>>,
     #[cfg(all(unix, feature = "simulated"))]
     kernel: Option<wharf::simulated::Kernel>,
@@ -394,6 +399,7 @@ impl Default for Builder {
             threads: None,
             driver: DriverChoice::default(),
             name_prefix: "wharf-".into(),
+            unsent_timeout: UNSENT_TIMEOUT,
             around: None,
             #[cfg(all(unix, feature = "simulated"))]
             kernel: None,
@@ -426,6 +432,13 @@ impl Builder {
     /// What the names of the workers begin with; a number follows. The default is `wharf-`. Linux shows 15 bytes.
     pub fn name_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.name_prefix = prefix.into();
+        self
+    }
+
+    /// How long a stream that was dropped may still send what was written to it. A peer that has not taken it by then loses it:
+    /// else a peer that never reads would keep a descriptor for ever. The default is 30 seconds.
+    pub fn unsent_timeout(mut self, timeout: Duration) -> Self {
+        self.unsent_timeout = timeout;
         self
     }
 
@@ -477,6 +490,7 @@ impl Builder {
         }
         let shared = Arc::new(Shared {
             batches: port.driver().name == "uring",
+            unsent_timeout: self.unsent_timeout,
             port,
             registry: Registry::default(),
             polls: Polls::default(),

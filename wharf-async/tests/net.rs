@@ -48,6 +48,7 @@ macro_rules! suite {
             a_connect_has_a_time_out
             options_are_set_and_a_linger_that_would_block_is_refused
             a_listener_that_is_dropped_refuses
+            a_peer_that_never_reads_keeps_no_socket_for_ever
             tasks_that_accept_at_once_get_a_connection_each
             a_peek_leaves_a_failure_to_the_next_read
             a_block_on_of_another_thread_ends_when_the_runtime_stops
@@ -634,4 +635,28 @@ fn a_block_on_of_another_thread_ends_when_the_runtime_stops(driver: DriverChoice
     runtime.stop(PATIENCE);
     let ended = (0..3).filter(|_| soon(&receiver));
     assert_eq!(ended.count(), 2);
+}
+
+fn a_peer_that_never_reads_keeps_no_socket_for_ever(driver: DriverChoice) {
+    let builder = harness::builder(driver).unsent_timeout(Duration::from_millis(50));
+    let runtime = builder.build().expect("a runtime");
+    let mut peer = run(&runtime, async {
+        let (mut stream, peer) = pair().await;
+        let small = |socket: SockRef<'_>| socket.set_send_buffer_size(4 << 10);
+        stream.option(small).expect("an option");
+        let piece = pattern(10_000);
+        let full = async {
+            loop {
+                stream.write_all(&piece).await.expect("they go");
+            }
+        };
+        let waits = timeout(Duration::from_millis(200), full).await;
+        assert!(waits.is_err(), "the writer waits");
+        peer
+    });
+    sleep_until_idle(&runtime);
+    // What the system had arrives, and then the end.
+    let mut all = Vec::new();
+    let _ = peer.read_to_end(&mut all);
+    assert!(!all.is_empty());
 }

@@ -27,7 +27,16 @@ impl StreamState {
                 drop(socket);
                 waker
             }
-            Finished::Sent { .. } => lock(&self.write).sent(result),
+            Finished::Sent { socket, .. } => {
+                let mut side = lock(&self.write);
+                let is_given_up = side.is_abandoned && result.is_err();
+                let waker = side.sent(result);
+                drop(side);
+                if is_given_up {
+                    socket.close();
+                }
+                waker
+            }
             Finished::Shutdown { .. } => lock(&self.write).shut_down(result),
             _ => None,
         }

@@ -19,7 +19,10 @@ use super::{
     StreamState, ToTarget, connect,
     split::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf},
 };
-use crate::runtime::{Key, Shared};
+use crate::{
+    runtime::{Key, Shared},
+    sync::lock,
+};
 
 /// What the halves of a stream share.
 #[derive(Debug)]
@@ -29,6 +32,8 @@ pub(crate) struct Inner {
     pub(super) buffers: BufferPool,
     /// Small writes need not wait for others, to be sent with them.
     pub(super) sends_straight: bool,
+    /// How long unsent bytes may keep the socket open after the stream is dropped.
+    unsent_timeout: Duration,
 }
 
 impl Inner {
@@ -38,6 +43,7 @@ impl Inner {
             state,
             buffers: shared.buffers.clone(),
             sends_straight: !shared.batches,
+            unsent_timeout: shared.unsent_timeout,
         }
     }
 }
@@ -46,6 +52,12 @@ impl Drop for Inner {
     fn drop(&mut self) {
         // Else it would keep the socket open. What was written still goes out, and the socket closes after it.
         self.socket.cancel_receives();
+        if self.socket.unsent() > 0 {
+            lock(&self.state.write).is_abandoned = true;
+            // Behind all that is unsent. If it is refused, so is what is before it.
+            let end = self.socket.with_timeout(self.unsent_timeout);
+            let _ = end.send(Payload::from(&b""[..]));
+        }
     }
 }
 
@@ -57,8 +69,8 @@ impl Drop for Inner {
 /// [`send`](Self::send).
 ///
 /// A write is complete when the runtime has the bytes; a failure after that is told by the next write, flush or
-/// shutdown. While more than 64 KiB wait to be sent, writers wait. Dropped, a stream still sends what was written, and then
-/// closes.
+/// shutdown. While more than 64 KiB wait to be sent, writers wait. Dropped, a stream still sends what was written, for
+/// [30 seconds](crate::Builder::unsent_timeout) at most, and then closes.
 ///
 /// Cancel-safe: a future of it that is dropped at any await loses no byte. One that has written a part tells how much as its
 /// result, as ever.

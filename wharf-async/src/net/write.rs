@@ -26,6 +26,8 @@ pub(super) struct WriteSide {
     is_draining: bool,
     failure: Option<io::Error>,
     shutdown: Shutdown,
+    /// The stream was dropped while bytes were unsent.
+    pub(super) is_abandoned: bool,
     waker: Option<Waker>,
 }
 
