@@ -8,20 +8,30 @@ use std::{
 /// So many times in one poll may a future of this crate be ready. tokio has the same number.
 const READY_MAX: u8 = 128;
 
+/// So many times a poll is told that it has had its share: one that goes on nevertheless is within an executor of somebody else's
+/// (`futures::executor::block_on`), which polls again and never ends this poll. It begins anew then, as it would wait for ever.
+const DENIED_MAX: u8 = 128;
+
 thread_local! {
     static LEFT: Cell<u8> = const { Cell::new(READY_MAX) };
+    static DENIED: Cell<u8> = const { Cell::new(0) };
 }
 
 /// A poll begins.
 pub(crate) fn refill() {
     LEFT.set(READY_MAX);
+    DENIED.set(0);
 }
 
 /// Pending, with the task woken, if the poll has had its share; to be asked before anything is done.
 pub(crate) fn poll_left(context: &Context<'_>) -> Poll<()> {
     if LEFT.get() == 0 {
-        context.waker().wake_by_ref();
-        return Poll::Pending;
+        if DENIED.get() < DENIED_MAX {
+            DENIED.set(DENIED.get() + 1);
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        refill();
     }
     Poll::Ready(())
 }

@@ -1,0 +1,73 @@
+//! What a program does that the runtime did not expect: executors of somebody else's, wakers that block, empty memory, wakes that
+//! come late.
+
+#[macro_use]
+mod harness;
+
+use std::{
+    future::Future,
+    pin::pin,
+    sync::{Arc, mpsc},
+    task::{Context, Poll, Wake, Waker},
+    thread,
+};
+
+use harness::{builder, run, soon};
+use wharf::DriverChoice;
+use wharf_async::spawn;
+
+macro_rules! suite {
+    ($driver:expr) => {
+        tests!($driver,
+            an_executor_of_somebody_elses_is_not_starved
+            an_executor_within_a_task_is_not_starved
+        );
+    };
+}
+on_every_driver!(suite);
+
+struct Unparks(thread::Thread);
+
+impl Wake for Unparks {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// As `futures::executor::block_on`.
+fn foreign_block_on<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let waker = Waker::from(Arc::new(Unparks(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return output;
+        }
+        thread::park();
+    }
+}
+
+/// No poll of ours begins on its thread, so that nothing gave it a new share.
+fn an_executor_of_somebody_elses_is_not_starved(driver: DriverChoice) {
+    let runtime = builder(driver).build().expect("a runtime");
+    let (sender, receiver) = mpsc::channel();
+    let handle = runtime.handle().clone();
+    thread::spawn(move || {
+        for number in 0..1_000 {
+            let joined = foreign_block_on(handle.spawn(async move { number }));
+            assert_eq!(joined.expect("it does not panic"), number);
+        }
+        sender.send(())
+    });
+    soon(&receiver);
+}
+
+fn an_executor_within_a_task_is_not_starved(driver: DriverChoice) {
+    let runtime = builder(driver).build().expect("a runtime");
+    run(&runtime, async {
+        for number in 0..1_000 {
+            let joined = foreign_block_on(spawn(async move { number }));
+            assert_eq!(joined.expect("it does not panic"), number);
+        }
+    });
+}
