@@ -13,14 +13,19 @@ use std::{
 };
 
 use harness::{builder, run, soon};
-use wharf::DriverChoice;
-use wharf_async::spawn;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use wharf::{Buffer, DriverChoice};
+use wharf_async::{
+    net::{TcpListener, TcpStream},
+    spawn,
+};
 
 macro_rules! suite {
     ($driver:expr) => {
         tests!($driver,
             an_executor_of_somebody_elses_is_not_starved
             an_executor_within_a_task_is_not_starved
+            a_buffer_without_room_ends_no_stream
         );
     };
 }
@@ -69,5 +74,25 @@ fn an_executor_within_a_task_is_not_starved(driver: DriverChoice) {
             let joined = foreign_block_on(spawn(async move { number }));
             assert_eq!(joined.expect("it does not panic"), number);
         }
+    });
+}
+
+async fn pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
+    let one = TcpStream::connect(listener.local_addr()).await;
+    let (other, _) = listener.accept().await.expect("a connection");
+    (one.expect("a connection"), other)
+}
+
+fn a_buffer_without_room_ends_no_stream(driver: DriverChoice) {
+    let runtime = builder(driver).build().expect("a runtime");
+    run(&runtime, async {
+        let (mut writes, mut reads) = pair().await;
+        let (received, _) = reads.receive(Buffer::default()).await;
+        assert_eq!(received.expect("no failure"), 0);
+        writes.write_all(b"ahoy").await.expect("it is open");
+        let mut bytes = [0; 4];
+        let read = reads.read_exact(&mut bytes).await;
+        assert_eq!(read.expect("the stream has not ended"), 4);
     });
 }

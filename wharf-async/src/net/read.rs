@@ -276,6 +276,10 @@ impl Inner {
         own: &mut Option<Buffer>,
     ) -> Poll<(io::Result<usize>, Buffer)> {
         ready!(budget::poll_left(context));
+        // The system would receive nothing into it, and that is what the end of a stream looks like.
+        if let Some(empty) = own.take_if(|own| own.capacity() == 0) {
+            return Poll::Ready((Ok(0), empty));
+        }
         let mut side = lock(&self.state.read);
         let taken = match (side.held.take(), own.take()) {
             // As it was received.

@@ -232,8 +232,8 @@ impl TcpStream {
         poll_fn(|context| self.inner.poll_peek(context, memory)).await
     }
 
-    /// Receives at least one byte into a buffer that the operation owns, from its front; 0 is the end of the stream. Nothing is copied,
-    /// unless bytes were received before by a read.
+    /// Receives at least one byte into a buffer that the operation owns, from its front; 0 is the end of the stream, or the buffer has
+    /// no room. Nothing is copied, unless bytes were received before by a read.
     ///
     /// If the future is dropped, its buffer is lost, and no byte: the next read has them.
     ///
