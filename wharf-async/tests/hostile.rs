@@ -5,9 +5,13 @@
 mod harness;
 
 use std::{
-    future::Future,
+    future::{Future, poll_fn},
     pin::pin,
-    sync::{Arc, mpsc},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     task::{Context, Poll, Wake, Waker},
     thread,
 };
@@ -26,6 +30,7 @@ macro_rules! suite {
             an_executor_of_somebody_elses_is_not_starved
             an_executor_within_a_task_is_not_starved
             a_buffer_without_room_ends_no_stream
+            local_tasks_end_with_their_block_on_while_they_are_woken
         );
     };
 }
@@ -95,4 +100,48 @@ fn a_buffer_without_room_ends_no_stream(driver: DriverChoice) {
         let read = reads.read_exact(&mut bytes).await;
         assert_eq!(read.expect("the stream has not ended"), 4);
     });
+}
+
+/// Another thread has taken the wake for itself and not yet put the task on the queue, when the `block_on` ends.
+fn local_tasks_end_with_their_block_on_while_they_are_woken(driver: DriverChoice) {
+    struct Ends(Arc<AtomicBool>);
+    impl Drop for Ends {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+    let runtime = builder(driver).build().expect("a runtime");
+    let (stop, held) = (AtomicBool::new(false), Mutex::new(None::<Waker>));
+    let (stop, held) = (Arc::new(stop), Arc::new(held));
+    let (stopping, wakes) = (stop.clone(), held.clone());
+    let waking = thread::spawn(move || {
+        while !stopping.load(Ordering::SeqCst) {
+            let waker = wakes.lock().expect("no panic").take();
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    });
+    let mut left = 0;
+    for _ in 0..300_000 {
+        let has_ended = Arc::new(AtomicBool::new(false));
+        let (ends, held) = (Ends(has_ended.clone()), held.clone());
+        runtime.block_on(async {
+            let waits = poll_fn(move |context| {
+                *held.lock().expect("no panic") = Some(context.waker().clone());
+                Poll::<()>::Pending
+            });
+            wharf_async::spawn_local(async move {
+                let _ends = ends;
+                waits.await;
+            })
+            .detach();
+            wharf_async::yield_now().await;
+            wharf_async::yield_now().await;
+        });
+        left += usize::from(!has_ended.load(Ordering::SeqCst));
+    }
+    stop.store(true, Ordering::SeqCst);
+    waking.join().expect("no panic");
+    assert_eq!(left, 0, "local tasks that outlived their block_on");
 }
