@@ -6,7 +6,7 @@ mod harness;
 
 use std::{
     future::{Future, poll_fn},
-    pin::pin,
+    pin::{Pin, pin},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -14,10 +14,11 @@ use std::{
     },
     task::{Context, Poll, Wake, Waker},
     thread,
+    time::Duration,
 };
 
 use harness::{builder, run, soon};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use wharf::{Buffer, DriverChoice};
 use wharf_async::{
     net::{TcpListener, TcpStream},
@@ -30,6 +31,7 @@ macro_rules! suite {
             an_executor_of_somebody_elses_is_not_starved
             an_executor_within_a_task_is_not_starved
             a_buffer_without_room_ends_no_stream
+            a_peer_that_sends_much_lets_others_go_first
             local_tasks_end_with_their_block_on_while_they_are_woken
         );
     };
@@ -144,4 +146,35 @@ fn local_tasks_end_with_their_block_on_while_they_are_woken(driver: DriverChoice
     stop.store(true, Ordering::SeqCst);
     waking.join().expect("no panic");
     assert_eq!(left, 0, "local tasks that outlived their block_on");
+}
+
+/// What a peer sends may be a hundred thousand frames of nothing: the share of a poll is counted in bytes as well.
+fn a_peer_that_sends_much_lets_others_go_first(driver: DriverChoice) {
+    let runtime = builder(driver).build().expect("a runtime");
+    let most = run(&runtime, async {
+        let (mut writes, mut reads) = pair().await;
+        spawn(async move { writes.write_all(&vec![0; 16 << 20]).await }).detach();
+        let mut memory = vec![0; 64 << 10];
+        let (mut in_poll, mut most) = (0, 0);
+        // As much as the system holds is there at the first read, then.
+        wharf_async::time::sleep(Duration::from_millis(100)).await;
+        poll_fn(|context| {
+            loop {
+                let mut buffer = ReadBuf::new(&mut memory);
+                let polled = Pin::new(&mut reads).poll_read(context, &mut buffer);
+                if polled.is_pending() {
+                    most = most.max(in_poll);
+                    in_poll = 0;
+                    return Poll::Pending;
+                }
+                in_poll += buffer.filled().len();
+                if buffer.filled().is_empty() {
+                    return Poll::Ready(());
+                }
+            }
+        })
+        .await;
+        most
+    });
+    assert!(most <= 512 << 10, "{most} bytes in one poll");
 }

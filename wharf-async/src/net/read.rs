@@ -191,7 +191,7 @@ impl Inner {
             .or_else(|| self.read_straight(&mut side, memory));
         match read {
             Some(read) => {
-                budget::spend();
+                budget::spend_for(*read.as_ref().unwrap_or(&0));
                 Poll::Ready(read)
             }
             None => self.wait_for_more(side, context).map(Err),
@@ -304,7 +304,7 @@ impl Inner {
             Some((end, own.take().or(returned).unwrap_or_default()))
         });
         if let Some(taken) = taken {
-            budget::spend();
+            budget::spend_for(*taken.0.as_ref().unwrap_or(&0));
             return Poll::Ready(taken);
         }
         if !side.is_receiving {

@@ -135,13 +135,13 @@ impl Inner {
         }
         if len <= BUFFER_BYTES || unsent > 0 {
             let written = self.send_copy(&pieces, len.min(BUFFER_BYTES))?;
-            budget::spend();
+            budget::spend_for(written);
             return Poll::Ready(Ok(written));
         }
         match pieces.try_send(self) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.drain(side, context),
             sent => {
-                budget::spend();
+                budget::spend_for(*sent.as_ref().unwrap_or(&0));
                 Poll::Ready(sent)
             }
         }
