@@ -5,23 +5,33 @@ use std::{
     task::{Context, Poll},
 };
 
-/// So many times in one poll may a future of this crate be ready. tokio has the same number.
+/// So many times in one poll may a future of this crate be ready; fewer where they bring many bytes. tokio has the same number.
 const READY_MAX: u8 = 128;
+
+/// So many times a poll is told that it has had its share: one that goes on nevertheless is within an executor of somebody else's
+/// (`futures::executor::block_on`), which polls again and never ends this poll. It begins anew then, as it would wait for ever.
+const DENIED_MAX: u8 = 128;
 
 thread_local! {
     static LEFT: Cell<u8> = const { Cell::new(READY_MAX) };
+    static DENIED: Cell<u8> = const { Cell::new(0) };
 }
 
 /// A poll begins.
 pub(crate) fn refill() {
     LEFT.set(READY_MAX);
+    DENIED.set(0);
 }
 
 /// Pending, with the task woken, if the poll has had its share; to be asked before anything is done.
 pub(crate) fn poll_left(context: &Context<'_>) -> Poll<()> {
     if LEFT.get() == 0 {
-        context.waker().wake_by_ref();
-        return Poll::Pending;
+        if DENIED.get() < DENIED_MAX {
+            DENIED.set(DENIED.get() + 1);
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        refill();
     }
     Poll::Ready(())
 }
@@ -29,4 +39,11 @@ pub(crate) fn poll_left(context: &Context<'_>) -> Poll<()> {
 /// One thing was ready.
 pub(crate) fn spend() {
     LEFT.set(LEFT.get().saturating_sub(1));
+}
+
+/// So many bytes were read or written: a task has more to do with many than with few, and so has the system.
+pub(crate) fn spend_for(bytes: usize) {
+    const BYTES_OF_ONE: usize = 2 << 10;
+    let spent = u8::try_from(1 + bytes / BYTES_OF_ONE).unwrap_or(u8::MAX);
+    LEFT.set(LEFT.get().saturating_sub(spent));
 }

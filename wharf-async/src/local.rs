@@ -64,8 +64,12 @@ impl Entered {
 impl Drop for Entered {
     fn drop(&mut self) {
         self.queue.registry.close();
-        // Each of them is in the queue now, and its turn drops it.
-        while self.run() {}
+        // Each of them is in the queue now, or is put there by another thread that has just woken it; and its turn drops it.
+        while self.queue.registry.count() > 0 {
+            if !self.run() {
+                wharf::blocking(thread::park);
+            }
+        }
         QUEUE.set(self.before.take());
     }
 }

@@ -191,7 +191,7 @@ impl Inner {
             .or_else(|| self.read_straight(&mut side, memory));
         match read {
             Some(read) => {
-                budget::spend();
+                budget::spend_for(*read.as_ref().unwrap_or(&0));
                 Poll::Ready(read)
             }
             None => self.wait_for_more(side, context).map(Err),
@@ -276,6 +276,10 @@ impl Inner {
         own: &mut Option<Buffer>,
     ) -> Poll<(io::Result<usize>, Buffer)> {
         ready!(budget::poll_left(context));
+        // The system would receive nothing into it, and that is what the end of a stream looks like.
+        if let Some(empty) = own.take_if(|own| own.capacity() == 0) {
+            return Poll::Ready((Ok(0), empty));
+        }
         let mut side = lock(&self.state.read);
         let taken = match (side.held.take(), own.take()) {
             // As it was received.
@@ -300,7 +304,7 @@ impl Inner {
             Some((end, own.take().or(returned).unwrap_or_default()))
         });
         if let Some(taken) = taken {
-            budget::spend();
+            budget::spend_for(*taken.0.as_ref().unwrap_or(&0));
             return Poll::Ready(taken);
         }
         if !side.is_receiving {

@@ -234,10 +234,7 @@ impl TcpStream {
     /// The system's, or the function's.
     pub fn option<T>(&self, set: impl FnOnce(SockRef<'_>) -> io::Result<T>) -> io::Result<T> {
         let socket = &self.inner.socket;
-        #[cfg(unix)]
-        return socket.with_descriptor(|descriptor| set(SockRef::from(&descriptor)));
-        #[cfg(windows)]
-        socket.with_socket(|socket| set(SockRef::from(&socket)))
+        socket.with_descriptor(|descriptor| set(SockRef::from(&descriptor)))
     }
 
     /// Waits for bytes, copies some of the first of them, and leaves them to the next read. 0 is the end of the stream.
@@ -248,8 +245,8 @@ impl TcpStream {
         poll_fn(|context| self.inner.poll_peek(context, memory)).await
     }
 
-    /// Receives at least one byte into a buffer that the operation owns, from its front; 0 is the end of the stream. Nothing is copied,
-    /// unless bytes were received before by a read.
+    /// Receives at least one byte into a buffer that the operation owns, from its front; 0 is the end of the stream, or the buffer has
+    /// no room. Nothing is copied, unless bytes were received before by a read.
     ///
     /// If the future is dropped, its buffer is lost, and no byte: the next read has them.
     ///

@@ -135,7 +135,7 @@ impl Inner {
             match pieces.try_send(self) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 sent => {
-                    budget::spend();
+                    budget::spend_for(*sent.as_ref().unwrap_or(&0));
                     return Poll::Ready(sent);
                 }
             }
@@ -145,7 +145,7 @@ impl Inner {
             return self.drain(side, context);
         }
         let written = self.send_copy(&pieces, len.min(BUFFER_BYTES))?;
-        budget::spend();
+        budget::spend_for(written);
         Poll::Ready(Ok(written))
     }
 
