@@ -3,17 +3,14 @@
 use std::{
     future::Future,
     pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll, Wake, Waker},
 };
 
 use crate::{
     budget, context, local,
     runtime::Shared,
-    sync::{Thread, thread},
+    sync::{AtomicBool, Ordering, Thread, thread},
 };
 
 /// Wakes a thread that is parked.

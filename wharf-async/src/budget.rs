@@ -5,6 +5,8 @@ use std::{
     task::{Context, Poll},
 };
 
+use crate::sync::thread_local;
+
 /// So many times in one poll may a future of this crate be ready. tokio has the same number.
 const READY_MAX: u8 = 128;
 
@@ -14,12 +16,12 @@ thread_local! {
 
 /// A poll begins.
 pub(crate) fn refill() {
-    LEFT.set(READY_MAX);
+    LEFT.with(|left| left.set(READY_MAX));
 }
 
 /// Pending, with the task woken, if the poll has had its share; to be asked before anything is done.
 pub(crate) fn poll_left(context: &Context<'_>) -> Poll<()> {
-    if LEFT.get() == 0 {
+    if LEFT.with(Cell::get) == 0 {
         context.waker().wake_by_ref();
         return Poll::Pending;
     }
@@ -28,5 +30,5 @@ pub(crate) fn poll_left(context: &Context<'_>) -> Poll<()> {
 
 /// One thing was ready.
 pub(crate) fn spend() {
-    LEFT.set(LEFT.get().saturating_sub(1));
+    LEFT.with(|left| left.set(left.get().saturating_sub(1)));
 }

@@ -4,7 +4,7 @@ use std::{cell::RefCell, collections::VecDeque, future::Future, panic::Location,
 
 use crate::{
     registry::Registry,
-    sync::{Mutex, Thread, lock, thread},
+    sync::{Mutex, Thread, lock, thread, thread_local},
     task::{self, JoinHandle, Runnable},
 };
 
@@ -45,7 +45,7 @@ impl Entered {
             ready: Mutex::default(),
             thread: thread::current(),
         });
-        let before = QUEUE.replace(Some(queue.clone()));
+        let before = QUEUE.with(|current| current.replace(Some(queue.clone())));
         Entered { queue, before }
     }
 
@@ -66,7 +66,7 @@ impl Drop for Entered {
         self.queue.registry.close();
         // Each of them is in the queue now, and its turn drops it.
         while self.run() {}
-        QUEUE.set(self.before.take());
+        QUEUE.with(|current| current.replace(self.before.take()));
     }
 }
 
@@ -83,7 +83,7 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    let Some(queue) = QUEUE.with_borrow(Clone::clone) else {
+    let Some(queue) = QUEUE.with(|current| current.borrow().clone()) else {
         panic!("`spawn_local` must be called within `Runtime::block_on`, on its thread");
     };
     task::spawn_local(&queue, Location::caller(), future)

@@ -106,22 +106,22 @@ pub fn thread_number() -> usize {
 
 /// As the other [`Condvar`](super::Condvar), by the simulation's clock.
 #[derive(Debug, Default)]
-pub(crate) struct Condvar(Arc<shuttle::sync::Condvar>);
+pub struct Condvar(Arc<shuttle::sync::Condvar>);
 
 impl Condvar {
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Condvar::default()
     }
 
-    pub(crate) fn notify_one(&self) {
+    pub fn notify_one(&self) {
         self.0.notify_one();
     }
 
-    pub(crate) fn notify_all(&self) {
+    pub fn notify_all(&self) {
         self.0.notify_all();
     }
 
-    pub(crate) fn wait<'a, T>(
+    pub fn wait<'a, T>(
         &self,
         guard: MutexGuard<'a, T>,
         timeout: Option<Duration>,
