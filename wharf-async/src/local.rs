@@ -49,6 +49,11 @@ impl Entered {
         Entered { queue, before }
     }
 
+    /// Whether there is a task to be polled.
+    pub(crate) fn is_ready(&self) -> bool {
+        !lock(&self.queue.ready).is_empty()
+    }
+
     /// Polls each task that is ready, once. Says whether there was any.
     pub(crate) fn run(&self) -> bool {
         let ready = lock(&self.queue.ready).len();
