@@ -13,6 +13,10 @@ use std::{
 
 use super::MutexGuard;
 
+/// One who would wait so long waits for ever: else time would move on by that much while others can run. And a wake-up that was
+/// lost is a deadlock.
+const ENDLESS: Duration = Duration::from_secs(3_600);
+
 /// What a simulation has one of. No thread is put off while it has this lock: so it may be a plain one.
 #[derive(Default)]
 struct Clock {
@@ -126,6 +130,7 @@ impl Condvar {
         guard: MutexGuard<'a, T>,
         timeout: Option<Duration>,
     ) -> MutexGuard<'a, T> {
+        let timeout = timeout.filter(|timeout| *timeout < ENDLESS);
         let alarm = timeout.map(|timeout| Alarm::set(timeout, &self.0));
         let guard = self.0.wait(guard).unwrap_or_else(PoisonError::into_inner);
         drop(alarm);
