@@ -41,7 +41,7 @@ fn run_shares(seed: u64, bug: Option<Bug>) {
 
 #[test]
 fn every_seed_keeps_the_promises() {
-    let (seeds, start) = (seeds(), Instant::now());
+    let (seeds, start) = (seeds(SEEDS), Instant::now());
     if let Some(seed) = first_failure(seeds.clone(), |seed| run(seed, None)) {
         panic!("seed {seed} breaks a promise; to see it again: ci/simulate.sh --seed {seed}");
     }

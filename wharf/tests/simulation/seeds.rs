@@ -30,13 +30,13 @@ fn number(name: &str) -> Option<u64> {
     }
 }
 
-/// Which seeds: from the first up to the last, without it.
-pub fn seeds() -> std::ops::Range<u64> {
+/// Which seeds: from the first up to the last, without it. So many, unless `WHARF_SEEDS` says otherwise.
+pub fn seeds(count: u64) -> std::ops::Range<u64> {
     match number("WHARF_SEED") {
         Some(seed) => seed..seed + 1,
         None => {
             let first = number("WHARF_FIRST_SEED").unwrap_or(0);
-            first..first + number("WHARF_SEEDS").unwrap_or(SEEDS)
+            first..first + number("WHARF_SEEDS").unwrap_or(count)
         }
     }
 }
