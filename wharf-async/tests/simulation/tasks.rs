@@ -17,7 +17,7 @@ use fastrand::Rng;
 use shuttle::{sync::Mutex, thread};
 use wharf::simulated::Kernel;
 use wharf_async::{
-    AbortHandle, Handle, JoinHandle, JoinSet, Runtime, spawn,
+    AbortHandle, Handle, JoinError, JoinHandle, JoinSet, Runtime, spawn,
     time::{sleep, timeout},
     yield_now,
 };
@@ -34,6 +34,7 @@ type Boxed = Pin<Box<dyn Future<Output = u32> + Send>>;
 
 /// What all tasks of a run know.
 struct World {
+    end: End,
     gates: [Gate; GATES],
     handles: Mutex<Vec<JoinHandle<u32>>>,
     aborts: Mutex<Vec<AbortHandle>>,
@@ -173,7 +174,7 @@ async fn join_some(world: &Arc<World>, random: &mut Rng) {
     let some = random.usize(..=set.len());
     for _ in 0..some {
         let result = set.join_next().await.expect("as many as there are");
-        check(result);
+        check(world, result);
     }
     match random.u8(..4) {
         0 => set.shutdown().await,
@@ -196,7 +197,7 @@ async fn join_any(world: &World, random: &mut Rng) {
     let mut task = PutBack(world, Some(task));
     let handle = task.1.as_mut().expect("it is there");
     if let Ok(result) = timeout(soon(random), handle).await {
-        check(result);
+        check(world, result);
         task.1 = None;
     }
 }
@@ -211,13 +212,15 @@ impl Drop for PutBack<'_> {
     }
 }
 
-fn check(result: Result<u32, wharf_async::JoinError>) {
+fn check(world: &World, result: Result<u32, JoinError>) {
     match result {
         Ok(number) => assert_eq!(number, RESULT),
         Err(error) if error.is_cancelled() => {}
         Err(error) => {
             let panic = error.try_into_panic().expect("cancelled or a panic");
-            assert_eq!(panic.downcast_ref(), Some(&"on purpose"));
+            // A task that a drop of the runtime leaves in its poll can't set a timer any more.
+            let is_late = world.end == End::Dropped && panic.is::<String>();
+            assert!(is_late || panic.downcast_ref() == Some(&"on purpose"));
         }
     }
 }
@@ -236,17 +239,18 @@ enum End {
 pub fn live(kernel: &Kernel, random: &mut Rng) {
     let runtime = crate::runtime(kernel, random, 2);
     let handle = runtime.handle().clone();
+    let end = [End::Patient, End::Stopped, End::Dropped][random.usize(..3)];
     let world = Arc::new(World {
+        end,
         gates: Default::default(),
         handles: Mutex::default(),
         aborts: Mutex::default(),
         made: AtomicUsize::new(0),
         dropped: AtomicUsize::new(0),
     });
-    let end = [End::Patient, End::Stopped, End::Dropped][random.usize(..3)];
     let stopper = {
         let (world, moment) = (world.clone(), random.u32(..500));
-        thread::spawn(move || stop_at(runtime, &world, end, moment))
+        thread::spawn(move || stop_at(runtime, &world, moment))
     };
     for _ in 0..random.usize(1..5) {
         begin(&world, random, |future| handle.spawn(future));
@@ -267,9 +271,9 @@ pub fn live(kernel: &Kernel, random: &mut Rng) {
     }
 }
 
-fn stop_at(runtime: Runtime, world: &World, end: End, moment: u32) {
+fn stop_at(runtime: Runtime, world: &World, moment: u32) {
     (0..moment).for_each(|_| thread::yield_now());
-    match end {
+    match world.end {
         End::Patient => {
             world.gates.iter().for_each(|gate| gate.open(true));
             join_all(world, runtime.handle());
@@ -285,6 +289,6 @@ fn join_all(world: &World, handle: &Handle) {
     loop {
         let task = world.handles.lock().expect("no panic").pop();
         let Some(task) = task else { return };
-        check(handle.block_on(task));
+        check(world, handle.block_on(task));
     }
 }
