@@ -323,11 +323,14 @@ fn talk(world: &Arc<World>, address: SocketAddr, mut random: Rng) {
         Ok(stream) => Arc::new(stream),
         Err(error) => return assert!(world.may_fail, "{error}"),
     };
-    if random.bool() {
-        stream.set_room(random.usize(1..2_000));
-    }
+    let narrow = random.bool().then(|| random.usize(1..2_000));
     let kind = [ECHO, BOTH_WAYS][random.usize(..2)];
     let sent = pattern(any_length(&mut random));
+    if let Some(room) = narrow {
+        // Not so narrow that a run takes millions of steps.
+        let least = if kind == ECHO { sent.len() / 50 } else { 3_000 };
+        stream.set_room(room + least);
+    }
     let writer = {
         let (stream, sent) = (stream.clone(), sent.clone());
         thread::spawn(move || write_all(&stream, kind, &sent, random))
