@@ -3,17 +3,14 @@
 use std::{
     future::Future,
     pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll, Wake, Waker},
 };
 
 use crate::{
     budget, context, local,
     runtime::Shared,
-    sync::{Thread, thread},
+    sync::{AtomicBool, Ordering, Thread, thread},
 };
 
 /// Wakes a thread that is parked.
@@ -54,9 +51,15 @@ pub(crate) fn block_on<F: Future>(shared: &Arc<Shared>, future: F) -> F::Output 
                 return output;
             }
         }
-        if !local.run() && !unpark.is_woken.load(Ordering::SeqCst) {
-            // A worker gives its place away before it sleeps.
-            wharf::blocking(thread::park);
+        let is_idle = || !unpark.is_woken.load(Ordering::SeqCst) && !local.is_ready();
+        if !local.run() && is_idle() {
+            // A worker gives its place away before it sleeps, and takes it back when there is something to do: a sleep may end
+            // for no reason.
+            wharf::blocking(|| {
+                while is_idle() {
+                    thread::park();
+                }
+            });
         }
     }
 }

@@ -5,6 +5,8 @@ use std::{
     task::{Context, Poll},
 };
 
+use crate::sync::thread_local;
+
 /// So many times in one poll may a future of this crate be ready; fewer where they bring many bytes. tokio has the same number.
 const READY_MAX: u8 = 128;
 
@@ -19,15 +21,16 @@ thread_local! {
 
 /// A poll begins.
 pub(crate) fn refill() {
-    LEFT.set(READY_MAX);
-    DENIED.set(0);
+    LEFT.with(|left| left.set(READY_MAX));
+    DENIED.with(|denied| denied.set(0));
 }
 
 /// Pending, with the task woken, if the poll has had its share; to be asked before anything is done.
 pub(crate) fn poll_left(context: &Context<'_>) -> Poll<()> {
-    if LEFT.get() == 0 {
-        if DENIED.get() < DENIED_MAX {
-            DENIED.set(DENIED.get() + 1);
+    if LEFT.with(Cell::get) == 0 {
+        let denied = DENIED.with(Cell::get);
+        if denied < DENIED_MAX {
+            DENIED.with(|it| it.set(denied + 1));
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
@@ -38,12 +41,12 @@ pub(crate) fn poll_left(context: &Context<'_>) -> Poll<()> {
 
 /// One thing was ready.
 pub(crate) fn spend() {
-    LEFT.set(LEFT.get().saturating_sub(1));
+    LEFT.with(|left| left.set(left.get().saturating_sub(1)));
 }
 
 /// So many bytes were read or written: a task has more to do with many than with few, and so has the system.
 pub(crate) fn spend_for(bytes: usize) {
     const BYTES_OF_ONE: usize = 2 << 10;
     let spent = u8::try_from(1 + bytes / BYTES_OF_ONE).unwrap_or(u8::MAX);
-    LEFT.set(LEFT.get().saturating_sub(spent));
+    LEFT.with(|left| left.set(left.get().saturating_sub(spent)));
 }

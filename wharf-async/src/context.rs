@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, mem, sync::Arc, task::Waker};
 
-use crate::{runtime::Shared, task::Runnable};
+use crate::{runtime::Shared, sync::thread_local, task::Runnable};
 
 thread_local! {
     static CURRENT: RefCell<Option<Current>> = const { RefCell::new(None) };

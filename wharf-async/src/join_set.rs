@@ -1,7 +1,7 @@
 //! A set of tasks, whose results come as they end.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, VecDeque},
     fmt,
     future::{Future, poll_fn},
     panic::Location,
@@ -39,7 +39,8 @@ use crate::{
 /// # }
 /// ```
 pub struct JoinSet<T> {
-    handles: HashMap<u64, (JoinHandle<T>, Waker)>,
+    /// In the order of their spawns, in which they are aborted, too.
+    handles: BTreeMap<u64, (JoinHandle<T>, Waker)>,
     next: u64,
     ended: Arc<Ended>,
 }
@@ -91,7 +92,7 @@ impl<T> fmt::Debug for JoinSet<T> {
 impl<T> Default for JoinSet<T> {
     fn default() -> Self {
         JoinSet {
-            handles: HashMap::new(),
+            handles: BTreeMap::new(),
             next: 0,
             ended: Arc::default(),
         }

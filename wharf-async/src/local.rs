@@ -4,7 +4,7 @@ use std::{cell::RefCell, collections::VecDeque, future::Future, panic::Location,
 
 use crate::{
     registry::Registry,
-    sync::{Mutex, Thread, lock, thread},
+    sync::{Mutex, Thread, lock, thread, thread_local},
     task::{self, JoinHandle, Runnable},
 };
 
@@ -45,8 +45,13 @@ impl Entered {
             ready: Mutex::default(),
             thread: thread::current(),
         });
-        let before = QUEUE.replace(Some(queue.clone()));
+        let before = QUEUE.with(|current| current.replace(Some(queue.clone())));
         Entered { queue, before }
+    }
+
+    /// Whether there is a task to be polled.
+    pub(crate) fn is_ready(&self) -> bool {
+        !lock(&self.queue.ready).is_empty()
     }
 
     /// Polls each task that is ready, once. Says whether there was any.
@@ -70,7 +75,7 @@ impl Drop for Entered {
                 wharf::blocking(thread::park);
             }
         }
-        QUEUE.set(self.before.take());
+        QUEUE.with(|current| current.replace(self.before.take()));
     }
 }
 
@@ -87,7 +92,7 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    let Some(queue) = QUEUE.with_borrow(Clone::clone) else {
+    let Some(queue) = QUEUE.with(|current| current.borrow().clone()) else {
         panic!("`spawn_local` must be called within `Runtime::block_on`, on its thread");
     };
     task::spawn_local(&queue, Location::caller(), future)

@@ -5,17 +5,16 @@
 use std::{
     cell::RefCell,
     panic::Location,
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
-    },
+    sync::{Arc, Weak},
     time::{Duration, Instant},
 };
 
 use crate::{
     registry::Id,
     runtime::Shared,
-    sync::{Mutex, coarse_now_ns, lock, now},
+    sync::{
+        AtomicU64, AtomicUsize, Mutex, Ordering, coarse_now_ns, lock, now, thread, thread_local,
+    },
 };
 
 /// A poll that took so long, at a time when no worker was left, is told in the log.
@@ -91,7 +90,7 @@ impl Polls {
     /// The calling thread is a worker, until what is returned is dropped.
     pub(crate) fn enter(shared: &Arc<Shared>) -> Registered {
         let worker = Arc::new(Worker {
-            name: std::thread::current().name().unwrap_or_default().to_owned(),
+            name: thread::current().name().unwrap_or_default().to_owned(),
             shared: Arc::downgrade(shared),
             poll: Poll::default(),
             longest_ns: AtomicU64::new(0),
@@ -99,7 +98,7 @@ impl Polls {
         let mut workers = lock(&shared.polls.workers);
         workers.retain(|worker| worker.strong_count() > 0);
         workers.push(Arc::downgrade(&worker));
-        WORKER.set(Some(worker));
+        WORKER.with(|current| current.replace(Some(worker)));
         Registered
     }
 
@@ -148,14 +147,15 @@ pub(crate) struct Registered;
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        WORKER.take();
+        drop(WORKER.with(RefCell::take));
     }
 }
 
 /// Notes that this thread polls a task, until what is returned is dropped. On a thread that is no worker nothing is noted.
 pub(crate) fn watch(id: Id, location: Where) -> Watched {
     let begun_ns = coarse_now_ns();
-    let outer = WORKER.with_borrow(|worker| {
+    let outer = WORKER.with(|worker| {
+        let worker = worker.borrow();
         let worker = worker.as_ref()?;
         Some(worker.poll.replace((Some(id), begun_ns)))
     });
@@ -180,7 +180,8 @@ impl Drop for Watched {
             return;
         };
         let took_ns = coarse_now_ns().saturating_sub(self.begun_ns);
-        let noteworthy = WORKER.with_borrow(|worker| {
+        let noteworthy = WORKER.with(|worker| {
+            let worker = worker.borrow();
             let worker = worker.as_ref()?;
             worker.poll.replace(outer);
             let is_longest = took_ns > worker.longest_ns.load(Ordering::Relaxed);

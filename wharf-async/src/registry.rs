@@ -1,15 +1,10 @@
 //! The tasks that have not ended: to abort them, and to say at a stop which are left.
 
-use std::{
-    panic::Location,
-    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
-    task::Waker,
-    time::Instant,
-};
+use std::{panic::Location, task::Waker, time::Instant};
 
 use slab::Slab;
 
-use crate::sync::{Condvar, Mutex, lock, now, wait};
+use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Condvar, Mutex, Ordering, lock, now, wait};
 
 /// Tasks that begin and end at once seldom want the same shard.
 const SHARDS: usize = 16;

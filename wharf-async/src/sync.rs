@@ -1,16 +1,28 @@
-//! The threads, locks and time that the runtime waits with, behind one door: the simulation (`--cfg shuttle`) has its own.
+//! The threads, locks and time that the runtime waits with, behind one door: the simulation (`--cfg shuttle`, see
+//! `ci/simulate.sh`) has its own. Its threads are all on one thread of the system, so that they need thread-locals of their own.
 
 #[cfg(not(shuttle))]
 pub(crate) use std::{
-    sync::{Condvar, Mutex, MutexGuard},
+    sync::{
+        Condvar, Mutex, MutexGuard,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
     thread::{self, Thread},
-    time::Instant,
+    thread_local,
 };
 
 #[cfg(shuttle)]
-pub(crate) use shuttle::{
-    sync::{Condvar, Mutex, MutexGuard},
-    thread::{self, Thread},
+pub(crate) use {
+    shuttle::{
+        sync::{
+            Mutex, MutexGuard,
+            atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        },
+        thread::{self, Thread},
+        thread_local,
+    },
+    // One whose time-outs come by the simulation's clock.
+    wharf::sync::Condvar,
 };
 
 use std::{sync::PoisonError, time::Duration};
@@ -18,7 +30,7 @@ use std::{sync::PoisonError, time::Duration};
 /// The time, of a clock that never goes back.
 pub(crate) fn now() -> std::time::Instant {
     #[cfg(not(shuttle))]
-    return Instant::now();
+    return std::time::Instant::now();
     #[cfg(shuttle)]
     wharf::sync::now()
 }
@@ -35,8 +47,8 @@ pub(crate) fn coarse_now_ns() -> u64 {
     #[cfg(windows)]
     {
         // Its clock is cheap.
-        static BEGINNING: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
-        let beginning = *BEGINNING.get_or_init(Instant::now);
+        static BEGINNING: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+        let beginning = *BEGINNING.get_or_init(std::time::Instant::now);
         beginning.elapsed().as_nanos() as u64
     }
 }
@@ -52,8 +64,13 @@ pub(crate) fn wait<'a, T>(
     guard: MutexGuard<'a, T>,
     timeout: Duration,
 ) -> MutexGuard<'a, T> {
-    let waited = condvar.wait_timeout(guard, timeout);
-    waited.unwrap_or_else(PoisonError::into_inner).0
+    #[cfg(not(shuttle))]
+    return match condvar.wait_timeout(guard, timeout) {
+        Ok((guard, _)) => guard,
+        Err(poisoned) => poisoned.into_inner().0,
+    };
+    #[cfg(shuttle)]
+    condvar.wait(guard, Some(timeout))
 }
 
 /// The moment that is so long from now; a very late one where the clock does not go as far.

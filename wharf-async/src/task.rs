@@ -74,13 +74,9 @@ unsafe fn discard_raw(pointer: NonNull<()>) {
     drop(unsafe { Runnable::from_raw(pointer) });
 }
 
-/// Polls a task on this thread; or drops its future, if it was aborted.
+/// Polls a task on this thread.
 pub(crate) fn run(task: Runnable) {
     let header = task.metadata();
-    if header.home.registry().is_aborted(header.id) {
-        drop(task);
-        return;
-    }
     budget::refill();
     let _watched = polls::watch(header.id, header.location);
     task.run();
@@ -105,8 +101,8 @@ fn schedule(task: Runnable, info: ScheduleInfo, runtime: &Current, place: &PostP
 }
 
 pin_project! {
-    /// The future of a task. A panic of its poll is the result of the task, one of its drop is logged; and when it is gone, the
-    /// task is on the list no longer.
+    /// The future of a task. A panic of its poll is the result of the task, one of its drop is logged; a poll after an abort drops
+    /// it. And when it is gone, the task is on the list no longer.
     struct Contained<F> {
         #[pin]
         future: Option<F>,
@@ -124,6 +120,12 @@ pin_project! {
 struct Listed {
     home: Home,
     id: Id,
+}
+
+impl Listed {
+    fn is_aborted(&self) -> bool {
+        self.home.registry().is_aborted(self.id)
+    }
 }
 
 impl Drop for Listed {
@@ -148,6 +150,11 @@ impl<F: Future> Future for Contained<F> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
+        // Asked in the poll, from whose beginning on a wake brings another: the wake of an abort that comes after this is not lost.
+        if this.listed.is_aborted() {
+            drop_future(this.future);
+            return Poll::Ready(Err(JoinError(Cause::Cancelled)));
+        }
         let future = this.future.as_mut().as_pin_mut();
         let future = future.expect("a task is not polled after its end");
         let polled = catch_unwind(AssertUnwindSafe(|| future.poll(context)));

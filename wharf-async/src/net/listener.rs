@@ -10,7 +10,7 @@ use std::{
 };
 
 use socket2::SockRef;
-use wharf::{Connection, Finished, Listener};
+use wharf::{Associate, Connection, Finished, Listener};
 
 use super::{TcpStream, ToTarget, connect};
 use crate::{
@@ -101,6 +101,25 @@ impl TcpListener {
     /// # Panics
     /// The thread works for no runtime.
     pub fn from_std(listener: std::net::TcpListener) -> io::Result<TcpListener> {
+        TcpListener::associate(listener)
+    }
+
+    /// Takes a simulated kernel's listener into the runtime that this thread works for, which must be on that kernel; see
+    /// [`Builder::simulated`](crate::Builder::simulated).
+    ///
+    /// # Errors
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput): it is another kernel's.
+    ///
+    /// # Panics
+    /// The thread works for no runtime.
+    #[cfg(all(unix, feature = "simulated"))]
+    pub fn from_simulated(listener: wharf::simulated::Listener) -> io::Result<TcpListener> {
+        TcpListener::associate(listener)
+    }
+
+    fn associate(
+        listener: impl Associate<Associated<Key> = Listener<Key>>,
+    ) -> io::Result<TcpListener> {
         context::with_current(|shared| {
             let state = Arc::new(ListenerState::default());
             let listener = shared

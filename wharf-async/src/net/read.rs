@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     budget,
-    sync::{MutexGuard, lock},
+    sync::{MutexGuard, lock, thread_local},
 };
 
 /// The receiving side of a stream.
@@ -150,7 +150,8 @@ fn with_scratch<T>(len: usize, with: impl FnOnce(&mut [u8]) -> T) -> T {
     thread_local! {
         static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
     }
-    SCRATCH.with_borrow_mut(|scratch| {
+    SCRATCH.with(|scratch| {
+        let mut scratch = scratch.borrow_mut();
         if scratch.is_empty() {
             scratch.resize(SCRATCH_BYTES, 0);
         }

@@ -13,7 +13,7 @@ use std::{
 
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use wharf::{Buffer, BufferPool, Connection, Payload, Socket};
+use wharf::{Associate, Buffer, BufferPool, Connection, Payload, Socket};
 
 use super::{
     StreamState, ToTarget, connect,
@@ -45,6 +45,15 @@ impl Inner {
             sends_straight: !shared.batches,
             unsent_timeout: shared.unsent_timeout,
         }
+    }
+
+    /// Takes a stream into the runtime that this thread works for.
+    fn associate(stream: impl Associate<Associated<Key> = Socket<Key>>) -> io::Result<Inner> {
+        crate::context::with_current(|shared| {
+            let state = Arc::new(StreamState::default());
+            let socket = shared.port.associate(stream, Key::Stream(state.clone()))?;
+            Ok(Inner::new(shared, socket, state))
+        })
     }
 }
 
@@ -166,11 +175,20 @@ impl TcpStream {
     /// # Panics
     /// The thread works for no runtime.
     pub fn from_std(stream: std::net::TcpStream) -> io::Result<TcpStream> {
-        crate::context::with_current(|shared| {
-            let state = Arc::new(StreamState::default());
-            let socket = shared.port.associate(stream, Key::Stream(state.clone()))?;
-            Ok(TcpStream::new(Inner::new(shared, socket, state)))
-        })
+        Inner::associate(stream).map(TcpStream::new)
+    }
+
+    /// Takes one end of a simulated kernel's stream into the runtime that this thread works for, which must be on that kernel; see
+    /// [`Builder::simulated`](crate::Builder::simulated).
+    ///
+    /// # Errors
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput): it is another kernel's.
+    ///
+    /// # Panics
+    /// The thread works for no runtime.
+    #[cfg(all(unix, feature = "simulated"))]
+    pub fn from_simulated(stream: wharf::simulated::Stream) -> io::Result<TcpStream> {
+        Inner::associate(stream).map(TcpStream::new)
     }
 
     /// The address of the peer.
@@ -321,10 +339,6 @@ impl AsyncWrite for TcpStream {
 /// Waits for the first byte that another thread writes to a pair of sockets.
 #[cfg(unix)]
 pub(crate) async fn receive_one(stream: std::os::unix::net::UnixStream) -> io::Result<()> {
-    let inner = crate::context::with_current(|shared| {
-        let state = Arc::new(StreamState::default());
-        let socket = shared.port.associate(stream, Key::Stream(state.clone()))?;
-        io::Result::Ok(Inner::new(shared, socket, state))
-    })?;
+    let inner = Inner::associate(stream)?;
     inner.receive(Buffer::with_capacity(1)).await.0.map(drop)
 }

@@ -26,7 +26,8 @@ impl<K: Key> Socket<K> {
         self.plain().send(payload)
     }
 
-    /// Sends all of the payload, and completes only if that fails: a successful send queues no packet, and does not cost one. The
+    /// Sends all of the payload, and completes only if that fails: a successful send queues no packet, and does not cost one. One that
+    /// fails, if it was not cancelled, ends the sending side: those behind it fail as well, and not one byte arrives in a wrong place. The
     /// payload is dropped when the system has taken it, by the thread that finds this out: the one that makes this call, one
     /// that waits, or one of the port's own. So the `Drop` of its owner must not block. It may use the port, and close it; and
     /// if it panics, the log says so, and the send has succeeded all the same.

@@ -379,6 +379,13 @@ impl Overlapped {
         }
     }
 
+    /// Whether it is a send of which only a failure is told.
+    #[cfg(unix)]
+    pub(super) fn is_quiet_send(&self) -> bool {
+        let is_quiet = matches!(self.on_end, OnEnd::NothingOnSuccess(_));
+        is_quiet && matches!(self.request, Request::Send(_))
+    }
+
     pub(super) fn direction(&self) -> Direction {
         match self.request {
             Request::Send(_)

@@ -22,7 +22,9 @@ pub(crate) use loom::{
     },
 };
 #[cfg(shuttle)]
-pub use simulated::{asleep, coarse_now_ns, end_of_time, now, run_time, sleep, thread_number};
+pub use simulated::{
+    Condvar, asleep, coarse_now_ns, end_of_time, now, run_time, sleep, thread_number,
+};
 #[cfg(all(unix, not(any(loom, shuttle))))]
 pub(crate) use std::sync::{
     Arc,
@@ -33,7 +35,7 @@ pub(crate) use std::{thread, thread_local};
 #[cfg(shuttle)]
 pub(crate) use {
     shuttle::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
-    simulated::{Condvar, thread, thread_local},
+    simulated::{thread, thread_local},
     std::sync::Arc,
 };
 

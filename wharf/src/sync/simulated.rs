@@ -13,6 +13,10 @@ use std::{
 
 use super::MutexGuard;
 
+/// One who would wait so long waits for ever: else time would move on by that much while others can run. And a wake-up that was
+/// lost is a deadlock.
+const ENDLESS: Duration = Duration::from_secs(3_600);
+
 /// What a simulation has one of. No thread is put off while it has this lock: so it may be a plain one.
 #[derive(Default)]
 struct Clock {
@@ -106,26 +110,27 @@ pub fn thread_number() -> usize {
 
 /// As the other [`Condvar`](super::Condvar), by the simulation's clock.
 #[derive(Debug, Default)]
-pub(crate) struct Condvar(Arc<shuttle::sync::Condvar>);
+pub struct Condvar(Arc<shuttle::sync::Condvar>);
 
 impl Condvar {
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Condvar::default()
     }
 
-    pub(crate) fn notify_one(&self) {
+    pub fn notify_one(&self) {
         self.0.notify_one();
     }
 
-    pub(crate) fn notify_all(&self) {
+    pub fn notify_all(&self) {
         self.0.notify_all();
     }
 
-    pub(crate) fn wait<'a, T>(
+    pub fn wait<'a, T>(
         &self,
         guard: MutexGuard<'a, T>,
         timeout: Option<Duration>,
     ) -> MutexGuard<'a, T> {
+        let timeout = timeout.filter(|timeout| *timeout < ENDLESS);
         let alarm = timeout.map(|timeout| Alarm::set(timeout, &self.0));
         let guard = self.0.wait(guard).unwrap_or_else(PoisonError::into_inner);
         drop(alarm);

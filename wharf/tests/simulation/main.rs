@@ -13,52 +13,17 @@ mod closing;
 mod ledger;
 mod quiet_posts;
 mod schedule;
+mod seeds;
 mod shares;
 mod tasks;
 mod timers;
 mod world;
 
-use std::{
-    env,
-    panic::{AssertUnwindSafe, catch_unwind},
-    process::Command,
-    sync::atomic::{AtomicU64, Ordering},
-    thread,
-    time::Instant,
-};
+use std::{env, process::Command, sync::atomic::Ordering, time::Instant};
 
-use fastrand::Rng;
-use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
-use wharf::{
-    planted::{Bug, plant},
-    simulated::{Faults, Kernel},
-    sync,
-};
+use wharf::planted::{Bug, plant};
 
-/// How many seeds are run, unless `WHARF_SEEDS` says otherwise.
-const SEEDS: u64 = 10_000;
-
-/// A run that takes more steps has threads that run for ever. The longest of 100,000 took a tenth of it.
-const STEPS_MAX: usize = 2_000_000;
-
-fn number(name: &str) -> Option<u64> {
-    let text = env::var(name).ok()?;
-    match text.parse() {
-        Ok(number) => Some(number),
-        Err(_) => panic!("{name}={text} is no number"),
-    }
-}
-
-/// Which seeds: from the first up to the last, without it.
-fn seeds() -> std::ops::Range<u64> {
-    match number("WHARF_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => {
-            let first = number("WHARF_FIRST_SEED").unwrap_or(0);
-            first..first + number("WHARF_SEEDS").unwrap_or(SEEDS)
-        }
-    }
-}
+use seeds::{SEEDS, first_failure, run_in, seeds};
 
 /// Runs one seed in the world of all operations. Panics if it breaks a promise.
 fn run(seed: u64, bug: Option<Bug>) {
@@ -74,59 +39,9 @@ fn run_shares(seed: u64, bug: Option<Bug>) {
     plant(None);
 }
 
-/// Runs one seed: threads and faults are as it says. `time`: how seldom time moves on though threads can run.
-fn run_in(seed: u64, time: u32, live: fn(&Kernel, &mut Rng)) {
-    let mut config = Config::new();
-    config.stack_size = 1 << 18;
-    config.max_steps = MaxSteps::FailAfter(STEPS_MAX);
-    config.failure_persistence = FailurePersistence::None;
-    config.silence_warnings = true;
-    let schedule = schedule::Seeded::new(seed, time);
-    Runner::new(schedule, config).run(move || on_kernel(seed, live));
-}
-
-/// Lives on a kernel whose faults are as the seed says, while the kernel and time move on in threads of their own.
-fn on_kernel(seed: u64, live: fn(&Kernel, &mut Rng)) {
-    // The schedule knows it by being the first.
-    let time = shuttle::thread::spawn(sync::run_time);
-    let kernel = Kernel::with_faults(seed, Faults::from_seed(seed));
-    let moving = {
-        let kernel = kernel.clone();
-        shuttle::thread::spawn(move || kernel.run())
-    };
-    live(&kernel, &mut Rng::with_seed(!seed));
-    assert_eq!(kernel.open_count(), 0, "sockets or files stay behind");
-    kernel.end();
-    moving.join().expect("no panic");
-    sync::end_of_time();
-    time.join().expect("no panic");
-}
-
-/// Runs these seeds, on both processors; says which failed first, if any did.
-fn first_failure(seeds: std::ops::Range<u64>, run: impl Fn(u64) + Sync) -> Option<u64> {
-    let (next, failed) = (AtomicU64::new(seeds.start), AtomicU64::new(u64::MAX));
-    let threads = thread::available_parallelism().map_or(1, |count| count.get());
-    thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                while failed.load(Ordering::SeqCst) == u64::MAX {
-                    let seed = next.fetch_add(1, Ordering::SeqCst);
-                    if seed >= seeds.end {
-                        return;
-                    }
-                    if catch_unwind(AssertUnwindSafe(|| run(seed))).is_err() {
-                        failed.fetch_min(seed, Ordering::SeqCst);
-                    }
-                }
-            });
-        }
-    });
-    Some(failed.into_inner()).filter(|seed| *seed != u64::MAX)
-}
-
 #[test]
 fn every_seed_keeps_the_promises() {
-    let (seeds, start) = (seeds(), Instant::now());
+    let (seeds, start) = (seeds(SEEDS), Instant::now());
     if let Some(seed) = first_failure(seeds.clone(), |seed| run(seed, None)) {
         panic!("seed {seed} breaks a promise; to see it again: ci/simulate.sh --seed {seed}");
     }

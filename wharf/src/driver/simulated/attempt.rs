@@ -119,6 +119,10 @@ impl Attempt<'_> {
 impl Attempt<'_> {
     fn accept(&mut self) -> Result {
         let (accepted, peer) = loop {
+            if self.state.strikes(self.state.faults.refusals) {
+                self.state.show_again(self.number);
+                return Err(Errno::AGAIN);
+            }
             match self.state.accept(self.number) {
                 Err(error) if calls::passes_over(error) => {}
                 result => break result?,

@@ -247,10 +247,6 @@ impl State {
     }
 
     pub(super) fn accept(&mut self, listener: i32) -> Result<(i32, SocketAddr)> {
-        if self.strikes(self.faults.refusals) {
-            self.send_to(listener, Arrival::Again);
-            return Err(Errno::AGAIN);
-        }
         let fails = self.strikes(self.faults.failed_accepts);
         let aborts = self.random.bool();
         let Some(Object {

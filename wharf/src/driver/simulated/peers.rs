@@ -58,8 +58,11 @@ impl Opened {
         let deadline = timeout.and_then(|timeout| now().checked_add(timeout));
         let shared = &self.kernel.0;
         let mut state = shared.state.lock();
+        let mut is_first = true;
         loop {
             match attempt(&mut state) {
+                // It may have sent something on its way, as a connect does.
+                Err(Errno::AGAIN) if is_first => shared.changed.notify_all(),
                 Err(Errno::AGAIN) => {}
                 result => {
                     drop(state);
@@ -71,6 +74,7 @@ impl Opened {
             if left.is_some_and(|left| left.is_zero()) {
                 return Err(Errno::AGAIN.into());
             }
+            is_first = false;
             state = shared.changed.wait(state, left);
         }
     }

@@ -203,7 +203,9 @@ impl Entry {
             | Request::ReceiveNothing => self.kind == Kind::Stream,
             _ => false,
         };
-        moves_stream && codes::breaks_a_stream(number)
+        // Those behind a quiet send were given before anybody knew of its failure: without its bytes they would be in a wrong place.
+        let leaves_a_gap = operation.is_quiet_send() && number != codes::CANCELLED;
+        moves_stream && (leaves_a_gap || codes::breaks_a_stream(number))
     }
 
     fn fail(&mut self, operation: &mut Overlapped, number: i32) {
