@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use harness::{builder, run, soon};
+use harness::{builder, one_at_once, run, soon};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use wharf::{Buffer, DriverChoice};
 use wharf_async::{
@@ -31,6 +31,7 @@ macro_rules! suite {
             an_executor_of_somebody_elses_is_not_starved
             an_executor_within_a_task_is_not_starved
             a_buffer_without_room_ends_no_stream
+            a_waker_may_block_on
             a_peer_that_sends_much_lets_others_go_first
             local_tasks_end_with_their_block_on_while_they_are_woken
         );
@@ -177,4 +178,26 @@ fn a_peer_that_sends_much_lets_others_go_first(driver: DriverChoice) {
         most
     });
     assert!(most <= 512 << 10, "{most} bytes in one poll");
+}
+
+/// The worker that wakes it keeps the first task that is woken for itself: the very one that is waited for here.
+fn a_waker_may_block_on(driver: DriverChoice) {
+    struct BlocksOn(wharf_async::Handle, Mutex<Option<mpsc::Sender<u32>>>);
+    impl Wake for BlocksOn {
+        fn wake(self: Arc<Self>) {
+            let sender = self.1.lock().expect("no panic").take();
+            if let Some(sender) = sender {
+                let joined = self.0.block_on(self.0.spawn(async { 42 }));
+                let _ = sender.send(joined.expect("it does not panic"));
+            }
+        }
+    }
+    let runtime = one_at_once(driver);
+    let (sender, receiver) = mpsc::channel();
+    let blocks_on = BlocksOn(runtime.handle().clone(), Mutex::new(Some(sender)));
+    let waker = Waker::from(Arc::new(blocks_on));
+    let mut sleeps = pin!(wharf_async::time::sleep(Duration::from_millis(20)));
+    let polled = runtime.block_on(async { sleeps.as_mut().poll(&mut Context::from_waker(&waker)) });
+    assert!(polled.is_pending());
+    assert_eq!(soon(&receiver), 42);
 }
