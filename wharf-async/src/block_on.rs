@@ -35,6 +35,7 @@ impl Wake for Unpark {
 /// Polls a future until it is ready, with `shared` as the runtime of this thread.
 pub(crate) fn block_on<F: Future>(shared: &Arc<Shared>, future: F) -> F::Output {
     let _entered = context::Entered::new(shared);
+    context::give_up_next();
     let unpark = Arc::new(Unpark {
         thread: thread::current(),
         is_woken: AtomicBool::new(true),

@@ -79,6 +79,18 @@ pub(crate) fn wake_and_run(shared: &Shared, waker: Waker) {
     }
 }
 
+/// The thread is about to wait: a task that is kept for it, since code of the program's does so in a waker, is posted.
+pub(crate) fn give_up_next() {
+    let kept = NEXT.try_with(|next| {
+        let mut next = next.borrow_mut();
+        next.runtime = None;
+        next.task.take()
+    });
+    if let Ok(Some(task)) = kept {
+        task.schedule();
+    }
+}
+
 /// Until it is dropped, the first task that is woken on this thread is kept for it.
 struct Waking;
 
@@ -93,13 +105,6 @@ impl Waking {
 impl Drop for Waking {
     fn drop(&mut self) {
         // A task is left only if a waker panicked.
-        let left = NEXT.with(|next| {
-            let mut next = next.borrow_mut();
-            next.runtime = None;
-            next.task.take()
-        });
-        if let Some(task) = left {
-            task.schedule();
-        }
+        give_up_next();
     }
 }

@@ -17,12 +17,13 @@ use std::{
     time::Duration,
 };
 
-use harness::{builder, run, soon};
+use harness::{builder, one_at_once, run, soon};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use wharf::{Buffer, DriverChoice};
 use wharf_async::{
     net::{TcpListener, TcpStream},
     spawn,
+    time::{sleep, timeout},
 };
 
 macro_rules! suite {
@@ -31,6 +32,8 @@ macro_rules! suite {
             an_executor_of_somebody_elses_is_not_starved
             an_executor_within_a_task_is_not_starved
             a_buffer_without_room_ends_no_stream
+            a_peer_that_reads_nothing_is_got_rid_of
+            a_waker_may_block_on
             a_peer_that_sends_much_lets_others_go_first
             local_tasks_end_with_their_block_on_while_they_are_woken
         );
@@ -157,7 +160,7 @@ fn a_peer_that_sends_much_lets_others_go_first(driver: DriverChoice) {
         let mut memory = vec![0; 64 << 10];
         let (mut in_poll, mut most) = (0, 0);
         // As much as the system holds is there at the first read, then.
-        wharf_async::time::sleep(Duration::from_millis(100)).await;
+        sleep(Duration::from_millis(100)).await;
         poll_fn(|context| {
             loop {
                 let mut buffer = ReadBuf::new(&mut memory);
@@ -177,4 +180,50 @@ fn a_peer_that_sends_much_lets_others_go_first(driver: DriverChoice) {
         most
     });
     assert!(most <= 512 << 10, "{most} bytes in one poll");
+}
+
+/// The worker that wakes it keeps the first task that is woken for itself: the very one that is waited for here.
+fn a_waker_may_block_on(driver: DriverChoice) {
+    struct BlocksOn(wharf_async::Handle, Mutex<Option<mpsc::Sender<u32>>>);
+    impl Wake for BlocksOn {
+        fn wake(self: Arc<Self>) {
+            let sender = self.1.lock().expect("no panic").take();
+            if let Some(sender) = sender {
+                let joined = self.0.block_on(self.0.spawn(async { 42 }));
+                let _ = sender.send(joined.expect("it does not panic"));
+            }
+        }
+    }
+    let runtime = one_at_once(driver);
+    let (sender, receiver) = mpsc::channel();
+    let blocks_on = BlocksOn(runtime.handle().clone(), Mutex::new(Some(sender)));
+    let waker = Waker::from(Arc::new(blocks_on));
+    let mut sleeps = pin!(sleep(Duration::from_millis(20)));
+    let polled = runtime.block_on(async { sleeps.as_mut().poll(&mut Context::from_waker(&waker)) });
+    assert!(polled.is_pending());
+    assert_eq!(soon(&receiver), 42);
+}
+
+fn a_peer_that_reads_nothing_is_got_rid_of(driver: DriverChoice) {
+    let runtime = builder(driver).build().expect("a runtime");
+    run(&runtime, async {
+        let (mut writes, mut silent) = pair().await;
+        let all = writes.write_all(&[0; 16 << 20]);
+        let written = timeout(Duration::from_millis(200), all).await;
+        assert!(written.is_err(), "it does not read");
+        // More waits to be sent than the system takes.
+        let small = async { while writes.write_all(&[0; 1_000]).await.is_ok() {} };
+        let written = timeout(Duration::from_millis(200), small).await;
+        assert!(written.is_err(), "it does not read");
+        writes.set_linger(Some(Duration::ZERO)).expect("an option");
+        drop(writes);
+        // It is told so without having read anything.
+        let told = async {
+            while silent.write_all(b"x").await.is_ok() && silent.flush().await.is_ok() {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let told = timeout(Duration::from_secs(2), told).await;
+        told.expect("it is reset");
+    });
 }

@@ -6,7 +6,10 @@ use std::{
     io::{self, IoSlice},
     net::SocketAddr,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -34,6 +37,8 @@ pub(crate) struct Inner {
     pub(super) sends_straight: bool,
     /// How long unsent bytes may keep the socket open after the stream is dropped.
     unsent_timeout: Duration,
+    /// Its linger is zero: dropped, it is reset at once.
+    is_to_reset: AtomicBool,
 }
 
 impl Inner {
@@ -44,6 +49,7 @@ impl Inner {
             buffers: shared.buffers.clone(),
             sends_straight: !shared.batches,
             unsent_timeout: shared.unsent_timeout,
+            is_to_reset: AtomicBool::new(false),
         }
     }
 
@@ -59,6 +65,11 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        if *self.is_to_reset.get_mut() {
+            // Else the sends would keep the socket open, for as long as a peer that does not read likes.
+            self.socket.reset();
+            return;
+        }
         // Else it would keep the socket open. What was written still goes out, and the socket closes after it.
         self.socket.cancel_receives();
         if self.socket.unsent() > 0 {
@@ -223,8 +234,10 @@ impl TcpStream {
         self.option(|socket| socket.tcp_nodelay())
     }
 
-    /// What becomes of bytes that are unsent when the connection closes (`SO_LINGER`): none, the default, lets the system send them;
-    /// zero resets the connection, and they are lost. A longer time would have a worker wait at the close, so it is refused.
+    /// What becomes of bytes that are unsent when the connection closes (`SO_LINGER`): none, the default, has them sent, however
+    /// long the peer takes to read them, and the descriptor is kept until then; zero resets the connection when the stream is
+    /// dropped, and they are lost. To be rid of a peer that does not read, set it to zero. A longer time would have a worker wait
+    /// at the close, so it is refused.
     ///
     /// # Errors
     /// The system's; [`InvalidInput`](io::ErrorKind::InvalidInput) for a time that is not zero.
@@ -235,7 +248,10 @@ impl TcpStream {
             );
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         }
-        self.option(|socket| socket.set_linger(linger))
+        self.option(|socket| socket.set_linger(linger))?;
+        let is_to_reset = linger.is_some();
+        self.inner.is_to_reset.store(is_to_reset, Ordering::Relaxed);
+        Ok(())
     }
 
     /// The time to live of its packets.
