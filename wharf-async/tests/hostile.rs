@@ -32,6 +32,7 @@ macro_rules! suite {
             an_executor_of_somebody_elses_is_not_starved
             an_executor_within_a_task_is_not_starved
             a_buffer_without_room_ends_no_stream
+            an_accept_that_is_given_up_leaves_no_waker
             a_peer_that_reads_nothing_is_got_rid_of
             a_waker_may_block_on
             a_peer_that_sends_much_lets_others_go_first
@@ -225,5 +226,30 @@ fn a_peer_that_reads_nothing_is_got_rid_of(driver: DriverChoice) {
         };
         let told = timeout(Duration::from_secs(2), told).await;
         told.expect("it is reset");
+    });
+}
+
+/// On a listener to which nobody connects: the wakers would pile up, each with the memory of its task.
+fn an_accept_that_is_given_up_leaves_no_waker(driver: DriverChoice) {
+    struct Counted(Arc<()>);
+    impl Wake for Counted {
+        fn wake(self: Arc<Self>) {
+            let _ = &self.0;
+        }
+    }
+    let runtime = builder(driver).build().expect("a runtime");
+    run(&runtime, async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
+        let count = Arc::new(());
+        for _ in 0..100 {
+            let waker = Waker::from(Arc::new(Counted(count.clone())));
+            let mut accepts = pin!(listener.accept());
+            let polled = accepts.as_mut().poll(&mut Context::from_waker(&waker));
+            assert!(polled.is_pending());
+        }
+        assert_eq!(Arc::strong_count(&count), 1);
+        let one = TcpStream::connect(listener.local_addr()).await;
+        listener.accept().await.expect("a connection");
+        one.expect("a connection");
     });
 }

@@ -203,5 +203,5 @@
 //! | `set_linger` | any time | none or zero: any other would block the thread that closes, and is refused |
 //! | `TcpListener::local_addr` | `io::Result` | an address |
 //! | `accept` from several tasks | one of them gets a connection | the same; all that wait are woken for each |
-//! | `readable`, `try_read`, `writable`, `try_write` | there | not there; [`TcpStream::receive`](crate::net::TcpStream::receive) and [`send`](crate::net::TcpStream::send) have memory that the operation owns, and [`peek`](crate::net::TcpStream::peek) waits for bytes |
+//! | `readable`, `try_read`, `writable`, `try_write` | there | not there; [`TcpStream::receive`](crate::net::TcpStream::receive) and [`send`](crate::net::TcpStream::send) have memory that the operation owns, and [`peek`](crate::net::TcpStream::peek) waits for bytes; it takes `&mut self` |
 //! | a read that is cancelled | loses no byte | the same, and so is an accept |

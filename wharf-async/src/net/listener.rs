@@ -1,6 +1,7 @@
 //! A TCP listener.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     future::poll_fn,
     io,
@@ -30,8 +31,10 @@ pub(crate) struct ListenerState(Mutex<Accepting>);
 struct Accepting {
     is_under_way: bool,
     accepted: Option<io::Result<Box<Connection>>>,
-    /// Of each future that waits: which of them takes the connection is not known before.
-    wakers: Vec<Waker>,
+    /// Of each future that waits: which of them takes the connection is not known before. Those of [`TcpListener::accept`] have a
+    /// number each, by which they leave when they are dropped; those of a caller's own share 0.
+    wakers: BTreeMap<u64, Vec<Waker>>,
+    last_number: u64,
 }
 
 impl ListenerState {
@@ -47,11 +50,33 @@ impl ListenerState {
             (None, Err(error)) => Some(Err(error)),
             (None, Ok(_)) => None,
         };
-        let mut wakers = std::mem::take(&mut accepting.wakers);
+        let wakers = std::mem::take(&mut accepting.wakers);
         drop(accepting);
-        let last = wakers.pop();
-        wakers.into_iter().for_each(Waker::wake);
-        last
+        let mut wakers = wakers.into_values().flatten();
+        let first = wakers.next();
+        wakers.for_each(Waker::wake);
+        first
+    }
+}
+
+impl ListenerState {
+    fn next_number(&self) -> u64 {
+        let mut accepting = lock(&self.0);
+        accepting.last_number += 1;
+        accepting.last_number
+    }
+}
+
+/// A future that waits, or has waited: dropped, it leaves no waker behind.
+struct Waits<'a> {
+    state: &'a ListenerState,
+    number: u64,
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        let left = lock(&self.state.0).wakers.remove(&self.number);
+        drop(left);
     }
 }
 
@@ -144,12 +169,24 @@ impl TcpListener {
     /// The system's: descriptors or memory have run out, for one. The connection stays in the backlog then, and to
     /// accept again at once would fail again: wait a moment.
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        poll_fn(|context| self.poll_accept(context)).await
+        let waits = Waits {
+            state: &self.state,
+            number: self.state.next_number(),
+        };
+        poll_fn(|context| self.poll_accept_as(waits.number, context)).await
     }
 
     /// As [`accept`](Self::accept), for a future of the caller's own.
     pub fn poll_accept(
         &self,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+        self.poll_accept_as(0, context)
+    }
+
+    fn poll_accept_as(
+        &self,
+        number: u64,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
         ready!(budget::poll_left(context));
@@ -167,9 +204,18 @@ impl TcpListener {
             accepting.is_under_way = true;
         }
         let waker = context.waker();
-        if !accepting.wakers.iter().any(|held| held.will_wake(waker)) {
-            accepting.wakers.push(waker.clone());
+        let held = accepting.wakers.entry(number).or_default();
+        if held.iter().any(|held| held.will_wake(waker)) {
+            return Poll::Pending;
         }
+        // A future that is polled in another task now wants no wake of the one before.
+        let before = match number {
+            0 => Vec::new(),
+            _ => std::mem::take(held),
+        };
+        held.push(waker.clone());
+        drop(accepting);
+        drop(before);
         Poll::Pending
     }
 }

@@ -271,11 +271,12 @@ impl TcpStream {
         socket.with_descriptor(|descriptor| set(SockRef::from(&descriptor)))
     }
 
-    /// Waits for bytes, copies some of the first of them, and leaves them to the next read. 0 is the end of the stream.
+    /// Waits for bytes, copies some of the first of them, and leaves them to the next read. 0 is the end of the stream. One task at a
+    /// time peeks or reads, so that each is woken.
     ///
     /// # Errors
     /// The connection has failed.
-    pub async fn peek(&self, memory: &mut [u8]) -> io::Result<usize> {
+    pub async fn peek(&mut self, memory: &mut [u8]) -> io::Result<usize> {
         poll_fn(|context| self.inner.poll_peek(context, memory)).await
     }
 
