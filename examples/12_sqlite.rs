@@ -4,17 +4,11 @@
 //!
 //! Each call of SQLite blocks its thread: it waits for the lock, for the disk, or for another program that has the file. On other
 //! runtimes each has to be marked (`spawn_blocking`), or it halts all that its thread serves. Here nothing is marked: a handler that
-//! blocks holds its thread, and another goes on. It costs that thread, so as many handlers may block at once as `threads` has room
-//! for; and where all that run block, the others wait until the port has noticed, 0.1 to some milliseconds.
+//! blocks holds its thread, and another goes on. It costs that thread; and where all that run block, the others wait until the port has
+//! noticed, 0.1 to some milliseconds. As many handlers may block at once as `threads` has room for: so those that wait for the one
+//! connection wait for an async lock, which costs no thread.
 
-use std::{
-    collections::BTreeMap,
-    error::Error,
-    io,
-    path::PathBuf,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{collections::BTreeMap, error::Error, io, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
@@ -24,8 +18,8 @@ use axum::{
 };
 use clap::Parser;
 use rusqlite::Connection;
+use tokio::sync::Mutex;
 use wharf_async::{Runtime, net::TcpListener};
-use wharf_examples::lock;
 
 /// The most bytes of a note: a longer one is refused (413). And the most notes of an answer.
 const NOTE_BYTES_MAX: usize = 1_000;
@@ -63,13 +57,16 @@ async fn newest(State(database): Database) -> Result<Json<BTreeMap<i64, String>>
             .query_map([NOTES_MAX], |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect::<Result<_, _>>()
     };
-    query(&lock(&database)).map(Json).map_err(wrong)
+    query(&*database.lock().await).map(Json).map_err(wrong)
 }
 
 /// `GET /notes/{id}`
 async fn one(State(database): Database, Path(id): Path<i64>) -> Result<String, Wrong> {
     let query = "SELECT text FROM notes WHERE id = ?";
-    let text = lock(&database).query_row(query, [id], |row| row.get(0));
+    let text = database
+        .lock()
+        .await
+        .query_row(query, [id], |row| row.get(0));
     text.map_err(wrong)
 }
 
@@ -79,7 +76,10 @@ async fn add(State(database): Database, text: String) -> Result<(StatusCode, Str
         return Err((StatusCode::BAD_REQUEST, "a note has a text\n".into()));
     }
     let query = "INSERT INTO notes (text) VALUES (?) RETURNING id";
-    let id = lock(&database).query_row(query, [text], |row| row.get::<_, i64>(0));
+    let id = database
+        .lock()
+        .await
+        .query_row(query, [text], |row| row.get::<_, i64>(0));
     Ok((StatusCode::CREATED, format!("{}\n", id.map_err(wrong)?)))
 }
 

@@ -16,7 +16,7 @@ use wharf::{BufferPool, Completion, CompletionPort, DriverChoice, Workers};
 use crate::{
     block_on,
     context::{self, Current},
-    net::{ListenerState, Slot, StreamState},
+    net::{ListenerState, Slot, StreamState, Unsent},
     polls::{PollSnapshot, Polls},
     registry::Registry,
     sync::deadline_after,
@@ -54,7 +54,7 @@ pub(crate) struct Shared {
     pub(crate) threads_max: usize,
     /// The port makes several sends in one call, if they come as operations.
     pub(crate) batches: bool,
-    pub(crate) unsent_timeout: Duration,
+    pub(crate) unsent: Arc<Unsent>,
 }
 
 impl Shared {
@@ -175,8 +175,8 @@ impl Runtime {
     }
 
     /// Stops in order, within `timeout`. From now on no task begins; each task that there is ends at its next turn, which it gets
-    /// now: its future is dropped, by a worker. When the last has ended or the time is over, the port is closed and the workers
-    /// end. A program that wants its tasks to come to their own ends waits for them before.
+    /// now: its future is dropped, by a worker. When the last has ended, and what was written to their streams is out, or when the
+    /// time is over, the port is closed and the workers end. A program that wants its tasks to come to their own ends waits for them before.
     ///
     /// What is left is named: tasks that are still in a poll, and the workers that make it. They are left alone; such a task ends
     /// with its poll, and its worker after it. A worker that is idle gets 200 ms to end, even where no time is left.
@@ -196,6 +196,7 @@ impl Runtime {
         let deadline = deadline_after(timeout);
         shared.registry.close();
         let tasks_left = wharf::blocking(|| shared.registry.wait_for_the_last(deadline));
+        let streams_left = wharf::blocking(|| shared.unsent.wait_for_the_last(deadline));
         // A `block_on` of another thread waits no longer for what is cancelled now.
         for completion in shared.port.close() {
             contain(|| complete(completion).map(Waker::wake));
@@ -206,6 +207,7 @@ impl Runtime {
         StopReport {
             tasks_left,
             workers_left,
+            streams_left,
         }
     }
 }
@@ -224,6 +226,8 @@ pub struct StopReport {
     pub tasks_left: Vec<&'static Location<'static>>,
     /// The names of the workers that had not ended.
     pub workers_left: Vec<String>,
+    /// How many streams had bytes that were written and unsent. They were reset: their peers see a failure, and not an early end.
+    pub streams_left: usize,
 }
 
 /// A handle to a runtime. It does not keep the runtime from stopping.
@@ -490,7 +494,7 @@ impl Builder {
         }
         let shared = Arc::new(Shared {
             batches: port.driver().name == "uring",
-            unsent_timeout: self.unsent_timeout,
+            unsent: Arc::new(Unsent::new(self.unsent_timeout)),
             port,
             registry: Registry::default(),
             polls: Polls::default(),

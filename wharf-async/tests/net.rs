@@ -49,6 +49,8 @@ macro_rules! suite {
             options_are_set_and_a_linger_that_would_block_is_refused
             a_listener_that_is_dropped_refuses
             a_peer_that_never_reads_keeps_no_socket_for_ever
+            what_was_written_arrives_though_the_runtime_stops
+            a_stop_that_cuts_a_stream_resets_it_and_says_so
             tasks_that_accept_at_once_get_a_connection_each
             a_peek_leaves_a_failure_to_the_next_read
             a_block_on_of_another_thread_ends_when_the_runtime_stops
@@ -601,36 +603,32 @@ fn a_peek_leaves_a_failure_to_the_next_read(driver: DriverChoice) {
 fn a_block_on_of_another_thread_ends_when_the_runtime_stops(driver: DriverChoice) {
     let runtime = one_at_once(driver);
     let (sender, receiver) = mpsc::channel();
-    type Wait = fn() -> Pin<Box<dyn Future<Output = ()>>>;
-    let waits: [Wait; 3] = [
-        || Box::pin(sleep(Duration::from_secs(600))),
-        || {
-            Box::pin(async {
-                let listener = TcpListener::bind("127.0.0.1:0").await.expect("it listens");
-                listener
-                    .accept()
-                    .await
-                    .expect_err("the runtime has stopped");
-            })
-        },
-        || {
-            Box::pin(async {
-                let (mut stream, _peer) = pair().await;
-                stream.read_u8().await.expect_err("the runtime has stopped");
-            })
-        },
-    ];
+    let listener = runtime
+        .block_on(TcpListener::bind("127.0.0.1:0"))
+        .expect("it listens");
+    let (mut stream, _peer) = runtime.block_on(pair());
+    let sleeps = Box::pin(sleep(Duration::from_secs(600)));
+    let accepts = Box::pin(async move {
+        let accepted = listener.accept().await;
+        accepted.expect_err("the runtime has stopped");
+    });
+    let reads = Box::pin(async move {
+        let read = stream.read_u8().await;
+        read.expect_err("the runtime has stopped");
+    });
+    let waits: [Pin<Box<dyn Future<Output = ()> + Send>>; 3] = [sleeps, accepts, reads];
     for wait in waits {
         let (handle, sender) = (runtime.handle().clone(), sender.clone());
+        let before = runtime.snapshot().port.operations;
         thread::spawn(move || {
             // A sleep panics.
-            let waited = catch_unwind(AssertUnwindSafe(|| handle.block_on(wait())));
+            let waited = catch_unwind(AssertUnwindSafe(|| handle.block_on(wait)));
             sender.send(waited.is_ok()).expect("the test waits");
         });
-    }
-    // All three wait in the port.
-    while runtime.snapshot().port.operations < 3 {
-        thread::sleep(Duration::from_millis(1));
+        // It waits in the port.
+        while runtime.snapshot().port.operations == before {
+            thread::sleep(Duration::from_millis(1));
+        }
     }
     runtime.stop(PATIENCE);
     let ended = (0..3).filter(|_| soon(&receiver));
@@ -659,4 +657,44 @@ fn a_peer_that_never_reads_keeps_no_socket_for_ever(driver: DriverChoice) {
     let mut all = Vec::new();
     let _ = peer.read_to_end(&mut all);
     assert!(!all.is_empty());
+}
+
+/// Writes as much as a stream takes whose peer does not read, and drops it. Returns the peer, and how many bytes were written.
+fn fill(runtime: &wharf_async::Runtime) -> (std::net::TcpStream, usize) {
+    run(runtime, async {
+        let (mut stream, peer) = pair().await;
+        let mut written = 0;
+        let full = async {
+            loop {
+                written += stream.write(&[7; 10_000]).await.expect("it goes");
+            }
+        };
+        let waits = timeout(Duration::from_millis(200), full).await;
+        assert!(waits.is_err(), "the writer waits");
+        (peer, written)
+    })
+}
+
+fn what_was_written_arrives_though_the_runtime_stops(driver: DriverChoice) {
+    let runtime = one_at_once(driver);
+    let (mut peer, written) = fill(&runtime);
+    let reads = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(50));
+        let mut all = Vec::new();
+        peer.read_to_end(&mut all).map(|_| all.len())
+    });
+    let report = runtime.stop(PATIENCE);
+    assert_eq!((report.streams_left, report.tasks_left.len()), (0, 0));
+    assert_eq!(reads.join().expect("no panic").expect("no reset"), written);
+}
+
+fn a_stop_that_cuts_a_stream_resets_it_and_says_so(driver: DriverChoice) {
+    let runtime = one_at_once(driver);
+    let (mut peer, written) = fill(&runtime);
+    let report = runtime.stop(Duration::from_millis(20));
+    assert_eq!(report.streams_left, 1);
+    let mut all = Vec::new();
+    let error = peer.read_to_end(&mut all).expect_err("it was reset");
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+    assert!(all.len() < written);
 }

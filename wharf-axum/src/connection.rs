@@ -29,6 +29,7 @@ use crate::prefixed::{Prefixed, Version};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Settings {
     pub(crate) header_timeout: Option<Duration>,
+    pub(crate) stall_timeout: Option<Duration>,
     pub(crate) nodelay: bool,
 }
 
@@ -88,7 +89,7 @@ async fn find_version(
     stop: &mut watch::Receiver<()>,
 ) -> io::Result<Option<(Version, Prefixed)>> {
     let finding = async {
-        let finding = Prefixed::find_version(stream);
+        let finding = Prefixed::find_version(stream, settings.stall_timeout);
         match settings.header_timeout {
             Some(timeout) => time::timeout(timeout, finding).await?,
             None => finding.await,

@@ -35,6 +35,7 @@ mod connection;
 mod make;
 mod prefixed;
 mod serve;
+mod stall;
 
 pub use make::{Accepted, MakeService};
 pub use serve::{Serve, serve};

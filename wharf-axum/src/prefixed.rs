@@ -4,11 +4,14 @@ use std::{
     io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::io::AsyncReadExt;
 use wharf_async::net::TcpStream;
+
+use crate::stall::Stall;
 
 /// What a client says first that speaks HTTP/2 without having asked (RFC 9113, section 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -21,6 +24,7 @@ pub(crate) struct Prefixed {
     /// Which bytes of the prefix were not read again yet.
     from: usize,
     to: usize,
+    stall: Stall,
 }
 
 /// Which HTTP a client speaks.
@@ -34,6 +38,7 @@ impl Prefixed {
     /// Reads until it is known which HTTP the client speaks. None: it has ended before.
     pub(crate) async fn find_version(
         mut stream: TcpStream,
+        stall_timeout: Option<Duration>,
     ) -> io::Result<Option<(Version, Prefixed)>> {
         let mut prefix = [0; PREFACE.len()];
         let mut to = 0;
@@ -55,12 +60,20 @@ impl Prefixed {
             prefix,
             from: 0,
             to,
+            stall: Stall::new(stall_timeout),
         };
         Ok(Some((version, prefixed)))
     }
 
-    fn stream(self: Pin<&mut Self>) -> Pin<&mut TcpStream> {
-        Pin::new(&mut self.get_mut().stream)
+    /// Writes, and judges whether the peer takes anything.
+    fn write<T>(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        write: impl FnOnce(Pin<&mut TcpStream>, &mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        let this = self.get_mut();
+        let written = write(Pin::new(&mut this.stream), context);
+        this.stall.judge(&this.stream, context, written)
     }
 }
 
@@ -77,7 +90,7 @@ impl Read for Prefixed {
             self.from += len;
             return Poll::Ready(Ok(()));
         }
-        Read::poll_read(self.stream(), context, cursor)
+        Read::poll_read(Pin::new(&mut self.stream), context, cursor)
     }
 }
 
@@ -87,7 +100,9 @@ impl Write for Prefixed {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Write::poll_write(self.stream(), context, bytes)
+        self.write(context, |stream, context| {
+            Write::poll_write(stream, context, bytes)
+        })
     }
 
     fn poll_write_vectored(
@@ -95,7 +110,9 @@ impl Write for Prefixed {
         context: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Write::poll_write_vectored(self.stream(), context, pieces)
+        self.write(context, |stream, context| {
+            Write::poll_write_vectored(stream, context, pieces)
+        })
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -103,10 +120,10 @@ impl Write for Prefixed {
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Write::poll_flush(self.stream(), context)
+        self.write(context, Write::poll_flush)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Write::poll_shutdown(self.stream(), context)
+        self.write(context, Write::poll_shutdown)
     }
 }

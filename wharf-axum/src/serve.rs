@@ -24,6 +24,9 @@ use crate::{
 /// How long a client may take for the head of a request, unless a program says otherwise.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long a client may take nothing, unless a program says otherwise; as `wharf_server` has it.
+const STALL_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// How long to wait where the system has no descriptor or memory for a connection; as axum does.
 const SHORTAGE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -39,6 +42,7 @@ pub fn serve<M: MakeService>(listener: TcpListener, make: M) -> Serve<M> {
         make,
         settings: Settings {
             header_timeout: Some(HEADER_TIMEOUT),
+            stall_timeout: Some(STALL_TIMEOUT),
             nodelay: true,
         },
         signal: Box::pin(pending()),
@@ -81,6 +85,14 @@ impl<M: MakeService> Serve<M> {
     /// there, and has as much time again to say so. None is for ever. The default is 30 seconds.
     pub fn header_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.settings.header_timeout = timeout.into();
+        self
+    }
+
+    /// How long a client may take nothing of what is sent to it, before its connection is reset; also of an upgraded one. None is for
+    /// ever. A client that reads slowly and all the time is not cut: what its system acknowledges counts, except on Windows, which does
+    /// not tell it. The default is 60 seconds.
+    pub fn stall_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.settings.stall_timeout = timeout.into();
         self
     }
 

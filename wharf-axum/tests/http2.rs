@@ -6,7 +6,7 @@ mod harness;
 
 use std::{
     future::Future,
-    io::Read,
+    io::{Read, Write},
     sync::{Arc, Mutex, mpsc},
     time::{Duration, Instant},
 };
@@ -203,6 +203,26 @@ on_every_driver! {
             assert!(!received.is_empty());
             assert!(start.elapsed() >= 2 * HEADER_TIMEOUT);
             assert!(start.elapsed() < PATIENCE);
+        }
+        server.stop();
+    }
+
+    /// What it asks for is answered, until nothing more goes out.
+    fn who_asks_and_takes_nothing_is_cut(driver) {
+        let server = Server::start_with(driver, says_its_path(), |serve| {
+            serve.stall_timeout(HEADER_TIMEOUT)
+        });
+        let client = server.connect();
+        let mut stream = client.stream();
+        Write::write_all(&mut stream, &FIRST_BYTES).unwrap();
+        stream.set_write_timeout(Some(HEADER_TIMEOUT)).unwrap();
+        // PING: 8 bytes, which come back.
+        let pings = [0, 0, 8, 6, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8].repeat(1_000);
+        while Write::write_all(&mut stream, &pings).is_ok() {}
+        let start = Instant::now();
+        while server.runtime.snapshot().tasks > 1 {
+            assert!(start.elapsed() < PATIENCE, "it is not cut");
+            std::thread::sleep(Duration::from_millis(5));
         }
         server.stop();
     }

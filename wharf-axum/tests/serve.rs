@@ -37,6 +37,9 @@ use harness::{Client, PATIENCE, Server, pattern};
 /// The time-out where a test waits for it.
 const HEADER_TIMEOUT: Duration = Duration::from_millis(200);
 
+/// As long as an acknowledgement may take, and more.
+const STALL_TIMEOUT: Duration = Duration::from_millis(500);
+
 /// A handler that says its path.
 fn says_its_path() -> Router {
     let say = |Path(path): Path<String>| async { path };
@@ -318,6 +321,51 @@ on_every_driver! {
         for it in cut {
             it.join().unwrap();
         }
+        server.stop();
+    }
+
+    fn who_takes_nothing_of_an_answer_is_cut(driver) {
+        let app = says_its_path().route("/large", get(|| async { vec![7; 32 << 20] }));
+        let server = Server::start_with(driver, app, |serve| serve.stall_timeout(STALL_TIMEOUT));
+        let mut client = server.connect();
+        client.ask("/large");
+        // The task that accepts, and its own.
+        for is_there in [false, true] {
+            let start = Instant::now();
+            while (server.runtime.snapshot().tasks > 1) == is_there {
+                assert!(start.elapsed() < PATIENCE);
+                thread::sleep(Duration::from_millis(5));
+            }
+        }
+        let error = client.try_answer().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+        server.stop();
+    }
+
+    /// The system takes nothing more until a large part of its memory is free: for longer than the time-out.
+    fn who_takes_an_answer_slowly_is_not_cut(driver) {
+        if cfg!(windows) {
+            // It does not tell what a peer's system has acknowledged.
+            return;
+        }
+        let app = says_its_path().route("/large", get(|| async { vec![7; 8 << 20] }));
+        let server = Server::start_with(driver, app, |serve| serve.stall_timeout(STALL_TIMEOUT));
+        let client = server.connect();
+        socket2::SockRef::from(client.stream()).set_recv_buffer_size(64 << 10).unwrap();
+        client.stream().write_all(b"GET /large HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").unwrap();
+        let (mut received, mut piece) = (0, vec![0; 64 << 10]);
+        let start = Instant::now();
+        loop {
+            // For three time-outs it takes little at a time.
+            if start.elapsed() < 3 * STALL_TIMEOUT {
+                thread::sleep(STALL_TIMEOUT / 10);
+            }
+            match client.stream().read(&mut piece).unwrap() {
+                0 => break,
+                len => received += len,
+            }
+        }
+        assert!(received > 8 << 20, "{received} bytes of it came");
         server.stop();
     }
 

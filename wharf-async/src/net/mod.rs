@@ -11,6 +11,7 @@ mod slot;
 mod split;
 mod state;
 mod stream;
+mod unsent;
 mod write;
 
 pub use address::{Target, ToTarget};
@@ -24,3 +25,4 @@ pub(crate) use slot::Slot;
 pub(crate) use state::StreamState;
 #[cfg(unix)]
 pub(crate) use stream::receive_one;
+pub(crate) use unsent::Unsent;

@@ -29,12 +29,15 @@ impl StreamState {
             }
             Finished::Sent { socket, .. } => {
                 let mut side = lock(&self.write);
-                let is_given_up = side.is_abandoned && result.is_err();
+                let listed = side.abandoned.take();
+                let is_given_up = listed.is_some() && result.is_err();
                 let waker = side.sent(result);
                 drop(side);
                 if is_given_up {
-                    socket.close();
+                    // The peer is not to take what it has for all.
+                    socket.reset();
                 }
+                drop(listed);
                 waker
             }
             Finished::Shutdown { .. } => lock(&self.write).shut_down(result),

@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use wharf::{Associate, Buffer, BufferPool, Connection, Payload, Socket};
 
 use super::{
-    StreamState, ToTarget, connect,
+    StreamState, ToTarget, Unsent, connect,
     split::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf},
 };
 use crate::{
@@ -35,8 +35,8 @@ pub(crate) struct Inner {
     pub(super) buffers: BufferPool,
     /// Small writes need not wait for others, to be sent with them.
     pub(super) sends_straight: bool,
-    /// How long unsent bytes may keep the socket open after the stream is dropped.
-    unsent_timeout: Duration,
+    /// Where it is listed, if it is dropped with unsent bytes.
+    unsent: Arc<Unsent>,
     /// Its linger is zero: dropped, it is reset at once.
     is_to_reset: AtomicBool,
 }
@@ -48,7 +48,7 @@ impl Inner {
             state,
             buffers: shared.buffers.clone(),
             sends_straight: !shared.batches,
-            unsent_timeout: shared.unsent_timeout,
+            unsent: shared.unsent.clone(),
             is_to_reset: AtomicBool::new(false),
         }
     }
@@ -73,10 +73,12 @@ impl Drop for Inner {
         // Else it would keep the socket open. What was written still goes out, and the socket closes after it.
         self.socket.cancel_receives();
         if self.socket.unsent() > 0 {
-            lock(&self.state.write).is_abandoned = true;
+            let mut side = lock(&self.state.write);
             // Behind all that is unsent. If it is refused, so is what is before it.
-            let end = self.socket.with_timeout(self.unsent_timeout);
-            let _ = end.send(Payload::from(&b""[..]));
+            let end = self.socket.with_timeout(self.unsent.timeout);
+            if end.send(Payload::from(&b""[..])).is_ok() {
+                side.abandoned = Some(self.unsent.list(&self.socket));
+            }
         }
     }
 }
@@ -90,7 +92,8 @@ impl Drop for Inner {
 ///
 /// A write is complete when the runtime has the bytes; a failure after that is told by the next write, flush or
 /// shutdown. While more than 64 KiB wait to be sent, writers wait. Dropped, a stream still sends what was written, for
-/// [30 seconds](crate::Builder::unsent_timeout) at most, and then closes.
+/// [30 seconds](crate::Builder::unsent_timeout) at most, and then closes; if the time is over before, it is reset. A
+/// [stop](crate::Runtime::stop) waits for such streams.
 ///
 /// Cancel-safe: a future of it that is dropped at any await loses no byte. One that has written a part tells how much as its
 /// result, as ever.
@@ -269,6 +272,15 @@ impl TcpStream {
     pub fn option<T>(&self, set: impl FnOnce(SockRef<'_>) -> io::Result<T>) -> io::Result<T> {
         let socket = &self.inner.socket;
         socket.with_descriptor(|descriptor| set(SockRef::from(&descriptor)))
+    }
+
+    /// Bytes that were written and that the peer's system has not acknowledged. A peer that reads makes it less, if little by little.
+    ///
+    /// # Errors
+    /// The system's; on Windows it is not known ([`Unsupported`](io::ErrorKind::Unsupported)).
+    pub fn unacknowledged(&self) -> io::Result<u64> {
+        let unsent = self.inner.socket.unsent() as u64;
+        Ok(self.inner.socket.unacknowledged()? + unsent)
     }
 
     /// Waits for bytes, copies some of the first of them, and leaves them to the next read. 0 is the end of the stream. One task at a

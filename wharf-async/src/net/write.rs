@@ -9,7 +9,7 @@ use std::{
 
 use wharf::{Finished, Payload};
 
-use super::{Slot, state::register, stream::Inner};
+use super::{Slot, state::register, stream::Inner, unsent::Listed};
 use crate::{
     budget,
     runtime::BUFFER_BYTES,
@@ -27,7 +27,7 @@ pub(super) struct WriteSide {
     failure: Option<io::Error>,
     shutdown: Shutdown,
     /// The stream was dropped while bytes were unsent.
-    pub(super) is_abandoned: bool,
+    pub(super) abandoned: Option<Listed>,
     waker: Option<Waker>,
 }
 

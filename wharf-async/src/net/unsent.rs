@@ -1,0 +1,85 @@
+//! Streams that were dropped while bytes were unsent: they stay open until those are out, for so long at most; and a stop of the
+//! runtime waits for them, within its time.
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use slab::Slab;
+use wharf::Socket;
+
+use crate::{
+    runtime::Key,
+    sync::{Condvar, Mutex, lock, now, wait},
+};
+
+/// The streams of a runtime that were dropped with unsent bytes.
+#[derive(Debug)]
+pub(crate) struct Unsent {
+    /// How long one of them may stay.
+    pub(super) timeout: Duration,
+    sockets: Mutex<Slab<Socket<Key>>>,
+    sent: Condvar,
+}
+
+impl Unsent {
+    pub(crate) fn new(timeout: Duration) -> Unsent {
+        Unsent {
+            timeout,
+            sockets: Mutex::default(),
+            sent: Condvar::new(),
+        }
+    }
+
+    /// Lists a stream, until what is returned is dropped.
+    pub(super) fn list(self: &Arc<Self>, socket: &Socket<Key>) -> Listed {
+        Listed {
+            unsent: self.clone(),
+            place: lock(&self.sockets).insert(socket.clone()),
+        }
+    }
+
+    /// Waits until all bytes are out, or until then; what is left is reset, so that no peer takes what it has for all. Returns how
+    /// many streams that were.
+    pub(crate) fn wait_for_the_last(&self, deadline: Instant) -> usize {
+        let mut sockets = lock(&self.sockets);
+        while !sockets.is_empty() {
+            let rest = deadline.saturating_duration_since(now());
+            if rest.is_zero() {
+                break;
+            }
+            sockets = wait(&self.sent, sockets, rest);
+        }
+        let left: Vec<_> = sockets.iter().map(|(_, socket)| socket.clone()).collect();
+        drop(sockets);
+        left.iter().filter(|socket| socket.reset()).count()
+    }
+}
+
+/// A stream on the list.
+pub(super) struct Listed {
+    unsent: Arc<Unsent>,
+    place: usize,
+}
+
+impl fmt::Debug for Listed {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Listed").finish_non_exhaustive()
+    }
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        let mut sockets = lock(&self.unsent.sockets);
+        let socket = sockets.remove(self.place);
+        let is_last = sockets.is_empty();
+        drop(sockets);
+        // It may close with this, so not under the lock.
+        drop(socket);
+        if is_last {
+            self.unsent.sent.notify_all();
+        }
+    }
+}
