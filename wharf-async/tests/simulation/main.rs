@@ -48,6 +48,8 @@ fn runtime(kernel: &Kernel, random: &mut Rng, more: usize) -> Runtime {
     let least = random.usize(1..=3);
     let builder = Builder::default().simulated(kernel);
     let builder = builder.concurrency(least).threads(least..=least + more);
+    // Time moves on while peers are slow: what was written to a stream that is dropped must not be cut for that.
+    let builder = builder.unsent_timeout(ENDLESS);
     builder.build().expect("a runtime")
 }
 
