@@ -17,7 +17,7 @@ pub const CONTESTANTS: &[Contestant] = &[
         name: STANDARD,
         benchmarks: benchmarks::on::<executors::tokio::Tokio>(),
     },
-        Contestant {
+    Contestant {
         name: "wharf",
         benchmarks: benchmarks::on::<executors::wharf::Wharf>(),
     },
