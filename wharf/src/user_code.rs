@@ -14,7 +14,7 @@ use std::{
 };
 
 /// Calls code of the user's. A panic of it ends here and is logged; `what` names the code.
-pub(crate) fn contain<T>(what: &str, code: impl FnOnce() -> T) -> Option<T> {
+pub fn contain<T>(what: &str, code: impl FnOnce() -> T) -> Option<T> {
     match catch_unwind(AssertUnwindSafe(code)) {
         Ok(value) => Some(value),
         Err(panic) => {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use socket2::SockRef;
-use wharf::{Associate, Connection, Finished, Listener};
+use wharf::{Associate, Connection, Finished, Listener, user_code::contain};
 
 use super::{TcpStream, ToTarget, connect};
 use crate::{
@@ -54,12 +54,13 @@ impl ListenerState {
         drop(accepting);
         let mut wakers = wakers.into_values().flatten();
         let first = wakers.next();
-        wakers.for_each(Waker::wake);
+        // A waker of the program's may panic; the others are woken all the same.
+        for waker in wakers {
+            contain("a waker", || waker.wake());
+        }
         first
     }
-}
 
-impl ListenerState {
     fn next_number(&self) -> u64 {
         let mut accepting = lock(&self.0);
         accepting.last_number += 1;
