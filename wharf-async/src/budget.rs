@@ -2,6 +2,7 @@
 
 use std::{
     cell::Cell,
+    io,
     task::{Context, Poll},
 };
 
@@ -44,9 +45,10 @@ pub(crate) fn spend() {
     LEFT.with(|left| left.set(left.get().saturating_sub(1)));
 }
 
-/// So many bytes were read or written: a task has more to do with many than with few, and so has the system.
-pub(crate) fn spend_for(bytes: usize) {
+/// So many bytes were read or written, or none for a failure: a task has more to do with many than with few, and so has the system.
+pub(crate) fn spend_for(moved: &io::Result<usize>) {
     const BYTES_OF_ONE: usize = 2 << 10;
+    let bytes = *moved.as_ref().unwrap_or(&0);
     let spent = u8::try_from(1 + bytes / BYTES_OF_ONE).unwrap_or(u8::MAX);
     LEFT.with(|left| left.set(left.get().saturating_sub(spent)));
 }

@@ -1,6 +1,7 @@
 //! What hyper needs of a runtime: its I/O traits for streams, an executor and a timer. With the feature `hyper`.
 
 use std::{
+    cell::RefCell,
     future::Future,
     io::{self, IoSlice},
     panic::Location,
@@ -13,8 +14,8 @@ use hyper::rt::{self, ReadBufCursor};
 
 use crate::{
     Handle,
-    net::TcpStream,
-    sync::now,
+    net::{Room, Straight, TcpStream, writes},
+    sync::{now, thread_local},
     time::{self, Sleep},
 };
 
@@ -29,34 +30,45 @@ impl rt::Read for TcpStream {
     }
 }
 
-impl rt::Write for TcpStream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.inner.poll_write(context, bytes)
+writes!(rt::Write, TcpStream, inner);
+
+impl Room for ReadBufCursor<'_> {
+    fn room(&self) -> usize {
+        self.remaining()
     }
 
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        pieces: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.inner.poll_write(context, pieces)
+    fn put(&mut self, bytes: &[u8]) {
+        self.put_slice(bytes);
     }
+}
 
-    fn is_write_vectored(&self) -> bool {
-        true
+impl Straight for ReadBufCursor<'_> {
+    fn read_with(
+        &mut self,
+        read: impl FnOnce(&mut [u8]) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        // Safe code can't tell the cursor that its memory was written; and a copy out of the processor's cache costs little.
+        with_scratch(self.remaining(), |scratch| {
+            let len = read(scratch)?;
+            self.put_slice(&scratch[..len]);
+            Ok(len)
+        })
     }
+}
 
-    fn poll_flush(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.inner.poll_flush()
+/// Lends memory of this thread's, of so many bytes or 64 KiB.
+fn with_scratch<T>(len: usize, with: impl FnOnce(&mut [u8]) -> T) -> T {
+    const SCRATCH_BYTES: usize = 64 << 10;
+    thread_local! {
+        static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
     }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.inner.poll_shutdown(context)
-    }
+    SCRATCH.with(|scratch| {
+        let mut scratch = scratch.borrow_mut();
+        if scratch.is_empty() {
+            scratch.resize(SCRATCH_BYTES, 0);
+        }
+        with(&mut scratch[..len.min(SCRATCH_BYTES)])
+    })
 }
 
 /// Begins hyper's tasks on a runtime.
@@ -69,10 +81,7 @@ impl Executor {
     /// # Panics
     /// The thread works for no runtime.
     pub fn current() -> Executor {
-        let current = Handle::current();
-        Executor(
-            current.expect("a thread that works for a runtime: in a task, or in its `block_on`"),
-        )
+        crate::context::with_current(|runtime| Executor(Handle(runtime.clone())))
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 
 use crate::{
     budget, context,
-    sync::{Mutex, lock},
+    sync::{Mutex, lock, register},
     task::{self, AbortHandle, JoinError, JoinHandle},
 };
 
@@ -157,14 +157,12 @@ impl<T> JoinSet<T> {
             if self.is_empty() {
                 return Poll::Ready(None);
             }
-            let number = {
-                let mut woken = lock(&self.ended.inner);
-                let Some(number) = woken.numbers.pop_front() else {
-                    woken.waker = Some(context.waker().clone());
-                    return Poll::Pending;
-                };
-                number
+            let mut woken = lock(&self.ended.inner);
+            let Some(number) = woken.numbers.pop_front() else {
+                register(woken, |woken| &mut woken.waker, context.waker());
+                return Poll::Pending;
             };
+            drop(woken);
             let Some((handle, waker)) = self.handles.get_mut(&number) else {
                 continue;
             };
@@ -190,6 +188,8 @@ impl<T> JoinSet<T> {
     /// Empties the set without aborting its tasks.
     pub fn detach_all(&mut self) {
         self.handles.clear();
+        // They say there that they have ended, and nobody looks.
+        self.ended = Arc::default();
     }
 }
 

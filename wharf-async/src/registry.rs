@@ -53,6 +53,11 @@ pub(crate) struct Registry {
     ended: (Mutex<()>, Condvar),
 }
 
+/// The entry of a task in its shard, if it has not ended.
+fn find(shard: &mut Slab<Entry>, id: Id) -> Option<&mut Entry> {
+    shard.get_mut(id.place).filter(|it| it.number == id.number)
+}
+
 impl Registry {
     /// How many tasks have not ended.
     pub(crate) fn count(&self) -> usize {
@@ -88,7 +93,7 @@ impl Registry {
     /// A task has ended, and its future is gone.
     pub(crate) fn remove(&self, id: Id) {
         let mut shard = lock(&self.shards[id.shard()]);
-        if shard.get(id.place).is_none_or(|it| it.number != id.number) {
+        if find(&mut shard, id).is_none() {
             return;
         }
         let entry = shard.remove(id.place);
@@ -106,8 +111,7 @@ impl Registry {
     /// Has a task end at its next turn, which it gets now. Nothing changes if it has ended.
     pub(crate) fn abort(&self, id: Id) {
         let mut shard = lock(&self.shards[id.shard()]);
-        let entry = shard.get_mut(id.place);
-        let Some(entry) = entry.filter(|it| it.number == id.number && !it.is_aborted) else {
+        let Some(entry) = find(&mut shard, id).filter(|it| !it.is_aborted) else {
             return;
         };
         entry.is_aborted = true;
@@ -122,9 +126,8 @@ impl Registry {
         if self.aborted.load(Ordering::SeqCst) == 0 {
             return false;
         }
-        let shard = lock(&self.shards[id.shard()]);
-        let entry = shard.get(id.place).filter(|it| it.number == id.number);
-        entry.is_some_and(|it| it.is_aborted)
+        let mut shard = lock(&self.shards[id.shard()]);
+        find(&mut shard, id).is_some_and(|it| it.is_aborted)
     }
 
     /// From now on no task begins, and those that there are end at their next turn.
@@ -160,9 +163,8 @@ impl Registry {
 
     /// Where a task was spawned that has not ended.
     pub(crate) fn location(&self, id: Id) -> Option<&'static Location<'static>> {
-        let shard = lock(&self.shards[id.shard()]);
-        let entry = shard.get(id.place).filter(|it| it.number == id.number)?;
-        Some(entry.location)
+        let mut shard = lock(&self.shards[id.shard()]);
+        find(&mut shard, id).map(|entry| entry.location)
     }
 
     fn locations(&self) -> Vec<&'static Location<'static>> {

@@ -1,25 +1,22 @@
 //! The runtime: a completion port, its workers, and the tasks that they poll.
 
 use std::{
-    fmt,
-    future::Future,
-    io,
-    ops::RangeInclusive,
-    panic::{AssertUnwindSafe, Location, catch_unwind},
-    sync::Arc,
-    task::Waker,
+    fmt, future::Future, io, ops::RangeInclusive, panic::Location, sync::Arc, task::Waker,
     time::Duration,
 };
 
-use wharf::{BufferPool, Completion, CompletionPort, DriverChoice, Workers};
+use wharf::{
+    BufferPool, Completion, CompletionPort, DriverChoice, Workers,
+    raw::deadline_after,
+    user_code::{contain, log},
+};
 
 use crate::{
     block_on,
     context::{self, Current},
-    net::{ListenerState, Slot, StreamState, Unsent},
+    net::{Listed, ListenerState, Slot, StreamState, Unsent},
     polls::{PollSnapshot, Polls},
     registry::Registry,
-    sync::deadline_after,
     task::{self, JoinHandle},
     time::Timer,
 };
@@ -77,26 +74,25 @@ fn handle(shared: &Shared, completion: Completion<Key>) {
 /// Gives a completion to what waits for it. Returns what to wake.
 fn complete(mut completion: Completion<Key>) -> Option<Waker> {
     let is_cancelled = completion.is_cancelled();
-    let slot: Option<Slot> = match completion.context {
-        None => None,
-        Some(_) => completion.take_context(),
+    let (slot, listed): (Option<Slot>, Option<Listed>) = match completion.context {
+        None => (None, None),
+        Some(_) => (completion.take_context(), completion.take_context()),
     };
     let Completion {
         key, result, what, ..
     } = completion;
-    match (slot, key) {
-        (Some(slot), _) => slot.complete(result, what),
-        // A timer is cancelled without a completion; it has this one only when the port is closed.
-        (None, Key::Timer(timer)) => timer.fire(!is_cancelled),
-        (None, Key::Stream(stream)) => stream.complete(result, what),
-        (None, Key::Listener(listener)) => listener.complete(result, what),
+    if let Some(slot) = slot {
+        return slot.complete(result, what);
     }
-}
-
-/// Calls code of the program's, of which a panic ends here.
-fn contain<T>(code: impl FnOnce() -> T) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(code)) {
-        wharf::user_code::discard(panic);
+    if let Some(listed) = listed {
+        listed.end(&result);
+        return None;
+    }
+    match key {
+        // A timer is cancelled without a completion; it has this one only when the port is closed.
+        Key::Timer(timer) => timer.fire(!is_cancelled),
+        Key::Stream(stream) => stream.complete(result, what),
+        Key::Listener(listener) => listener.complete(result, what),
     }
 }
 
@@ -199,7 +195,7 @@ impl Runtime {
         let streams_left = wharf::blocking(|| shared.unsent.wait_for_the_last(deadline));
         // A `block_on` of another thread waits no longer for what is cancelled now.
         for completion in shared.port.close() {
-            contain(|| complete(completion).map(Waker::wake));
+            contain("a waker", || complete(completion).map(Waker::wake));
         }
         let rest = deadline.saturating_duration_since(crate::sync::now());
         let rest = rest.max(IDLE_GRACE);
@@ -232,7 +228,7 @@ pub struct StopReport {
 
 /// A handle to a runtime. It does not keep the runtime from stopping.
 #[derive(Debug, Clone)]
-pub struct Handle(Current);
+pub struct Handle(pub(crate) Current);
 
 impl Handle {
     /// The runtime that the calling thread works for: in a task, or within [`block_on`](Self::block_on). None elsewhere.
@@ -485,7 +481,7 @@ impl Builder {
             least..=THREADS_MAX.max(least)
         });
         if threads.start() == threads.end() {
-            wharf::user_code::log(|| {
+            log(|| {
                 let threads = threads.end();
                 tracing::warn!(
                     "a runtime with exactly {threads} threads: tasks that block halt the others; Builder::threads takes a range"

@@ -25,7 +25,7 @@ pub(crate) use {
     wharf::sync::Condvar,
 };
 
-use std::{sync::PoisonError, time::Duration};
+use std::{sync::PoisonError, task::Waker, time::Duration};
 
 /// The time, of a clock that never goes back.
 pub(crate) fn now() -> std::time::Instant {
@@ -73,11 +73,18 @@ pub(crate) fn wait<'a, T>(
     condvar.wait(guard, Some(timeout))
 }
 
-/// The moment that is so long from now; a very late one where the clock does not go as far.
-pub(crate) fn deadline_after(delay: Duration) -> std::time::Instant {
-    const VERY_LONG: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
-    let now = now();
-    now.checked_add(delay)
-        .or_else(|| now.checked_add(VERY_LONG))
-        .unwrap_or(now)
+/// Has `slot`, which is under a lock, hold the waker of a future. Then drops the lock, and after it the waker that was held before:
+/// that may be code of the user's.
+pub(crate) fn register<T>(
+    mut guard: MutexGuard<'_, T>,
+    slot: impl FnOnce(&mut T) -> &mut Option<Waker>,
+    waker: &Waker,
+) {
+    let slot = slot(&mut guard);
+    let before = match slot {
+        Some(held) if held.will_wake(waker) => None,
+        _ => slot.replace(waker.clone()),
+    };
+    drop(guard);
+    drop(before);
 }

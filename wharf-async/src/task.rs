@@ -135,14 +135,7 @@ impl Drop for Listed {
 }
 
 fn drop_future<F>(mut future: Pin<&mut Option<F>>) {
-    let dropped = catch_unwind(AssertUnwindSafe(|| future.set(None)));
-    if let Err(panic) = dropped {
-        user_code::log(|| {
-            let message = user_code::panic_message(&*panic);
-            tracing::error!("the drop of a future panicked: {message}");
-        });
-        user_code::discard(panic);
-    }
+    user_code::contain("the drop of a future", || future.set(None));
 }
 
 impl<F: Future> Future for Contained<F> {

@@ -11,13 +11,13 @@ use std::{
 };
 
 use pin_project_lite::pin_project;
-use wharf::OperationId;
+use wharf::{OperationId, raw::deadline_after};
 
 use crate::{
     budget,
     context::{self, Current},
     runtime::Key,
-    sync::{Mutex, deadline_after, lock, now},
+    sync::{Mutex, lock, now},
 };
 
 /// A timer that is under way, or has fired.

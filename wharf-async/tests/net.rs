@@ -49,6 +49,7 @@ macro_rules! suite {
             options_are_set_and_a_linger_that_would_block_is_refused
             a_listener_that_is_dropped_refuses
             a_peer_that_never_reads_keeps_no_socket_for_ever
+            a_payload_that_is_sent_behind_others_keeps_no_socket_for_ever
             what_was_written_arrives_though_the_runtime_stops
             a_stop_that_cuts_a_stream_resets_it_and_says_so
             tasks_that_accept_at_once_get_a_connection_each
@@ -697,4 +698,29 @@ fn a_stop_that_cuts_a_stream_resets_it_and_says_so(driver: DriverChoice) {
     let error = peer.read_to_end(&mut all).expect_err("it was reset");
     assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
     assert!(all.len() < written);
+}
+
+fn a_payload_that_is_sent_behind_others_keeps_no_socket_for_ever(driver: DriverChoice) {
+    let builder = harness::builder(driver).unsent_timeout(Duration::from_millis(100));
+    let runtime = builder.build().expect("a runtime");
+    let peer = run(&runtime, async {
+        let (mut stream, mut peer) = pair().await;
+        let mut written = 0;
+        let full = async {
+            loop {
+                written += stream.write(&[7; 10_000]).await.expect("it goes");
+            }
+        };
+        let waits = timeout(Duration::from_millis(200), full).await;
+        assert!(waits.is_err(), "the writer waits");
+        let mut send = Box::pin(stream.send(vec![7; 32 << 20]));
+        let _ = poll_fn(|context| Poll::Ready(send.as_mut().poll(context))).await;
+        drop(send);
+        drop(stream);
+        // What the writer waited for is out then, and the payload is not.
+        peer.read_exact(&mut vec![0; written]).expect("bytes");
+        peer
+    });
+    sleep_until_idle(&runtime);
+    drop(peer);
 }

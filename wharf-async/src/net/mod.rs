@@ -11,6 +11,7 @@ mod slot;
 mod split;
 mod state;
 mod stream;
+mod traits;
 mod unsent;
 mod write;
 
@@ -21,8 +22,12 @@ pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 pub use stream::TcpStream;
 
 pub(crate) use listener::ListenerState;
+#[cfg(feature = "hyper")]
+pub(crate) use read::{Room, Straight};
 pub(crate) use slot::Slot;
 pub(crate) use state::StreamState;
 #[cfg(unix)]
 pub(crate) use stream::receive_one;
-pub(crate) use unsent::Unsent;
+#[cfg(feature = "hyper")]
+pub(crate) use traits::writes;
+pub(crate) use unsent::{Listed, Unsent};

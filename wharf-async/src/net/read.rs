@@ -2,7 +2,6 @@
 //! into the memory of the reader.
 
 use std::{
-    cell::RefCell,
     future::poll_fn,
     io, mem,
     task::{Context, Poll, Waker, ready},
@@ -10,13 +9,10 @@ use std::{
 
 use wharf::Buffer;
 
-use super::{
-    state::{Held, register},
-    stream::Inner,
-};
+use super::{state::Held, stream::Inner};
 use crate::{
     budget,
-    sync::{MutexGuard, lock, thread_local},
+    sync::{MutexGuard, lock, register},
 };
 
 /// The receiving side of a stream.
@@ -69,9 +65,7 @@ impl ReadSide {
             End::Ended => Some(Ok(0)),
         }
     }
-}
 
-impl ReadSide {
     /// As [`take_end`](Self::take_end), and leaves a failure to be told to the next read.
     fn look_at_end(&self) -> Option<io::Result<usize>> {
         match &self.end {
@@ -83,83 +77,7 @@ impl ReadSide {
             End::Ended => Some(Ok(0)),
         }
     }
-}
 
-/// Memory of a reader's.
-pub(crate) trait Room {
-    /// How many bytes it has room for.
-    fn room(&self) -> usize;
-
-    /// Appends bytes that there is room for.
-    fn put(&mut self, bytes: &[u8]);
-
-    /// Appends what `read` writes into the memory that it is given, which is as large as the room at most.
-    fn read_with(&mut self, read: impl FnOnce(&mut [u8]) -> io::Result<usize>)
-    -> io::Result<usize>;
-}
-
-impl Room for tokio::io::ReadBuf<'_> {
-    fn room(&self) -> usize {
-        self.remaining()
-    }
-
-    fn put(&mut self, bytes: &[u8]) {
-        self.put_slice(bytes);
-    }
-
-    fn read_with(
-        &mut self,
-        read: impl FnOnce(&mut [u8]) -> io::Result<usize>,
-    ) -> io::Result<usize> {
-        let len = read(self.initialize_unfilled())?;
-        self.advance(len);
-        Ok(len)
-    }
-}
-
-#[cfg(feature = "hyper")]
-impl Room for hyper::rt::ReadBufCursor<'_> {
-    fn room(&self) -> usize {
-        self.remaining()
-    }
-
-    fn put(&mut self, bytes: &[u8]) {
-        self.put_slice(bytes);
-    }
-
-    fn read_with(
-        &mut self,
-        read: impl FnOnce(&mut [u8]) -> io::Result<usize>,
-    ) -> io::Result<usize> {
-        // Safe code can't tell the cursor that its memory was written; and a copy out of the processor's cache costs little.
-        with_scratch(self.remaining(), |scratch| {
-            let len = read(scratch)?;
-            self.put_slice(&scratch[..len]);
-            Ok(len)
-        })
-    }
-}
-
-/// Lends memory of this thread's, of so many bytes or 64 KiB.
-#[cfg_attr(
-    not(feature = "hyper"),
-    expect(dead_code, reason = "for hyper's memory")
-)]
-fn with_scratch<T>(len: usize, with: impl FnOnce(&mut [u8]) -> T) -> T {
-    const SCRATCH_BYTES: usize = 64 << 10;
-    thread_local! {
-        static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-    }
-    SCRATCH.with(|scratch| {
-        let mut scratch = scratch.borrow_mut();
-        if scratch.is_empty() {
-            scratch.resize(SCRATCH_BYTES, 0);
-        }
-        with(&mut scratch[..len.min(SCRATCH_BYTES)])
-    })
-}
-
-impl ReadSide {
     /// What was received before, as much of it as there is room for.
     fn take_held(&mut self, memory: &mut impl Room) -> Option<usize> {
         let mut held = self.held.take()?;
@@ -174,12 +92,49 @@ impl ReadSide {
     }
 }
 
+/// Memory of a reader's.
+pub(crate) trait Room {
+    /// How many bytes it has room for.
+    fn room(&self) -> usize;
+
+    /// Appends bytes that there is room for.
+    fn put(&mut self, bytes: &[u8]);
+}
+
+/// Memory of a reader's that the system may write to.
+pub(crate) trait Straight: Room {
+    /// Appends what `read` writes into the memory that it is given, which is as large as the room at most.
+    fn read_with(&mut self, read: impl FnOnce(&mut [u8]) -> io::Result<usize>)
+    -> io::Result<usize>;
+}
+
+impl Room for tokio::io::ReadBuf<'_> {
+    fn room(&self) -> usize {
+        self.remaining()
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        self.put_slice(bytes);
+    }
+}
+
+impl Straight for tokio::io::ReadBuf<'_> {
+    fn read_with(
+        &mut self,
+        read: impl FnOnce(&mut [u8]) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let len = read(self.initialize_unfilled())?;
+        self.advance(len);
+        Ok(len)
+    }
+}
+
 impl Inner {
     /// Receives some bytes, at least one unless there is no room; none at the end of the stream.
     pub(crate) fn poll_read(
         &self,
         context: &Context<'_>,
-        memory: &mut impl Room,
+        memory: &mut impl Straight,
     ) -> Poll<io::Result<usize>> {
         ready!(budget::poll_left(context));
         if memory.room() == 0 {
@@ -192,7 +147,7 @@ impl Inner {
             .or_else(|| self.read_straight(&mut side, memory));
         match read {
             Some(read) => {
-                budget::spend_for(*read.as_ref().unwrap_or(&0));
+                budget::spend_for(&read);
                 Poll::Ready(read)
             }
             None => self.wait_for_more(side, context).map(Err),
@@ -225,7 +180,7 @@ impl Inner {
     fn read_straight(
         &self,
         side: &mut ReadSide,
-        memory: &mut impl Room,
+        memory: &mut impl Straight,
     ) -> Option<io::Result<usize>> {
         if !side.may_have_more || side.is_receiving {
             return None;
@@ -258,9 +213,7 @@ impl Inner {
             }
             side.is_receiving = true;
         }
-        let before = register(&mut side.waker, context.waker());
-        drop(side);
-        drop(before);
+        register(side, |side| &mut side.waker, context.waker());
         Poll::Pending
     }
 
@@ -305,7 +258,7 @@ impl Inner {
             Some((end, own.take().or(returned).unwrap_or_default()))
         });
         if let Some(taken) = taken {
-            budget::spend_for(*taken.0.as_ref().unwrap_or(&0));
+            budget::spend_for(&taken.0);
             return Poll::Ready(taken);
         }
         if !side.is_receiving {
@@ -340,15 +293,5 @@ impl Room for Filling {
         let start = self.0.len();
         self.0.memory_mut()[start..start + bytes.len()].copy_from_slice(bytes);
         self.0.set_len(start + bytes.len());
-    }
-
-    fn read_with(
-        &mut self,
-        read: impl FnOnce(&mut [u8]) -> io::Result<usize>,
-    ) -> io::Result<usize> {
-        let start = self.0.len();
-        let len = read(&mut self.0.memory_mut()[start..])?;
-        self.0.set_len(start + len);
-        Ok(len)
     }
 }

@@ -11,7 +11,7 @@ use wharf::Finished;
 
 use crate::{
     runtime::Key,
-    sync::{Mutex, lock},
+    sync::{Mutex, lock, register},
 };
 
 /// What an operation brought.
@@ -36,14 +36,11 @@ impl Slot {
     }
 
     pub(crate) fn poll(&self, context: &Context<'_>) -> Poll<Outcome> {
-        let waker = context.waker().clone();
         let mut inner = lock(&self.0);
         if let Some(outcome) = inner.outcome.take() {
             return Poll::Ready(outcome);
         }
-        let before = inner.waker.replace(waker);
-        drop(inner);
-        drop(before);
+        register(inner, |inner| &mut inner.waker, context.waker());
         Poll::Pending
     }
 }

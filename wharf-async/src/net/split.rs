@@ -11,7 +11,10 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::stream::{Inner, TcpStream};
+use super::{
+    stream::{Inner, TcpStream},
+    traits::{reads, writes},
+};
 
 /// The reading half of a stream; see [`TcpStream::split`].
 #[derive(Debug)]
@@ -104,63 +107,7 @@ impl Drop for OwnedWriteHalf {
     }
 }
 
-macro_rules! reads {
-    ($half:ty) => {
-        impl AsyncRead for $half {
-            fn poll_read(
-                self: Pin<&mut Self>,
-                context: &mut Context<'_>,
-                buffer: &mut ReadBuf<'_>,
-            ) -> Poll<io::Result<()>> {
-                ready!(self.0.poll_read(context, buffer))?;
-                Poll::Ready(Ok(()))
-            }
-        }
-    };
-}
-
-reads!(ReadHalf<'_>);
-reads!(OwnedReadHalf);
-
-macro_rules! writes {
-    ($half:ty, $inner:tt) => {
-        impl AsyncWrite for $half {
-            fn poll_write(
-                self: Pin<&mut Self>,
-                context: &mut Context<'_>,
-                bytes: &[u8],
-            ) -> Poll<io::Result<usize>> {
-                self.$inner.poll_write(context, bytes)
-            }
-
-            fn poll_write_vectored(
-                self: Pin<&mut Self>,
-                context: &mut Context<'_>,
-                pieces: &[IoSlice<'_>],
-            ) -> Poll<io::Result<usize>> {
-                self.$inner.poll_write(context, pieces)
-            }
-
-            fn is_write_vectored(&self) -> bool {
-                true
-            }
-
-            fn poll_flush(
-                self: Pin<&mut Self>,
-                _context: &mut Context<'_>,
-            ) -> Poll<io::Result<()>> {
-                self.$inner.poll_flush()
-            }
-
-            fn poll_shutdown(
-                self: Pin<&mut Self>,
-                context: &mut Context<'_>,
-            ) -> Poll<io::Result<()>> {
-                self.$inner.poll_shutdown(context)
-            }
-        }
-    };
-}
-
-writes!(WriteHalf<'_>, 0);
-writes!(OwnedWriteHalf, inner);
+reads!(ReadHalf<'_>, 0);
+reads!(OwnedReadHalf, 0);
+writes!(AsyncWrite, WriteHalf<'_>, 0);
+writes!(AsyncWrite, OwnedWriteHalf, inner);

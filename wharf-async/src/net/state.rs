@@ -27,19 +27,7 @@ impl StreamState {
                 drop(socket);
                 waker
             }
-            Finished::Sent { socket, .. } => {
-                let mut side = lock(&self.write);
-                let listed = side.abandoned.take();
-                let is_given_up = listed.is_some() && result.is_err();
-                let waker = side.sent(result);
-                drop(side);
-                if is_given_up {
-                    // The peer is not to take what it has for all.
-                    socket.reset();
-                }
-                drop(listed);
-                waker
-            }
+            Finished::Sent { .. } => lock(&self.write).sent(result),
             Finished::Shutdown { .. } => lock(&self.write).shut_down(result),
             _ => None,
         }
@@ -74,14 +62,5 @@ impl Held {
 
     pub(super) fn into_buffer(mut self) -> Buffer {
         mem::take(&mut self.buffer)
-    }
-}
-
-/// Has `slot` hold the waker of a future. Returns the one that it held, to be dropped under no lock.
-#[must_use = "it is dropped when the lock is not held"]
-pub(super) fn register(slot: &mut Option<Waker>, waker: &Waker) -> Option<Waker> {
-    match slot {
-        Some(held) if held.will_wake(waker) => None,
-        _ => slot.replace(waker.clone()),
     }
 }

@@ -21,11 +21,9 @@ use wharf::{Associate, Buffer, BufferPool, Connection, Payload, Socket};
 use super::{
     StreamState, ToTarget, Unsent, connect,
     split::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf},
+    traits::{reads, writes},
 };
-use crate::{
-    runtime::{Key, Shared},
-    sync::lock,
-};
+use crate::runtime::{Key, Shared};
 
 /// What the halves of a stream share.
 #[derive(Debug)]
@@ -73,12 +71,10 @@ impl Drop for Inner {
         // Else it would keep the socket open. What was written still goes out, and the socket closes after it.
         self.socket.cancel_receives();
         if self.socket.unsent() > 0 {
-            let mut side = lock(&self.state.write);
             // Behind all that is unsent. If it is refused, so is what is before it.
-            let end = self.socket.with_timeout(self.unsent.timeout);
-            if end.send(Payload::from(&b""[..])).is_ok() {
-                side.abandoned = Some(self.unsent.list(&self.socket));
-            }
+            let end = self.socket.with(self.unsent.list(&self.socket));
+            let end = end.with_timeout(self.unsent.timeout);
+            let _ = end.send(Payload::from(&b""[..]));
         }
     }
 }
@@ -324,46 +320,8 @@ impl TcpStream {
     }
 }
 
-impl AsyncRead for TcpStream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        ready!(self.inner.poll_read(context, buffer))?;
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for TcpStream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.inner.poll_write(context, bytes)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        pieces: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.inner.poll_write(context, pieces)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.inner.poll_flush()
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.inner.poll_shutdown(context)
-    }
-}
+reads!(TcpStream, inner);
+writes!(AsyncWrite, TcpStream, inner);
 
 /// Waits for the first byte that another thread writes to a pair of sockets.
 #[cfg(unix)]

@@ -2,7 +2,7 @@
 //! runtime waits for them, within its time.
 
 use std::{
-    fmt,
+    io,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -58,15 +58,20 @@ impl Unsent {
     }
 }
 
-/// A stream on the list.
-pub(super) struct Listed {
+/// A stream on the list: the context of an empty send, behind all that is unsent.
+pub(crate) struct Listed {
     unsent: Arc<Unsent>,
     place: usize,
 }
 
-impl fmt::Debug for Listed {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Listed").finish_non_exhaustive()
+impl Listed {
+    /// The send has ended: all is out, or the time is over.
+    pub(crate) fn end(self, result: &io::Result<usize>) {
+        if result.is_err() {
+            let socket = lock(&self.unsent.sockets)[self.place].clone();
+            // The peer is not to take what it has for all.
+            socket.reset();
+        }
     }
 }
 

@@ -9,11 +9,11 @@ use std::{
 
 use wharf::{Finished, Payload};
 
-use super::{Slot, state::register, stream::Inner, unsent::Listed};
+use super::{Slot, stream::Inner};
 use crate::{
     budget,
     runtime::BUFFER_BYTES,
-    sync::{MutexGuard, lock},
+    sync::{MutexGuard, lock, register},
 };
 
 /// While so many bytes wait to be sent, a writer waits as well.
@@ -26,8 +26,6 @@ pub(super) struct WriteSide {
     is_draining: bool,
     failure: Option<io::Error>,
     shutdown: Shutdown,
-    /// The stream was dropped while bytes were unsent.
-    pub(super) abandoned: Option<Listed>,
     waker: Option<Waker>,
 }
 
@@ -135,7 +133,7 @@ impl Inner {
             match pieces.try_send(self) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 sent => {
-                    budget::spend_for(*sent.as_ref().unwrap_or(&0));
+                    budget::spend_for(&sent);
                     return Poll::Ready(sent);
                 }
             }
@@ -144,9 +142,9 @@ impl Inner {
         if unsent >= UNSENT_MAX || (unsent == 0 && len > BUFFER_BYTES) {
             return self.drain(side, context);
         }
-        let written = self.send_copy(&pieces, len.min(BUFFER_BYTES))?;
-        budget::spend_for(written);
-        Poll::Ready(Ok(written))
+        let written = self.send_copy(&pieces, len.min(BUFFER_BYTES));
+        budget::spend_for(&written);
+        Poll::Ready(written)
     }
 
     /// Has the first `len` bytes sent, out of memory of ours.
@@ -223,9 +221,7 @@ impl Inner {
 }
 
 /// Has the future woken by what completes next.
-fn wait<T>(mut side: MutexGuard<'_, WriteSide>, context: &Context<'_>) -> Poll<io::Result<T>> {
-    let before = register(&mut side.waker, context.waker());
-    drop(side);
-    drop(before);
+fn wait<T>(side: MutexGuard<'_, WriteSide>, context: &Context<'_>) -> Poll<io::Result<T>> {
+    register(side, |side| &mut side.waker, context.waker());
     Poll::Pending
 }
