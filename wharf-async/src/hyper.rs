@@ -4,18 +4,21 @@ use std::{
     cell::RefCell,
     future::Future,
     io::{self, IoSlice},
+    mem,
     panic::Location,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
 
 use hyper::rt::{self, ReadBufCursor};
+use wharf::raw::deadline_after;
 
 use crate::{
     Handle,
     net::{Room, Straight, TcpStream, writes},
-    sync::{now, thread_local},
+    sync::{Mutex, lock, now, thread_local},
     time::{self, Sleep},
 };
 
@@ -102,25 +105,37 @@ where
     }
 }
 
-/// hyper's timer: for its time-outs. To set one and cancel it makes no system call.
-#[derive(Debug, Clone, Copy, Default)]
-#[non_exhaustive]
-pub struct Timer;
+/// hyper's timer: for its time-outs. hyper begins one with each request and drops it; this keeps the last that was dropped, with
+/// its timer of the port, and puts it off. So a connection's time-outs set a timer once in their time, and make no system call.
+#[derive(Debug, Clone, Default)]
+pub struct Timer(Spare);
+
+/// A sleep that is over before its time, for the next one.
+type Spare = Arc<Mutex<Option<Sleep>>>;
 
 impl Timer {
-    /// It is the timer of the runtime that polls its futures.
+    /// It is the timer of the runtime that polls its futures. Each connection is best given its own.
     pub fn new() -> Timer {
-        Timer
+        Timer::default()
     }
 }
 
 impl rt::Timer for Timer {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn rt::Sleep>> {
-        Box::pin(time::sleep(duration))
+        self.sleep_until(deadline_after(duration))
     }
 
     fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn rt::Sleep>> {
-        Box::pin(time::sleep_until(deadline))
+        let spare = lock(&self.0).take();
+        let mut sleep = match spare {
+            Some(spare) if !spare.is_of_another_runtime() => spare,
+            _ => time::sleep_until(deadline),
+        };
+        sleep.reset(deadline);
+        Box::pin(Lent {
+            sleep: Some(sleep),
+            spare: self.0.clone(),
+        })
     }
 
     fn now(&self) -> Instant {
@@ -128,11 +143,40 @@ impl rt::Timer for Timer {
     }
 
     fn reset(&self, sleep: &mut Pin<Box<dyn rt::Sleep>>, deadline: Instant) {
-        match sleep.as_mut().downcast_mut_pin::<Sleep>() {
-            Some(sleep) => sleep.get_mut().reset(deadline),
+        match sleep.as_mut().downcast_mut_pin::<Lent>() {
+            Some(lent) => lent.get_mut().sleep().reset(deadline),
             None => *sleep = self.sleep_until(deadline),
         }
     }
 }
 
-impl rt::Sleep for Sleep {}
+/// A sleep that comes back to its timer.
+struct Lent {
+    /// There until this is dropped.
+    sleep: Option<Sleep>,
+    spare: Spare,
+}
+
+impl Lent {
+    fn sleep(&mut self) -> &mut Sleep {
+        self.sleep.as_mut().expect("it is there until the end")
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let before = mem::replace(&mut *lock(&self.spare), self.sleep.take());
+        // Under no lock: it has a waker.
+        drop(before);
+    }
+}
+
+impl Future for Lent {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        Pin::new(self.sleep()).poll(context)
+    }
+}
+
+impl rt::Sleep for Lent {}

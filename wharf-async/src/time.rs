@@ -50,6 +50,7 @@ impl Timer {
 #[derive(Debug)]
 struct Armed {
     runtime: Current,
+    deadline: Instant,
     timer: Arc<Timer>,
     operation: OperationId,
 }
@@ -61,6 +62,7 @@ impl Armed {
             match runtime.port.timer_at(deadline, Key::Timer(timer.clone())) {
                 Ok(operation) => Armed {
                     runtime: runtime.clone(),
+                    deadline,
                     timer,
                     operation,
                 },
@@ -112,23 +114,53 @@ impl Sleep {
         now() >= self.deadline
     }
 
-    /// From now on it ends then, even if it had ended before.
+    /// From now on it ends then, even if it had ended before. To put it off costs next to nothing, however often: its timer
+    /// stays as it is, wakes the task once when it would have ended, and is set anew by the poll after that.
     pub fn reset(&mut self, deadline: Instant) {
-        self.armed = None;
+        if self
+            .armed
+            .as_ref()
+            .is_some_and(|armed| armed.deadline > deadline)
+        {
+            self.armed = None;
+        }
         self.deadline = deadline;
+    }
+
+    /// Whether the runtime that this thread works for is another one than that of its timer.
+    #[cfg(feature = "hyper")]
+    pub(crate) fn is_of_another_runtime(&self) -> bool {
+        let current = context::current();
+        let of_this_thread = |armed: &Armed| {
+            let runtime = current.as_ref();
+            runtime.is_some_and(|runtime| Arc::ptr_eq(runtime.as_ref(), armed.runtime.as_ref()))
+        };
+        self.armed
+            .as_ref()
+            .is_some_and(|armed| !of_this_thread(armed))
+    }
+
+    /// Sets a timer, unless the time has come.
+    fn arm(&mut self, context: &Context<'_>) -> Poll<()> {
+        if self.is_elapsed() {
+            return Poll::Ready(());
+        }
+        self.armed = Some(Armed::new(self.deadline, context.waker()));
+        Poll::Pending
     }
 
     fn poll_fired(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let Some(armed) = &self.armed else {
-            if self.is_elapsed() {
-                return Poll::Ready(());
-            }
-            self.armed = Some(Armed::new(self.deadline, context.waker()));
-            return Poll::Pending;
+            return self.arm(context);
         };
         let mut state = lock(&armed.timer.0);
         match &mut *state {
-            State::Fired => Poll::Ready(()),
+            State::Fired if armed.deadline >= self.deadline => Poll::Ready(()),
+            // It was put off.
+            State::Fired => {
+                drop(state);
+                self.arm(context)
+            }
             State::Stopped => {
                 drop(state);
                 panic!("a sleep has no end: the runtime has stopped");

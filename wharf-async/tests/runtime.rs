@@ -576,6 +576,17 @@ fn timers_end_in_time_and_can_be_reset(driver: DriverChoice) {
         // Again, after it has ended.
         long.reset(Instant::now() + Duration::from_millis(1));
         long.await;
+        // Put off while its timer runs, which fires first.
+        let mut put_off = sleep(Duration::from_millis(5));
+        assert!(
+            timeout(Duration::from_millis(1), &mut put_off)
+                .await
+                .is_err()
+        );
+        let then = Instant::now() + Duration::from_millis(20);
+        put_off.reset(then);
+        put_off.await;
+        assert!(Instant::now() >= then);
         let for_ever = timeout(Duration::MAX, async { 7 });
         assert_eq!(for_ever.await, Ok(7));
         let mut sleeps: Vec<_> = (0..1_000)

@@ -19,6 +19,9 @@ use crate::{
 /// While so many bytes wait to be sent, a writer waits as well.
 const UNSENT_MAX: usize = 64 << 10;
 
+/// Pieces that are no more bytes than these together are copied into one: for the system that is less work than a list.
+const GATHERED_MAX: usize = 1 << 10;
+
 /// The sending side of a stream.
 #[derive(Debug, Default)]
 pub(super) struct WriteSide {
@@ -105,6 +108,12 @@ impl Pieces for &[IoSlice<'_>] {
     }
 
     fn try_send(&self, stream: &Inner) -> io::Result<usize> {
+        let len = self.len();
+        if len <= GATHERED_MAX {
+            let mut gathered = [0; GATHERED_MAX];
+            self.copy_into(&mut gathered[..len]);
+            return stream.socket.try_send(&gathered[..len]);
+        }
         stream.socket.try_send_vectored(self)
     }
 }

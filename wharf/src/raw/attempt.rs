@@ -72,17 +72,18 @@ impl Port {
     /// # Errors
     /// As for [`try_send`](Self::try_send).
     pub fn try_send_vectored(&self, handle: Handle, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        let mut list = [RawBuffer::EMPTY; ATTEMPT_BUFFERS_MAX];
+        let mut list = [const { MaybeUninit::uninit() }; ATTEMPT_BUFFERS_MAX];
         let mut count = 0;
         let pieces = pieces.iter().filter(|piece| !piece.is_empty());
         for (buffer, piece) in list.iter_mut().zip(pieces) {
-            *buffer = RawBuffer::of(piece);
+            buffer.write(RawBuffer::of(piece));
             count += 1;
         }
         if count == 0 {
             return Ok(0);
         }
-        let first = list.as_ptr();
+        // So many of them are written.
+        let first = list.as_ptr().cast::<RawBuffer>();
         // SAFETY: the bytes and the list are lent for this call, which only reads them.
         unsafe { self.attempt(handle, Attempt::SendVectored { first, count }) }
     }

@@ -62,6 +62,9 @@ impl Handles {
         let mut entry = self.table.lock(handle).expect("a busy handle stays");
         let outcome = transfer.outcome;
         let result = entry.judge_attempt(direction, outcome, offered, tick, &mut follow_up);
+        if result.is_ok() && entry.give_back_alone(direction) {
+            return result;
+        }
         self.give_back(entry, Ready { handle, direction }, follow_up, results);
         result
     }

@@ -297,6 +297,17 @@ impl Entry {
         }
     }
 
+    /// The most frequent end of an attempt that went well: nothing follows, since no operation came meanwhile, and no close. Returns
+    /// whether that is so; if not, the side is still to be [given back](Self::give_back_side).
+    #[inline]
+    pub(super) fn give_back_alone(&mut self, direction: Direction) -> bool {
+        let is_alone = !self.closing && !self.end_in_doubt && self.side(direction).is_empty();
+        if is_alone {
+            self.side(direction).busy = false;
+        }
+        is_alone
+    }
+
     /// An attempt is over: those that were started meanwhile, and those that are cancelled or fail with it, are seen to.
     pub(super) fn give_back_side(&mut self, ready: Ready, follow_up: &mut FollowUp) {
         self.side(ready.direction).busy = false;
