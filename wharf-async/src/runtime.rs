@@ -49,8 +49,6 @@ pub(crate) struct Shared {
     pub(crate) polls: Polls,
     pub(crate) buffers: BufferPool,
     pub(crate) threads_max: usize,
-    /// The port makes several sends in one call, if they come as operations.
-    pub(crate) batches: bool,
     pub(crate) unsent: Arc<Unsent>,
 }
 
@@ -489,7 +487,6 @@ impl Builder {
             });
         }
         let shared = Arc::new(Shared {
-            batches: port.driver().name == "uring",
             unsent: Arc::new(Unsent::new(self.unsent_timeout)),
             port,
             registry: Registry::default(),

@@ -31,8 +31,6 @@ pub(crate) struct Inner {
     pub(super) socket: Socket<Key>,
     pub(super) state: Arc<StreamState>,
     pub(super) buffers: BufferPool,
-    /// Small writes need not wait for others, to be sent with them.
-    pub(super) sends_straight: bool,
     /// Where it is listed, if it is dropped with unsent bytes.
     unsent: Arc<Unsent>,
     /// Its linger is zero: dropped, it is reset at once.
@@ -45,7 +43,6 @@ impl Inner {
             socket,
             state,
             buffers: shared.buffers.clone(),
-            sends_straight: !shared.batches,
             unsent: shared.unsent.clone(),
             is_to_reset: AtomicBool::new(false),
         }
@@ -82,8 +79,8 @@ impl Drop for Inner {
 /// A TCP connection, for tasks of one runtime.
 ///
 /// Small reads come through a buffer of a pool, of which an idle connection holds none; large ones go straight into the memory of the
-/// caller. Writes go straight from it, if the system takes the bytes at once; small ones are copied where the port gains from batches
-/// (io_uring), and so is what the system does not take. Memory that an operation owns spares the copy also for small ones: [`receive`](Self::receive),
+/// caller. Writes go straight from it, if the system takes the bytes at once; small ones are copied while the port has more to do and gains
+/// from batches (io_uring), and so is what the system does not take. Memory that an operation owns spares the copy also for small ones: [`receive`](Self::receive),
 /// [`send`](Self::send).
 ///
 /// A write is complete when the runtime has the bytes; a failure after that is told by the next write, flush or

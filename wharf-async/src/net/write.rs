@@ -1,5 +1,5 @@
-//! Writing: straight from the writer's memory, if the system takes the bytes at once. Where the port gains from batches (io_uring), small
-//! writes are copied and sent without a report; so is what the system does not take at once. What failed is told by the next write, flush or shutdown.
+//! Writing: straight from the writer's memory, if the system takes the bytes at once. While the port has more to do, and gains from
+//! batches (io_uring), small writes are copied and sent without a report; so is what the system does not take at once. What failed is told by the next write, flush or shutdown.
 
 use std::{
     future::poll_fn,
@@ -138,7 +138,7 @@ impl Inner {
         if side.is_draining {
             return wait(side, context);
         }
-        if self.sends_straight || len > BUFFER_BYTES {
+        if len > BUFFER_BYTES || !self.socket.batches_sends() {
             match pieces.try_send(self) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 sent => {

@@ -11,7 +11,7 @@ use std::{
 
 use super::{
     Handle, Port, RawBuffer,
-    shape::{Attempt, Attempts},
+    shape::{Attempt, Attempts, Sends},
 };
 
 /// The most buffers of one attempt, listed on the stack.
@@ -65,6 +65,12 @@ impl Port {
         }
         // SAFETY: the bytes are lent for this call, which only reads them.
         unsafe { self.attempt(handle, Attempt::Send(RawBuffer::of(bytes))) }
+    }
+
+    /// Whether a send that this thread starts now is made together with others, in one call: more work is queued, and the driver
+    /// gains from batches. A hint, for a choice between [`try_send`](Self::try_send) and an operation.
+    pub fn batches_sends(&self) -> bool {
+        Sends::batches_sends(self)
     }
 
     /// As [`try_send`](Self::try_send), of several pieces, one after the other; of the first 64 at most.

@@ -200,6 +200,9 @@ pub(super) trait Sends {
     /// As for [`Port::start`](super::Port::start), which has succeeded; it is a send of the same bytes.
     unsafe fn go_on_sending(&self, begun: BegunSend, operation: NonNull<Overlapped>)
     -> OperationId;
+
+    /// Whether a send that this thread starts now is made together with others.
+    fn batches_sends(&self) -> bool;
 }
 
 /// Packets: how they come onto the queue, and from there to threads.

@@ -61,6 +61,10 @@ impl Sends for Port {
         // SAFETY: passed on to the caller.
         unsafe { self.handles.go_on_sending(begun, operation, count, results) }
     }
+
+    fn batches_sends(&self) -> bool {
+        self.batches_for_this_thread()
+    }
 }
 
 impl Port {

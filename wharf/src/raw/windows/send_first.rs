@@ -24,4 +24,8 @@ impl Sends for Port {
     ) -> OperationId {
         match begun {}
     }
+
+    fn batches_sends(&self) -> bool {
+        false
+    }
 }
