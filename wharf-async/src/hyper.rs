@@ -1,24 +1,24 @@
 //! What hyper needs of a runtime: its I/O traits for streams, an executor and a timer. With the feature `hyper`.
 
 use std::{
-    cell::RefCell,
     future::Future,
     io::{self, IoSlice},
     mem,
     panic::Location,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
 use hyper::rt::{self, ReadBufCursor};
+use hyper_util::rt::TokioIo;
 use wharf::raw::deadline_after;
 
 use crate::{
     Handle,
-    net::{Room, Straight, TcpStream, writes},
-    sync::{Mutex, lock, now, thread_local},
+    net::{TcpStream, writes},
+    sync::{Mutex, lock, now},
     time::{self, Sleep},
 };
 
@@ -26,53 +26,14 @@ impl rt::Read for TcpStream {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        mut cursor: ReadBufCursor<'_>,
+        cursor: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        ready!(self.inner.poll_read(context, &mut cursor))?;
-        Poll::Ready(Ok(()))
+        // It makes hyper's memory tokio's, which safe code can't.
+        rt::Read::poll_read(Pin::new(&mut TokioIo::new(self.get_mut())), context, cursor)
     }
 }
 
 writes!(rt::Write, TcpStream, inner);
-
-impl Room for ReadBufCursor<'_> {
-    fn room(&self) -> usize {
-        self.remaining()
-    }
-
-    fn put(&mut self, bytes: &[u8]) {
-        self.put_slice(bytes);
-    }
-}
-
-impl Straight for ReadBufCursor<'_> {
-    fn read_with(
-        &mut self,
-        read: impl FnOnce(&mut [u8]) -> io::Result<usize>,
-    ) -> io::Result<usize> {
-        // Safe code can't tell the cursor that its memory was written; and a copy out of the processor's cache costs little.
-        with_scratch(self.remaining(), |scratch| {
-            let len = read(scratch)?;
-            self.put_slice(&scratch[..len]);
-            Ok(len)
-        })
-    }
-}
-
-/// Lends memory of this thread's, of so many bytes or 64 KiB.
-fn with_scratch<T>(len: usize, with: impl FnOnce(&mut [u8]) -> T) -> T {
-    const SCRATCH_BYTES: usize = 64 << 10;
-    thread_local! {
-        static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-    }
-    SCRATCH.with(|scratch| {
-        let mut scratch = scratch.borrow_mut();
-        if scratch.is_empty() {
-            scratch.resize(SCRATCH_BYTES, 0);
-        }
-        with(&mut scratch[..len.min(SCRATCH_BYTES)])
-    })
-}
 
 /// Begins hyper's tasks on a runtime.
 #[derive(Debug, Clone)]

@@ -35,6 +35,7 @@ macro_rules! suite {
             an_accept_that_is_dropped_loses_no_connection
             a_connect_that_is_dropped_leaves_nothing
             a_peek_takes_nothing
+            after_much_each_way_of_reading_brings_what_comes_next
             owned_buffers_come_back_with_the_bytes
             a_receive_that_is_dropped_leaves_its_bytes_to_the_next_read
             a_payload_that_is_sent_comes_back_and_is_sent_though_the_future_is_dropped
@@ -220,6 +221,55 @@ fn a_peek_takes_nothing(driver: DriverChoice) {
         let mut all = [0; 4];
         stream.read_exact(&mut all).await.expect("bytes");
         assert_eq!(&all, b"ahoy");
+    });
+}
+
+fn after_much_each_way_of_reading_brings_what_comes_next(driver: DriverChoice) {
+    let runtime = one_at_once(driver);
+    run(&runtime, async {
+        let (mut stream, mut peer) = pair().await;
+        let much = pattern(200_000);
+        let mut memory = vec![0; 64 << 10];
+        for way in 0..4 {
+            let (mut sends, sent) = (peer.try_clone().expect("a peer"), much.clone());
+            let sends = thread::spawn(move || sends.write_all(&sent));
+            let mut received = Vec::new();
+            while received.len() < much.len() {
+                let len = stream.read(&mut memory).await.expect("bytes");
+                received.extend_from_slice(&memory[..len]);
+            }
+            assert!(received == much, "bytes were lost");
+            sends.join().expect("no panic").expect("it takes them");
+            // It waits for more, in vain for now.
+            let early = timeout(Duration::from_millis(1), stream.read(&mut memory)).await;
+            assert!(early.is_err(), "nothing has come");
+            peer.write_all(b"ahoy").expect("it takes them");
+            let mut few = [0; 4];
+            match way {
+                0 => {
+                    stream.read_exact(&mut few).await.expect("bytes");
+                }
+                1 => {
+                    stream.peek(&mut few[..1]).await.expect("bytes");
+                    assert_eq!(few[0], b'a');
+                    stream.read_exact(&mut few).await.expect("bytes");
+                }
+                2 => {
+                    let (len, buffer) = stream.receive(Buffer::with_capacity(64)).await;
+                    few.copy_from_slice(&buffer[..len.expect("bytes")]);
+                }
+                _ => {
+                    let len = stream.read(&mut memory).await.expect("bytes");
+                    few.copy_from_slice(&memory[..len]);
+                }
+            }
+            assert_eq!(&few, b"ahoy", "way {way}");
+        }
+        peer.write_all(&much[..50_000]).expect("it takes them");
+        peer.shutdown(Shutdown::Write).expect("it ends");
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).await.expect("bytes");
+        assert!(rest == much[..50_000], "bytes were lost");
     });
 }
 

@@ -22,8 +22,6 @@ pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 pub use stream::TcpStream;
 
 pub(crate) use listener::ListenerState;
-#[cfg(feature = "hyper")]
-pub(crate) use read::{Room, Straight};
 pub(crate) use slot::Slot;
 pub(crate) use state::StreamState;
 #[cfg(unix)]

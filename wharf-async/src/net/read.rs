@@ -1,5 +1,5 @@
-//! Reading: small reads come through a buffer of a pool, which an idle stream has none of; while a peer sends much, bytes go straight
-//! into the memory of the reader.
+//! Reading: small reads come through a buffer of a pool, which an idle stream has none of; while a peer sends much, the stream waits
+//! for bytes without a buffer, and they go straight into the memory of the reader.
 
 use std::{
     future::poll_fn,
@@ -7,21 +7,28 @@ use std::{
     task::{Context, Poll, Waker, ready},
 };
 
+use tokio::io::ReadBuf;
 use wharf::Buffer;
 
 use super::{state::Held, stream::Inner};
 use crate::{
     budget,
+    runtime::BUFFER_BYTES,
     sync::{MutexGuard, lock, register},
 };
+
+/// A reader with less room than this gets bytes that were received before: a call for each would cost more than the copy.
+const STRAIGHT_MIN: usize = 4 << 10;
 
 /// The receiving side of a stream.
 #[derive(Debug, Default)]
 pub(super) struct ReadSide {
     held: Option<Held>,
     is_receiving: bool,
-    /// The last receive had no room for more, so there may be.
+    /// The last receive had no room for more, or none was made though there was something: so there may be more.
     may_have_more: bool,
+    /// The peer sends much: the last receive filled a buffer of the pool, or more.
+    is_bulk: bool,
     end: End,
     /// The caller's own buffer, come back from a receive that brought nothing.
     returned: Option<Buffer>,
@@ -45,12 +52,23 @@ impl ReadSide {
             Ok(0) => self.end = End::Ended,
             Ok(len) => {
                 self.may_have_more = len == buffer.capacity();
+                self.is_bulk = len >= BUFFER_BYTES;
                 self.held = Some(Held::new(buffer));
                 return self.waker.take();
             }
             Err(error) => self.end = End::Failed(error),
         }
         self.returned = (buffer.capacity() > 0).then_some(buffer);
+        self.waker.take()
+    }
+
+    /// There is something to receive. Returns what to wake.
+    pub(super) fn has_more(&mut self, result: io::Result<usize>) -> Option<Waker> {
+        self.is_receiving = false;
+        self.may_have_more = result.is_ok();
+        if let Err(error) = result {
+            self.end = End::Failed(error);
+        }
         self.waker.take()
     }
 
@@ -79,11 +97,11 @@ impl ReadSide {
     }
 
     /// What was received before, as much of it as there is room for.
-    fn take_held(&mut self, memory: &mut impl Room) -> Option<usize> {
+    fn take_held(&mut self, room: usize, put: impl FnOnce(&[u8])) -> Option<usize> {
         let mut held = self.held.take()?;
         let bytes = held.bytes();
-        let len = bytes.len().min(memory.room());
-        memory.put(&bytes[..len]);
+        let len = bytes.len().min(room);
+        put(&bytes[..len]);
         held.take(len);
         if !held.bytes().is_empty() {
             self.held = Some(held);
@@ -92,65 +110,50 @@ impl ReadSide {
     }
 }
 
-/// Memory of a reader's.
-pub(crate) trait Room {
-    /// How many bytes it has room for.
-    fn room(&self) -> usize;
-
-    /// Appends bytes that there is room for.
-    fn put(&mut self, bytes: &[u8]);
-}
-
-/// Memory of a reader's that the system may write to.
-pub(crate) trait Straight: Room {
-    /// Appends what `read` writes into the memory that it is given, which is as large as the room at most.
-    fn read_with(&mut self, read: impl FnOnce(&mut [u8]) -> io::Result<usize>)
-    -> io::Result<usize>;
-}
-
-impl Room for tokio::io::ReadBuf<'_> {
-    fn room(&self) -> usize {
-        self.remaining()
-    }
-
-    fn put(&mut self, bytes: &[u8]) {
-        self.put_slice(bytes);
-    }
-}
-
-impl Straight for tokio::io::ReadBuf<'_> {
-    fn read_with(
-        &mut self,
-        read: impl FnOnce(&mut [u8]) -> io::Result<usize>,
-    ) -> io::Result<usize> {
-        let len = read(self.initialize_unfilled())?;
-        self.advance(len);
-        Ok(len)
-    }
-}
-
 impl Inner {
     /// Receives some bytes, at least one unless there is no room; none at the end of the stream.
     pub(crate) fn poll_read(
         &self,
         context: &Context<'_>,
-        memory: &mut impl Straight,
+        memory: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<usize>> {
         ready!(budget::poll_left(context));
-        if memory.room() == 0 {
+        if memory.remaining() == 0 {
             return Poll::Ready(Ok(0));
         }
         let mut side = lock(&self.state.read);
-        let held = side.take_held(memory).map(Ok);
-        let read = held
-            .or_else(|| side.take_end())
-            .or_else(|| self.read_straight(&mut side, memory));
+        let held = side.take_held(memory.remaining(), |bytes| memory.put_slice(bytes));
+        let read = match held {
+            // A reader with much room is likely to have need of it.
+            Some(len) => Some(Ok(len + self.read_more(&mut side, memory))),
+            None => side
+                .take_end()
+                .or_else(|| self.read_straight(&mut side, memory)),
+        };
         match read {
             Some(read) => {
                 budget::spend_for(&read);
                 Poll::Ready(read)
             }
-            None => self.wait_for_more(side, context).map(Err),
+            None => {
+                let waits_only = side.is_bulk && memory.remaining() >= STRAIGHT_MIN;
+                self.wait_for_more(side, context, waits_only).map(Err)
+            }
+        }
+    }
+
+    /// What the system has now, behind bytes that were received before. A failure, or the end, is left to the next read.
+    fn read_more(&self, side: &mut ReadSide, memory: &mut ReadBuf<'_>) -> usize {
+        if side.held.is_some() {
+            return 0;
+        }
+        match self.read_straight(side, memory) {
+            None => 0,
+            Some(Ok(len)) => len,
+            Some(Err(error)) => {
+                side.end = End::Failed(error);
+                0
+            }
         }
     }
 
@@ -172,28 +175,28 @@ impl Inner {
                 budget::spend();
                 Poll::Ready(peeked)
             }
-            None => self.wait_for_more(side, context).map(Err),
+            None => self.wait_for_more(side, context, false).map(Err),
         }
     }
 
-    /// What the system has now, if it is likely to have any.
+    /// What the system has now, if it is likely to have any, and there is room for much.
     fn read_straight(
         &self,
         side: &mut ReadSide,
-        memory: &mut impl Straight,
+        memory: &mut ReadBuf<'_>,
     ) -> Option<io::Result<usize>> {
-        if !side.may_have_more || side.is_receiving {
+        let room = memory.remaining();
+        if !side.may_have_more || side.is_receiving || room < STRAIGHT_MIN {
             return None;
         }
-        let mut room = 0;
-        let read = memory.read_with(|memory| {
-            room = memory.len();
-            self.socket.try_receive_into(memory)
-        });
+        let read = self.socket.try_receive_into(memory);
         side.may_have_more = read.as_ref().is_ok_and(|len| *len == room);
         match read {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
-            Ok(len @ 1..) => Some(Ok(len)),
+            Ok(len @ 1..) => {
+                side.is_bulk = len >= BUFFER_BYTES || (side.is_bulk && len == room);
+                Some(Ok(len))
+            }
             end => {
                 side.end = End::Ended;
                 Some(end)
@@ -201,14 +204,19 @@ impl Inner {
         }
     }
 
-    /// Has a receive under way, which wakes the future. Ready if it can't be started.
+    /// Has a receive under way, or a wait for one if it `waits_only`; it wakes the future. Ready if it can't be started.
     fn wait_for_more(
         &self,
         mut side: MutexGuard<'_, ReadSide>,
         context: &Context<'_>,
+        waits_only: bool,
     ) -> Poll<io::Error> {
         if !side.is_receiving {
-            if let Err(error) = self.socket.receive_from(&self.buffers) {
+            let started = match waits_only {
+                true => self.socket.ready_to_receive(),
+                false => self.socket.receive_from(&self.buffers),
+            };
+            if let Err(error) = started {
                 return Poll::Ready(error);
             }
             side.is_receiving = true;
@@ -243,9 +251,12 @@ impl Inner {
             }
             (Some(held), buffer) => {
                 side.held = Some(held);
-                let mut buffer = Filling::new(buffer.unwrap_or_default());
-                let len = side.take_held(&mut buffer).unwrap_or_default();
-                Some((Ok(len), buffer.0))
+                let mut buffer = buffer.unwrap_or_default();
+                let held = side.take_held(buffer.capacity(), |bytes| {
+                    buffer.memory_mut()[..bytes.len()].copy_from_slice(bytes);
+                    buffer.set_len(bytes.len());
+                });
+                Some((Ok(held.unwrap_or_default()), buffer))
             }
             (None, buffer) => {
                 *own = buffer;
@@ -269,29 +280,7 @@ impl Inner {
                 side.is_receiving = true;
             }
         }
-        self.wait_for_more(side, context)
+        self.wait_for_more(side, context, false)
             .map(|error| (Err(error), own.take().unwrap_or_default()))
-    }
-}
-
-/// A buffer that bytes are appended to.
-struct Filling(Buffer);
-
-impl Filling {
-    fn new(mut buffer: Buffer) -> Filling {
-        buffer.set_len(0);
-        Filling(buffer)
-    }
-}
-
-impl Room for Filling {
-    fn room(&self) -> usize {
-        self.0.capacity() - self.0.len()
-    }
-
-    fn put(&mut self, bytes: &[u8]) {
-        let start = self.0.len();
-        self.0.memory_mut()[start..start + bytes.len()].copy_from_slice(bytes);
-        self.0.set_len(start + bytes.len());
     }
 }

@@ -27,6 +27,11 @@ impl StreamState {
                 drop(socket);
                 waker
             }
+            Finished::Readable { socket } => {
+                let waker = lock(&self.read).has_more(result);
+                drop(socket);
+                waker
+            }
             Finished::Sent { .. } => lock(&self.write).sent(result),
             Finished::Shutdown { .. } => lock(&self.write).shut_down(result),
             _ => None,

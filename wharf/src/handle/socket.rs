@@ -7,6 +7,8 @@ use std::{
     sync::Arc,
 };
 
+use bytes::BufMut;
+
 use super::{Associate, Association, Key, handle};
 use crate::{
     CompletionPort, Traffic,
@@ -220,12 +222,13 @@ impl<K> Socket<K> {
         self.raw().try_receive(self.0.handle, memory)
     }
 
-    /// As [`try_receive`](Self::try_receive), into memory that is initialised already.
+    /// As [`try_receive`](Self::try_receive), into the free space of a buffer of the `bytes` crate's kind (of its next piece), and
+    /// counts what came as filled.
     ///
     /// # Errors
     /// As for [`try_receive`](Self::try_receive).
-    pub fn try_receive_into(&self, memory: &mut [u8]) -> io::Result<usize> {
-        self.raw().try_receive_into(self.0.handle, memory)
+    pub fn try_receive_into(&self, into: &mut impl BufMut) -> io::Result<usize> {
+        self.raw().try_receive_into(self.0.handle, into)
     }
 
     /// Sends as many of `bytes` as the system takes now; never waits, and no completion follows. Returns how many it took.

@@ -9,6 +9,9 @@ use std::{
     mem::MaybeUninit,
 };
 
+#[cfg(feature = "safe")]
+use bytes::BufMut;
+
 use super::{
     Handle, Port, RawBuffer,
     shape::{Attempt, Attempts, Sends},
@@ -37,20 +40,25 @@ impl Port {
         unsafe { self.attempt(handle, Attempt::Receive(buffer)) }
     }
 
-    /// As [`try_receive`](Self::try_receive), into memory that is initialised already: safe Rust can't make the one of the other.
+    /// As [`try_receive`](Self::try_receive), into the free space of a buffer (of its next piece), and counts what came as filled.
     ///
     /// # Errors
     /// As for [`try_receive`](Self::try_receive).
-    pub fn try_receive_into(&self, handle: Handle, memory: &mut [u8]) -> io::Result<usize> {
-        if memory.is_empty() {
-            return Ok(0);
-        }
+    #[cfg(feature = "safe")]
+    pub fn try_receive_into(&self, handle: Handle, into: &mut impl BufMut) -> io::Result<usize> {
+        let memory = into.chunk_mut();
         let buffer = RawBuffer {
             start: memory.as_mut_ptr(),
             len: memory.len(),
         };
+        if buffer.len == 0 {
+            return Ok(0);
+        }
         // SAFETY: the memory is lent for this call.
-        unsafe { self.attempt(handle, Attempt::Receive(buffer)) }
+        let received = unsafe { self.attempt(handle, Attempt::Receive(buffer)) }?;
+        // SAFETY: so many bytes were written to it, from its front.
+        unsafe { into.advance_mut(received) };
+        Ok(received)
     }
 
     /// Sends as many of `bytes` as the system takes now; never waits. Returns how many it took. They do not count as
