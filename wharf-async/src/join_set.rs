@@ -5,7 +5,6 @@ use std::{
     fmt,
     future::{Future, poll_fn},
     panic::Location,
-    pin::Pin,
     sync::Arc,
     task::{Context, Poll, Wake, Waker, ready},
 };
@@ -151,7 +150,6 @@ impl<T> JoinSet<T> {
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<T, JoinError>>> {
-        // Asked here, so that the handles below, which ask it as well, have an answer to look for.
         ready!(budget::poll_left(context));
         loop {
             if self.is_empty() {
@@ -163,15 +161,49 @@ impl<T> JoinSet<T> {
                 return Poll::Pending;
             };
             drop(woken);
-            let Some((handle, waker)) = self.handles.get_mut(&number) else {
-                continue;
-            };
-            let mut entry = Context::from_waker(waker);
-            if let Poll::Ready(result) = Pin::new(handle).poll(&mut entry) {
-                self.handles.remove(&number);
+            if let Some(result) = self.take_ended(number) {
+                budget::spend();
                 return Poll::Ready(Some(result));
             }
         }
+    }
+
+    /// The result of a task that has ended, if there is one. None: all that are left go on, or the set is empty.
+    pub fn try_join_next(&mut self) -> Option<Result<T, JoinError>> {
+        loop {
+            let number = lock(&self.ended.inner).numbers.pop_front()?;
+            if let Some(result) = self.take_ended(number) {
+                return Some(result);
+            }
+        }
+    }
+
+    /// Takes a task that was woken out of the set, if it has ended.
+    fn take_ended(&mut self, number: u64) -> Option<Result<T, JoinError>> {
+        let (handle, waker) = self.handles.get_mut(&number)?;
+        match handle.poll_ended(&mut Context::from_waker(waker)) {
+            Poll::Ready(result) => {
+                self.handles.remove(&number);
+                Some(result)
+            }
+            Poll::Pending => None,
+        }
+    }
+
+    /// Waits for all tasks. Their results come in the order in which they end.
+    ///
+    /// # Panics
+    /// A task has panicked, with its panic, or was cancelled. The others are aborted then.
+    pub async fn join_all(mut self) -> Vec<T> {
+        let mut results = Vec::with_capacity(self.len());
+        while let Some(result) = self.join_next().await {
+            match result.map_err(JoinError::try_into_panic) {
+                Ok(result) => results.push(result),
+                Err(Ok(panic)) => std::panic::resume_unwind(panic),
+                Err(Err(cancelled)) => panic!("{cancelled}"),
+            }
+        }
+        results
     }
 
     /// Aborts all tasks; their results still come.

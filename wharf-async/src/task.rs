@@ -290,17 +290,25 @@ impl<T> Drop for JoinHandle<T> {
     }
 }
 
+impl<T> JoinHandle<T> {
+    /// The result, whatever the poll has had.
+    pub(crate) fn poll_ended(&mut self, context: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
+        let result = match &mut self.0 {
+            Some((task, _)) => ready!(Pin::new(task).poll(context)),
+            None => None,
+        };
+        Poll::Ready(result.unwrap_or(Err(JoinError(Cause::Cancelled))))
+    }
+}
+
 impl<T> Future for JoinHandle<T> {
     type Output = Result<T, JoinError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some((task, _)) = &mut self.0 else {
-            return Poll::Ready(Err(JoinError(Cause::Cancelled)));
-        };
         ready!(budget::poll_left(context));
-        let result = ready!(Pin::new(task).poll(context));
+        let result = ready!(self.poll_ended(context));
         budget::spend();
-        Poll::Ready(result.unwrap_or(Err(JoinError(Cause::Cancelled))))
+        Poll::Ready(result)
     }
 }
 

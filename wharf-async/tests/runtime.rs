@@ -393,8 +393,33 @@ fn a_set_gives_results_in_the_order_in_which_tasks_end(driver: DriverChoice) {
         }
         assert_eq!(sum, 1_000);
         set.spawn(pending());
+        assert!(set.try_join_next().is_none(), "it waits");
         set.shutdown().await;
-        assert!(set.is_empty());
+        assert!(set.is_empty() && set.try_join_next().is_none());
+        // More than a poll's budget.
+        for _ in 0..1_000 {
+            set.spawn(async { 1 });
+        }
+        while !set.is_empty() {
+            match set.try_join_next() {
+                Some(one) => sum += one.expect("it ends"),
+                None => yield_now().await,
+            }
+        }
+        assert_eq!(sum, 2_000);
+        for number in 0..3 {
+            set.spawn(async move { number });
+        }
+        let mut all = set.join_all().await;
+        all.sort_unstable();
+        assert_eq!(all, [0, 1, 2]);
+        let panics = spawn(async {
+            let mut set = JoinSet::new();
+            set.spawn(pending::<()>());
+            set.spawn(async { panic!("on purpose") });
+            set.join_all().await
+        });
+        assert!(panics.await.expect_err("one panics").is_panic());
     });
 }
 
