@@ -1,0 +1,7 @@
+//! The functions of Windows that servers on completion ports call, for programs of C and C++ on Linux.
+//!
+//! The headers are in `include`. On other systems than Linux the crate is empty.
+#![cfg(target_os = "linux")]
+
+mod handle;
+mod last_error;
