@@ -220,7 +220,7 @@ static const struct test tests[] = {
     TEST("15", a_result_that_is_not_there_is_incomplete),
     TEST("15", a_wait_for_a_result_has_a_time_out),
     TEST("15", a_reset_has_two_numbers),
-    TEST("8 (errors)", every_status_has_its_numbers),
+    TEST("errors", every_status_has_its_numbers),
     TEST("15", a_result_of_a_closed_socket_is_none),
 };
 SUITE(tests)

@@ -173,7 +173,7 @@ static const struct test tests[] = {
     TEST("3", a_datagram_comes_with_its_sender),
     TEST("3", a_datagram_is_sent_with_a_packet),
     TEST("1", a_datagram_that_is_cut_fails_with_what_fitted),
-    TEST("8 (errors)", a_plain_receive_tells_of_a_cut_datagram),
+    TEST("errors", a_plain_receive_tells_of_a_cut_datagram),
     TEST("11", an_empty_datagram_is_one),
     TEST("3", a_connected_socket_takes_datagrams_of_its_peer),
     TEST("18", plain_calls_name_the_sender),
