@@ -3,5 +3,12 @@
 //! The headers are in `include`. On other systems than Linux the crate is empty.
 #![cfg(target_os = "linux")]
 
+mod call;
+mod codes;
 mod handle;
 mod last_error;
+mod objects;
+mod operation;
+mod port;
+mod socket;
+mod watch;
