@@ -181,6 +181,10 @@ impl Socket {
         connected
     }
 
+    fn was_never_connected(&self) -> bool {
+        !self.is(flag::CONNECTED | flag::CONNECTS)
+    }
+
     pub(crate) fn association(&self) -> Option<&Association> {
         self.association.get()
     }
@@ -208,6 +212,7 @@ impl Socket {
     fn code_of(&self, errno: i32) -> u32 {
         match errno {
             libc::EPIPE if self.is(flag::SHUT_SEND) => wsa::SHUT_DOWN,
+            libc::EPIPE if self.was_never_connected() => wsa::NOT_CONNECTED,
             _ => codes::of_call(errno, !self.is_stream()),
         }
     }
@@ -215,7 +220,7 @@ impl Socket {
     /// Notes that an error has broken the connection, if it is one that does.
     fn note_broken(&self, errno: i32) {
         let breaks = matches!(errno, libc::ECONNRESET | libc::ETIMEDOUT | libc::ECONNABORTED)
-            || (errno == libc::EPIPE && !self.is(flag::SHUT_SEND));
+            || (errno == libc::EPIPE && !self.is(flag::SHUT_SEND) && !self.was_never_connected());
         if breaks && self.is_stream() {
             self.broken.store(errno, Ordering::Release);
         }
