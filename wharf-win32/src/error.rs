@@ -7,3 +7,4 @@ pub(crate) const GEN_FAILURE: u32 = 31;
 pub(crate) const INVALID_PARAMETER: u32 = 87;
 pub(crate) const NOT_OWNER: u32 = 288;
 pub(crate) const TOO_MANY_POSTS: u32 = 298;
+pub(crate) const TIMEOUT: u32 = 1460;

@@ -95,7 +95,11 @@ fn insert_opened(opened: Arc<Opened>) -> Option<usize> {
     };
     let (chunk, at) = place(index);
     let entries = ENTRIES[chunk].get_or_init(|| {
-        let len = if chunk == 0 { CHUNK } else { CHUNK << (chunk - 1) };
+        let len = if chunk == 0 {
+            CHUNK
+        } else {
+            CHUNK << (chunk - 1)
+        };
         (0..len).map(|_| Entry::default()).collect()
     });
     *lock(&entries[at]) = Some(opened);
@@ -155,7 +159,11 @@ mod tests {
         let mut seen = std::collections::HashSet::new();
         for index in 0..10_000 {
             let (chunk, at) = place(index);
-            let len = if chunk == 0 { CHUNK } else { CHUNK << (chunk - 1) };
+            let len = if chunk == 0 {
+                CHUNK
+            } else {
+                CHUNK << (chunk - 1)
+            };
             assert!(at < len && seen.insert((chunk, at)), "{index}");
         }
         let (chunk, at) = place(MOST - 1);
@@ -183,7 +191,16 @@ mod tests {
 
     #[test]
     fn garbage_is_no_handle() {
-        for handle in [0, 1, 3, FIRST + 2, FIRST - 4, 0x7fff_fffc, 0x8000_0000, usize::MAX] {
+        for handle in [
+            0,
+            1,
+            3,
+            FIRST + 2,
+            FIRST - 4,
+            0x7fff_fffc,
+            0x8000_0000,
+            usize::MAX,
+        ] {
             assert!(get_any(handle).is_none(), "{handle:x}");
             assert!(duplicate(handle).is_none() && !close(handle));
         }

@@ -7,9 +7,11 @@ mod error;
 mod futex;
 mod handle;
 mod last_error;
+mod locks;
 mod objects;
 mod sync;
 mod threads;
+mod time;
 
 /// The time-out of a wait that has none.
 pub(crate) const INFINITE: u32 = u32::MAX;

@@ -2,12 +2,7 @@
 
 use std::{slice, sync::Arc};
 
-use super::{
-    End, For, Patience, Waitable, What,
-    mutex, wait,
-    wait::OBJECTS_MAX,
-    waitable::AllOf,
-};
+use super::{End, For, Patience, Waitable, What, mutex, wait, wait::OBJECTS_MAX, waitable::AllOf};
 use crate::{FALSE, TRUE, error, handle, last_error, threads};
 
 const WAIT_TIMEOUT: u32 = 258;
@@ -109,7 +104,10 @@ fn wait_on(on: &For, owned: &[Arc<Waitable>], milliseconds: u32, alertable: bool
     if let End::Signalled { index, .. } = end {
         match on {
             For::All(_) => owned.iter().for_each(mutex::note_owned),
-            _ => owned.get(index as usize).into_iter().for_each(mutex::note_owned),
+            _ => owned
+                .get(index as usize)
+                .into_iter()
+                .for_each(mutex::note_owned),
         }
     }
     end
@@ -120,8 +118,14 @@ fn wait_on(on: &For, owned: &[Arc<Waitable>], milliseconds: u32, alertable: bool
 fn answer(end: Option<End>) -> u32 {
     match end {
         None => WAIT_FAILED,
-        Some(End::Signalled { index, abandoned: false }) => index,
-        Some(End::Signalled { index, abandoned: true }) => WAIT_ABANDONED + index,
+        Some(End::Signalled {
+            index,
+            abandoned: false,
+        }) => index,
+        Some(End::Signalled {
+            index,
+            abandoned: true,
+        }) => WAIT_ABANDONED + index,
         Some(End::TimedOut) => WAIT_TIMEOUT,
         Some(End::Alerted) => {
             threads::run_calls();
@@ -137,7 +141,12 @@ fn wait_for_one(handle: usize, milliseconds: u32, alertable: bool) -> Option<End
         return None;
     };
     let on = For::One(&object);
-    Some(wait_on(&on, slice::from_ref(&object), milliseconds, alertable))
+    Some(wait_on(
+        &on,
+        slice::from_ref(&object),
+        milliseconds,
+        alertable,
+    ))
 }
 
 fn wait_for_several(
@@ -152,7 +161,12 @@ fn wait_for_several(
         return None;
     };
     if !all {
-        return Some(wait_on(&For::Any(&objects), &objects, milliseconds, alertable));
+        return Some(wait_on(
+            &For::Any(&objects),
+            &objects,
+            milliseconds,
+            alertable,
+        ));
     }
     let Some(set) = AllOf::new(&objects) else {
         last_error::set(error::INVALID_PARAMETER);
@@ -208,7 +222,12 @@ pub unsafe extern "C" fn WaitForMultipleObjectsEx(
     }
     // SAFETY: of the caller.
     let handles = unsafe { slice::from_raw_parts(objects, count) };
-    answer(wait_for_several(handles, all != 0, milliseconds, alertable != 0))
+    answer(wait_for_several(
+        handles,
+        all != 0,
+        milliseconds,
+        alertable != 0,
+    ))
 }
 
 /// [`WaitForMultipleObjectsEx`] for events of sockets.

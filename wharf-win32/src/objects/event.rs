@@ -48,7 +48,11 @@ pub(crate) fn reset(handle: usize) -> bool {
 }
 
 fn answer(done: bool) -> i32 {
-    if done { TRUE } else { last_error::fail(error::INVALID_HANDLE) }
+    if done {
+        TRUE
+    } else {
+        last_error::fail(error::INVALID_HANDLE)
+    }
 }
 
 /// Makes an event, and returns its handle; NULL if there are too many handles. Names are not shared: each call makes an event of
@@ -85,7 +89,12 @@ pub extern "C" fn CreateEventExA(
     flags: u32,
     _access: u32,
 ) -> usize {
-    CreateEventA(security, (flags & 1).cast_signed(), (flags & 2).cast_signed(), name)
+    CreateEventA(
+        security,
+        (flags & 1).cast_signed(),
+        (flags & 2).cast_signed(),
+        name,
+    )
 }
 
 /// The same as [`CreateEventExA`].

@@ -18,11 +18,12 @@ mod mutex;
 mod semaphore;
 #[cfg(all(test, not(loom)))]
 mod tests;
+mod timer;
 mod wait;
 mod waitable;
 mod waiter;
 
-pub(crate) use calls::{CURRENT_PROCESS, CURRENT_THREAD};
+pub(crate) use calls::{CURRENT_PROCESS, CURRENT_THREAD, Sleep};
 pub(crate) use mutex::abandon;
 pub(crate) use wait::{For, Patience, wait};
 pub(crate) use waitable::{Waitable, What};

@@ -35,7 +35,11 @@ pub(super) fn release(object: &Arc<Waitable>) -> Result<(), u32> {
 /// The thread of that number ends, and owns this mutex.
 pub(crate) fn abandon(object: &Waitable, thread: u32) {
     object.change(|what| match what {
-        What::Mutex { owner, times, abandoned } if *owner == Some(thread) => {
+        What::Mutex {
+            owner,
+            times,
+            abandoned,
+        } if *owner == Some(thread) => {
             (*owner, *times, *abandoned) = (None, 0, true);
         }
         _ => {}

@@ -38,20 +38,31 @@ fn an_event_is_taken_by_one_or_stays_set() {
 
 #[test]
 fn any_gives_the_lowest_index_and_takes_no_other() {
-    let events = [new_event(false, false), new_event(false, true), new_event(false, true)];
+    let events = [
+        new_event(false, false),
+        new_event(false, true),
+        new_event(false, true),
+    ];
     assert_eq!(wait_several(&events, false, INFINITE), 1);
     assert_eq!(wait_several(&events, false, INFINITE), 2);
     assert_eq!(wait_several(&events, false, 0), TIMEOUT);
     // The same one twice is allowed.
     SetEvent(events[0]);
-    assert_eq!(wait_several(&[events[1], events[0], events[0]], false, 0), 1);
+    assert_eq!(
+        wait_several(&[events[1], events[0], events[0]], false, 0),
+        1
+    );
 }
 
 #[test]
 fn all_takes_all_or_none() {
     let events = [new_event(false, true), new_event(false, false)];
     assert_eq!(wait_several(&events, true, 1), TIMEOUT);
-    assert_eq!(WaitForSingleObject(events[0], 0), 0, "the wait for both has not taken it");
+    assert_eq!(
+        WaitForSingleObject(events[0], 0),
+        0,
+        "the wait for both has not taken it"
+    );
     SetEvent(events[0]);
     SetEvent(events[1]);
     assert_eq!(wait_several(&events, true, 0), 0);
@@ -102,10 +113,16 @@ fn a_semaphore_lets_so_many_in() {
     let semaphore = CreateSemaphoreA(ptr::null(), 1, 3, ptr::null());
     let mut before = -1;
     // SAFETY: a variable.
-    assert_eq!(unsafe { ReleaseSemaphore(semaphore, 2, &raw mut before) }, 1);
+    assert_eq!(
+        unsafe { ReleaseSemaphore(semaphore, 2, &raw mut before) },
+        1
+    );
     assert_eq!(before, 1);
     // SAFETY: NULL.
-    assert_eq!(unsafe { ReleaseSemaphore(semaphore, 1, ptr::null_mut()) }, 0);
+    assert_eq!(
+        unsafe { ReleaseSemaphore(semaphore, 1, ptr::null_mut()) },
+        0
+    );
     assert_eq!(GetLastError(), 298);
     for _ in 0..3 {
         assert_eq!(WaitForSingleObject(semaphore, 0), 0);
@@ -125,8 +142,17 @@ fn a_mutex_has_an_owner_who_may_abandon_it() {
         WaitForSingleObject(mutex, 1)
     });
     assert_eq!(other.join().unwrap(), TIMEOUT);
-    assert_eq!((ReleaseMutex(mutex), ReleaseMutex(mutex), ReleaseMutex(mutex)), (1, 1, 0));
-    thread::spawn(move || assert_eq!(WaitForSingleObject(mutex, INFINITE), 0)).join().unwrap();
+    assert_eq!(
+        (
+            ReleaseMutex(mutex),
+            ReleaseMutex(mutex),
+            ReleaseMutex(mutex)
+        ),
+        (1, 1, 0)
+    );
+    thread::spawn(move || assert_eq!(WaitForSingleObject(mutex, INFINITE), 0))
+        .join()
+        .unwrap();
     let event = new_event(true, true);
     assert_eq!(wait_several(&[event, mutex], true, INFINITE), 0x80);
     assert_eq!(WaitForSingleObject(mutex, 0), 0, "told once");
@@ -166,7 +192,9 @@ fn an_event_that_resets_itself_is_a_lock() {
 #[test]
 fn philosophers_take_both_forks_at_once() {
     const SEATS: usize = 5;
-    let forks: Arc<[usize]> = (0..SEATS).map(|_| CreateMutexA(ptr::null(), 0, ptr::null())).collect();
+    let forks: Arc<[usize]> = (0..SEATS)
+        .map(|_| CreateMutexA(ptr::null(), 0, ptr::null()))
+        .collect();
     let taken: Arc<[AtomicUsize]> = (0..SEATS).map(|_| AtomicUsize::new(0)).collect();
     let threads: Vec<_> = (0..SEATS)
         .map(|seat| {
@@ -174,7 +202,10 @@ fn philosophers_take_both_forks_at_once() {
             thread::spawn(move || {
                 let mine = [seat, (seat + 1) % SEATS];
                 for _ in 0..500 {
-                    assert_eq!(wait_several(&mine.map(|fork| forks[fork]), true, INFINITE), 0);
+                    assert_eq!(
+                        wait_several(&mine.map(|fork| forks[fork]), true, INFINITE),
+                        0
+                    );
                     for fork in mine {
                         assert_eq!(taken[fork].fetch_add(1, Ordering::Relaxed), 0);
                     }

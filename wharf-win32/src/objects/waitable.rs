@@ -11,10 +11,7 @@
 //!   up. Objects that nobody waits for so never meet that lock.
 //! - Who was told is woken after all locks are released.
 
-use std::{
-    collections::VecDeque,
-    sync::Arc,
-};
+use std::{collections::VecDeque, sync::Arc};
 
 use super::waiter::{End, Waiter};
 use crate::sync::{Mutex, MutexGuard};
@@ -23,10 +20,20 @@ use crate::sync::{Mutex, MutexGuard};
 #[derive(Debug)]
 pub(crate) enum What {
     /// An event; also a thread, a timer, a socket. `manual`: whoever waits leaves it set.
-    Event { manual: bool, set: bool },
-    Semaphore { count: u32, most: u32 },
+    Event {
+        manual: bool,
+        set: bool,
+    },
+    Semaphore {
+        count: u32,
+        most: u32,
+    },
     /// A mutex, which its owner may take again.
-    Mutex { owner: Option<u32>, times: u32, abandoned: bool },
+    Mutex {
+        owner: Option<u32>,
+        times: u32,
+        abandoned: bool,
+    },
 }
 
 impl What {
@@ -42,7 +49,13 @@ impl What {
     }
 
     fn is_abandoned(&self) -> bool {
-        matches!(self, What::Mutex { abandoned: true, .. })
+        matches!(
+            self,
+            What::Mutex {
+                abandoned: true,
+                ..
+            }
+        )
     }
 
     /// The thread gets what it waited for. The object must be free to it.
@@ -50,7 +63,11 @@ impl What {
         match self {
             What::Event { manual, set } => *set = *manual,
             What::Semaphore { count, .. } => *count -= 1,
-            What::Mutex { owner, times, abandoned } => {
+            What::Mutex {
+                owner,
+                times,
+                abandoned,
+            } => {
                 *owner = Some(thread);
                 *times += 1;
                 *abandoned = false;
@@ -101,7 +118,8 @@ impl State {
     }
 
     fn remove_waiter(&mut self, waiter: &Arc<Waiter>) {
-        while let Some(at) = (self.line.iter()).position(|entry| Arc::ptr_eq(&entry.waiter, waiter)) {
+        while let Some(at) = (self.line.iter()).position(|entry| Arc::ptr_eq(&entry.waiter, waiter))
+        {
             self.remove(at);
         }
     }
@@ -237,7 +255,9 @@ impl AllOf {
     pub(super) fn new(objects: &[Arc<Waitable>]) -> Option<AllOf> {
         let mut sorted = objects.to_vec();
         sorted.sort_by_key(Arc::as_ptr);
-        let twice = sorted.windows(2).any(|pair| Arc::ptr_eq(&pair[0], &pair[1]));
+        let twice = sorted
+            .windows(2)
+            .any(|pair| Arc::ptr_eq(&pair[0], &pair[1]));
         (!twice).then(|| AllOf(sorted.into()))
     }
 
@@ -300,12 +320,15 @@ impl<'a> Together<'a> {
     }
 
     fn state(&mut self, object: &Waitable) -> &mut State {
-        let at = self.0.binary_search_by_key(&&raw const *object, |(address, _)| *address);
+        let at = self
+            .0
+            .binary_search_by_key(&&raw const *object, |(address, _)| *address);
         &mut self.0[at.expect("it was locked")].1
     }
 
     fn take_any(&mut self, objects: &[Arc<Waitable>], thread: u32) -> Option<End> {
-        (objects.iter().zip(0..)).find_map(|(object, index)| self.state(object).try_take(thread, index))
+        (objects.iter().zip(0..))
+            .find_map(|(object, index)| self.state(object).try_take(thread, index))
     }
 
     /// Takes all of the objects for a thread, if all are free to it and it `may` have this end.
@@ -319,7 +342,10 @@ impl<'a> Together<'a> {
             return None;
         }
         let abandoned = (objects.iter()).any(|object| self.state(object).what.is_abandoned());
-        let end = End::Signalled { index: 0, abandoned };
+        let end = End::Signalled {
+            index: 0,
+            abandoned,
+        };
         if !may(end) {
             return None;
         }

@@ -98,8 +98,14 @@ mod tests {
             End::TimedOut,
             End::Alerted,
             End::Terminated,
-            End::Signalled { index: 0, abandoned: false },
-            End::Signalled { index: 63, abandoned: true },
+            End::Signalled {
+                index: 0,
+                abandoned: false,
+            },
+            End::Signalled {
+                index: 63,
+                abandoned: true,
+            },
         ] {
             assert_ne!(end.code(), 0);
             assert_eq!(End::from_code(end.code()), end);

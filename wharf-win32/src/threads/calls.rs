@@ -107,7 +107,9 @@ pub extern "C" fn SetThreadPriority(handle: usize, priority: i32) -> i32 {
 /// The priority that [`SetThreadPriority`] has noted, 0 if none. `0x7fffffff` if the handle is none of a thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn GetThreadPriority(handle: usize) -> i32 {
-    thread(handle).map_or(PRIORITY_FAILED, |thread| thread.priority().load(Ordering::Relaxed))
+    thread(handle).map_or(PRIORITY_FAILED, |thread| {
+        thread.priority().load(Ordering::Relaxed)
+    })
 }
 
 /// Gives way to another thread that is ready to run. Always TRUE: the system does not tell whether there is one.
@@ -131,7 +133,10 @@ pub unsafe extern "C" fn QueueUserAPC(
         last_error::set(error::INVALID_PARAMETER);
         return 0;
     };
-    let call = Call { function, arguments: [argument, 0, 0] };
+    let call = Call {
+        function,
+        arguments: [argument, 0, 0],
+    };
     match thread(handle) {
         None => 0,
         Some(thread) if thread.queue(call) => 1,

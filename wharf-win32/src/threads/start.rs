@@ -1,11 +1,6 @@
 //! The functions that start threads, and those that end the calling one.
 
-use std::{
-    ffi::c_void,
-    mem::MaybeUninit,
-    ptr,
-    sync::Arc,
-};
+use std::{ffi::c_void, mem::MaybeUninit, ptr, sync::Arc};
 
 use super::{CURRENT, Current, FRAME, Thread, current, frame};
 use crate::{error, handle, last_error};
@@ -36,7 +31,13 @@ struct Start {
 extern "C" fn run(start: *mut c_void) -> *mut c_void {
     // SAFETY: `start_detached` has leaked it for this thread.
     let start = unsafe { Box::from_raw(start.cast::<Start>()) };
-    let Start { thread, function, argument, returns_nothing, own_handle } = *start;
+    let Start {
+        thread,
+        function,
+        argument,
+        returns_nothing,
+        own_handle,
+    } = *start;
     // First of all, so that it ends last.
     CURRENT.with(|place| drop(place.set(Current::new(thread.clone()))));
     thread.wait_for_resume();
@@ -47,7 +48,11 @@ extern "C" fn run(start: *mut c_void) -> *mut c_void {
         // SAFETY: the program says that the function takes this argument. This frame holds nothing that must be dropped.
         let result = unsafe { frame::enter(function, argument, stack) };
         FRAME.set(0);
-        let code = if returns_nothing && !LEFT.get() { 0 } else { result as u32 };
+        let code = if returns_nothing && !LEFT.get() {
+            0
+        } else {
+            result as u32
+        };
         current().set_code(code);
     }
     close_own_handle();
@@ -111,7 +116,10 @@ fn stack_bytes(asked: usize, flags: u32) -> usize {
         (_, 0) => STACK_BYTES,
         _ => STACK_BYTES_MIN,
     };
-    asked.max(least).checked_next_multiple_of(PAGE).unwrap_or(asked)
+    asked
+        .max(least)
+        .checked_next_multiple_of(PAGE)
+        .unwrap_or(asked)
 }
 
 /// What `ulimit -s` says, as for any thread of this process.

@@ -59,7 +59,9 @@ struct Rest {
 impl Rest {
     fn called(&self, alertable: bool) -> Option<End> {
         match self {
-            Rest { terminated: true, .. } => Some(End::Terminated),
+            Rest {
+                terminated: true, ..
+            } => Some(End::Terminated),
             Rest { calls, .. } if alertable && !calls.is_empty() => Some(End::Alerted),
             _ => None,
         }
@@ -131,12 +133,17 @@ impl Thread {
     }
 
     pub(super) fn has_ended(&self) -> bool {
-        self.ended.look(|what| matches!(what, What::Event { set: true, .. }))
+        self.ended
+            .look(|what| matches!(what, What::Event { set: true, .. }))
     }
 
     /// What `GetExitCodeThread` tells.
     pub(super) fn state_or_code(&self) -> u32 {
-        if self.has_ended() { self.code() } else { STILL_ACTIVE }
+        if self.has_ended() {
+            self.code()
+        } else {
+            STILL_ACTIVE
+        }
     }
 
     /// It has ended: those who wait for it are released.
@@ -157,7 +164,9 @@ impl Thread {
     /// Takes one suspension back. Returns how many there were.
     pub(super) fn resume(&self) -> u32 {
         let before = (self.suspended)
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |times| times.checked_sub(1))
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |times| {
+                times.checked_sub(1)
+            })
             .unwrap_or(0);
         if before == 1 {
             futex::wake(&self.suspended, 1);
