@@ -5,6 +5,7 @@ pub(crate) const INVALID_HANDLE: u32 = 6;
 pub(crate) const NOT_ENOUGH_MEMORY: u32 = 8;
 pub(crate) const GEN_FAILURE: u32 = 31;
 pub(crate) const INVALID_PARAMETER: u32 = 87;
+pub(crate) const NO_MORE_ITEMS: u32 = 259;
 pub(crate) const NOT_OWNER: u32 = 288;
 pub(crate) const TOO_MANY_POSTS: u32 = 298;
 pub(crate) const TIMEOUT: u32 = 1460;

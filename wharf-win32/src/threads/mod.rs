@@ -54,7 +54,7 @@ impl Current {
 impl Drop for Current {
     /// The thread ends.
     fn drop(&mut self) {
-        local::end_of_thread(number());
+        local::end_of_thread();
         for mutex in self.owned.take() {
             objects::abandon(&mutex, number());
         }

@@ -2,7 +2,7 @@
 
 use std::{ffi::c_void, mem::MaybeUninit, ptr, sync::Arc};
 
-use super::{CURRENT, Current, FRAME, Thread, current, frame};
+use super::{CURRENT, Current, FRAME, Thread, current, frame, local};
 use crate::{error, handle, last_error};
 
 const CREATE_SUSPENDED: u32 = 4;
@@ -38,7 +38,8 @@ extern "C" fn run(start: *mut c_void) -> *mut c_void {
         returns_nothing,
         own_handle,
     } = *start;
-    // First of all, so that it ends last.
+    // First of all, so that they end last.
+    local::begin_of_thread();
     CURRENT.with(|place| drop(place.set(Current::new(thread.clone()))));
     thread.wait_for_resume();
     OWN_HANDLE.set(own_handle);
