@@ -8,8 +8,11 @@ mod futex;
 mod handle;
 mod last_error;
 mod locks;
+mod memory;
 mod objects;
+mod process;
 mod sync;
+mod text;
 mod threads;
 mod time;
 

@@ -1,10 +1,6 @@
 //! The process: its end, and what is asked about it and the system.
 
-use std::{
-
-    thread,
-    time::Duration,
-};
+use std::{thread, time::Duration};
 
 use crate::{
     TRUE, error, last_error,
@@ -60,7 +56,11 @@ pub extern "C" fn GetProcessId(process: usize) -> u32 {
 /// Takes any class of priority for the process. The system's schedule is not changed.
 #[unsafe(no_mangle)]
 pub extern "C" fn SetPriorityClass(process: usize, _class: u32) -> i32 {
-    if process == CURRENT_PROCESS { TRUE } else { last_error::fail(error::INVALID_HANDLE) }
+    if process == CURRENT_PROCESS {
+        TRUE
+    } else {
+        last_error::fail(error::INVALID_HANDLE)
+    }
 }
 
 /// The class of a process that nobody has changed.
@@ -96,7 +96,11 @@ const _: () = assert!(size_of::<SystemInfo>() == 48);
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn GetSystemInfo(info: *mut SystemInfo) {
     let processors = thread::available_parallelism().map_or(1, |count| count.get().min(64));
-    let (architecture, processor_type) = if cfg!(target_arch = "aarch64") { (12, 0) } else { (9, 8664) };
+    let (architecture, processor_type) = if cfg!(target_arch = "aarch64") {
+        (12, 0)
+    } else {
+        (9, 8664)
+    };
     let filled = SystemInfo {
         architecture,
         reserved: 0,
@@ -143,7 +147,8 @@ unsafe fn write_version(info: *mut u32, character_bytes: u32) -> i32 {
     // SAFETY: of the caller; it has so many bytes.
     unsafe {
         info.cast::<u8>().add(4).write_bytes(0, bytes as usize - 4);
-        info.add(1).copy_from_nonoverlapping(VERSION.as_ptr(), VERSION.len());
+        info.add(1)
+            .copy_from_nonoverlapping(VERSION.as_ptr(), VERSION.len());
         info.add(4).write(PLATFORM_NT);
         if bytes == extended {
             const WORKSTATION: u8 = 1;
@@ -233,19 +238,27 @@ unsafe fn tell_name(written: bool, count: usize, len: *mut u32) -> i32 {
     let told = if written { count } else { count + 1 };
     // SAFETY: of the caller.
     unsafe { len.write(told as u32) };
-    if written { TRUE } else { last_error::fail(error::BUFFER_OVERFLOW) }
+    if written {
+        TRUE
+    } else {
+        last_error::fail(error::BUFFER_OVERFLOW)
+    }
 }
 
 /// The mask of the processors that threads may run on: one that is asked for is taken, and has no effect. Returns the one before; 0
 /// if the handle or the mask is nothing.
 #[unsafe(no_mangle)]
 pub extern "C" fn SetThreadAffinityMask(thread: usize, mask: usize) -> usize {
-    let known = thread == CURRENT_THREAD || crate::handle::get::<crate::threads::Thread>(thread).is_some();
+    let known =
+        thread == CURRENT_THREAD || crate::handle::get::<crate::threads::Thread>(thread).is_some();
     if !known || mask == 0 {
-        last_error::set(if known { error::INVALID_PARAMETER } else { error::INVALID_HANDLE });
+        last_error::set(if known {
+            error::INVALID_PARAMETER
+        } else {
+            error::INVALID_HANDLE
+        });
         return 0;
     }
     let processors = thread::available_parallelism().map_or(1, |count| count.get().min(64));
     usize::MAX >> (64 - processors)
 }
-

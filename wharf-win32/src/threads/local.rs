@@ -37,7 +37,9 @@ pub extern "C" fn TlsAlloc() -> u32 {
     let free = TURNS.iter().zip(0..).find(|(turn, _)| {
         let now = turn.load(Ordering::Relaxed);
         now % 2 == 0
-            && turn.compare_exchange(now, now + 1, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+            && turn
+                .compare_exchange(now, now + 1, Ordering::AcqRel, Ordering::Relaxed)
+                .is_ok()
     });
     match free {
         Some((_, index)) => index,
@@ -55,10 +57,19 @@ pub extern "C" fn TlsFree(index: u32) -> i32 {
         let now = turn.load(Ordering::Relaxed);
         now % 2 == 1
             && turn
-                .compare_exchange(now, now.wrapping_add(1), Ordering::AcqRel, Ordering::Relaxed)
+                .compare_exchange(
+                    now,
+                    now.wrapping_add(1),
+                    Ordering::AcqRel,
+                    Ordering::Relaxed,
+                )
                 .is_ok()
     });
-    if freed { TRUE } else { last_error::fail(error::INVALID_PARAMETER) }
+    if freed {
+        TRUE
+    } else {
+        last_error::fail(error::INVALID_PARAMETER)
+    }
 }
 
 /// The calling thread's value at an index, with the last error 0; or 0, with error 87 for what is no index.
@@ -91,7 +102,11 @@ pub extern "C" fn TlsSetValue(index: u32, value: usize) -> i32 {
         values[index] = (turn.load(Ordering::Relaxed), value);
     });
     // In a thread that is being torn down there is no place any more.
-    if set.is_ok() { TRUE } else { last_error::fail(error::NOT_ENOUGH_MEMORY) }
+    if set.is_ok() {
+        TRUE
+    } else {
+        last_error::fail(error::NOT_ENOUGH_MEMORY)
+    }
 }
 
 /// A function for the values that are left at an index.
@@ -132,7 +147,10 @@ pub(super) fn end_of_thread() {
 #[unsafe(no_mangle)]
 pub extern "C" fn FlsAlloc(leftover: Option<Leftover>) -> u32 {
     let mut slots = slots();
-    let free = slots.iter().position(Option::is_none).unwrap_or(slots.len());
+    let free = slots
+        .iter()
+        .position(Option::is_none)
+        .unwrap_or(slots.len());
     if free >= FLS_COUNT {
         last_error::set(error::NO_MORE_ITEMS);
         return OUT_OF_INDEXES;
@@ -140,7 +158,10 @@ pub extern "C" fn FlsAlloc(leftover: Option<Leftover>) -> u32 {
     if free == slots.len() {
         slots.push(None);
     }
-    slots[free] = Some(Slot { leftover, values: HashMap::new() });
+    slots[free] = Some(Slot {
+        leftover,
+        values: HashMap::new(),
+    });
     free as u32
 }
 
@@ -152,7 +173,9 @@ pub extern "C-unwind" fn FlsFree(index: u32) -> i32 {
         return last_error::fail(error::INVALID_PARAMETER);
     };
     for value in slot.values.into_values() {
-        slot.leftover.into_iter().for_each(|leftover| leftover(value));
+        slot.leftover
+            .into_iter()
+            .for_each(|leftover| leftover(value));
     }
     TRUE
 }
@@ -217,7 +240,9 @@ mod tests {
     #[test]
     fn what_a_thread_leaves_behind_is_given_to_the_function() {
         let index = FlsAlloc(Some(leave));
-        thread::spawn(move || assert_eq!(FlsSetValue(index, 5), TRUE)).join().unwrap();
+        thread::spawn(move || assert_eq!(FlsSetValue(index, 5), TRUE))
+            .join()
+            .unwrap();
         assert_eq!(LEFT.load(Ordering::Relaxed), 5);
         assert_eq!(FlsSetValue(index, 20), TRUE);
         assert_eq!(FlsGetValue(index), 20);
