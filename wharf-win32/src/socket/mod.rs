@@ -42,6 +42,7 @@ use std::{
 use crate::{
     call::Outcome,
     codes::{self, ABORTED, CANCELLED, CUT, RESET, SUCCESS, wsa},
+    objects::{Waitable, What},
     operation::{Record, Work},
     port::CompletionPort,
 };
@@ -102,6 +103,8 @@ pub(crate) struct Socket {
     /// Threads that wait for that to change.
     watchers: AtomicU32,
     association: OnceLock<Association>,
+    /// What is waited on when the socket itself is: made when that is done first.
+    waitable: OnceLock<Arc<Waitable>>,
     /// Its raw handle, as a number; 0 is none.
     raw: AtomicU64,
     /// What changes seldom.
@@ -134,6 +137,7 @@ impl Socket {
             ended: AtomicU32::new(0),
             watchers: AtomicU32::new(0),
             association: OnceLock::new(),
+            waitable: OnceLock::new(),
             raw: AtomicU64::new(0),
             rest: Mutex::default(),
         }
@@ -196,13 +200,19 @@ impl Socket {
 
     /// An operation is about to begin.
     pub(crate) fn tell_begun(&self) {
-        self.pending.fetch_add(1, Ordering::AcqRel);
+        self.pending.fetch_add(1, Ordering::SeqCst);
+        if let Some(waitable) = self.waitable.get() {
+            set_to(waitable, false);
+        }
     }
 
     /// An operation has ended.
     pub(crate) fn tell_ended(&self) {
-        self.pending.fetch_sub(1, Ordering::AcqRel);
+        self.pending.fetch_sub(1, Ordering::SeqCst);
         self.ended.fetch_add(1, Ordering::SeqCst);
+        if let Some(waitable) = self.waitable.get() {
+            set_to(waitable, true);
+        }
         if self.watchers.load(Ordering::SeqCst) > 0 {
             cancel::wake_watchers(&self.ended);
         }
@@ -241,6 +251,30 @@ impl Socket {
     fn send_patience(&self) -> Option<Duration> {
         patience(&self.send_timeout)
     }
+}
+
+/// What a wait on a socket is for: the end of an operation on it, since the last began. None: there is none with this number.
+pub(crate) fn waitable(number: usize) -> Option<Arc<Waitable>> {
+    let socket = find(number).ok()?;
+    let waitable = socket.waitable.get_or_init(|| {
+        Waitable::new(What::Event {
+            manual: true,
+            set: false,
+        })
+    });
+    // What has ended before this was made told nobody.
+    if socket.pending.load(Ordering::SeqCst) == 0 {
+        set_to(waitable, true);
+    }
+    Some(waitable.clone())
+}
+
+fn set_to(waitable: &Waitable, to: bool) {
+    waitable.change(|what| {
+        if let What::Event { set, .. } = what {
+            *set = to;
+        }
+    });
 }
 
 fn patience(milliseconds: &AtomicU32) -> Option<Duration> {
