@@ -11,6 +11,12 @@ pub(crate) fn set(code: u32) {
     LAST_ERROR.set(code);
 }
 
+/// Sets the calling thread's last error, for a function that returns FALSE.
+pub(crate) fn fail(code: u32) -> i32 {
+    set(code);
+    crate::FALSE
+}
+
 /// The calling thread's last error.
 #[unsafe(no_mangle)]
 pub extern "C" fn GetLastError() -> u32 {
