@@ -3,12 +3,15 @@
 //! The headers are in `include`. On other systems than Linux the crate is empty.
 #![cfg(target_os = "linux")]
 
+mod console;
 mod error;
 mod futex;
 mod handle;
 mod last_error;
 mod locks;
 mod memory;
+mod messages;
+mod module;
 mod objects;
 mod process;
 mod sync;
