@@ -3,6 +3,8 @@
 //! The headers are in `include`. On other systems than Linux the crate is empty.
 #![cfg(target_os = "linux")]
 
+mod call;
+mod codes;
 mod console;
 mod error;
 mod futex;
@@ -13,11 +15,15 @@ mod memory;
 mod messages;
 mod module;
 mod objects;
+mod operation;
+mod port;
 mod process;
+mod socket;
 mod sync;
 mod text;
 mod threads;
 mod time;
+mod watch;
 
 /// The time-out of a wait that has none.
 pub(crate) const INFINITE: u32 = u32::MAX;

@@ -3,7 +3,7 @@
 use std::{slice, sync::Arc};
 
 use super::{End, For, Patience, Waitable, What, mutex, wait, wait::OBJECTS_MAX, waitable::AllOf};
-use crate::{FALSE, TRUE, error, handle, last_error, threads};
+use crate::{FALSE, TRUE, error, handle, last_error, socket, threads};
 
 const WAIT_TIMEOUT: u32 = 258;
 const WAIT_IO_COMPLETION: u32 = 192;
@@ -21,7 +21,10 @@ const DUPLICATE_CLOSE_SOURCE: u32 = 1;
 #[unsafe(no_mangle)]
 pub extern "C" fn CloseHandle(handle: usize) -> i32 {
     // Pseudo-handles are never open or closed.
-    if matches!(handle, CURRENT_PROCESS | CURRENT_THREAD) || handle::close(handle) {
+    if matches!(handle, CURRENT_PROCESS | CURRENT_THREAD)
+        || handle::close(handle)
+        || socket::close(handle)
+    {
         return TRUE;
     }
     last_error::fail(error::INVALID_HANDLE)
@@ -95,7 +98,10 @@ pub extern "C" fn SetHandleInformation(handle: usize, _mask: u32, _flags: u32) -
 fn waitable(handle: usize) -> Option<Arc<Waitable>> {
     match handle {
         CURRENT_THREAD => Some(threads::current().waitable().clone()),
-        handle => handle::get_any(handle)?.waitable(),
+        handle => match handle::get_any(handle) {
+            Some(object) => object.waitable(),
+            None => socket::waitable(handle),
+        },
     }
 }
 

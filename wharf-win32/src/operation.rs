@@ -1,0 +1,429 @@
+//! Overlapped operations: what is kept of one from its call to its packet.
+//!
+//! The caller's OVERLAPPED is an address only, and nothing of ours is kept in it: programs use it again while it is under way, use
+//! one for two operations, and free it early. Ours is a [`Record`], with the raw layer's `Overlapped` in front. Its life:
+//!
+//! | state | whose it is |
+//! |---|---|
+//! | taken from the list of used ones, filled | the call's |
+//! | started | the port's |
+//! | ended ([`ended`]): the result is written to the caller's OVERLAPPED, its event set | the thread's that made the transfer |
+//! | its packet is queued, if there is to be one | the port's |
+//! | the packet is taken, or there is none | back on the list |
+//!
+//! What ends within its call is written in the same way, and its packet, which needs no record, is posted.
+
+use std::{
+    cell::RefCell,
+    net::SocketAddr,
+    ptr::{self, NonNull},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use wharf::raw::{Accepted, Datagram, OnEnd, Overlapped, RawBuffer, Request};
+
+use crate::{
+    codes::{self, PENDING, SUCCESS},
+    objects::event,
+    port::CompletionPort,
+    socket::{self, Socket},
+};
+
+/// The OVERLAPPED of a program, of which other threads of its read the first two at any time.
+#[derive(Debug)]
+#[repr(C)]
+pub struct CallerOverlapped {
+    pub(crate) internal: AtomicUsize,
+    pub(crate) internal_high: AtomicUsize,
+    pub(crate) offset: u64,
+    pub(crate) event: usize,
+}
+
+const _: () = assert!(size_of::<CallerOverlapped>() == 32);
+
+impl CallerOverlapped {
+    /// One of our own, for what no program asked for.
+    pub(crate) fn new(event: usize) -> CallerOverlapped {
+        CallerOverlapped {
+            internal: AtomicUsize::new(0),
+            internal_high: AtomicUsize::new(0),
+            offset: 0,
+            event,
+        }
+    }
+}
+
+/// In the handle of an event: its operation gives no packet.
+const NO_PACKET: usize = 1;
+
+/// What an operation does, beyond what the raw layer knows.
+#[derive(Debug)]
+pub(crate) enum Work {
+    /// Moves bytes of a stream, or sends a datagram.
+    Transfer,
+    ReceiveFrom(ReceiveFrom),
+    /// Sends a datagram, of which this is a copy.
+    SendTo(Vec<u8>),
+    Accept(socket::Arrival),
+    Connect,
+    Disconnect {
+        reuse: bool,
+    },
+    /// A call of another kind that has ended: only its packet is missing.
+    Done,
+}
+
+/// Where the parts of a received datagram go.
+#[derive(Debug)]
+pub(crate) struct ReceiveFrom {
+    pub(crate) from: *mut libc::c_void,
+    pub(crate) from_len: *mut i32,
+    /// The memory that is received into, if the caller's buffers are several.
+    pub(crate) whole: Option<Vec<u8>>,
+}
+
+/// One operation.
+#[repr(C)]
+pub(crate) struct Record {
+    raw: Overlapped,
+    pub(crate) socket: Option<Arc<Socket>>,
+    caller: *mut CallerOverlapped,
+    event: usize,
+    pub(crate) key: usize,
+    pub(crate) status: u32,
+    bytes: usize,
+    /// It was begun on the port that its socket is associated with: its packet is queued there.
+    pub(crate) is_on_own_port: bool,
+    /// The thread that began it.
+    thread: u32,
+    pub(crate) work: Work,
+    /// The caller's buffers. The raw layer reads the list until the end.
+    buffers: Vec<RawBuffer>,
+}
+
+// SAFETY: the addresses are the caller's, who gives what they point to to the operation, on whatever thread.
+unsafe impl Send for Record {}
+
+impl std::fmt::Debug for Record {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Record")
+            .field("caller", &self.caller)
+            .field("work", &self.work)
+            .finish_non_exhaustive()
+    }
+}
+
+/// So many used records a thread keeps for itself; what it has more goes to all threads, half of them at a time.
+const OWN_MAX: usize = 64;
+/// So many are kept for all threads.
+const SHARED_MAX: usize = 4096;
+
+// Boxed: a record keeps its address.
+#[expect(clippy::vec_box)]
+static SHARED: Mutex<Vec<Box<Record>>> = Mutex::new(Vec::new());
+
+thread_local! {
+    #[expect(clippy::vec_box)]
+    static OWN: RefCell<Vec<Box<Record>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A record for an operation of that OVERLAPPED, which is marked as pending, its event reset.
+///
+/// # Safety
+/// `caller` is the address of an OVERLAPPED.
+pub(crate) unsafe fn begin(caller: *mut CallerOverlapped, socket: &Arc<Socket>) -> Box<Record> {
+    // SAFETY: passed on to the caller.
+    let event = unsafe {
+        (*caller).internal.store(PENDING as usize, Ordering::Release);
+        (*caller).event
+    };
+    if event & !NO_PACKET != 0 {
+        event::reset(event & !NO_PACKET);
+    }
+    let mut record = used().unwrap_or_else(|| {
+        Box::new(Record {
+            raw: Overlapped::new(0, Request::Posted),
+            socket: None,
+            caller: ptr::null_mut(),
+            event: 0,
+            key: 0,
+            status: PENDING,
+            bytes: 0,
+            is_on_own_port: false,
+            thread: 0,
+            work: Work::Transfer,
+            buffers: Vec::new(),
+        })
+    });
+    socket.tell_begun();
+    record.socket = Some(socket.clone());
+    record.caller = caller;
+    record.event = event;
+    record.status = PENDING;
+    record.is_on_own_port = false;
+    record.thread = thread_number();
+    record
+}
+
+fn used() -> Option<Box<Record>> {
+    let own = OWN.try_with(|own| {
+        let mut own = own.borrow_mut();
+        if own.is_empty() {
+            let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+            let from = shared.len().saturating_sub(OWN_MAX / 2);
+            own.extend(shared.drain(from..));
+        }
+        own.pop()
+    });
+    own.ok().flatten()
+}
+
+/// Gives a record back.
+fn give_back(mut record: Box<Record>) {
+    record.socket = None;
+    record.work = Work::Transfer;
+    // In a thread that ends it is freed.
+    let _ = OWN.try_with(|own| {
+        let mut own = own.borrow_mut();
+        if own.len() >= OWN_MAX {
+            let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+            let half = own.drain(OWN_MAX / 2..);
+            let room = SHARED_MAX.saturating_sub(shared.len());
+            shared.extend(half.take(room));
+        }
+        own.push(record);
+    });
+}
+
+thread_local! {
+    static THREAD: u32 = rustix::thread::gettid().as_raw_nonzero().get().cast_unsigned();
+}
+
+/// The system's number of this thread.
+pub(crate) fn thread_number() -> u32 {
+    THREAD.try_with(|number| *number).unwrap_or_default()
+}
+
+impl Record {
+    /// The list of buffers, to be filled.
+    pub(crate) fn buffers_mut(&mut self) -> &mut Vec<RawBuffer> {
+        &mut self.buffers
+    }
+
+    /// The buffers, as the raw layer wants them. The list stays in place until the record is given back.
+    pub(crate) fn buffers(&self) -> wharf::raw::Buffers {
+        match *self.buffers.as_slice() {
+            [one] => wharf::raw::Buffers::One(one),
+            ref list => wharf::raw::Buffers::Many {
+                first: list.as_ptr(),
+                count: list.len(),
+            },
+        }
+    }
+
+    /// Makes it ready to be started, and gives it to the port.
+    pub(crate) fn into_raw(mut self: Box<Self>, request: Request) -> NonNull<Overlapped> {
+        self.raw = Overlapped::new(0, request);
+        self.raw.on_end = OnEnd::PacketIf(ended);
+        let pointer = NonNull::from(Box::leak(self)).cast::<Overlapped>();
+        // SAFETY: it is ours, and not started yet. The token is the record's address, for those who look at it under way.
+        unsafe { (*pointer.as_ptr()).token = pointer.as_ptr().expose_provenance() as u64 };
+        pointer
+    }
+
+    /// Takes a record back whose operation has ended, or was refused.
+    ///
+    /// # Safety
+    /// It came from [`into_raw`](Self::into_raw), and the port has handed it out or not taken it.
+    pub(crate) unsafe fn from_raw(pointer: NonNull<Overlapped>) -> Box<Record> {
+        // SAFETY: passed on to the caller.
+        unsafe { Box::from_raw(pointer.cast::<Record>().as_ptr()) }
+    }
+
+    /// The bytes that it has moved, where the raw layer counted them.
+    pub(crate) fn transferred(&self) -> usize {
+        self.raw.transferred()
+    }
+
+    /// The address of a datagram's sender, once that came.
+    pub(crate) fn take_datagram(&mut self) -> Option<SocketAddr> {
+        match self.raw.take_request() {
+            Request::ReceiveFrom(datagram) => {
+                let Datagram { peer, .. } = *datagram;
+                peer
+            }
+            _ => None,
+        }
+    }
+
+    pub(crate) fn take_accepted(&mut self) -> Option<Accepted> {
+        self.raw.take_accepted()
+    }
+
+    pub(crate) fn errno(&self) -> Option<i32> {
+        let error = self.raw.error()?;
+        // What the port refuses by itself is that it has no room.
+        Some(error.raw_os_error().unwrap_or(libc::ENOBUFS))
+    }
+
+    /// Whether `operation`, which is one of these and under way, is of that OVERLAPPED and thread. None stands for any.
+    pub(crate) fn is_of(
+        operation: &Overlapped,
+        caller: Option<*mut CallerOverlapped>,
+        thread: Option<u32>,
+    ) -> bool {
+        let record = ptr::with_exposed_provenance::<Record>(operation.token as usize);
+        if record.is_null() {
+            return false;
+        }
+        // SAFETY: the token is the address of the record that the operation is part of; these two fields do not change while it is
+        // under way.
+        let (its_caller, its_thread) = unsafe {
+            (
+                (&raw const (*record).caller).read(),
+                (&raw const (*record).thread).read(),
+            )
+        };
+        caller.is_none_or(|caller| caller == its_caller)
+            && thread.is_none_or(|thread| thread == its_thread)
+    }
+}
+
+/// Writes a result where the program looks for it, in the order in which that may be read.
+///
+/// # Safety
+/// `caller` is the address of an OVERLAPPED, or of memory that once was one.
+unsafe fn write(caller: *mut CallerOverlapped, status: u32, bytes: usize) {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        (*caller).internal_high.store(bytes, Ordering::Relaxed);
+        (*caller).internal.store(status as usize, Ordering::Release);
+    }
+}
+
+/// Called by the raw layer when an operation has ended: tells the program, and says whether a packet is to follow.
+///
+/// # Safety
+/// It is that of a record, which has ended.
+unsafe fn ended(operation: NonNull<Overlapped>) -> bool {
+    // SAFETY: passed on to the caller.
+    let mut record = unsafe { Record::from_raw(operation) };
+    let (status, bytes) = socket::result_of(&mut record);
+    match conclude(&mut record, status, bytes) {
+        // The packet that the raw layer is about to queue is of the right port: it has the record from now on.
+        Follows::Packet => {
+            let _ = Box::leak(record);
+            true
+        }
+        Follows::PacketOn(port) => {
+            port.post_record(record);
+            false
+        }
+        Follows::Nothing => {
+            give_back(record);
+            false
+        }
+    }
+}
+
+/// What follows the end of an operation.
+enum Follows {
+    /// A packet on the port that it was begun on.
+    Packet,
+    /// One on the port that its socket was associated with later.
+    PacketOn(Arc<CompletionPort>),
+    Nothing,
+}
+
+fn conclude(record: &mut Record, status: u32, bytes: usize) -> Follows {
+    record.status = status;
+    record.bytes = bytes;
+    let socket = record.socket.clone().expect("an operation has its socket");
+    // SAFETY: the caller gave the address for that.
+    unsafe { write(record.caller, status, bytes) };
+    if record.event & !NO_PACKET != 0 {
+        event::set(record.event & !NO_PACKET);
+    }
+    socket.tell_ended();
+    let Some(association) = socket.association() else {
+        return Follows::Nothing;
+    };
+    record.key = association.key;
+    let port = &association.port;
+    if record.event & NO_PACKET != 0 || port.is_closed() {
+        return Follows::Nothing;
+    }
+    match record.is_on_own_port {
+        true => Follows::Packet,
+        false => Follows::PacketOn(port.clone()),
+    }
+}
+
+/// An operation has ended within its call, with success: its result is written, and its packet posted, if one is to be.
+/// `pended`: it is one of those that give a packet always.
+pub(crate) fn end_at_once(mut record: Box<Record>, status: u32, bytes: usize, pended: bool) {
+    let socket = record.socket.clone().expect("an operation has its socket");
+    record.work = Work::Done;
+    let follows = conclude(&mut record, status, bytes);
+    if matches!(follows, Follows::Nothing) || (socket.skips_on_success() && !pended) {
+        return give_back(record);
+    }
+    let association = socket.association().expect("a packet has a port");
+    if status == SUCCESS {
+        association.port.post(association.key, bytes, record.caller);
+        give_back(record);
+    } else {
+        association.port.post_record(record);
+    }
+}
+
+/// An operation was refused within its call: nothing follows. Its OVERLAPPED says so, unless it is `left` as it is.
+pub(crate) fn refuse(record: Box<Record>, status: u32, left: bool) {
+    if !left {
+        // SAFETY: the caller gave the address for that.
+        unsafe { write(record.caller, status, 0) };
+    }
+    if let Some(socket) = &record.socket {
+        socket.tell_ended();
+    }
+    give_back(record);
+}
+
+/// What a packet of an operation says.
+pub(crate) struct Told {
+    pub(crate) key: usize,
+    pub(crate) bytes: usize,
+    pub(crate) caller: *mut CallerOverlapped,
+    pub(crate) status: u32,
+}
+
+/// Takes an operation out of its packet.
+///
+/// # Safety
+/// The packet was handed out just now.
+pub(crate) unsafe fn take(operation: NonNull<Overlapped>) -> Told {
+    // SAFETY: passed on to the caller.
+    let record = unsafe { Record::from_raw(operation) };
+    let told = Told {
+        key: record.key,
+        bytes: record.bytes,
+        caller: record.caller,
+        status: record.status,
+    };
+    give_back(record);
+    told
+}
+
+/// Whether a status is that of an operation that is under way.
+pub(crate) fn is_pending(status: usize) -> bool {
+    status == PENDING as usize
+}
+
+/// What GetLastError is to say of a packet with that status; none: it is one of success.
+pub(crate) fn failure(status: u32) -> Option<u32> {
+    (!codes::is_success(status)).then(|| codes::code_of(status))
+}
