@@ -5,12 +5,15 @@
 
 mod call;
 mod codes;
+mod console;
 mod error;
 mod futex;
 mod handle;
 mod last_error;
 mod locks;
 mod memory;
+mod messages;
+mod module;
 mod objects;
 mod operation;
 mod port;

@@ -25,6 +25,7 @@ use std::{
 };
 
 use crate::objects::{self, Waitable};
+pub(crate) use start::start_detached;
 pub(crate) use thread::{Call, Thread};
 
 /// The calling thread.
