@@ -11,5 +11,7 @@ mod control;
 mod keys;
 mod message_box;
 mod output;
+#[cfg(all(test, not(loom)))]
+mod tests;
 
 pub(crate) use keys::restore_terminal;
