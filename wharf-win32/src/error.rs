@@ -16,4 +16,5 @@ pub(crate) const NOT_OWNER: u32 = 288;
 pub(crate) const TOO_MANY_POSTS: u32 = 298;
 pub(crate) const MR_MID_NOT_FOUND: u32 = 317;
 pub(crate) const INVALID_ADDRESS: u32 = 487;
+pub(crate) const NO_UNICODE_TRANSLATION: u32 = 1113;
 pub(crate) const TIMEOUT: u32 = 1460;

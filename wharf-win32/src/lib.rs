@@ -4,6 +4,7 @@
 #![cfg(target_os = "linux")]
 
 mod call;
+mod code_page;
 mod codes;
 mod console;
 mod error;

@@ -112,8 +112,7 @@ fn key_waits() -> bool {
         Ok(bytes) => bytes > 0,
         Err(_) => fstat(&input).is_ok_and(|about| {
             FileType::from_raw_mode(about.st_mode) == FileType::RegularFile
-                && seek(&input, SeekFrom::Current(0))
-                    .is_ok_and(|at| at < about.st_size.cast_unsigned())
+                && seek(&input, SeekFrom::Current(0)).is_ok_and(|at| at < about.st_size as u64)
         }),
     }
 }

@@ -43,7 +43,7 @@ unsafe extern "C" {
 /// The handle of a standard stream: -10 is input, -11 output, -12 errors.
 #[unsafe(no_mangle)]
 pub extern "C" fn GetStdHandle(which: u32) -> usize {
-    let number = (-10_i32).cast_unsigned().checked_sub(which);
+    let number = (-10_i32 as u32).checked_sub(which);
     match number.and_then(|number| STREAMS.get(number as usize)) {
         Some(handle) => *handle,
         None => {

@@ -55,7 +55,7 @@ impl Part {
 
     fn signal(&self, signal: i32) {
         // SAFETY: it is a child that was not waited for.
-        unsafe { libc::kill(self.child.id().cast_signed(), signal) };
+        unsafe { libc::kill(self.child.id() as i32, signal) };
     }
 
     /// Waits for its end, and returns how it ended and what it still wrote.

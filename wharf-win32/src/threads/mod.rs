@@ -69,10 +69,7 @@ pub(crate) fn number() -> u32 {
     if number != 0 {
         return number;
     }
-    let number = rustix::thread::gettid()
-        .as_raw_nonzero()
-        .get()
-        .cast_unsigned();
+    let number = rustix::thread::gettid().as_raw_nonzero().get() as u32;
     NUMBER.set(number);
     number
 }
