@@ -8,7 +8,10 @@ mod code_page;
 mod codes;
 mod console;
 mod error;
+mod files;
 mod futex;
+#[cfg(all(test, not(loom)))]
+mod gives_way;
 mod handle;
 mod last_error;
 mod locks;

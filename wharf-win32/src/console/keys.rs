@@ -116,9 +116,3 @@ fn key_waits() -> bool {
         }),
     }
 }
-
-/// Whether a key of the keyboard is down: there is no keyboard here. 0.
-#[unsafe(no_mangle)]
-pub extern "C" fn GetAsyncKeyState(_key: i32) -> i16 {
-    0
-}

@@ -15,3 +15,4 @@ mod output;
 mod tests;
 
 pub(crate) use keys::restore_terminal;
+pub(crate) use output::Stream;
