@@ -4,10 +4,14 @@
 #![cfg(target_os = "linux")]
 
 mod call;
+mod code_page;
 mod codes;
 mod console;
 mod error;
+mod files;
 mod futex;
+#[cfg(all(test, not(loom)))]
+mod gives_way;
 mod handle;
 mod last_error;
 mod locks;

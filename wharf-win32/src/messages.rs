@@ -186,7 +186,7 @@ fn fill(text: &str, arguments: &Arguments) -> String {
 unsafe fn argument(word: usize, format: &str, read: impl Fn(usize) -> String) -> String {
     let kind = format.trim_start_matches(|character: char| !character.is_ascii_alphabetic());
     match kind.trim_start_matches(['l', 'h', 'I', 'w', '6', '4']) {
-        "d" | "i" if kind.len() > 1 => word.cast_signed().to_string(),
+        "d" | "i" if kind.len() > 1 => (word as isize).to_string(),
         "d" | "i" => (word as i32).to_string(),
         "u" if kind.len() > 1 => word.to_string(),
         "u" => (word as u32).to_string(),

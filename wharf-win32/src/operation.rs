@@ -138,7 +138,9 @@ thread_local! {
 pub(crate) unsafe fn begin(caller: *mut CallerOverlapped, socket: &Arc<Socket>) -> Box<Record> {
     // SAFETY: passed on to the caller.
     let event = unsafe {
-        (*caller).internal.store(PENDING as usize, Ordering::Release);
+        (*caller)
+            .internal
+            .store(PENDING as usize, Ordering::Release);
         (*caller).event
     };
     if event & !NO_PACKET != 0 {

@@ -357,4 +357,3 @@ pub unsafe extern "C" fn GetQueuedCompletionStatusEx(
         }
     }
 }
-

@@ -18,7 +18,7 @@ pub extern "C" fn ExitProcess(code: u32) -> ! {
     flush_files();
     console::restore_terminal();
     // SAFETY: it may be called at any time.
-    unsafe { libc::_exit(code.cast_signed()) }
+    unsafe { libc::_exit(code as i32) }
 }
 
 /// Writes out what is in files of the C library. Another thread may hold one for long, as one does that reads a line from standard

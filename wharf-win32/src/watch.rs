@@ -100,7 +100,9 @@ impl Watch {
     fn sleep(&self, attended: &[&Arc<CompletionPort>], timeout: Option<Duration>) {
         let mut polled = vec![PollFd::from_borrowed_fd(self.bell.as_fd(), PollFlags::IN)];
         let pollable = attended.iter().filter_map(|port| port.raw.pollable());
-        polled.extend(pollable.map(|port: BorrowedFd<'_>| PollFd::from_borrowed_fd(port, PollFlags::IN)));
+        polled.extend(
+            pollable.map(|port: BorrowedFd<'_>| PollFd::from_borrowed_fd(port, PollFlags::IN)),
+        );
         let timeout = timeout.map(|timeout| Timespec::try_from(timeout).expect("it is short"));
         // Interrupted, it looks once more.
         let _ = rustix::event::poll(&mut polled, timeout.as_ref());
@@ -135,7 +137,11 @@ fn look_after(ports: &[Arc<CompletionPort>]) -> Option<Duration> {
         let waited_on = |port: &&Arc<CompletionPort>| {
             !is_hidden(port) && !port.is_attended.load(Ordering::SeqCst)
         };
-        if ports.iter().filter(waited_on).any(|port| port.raw.counts().parked == 0) {
+        if ports
+            .iter()
+            .filter(waited_on)
+            .any(|port| port.raw.counts().parked == 0)
+        {
             return Some(UNATTENDED);
         }
     }

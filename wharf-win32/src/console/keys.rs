@@ -112,14 +112,7 @@ fn key_waits() -> bool {
         Ok(bytes) => bytes > 0,
         Err(_) => fstat(&input).is_ok_and(|about| {
             FileType::from_raw_mode(about.st_mode) == FileType::RegularFile
-                && seek(&input, SeekFrom::Current(0))
-                    .is_ok_and(|at| at < about.st_size.cast_unsigned())
+                && seek(&input, SeekFrom::Current(0)).is_ok_and(|at| at < about.st_size as u64)
         }),
     }
-}
-
-/// Whether a key of the keyboard is down: there is no keyboard here. 0.
-#[unsafe(no_mangle)]
-pub extern "C" fn GetAsyncKeyState(_key: i32) -> i16 {
-    0
 }

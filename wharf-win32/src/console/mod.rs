@@ -11,5 +11,8 @@ mod control;
 mod keys;
 mod message_box;
 mod output;
+#[cfg(all(test, not(loom)))]
+mod tests;
 
 pub(crate) use keys::restore_terminal;
+pub(crate) use output::Stream;

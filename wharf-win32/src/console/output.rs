@@ -2,13 +2,15 @@
 
 use std::{
     ffi::{c_char, c_void},
-    io::{IsTerminal, Write, stderr, stdout},
+    io::{self, IsTerminal, Write, stderr, stdout},
     slice,
     sync::{
         Arc, LazyLock,
         atomic::{AtomicU32, Ordering},
     },
 };
+
+use rustix::io::Errno;
 
 use crate::{
     TRUE, error,
@@ -24,6 +26,49 @@ pub(crate) struct Stream {
 }
 
 impl Object for Stream {}
+
+impl Stream {
+    /// Reads by the C library, as the program's own input is read: up to the end of a line.
+    pub(crate) fn read(&self, room: &mut [u8]) -> io::Result<usize> {
+        if self.descriptor != 0 {
+            return Err(Errno::BADF.into());
+        }
+        let mut count = 0;
+        while count < room.len() {
+            // SAFETY: it may be called at any time.
+            let Ok(byte) = u8::try_from(unsafe { libc::getchar() }) else {
+                break;
+            };
+            room[count] = byte;
+            count += 1;
+            if byte == b'\n' {
+                break;
+            }
+        }
+        Ok(count)
+    }
+
+    /// Writes all, in the order of what the C library writes there.
+    pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<()> {
+        // SAFETY: the C library sets them before any code of this library runs.
+        let (out, errors) = unsafe { (C_STDOUT, C_STDERR) };
+        let file = match self.descriptor {
+            1 => out,
+            2 => errors,
+            _ => return Err(Errno::BADF.into()),
+        };
+        // SAFETY: the bytes are there, and the file is one that lives as long as the process.
+        let done = unsafe {
+            libc::fwrite(bytes.as_ptr().cast(), 1, bytes.len(), file) == bytes.len()
+                && libc::fflush(file) == 0
+        };
+        if done {
+            Ok(())
+        } else {
+            Err(io::Error::last_os_error())
+        }
+    }
+}
 
 /// The handles of input, output and errors.
 static STREAMS: LazyLock<[usize; 3]> = LazyLock::new(|| {
@@ -43,7 +88,7 @@ unsafe extern "C" {
 /// The handle of a standard stream: -10 is input, -11 output, -12 errors.
 #[unsafe(no_mangle)]
 pub extern "C" fn GetStdHandle(which: u32) -> usize {
-    let number = (-10_i32).cast_unsigned().checked_sub(which);
+    let number = (-10_i32 as u32).checked_sub(which);
     match number.and_then(|number| STREAMS.get(number as usize)) {
         Some(handle) => *handle,
         None => {
@@ -53,24 +98,11 @@ pub extern "C" fn GetStdHandle(which: u32) -> usize {
     }
 }
 
-/// Writes in the order of what the C library writes there. False if that fails.
-fn write_by_c(file: *mut libc::FILE, bytes: &[u8]) -> bool {
-    // SAFETY: the bytes are there, and the file is one that lives as long as the process.
-    unsafe {
-        libc::fwrite(bytes.as_ptr().cast(), 1, bytes.len(), file) == bytes.len()
-            && libc::fflush(file) == 0
-    }
-}
-
 fn write_console(console: usize, bytes: &[u8], count: u32, written: *mut u32) -> i32 {
-    // SAFETY: the C library sets them before any code of this library runs.
-    let (out, errors) = unsafe { (C_STDOUT, C_STDERR) };
-    let done = match handle::get::<Stream>(console).map(|stream| stream.descriptor) {
-        Some(1) => write_by_c(out, bytes),
-        Some(2) => write_by_c(errors, bytes),
-        _ => return last_error::fail(error::INVALID_HANDLE),
+    let Some(stream) = handle::get::<Stream>(console).filter(|stream| stream.descriptor > 0) else {
+        return last_error::fail(error::INVALID_HANDLE);
     };
-    if !done {
+    if stream.write(bytes).is_err() {
         return last_error::fail(error::WRITE_FAULT);
     }
     if !written.is_null() {

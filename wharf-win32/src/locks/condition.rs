@@ -24,7 +24,12 @@ const _: () = assert!(size_of::<ConditionVariable>() == 8);
 
 impl ConditionVariable {
     /// Releases a lock, sleeps until a wake, and takes the lock again. False if the time came first.
-    fn sleep(&self, milliseconds: u32, release: impl FnOnce(), take: impl FnOnce()) -> bool {
+    pub(crate) fn sleep(
+        &self,
+        milliseconds: u32,
+        release: impl FnOnce(),
+        take: impl FnOnce(),
+    ) -> bool {
         let deadline = futex::deadline(milliseconds);
         let wakes = self.wakes.load(Relaxed);
         // Before the lock is released: whoever takes it next, changes what is waited for, and wakes, finds a sleeper. One who wakes
@@ -38,7 +43,7 @@ impl ConditionVariable {
         woken || self.wakes.load(Relaxed) != wakes
     }
 
-    fn wake(&self, most: u32) {
+    pub(crate) fn wake(&self, most: u32) {
         self.wakes.fetch_add(1, SeqCst);
         if self.sleepers.load(SeqCst) != 0 {
             futex::wake(&self.wakes, most);

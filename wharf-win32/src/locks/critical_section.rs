@@ -38,7 +38,7 @@ pub struct CriticalSection {
 const _: () = assert!(size_of::<CriticalSection>() == 40);
 
 impl CriticalSection {
-    const fn new(spins: u32) -> Self {
+    pub(crate) const fn new(spins: u32) -> Self {
         CriticalSection {
             debug_info: usize::MAX,
             state: AtomicU32::new(FREE),
@@ -50,7 +50,7 @@ impl CriticalSection {
     }
 
     #[inline]
-    pub(super) fn try_enter(&self) -> bool {
+    pub(crate) fn try_enter(&self) -> bool {
         let me = threads::number() as usize;
         if self
             .state
@@ -70,7 +70,7 @@ impl CriticalSection {
     }
 
     #[inline]
-    pub(super) fn enter(&self) {
+    pub(crate) fn enter(&self) {
         if !self.try_enter() {
             self.wait();
             self.owner.store(threads::number() as usize, Relaxed);
@@ -110,7 +110,7 @@ impl CriticalSection {
     }
 
     #[inline]
-    pub(super) fn leave(&self) {
+    pub(crate) fn leave(&self) {
         let times = self.times.load(Relaxed).wrapping_sub(1);
         self.times.store(times, Relaxed);
         // Below 0 for a thread that leaves what it has not entered: on Windows, too, nobody is let in by that.

@@ -20,6 +20,14 @@ mod tests;
 
 use std::sync::LazyLock;
 
+#[cfg(all(test, not(loom)))]
+pub(crate) use {
+    address::{WaitOnAddress, WakeByAddressAll},
+    condition::ConditionVariable,
+    critical_section::CriticalSection,
+    srw::SrwLock,
+};
+
 /// Looks so many times at most whether a lock is free, before it sleeps: with one processor, none, since then its owner can't run
 /// meanwhile.
 fn spins(most: u32) -> u32 {

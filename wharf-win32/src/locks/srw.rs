@@ -45,7 +45,7 @@ impl SrwLock {
             .is_ok()
     }
 
-    pub(super) fn try_exclusive(&self) -> bool {
+    pub(crate) fn try_exclusive(&self) -> bool {
         (self.state)
             .fetch_update(Acquire, Relaxed, |state| {
                 is_free(state).then_some(state | WRITER)
@@ -54,7 +54,7 @@ impl SrwLock {
     }
 
     #[inline]
-    pub(super) fn exclusive(&self) {
+    pub(crate) fn exclusive(&self) {
         if self
             .state
             .compare_exchange(0, WRITER, Acquire, Relaxed)
@@ -96,14 +96,14 @@ impl SrwLock {
     }
 
     #[inline]
-    pub(super) fn release_exclusive(&self) {
+    pub(crate) fn release_exclusive(&self) {
         let state = self.state.fetch_sub(WRITER, Release) - WRITER;
         if state & (READERS_WAIT | WRITERS_WAIT) != 0 {
             self.wake(state);
         }
     }
 
-    pub(super) fn try_shared(&self) -> bool {
+    pub(crate) fn try_shared(&self) -> bool {
         (self.state)
             .fetch_update(Acquire, Relaxed, |state| {
                 lets_readers_in(state).then_some(state + 1)
@@ -112,7 +112,7 @@ impl SrwLock {
     }
 
     #[inline]
-    pub(super) fn shared(&self) {
+    pub(crate) fn shared(&self) {
         let state = self.state.load(Relaxed);
         if !(lets_readers_in(state) && self.replace(state, state + 1)) {
             self.wait_shared();
@@ -144,7 +144,7 @@ impl SrwLock {
     }
 
     #[inline]
-    pub(super) fn release_shared(&self) {
+    pub(crate) fn release_shared(&self) {
         let state = self.state.fetch_sub(1, Release) - 1;
         // Readers wait only for a writer that waits.
         if is_free(state) && state & WRITERS_WAIT != 0 {

@@ -102,7 +102,10 @@ impl Socket {
             None => (Place::Hidden, watch::hidden().ok_or(wsa::NO_BUFFERS)?, 0),
         };
         // SAFETY: the descriptor is open as long as the socket, which waits for its handles before that ends.
-        let handle = unsafe { port.raw.associate_borrowed(self.descriptor.as_raw_fd(), key, kind) };
+        let handle = unsafe {
+            port.raw
+                .associate_borrowed(self.descriptor.as_raw_fd(), key, kind)
+        };
         let handle = handle.map_err(|error| code_of(&error))?;
         self.raw.store(handle.to_bits(), Ordering::Release);
         self.place.store(place as u8, Ordering::Release);

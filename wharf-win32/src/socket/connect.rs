@@ -12,7 +12,8 @@ use super::{
     Socket,
     address::{self, Address},
     attach::Place,
-    find, flag, life, sleep::deadline_of,
+    find, flag, life,
+    sleep::deadline_of,
 };
 use crate::{
     call::{self, Outcome, checked},
@@ -70,7 +71,11 @@ impl Socket {
     /// Accepts a connection; waits for one, unless the socket is non-blocking. Returns the number of the new socket.
     fn accept(&self, place: *mut libc::c_void, len: *mut i32) -> Outcome<usize> {
         if !self.is(flag::LISTENS) {
-            return Err(if self.is_stream() { wsa::INVALID } else { wsa::NOT_SUPPORTED });
+            return Err(if self.is_stream() {
+                wsa::INVALID
+            } else {
+                wsa::NOT_SUPPORTED
+            });
         }
         loop {
             let mut peer = Address::empty_place();
@@ -100,7 +105,8 @@ impl Socket {
 
     /// A connection has the properties of its listener.
     fn list_accepted(&self, descriptor: OwnedFd) -> Outcome<usize> {
-        let inherited = self.flags.load(Ordering::Acquire) & (flag::OVERLAPPED | flag::NON_BLOCKING);
+        let inherited =
+            self.flags.load(Ordering::Acquire) & (flag::OVERLAPPED | flag::NON_BLOCKING);
         let flags = inherited | flag::BOUND | flag::CONNECTED;
         let kind = (self.family.into(), self.kind.into(), self.protocol.into());
         let number = life::list(descriptor, kind, flags)?;
@@ -201,7 +207,9 @@ impl Socket {
 
     fn has_unsent(&self) -> bool {
         self.place() != Place::Nowhere
-            && self.with_raw(|port, handle| port.raw.unsent(handle) > 0).unwrap_or(false)
+            && self
+                .with_raw(|port, handle| port.raw.unsent(handle) > 0)
+                .unwrap_or(false)
     }
 
     /// Has the raw layer shut the sending side down when all before it is sent. False if it does not.

@@ -74,7 +74,9 @@ impl Socket {
         });
         let started = self.start_here(record, Kind::Datagram, |record| {
             let buffer = match &mut record.work {
-                Work::ReceiveFrom(ReceiveFrom { whole: Some(whole), .. }) => RawBuffer {
+                Work::ReceiveFrom(ReceiveFrom {
+                    whole: Some(whole), ..
+                }) => RawBuffer {
                     start: whole.as_mut_ptr(),
                     len: whole.len(),
                 },
@@ -120,7 +122,9 @@ impl Socket {
         }
         let to = match to {
             Some(to) => to.internet(),
-            None => address::peer(self.number()).ok().and_then(|peer| peer.internet()),
+            None => address::peer(self.number())
+                .ok()
+                .and_then(|peer| peer.internet()),
         };
         let Some(to) = to else {
             operation::refuse(record, codes::UNSUCCESSFUL, false);
@@ -160,7 +164,11 @@ pub(super) fn received(socket: &Socket, record: &mut Record, receive: ReceiveFro
         for buffer in record.buffers_mut() {
             let (part, behind) = rest.split_at(buffer.len.min(rest.len()));
             // SAFETY: the caller's memory, for as long as the operation is under way.
-            unsafe { buffer.start.copy_from_nonoverlapping(part.as_ptr(), part.len()) };
+            unsafe {
+                buffer
+                    .start
+                    .copy_from_nonoverlapping(part.as_ptr(), part.len())
+            };
             rest = behind;
         }
     }
@@ -187,7 +195,8 @@ pub unsafe extern "C" fn wharf_w32_recvfrom(
         let socket = find(socket)?;
         let mut buffers = [buffer_of(buffer, len)?];
         // SAFETY: passed on to the caller.
-        let came = unsafe { socket.receive_from(&mut buffers, flags.cast_unsigned(), from, from_len) }?;
+        let came =
+            unsafe { socket.receive_from(&mut buffers, flags.cast_unsigned(), from, from_len) }?;
         match came {
             (_, true) => Err(wsa::MESSAGE_SIZE),
             (bytes, false) => Ok(bytes as i32),
@@ -284,7 +293,11 @@ pub unsafe extern "C" fn WSARecvFrom(
                     routine,
                 )
             };
-            return if result == 0 { Ok(()) } else { Err(crate::last_error::GetLastError()) };
+            return if result == 0 {
+                Ok(())
+            } else {
+                Err(crate::last_error::GetLastError())
+            };
         }
         if flags.is_null() {
             return Err(wsa::FAULT);
@@ -303,7 +316,11 @@ pub unsafe extern "C" fn WSARecvFrom(
                 put_count(received, bytes);
                 flags.write(if is_cut { PARTIAL } else { 0 });
             }
-            return if is_cut { Err(wsa::MESSAGE_SIZE) } else { Ok(()) };
+            return if is_cut {
+                Err(wsa::MESSAGE_SIZE)
+            } else {
+                Ok(())
+            };
         }
         check_overlapped(&socket, asked & !PARTIAL, routine)?;
         // SAFETY: passed on to the caller.
@@ -342,7 +359,11 @@ pub unsafe extern "C" fn WSASendTo(
             let result = unsafe {
                 super::transfer::WSASend(number, buffers, count, sent, flags, overlapped, routine)
             };
-            return if result == 0 { Ok(()) } else { Err(crate::last_error::GetLastError()) };
+            return if result == 0 {
+                Ok(())
+            } else {
+                Err(crate::last_error::GetLastError())
+            };
         }
         // SAFETY: passed on to the caller.
         let to = unsafe { socket.destination(to, to_len) }?;

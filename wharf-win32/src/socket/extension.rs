@@ -106,13 +106,20 @@ pub(super) fn disconnected(socket: &Socket, reuse: bool) {
     if !reuse {
         return;
     }
-    let kind = (socket.family.into(), socket.kind.into(), socket.protocol.into());
+    let kind = (
+        socket.family.into(),
+        socket.kind.into(),
+        socket.protocol.into(),
+    );
     let (family, kind, protocol) = kind;
     let Ok(new) = life::new_descriptor(family, kind, protocol) else {
         return;
     };
     if socket.replace_descriptor(new).is_ok() {
-        socket.set(flag::CONNECTED | flag::SHUT_SEND | flag::SHUT_RECEIVE, false);
+        socket.set(
+            flag::CONNECTED | flag::SHUT_SEND | flag::SHUT_RECEIVE,
+            false,
+        );
         socket.broken.store(0, std::sync::atomic::Ordering::Release);
     }
 }
@@ -148,7 +155,9 @@ pub unsafe extern "C" fn AcceptEx(
         if !listener.is(flag::LISTENS) || listener.kind != target.kind {
             return Err(wsa::INVALID);
         }
-        if target.is(flag::CONNECTED | flag::BOUND | flag::LISTENS) || target.number() == listener.number() {
+        if target.is(flag::CONNECTED | flag::BOUND | flag::LISTENS)
+            || target.number() == listener.number()
+        {
             return Err(wsa::INVALID);
         }
         if !target.claim_for_accept() {
@@ -174,7 +183,9 @@ pub unsafe extern "C" fn AcceptEx(
 impl Socket {
     /// Whether no other AcceptEx is to bring its connection here; if so, this is to.
     fn claim_for_accept(&self) -> bool {
-        let before = self.flags.fetch_or(flag::AWAITED, std::sync::atomic::Ordering::AcqRel);
+        let before = self
+            .flags
+            .fetch_or(flag::AWAITED, std::sync::atomic::Ordering::AcqRel);
         before & flag::AWAITED == 0
     }
 

@@ -229,8 +229,11 @@ impl Socket {
 
     /// Notes that an error has broken the connection, if it is one that does.
     fn note_broken(&self, errno: i32) {
-        let breaks = matches!(errno, libc::ECONNRESET | libc::ETIMEDOUT | libc::ECONNABORTED)
-            || (errno == libc::EPIPE && !self.is(flag::SHUT_SEND) && !self.was_never_connected());
+        let breaks =
+            matches!(
+                errno,
+                libc::ECONNRESET | libc::ETIMEDOUT | libc::ECONNABORTED
+            ) || (errno == libc::EPIPE && !self.is(flag::SHUT_SEND) && !self.was_never_connected());
         if breaks && self.is_stream() {
             self.broken.store(errno, Ordering::Release);
         }
@@ -324,4 +327,3 @@ fn check_started() -> Outcome<()> {
         _ => Ok(()),
     }
 }
-
