@@ -126,7 +126,7 @@ impl Socket {
             };
             self.place.store(Place::Nowhere as u8, Ordering::Release);
             self.raw.store(0, Ordering::Release);
-            rest.left.push((place, handle));
+            rest.make().left.push((place, handle));
             (handle, port)
         };
         port.raw.close_handle(handle);
@@ -135,8 +135,8 @@ impl Socket {
 
     /// Waits until no thread uses a raw handle that was closed. Not by a thread that transfers.
     fn await_left(&self) {
-        let left = std::mem::take(&mut self.rest().left);
-        for (place, handle) in left {
+        let left = self.rest().get().map(|rest| std::mem::take(&mut rest.left));
+        for (place, handle) in left.into_iter().flatten() {
             if let Some(port) = self.port_at(place) {
                 port.raw.release_handle(handle);
             }
@@ -151,7 +151,7 @@ impl Socket {
             self.set(flag::CLOSED, true);
         }
         self.wake_sleepers();
-        let awaited_by = self.rest().awaited_by.take();
+        let awaited_by = self.rest().get().and_then(|rest| rest.awaited_by.take());
         if let Some((listener, operation)) = awaited_by {
             listener.cancel_one(operation);
         }

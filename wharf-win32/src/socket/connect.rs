@@ -127,6 +127,11 @@ impl Socket {
             // SAFETY: the address is as long as it says.
             let connected = checked(unsafe { libc::connect(self.number(), start, len) });
             match connected {
+                Ok(_) if self.is(flag::NON_BLOCKING) && self.is_stream() => {
+                    // Windows never has it done at once.
+                    self.set(flag::CONNECTS, true);
+                    return Err(wsa::WOULD_BLOCK);
+                }
                 Ok(_) => return self.note_connected(),
                 Err(libc::EINTR) => {}
                 Err(libc::EINPROGRESS | libc::EAGAIN) if self.is(flag::NON_BLOCKING) => {

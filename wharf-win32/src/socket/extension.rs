@@ -59,8 +59,7 @@ pub(super) fn arrived(
     bytes: usize,
 ) -> (u32, usize) {
     let target = &arrival.target;
-    target.rest().awaited_by = None;
-    target.set(flag::AWAITED, false);
+    target.is_awaited_no_more();
     let accepted = record.take_accepted();
     let status = match accepted {
         _ if status != SUCCESS => status,
@@ -162,11 +161,11 @@ pub unsafe extern "C" fn AcceptEx(
         };
         // SAFETY: passed on to the caller.
         let mut record = unsafe { operation::begin(overlapped, &listener) };
-        record.work = Work::Accept(Arrival {
+        record.work = Work::Accept(Box::new(Arrival {
             target: target.clone(),
             local: part(data_len, local_len.saturating_sub(ROOM_BEYOND)),
             remote: part(data_len + local_len, remote_len.saturating_sub(ROOM_BEYOND)),
-        });
+        }));
         listener.accept_overlapped(record, &target, part(0, data_len))
     })
 }
@@ -176,6 +175,13 @@ impl Socket {
     fn claim_for_accept(&self) -> bool {
         let before = self.flags.fetch_or(flag::AWAITED, std::sync::atomic::Ordering::AcqRel);
         before & flag::AWAITED == 0
+    }
+
+    fn is_awaited_no_more(&self) {
+        let by = self.rest().get().and_then(|rest| rest.awaited_by.take());
+        // The last to hold a listener that was closed drops it under no lock.
+        drop(by);
+        self.set(flag::AWAITED, false);
     }
 
     fn accept_overlapped(
@@ -190,7 +196,7 @@ impl Socket {
         };
         // Under the lock, so that it is listed before it ends.
         let mut rest = target.rest();
-        let listed = &mut rest.awaited_by;
+        let listed = &mut rest.make().awaited_by;
         let started = self.start_with_id(record, Kind::Listener, request, |id| {
             *listed = Some((self.clone(), id));
         });
@@ -198,8 +204,7 @@ impl Socket {
         match started {
             Ok(()) => Err(PENDING),
             Err((record, code)) => {
-                target.set(flag::AWAITED, false);
-                target.rest().awaited_by = None;
+                target.is_awaited_no_more();
                 operation::refuse(record, codes::PENDING, true);
                 Err(code)
             }
