@@ -145,7 +145,9 @@ thread_local! {
 pub(crate) unsafe fn begin(caller: *mut CallerOverlapped, socket: &Arc<Socket>) -> Box<Record> {
     // SAFETY: passed on to the caller.
     let event = unsafe {
-        (*caller).internal.store(PENDING as usize, Ordering::Release);
+        (*caller)
+            .internal
+            .store(PENDING as usize, Ordering::Release);
         (*caller).event
     };
     if event & !NO_PACKET != 0 {
@@ -262,7 +264,11 @@ impl Record {
 
     /// The buffers as one: this one, or memory for the bytes of all that are kept.
     pub(crate) fn as_one(&mut self, one: RawBuffer) -> RawBuffer {
-        let Some(lists) = self.lists.as_mut().filter(|lists| !lists.buffers.is_empty()) else {
+        let Some(lists) = self
+            .lists
+            .as_mut()
+            .filter(|lists| !lists.buffers.is_empty())
+        else {
             return one;
         };
         let len = lists.buffers.iter().map(|buffer| buffer.len).sum();
@@ -297,7 +303,11 @@ impl Record {
         for buffer in &lists.buffers {
             let (part, behind) = rest.split_at(buffer.len.min(rest.len()));
             // SAFETY: the caller's memory, for as long as the operation is under way.
-            unsafe { buffer.start.copy_from_nonoverlapping(part.as_ptr(), part.len()) };
+            unsafe {
+                buffer
+                    .start
+                    .copy_from_nonoverlapping(part.as_ptr(), part.len())
+            };
             rest = behind;
         }
     }
@@ -487,7 +497,10 @@ pub(crate) struct Told {
 pub(crate) unsafe fn take(operation: NonNull<Overlapped>) -> Told {
     // SAFETY: passed on to the caller.
     let record = unsafe { Record::from_raw(operation) };
-    let association = record.socket.as_ref().and_then(|socket| socket.association());
+    let association = record
+        .socket
+        .as_ref()
+        .and_then(|socket| socket.association());
     let told = Told {
         key: association.map_or(0, |association| association.key),
         bytes: record.bytes,

@@ -365,4 +365,3 @@ pub unsafe extern "C" fn GetQueuedCompletionStatusEx(
         }
     }
 }
-

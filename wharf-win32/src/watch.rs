@@ -100,7 +100,9 @@ impl Watch {
     fn sleep(&self, attended: &[&Arc<CompletionPort>], timeout: Option<Duration>) {
         let mut polled = vec![PollFd::from_borrowed_fd(self.bell.as_fd(), PollFlags::IN)];
         let pollable = attended.iter().filter_map(|port| port.raw.pollable());
-        polled.extend(pollable.map(|port: BorrowedFd<'_>| PollFd::from_borrowed_fd(port, PollFlags::IN)));
+        polled.extend(
+            pollable.map(|port: BorrowedFd<'_>| PollFd::from_borrowed_fd(port, PollFlags::IN)),
+        );
         let timeout = timeout.map(|timeout| Timespec::try_from(timeout).expect("it is short"));
         // Interrupted, it looks once more.
         let _ = rustix::event::poll(&mut polled, timeout.as_ref());
@@ -112,13 +114,13 @@ impl Watch {
 
 /// Looks which ports are to be gone on with, and returns how long that holds; none: until the bell rings. `looked_at`: when this
 /// was done last.
-fn look_after(
-    ports: &[Arc<CompletionPort>],
-    looked_at: &mut Option<Instant>,
-) -> Option<Duration> {
+fn look_after(ports: &[Arc<CompletionPort>], looked_at: &mut Option<Instant>) -> Option<Duration> {
     let now = Instant::now();
     let passed = looked_at.map_or(UNATTENDED, |at| now.duration_since(at));
-    if let Some(left) = UNATTENDED.checked_sub(passed).filter(|left| !left.is_zero()) {
+    if let Some(left) = UNATTENDED
+        .checked_sub(passed)
+        .filter(|left| !left.is_zero())
+    {
         return Some(left);
     }
     *looked_at = Some(now);
@@ -144,7 +146,11 @@ fn look_after(
         let waited_on = |port: &&Arc<CompletionPort>| {
             !is_hidden(port) && !port.is_attended.load(Ordering::SeqCst)
         };
-        if ports.iter().filter(waited_on).any(|port| port.raw.counts().parked == 0) {
+        if ports
+            .iter()
+            .filter(waited_on)
+            .any(|port| port.raw.counts().parked == 0)
+        {
             return Some(UNATTENDED);
         }
     }

@@ -202,7 +202,9 @@ impl Address {
             if usize::try_from(*len).is_ok_and(|room| room < bytes.len()) || *len < 0 {
                 return Err(wsa::FAULT);
             }
-            place.cast::<u8>().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+            place
+                .cast::<u8>()
+                .copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
             *len = bytes.len() as i32;
         }
         Ok(())
@@ -237,7 +239,10 @@ pub(super) fn option(socket: i32, level: i32, name: i32) -> Outcome<i32> {
 
 /// Sets an option of a socket.
 pub(super) fn set_option<T>(socket: i32, level: i32, name: i32, value: &T) -> Outcome<()> {
-    let (address, len) = ((&raw const *value).cast(), size_of::<T>() as libc::socklen_t);
+    let (address, len) = (
+        (&raw const *value).cast(),
+        size_of::<T>() as libc::socklen_t,
+    );
     // SAFETY: the value is as long as the length says.
     match unsafe { libc::setsockopt(socket, level, name, address, len) } {
         0 => Ok(()),
@@ -253,7 +258,11 @@ mod tests {
     fn an_address_goes_to_linux_and_back() {
         for text in ["1.2.3.4:5", "[fe80::1]:80", "[::]:0", "0.0.0.0:65535"] {
             let address: SocketAddr = text.parse().expect("an address");
-            let family = if address.is_ipv6() { libc::AF_INET6 } else { libc::AF_INET };
+            let family = if address.is_ipv6() {
+                libc::AF_INET6
+            } else {
+                libc::AF_INET
+            };
             let bytes = Address::of(address).to_windows();
             let windows_family = u16::from_ne_bytes([bytes[0], bytes[1]]);
             assert_eq!(windows_family, if address.is_ipv6() { 23 } else { 2 });
@@ -280,6 +289,9 @@ mod tests {
         len = 16;
         // SAFETY: as above.
         let told = unsafe { address.write(room.as_mut_ptr().cast(), &raw mut len) };
-        assert_eq!((told, len, &room[..8]), (Ok(()), 16, &[2, 0, 0, 5, 1, 2, 3, 4][..]));
+        assert_eq!(
+            (told, len, &room[..8]),
+            (Ok(()), 16, &[2, 0, 0, 5, 1, 2, 3, 4][..])
+        );
     }
 }

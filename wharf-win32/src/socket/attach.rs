@@ -71,7 +71,12 @@ impl Socket {
         let place = self.place();
         let moves = place == Place::Hidden && self.association().is_some();
         let is_idle = self.pending.load(Ordering::Acquire) <= 1;
-        if place == Place::Nowhere || (moves && is_idle) {
+        if moves && is_idle {
+            // Nobody else is about to start anything there: who comes later finds it closed, and comes here.
+            self.detach();
+            return self.attach_anew(kind);
+        }
+        if place == Place::Nowhere {
             return self.attach_anew(kind);
         }
         self.attached_at(place)
@@ -86,7 +91,6 @@ impl Socket {
     }
 
     fn attach_anew(&self, kind: Kind) -> Outcome<Attached<'_>> {
-        self.detach();
         self.await_left();
         let rest = self.rest();
         if self.is_closed() {
@@ -102,7 +106,10 @@ impl Socket {
             None => (Place::Hidden, watch::hidden().ok_or(wsa::NO_BUFFERS)?, 0),
         };
         // SAFETY: the descriptor is open as long as the socket, which waits for its handles before that ends.
-        let handle = unsafe { port.raw.associate_borrowed(self.descriptor.as_raw_fd(), key, kind) };
+        let handle = unsafe {
+            port.raw
+                .associate_borrowed(self.descriptor.as_raw_fd(), key, kind)
+        };
         let handle = handle.map_err(|error| code_of(&error))?;
         self.raw.store(handle.to_bits(), Ordering::Release);
         self.place.store(place as u8, Ordering::Release);
@@ -151,6 +158,7 @@ impl Socket {
             self.set(flag::CLOSED, true);
         }
         self.wake_sleepers();
+        self.deselect();
         let awaited_by = self.rest().get().and_then(|rest| rest.awaited_by.take());
         if let Some((listener, operation)) = awaited_by {
             listener.cancel_one(operation);

@@ -20,7 +20,8 @@ impl Socket {
     /// Cancels the operations of that OVERLAPPED, or all; of that thread, or of all. Returns whether there were any.
     fn cancel(&self, caller: Option<*mut CallerOverlapped>, thread: Option<u32>) -> bool {
         let cancelled = self.with_raw(|port, handle| {
-            let is_one = |operation: &wharf::raw::Overlapped| Record::is_of(operation, caller, thread);
+            let is_one =
+                |operation: &wharf::raw::Overlapped| Record::is_of(operation, caller, thread);
             let count = port.raw.cancel_matching(handle, is_one);
             watch::note_start(port);
             count
@@ -231,4 +232,3 @@ pub extern "C" fn SetFileCompletionNotificationModes(socket: usize, modes: u8) -
         }
     }
 }
-

@@ -12,7 +12,8 @@ use super::{
     Socket,
     address::{self, Address},
     attach::Place,
-    find, flag, life, sleep::deadline_of,
+    find, flag, life,
+    sleep::deadline_of,
 };
 use crate::{
     call::{self, Outcome, checked},
@@ -70,7 +71,11 @@ impl Socket {
     /// Accepts a connection; waits for one, unless the socket is non-blocking. Returns the number of the new socket.
     fn accept(&self, place: *mut libc::c_void, len: *mut i32) -> Outcome<usize> {
         if !self.is(flag::LISTENS) {
-            return Err(if self.is_stream() { wsa::INVALID } else { wsa::NOT_SUPPORTED });
+            return Err(if self.is_stream() {
+                wsa::INVALID
+            } else {
+                wsa::NOT_SUPPORTED
+            });
         }
         loop {
             let mut peer = Address::empty_place();
@@ -84,6 +89,7 @@ impl Socket {
                     // SAFETY: it was made just now.
                     let descriptor = unsafe { OwnedFd::from_raw_fd(descriptor) };
                     peer.set_len(room);
+                    self.enable_again();
                     // SAFETY: passed on to the caller.
                     unsafe { peer.write(place, len) }?;
                     return self.list_accepted(descriptor);
@@ -100,7 +106,8 @@ impl Socket {
 
     /// A connection has the properties of its listener.
     fn list_accepted(&self, descriptor: OwnedFd) -> Outcome<usize> {
-        let inherited = self.flags.load(Ordering::Acquire) & (flag::OVERLAPPED | flag::NON_BLOCKING);
+        let inherited =
+            self.flags.load(Ordering::Acquire) & (flag::OVERLAPPED | flag::NON_BLOCKING);
         let flags = inherited | flag::BOUND | flag::CONNECTED;
         let kind = (self.family.into(), self.kind.into(), self.protocol.into());
         let number = life::list(descriptor, kind, flags)?;
@@ -132,7 +139,10 @@ impl Socket {
                     self.set(flag::CONNECTS, true);
                     return Err(wsa::WOULD_BLOCK);
                 }
-                Ok(_) => return self.note_connected(),
+                Ok(_) => {
+                    self.has_connected();
+                    return Ok(());
+                }
                 Err(libc::EINTR) => {}
                 Err(libc::EINPROGRESS | libc::EAGAIN) if self.is(flag::NON_BLOCKING) => {
                     self.set(flag::CONNECTS, true);
@@ -145,7 +155,7 @@ impl Socket {
                 }
                 // Linux tells once that an attempt has succeeded meanwhile.
                 Err(libc::EISCONN) if self.is(flag::CONNECTS) => {
-                    self.note_connected()?;
+                    self.has_connected();
                     return Err(wsa::IS_CONNECTED);
                 }
                 Err(errno) => {
@@ -156,20 +166,21 @@ impl Socket {
         }
     }
 
-    fn note_connected(&self) -> Outcome<()> {
-        self.set(flag::CONNECTS, false);
-        self.set(flag::CONNECTED | flag::BOUND, true);
+    fn has_connected(&self) {
+        self.note_connected();
         if self.place() != Place::Nowhere && self.is_stream() {
             // It was made when the socket had another role.
             self.detach();
         }
-        Ok(())
     }
 
     fn await_connected(&self) -> Outcome<()> {
         self.wait_for(PollFlags::OUT, None)?;
         match address::option(self.number(), libc::SOL_SOCKET, libc::SO_ERROR)? {
-            0 => self.note_connected(),
+            0 => {
+                self.has_connected();
+                Ok(())
+            }
             errno => Err(self.code_of(errno)),
         }
     }
@@ -206,7 +217,9 @@ impl Socket {
 
     fn has_unsent(&self) -> bool {
         self.place() != Place::Nowhere
-            && self.with_raw(|port, handle| port.raw.unsent(handle) > 0).unwrap_or(false)
+            && self
+                .with_raw(|port, handle| port.raw.unsent(handle) > 0)
+                .unwrap_or(false)
     }
 
     /// Has the raw layer shut the sending side down when all before it is sent. False if it does not.

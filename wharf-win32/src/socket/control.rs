@@ -27,7 +27,7 @@ const BASE_HANDLE: u32 = 0x4800_0022;
 
 impl Socket {
     /// Bytes that can be received; of datagrams, those of the first.
-    fn unread(&self) -> Outcome<u32> {
+    pub(super) fn unread(&self) -> Outcome<u32> {
         let mut count: libc::c_int = 0;
         // SAFETY: the request writes one `int`, for which there is room.
         let asked = unsafe { libc::ioctl(self.number(), libc::FIONREAD, &raw mut count) };
@@ -52,30 +52,69 @@ impl Socket {
         if on == 0 {
             return Ok(());
         }
-        let seconds = |millis: u32| i32::try_from(millis.div_ceil(1000).clamp(1, 32_767)).unwrap_or(1);
-        set_option(number, libc::IPPROTO_TCP, libc::TCP_KEEPIDLE, &seconds(time))?;
-        set_option(number, libc::IPPROTO_TCP, libc::TCP_KEEPINTVL, &seconds(interval))
+        let seconds =
+            |millis: u32| i32::try_from(millis.div_ceil(1000).clamp(1, 32_767)).unwrap_or(1);
+        set_option(
+            number,
+            libc::IPPROTO_TCP,
+            libc::TCP_KEEPIDLE,
+            &seconds(time),
+        )?;
+        set_option(
+            number,
+            libc::IPPROTO_TCP,
+            libc::TCP_KEEPINTVL,
+            &seconds(interval),
+        )
     }
 }
 
 /// The functions that are asked for by a number (GUID), as its bytes are in memory.
 const FUNCTIONS: &[([u8; 16], fn() -> usize)] = &[
-    (guid(0xb536_7df1, 0xcbac, 0x11cf, *b"\x95\xca\x00\x80\x5f\x48\xa1\x92"), || {
-        extension::AcceptEx as *const () as usize
-    }),
-    (guid(0xb536_7df2, 0xcbac, 0x11cf, *b"\x95\xca\x00\x80\x5f\x48\xa1\x92"), || {
-        extension::GetAcceptExSockaddrs as *const () as usize
-    }),
-    (guid(0x25a2_07b9, 0xddf3, 0x4660, *b"\x8e\xe9\x76\xe5\x8c\x74\x06\x3e"), || {
-        extension::ConnectEx as *const () as usize
-    }),
-    (guid(0x7fda_2e11, 0x8630, 0x436f, *b"\xa0\x31\xf5\x36\xa6\xee\xc1\x57"), || {
-        extension::DisconnectEx as *const () as usize
-    }),
+    (
+        guid(
+            0xb536_7df1,
+            0xcbac,
+            0x11cf,
+            *b"\x95\xca\x00\x80\x5f\x48\xa1\x92",
+        ),
+        || extension::AcceptEx as *const () as usize,
+    ),
+    (
+        guid(
+            0xb536_7df2,
+            0xcbac,
+            0x11cf,
+            *b"\x95\xca\x00\x80\x5f\x48\xa1\x92",
+        ),
+        || extension::GetAcceptExSockaddrs as *const () as usize,
+    ),
+    (
+        guid(
+            0x25a2_07b9,
+            0xddf3,
+            0x4660,
+            *b"\x8e\xe9\x76\xe5\x8c\x74\x06\x3e",
+        ),
+        || extension::ConnectEx as *const () as usize,
+    ),
+    (
+        guid(
+            0x7fda_2e11,
+            0x8630,
+            0x436f,
+            *b"\xa0\x31\xf5\x36\xa6\xee\xc1\x57",
+        ),
+        || extension::DisconnectEx as *const () as usize,
+    ),
 ];
 
 const fn guid(first: u32, second: u16, third: u16, rest: [u8; 8]) -> [u8; 16] {
-    let (first, second, third) = (first.to_le_bytes(), second.to_le_bytes(), third.to_le_bytes());
+    let (first, second, third) = (
+        first.to_le_bytes(),
+        second.to_le_bytes(),
+        third.to_le_bytes(),
+    );
     let mut guid = [0; 16];
     let mut at = 0;
     while at < 16 {

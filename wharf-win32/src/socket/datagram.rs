@@ -9,9 +9,7 @@ use super::{
     Socket,
     address::{self, Address},
     find, flag,
-    transfer::{
-        CallerBuffer, begin_with, buffer_of, check_overlapped, put_count, with_buffers,
-    },
+    transfer::{CallerBuffer, begin_with, buffer_of, check_overlapped, put_count, with_buffers},
 };
 use crate::{
     call::{self, Outcome},
@@ -107,7 +105,9 @@ impl Socket {
         }
         let to = match to {
             Some(to) => to.internet(),
-            None => address::peer(self.number()).ok().and_then(|peer| peer.internet()),
+            None => address::peer(self.number())
+                .ok()
+                .and_then(|peer| peer.internet()),
         };
         let Some(to) = to else {
             operation::refuse(record, codes::UNSUCCESSFUL, false);
@@ -148,7 +148,8 @@ pub unsafe extern "C" fn wharf_w32_recvfrom(
         let socket = find(socket)?;
         let mut buffers = [buffer_of(buffer, len)?];
         // SAFETY: passed on to the caller.
-        let came = unsafe { socket.receive_from(&mut buffers, flags.cast_unsigned(), from, from_len) }?;
+        let came =
+            unsafe { socket.receive_from(&mut buffers, flags.cast_unsigned(), from, from_len) }?;
         match came {
             (_, true) => Err(wsa::MESSAGE_SIZE),
             (bytes, false) => Ok(bytes as i32),
@@ -245,7 +246,11 @@ pub unsafe extern "C" fn WSARecvFrom(
                     routine,
                 )
             };
-            return if result == 0 { Ok(()) } else { Err(crate::last_error::GetLastError()) };
+            return if result == 0 {
+                Ok(())
+            } else {
+                Err(crate::last_error::GetLastError())
+            };
         }
         if flags.is_null() {
             return Err(wsa::FAULT);
@@ -264,7 +269,11 @@ pub unsafe extern "C" fn WSARecvFrom(
                 put_count(received, bytes);
                 flags.write(if is_cut { PARTIAL } else { 0 });
             }
-            return if is_cut { Err(wsa::MESSAGE_SIZE) } else { Ok(()) };
+            return if is_cut {
+                Err(wsa::MESSAGE_SIZE)
+            } else {
+                Ok(())
+            };
         }
         check_overlapped(&socket, asked & !PARTIAL, routine)?;
         // SAFETY: passed on to the caller.
@@ -303,7 +312,11 @@ pub unsafe extern "C" fn WSASendTo(
             let result = unsafe {
                 super::transfer::WSASend(number, buffers, count, sent, flags, overlapped, routine)
             };
-            return if result == 0 { Ok(()) } else { Err(crate::last_error::GetLastError()) };
+            return if result == 0 {
+                Ok(())
+            } else {
+                Err(crate::last_error::GetLastError())
+            };
         }
         // SAFETY: passed on to the caller.
         let to = unsafe { socket.destination(to, to_len) }?;

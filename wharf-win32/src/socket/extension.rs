@@ -77,7 +77,7 @@ pub(super) fn arrived(
     if status != SUCCESS {
         return (status, 0);
     }
-    target.set(flag::BOUND | flag::CONNECTED, true);
+    target.note_connected();
     for (of, place) in [
         (address::local(target.number()), arrival.local),
         (address::peer(target.number()), arrival.remote),
@@ -94,9 +94,8 @@ pub(super) fn arrived(
 
 /// A ConnectEx has ended.
 pub(super) fn connected(socket: &Socket, status: u32) {
-    socket.set(flag::CONNECTS, false);
     if status == SUCCESS {
-        socket.set(flag::CONNECTED, true);
+        socket.note_connected();
     }
 }
 
@@ -105,13 +104,19 @@ pub(super) fn disconnected(socket: &Socket, reuse: bool) {
     if !reuse {
         return;
     }
-    let kind = (socket.family.into(), socket.kind.into(), socket.protocol.into());
+    let kind = (
+        socket.family.into(),
+        socket.kind.into(),
+        socket.protocol.into(),
+    );
     let (family, kind, protocol) = kind;
     let Ok(new) = life::new_descriptor(family, kind, protocol) else {
         return;
     };
     if socket.replace_descriptor(new).is_ok() {
-        socket.set(flag::CONNECTED | flag::SHUT_SEND | flag::SHUT_RECEIVE, false);
+        let of_before = flag::CONNECTED | flag::BOUND | flag::SHUT_SEND | flag::SHUT_RECEIVE;
+        socket.set(of_before, false);
+        socket.set(flag::REUSED, true);
         socket.broken.store(0, std::sync::atomic::Ordering::Release);
     }
 }
@@ -147,7 +152,9 @@ pub unsafe extern "C" fn AcceptEx(
         if !listener.is(flag::LISTENS) || listener.kind != target.kind {
             return Err(wsa::INVALID);
         }
-        if target.is(flag::CONNECTED | flag::BOUND | flag::LISTENS) || target.number() == listener.number() {
+        if target.is(flag::CONNECTED | flag::BOUND | flag::LISTENS)
+            || target.number() == listener.number()
+        {
             return Err(wsa::INVALID);
         }
         if !target.claim_for_accept() {
@@ -173,7 +180,9 @@ pub unsafe extern "C" fn AcceptEx(
 impl Socket {
     /// Whether no other AcceptEx is to bring its connection here; if so, this is to.
     fn claim_for_accept(&self) -> bool {
-        let before = self.flags.fetch_or(flag::AWAITED, std::sync::atomic::Ordering::AcqRel);
+        let before = self
+            .flags
+            .fetch_or(flag::AWAITED, std::sync::atomic::Ordering::AcqRel);
         before & flag::AWAITED == 0
     }
 
@@ -279,7 +288,7 @@ pub unsafe extern "C" fn ConnectEx(
             true => RawBuffer::EMPTY,
             false => buffer_of(buffer, i32::try_from(buffer_len).unwrap_or(i32::MAX))?,
         };
-        if !socket.is(flag::BOUND) || socket.is(flag::LISTENS) {
+        if !socket.is(flag::BOUND | flag::REUSED) || socket.is(flag::LISTENS) {
             return Err(wsa::INVALID);
         }
         if socket.is(flag::CONNECTED) {

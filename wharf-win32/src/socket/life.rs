@@ -1,6 +1,9 @@
 //! From `WSAStartup` to `closesocket`.
 
-use std::{os::fd::{AsRawFd, FromRawFd, OwnedFd}, sync::atomic::Ordering};
+use std::{
+    os::fd::{AsRawFd, FromRawFd, OwnedFd},
+    sync::atomic::Ordering,
+};
 
 use super::{STARTED, Socket, address, check_started, flag, table};
 use crate::{
@@ -44,7 +47,11 @@ pub unsafe extern "C" fn WSAStartup(version: u16, data: *mut CallerData) -> i32 
     let mut status = [0; 129];
     status[..7].copy_from_slice(b"Running");
     let filled = CallerData {
-        version: if version & 0xff > 2 || version == 0x0202 { VERSION_MAX } else { version },
+        version: if version & 0xff > 2 || version == 0x0202 {
+            VERSION_MAX
+        } else {
+            version
+        },
         high_version: VERSION_MAX,
         sockets_max: 0,
         datagram_max: 0,
@@ -90,7 +97,12 @@ pub(super) fn new_descriptor(family: i32, kind: i32, protocol: i32) -> Outcome<O
     let descriptor = unsafe { OwnedFd::from_raw_fd(descriptor) };
     if family == libc::AF_INET6 {
         // Windows' sockets of IPv6 take no IPv4 unless that is asked for.
-        address::set_option(descriptor.as_raw_fd(), libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, &1_i32)?;
+        address::set_option(
+            descriptor.as_raw_fd(),
+            libc::IPPROTO_IPV6,
+            libc::IPV6_V6ONLY,
+            &1_i32,
+        )?;
     }
     Ok(descriptor)
 }
@@ -116,7 +128,11 @@ fn new_socket(family: i32, kind: i32, protocol: i32, flags: u32) -> Outcome<usiz
     if !matches!(kind, libc::SOCK_STREAM | libc::SOCK_DGRAM | libc::SOCK_RAW) {
         return Err(wsa::TYPE_NOT_SUPPORTED);
     }
-    let family = if family == libc::AF_UNSPEC { libc::AF_INET } else { family };
+    let family = if family == libc::AF_UNSPEC {
+        libc::AF_INET
+    } else {
+        family
+    };
     let descriptor = new_descriptor(family, kind, protocol)?;
     list(descriptor, (family, kind, protocol), flags)
 }
@@ -125,7 +141,9 @@ fn new_socket(family: i32, kind: i32, protocol: i32, flags: u32) -> Outcome<usiz
 /// there are no more descriptors; 10093: `WSAStartup` was not called.
 #[unsafe(no_mangle)]
 pub extern "C" fn wharf_w32_socket(family: i32, kind: i32, protocol: i32) -> usize {
-    call::winsock(INVALID_SOCKET, || new_socket(family, kind, protocol, flag::OVERLAPPED))
+    call::winsock(INVALID_SOCKET, || {
+        new_socket(family, kind, protocol, flag::OVERLAPPED)
+    })
 }
 
 /// As `socket`. Without the flag 1, WSA_FLAG_OVERLAPPED, calls ignore an OVERLAPPED.
@@ -143,7 +161,11 @@ pub extern "C" fn WSASocketW(
             // Of a socket of another process: not in this layer.
             return Err(wsa::INVALID);
         }
-        let overlapped = if flags & FLAG_OVERLAPPED != 0 { flag::OVERLAPPED } else { 0 };
+        let overlapped = if flags & FLAG_OVERLAPPED != 0 {
+            flag::OVERLAPPED
+        } else {
+            0
+        };
         new_socket(family, kind, protocol, overlapped)
     })
 }

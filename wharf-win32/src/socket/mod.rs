@@ -12,6 +12,7 @@
 //! | `extension.rs` | AcceptEx and its like |
 //! | `cancel.rs` | cancelling, and asking for results |
 //! | `option.rs`, `control.rs` | options; ioctls |
+//! | `events.rs` | events that are set when something happens |
 //! | `select.rs` | `select`, `WSAPoll` |
 //! | `names.rs` | names of hosts and of addresses |
 
@@ -21,6 +22,7 @@ mod cancel;
 mod connect;
 mod control;
 mod datagram;
+mod events;
 mod extension;
 mod life;
 mod names;
@@ -78,6 +80,10 @@ mod flag {
     pub(super) const EXCLUSIVE_ADDRESS: u32 = 1 << 12;
     pub(super) const NO_SEND_BUFFER: u32 = 1 << 13;
     pub(super) const NO_RECEIVE_BUFFER: u32 = 1 << 14;
+    /// An event is set when something happens on it.
+    pub(super) const SELECTED: u32 = 1 << 17;
+    /// DisconnectEx has made it fit for another connection.
+    pub(super) const REUSED: u32 = 1 << 16;
     /// A program waits for the socket itself, or has.
     pub(super) const IS_WAITED_FOR: u32 = 1 << 15;
 }
@@ -98,6 +104,8 @@ pub(crate) struct Socket {
     send_timeout: AtomicU32,
     /// The error that broke the connection, by the number of Linux; 0 if none did.
     broken: AtomicI32,
+    /// When it was connected, in seconds of [`seconds_now`].
+    connected_at: AtomicU32,
     /// Operations that are under way.
     pending: AtomicU32,
     association: OnceLock<Association>,
@@ -163,6 +171,7 @@ impl Socket {
             receive_timeout: AtomicU32::new(0),
             send_timeout: AtomicU32::new(0),
             broken: AtomicI32::new(0),
+            connected_at: AtomicU32::new(seconds_now()),
             pending: AtomicU32::new(0),
             association: OnceLock::new(),
             raw: AtomicU64::new(0),
@@ -206,10 +215,15 @@ impl Socket {
         }
         let connected = address::peer(self.number()).is_ok();
         if connected {
-            self.set(flag::CONNECTED, true);
-            self.set(flag::CONNECTS, false);
+            self.note_connected();
         }
         connected
+    }
+
+    fn note_connected(&self) {
+        self.connected_at.store(seconds_now(), Ordering::Relaxed);
+        self.set(flag::CONNECTED | flag::BOUND, true);
+        self.set(flag::CONNECTS | flag::REUSED, false);
     }
 
     fn was_never_connected(&self) -> bool {
@@ -261,8 +275,11 @@ impl Socket {
 
     /// Notes that an error has broken the connection, if it is one that does.
     fn note_broken(&self, errno: i32) {
-        let breaks = matches!(errno, libc::ECONNRESET | libc::ETIMEDOUT | libc::ECONNABORTED)
-            || (errno == libc::EPIPE && !self.is(flag::SHUT_SEND) && !self.was_never_connected());
+        let breaks =
+            matches!(
+                errno,
+                libc::ECONNRESET | libc::ETIMEDOUT | libc::ECONNABORTED
+            ) || (errno == libc::EPIPE && !self.is(flag::SHUT_SEND) && !self.was_never_connected());
         if breaks && self.is_stream() {
             self.broken.store(errno, Ordering::Release);
         }
@@ -312,6 +329,12 @@ fn set_to(waitable: &Waitable, to: bool) {
             *set = to;
         }
     });
+}
+
+/// Seconds since the system was started.
+fn seconds_now() -> u32 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse);
+    now.tv_sec as u32
 }
 
 fn patience(milliseconds: &AtomicU32) -> Option<Duration> {
@@ -386,4 +409,3 @@ fn check_started() -> Outcome<()> {
         _ => Ok(()),
     }
 }
-

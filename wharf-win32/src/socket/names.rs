@@ -71,7 +71,9 @@ unsafe fn hints_of(hints: *const CallerInfo) -> libc::addrinfo {
     let mut linux: libc::addrinfo = unsafe { mem::zeroed() };
     // SAFETY: passed on to the caller.
     if let Some(hints) = unsafe { hints.as_ref() } {
-        let flags = FLAGS.iter().filter(|(windows, _)| hints.flags & windows != 0);
+        let flags = FLAGS
+            .iter()
+            .filter(|(windows, _)| hints.flags & windows != 0);
         linux.ai_flags = flags.fold(0, |flags, (_, linux)| flags | linux);
         linux.ai_family = family_to_linux(hints.family);
         linux.ai_socktype = hints.kind;
@@ -100,7 +102,9 @@ unsafe fn copy_of(linux: &libc::addrinfo) -> Box<CallerInfo> {
     let name = match linux.ai_canonname.is_null() {
         true => ptr::null_mut(),
         // SAFETY: passed on to the caller.
-        false => unsafe { CStr::from_ptr(linux.ai_canonname) }.to_owned().into_raw(),
+        false => unsafe { CStr::from_ptr(linux.ai_canonname) }
+            .to_owned()
+            .into_raw(),
     };
     Box::new(CallerInfo {
         flags: 0,
@@ -223,7 +227,9 @@ pub unsafe extern "C" fn wharf_w32_getnameinfo(
         // SAFETY: passed on to the caller.
         let address = unsafe { address_of_any_family(address, len) }?;
         let (start, len) = address.as_linux();
-        let linux = NAME_FLAGS.iter().filter(|(windows, _)| flags & windows != 0);
+        let linux = NAME_FLAGS
+            .iter()
+            .filter(|(windows, _)| flags & windows != 0);
         let linux = linux.fold(0, |flags, (_, linux)| flags | linux);
         let failure = wharf::raw::blocking(|| {
             // SAFETY: passed on to the caller.
@@ -299,7 +305,9 @@ pub unsafe extern "C" fn wharf_w32_gethostbyname(name: *const c_char) -> *mut Ca
         let mut list = ptr::null_mut();
         let failure = wharf::raw::blocking(|| {
             // SAFETY: all are in place.
-            unsafe { libc::getaddrinfo(given.as_ptr(), ptr::null(), &raw const hints, &raw mut list) }
+            unsafe {
+                libc::getaddrinfo(given.as_ptr(), ptr::null(), &raw const hints, &raw mut list)
+            }
         });
         if failure != 0 {
             return Err(code_of(failure));
@@ -324,7 +332,9 @@ pub unsafe extern "C" fn wharf_w32_gethostbyname(name: *const c_char) -> *mut Ca
 }
 
 fn keep(name: CString, mut addresses: Vec<[u8; 4]>) -> *mut CallerHost {
-    let each = addresses.iter_mut().map(|address| address.as_mut_ptr().cast::<c_char>());
+    let each = addresses
+        .iter_mut()
+        .map(|address| address.as_mut_ptr().cast::<c_char>());
     let mut lists: Vec<_> = each.chain([ptr::null_mut(), ptr::null_mut()]).collect();
     let entry = CallerHost {
         name: name.as_ptr().cast_mut(),
@@ -391,7 +401,8 @@ pub unsafe extern "C" fn wharf_w32_inet_addr(text: *const c_char) -> u32 {
 
 unsafe extern "C" {
     fn inet_aton(text: *const c_char, address: *mut libc::in_addr) -> libc::c_int;
-    fn inet_pton(family: libc::c_int, text: *const c_char, place: *mut libc::c_void) -> libc::c_int;
+    fn inet_pton(family: libc::c_int, text: *const c_char, place: *mut libc::c_void)
+    -> libc::c_int;
     fn inet_ntop(
         family: libc::c_int,
         address: *const libc::c_void,
@@ -472,11 +483,7 @@ const TEXT_MAX: usize = 46;
 /// # Safety
 /// As for `inet_pton`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn InetPtonW(
-    family: i32,
-    text: *const u32,
-    place: *mut libc::c_void,
-) -> i32 {
+pub unsafe extern "C" fn InetPtonW(family: i32, text: *const u32, place: *mut libc::c_void) -> i32 {
     if text.is_null() {
         last_error::set(wsa::FAULT);
         return -1;

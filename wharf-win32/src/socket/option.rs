@@ -1,12 +1,8 @@
 //! Options of sockets: Windows' numbers and values, and Linux's.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::sync::atomic::Ordering;
 
-use super::{
-    Socket, address,
-    address::set_option,
-    find, flag,
-};
+use super::{Socket, address, address::set_option, find, flag};
 use crate::{
     call::{self, Outcome},
     codes::{self, wsa},
@@ -42,10 +38,30 @@ const SO_UPDATE_CONNECT_CONTEXT: i32 = 0x7010;
 /// Options that are a number on both sides: level and name of Windows, and of Linux.
 const NUMBERS: &[(i32, i32, i32, i32)] = &[
     (SOL_SOCKET, SO_DEBUG, libc::SOL_SOCKET, libc::SO_DEBUG),
-    (SOL_SOCKET, SO_KEEPALIVE, libc::SOL_SOCKET, libc::SO_KEEPALIVE),
-    (SOL_SOCKET, SO_DONTROUTE, libc::SOL_SOCKET, libc::SO_DONTROUTE),
-    (SOL_SOCKET, SO_BROADCAST, libc::SOL_SOCKET, libc::SO_BROADCAST),
-    (SOL_SOCKET, SO_OOBINLINE, libc::SOL_SOCKET, libc::SO_OOBINLINE),
+    (
+        SOL_SOCKET,
+        SO_KEEPALIVE,
+        libc::SOL_SOCKET,
+        libc::SO_KEEPALIVE,
+    ),
+    (
+        SOL_SOCKET,
+        SO_DONTROUTE,
+        libc::SOL_SOCKET,
+        libc::SO_DONTROUTE,
+    ),
+    (
+        SOL_SOCKET,
+        SO_BROADCAST,
+        libc::SOL_SOCKET,
+        libc::SO_BROADCAST,
+    ),
+    (
+        SOL_SOCKET,
+        SO_OOBINLINE,
+        libc::SOL_SOCKET,
+        libc::SO_OOBINLINE,
+    ),
     (6, 1, libc::IPPROTO_TCP, libc::TCP_NODELAY),
     (6, 3, libc::IPPROTO_TCP, libc::TCP_KEEPIDLE),
     (6, 4, libc::IPPROTO_TCP, libc::TCP_MAXSEG),
@@ -118,7 +134,9 @@ impl Socket {
         }
         match (level, name) {
             (SOL_SOCKET, SO_REUSEADDR) => self.set_reuse(flag::REUSES_ADDRESS, number != 0),
-            (SOL_SOCKET, SO_EXCLUSIVEADDRUSE) => self.set_reuse(flag::EXCLUSIVE_ADDRESS, number != 0),
+            (SOL_SOCKET, SO_EXCLUSIVEADDRUSE) => {
+                self.set_reuse(flag::EXCLUSIVE_ADDRESS, number != 0)
+            }
             (SOL_SOCKET, SO_SNDBUF) => {
                 self.set_buffer(libc::SO_SNDBUF, flag::NO_SEND_BUFFER, number)
             }
@@ -126,16 +144,22 @@ impl Socket {
                 self.set_buffer(libc::SO_RCVBUF, flag::NO_RECEIVE_BUFFER, number)
             }
             (SOL_SOCKET, SO_SNDTIMEO) => {
-                self.send_timeout.store(number.cast_unsigned(), Ordering::Relaxed);
+                self.send_timeout
+                    .store(number.cast_unsigned(), Ordering::Relaxed);
                 Ok(())
             }
             (SOL_SOCKET, SO_RCVTIMEO) => {
-                self.receive_timeout.store(number.cast_unsigned(), Ordering::Relaxed);
+                self.receive_timeout
+                    .store(number.cast_unsigned(), Ordering::Relaxed);
                 Ok(())
             }
             // IP_DONTFRAGMENT
             (0, 14) => {
-                let how = if number != 0 { libc::IP_PMTUDISC_DO } else { libc::IP_PMTUDISC_DONT };
+                let how = if number != 0 {
+                    libc::IP_PMTUDISC_DO
+                } else {
+                    libc::IP_PMTUDISC_DONT
+                };
                 set_option(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, &how)
             }
             _ => Err(wsa::NO_SUCH_OPTION),
@@ -212,7 +236,13 @@ impl Socket {
         let place = (&raw mut linger).cast();
         // SAFETY: there is as much room as is said.
         let got = unsafe {
-            libc::getsockopt(self.number(), libc::SOL_SOCKET, libc::SO_LINGER, place, &raw mut len)
+            libc::getsockopt(
+                self.number(),
+                libc::SOL_SOCKET,
+                libc::SO_LINGER,
+                place,
+                &raw mut len,
+            )
         };
         call::winsock_of(got)?;
         Ok(linger)
@@ -223,20 +253,7 @@ impl Socket {
         if !self.is_connected() {
             return -1;
         }
-        // SAFETY: it consists of numbers.
-        let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
-        let mut len = size_of::<libc::tcp_info>() as libc::socklen_t;
-        let place = (&raw mut info).cast();
-        // SAFETY: there is as much room as is said.
-        let got = unsafe {
-            libc::getsockopt(self.number(), libc::IPPROTO_TCP, libc::TCP_INFO, place, &raw mut len)
-        };
-        if got != 0 {
-            return 0;
-        }
-        // The longest that nothing has come or gone is the nearest that Linux tells.
-        let millis = info.tcpi_last_data_sent.max(info.tcpi_last_data_recv);
-        let seconds = Duration::from_millis(millis.into()).as_secs();
+        let seconds = super::seconds_now().wrapping_sub(self.connected_at.load(Ordering::Relaxed));
         i32::try_from(seconds).unwrap_or(i32::MAX)
     }
 }

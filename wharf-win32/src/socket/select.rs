@@ -55,7 +55,12 @@ unsafe fn leave(set: *mut CallerSet, ready: impl Iterator<Item = usize>) -> i32 
     let mut count = 0;
     for number in ready {
         // SAFETY: passed on to the caller.
-        unsafe { (&raw mut (*set).sockets).cast::<usize>().add(count).write(number) };
+        unsafe {
+            (&raw mut (*set).sockets)
+                .cast::<usize>()
+                .add(count)
+                .write(number)
+        };
         count += 1;
     }
     // SAFETY: passed on to the caller.
@@ -103,7 +108,10 @@ pub unsafe extern "C" fn wharf_w32_select(
                 (except, EXCEPT, members(except)?),
             ]
         };
-        let all = || sets.iter().flat_map(|(_, asked, members)| members.iter().map(move |it| (*asked, it)));
+        let all = || {
+            sets.iter()
+                .flat_map(|(_, asked, members)| members.iter().map(move |it| (*asked, it)))
+        };
         let mut polled: Vec<_> = all()
             .map(|(asked, (_, socket))| PollFd::from_borrowed_fd(socket.borrow(), asked))
             .collect();
@@ -113,7 +121,9 @@ pub unsafe extern "C" fn wharf_w32_select(
         // SAFETY: passed on to the caller.
         let patience = unsafe { time.as_ref() }.map(|time| {
             let seconds = Duration::from_secs(u64::try_from(time.seconds).unwrap_or(0));
-            seconds.saturating_add(Duration::from_micros(u64::try_from(time.micros).unwrap_or(0)))
+            seconds.saturating_add(Duration::from_micros(
+                u64::try_from(time.micros).unwrap_or(0),
+            ))
         });
         wait_for_any(&mut polled, patience)?;
         let found: Vec<_> = polled.iter().map(PollFd::revents).collect();
@@ -133,7 +143,13 @@ pub unsafe extern "C" fn wharf_w32_select(
 
 /// Polls; gives the thread's place away only if nothing is ready at once.
 fn wait_for_any(polled: &mut [PollFd<'_>], patience: Option<Duration>) -> Outcome<bool> {
-    let now = rustix::event::poll(polled, Some(&rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 }));
+    let now = rustix::event::poll(
+        polled,
+        Some(&rustix::event::Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        }),
+    );
     match now {
         Ok(1..) => Ok(true),
         _ if patience == Some(Duration::ZERO) => Ok(false),
@@ -188,7 +204,10 @@ pub unsafe extern "C" fn WSAPoll(list: *mut CallerPoll, count: u32, milliseconds
         let mut polled = Vec::new();
         for (one, socket) in list.iter().zip(&sockets) {
             if let Some(socket) = socket {
-                polled.push(PollFd::from_borrowed_fd(socket.borrow(), to_linux(one.events)));
+                polled.push(PollFd::from_borrowed_fd(
+                    socket.borrow(),
+                    to_linux(one.events),
+                ));
             }
         }
         let any_invalid = polled.len() < list.len();

@@ -95,7 +95,8 @@ impl Socket {
         };
         if let Some(rest) = self.rest().get() {
             // Once: a thread waits for one socket at a time.
-            rest.sleepers.retain(|listed| !Arc::ptr_eq(listed, &sleeper));
+            rest.sleepers
+                .retain(|listed| !Arc::ptr_eq(listed, &sleeper));
         }
         ready
     }

@@ -127,7 +127,11 @@ impl Socket {
                     from.set_len(message.msg_namelen);
                     let from = (wants_address && message.msg_namelen > 0).then_some(from);
                     let is_cut = !self.is_stream() && message.msg_flags & libc::MSG_TRUNC != 0;
-                    return Ok(Received { bytes, is_cut, from });
+                    return Ok(Received {
+                        bytes,
+                        is_cut,
+                        from,
+                    });
                 }
                 Err(_) if errno() == libc::EINTR => {}
                 Err(_) => return Err(errno()),
@@ -198,6 +202,7 @@ impl Socket {
         loop {
             match self.receive_now(left, linux, wants_address) {
                 Ok(received) => {
+                    self.enable_again();
                     bytes += received.bytes;
                     left = behind(left, received.bytes);
                     let is_whole = received.bytes == 0 || total(left) == 0;
@@ -207,7 +212,11 @@ impl Socket {
                 }
                 Err(libc::EAGAIN) if self.is(flag::NON_BLOCKING) => return Err(wsa::WOULD_BLOCK),
                 Err(libc::EAGAIN) => {
-                    let urgent = if flags & OOB != 0 { PollFlags::PRI } else { PollFlags::IN };
+                    let urgent = if flags & OOB != 0 {
+                        PollFlags::PRI
+                    } else {
+                        PollFlags::IN
+                    };
                     self.wait_for(urgent, deadline)?;
                 }
                 Err(errno) => return Err(self.fail(errno)),
@@ -323,7 +332,9 @@ impl Socket {
             };
             // SAFETY: it was refused, so it is ours.
             record = unsafe { Record::from_raw(pointer) };
-            let moved = self.attached().is_none_or(|(_, handle)| handle != attached.handle);
+            let moved = self
+                .attached()
+                .is_none_or(|(_, handle)| handle != attached.handle);
             // Another thread has moved the socket to its port meanwhile.
             if !moved || self.is_closed() {
                 let code = match error.raw_os_error() {
@@ -547,7 +558,11 @@ pub unsafe extern "C" fn WSARecv(
                 put_count(received, came.bytes);
                 flags.write(if came.is_cut { PARTIAL } else { 0 });
             }
-            return if came.is_cut { Err(wsa::MESSAGE_SIZE) } else { Ok(()) };
+            return if came.is_cut {
+                Err(wsa::MESSAGE_SIZE)
+            } else {
+                Ok(())
+            };
         }
         check_overlapped(&socket, asked & !PARTIAL, routine)?;
         // SAFETY: passed on to the caller.
@@ -657,7 +672,10 @@ mod tests {
         let lens = |bytes| {
             let mut list = [buffer(0, 3), buffer(3, 0), buffer(3, 7)];
             let left = behind(&mut list, bytes);
-            let lens: Vec<_> = left.iter().map(|left| (left.start as usize - start as usize, left.len)).collect();
+            let lens: Vec<_> = left
+                .iter()
+                .map(|left| (left.start as usize - start as usize, left.len))
+                .collect();
             lens
         };
         assert_eq!(lens(0), [(0, 3), (3, 0), (3, 7)]);
