@@ -27,7 +27,8 @@ use wharf::raw::{Accepted, Buffers, Datagram, OnEnd, Overlapped, RawBuffer, Requ
 
 use crate::{
     codes::{self, PENDING, SUCCESS},
-    objects::event,
+    handle,
+    objects::Waitable,
     port::CompletionPort,
     socket::{self, Socket},
 };
@@ -100,7 +101,7 @@ pub(crate) struct Record {
     raw: Overlapped,
     pub(crate) socket: Option<Arc<Socket>>,
     caller: *mut CallerOverlapped,
-    event: usize,
+    event: Option<Arc<Waitable>>,
     bytes: usize,
     status: u32,
     /// The thread that began it.
@@ -109,6 +110,8 @@ pub(crate) struct Record {
     lists: Option<Box<Lists>>,
     /// It was begun on the port that its socket is associated with: its packet is queued there.
     pub(crate) is_on_own_port: bool,
+    /// A packet is to tell of its end.
+    has_packet: bool,
 }
 
 // SAFETY: the addresses are the caller's, who gives what they point to to the operation, on whatever thread.
@@ -150,27 +153,35 @@ pub(crate) unsafe fn begin(caller: *mut CallerOverlapped, socket: &Arc<Socket>) 
             .store(PENDING as usize, Ordering::Release);
         (*caller).event
     };
-    if event & !NO_PACKET != 0 {
-        event::reset(event & !NO_PACKET);
+    let has_packet = event & NO_PACKET == 0;
+    // The object, and not its handle, which may be closed meanwhile.
+    let event = match event & !NO_PACKET {
+        0 => None,
+        event => handle::get::<Waitable>(event),
+    };
+    if let Some(event) = &event {
+        event.set_to(false);
     }
     let mut record = used().unwrap_or_else(|| {
         Box::new(Record {
             raw: Overlapped::new(0, Request::Posted),
             socket: None,
             caller: ptr::null_mut(),
-            event: 0,
+            event: None,
             bytes: 0,
             status: PENDING,
             thread: 0,
             work: Work::Transfer,
             lists: None,
             is_on_own_port: false,
+            has_packet: true,
         })
     });
     socket.tell_begun();
     record.socket = Some(socket.clone());
     record.caller = caller;
     record.event = event;
+    record.has_packet = has_packet;
     record.status = PENDING;
     record.is_on_own_port = false;
     record.thread = thread_number();
@@ -193,6 +204,7 @@ fn used() -> Option<Box<Record>> {
 /// Gives a record back.
 fn give_back(mut record: Box<Record>) {
     record.socket = None;
+    record.event = None;
     record.work = Work::Transfer;
     if let Some(lists) = &mut record.lists {
         lists.buffers.clear();
@@ -435,15 +447,15 @@ fn conclude(record: &mut Record, status: u32, bytes: usize) -> Follows {
     let socket = record.socket.clone().expect("an operation has its socket");
     // SAFETY: the caller gave the address for that.
     unsafe { write(record.caller, status, bytes) };
-    if record.event & !NO_PACKET != 0 {
-        event::set(record.event & !NO_PACKET);
+    if let Some(event) = record.event.take() {
+        event.set_to(true);
     }
     socket.tell_ended();
     let Some(association) = socket.association() else {
         return Follows::Nothing;
     };
     let port = &association.port;
-    if record.event & NO_PACKET != 0 || port.is_closed() {
+    if !record.has_packet || port.is_closed() {
         return Follows::Nothing;
     }
     match record.is_on_own_port {

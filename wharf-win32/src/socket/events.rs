@@ -82,10 +82,10 @@ impl Watched {
     }
 
     fn run(&self) {
-        let mut space = [MaybeUninit::uninit(); 64];
+        let mut space = [MaybeUninit::<epoll::Event>::uninit(); 64];
         loop {
             // Interrupted, it waits again; nothing else is known to fail.
-            let Ok((ready, _)) = epoll::wait(&self.set, &mut space, None) else {
+            let Ok((ready, _)) = epoll::wait(&self.set, &mut space[..], None) else {
                 continue;
             };
             for event in ready {

@@ -260,7 +260,7 @@ impl Socket {
     fn signal(&self, to: bool) {
         let waitable = self.rest().get().and_then(|rest| rest.waitable.clone());
         if let Some(waitable) = waitable {
-            set_to(&waitable, to);
+            waitable.set_to(to);
         }
     }
 
@@ -268,6 +268,8 @@ impl Socket {
     fn code_of(&self, errno: i32) -> u32 {
         match errno {
             libc::EPIPE if self.is(flag::SHUT_SEND) => wsa::SHUT_DOWN,
+            // Of a datagram that is sent to nobody.
+            libc::EDESTADDRREQ => wsa::NOT_CONNECTED,
             libc::EPIPE if self.was_never_connected() => wsa::NOT_CONNECTED,
             _ => codes::of_call(errno, !self.is_stream()),
         }
@@ -318,17 +320,9 @@ pub(crate) fn waitable(number: usize) -> Option<Arc<Waitable>> {
     socket.set(flag::IS_WAITED_FOR, true);
     // What has ended before that told nobody.
     if socket.pending.load(Ordering::SeqCst) == 0 {
-        set_to(&waitable, true);
+        waitable.set_to(true);
     }
     Some(waitable)
-}
-
-fn set_to(waitable: &Waitable, to: bool) {
-    waitable.change(|what| {
-        if let What::Event { set, .. } = what {
-            *set = to;
-        }
-    });
 }
 
 /// Seconds since the system was started.
