@@ -23,11 +23,12 @@ use std::{
     },
 };
 
-use wharf::raw::{Accepted, Datagram, OnEnd, Overlapped, RawBuffer, Request};
+use wharf::raw::{Accepted, Buffers, Datagram, OnEnd, Overlapped, RawBuffer, Request};
 
 use crate::{
     codes::{self, PENDING, SUCCESS},
-    objects::event,
+    handle,
+    objects::Waitable,
     port::CompletionPort,
     socket::{self, Socket},
 };
@@ -64,10 +65,12 @@ const NO_PACKET: usize = 1;
 pub(crate) enum Work {
     /// Moves bytes of a stream, or sends a datagram.
     Transfer,
+    /// Receives until its buffers are full; so many bytes have come before.
+    ReceiveAll {
+        before: usize,
+    },
     ReceiveFrom(ReceiveFrom),
-    /// Sends a datagram, of which this is a copy.
-    SendTo(Vec<u8>),
-    Accept(socket::Arrival),
+    Accept(Box<socket::Arrival>),
     Connect,
     Disconnect {
         reuse: bool,
@@ -81,27 +84,34 @@ pub(crate) enum Work {
 pub(crate) struct ReceiveFrom {
     pub(crate) from: *mut libc::c_void,
     pub(crate) from_len: *mut i32,
-    /// The memory that is received into, if the caller's buffers are several.
-    pub(crate) whole: Option<Vec<u8>>,
 }
 
-/// One operation.
+/// What operations of several buffers have. It stays with the record.
+#[derive(Debug, Default)]
+struct Lists {
+    /// The caller's buffers. The raw layer reads the list until the end.
+    buffers: Vec<RawBuffer>,
+    /// The bytes of all of them, for what is one piece to the raw layer.
+    whole: Vec<u8>,
+}
+
+/// One operation. An idle connection has one: it is as small as it can be.
 #[repr(C)]
 pub(crate) struct Record {
     raw: Overlapped,
     pub(crate) socket: Option<Arc<Socket>>,
     caller: *mut CallerOverlapped,
-    event: usize,
-    pub(crate) key: usize,
-    pub(crate) status: u32,
+    event: Option<Arc<Waitable>>,
     bytes: usize,
-    /// It was begun on the port that its socket is associated with: its packet is queued there.
-    pub(crate) is_on_own_port: bool,
+    status: u32,
     /// The thread that began it.
     thread: u32,
     pub(crate) work: Work,
-    /// The caller's buffers. The raw layer reads the list until the end.
-    buffers: Vec<RawBuffer>,
+    lists: Option<Box<Lists>>,
+    /// It was begun on the port that its socket is associated with: its packet is queued there.
+    pub(crate) is_on_own_port: bool,
+    /// A packet is to tell of its end.
+    has_packet: bool,
 }
 
 // SAFETY: the addresses are the caller's, who gives what they point to to the operation, on whatever thread.
@@ -143,28 +153,35 @@ pub(crate) unsafe fn begin(caller: *mut CallerOverlapped, socket: &Arc<Socket>) 
             .store(PENDING as usize, Ordering::Release);
         (*caller).event
     };
-    if event & !NO_PACKET != 0 {
-        event::reset(event & !NO_PACKET);
+    let has_packet = event & NO_PACKET == 0;
+    // The object, and not its handle, which may be closed meanwhile.
+    let event = match event & !NO_PACKET {
+        0 => None,
+        event => handle::get::<Waitable>(event),
+    };
+    if let Some(event) = &event {
+        event.set_to(false);
     }
     let mut record = used().unwrap_or_else(|| {
         Box::new(Record {
             raw: Overlapped::new(0, Request::Posted),
             socket: None,
             caller: ptr::null_mut(),
-            event: 0,
-            key: 0,
-            status: PENDING,
+            event: None,
             bytes: 0,
-            is_on_own_port: false,
+            status: PENDING,
             thread: 0,
             work: Work::Transfer,
-            buffers: Vec::new(),
+            lists: None,
+            is_on_own_port: false,
+            has_packet: true,
         })
     });
     socket.tell_begun();
     record.socket = Some(socket.clone());
     record.caller = caller;
     record.event = event;
+    record.has_packet = has_packet;
     record.status = PENDING;
     record.is_on_own_port = false;
     record.thread = thread_number();
@@ -187,7 +204,12 @@ fn used() -> Option<Box<Record>> {
 /// Gives a record back.
 fn give_back(mut record: Box<Record>) {
     record.socket = None;
+    record.event = None;
     record.work = Work::Transfer;
+    if let Some(lists) = &mut record.lists {
+        lists.buffers.clear();
+        lists.whole.clear();
+    }
     // In a thread that ends it is freed.
     let _ = OWN.try_with(|own| {
         let mut own = own.borrow_mut();
@@ -211,19 +233,94 @@ pub(crate) fn thread_number() -> u32 {
 }
 
 impl Record {
-    /// The list of buffers, to be filled.
-    pub(crate) fn buffers_mut(&mut self) -> &mut Vec<RawBuffer> {
-        &mut self.buffers
+    /// Keeps a list of several buffers.
+    pub(crate) fn keep_buffers(&mut self, list: impl Iterator<Item = RawBuffer>) {
+        let buffers = &mut self.lists.get_or_insert_default().buffers;
+        buffers.clear();
+        buffers.extend(list);
     }
 
-    /// The buffers, as the raw layer wants them. The list stays in place until the record is given back.
-    pub(crate) fn buffers(&self) -> wharf::raw::Buffers {
-        match *self.buffers.as_slice() {
-            [one] => wharf::raw::Buffers::One(one),
-            ref list => wharf::raw::Buffers::Many {
-                first: list.as_ptr(),
-                count: list.len(),
+    /// Leaves out the first bytes of the buffers that are kept. Returns how many bytes are left.
+    pub(crate) fn skip(&mut self, mut bytes: usize) -> usize {
+        let Some(lists) = &mut self.lists else {
+            return 0;
+        };
+        lists.buffers.retain_mut(|buffer| {
+            let part = buffer.len.min(bytes);
+            bytes -= part;
+            buffer.start = buffer.start.wrapping_add(part);
+            buffer.len -= part;
+            buffer.len > 0
+        });
+        lists.buffers.iter().map(|buffer| buffer.len).sum()
+    }
+
+    /// The buffers of the operation: those that are kept, or else this one.
+    pub(crate) fn list<'a>(&'a self, one: &'a RawBuffer) -> &'a [RawBuffer] {
+        match &self.lists {
+            Some(lists) if !lists.buffers.is_empty() => &lists.buffers,
+            _ => std::slice::from_ref(one),
+        }
+    }
+
+    /// As [`list`](Self::list), as the raw layer wants them. The list stays in place until the record is given back.
+    pub(crate) fn buffers(&self, one: RawBuffer) -> Buffers {
+        match &self.lists {
+            Some(lists) if !lists.buffers.is_empty() => Buffers::Many {
+                first: lists.buffers.as_ptr(),
+                count: lists.buffers.len(),
             },
+            _ => Buffers::One(one),
+        }
+    }
+
+    /// The buffers as one: this one, or memory for the bytes of all that are kept.
+    pub(crate) fn as_one(&mut self, one: RawBuffer) -> RawBuffer {
+        let Some(lists) = self
+            .lists
+            .as_mut()
+            .filter(|lists| !lists.buffers.is_empty())
+        else {
+            return one;
+        };
+        let len = lists.buffers.iter().map(|buffer| buffer.len).sum();
+        lists.whole.resize(len, 0);
+        RawBuffer {
+            start: lists.whole.as_mut_ptr(),
+            len,
+        }
+    }
+
+    /// As [`as_one`](Self::as_one), with the bytes of the buffers in it.
+    ///
+    /// # Safety
+    /// They can be read.
+    pub(crate) unsafe fn gathered(&mut self, one: RawBuffer) -> RawBuffer {
+        let whole = self.as_one(one);
+        if let Some(lists) = &self.lists {
+            let mut at = whole.start;
+            for buffer in &lists.buffers {
+                // SAFETY: passed on to the caller; there is room for the bytes of all.
+                unsafe { at.copy_from_nonoverlapping(buffer.start, buffer.len) };
+                at = at.wrapping_add(buffer.len);
+            }
+        }
+        whole
+    }
+
+    /// Copies the first bytes of what was received as one to the caller's buffers, if they are several.
+    pub(crate) fn scatter(&mut self, bytes: usize) {
+        let Some(lists) = &self.lists else { return };
+        let mut rest = lists.whole.get(..bytes).unwrap_or_default();
+        for buffer in &lists.buffers {
+            let (part, behind) = rest.split_at(buffer.len.min(rest.len()));
+            // SAFETY: the caller's memory, for as long as the operation is under way.
+            unsafe {
+                buffer
+                    .start
+                    .copy_from_nonoverlapping(part.as_ptr(), part.len())
+            };
+            rest = behind;
         }
     }
 
@@ -313,7 +410,10 @@ unsafe fn write(caller: *mut CallerOverlapped, status: u32, bytes: usize) {
 /// It is that of a record, which has ended.
 unsafe fn ended(operation: NonNull<Overlapped>) -> bool {
     // SAFETY: passed on to the caller.
-    let mut record = unsafe { Record::from_raw(operation) };
+    let record = unsafe { Record::from_raw(operation) };
+    let Some(mut record) = socket::go_on(record) else {
+        return false;
+    };
     let (status, bytes) = socket::result_of(&mut record);
     match conclude(&mut record, status, bytes) {
         // The packet that the raw layer is about to queue is of the right port: it has the record from now on.
@@ -347,16 +447,15 @@ fn conclude(record: &mut Record, status: u32, bytes: usize) -> Follows {
     let socket = record.socket.clone().expect("an operation has its socket");
     // SAFETY: the caller gave the address for that.
     unsafe { write(record.caller, status, bytes) };
-    if record.event & !NO_PACKET != 0 {
-        event::set(record.event & !NO_PACKET);
+    if let Some(event) = record.event.take() {
+        event.set_to(true);
     }
     socket.tell_ended();
     let Some(association) = socket.association() else {
         return Follows::Nothing;
     };
-    record.key = association.key;
     let port = &association.port;
-    if record.event & NO_PACKET != 0 || port.is_closed() {
+    if !record.has_packet || port.is_closed() {
         return Follows::Nothing;
     }
     match record.is_on_own_port {
@@ -376,7 +475,7 @@ pub(crate) fn end_at_once(mut record: Box<Record>, status: u32, bytes: usize, pe
     }
     let association = socket.association().expect("a packet has a port");
     if status == SUCCESS {
-        association.port.post(association.key, bytes, record.caller);
+        (association.port).post_quietly(association.key, bytes, record.caller);
         give_back(record);
     } else {
         association.port.post_record(record);
@@ -410,8 +509,12 @@ pub(crate) struct Told {
 pub(crate) unsafe fn take(operation: NonNull<Overlapped>) -> Told {
     // SAFETY: passed on to the caller.
     let record = unsafe { Record::from_raw(operation) };
+    let association = record
+        .socket
+        .as_ref()
+        .and_then(|socket| socket.association());
     let told = Told {
-        key: record.key,
+        key: association.map_or(0, |association| association.key),
         bytes: record.bytes,
         caller: record.caller,
         status: record.status,

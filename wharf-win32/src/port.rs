@@ -67,7 +67,7 @@ impl CompletionPort {
         Some(CompletionPort {
             raw: Port::new(&options).ok()?,
             closed: AtomicBool::new(false),
-            visited: AtomicBool::new(false),
+            visited: AtomicBool::new(true),
             is_attended: AtomicBool::new(false),
         })
     }
@@ -80,6 +80,14 @@ impl CompletionPort {
     pub(crate) fn post(&self, key: usize, bytes: usize, caller: *mut CallerOverlapped) -> bool {
         let token = caller.expose_provenance() as u64;
         self.raw.post(key, bytes, token).is_ok()
+    }
+
+    /// Queues a packet of success from within a call: a thread that runs on the port takes it when it comes back, and no other is
+    /// released for it, unless the thread stays away.
+    pub(crate) fn post_quietly(&self, key: usize, bytes: usize, caller: *mut CallerOverlapped) {
+        let token = caller.expose_provenance() as u64;
+        // It is refused on a closed port only, or where the system has no memory: then nobody is told.
+        let _ = self.raw.post_quietly(key, bytes, token);
     }
 
     /// Queues the packet of an operation that has ended elsewhere.

@@ -18,7 +18,7 @@ use std::{
         atomic::{AtomicBool, Ordering, fence},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd};
@@ -76,7 +76,7 @@ impl Watch {
     }
 
     fn run(&self) {
-        let mut sleep = Some(UNATTENDED);
+        let mut looked_at = None;
         loop {
             let (ports, disposed) = self.with(|state| {
                 state.ports.retain(|port| port.strong_count() > 0);
@@ -84,6 +84,7 @@ impl Watch {
                 (ports, std::mem::take(&mut state.disposed))
             });
             disposed.into_iter().for_each(close);
+            let holds_for = look_after(&ports, &mut looked_at);
             let mut attended = Vec::new();
             for port in &ports {
                 if port.is_attended.load(Ordering::SeqCst) {
@@ -92,8 +93,7 @@ impl Watch {
                     attended.push(port);
                 }
             }
-            self.sleep(&attended, sleep);
-            sleep = look_after(&ports);
+            self.sleep(&attended, holds_for);
         }
     }
 
@@ -112,13 +112,22 @@ impl Watch {
     }
 }
 
-/// Looks which ports are to be gone on with, and returns how long that holds; none: until the bell rings.
-fn look_after(ports: &[Arc<CompletionPort>]) -> Option<Duration> {
+/// Looks which ports are to be gone on with, and returns how long that holds; none: until the bell rings. `looked_at`: when this
+/// was done last.
+fn look_after(ports: &[Arc<CompletionPort>], looked_at: &mut Option<Instant>) -> Option<Duration> {
+    let now = Instant::now();
+    let passed = looked_at.map_or(UNATTENDED, |at| now.duration_since(at));
+    if let Some(left) = UNATTENDED
+        .checked_sub(passed)
+        .filter(|left| !left.is_zero())
+    {
+        return Some(left);
+    }
+    *looked_at = Some(now);
     let mut is_settled = true;
     let mut relies_on_waiters = false;
     for port in ports {
         if is_hidden(port) {
-            port.is_attended.store(true, Ordering::SeqCst);
             continue;
         }
         let was_visited = port.visited.swap(false, Ordering::SeqCst);

@@ -161,6 +161,15 @@ impl Waitable {
         self.change_for_a_moment(change, |_| ())
     }
 
+    /// Sets or resets an event; leaves another object alone.
+    pub(crate) fn set_to(&self, to: bool) {
+        self.change(|what| {
+            if let What::Event { set, .. } = what {
+                *set = to;
+            }
+        });
+    }
+
     /// Changes the object, serves those who wait for it now, and changes it again, in one step.
     pub(crate) fn change_for_a_moment<R>(
         &self,

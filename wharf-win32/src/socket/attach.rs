@@ -71,7 +71,12 @@ impl Socket {
         let place = self.place();
         let moves = place == Place::Hidden && self.association().is_some();
         let is_idle = self.pending.load(Ordering::Acquire) <= 1;
-        if place == Place::Nowhere || (moves && is_idle) {
+        if moves && is_idle {
+            // Nobody else is about to start anything there: who comes later finds it closed, and comes here.
+            self.detach();
+            return self.attach_anew(kind);
+        }
+        if place == Place::Nowhere {
             return self.attach_anew(kind);
         }
         self.attached_at(place)
@@ -86,7 +91,6 @@ impl Socket {
     }
 
     fn attach_anew(&self, kind: Kind) -> Outcome<Attached<'_>> {
-        self.detach();
         self.await_left();
         let rest = self.rest();
         if self.is_closed() {
@@ -129,7 +133,7 @@ impl Socket {
             };
             self.place.store(Place::Nowhere as u8, Ordering::Release);
             self.raw.store(0, Ordering::Release);
-            rest.left.push((place, handle));
+            rest.make().left.push((place, handle));
             (handle, port)
         };
         port.raw.close_handle(handle);
@@ -138,8 +142,8 @@ impl Socket {
 
     /// Waits until no thread uses a raw handle that was closed. Not by a thread that transfers.
     fn await_left(&self) {
-        let left = std::mem::take(&mut self.rest().left);
-        for (place, handle) in left {
+        let left = self.rest().get().map(|rest| std::mem::take(&mut rest.left));
+        for (place, handle) in left.into_iter().flatten() {
             if let Some(port) = self.port_at(place) {
                 port.raw.release_handle(handle);
             }
@@ -154,7 +158,8 @@ impl Socket {
             self.set(flag::CLOSED, true);
         }
         self.wake_sleepers();
-        let awaited_by = self.rest().awaited_by.take();
+        self.deselect();
+        let awaited_by = self.rest().get().and_then(|rest| rest.awaited_by.take());
         if let Some((listener, operation)) = awaited_by {
             listener.cancel_one(operation);
         }

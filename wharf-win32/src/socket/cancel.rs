@@ -1,7 +1,7 @@
 //! Cancelling operations, and asking for their results.
 
 use std::{
-    sync::atomic::{AtomicU32, Ordering},
+    sync::atomic::{AtomicU32, Ordering, fence},
     time::{Duration, Instant},
 };
 
@@ -60,10 +60,19 @@ pub extern "C" fn CancelIo(socket: usize) -> i32 {
     }
 }
 
-/// Wakes the threads that wait for a change of the number.
-pub(super) fn wake_watchers(ended: &AtomicU32) {
-    // Fails only for an address that is none.
-    let _ = futex::wake(ended, futex::Flags::PRIVATE, i32::MAX.cast_unsigned());
+/// Changes whenever an operation ends while a thread waits for one.
+static ENDED: AtomicU32 = AtomicU32::new(0);
+/// The threads that wait for that.
+static WATCHERS: AtomicU32 = AtomicU32::new(0);
+
+/// An operation has ended, and its OVERLAPPED says so.
+pub(super) fn tell_watchers() {
+    fence(Ordering::SeqCst);
+    if WATCHERS.load(Ordering::Relaxed) > 0 {
+        ENDED.fetch_add(1, Ordering::SeqCst);
+        // Fails only for an address that is none.
+        let _ = futex::wake(&ENDED, futex::Flags::PRIVATE, i32::MAX.cast_unsigned());
+    }
 }
 
 /// What an OVERLAPPED says: its status and its bytes; none while it is pending.
@@ -77,42 +86,27 @@ unsafe fn result(caller: *mut CallerOverlapped) -> Option<(u32, usize)> {
     (!operation::is_pending(status)).then(|| (status as u32, high.load(Ordering::Relaxed)))
 }
 
-/// Waits until an operation of the socket has ended that had that OVERLAPPED, or the time is over.
+/// Waits until the operation has ended that has this OVERLAPPED, or the time is over.
 ///
 /// # Safety
 /// It is the address of one.
-unsafe fn wait(
-    socket: Option<&Socket>,
-    caller: *mut CallerOverlapped,
-    deadline: Option<Instant>,
-) -> Option<(u32, usize)> {
-    /// How often is looked where nothing tells: the handle is that of no socket.
-    const LOOK: Duration = Duration::from_millis(1);
-    if let Some(socket) = socket {
-        socket.watchers.fetch_add(1, Ordering::SeqCst);
-    }
+unsafe fn wait(caller: *mut CallerOverlapped, deadline: Option<Instant>) -> Option<(u32, usize)> {
+    WATCHERS.fetch_add(1, Ordering::SeqCst);
     let found = wharf::raw::blocking(|| {
         loop {
-            let before = socket.map(|socket| socket.ended.load(Ordering::SeqCst));
+            let before = ENDED.load(Ordering::SeqCst);
             // SAFETY: passed on to the caller.
             let result = unsafe { result(caller) };
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             if result.is_some() || left.is_some_and(|left| left.is_zero()) {
                 return result;
             }
-            match (socket, before) {
-                (Some(socket), Some(before)) => {
-                    let left = left.and_then(|left| futex::Timespec::try_from(left).ok());
-                    let _ =
-                        futex::wait(&socket.ended, futex::Flags::PRIVATE, before, left.as_ref());
-                }
-                _ => std::thread::sleep(left.map_or(LOOK, |left| left.min(LOOK))),
-            }
+            let left = left.and_then(|left| futex::Timespec::try_from(left).ok());
+            // Whatever ends it, the operation is looked at again.
+            let _ = futex::wait(&ENDED, futex::Flags::PRIVATE, before, left.as_ref());
         }
     });
-    if let Some(socket) = socket {
-        socket.watchers.fetch_sub(1, Ordering::SeqCst);
-    }
+    WATCHERS.fetch_sub(1, Ordering::SeqCst);
     found
 }
 
@@ -121,7 +115,6 @@ unsafe fn wait(
 /// # Safety
 /// The addresses are those of an OVERLAPPED and of a number.
 unsafe fn ask(
-    handle: usize,
     caller: *mut CallerOverlapped,
     bytes: *mut u32,
     milliseconds: u32,
@@ -135,9 +128,8 @@ unsafe fn ask(
     if found.is_none() && milliseconds > 0 {
         let time = Duration::from_millis(milliseconds.into());
         let deadline = (milliseconds != INFINITE).then(|| wharf::raw::deadline_after(time));
-        let socket = find(handle).ok();
         // SAFETY: passed on to the caller.
-        found = unsafe { wait(socket.as_deref(), caller, deadline) };
+        found = unsafe { wait(caller, deadline) };
     }
     let (status, moved) = match found {
         Some(found) => found,
@@ -171,7 +163,7 @@ pub unsafe extern "C" fn GetOverlappedResult(
 /// As for [`GetOverlappedResult`].
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn GetOverlappedResultEx(
-    handle: usize,
+    _handle: usize,
     overlapped: *mut CallerOverlapped,
     bytes: *mut u32,
     milliseconds: u32,
@@ -179,7 +171,7 @@ pub unsafe extern "C" fn GetOverlappedResultEx(
 ) -> i32 {
     let _errno = KeptErrno::new();
     // SAFETY: passed on to the caller.
-    let code = match unsafe { ask(handle, overlapped, bytes, milliseconds) } {
+    let code = match unsafe { ask(overlapped, bytes, milliseconds) } {
         Ok(status) => match operation::failure(status) {
             None => return 1,
             Some(code) => code,
@@ -206,7 +198,7 @@ pub unsafe extern "C" fn WSAGetOverlappedResult(
         find(socket)?;
         let milliseconds = if wait == 0 { 0 } else { u32::MAX };
         // SAFETY: passed on to the caller.
-        let status = unsafe { ask(socket, overlapped, bytes, milliseconds) }?;
+        let status = unsafe { ask(overlapped, bytes, milliseconds) }?;
         // SAFETY: passed on to the caller.
         unsafe { super::transfer::put_count(flags, 0) };
         match codes::is_success(status) {

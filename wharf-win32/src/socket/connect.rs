@@ -89,6 +89,7 @@ impl Socket {
                     // SAFETY: it was made just now.
                     let descriptor = unsafe { OwnedFd::from_raw_fd(descriptor) };
                     peer.set_len(room);
+                    self.enable_again();
                     // SAFETY: passed on to the caller.
                     unsafe { peer.write(place, len) }?;
                     return self.list_accepted(descriptor);
@@ -133,7 +134,15 @@ impl Socket {
             // SAFETY: the address is as long as it says.
             let connected = checked(unsafe { libc::connect(self.number(), start, len) });
             match connected {
-                Ok(_) => return self.note_connected(),
+                Ok(_) if self.is(flag::NON_BLOCKING) && self.is_stream() => {
+                    // Windows never has it done at once.
+                    self.set(flag::CONNECTS, true);
+                    return Err(wsa::WOULD_BLOCK);
+                }
+                Ok(_) => {
+                    self.has_connected();
+                    return Ok(());
+                }
                 Err(libc::EINTR) => {}
                 Err(libc::EINPROGRESS | libc::EAGAIN) if self.is(flag::NON_BLOCKING) => {
                     self.set(flag::CONNECTS, true);
@@ -146,7 +155,7 @@ impl Socket {
                 }
                 // Linux tells once that an attempt has succeeded meanwhile.
                 Err(libc::EISCONN) if self.is(flag::CONNECTS) => {
-                    self.note_connected()?;
+                    self.has_connected();
                     return Err(wsa::IS_CONNECTED);
                 }
                 Err(errno) => {
@@ -157,20 +166,21 @@ impl Socket {
         }
     }
 
-    fn note_connected(&self) -> Outcome<()> {
-        self.set(flag::CONNECTS, false);
-        self.set(flag::CONNECTED | flag::BOUND, true);
+    fn has_connected(&self) {
+        self.note_connected();
         if self.place() != Place::Nowhere && self.is_stream() {
             // It was made when the socket had another role.
             self.detach();
         }
-        Ok(())
     }
 
     fn await_connected(&self) -> Outcome<()> {
         self.wait_for(PollFlags::OUT, None)?;
         match address::option(self.number(), libc::SOL_SOCKET, libc::SO_ERROR)? {
-            0 => self.note_connected(),
+            0 => {
+                self.has_connected();
+                Ok(())
+            }
             errno => Err(self.code_of(errno)),
         }
     }

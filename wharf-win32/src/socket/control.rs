@@ -27,7 +27,7 @@ const BASE_HANDLE: u32 = 0x4800_0022;
 
 impl Socket {
     /// Bytes that can be received; of datagrams, those of the first.
-    fn unread(&self) -> Outcome<u32> {
+    pub(super) fn unread(&self) -> Outcome<u32> {
         let mut count: libc::c_int = 0;
         // SAFETY: the request writes one `int`, for which there is room.
         let asked = unsafe { libc::ioctl(self.number(), libc::FIONREAD, &raw mut count) };

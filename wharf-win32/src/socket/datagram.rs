@@ -3,17 +3,13 @@
 //! An overlapped call is tried at once. What has to wait goes to the raw layer, which knows one buffer: if the caller has several, it
 //! is one of our own, from or to which the bytes are copied.
 
-use std::sync::Arc;
-
 use wharf::raw::{Datagram, Destination, Kind, RawBuffer, Request};
 
 use super::{
     Socket,
     address::{self, Address},
     find, flag,
-    transfer::{
-        CallerBuffer, begin_with, buffer_of, check_overlapped, put_count, read_buffers, total,
-    },
+    transfer::{CallerBuffer, begin_with, buffer_of, check_overlapped, put_count, with_buffers},
 };
 use crate::{
     call::{self, Outcome},
@@ -38,10 +34,10 @@ impl Socket {
 
     /// An overlapped receive of a datagram. Returns the bytes if it ends at once.
     pub(super) fn receive_datagram(
-        self: &Arc<Self>,
+        &self,
         mut record: Box<Record>,
-        from: *mut libc::c_void,
-        from_len: *mut i32,
+        one: RawBuffer,
+        (from, from_len): (*mut libc::c_void, *mut i32),
     ) -> Outcome<usize> {
         if let Err(code) = self.check_receives().and_then(|()| self.check_bound()) {
             operation::refuse(record, codes::UNSUCCESSFUL, false);
@@ -49,7 +45,7 @@ impl Socket {
         }
         let is_first = self.pending.load(std::sync::atomic::Ordering::Acquire) <= 1;
         if is_first {
-            match self.receive_now(record.buffers_mut(), 0, !from.is_null()) {
+            match self.receive_now(record.list(&one), 0, !from.is_null()) {
                 Ok(received) => {
                     if let Some(address) = received.from {
                         // SAFETY: the caller promised the room.
@@ -66,24 +62,10 @@ impl Socket {
                 Err(errno) => return self.refuse(record, errno),
             }
         }
-        let whole = (record.buffers_mut().len() > 1).then(|| vec![0; total(record.buffers_mut())]);
-        record.work = Work::ReceiveFrom(ReceiveFrom {
-            from,
-            from_len,
-            whole,
-        });
+        record.work = Work::ReceiveFrom(ReceiveFrom { from, from_len });
         let started = self.start_here(record, Kind::Datagram, |record| {
-            let buffer = match &mut record.work {
-                Work::ReceiveFrom(ReceiveFrom {
-                    whole: Some(whole), ..
-                }) => RawBuffer {
-                    start: whole.as_mut_ptr(),
-                    len: whole.len(),
-                },
-                _ => record.buffers_mut()[0],
-            };
             Request::ReceiveFrom(Box::new(Datagram {
-                destination: Destination::Buffer(buffer),
+                destination: Destination::Buffer(record.as_one(one)),
                 peer: None,
             }))
         });
@@ -103,15 +85,16 @@ impl Socket {
 
     /// An overlapped send of a datagram, to the socket's peer if it is to nobody else.
     pub(super) fn send_datagram(
-        self: &Arc<Self>,
-        mut record: Box<Record>,
+        &self,
+        record: Box<Record>,
+        one: RawBuffer,
         to: Option<&Address>,
     ) -> Outcome<usize> {
         if let Err(code) = self.check_sends() {
             operation::refuse(record, codes::UNSUCCESSFUL, false);
             return Err(code);
         }
-        match self.send_now(record.buffers_mut(), 0, to) {
+        match self.send_now(record.list(&one), 0, to) {
             Ok(bytes) => {
                 self.set(flag::BOUND, true);
                 operation::end_at_once(record, SUCCESS, bytes, false);
@@ -130,50 +113,20 @@ impl Socket {
             operation::refuse(record, codes::UNSUCCESSFUL, false);
             return Err(wsa::NOT_CONNECTED);
         };
-        let copy = copy_of(record.buffers_mut());
-        record.work = Work::SendTo(copy);
         let started = self.start_here(record, Kind::Datagram, |record| {
-            let buffer = match &mut record.work {
-                Work::SendTo(copy) => RawBuffer {
-                    start: copy.as_mut_ptr(),
-                    len: copy.len(),
-                },
-                _ => RawBuffer::EMPTY,
-            };
-            Request::SendTo(buffer, Box::new(to))
+            // SAFETY: the caller's buffers are his promise.
+            let whole = unsafe { record.gathered(one) };
+            Request::SendTo(whole, Box::new(to))
         });
         self.told_at_once(started)
     }
 }
 
-/// The bytes of all these, which the caller promised to be there.
-fn copy_of(buffers: &[RawBuffer]) -> Vec<u8> {
-    let mut copy = Vec::with_capacity(total(buffers));
-    for buffer in buffers.iter().filter(|buffer| buffer.len > 0) {
-        // SAFETY: by the caller's promise.
-        copy.extend_from_slice(unsafe { std::slice::from_raw_parts(buffer.start, buffer.len) });
-    }
-    copy
-}
-
 /// The raw layer has received a datagram: the caller gets its parts and its sender.
-pub(super) fn received(socket: &Socket, record: &mut Record, receive: ReceiveFrom, bytes: usize) {
-    debug_assert!(!socket.is_stream());
-    if let Some(whole) = &receive.whole {
-        let mut rest = &whole[..bytes];
-        for buffer in record.buffers_mut() {
-            let (part, behind) = rest.split_at(buffer.len.min(rest.len()));
-            // SAFETY: the caller's memory, for as long as the operation is under way.
-            unsafe {
-                buffer
-                    .start
-                    .copy_from_nonoverlapping(part.as_ptr(), part.len())
-            };
-            rest = behind;
-        }
-    }
+pub(super) fn received(record: &mut Record, receive: &ReceiveFrom, bytes: usize) {
+    record.scatter(bytes);
     if let Some(from) = record.take_datagram() {
-        // SAFETY: the caller's memory, likewise. Too little room is his loss.
+        // SAFETY: the caller's memory, for as long as the operation is under way. Too little room is his loss.
         let _ = unsafe { Address::of(from).write(receive.from, receive.from_len) };
     }
 }
@@ -305,12 +258,12 @@ pub unsafe extern "C" fn WSARecvFrom(
         // SAFETY: passed on to the caller.
         let asked = unsafe { *flags };
         if overlapped.is_null() || !socket.is(flag::OVERLAPPED) {
-            let mut list = Vec::new();
             // SAFETY: passed on to the caller.
             let (bytes, is_cut) = unsafe {
-                read_buffers(buffers, count, &mut list)?;
-                socket.receive_from(&mut list, asked, from, from_len)?
-            };
+                with_buffers(buffers, count, |list| {
+                    socket.receive_from(list, asked, from, from_len)
+                })
+            }?;
             // SAFETY: passed on to the caller.
             unsafe {
                 put_count(received, bytes);
@@ -324,8 +277,8 @@ pub unsafe extern "C" fn WSARecvFrom(
         }
         check_overlapped(&socket, asked & !PARTIAL, routine)?;
         // SAFETY: passed on to the caller.
-        let record = unsafe { begin_with(&socket, buffers, count, overlapped) }?;
-        let bytes = socket.receive_datagram(record, from, from_len)?;
+        let (record, one) = unsafe { begin_with(&socket, buffers, count, overlapped) }?;
+        let bytes = socket.receive_datagram(record, one, (from, from_len))?;
         // SAFETY: passed on to the caller.
         unsafe {
             put_count(received, bytes);
@@ -368,10 +321,9 @@ pub unsafe extern "C" fn WSASendTo(
         // SAFETY: passed on to the caller.
         let to = unsafe { socket.destination(to, to_len) }?;
         if overlapped.is_null() || !socket.is(flag::OVERLAPPED) {
-            let mut list = Vec::new();
+            let send = |list: &mut [RawBuffer]| socket.send(list, flags, to.as_ref());
             // SAFETY: passed on to the caller.
-            unsafe { read_buffers(buffers, count, &mut list) }?;
-            let bytes = socket.send(&mut list, flags, to.as_ref())?;
+            let bytes = unsafe { with_buffers(buffers, count, send) }?;
             socket.set(flag::BOUND, true);
             // SAFETY: passed on to the caller.
             unsafe { put_count(sent, bytes) };
@@ -379,8 +331,8 @@ pub unsafe extern "C" fn WSASendTo(
         }
         check_overlapped(&socket, flags & !PARTIAL, routine)?;
         // SAFETY: passed on to the caller.
-        let record = unsafe { begin_with(&socket, buffers, count, overlapped) }?;
-        let bytes = socket.send_datagram(record, to.as_ref())?;
+        let (record, one) = unsafe { begin_with(&socket, buffers, count, overlapped) }?;
+        let bytes = socket.send_datagram(record, one, to.as_ref())?;
         // SAFETY: passed on to the caller.
         unsafe { put_count(sent, bytes) };
         Ok(())

@@ -59,8 +59,7 @@ pub(super) fn arrived(
     bytes: usize,
 ) -> (u32, usize) {
     let target = &arrival.target;
-    target.rest().awaited_by = None;
-    target.set(flag::AWAITED, false);
+    target.is_awaited_no_more();
     let accepted = record.take_accepted();
     let status = match accepted {
         _ if status != SUCCESS => status,
@@ -78,7 +77,7 @@ pub(super) fn arrived(
     if status != SUCCESS {
         return (status, 0);
     }
-    target.set(flag::BOUND | flag::CONNECTED, true);
+    target.note_connected();
     for (of, place) in [
         (address::local(target.number()), arrival.local),
         (address::peer(target.number()), arrival.remote),
@@ -95,9 +94,8 @@ pub(super) fn arrived(
 
 /// A ConnectEx has ended.
 pub(super) fn connected(socket: &Socket, status: u32) {
-    socket.set(flag::CONNECTS, false);
     if status == SUCCESS {
-        socket.set(flag::CONNECTED, true);
+        socket.note_connected();
     }
 }
 
@@ -116,10 +114,9 @@ pub(super) fn disconnected(socket: &Socket, reuse: bool) {
         return;
     };
     if socket.replace_descriptor(new).is_ok() {
-        socket.set(
-            flag::CONNECTED | flag::SHUT_SEND | flag::SHUT_RECEIVE,
-            false,
-        );
+        let of_before = flag::CONNECTED | flag::BOUND | flag::SHUT_SEND | flag::SHUT_RECEIVE;
+        socket.set(of_before, false);
+        socket.set(flag::REUSED, true);
         socket.broken.store(0, std::sync::atomic::Ordering::Release);
     }
 }
@@ -171,11 +168,11 @@ pub unsafe extern "C" fn AcceptEx(
         };
         // SAFETY: passed on to the caller.
         let mut record = unsafe { operation::begin(overlapped, &listener) };
-        record.work = Work::Accept(Arrival {
+        record.work = Work::Accept(Box::new(Arrival {
             target: target.clone(),
             local: part(data_len, local_len.saturating_sub(ROOM_BEYOND)),
             remote: part(data_len + local_len, remote_len.saturating_sub(ROOM_BEYOND)),
-        });
+        }));
         listener.accept_overlapped(record, &target, part(0, data_len))
     })
 }
@@ -187,6 +184,13 @@ impl Socket {
             .flags
             .fetch_or(flag::AWAITED, std::sync::atomic::Ordering::AcqRel);
         before & flag::AWAITED == 0
+    }
+
+    fn is_awaited_no_more(&self) {
+        let by = self.rest().get().and_then(|rest| rest.awaited_by.take());
+        // The last to hold a listener that was closed drops it under no lock.
+        drop(by);
+        self.set(flag::AWAITED, false);
     }
 
     fn accept_overlapped(
@@ -201,7 +205,7 @@ impl Socket {
         };
         // Under the lock, so that it is listed before it ends.
         let mut rest = target.rest();
-        let listed = &mut rest.awaited_by;
+        let listed = &mut rest.make().awaited_by;
         let started = self.start_with_id(record, Kind::Listener, request, |id| {
             *listed = Some((self.clone(), id));
         });
@@ -209,8 +213,7 @@ impl Socket {
         match started {
             Ok(()) => Err(PENDING),
             Err((record, code)) => {
-                target.set(flag::AWAITED, false);
-                target.rest().awaited_by = None;
+                target.is_awaited_no_more();
                 operation::refuse(record, codes::PENDING, true);
                 Err(code)
             }
@@ -285,7 +288,7 @@ pub unsafe extern "C" fn ConnectEx(
             true => RawBuffer::EMPTY,
             false => buffer_of(buffer, i32::try_from(buffer_len).unwrap_or(i32::MAX))?,
         };
-        if !socket.is(flag::BOUND) || socket.is(flag::LISTENS) {
+        if !socket.is(flag::BOUND | flag::REUSED) || socket.is(flag::LISTENS) {
             return Err(wsa::INVALID);
         }
         if socket.is(flag::CONNECTED) {

@@ -12,6 +12,7 @@
 //! | `extension.rs` | AcceptEx and its like |
 //! | `cancel.rs` | cancelling, and asking for results |
 //! | `option.rs`, `control.rs` | options; ioctls |
+//! | `events.rs` | events that are set when something happens |
 //! | `select.rs` | `select`, `WSAPoll` |
 //! | `names.rs` | names of hosts and of addresses |
 
@@ -21,6 +22,7 @@ mod cancel;
 mod connect;
 mod control;
 mod datagram;
+mod events;
 mod extension;
 mod life;
 mod names;
@@ -78,9 +80,15 @@ mod flag {
     pub(super) const EXCLUSIVE_ADDRESS: u32 = 1 << 12;
     pub(super) const NO_SEND_BUFFER: u32 = 1 << 13;
     pub(super) const NO_RECEIVE_BUFFER: u32 = 1 << 14;
+    /// An event is set when something happens on it.
+    pub(super) const SELECTED: u32 = 1 << 17;
+    /// DisconnectEx has made it fit for another connection.
+    pub(super) const REUSED: u32 = 1 << 16;
+    /// A program waits for the socket itself, or has.
+    pub(super) const IS_WAITED_FOR: u32 = 1 << 15;
 }
 
-/// One socket.
+/// One socket. There may be many that are idle: what few of them need is in [`Rest`].
 #[derive(Debug)]
 pub(crate) struct Socket {
     descriptor: OwnedFd,
@@ -96,22 +104,17 @@ pub(crate) struct Socket {
     send_timeout: AtomicU32,
     /// The error that broke the connection, by the number of Linux; 0 if none did.
     broken: AtomicI32,
+    /// When it was connected, in seconds of [`seconds_now`].
+    connected_at: AtomicU32,
     /// Operations that are under way.
     pending: AtomicU32,
-    /// Changes whenever one ends.
-    ended: AtomicU32,
-    /// Threads that wait for that to change.
-    watchers: AtomicU32,
     association: OnceLock<Association>,
-    /// What is waited on when the socket itself is: made when that is done first.
-    waitable: OnceLock<Arc<Waitable>>,
     /// Its raw handle, as a number; 0 is none.
     raw: AtomicU64,
-    /// What changes seldom.
-    rest: Mutex<Rest>,
+    rest: Mutex<Option<Box<Rest>>>,
 }
 
-/// What of a socket changes seldom, or few sockets have.
+/// What few sockets have.
 #[derive(Debug, Default)]
 struct Rest {
     /// Raw handles that were closed, and may still be in use.
@@ -119,6 +122,41 @@ struct Rest {
     sleepers: Vec<Arc<sleep::Sleeper>>,
     /// The AcceptEx that is to bring its connection.
     awaited_by: Option<(Arc<Socket>, wharf::raw::OperationId)>,
+    /// What is waited on when the socket itself is: made when that is done first.
+    waitable: Option<Arc<Waitable>>,
+}
+
+impl Rest {
+    fn is_empty(&self) -> bool {
+        let Rest {
+            left,
+            sleepers,
+            awaited_by,
+            waitable,
+        } = self;
+        left.is_empty() && sleepers.is_empty() && awaited_by.is_none() && waitable.is_none()
+    }
+}
+
+/// The [`Rest`] of a socket, under its lock. It is made when it is first written to, and goes when it is empty.
+struct LockedRest<'a>(MutexGuard<'a, Option<Box<Rest>>>);
+
+impl LockedRest<'_> {
+    fn get(&mut self) -> Option<&mut Rest> {
+        self.0.as_deref_mut()
+    }
+
+    fn make(&mut self) -> &mut Rest {
+        self.0.get_or_insert_default()
+    }
+}
+
+impl Drop for LockedRest<'_> {
+    fn drop(&mut self) {
+        if self.0.as_ref().is_some_and(|rest| rest.is_empty()) {
+            *self.0 = None;
+        }
+    }
 }
 
 impl Socket {
@@ -133,11 +171,9 @@ impl Socket {
             receive_timeout: AtomicU32::new(0),
             send_timeout: AtomicU32::new(0),
             broken: AtomicI32::new(0),
+            connected_at: AtomicU32::new(seconds_now()),
             pending: AtomicU32::new(0),
-            ended: AtomicU32::new(0),
-            watchers: AtomicU32::new(0),
             association: OnceLock::new(),
-            waitable: OnceLock::new(),
             raw: AtomicU64::new(0),
             rest: Mutex::default(),
         }
@@ -148,18 +184,18 @@ impl Socket {
         self.descriptor.as_raw_fd()
     }
 
-    fn rest(&self) -> MutexGuard<'_, Rest> {
-        self.rest.lock().unwrap_or_else(PoisonError::into_inner)
+    fn rest(&self) -> LockedRest<'_> {
+        LockedRest(self.rest.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn is(&self, flag: u32) -> bool {
-        self.flags.load(Ordering::Acquire) & flag != 0
+        self.flags.load(Ordering::SeqCst) & flag != 0
     }
 
     fn set(&self, flag: u32, to: bool) {
         match to {
-            true => self.flags.fetch_or(flag, Ordering::AcqRel),
-            false => self.flags.fetch_and(!flag, Ordering::AcqRel),
+            true => self.flags.fetch_or(flag, Ordering::SeqCst),
+            false => self.flags.fetch_and(!flag, Ordering::SeqCst),
         };
     }
 
@@ -179,10 +215,15 @@ impl Socket {
         }
         let connected = address::peer(self.number()).is_ok();
         if connected {
-            self.set(flag::CONNECTED, true);
-            self.set(flag::CONNECTS, false);
+            self.note_connected();
         }
         connected
+    }
+
+    fn note_connected(&self) {
+        self.connected_at.store(seconds_now(), Ordering::Relaxed);
+        self.set(flag::CONNECTED | flag::BOUND, true);
+        self.set(flag::CONNECTS | flag::REUSED, false);
     }
 
     fn was_never_connected(&self) -> bool {
@@ -201,20 +242,25 @@ impl Socket {
     /// An operation is about to begin.
     pub(crate) fn tell_begun(&self) {
         self.pending.fetch_add(1, Ordering::SeqCst);
-        if let Some(waitable) = self.waitable.get() {
-            set_to(waitable, false);
+        if self.is(flag::IS_WAITED_FOR) {
+            self.signal(false);
         }
     }
 
-    /// An operation has ended.
+    /// An operation has ended, and its OVERLAPPED says so.
     pub(crate) fn tell_ended(&self) {
         self.pending.fetch_sub(1, Ordering::SeqCst);
-        self.ended.fetch_add(1, Ordering::SeqCst);
-        if let Some(waitable) = self.waitable.get() {
-            set_to(waitable, true);
+        if self.is(flag::IS_WAITED_FOR) {
+            self.signal(true);
         }
-        if self.watchers.load(Ordering::SeqCst) > 0 {
-            cancel::wake_watchers(&self.ended);
+        cancel::tell_watchers();
+    }
+
+    #[cold]
+    fn signal(&self, to: bool) {
+        let waitable = self.rest().get().and_then(|rest| rest.waitable.clone());
+        if let Some(waitable) = waitable {
+            waitable.set_to(to);
         }
     }
 
@@ -222,6 +268,8 @@ impl Socket {
     fn code_of(&self, errno: i32) -> u32 {
         match errno {
             libc::EPIPE if self.is(flag::SHUT_SEND) => wsa::SHUT_DOWN,
+            // Of a datagram that is sent to nobody.
+            libc::EDESTADDRREQ => wsa::NOT_CONNECTED,
             libc::EPIPE if self.was_never_connected() => wsa::NOT_CONNECTED,
             _ => codes::of_call(errno, !self.is_stream()),
         }
@@ -259,25 +307,28 @@ impl Socket {
 /// What a wait on a socket is for: the end of an operation on it, since the last began. None: there is none with this number.
 pub(crate) fn waitable(number: usize) -> Option<Arc<Waitable>> {
     let socket = find(number).ok()?;
-    let waitable = socket.waitable.get_or_init(|| {
-        Waitable::new(What::Event {
-            manual: true,
-            set: false,
-        })
-    });
-    // What has ended before this was made told nobody.
+    let waitable = {
+        let mut rest = socket.rest();
+        let new = || {
+            Waitable::new(What::Event {
+                manual: true,
+                set: false,
+            })
+        };
+        rest.make().waitable.get_or_insert_with(new).clone()
+    };
+    socket.set(flag::IS_WAITED_FOR, true);
+    // What has ended before that told nobody.
     if socket.pending.load(Ordering::SeqCst) == 0 {
-        set_to(waitable, true);
+        waitable.set_to(true);
     }
-    Some(waitable.clone())
+    Some(waitable)
 }
 
-fn set_to(waitable: &Waitable, to: bool) {
-    waitable.change(|what| {
-        if let What::Event { set, .. } = what {
-            *set = to;
-        }
-    });
+/// Seconds since the system was started.
+fn seconds_now() -> u32 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse);
+    now.tv_sec as u32
 }
 
 fn patience(milliseconds: &AtomicU32) -> Option<Duration> {
@@ -287,11 +338,35 @@ fn patience(milliseconds: &AtomicU32) -> Option<Duration> {
     }
 }
 
+/// An operation that the raw layer has ended is not over if it is to fill its buffers and has not: it goes on, and is not returned
+/// unless it ends at once.
+pub(crate) fn go_on(mut record: Box<Record>) -> Option<Box<Record>> {
+    while let Work::ReceiveAll { before } = record.work {
+        let came = record.transferred();
+        if record.errno().is_some() || came == 0 || record.skip(came) == 0 {
+            break;
+        }
+        record.work = Work::ReceiveAll {
+            before: before + came,
+        };
+        let socket = record.socket.clone().expect("an operation has its socket");
+        let started = socket.start_here(record, wharf::raw::Kind::Stream, |record| {
+            wharf::raw::Request::Receive(record.buffers(wharf::raw::RawBuffer::EMPTY))
+        });
+        record = match started {
+            Ok(ended) => ended?,
+            // What has come is what it came to; the next call says why there is no more.
+            Err((record, _)) => return Some(record),
+        };
+    }
+    Some(record)
+}
+
 /// What an operation that the port has ended came to: its status and its bytes.
 pub(crate) fn result_of(record: &mut Record) -> (u32, usize) {
     let socket = record.socket.clone().expect("an operation has its socket");
     let errno = record.errno();
-    let bytes = record.transferred();
+    let mut bytes = record.transferred();
     let status = match errno {
         None => SUCCESS,
         Some(libc::ECANCELED) if socket.is_closed() && !matches!(record.work, Work::Accept(_)) => {
@@ -305,9 +380,10 @@ pub(crate) fn result_of(record: &mut Record) -> (u32, usize) {
         }
     };
     match std::mem::replace(&mut record.work, Work::Done) {
-        Work::Transfer | Work::SendTo(_) | Work::Done => {}
-        Work::ReceiveFrom(receive) => datagram::received(&socket, record, receive, bytes),
-        Work::Accept(arrival) => return extension::arrived(record, arrival, status, bytes),
+        Work::Transfer | Work::Done => {}
+        Work::ReceiveAll { before } => bytes += before,
+        Work::ReceiveFrom(receive) => datagram::received(record, &receive, bytes),
+        Work::Accept(arrival) => return extension::arrived(record, *arrival, status, bytes),
         Work::Connect => extension::connected(&socket, status),
         Work::Disconnect { reuse } if status == SUCCESS => extension::disconnected(&socket, reuse),
         Work::Disconnect { .. } => {}

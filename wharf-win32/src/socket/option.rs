@@ -1,6 +1,6 @@
 //! Options of sockets: Windows' numbers and values, and Linux's.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::sync::atomic::Ordering;
 
 use super::{Socket, address, address::set_option, find, flag};
 use crate::{
@@ -253,26 +253,7 @@ impl Socket {
         if !self.is_connected() {
             return -1;
         }
-        // SAFETY: it consists of numbers.
-        let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
-        let mut len = size_of::<libc::tcp_info>() as libc::socklen_t;
-        let place = (&raw mut info).cast();
-        // SAFETY: there is as much room as is said.
-        let got = unsafe {
-            libc::getsockopt(
-                self.number(),
-                libc::IPPROTO_TCP,
-                libc::TCP_INFO,
-                place,
-                &raw mut len,
-            )
-        };
-        if got != 0 {
-            return 0;
-        }
-        // The longest that nothing has come or gone is the nearest that Linux tells.
-        let millis = info.tcpi_last_data_sent.max(info.tcpi_last_data_recv);
-        let seconds = Duration::from_millis(millis.into()).as_secs();
+        let seconds = super::seconds_now().wrapping_sub(self.connected_at.load(Ordering::Relaxed));
         i32::try_from(seconds).unwrap_or(i32::MAX)
     }
 }

@@ -88,14 +88,15 @@ impl Socket {
     pub(super) fn wait_for(&self, events: PollFlags, deadline: Option<Instant>) -> Outcome<()> {
         let sleeper = Sleeper::of_this_thread()?;
         sleeper.quieten();
-        self.rest().sleepers.push(sleeper.clone());
+        self.rest().make().sleepers.push(sleeper.clone());
         let ready = match self.is_closed() {
             true => Err(wsa::INTERRUPTED),
             false => self.wait_with(&sleeper, events, deadline),
         };
-        let mut rest = self.rest();
-        if let Some(at) = (rest.sleepers.iter()).position(|listed| Arc::ptr_eq(listed, &sleeper)) {
-            rest.sleepers.swap_remove(at);
+        if let Some(rest) = self.rest().get() {
+            // Once: a thread waits for one socket at a time.
+            rest.sleepers
+                .retain(|listed| !Arc::ptr_eq(listed, &sleeper));
         }
         ready
     }
@@ -120,8 +121,8 @@ impl Socket {
 
     /// Ends the waits of all threads for it. It is marked as closed.
     pub(super) fn wake_sleepers(&self) {
-        for sleeper in &self.rest().sleepers {
-            sleeper.ring();
+        if let Some(rest) = self.rest().get() {
+            rest.sleepers.iter().for_each(|sleeper| sleeper.ring());
         }
     }
 

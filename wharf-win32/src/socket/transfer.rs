@@ -15,7 +15,7 @@ use super::{
 use crate::{
     call::{self, Outcome, errno},
     codes::{self, SUCCESS, wsa},
-    operation::{self, CallerOverlapped, Record},
+    operation::{self, CallerOverlapped, Record, Work},
     watch,
 };
 
@@ -45,12 +45,10 @@ pub(super) const PENDING: u32 = codes::win32::IO_PENDING;
 ///
 /// # Safety
 /// There are `count` buffers at `list`.
-pub(super) unsafe fn read_buffers(
+unsafe fn read_buffers<'a>(
     list: *const CallerBuffer,
     count: u32,
-    into: &mut Vec<RawBuffer>,
-) -> Outcome<()> {
-    into.clear();
+) -> Outcome<impl ExactSizeIterator<Item = RawBuffer> + 'a> {
     if list.is_null() {
         return Err(wsa::FAULT);
     }
@@ -59,15 +57,31 @@ pub(super) unsafe fn read_buffers(
     }
     // SAFETY: passed on to the caller.
     let list = unsafe { std::slice::from_raw_parts(list, count as usize) };
-    into.extend(list.iter().map(|buffer| RawBuffer {
+    Ok(list.iter().map(|buffer| RawBuffer {
         start: match buffer.len {
             // May be NULL then.
             0 => RawBuffer::EMPTY.start,
             _ => buffer.start,
         },
         len: buffer.len as usize,
-    }));
-    Ok(())
+    }))
+}
+
+/// Calls `with` with the caller's buffers, for a call that has ended when it returns.
+///
+/// # Safety
+/// As for `WSARecv`.
+pub(super) unsafe fn with_buffers<T>(
+    list: *const CallerBuffer,
+    count: u32,
+    with: impl FnOnce(&mut [RawBuffer]) -> Outcome<T>,
+) -> Outcome<T> {
+    // SAFETY: passed on to the caller.
+    let mut buffers = unsafe { read_buffers(list, count) }?;
+    match buffers.len() {
+        1 => with(&mut [buffers.next().unwrap_or(RawBuffer::EMPTY)]),
+        _ => with(&mut buffers.collect::<Vec<_>>()),
+    }
 }
 
 pub(super) fn total(buffers: &[RawBuffer]) -> usize {
@@ -188,6 +202,7 @@ impl Socket {
         loop {
             match self.receive_now(left, linux, wants_address) {
                 Ok(received) => {
+                    self.enable_again();
                     bytes += received.bytes;
                     left = behind(left, received.bytes);
                     let is_whole = received.bytes == 0 || total(left) == 0;
@@ -335,14 +350,25 @@ impl Socket {
     ///
     /// # Safety
     /// The caller's OVERLAPPED and buffers stay until it has ended.
-    unsafe fn receive_overlapped(self: &Arc<Self>, mut record: Box<Record>) -> Outcome<usize> {
+    unsafe fn receive_overlapped(
+        self: &Arc<Self>,
+        mut record: Box<Record>,
+        one: RawBuffer,
+        flags: u32,
+    ) -> Outcome<usize> {
+        if flags & WAIT_ALL != 0 {
+            let list: Vec<_> = record.list(&one).to_vec();
+            record.keep_buffers(list.into_iter());
+            record.work = Work::ReceiveAll { before: 0 };
+        }
         if let Err(code) = self.check_receives_of_peer() {
             operation::refuse(record, status_of(code), false);
             return Err(code);
         }
         // Nothing is known of the socket before it is attached, so it is tried.
-        if self.attached().is_none() && total(record.buffers_mut()) > 0 {
-            match self.receive_now(record.buffers_mut(), 0, false) {
+        let is_plain = flags & WAIT_ALL == 0;
+        if is_plain && self.attached().is_none() && total(record.list(&one)) > 0 {
+            match self.receive_now(record.list(&one), 0, false) {
                 Ok(received) => {
                     operation::end_at_once(record, SUCCESS, received.bytes, false);
                     return Ok(received.bytes);
@@ -352,9 +378,15 @@ impl Socket {
             }
         }
         let started = self.start_here(record, Kind::Stream, |record| {
-            Request::Receive(record.buffers())
+            Request::Receive(record.buffers(one))
         });
-        self.told_at_once(started)
+        match started {
+            Ok(Some(record)) => match super::go_on(record) {
+                Some(record) => self.told_at_once(Ok(Some(record))),
+                None => Err(PENDING),
+            },
+            other => self.told_at_once(other),
+        }
     }
 
     fn check_receives_of_peer(&self) -> Outcome<()> {
@@ -366,7 +398,7 @@ impl Socket {
     }
 
     /// An overlapped send of a stream.
-    fn send_overlapped(self: &Arc<Self>, record: Box<Record>) -> Outcome<usize> {
+    fn send_overlapped(&self, record: Box<Record>, one: RawBuffer) -> Outcome<usize> {
         let connected = self.check_sends().and_then(|()| match self.is_connected() {
             true => Ok(()),
             false => Err(wsa::NOT_CONNECTED),
@@ -376,7 +408,7 @@ impl Socket {
             return Err(code);
         }
         let started = self.start_here(record, Kind::Stream, |record| {
-            Request::Send(record.buffers())
+            Request::Send(record.buffers(one))
         });
         self.told_at_once(started)
     }
@@ -390,7 +422,11 @@ impl Socket {
             Ok(None) => Err(PENDING),
             Ok(Some(record)) => match record.errno() {
                 None => {
-                    let bytes = record.transferred();
+                    let before = match record.work {
+                        Work::ReceiveAll { before } => before,
+                        _ => 0,
+                    };
+                    let bytes = before + record.transferred();
                     operation::end_at_once(record, SUCCESS, bytes, false);
                     Ok(bytes)
                 }
@@ -514,10 +550,9 @@ pub unsafe extern "C" fn WSARecv(
         // SAFETY: passed on to the caller.
         let asked = unsafe { *flags };
         if overlapped.is_null() || !socket.is(flag::OVERLAPPED) {
-            let mut list = Vec::new();
+            let receive = |list: &mut [RawBuffer]| socket.receive(list, asked, false);
             // SAFETY: passed on to the caller.
-            unsafe { read_buffers(buffers, count, &mut list) }?;
-            let came = socket.receive(&mut list, asked, false)?;
+            let came = unsafe { with_buffers(buffers, count, receive) }?;
             // SAFETY: passed on to the caller.
             unsafe {
                 put_count(received, came.bytes);
@@ -531,11 +566,12 @@ pub unsafe extern "C" fn WSARecv(
         }
         check_overlapped(&socket, asked & !PARTIAL, routine)?;
         // SAFETY: passed on to the caller.
-        let record = unsafe { begin_with(&socket, buffers, count, overlapped) }?;
+        let (record, one) = unsafe { begin_with(&socket, buffers, count, overlapped) }?;
+        let nowhere = (std::ptr::null_mut(), std::ptr::null_mut());
         let bytes = match socket.is_stream() {
             // SAFETY: passed on to the caller.
-            true => unsafe { socket.receive_overlapped(record) },
-            false => socket.receive_datagram(record, std::ptr::null_mut(), std::ptr::null_mut()),
+            true => unsafe { socket.receive_overlapped(record, one, asked) },
+            false => socket.receive_datagram(record, one, nowhere),
         }?;
         // SAFETY: passed on to the caller.
         unsafe {
@@ -561,7 +597,7 @@ pub(super) fn check_overlapped(
     Ok(())
 }
 
-/// A record with the caller's buffers.
+/// A record with the caller's buffers, if they are several; and the first of them.
 ///
 /// # Safety
 /// As for `WSARecv`.
@@ -570,19 +606,16 @@ pub(super) unsafe fn begin_with(
     buffers: *const CallerBuffer,
     count: u32,
     overlapped: *mut CallerOverlapped,
-) -> Outcome<Box<Record>> {
-    if buffers.is_null() {
-        return Err(wsa::FAULT);
-    }
-    if count == 0 {
-        return Err(wsa::INVALID);
-    }
+) -> Outcome<(Box<Record>, RawBuffer)> {
     // SAFETY: passed on to the caller.
-    unsafe {
-        let mut record = operation::begin(overlapped, socket);
-        read_buffers(buffers, count, record.buffers_mut())?;
-        Ok(record)
+    let mut list = unsafe { read_buffers(buffers, count) }?;
+    // SAFETY: passed on to the caller.
+    let mut record = unsafe { operation::begin(overlapped, socket) };
+    if list.len() == 1 {
+        return Ok((record, list.next().unwrap_or(RawBuffer::EMPTY)));
     }
+    record.keep_buffers(list);
+    Ok((record, RawBuffer::EMPTY))
 }
 
 /// Sends from several buffers. With an OVERLAPPED it does not wait: 997 is that it is under way.
@@ -602,10 +635,9 @@ pub unsafe extern "C" fn WSASend(
     call::status(|| {
         let socket = find(socket)?;
         if overlapped.is_null() || !socket.is(flag::OVERLAPPED) {
-            let mut list = Vec::new();
+            let send = |list: &mut [RawBuffer]| socket.send(list, flags, None);
             // SAFETY: passed on to the caller.
-            unsafe { read_buffers(buffers, count, &mut list) }?;
-            let bytes = socket.send(&mut list, flags, None)?;
+            let bytes = unsafe { with_buffers(buffers, count, send) }?;
             // SAFETY: passed on to the caller.
             unsafe { put_count(sent, bytes) };
             return Ok(());
@@ -614,10 +646,10 @@ pub unsafe extern "C" fn WSASend(
             return Err(wsa::NOT_SUPPORTED);
         }
         // SAFETY: passed on to the caller.
-        let record = unsafe { begin_with(&socket, buffers, count, overlapped) }?;
+        let (record, one) = unsafe { begin_with(&socket, buffers, count, overlapped) }?;
         let bytes = match socket.is_stream() {
-            true => socket.send_overlapped(record),
-            false => socket.send_datagram(record, None),
+            true => socket.send_overlapped(record, one),
+            false => socket.send_datagram(record, one, None),
         }?;
         // SAFETY: passed on to the caller.
         unsafe { put_count(sent, bytes) };
