@@ -28,23 +28,25 @@ with_wine() { [ -z "${NO_WINE:-}" ]; }
 
 prepare() {
     need gcc g++ clang pkg-config cmake make binutils
-    PREFIX=$root PROFILE=${PROFILE:-release} ci/install-win32.sh > "$work/install.log" 2>&1 || { cat "$work/install.log" && exit 1; }
+    PREFIX=$root PROFILE=${PROFILE:-dev} ci/install-win32.sh > "$work/install.log" 2>&1 || { cat "$work/install.log" && exit 1; }
     ! with_wine || { need mingw-w64 wine wine64 && [ -d "$WINEPREFIX" ] || wineboot --init; }
 }
 
-# Every header by itself, in each language, without a warning.
+# Every header by itself, in each language, without a warning; and every other spelling, which includes one of them.
 check_headers() {
-    local header standard compiler
+    local header compiler
     for header in "$root"/include/wharf/win32/*.h; do
-        printf '#include <%s>\nint main(void) { return 0; }\n' "$(basename "$header")"
-        [[ $(basename "$header") =~ [A-Z] ]] && continue
-        printf '#include <%s>\n' "$(basename "$header")" > "$work/header.c"
+        header=$(basename "$header")
+        printf '#include <%s>\n' "$header" > "$work/header.c"
+        if [[ $header =~ [A-Z] ]]; then
+            gcc -std=c11 -E -I "$root/include/wharf/win32" "$work/header.c" > "$work/header.i" || fail "$header"
+            continue
+        fi
         for compiler in "gcc -std=c99" "clang -std=c11" "g++ -x c++ -std=c++11" "clang++ -x c++ -std=c++20"; do
             # shellcheck disable=SC2086
             $compiler -Wall -Wextra -Werror -fsyntax-only -I "$root/include/wharf/win32" "$work/header.c" || fail "$header with $compiler"
         done
-    done > "$work/headers.log"
-    cat "$work/headers.log" | grep FAIL || true
+    done
 }
 
 # The library exports what tests/symbols.txt lists, and every function that a header declares is among it.
