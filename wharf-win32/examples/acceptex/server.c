@@ -23,21 +23,36 @@ struct client {
     DWORD length;
     DWORD sent;
     char buffer[BUFFER_SIZE];
+    struct client *next, *previous;
 };
 
 static HANDLE port;
 static SOCKET listener;
 static HANDLE workers[WORKERS];
-/* Sockets that are open, so that stop_server knows when the last has gone. */
-static volatile LONG open_sockets;
+/* All of them, in a ring around this one, so that stop_server can end what they wait for, and know when the last has gone. */
+static struct client ring;
+static CRITICAL_SECTION ring_lock;
 static volatile LONG stopping;
-static HANDLE all_closed;
+static HANDLE all_gone;
+
+static void add(struct client *client) {
+    EnterCriticalSection(&ring_lock);
+    client->next = ring.next;
+    client->previous = &ring;
+    client->next->previous = client;
+    ring.next = client;
+    LeaveCriticalSection(&ring_lock);
+}
 
 static void drop(struct client *client) {
     closesocket(client->socket);
+    EnterCriticalSection(&ring_lock);
+    client->previous->next = client->next;
+    client->next->previous = client->previous;
+    if (ring.next == &ring)
+        SetEvent(all_gone);
+    LeaveCriticalSection(&ring_lock);
     free(client);
-    if (InterlockedDecrement(&open_sockets) == 0)
-        SetEvent(all_closed);
 }
 
 /* A socket waits for a client. */
@@ -46,9 +61,9 @@ static void begin_accept(void) {
     struct client *client = (struct client *)calloc(1, sizeof *client);
     if (client == NULL)
         return;
-    InterlockedIncrement(&open_sockets);
     client->operation = ACCEPT;
     client->socket = WSASocketA(AF_INET, SOCK_STREAM, IPPROTO_TCP, NULL, 0, WSA_FLAG_OVERLAPPED);
+    add(client);
     if (!AcceptEx(listener, client->socket, client->buffer, 0, ADDRESS_SIZE, ADDRESS_SIZE, &bytes, &client->overlapped) &&
         WSAGetLastError() != ERROR_IO_PENDING)
         drop(client);
@@ -120,7 +135,9 @@ static BOOL start_server(u_short number) {
     struct sockaddr_in address;
     int length = sizeof address, i;
     port = CreateIoCompletionPort(INVALID_HANDLE_VALUE, NULL, 0, WORKERS);
-    all_closed = CreateEventA(NULL, TRUE, FALSE, NULL);
+    all_gone = CreateEventA(NULL, TRUE, FALSE, NULL);
+    InitializeCriticalSection(&ring_lock);
+    ring.next = ring.previous = &ring;
     listener = WSASocketA(AF_INET, SOCK_STREAM, IPPROTO_TCP, NULL, 0, WSA_FLAG_OVERLAPPED);
     if (port == NULL || listener == INVALID_SOCKET)
         return FALSE;
@@ -137,23 +154,33 @@ static BOOL start_server(u_short number) {
         begin_accept();
     printf("listening on port %d\n", ntohs(address.sin_port));
     fflush(stdout);
-    return open_sockets > 0;
+    return TRUE;
 }
 
-/* The accepts end with their listener. A client's operation ends when the client leaves or sends: then it is dropped. */
+/* Each operation ends, gives its packet, and a worker drops its client. One may begin while others are cancelled: so again. */
+static void cancel_all(void) {
+    struct client *client;
+    EnterCriticalSection(&ring_lock);
+    for (client = ring.next; client != &ring; client = client->next)
+        CancelIoEx((HANDLE)client->socket, NULL);
+    LeaveCriticalSection(&ring_lock);
+}
+
 static void stop_server(void) {
     int i;
     InterlockedExchange(&stopping, 1);
-    closesocket(listener);
-    if (WaitForSingleObject(all_closed, 2000) == WAIT_TIMEOUT)
-        puts("some clients have not left");
+    closesocket(listener); /* ends the accepts */
+    do
+        cancel_all();
+    while (WaitForSingleObject(all_gone, 50) == WAIT_TIMEOUT);
     for (i = 0; i < WORKERS; i++)
         PostQueuedCompletionStatus(port, 0, 0, NULL);
     WaitForMultipleObjects(WORKERS, workers, TRUE, INFINITE);
     for (i = 0; i < WORKERS; i++)
         CloseHandle(workers[i]);
     CloseHandle(port);
-    CloseHandle(all_closed);
+    CloseHandle(all_gone);
+    DeleteCriticalSection(&ring_lock);
     puts("stopped");
 }
 

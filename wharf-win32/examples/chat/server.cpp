@@ -54,6 +54,9 @@ SOCKET listener;
 CRITICAL_SECTION section; // of all below
 std::map<int, std::shared_ptr<Client>> room;
 int last_number;
+int under_way; // operations whose packets have not been taken
+bool stopping;
+HANDLE all_taken;
 
 void clear(OVERLAPPED &overlapped) { std::memset(static_cast<void *>(&overlapped), 0, sizeof(OVERLAPPED)); }
 
@@ -64,8 +67,10 @@ bool begin_receive(const std::shared_ptr<Client> &client) {
     DWORD flags = 0;
     clear(client->receiving);
     client->receiving.client = client;
+    under_way++;
     if (begun(WSARecv(client->socket, &part, 1, nullptr, &flags, &client->receiving, nullptr)))
         return true;
+    under_way--;
     client->receiving.client.reset();
     return false;
 }
@@ -77,7 +82,9 @@ bool begin_send(const std::shared_ptr<Client> &client) {
     client->sending.sends = true;
     client->sending.client = client;
     client->busy = begun(WSASend(client->socket, &part, 1, nullptr, 0, &client->sending, nullptr));
-    if (!client->busy)
+    if (client->busy)
+        under_way++;
+    else
         client->sending.client.reset();
     return client->busy;
 }
@@ -136,6 +143,8 @@ unsigned __stdcall work(void *) {
             sent(client, bytes);
         else
             received(client, bytes);
+        if (--under_way == 0 && stopping)
+            SetEvent(all_taken);
     }
 }
 
@@ -172,6 +181,16 @@ bool start_listening(u_short number) {
     return true;
 }
 
+// Those who are still here leave; `all_taken` tells when their last packets have been taken.
+void stop_talking() {
+    Lock lock(section);
+    stopping = true;
+    while (!room.empty())
+        leave(std::shared_ptr<Client>(room.begin()->second));
+    if (under_way == 0)
+        SetEvent(all_taken);
+}
+
 } // namespace
 
 int main(int argc, char **argv) {
@@ -181,6 +200,7 @@ int main(int argc, char **argv) {
     if (WSAStartup(MAKEWORD(2, 2), &data) != 0)
         return 1;
     InitializeCriticalSection(&section);
+    all_taken = CreateEventA(nullptr, TRUE, FALSE, nullptr);
     port = CreateIoCompletionPort(INVALID_HANDLE_VALUE, nullptr, 0, 0);
     if (!start_listening(static_cast<u_short>(argc > 1 ? std::atoi(argv[1]) : 9000))) {
         std::fprintf(stderr, "the server does not start: error %d\n", WSAGetLastError());
@@ -193,20 +213,16 @@ int main(int argc, char **argv) {
         std::puts("end of input");
     closesocket(listener);
     WaitForSingleObject(threads[workers_count], INFINITE);
-    // Those who are still here leave; their last packets are taken before the workers' own orders, as packets come in order.
-    for (;;) {
-        Lock lock(section);
-        if (room.empty())
-            break;
-        leave(std::shared_ptr<Client>(room.begin()->second));
-    }
-    Sleep(100);
+    stop_talking();
+    WaitForSingleObject(all_taken, INFINITE);
     for (int i = 0; i < workers_count; i++)
         PostQueuedCompletionStatus(port, 0, 0, nullptr);
     WaitForMultipleObjects(workers_count, threads, TRUE, INFINITE);
     for (HANDLE thread : threads)
         CloseHandle(thread);
     CloseHandle(port);
+    CloseHandle(all_taken);
+    DeleteCriticalSection(&section);
     WSACleanup();
     std::puts("stopped");
     return 0;
