@@ -161,12 +161,51 @@ static void interlocked_returns_what_it_returns(void) {
     CHECK(pointer == NULL);
 }
 
+struct block {
+    SLIST_ENTRY entry;
+    int number;
+};
+static SLIST_HEADER blocks;
+static DWORD WINAPI pops_and_pushes(LPVOID argument) {
+    (void)argument;
+    for (int i = 0; i < ROUNDS; i++) {
+        PSLIST_ENTRY entry = InterlockedPopEntrySList(&blocks);
+        if (entry == NULL)
+            return 1;
+        InterlockedPushEntrySList(&blocks, entry);
+    }
+    return 0;
+}
+static void a_list_of_blocks_is_shared(void) {
+    static struct block all[THREADS];
+    HANDLE threads[THREADS];
+    InitializeSListHead(&blocks);
+    CHECK(InterlockedPopEntrySList(&blocks) == NULL);
+    for (int i = 0; i < THREADS; i++)
+        InterlockedPushEntrySList(&blocks, &all[i].entry);
+    EQUAL(QueryDepthSList(&blocks), THREADS);
+    for (int i = 0; i < THREADS; i++)
+        threads[i] = start_thread(pops_and_pushes, NULL);
+    for (int i = 0; i < THREADS; i++) {
+        DWORD code = 7;
+        EQUAL(WaitForSingleObject(threads[i], SOON), WAIT_OBJECT_0);
+        CHECK(GetExitCodeThread(threads[i], &code));
+        EQUAL(code, 0);
+        CloseHandle(threads[i]);
+    }
+    EQUAL(QueryDepthSList(&blocks), THREADS);
+    for (int i = 0; i < THREADS; i++)
+        CHECK(InterlockedPopEntrySList(&blocks) != NULL);
+    CHECK(InterlockedFlushSList(&blocks) == NULL);
+}
+
 static const struct test tests[] = {
     TEST("19", a_critical_section_keeps_others_out),
     TEST("19", trying_does_not_wait),
     TEST("19", a_slim_lock_keeps_others_out),
     TEST("19", a_condition_wakes_those_who_wait),
     TEST("19", once_is_once),
+    TEST("19", a_list_of_blocks_is_shared),
     TEST("19", interlocked_returns_what_it_returns),
 };
 SUITE(tests)

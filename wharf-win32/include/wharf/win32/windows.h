@@ -9,6 +9,7 @@
 #include "topic/threads.h"
 #include "topic/locks.h"
 #include "topic/interlocked.h"
+#include "topic/slist.h"
 #include "topic/clocks.h"
 #include "topic/system.h"
 #include "topic/files.h"
