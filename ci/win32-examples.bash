@@ -137,7 +137,7 @@ check_examples() {
     for name in pool textbook acceptex chat datagrams; do
         program=$([ "$name" = pool ] && echo pool || echo server)
         folder=$(copy_of "$name")
-        make --silent -C "$folder" CFLAGS=-Werror CXXFLAGS=-Werror
+        CFLAGS=-Werror CXXFLAGS=-Werror make --silent -C "$folder"
         try_program "$name" "$folder/$program"
         cmake -S "$folder" -B "$folder/cmake" -DCMAKE_PREFIX_PATH="$root" > "$work/cmake.log" && cmake --build "$folder/cmake" >> "$work/cmake.log" ||
             { cat "$work/cmake.log" && fail "$name by CMake"; }

@@ -11,7 +11,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . ci/need.bash
 
 CARGO_TARGET_DIR=$(realpath -m "${CARGO_TARGET_DIR:-target}")
-export CARGO_TARGET_DIR
+export CARGO_TARGET_DIR LC_ALL=C
 readonly work=$CARGO_TARGET_DIR/win32 crate=$PWD/wharf-win32 suite=$PWD/wharf-win32/tests/suite
 readonly root=$work/root
 export PKG_CONFIG_PATH=$root/lib/pkgconfig LD_LIBRARY_PATH=$root/lib
@@ -161,7 +161,7 @@ check_suite() {
 check_sanitize() {
     local name
     mkdir -p "$work/sanitize"
-    for name in port transfer accept connect cancel close sockets datagrams threads locks misuse; do
+    for name in port transfer accept connect cancel close sockets datagrams threads locks misuse crt; do
         # shellcheck disable=SC2046
         clang -std=c11 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined "$suite/$name.c" -o "$work/sanitize/$name" $(pkg-config --cflags --libs wharf-win32)
         ASAN_OPTIONS=detect_leaks=0 run_suite "$work/sanitize/$name.out" "$work/sanitize/$name"
