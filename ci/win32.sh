@@ -161,7 +161,7 @@ check_suite() {
 check_sanitize() {
     local name
     mkdir -p "$work/sanitize"
-    for name in port transfer accept connect cancel close sockets datagrams threads locks misuse crt; do
+    for name in port transfer accept connect cancel close sockets datagrams events threads locks misuse crt; do
         # shellcheck disable=SC2046
         clang -std=c11 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined "$suite/$name.c" -o "$work/sanitize/$name" $(pkg-config --cflags --libs wharf-win32)
         ASAN_OPTIONS=detect_leaks=0 run_suite "$work/sanitize/$name.out" "$work/sanitize/$name"
