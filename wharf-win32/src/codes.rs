@@ -20,6 +20,7 @@ pub(crate) mod win32 {
     pub(crate) const NOT_ENOUGH_MEMORY: u32 = 8;
     pub(crate) const GENERAL_FAILURE: u32 = 31;
     pub(crate) const INVALID_PARAMETER: u32 = 87;
+    pub(crate) const IO_COMPLETION: u32 = 192;
     pub(crate) const WAIT_TIMEOUT: u32 = 258;
     pub(crate) const ABANDONED_WAIT: u32 = 735;
     pub(crate) const IO_INCOMPLETE: u32 = 996;

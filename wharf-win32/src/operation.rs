@@ -444,42 +444,46 @@ enum Follows {
 fn conclude(record: &mut Record, status: u32, bytes: usize) -> Follows {
     record.status = status;
     record.bytes = bytes;
-    let socket = record.socket.clone().expect("an operation has its socket");
     // SAFETY: the caller gave the address for that.
     unsafe { write(record.caller, status, bytes) };
     if let Some(event) = record.event.take() {
         event.set_to(true);
     }
-    socket.tell_ended();
-    let Some(association) = socket.association() else {
+    let Some(socket) = &record.socket else {
         return Follows::Nothing;
     };
-    let port = &association.port;
-    if !record.has_packet || port.is_closed() {
-        return Follows::Nothing;
-    }
-    match record.is_on_own_port {
-        true => Follows::Packet,
-        false => Follows::PacketOn(port.clone()),
+    socket.tell_ended();
+    match socket.association() {
+        Some(association) if record.has_packet && !association.port.is_closed() => {
+            match record.is_on_own_port {
+                true => Follows::Packet,
+                false => Follows::PacketOn(association.port.clone()),
+            }
+        }
+        _ => Follows::Nothing,
     }
 }
 
-/// An operation has ended within its call, with success: its result is written, and its packet posted, if one is to be.
-/// `pended`: it is one of those that give a packet always.
+/// An operation has ended within its call: its result is written, and its packet posted, if one is to be. `pended`: it is one of
+/// those that give a packet always.
 pub(crate) fn end_at_once(mut record: Box<Record>, status: u32, bytes: usize, pended: bool) {
-    let socket = record.socket.clone().expect("an operation has its socket");
     record.work = Work::Done;
+    // So that nothing needs to be copied: it is posted on that port in any case.
+    record.is_on_own_port = true;
     let follows = conclude(&mut record, status, bytes);
-    if matches!(follows, Follows::Nothing) || (socket.skips_on_success() && !pended) {
+    let socket = record.socket.as_ref();
+    let association = socket
+        .filter(|socket| pended || !socket.skips_on_success())
+        .and_then(|socket| socket.association());
+    let Some(association) = association.filter(|_| matches!(follows, Follows::Packet)) else {
         return give_back(record);
-    }
-    let association = socket.association().expect("a packet has a port");
+    };
     if status == SUCCESS {
         (association.port).post_quietly(association.key, bytes, record.caller);
-        give_back(record);
-    } else {
-        association.port.post_record(record);
+        return give_back(record);
     }
+    let port = association.port.clone();
+    port.post_record(record);
 }
 
 /// An operation was refused within its call: nothing follows. Its OVERLAPPED says so, unless it is `left` as it is.

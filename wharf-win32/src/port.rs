@@ -6,17 +6,17 @@
 
 use std::{
     cell::Cell,
-    ptr,
+    io, ptr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use wharf::{
     DriverChoice,
-    raw::{Answer, Options, Packet, Port, WaitMany},
+    raw::{Answer, Options, Packet, Port, WaitMany, deadline_after},
 };
 
 use crate::{
@@ -24,8 +24,9 @@ use crate::{
     codes::win32,
     handle::{self, Object},
     last_error,
+    objects::End,
     operation::{self, CallerOverlapped, Record, Told},
-    socket, watch,
+    socket, threads, watch,
 };
 
 const INVALID_HANDLE_VALUE: usize = usize::MAX;
@@ -306,10 +307,57 @@ thread_local! {
     static PACKETS: Cell<Vec<Packet>> = const { Cell::new(Vec::new()) };
 }
 
+/// How a wait for several packets ended.
+enum Many {
+    Packets(usize),
+    TimedOut,
+    Closed,
+    /// Calls are queued for the thread.
+    Alerted,
+}
+
+/// How often a thread in an alertable wait looks for calls that were queued for it, of which ports know nothing.
+pub(crate) const ALERT_STEP: Duration = Duration::from_millis(10);
+
+/// Whether calls are queued for the calling thread, to be run in an alertable wait.
+pub(crate) fn has_calls() -> bool {
+    threads::current().called(true) == Some(End::Alerted)
+}
+
+impl CompletionPort {
+    fn wait_many(
+        &self,
+        packets: &mut Vec<Packet>,
+        most: usize,
+        timeout: Option<Duration>,
+        alertable: bool,
+    ) -> io::Result<Many> {
+        let deadline = timeout.map(deadline_after);
+        // Packets that are there win over calls.
+        let mut step = Duration::ZERO;
+        loop {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let this = match alertable {
+                true => Some(left.map_or(step, |left| left.min(step))),
+                false => timeout,
+            };
+            match self.raw.wait_many(packets, most, this)? {
+                WaitMany::Packets(count) => return Ok(Many::Packets(count)),
+                WaitMany::Closed => return Ok(Many::Closed),
+                WaitMany::TimedOut if alertable && has_calls() => return Ok(Many::Alerted),
+                WaitMany::TimedOut if !alertable || left.is_some_and(|left| left.is_zero()) => {
+                    return Ok(Many::TimedOut);
+                }
+                WaitMany::TimedOut => step = ALERT_STEP,
+            }
+        }
+    }
+}
+
 /// Takes up to `most` packets off a port's queue, or waits for the first; failed operations are among them, each with its status.
 ///
 /// FALSE: 258, the time is over, and the count is 1; 735, the port was closed; 6, it is no port; 87, there is no room for a
-/// packet.
+/// packet; 192, it is `alertable`, and calls that were queued for the thread were run.
 ///
 /// # Safety
 /// `entries` has room for `most`, `removed` is the address of a number.
@@ -320,7 +368,7 @@ pub unsafe extern "C" fn GetQueuedCompletionStatusEx(
     most: u32,
     removed: *mut u32,
     milliseconds: u32,
-    _alertable: i32,
+    alertable: i32,
 ) -> i32 {
     let _errno = KeptErrno::new();
     if entries.is_null() || most == 0 {
@@ -330,16 +378,16 @@ pub unsafe extern "C" fn GetQueuedCompletionStatusEx(
     let mut packets = PACKETS.try_with(Cell::take).unwrap_or_default();
     let answer = with_port(port, |port| {
         note_visit(port);
-        let answer = port
-            .raw
-            .wait_many(&mut packets, most as usize, timeout_of(milliseconds));
+        let timeout = timeout_of(milliseconds);
+        let answer = port.wait_many(&mut packets, most as usize, timeout, alertable != 0);
         watch::note_leave();
         answer
     });
     let (count, failure) = match answer {
-        Some(Ok(WaitMany::Packets(count))) => (count, None),
-        Some(Ok(WaitMany::TimedOut)) => (1, Some(win32::WAIT_TIMEOUT)),
-        Some(Ok(WaitMany::Closed)) => (1, Some(win32::ABANDONED_WAIT)),
+        Some(Ok(Many::Packets(count))) => (count, None),
+        Some(Ok(Many::TimedOut)) => (1, Some(win32::WAIT_TIMEOUT)),
+        Some(Ok(Many::Closed)) => (1, Some(win32::ABANDONED_WAIT)),
+        Some(Ok(Many::Alerted)) => (1, Some(win32::IO_COMPLETION)),
         Some(Err(_)) => (1, Some(win32::NO_SYSTEM_RESOURCES)),
         None => (1, Some(win32::INVALID_HANDLE)),
     };
@@ -357,6 +405,9 @@ pub unsafe extern "C" fn GetQueuedCompletionStatusEx(
     let _ = PACKETS.try_with(|place| place.set(packets));
     // SAFETY: passed on to the caller.
     unsafe { put(removed, u32::try_from(count).unwrap_or(u32::MAX)) };
+    if failure == Some(win32::IO_COMPLETION) {
+        threads::run_calls();
+    }
     match failure {
         None => 1,
         Some(code) => {

@@ -13,7 +13,8 @@ use crate::{
     codes::{self, win32},
     last_error,
     operation::{self, CallerOverlapped, Record, thread_number},
-    watch,
+    port::{self, ALERT_STEP},
+    threads, watch,
 };
 
 impl Socket {
@@ -90,7 +91,11 @@ unsafe fn result(caller: *mut CallerOverlapped) -> Option<(u32, usize)> {
 ///
 /// # Safety
 /// It is the address of one.
-unsafe fn wait(caller: *mut CallerOverlapped, deadline: Option<Instant>) -> Option<(u32, usize)> {
+unsafe fn wait(
+    caller: *mut CallerOverlapped,
+    deadline: Option<Instant>,
+    alertable: bool,
+) -> Option<(u32, usize)> {
     WATCHERS.fetch_add(1, Ordering::SeqCst);
     let found = wharf::raw::blocking(|| {
         loop {
@@ -101,6 +106,13 @@ unsafe fn wait(caller: *mut CallerOverlapped, deadline: Option<Instant>) -> Opti
             if result.is_some() || left.is_some_and(|left| left.is_zero()) {
                 return result;
             }
+            if alertable && port::has_calls() {
+                return None;
+            }
+            let left = match alertable {
+                true => Some(left.map_or(ALERT_STEP, |left| left.min(ALERT_STEP))),
+                false => left,
+            };
             let left = left.and_then(|left| futex::Timespec::try_from(left).ok());
             // Whatever ends it, the operation is looked at again.
             let _ = futex::wait(&ENDED, futex::Flags::PRIVATE, before, left.as_ref());
@@ -118,6 +130,7 @@ unsafe fn ask(
     caller: *mut CallerOverlapped,
     bytes: *mut u32,
     milliseconds: u32,
+    alertable: bool,
 ) -> Result<u32, u32> {
     const INFINITE: u32 = u32::MAX;
     if caller.is_null() {
@@ -129,11 +142,12 @@ unsafe fn ask(
         let time = Duration::from_millis(milliseconds.into());
         let deadline = (milliseconds != INFINITE).then(|| wharf::raw::deadline_after(time));
         // SAFETY: passed on to the caller.
-        found = unsafe { wait(caller, deadline) };
+        found = unsafe { wait(caller, deadline, alertable) };
     }
     let (status, moved) = match found {
         Some(found) => found,
         None if milliseconds == 0 => return Err(win32::IO_INCOMPLETE),
+        None if alertable && port::has_calls() => return Err(win32::IO_COMPLETION),
         None => return Err(win32::WAIT_TIMEOUT),
     };
     // SAFETY: passed on to the caller.
@@ -157,7 +171,8 @@ pub unsafe extern "C" fn GetOverlappedResult(
     unsafe { GetOverlappedResultEx(handle, overlapped, bytes, milliseconds, 0) }
 }
 
-/// As [`GetOverlappedResult`], and waits for so many milliseconds: 258 when they are over.
+/// As [`GetOverlappedResult`], and waits for so many milliseconds: 258 when they are over; 192 when calls were run that were queued
+/// for the thread, if it is `alertable`.
 ///
 /// # Safety
 /// As for [`GetOverlappedResult`].
@@ -167,17 +182,20 @@ pub unsafe extern "C" fn GetOverlappedResultEx(
     overlapped: *mut CallerOverlapped,
     bytes: *mut u32,
     milliseconds: u32,
-    _alertable: i32,
+    alertable: i32,
 ) -> i32 {
     let _errno = KeptErrno::new();
     // SAFETY: passed on to the caller.
-    let code = match unsafe { ask(overlapped, bytes, milliseconds) } {
+    let code = match unsafe { ask(overlapped, bytes, milliseconds, alertable != 0) } {
         Ok(status) => match operation::failure(status) {
             None => return 1,
             Some(code) => code,
         },
         Err(code) => code,
     };
+    if code == win32::IO_COMPLETION {
+        threads::run_calls();
+    }
     last_error::set(code);
     0
 }
@@ -198,7 +216,7 @@ pub unsafe extern "C" fn WSAGetOverlappedResult(
         find(socket)?;
         let milliseconds = if wait == 0 { 0 } else { u32::MAX };
         // SAFETY: passed on to the caller.
-        let status = unsafe { ask(overlapped, bytes, milliseconds) }?;
+        let status = unsafe { ask(overlapped, bytes, milliseconds, false) }?;
         // SAFETY: passed on to the caller.
         unsafe { super::transfer::put_count(flags, 0) };
         match codes::is_success(status) {

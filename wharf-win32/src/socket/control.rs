@@ -269,3 +269,20 @@ unsafe fn control_overlapped(
     unsafe { put_count(returned, bytes) };
     answer
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guid_lies_in_memory_as_programs_have_it() {
+        // {25a207b9-ddf3-4660-8ee9-76e58c74063e}: ConnectEx.
+        let bytes = [
+            0xb9, 0x07, 0xa2, 0x25, 0xf3, 0xdd, 0x60, 0x46, 0x8e, 0xe9, 0x76, 0xe5, 0x8c, 0x74,
+            0x06, 0x3e,
+        ];
+        let found = FUNCTIONS.iter().find(|(guid, _)| *guid == bytes);
+        let (_, function) = found.expect("it is listed");
+        assert_eq!(function(), extension::ConnectEx as *const () as usize);
+    }
+}

@@ -332,3 +332,25 @@ pub unsafe extern "C" fn wharf_w32_getsockopt(
         Ok(())
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_option_is_listed_twice() {
+        let numbers = NUMBERS.iter().map(|row| (row.0, row.1));
+        let alike = ALIKE.iter().map(|row| (row.0, row.1));
+        let taken = TAKEN.iter().map(|name| (SOL_SOCKET, *name));
+        let all: Vec<_> = numbers.chain(alike).chain(taken).collect();
+        let different: std::collections::HashSet<_> = all.iter().collect();
+        assert_eq!(different.len(), all.len());
+    }
+
+    #[test]
+    fn a_value_may_be_one_byte() {
+        assert_eq!(number_of(&[1]), Ok(1));
+        assert_eq!(number_of(&(-2_i32).to_ne_bytes()), Ok(-2));
+        assert_eq!(number_of(&[]), Err(wsa::FAULT));
+    }
+}

@@ -229,3 +229,22 @@ pub unsafe extern "C" fn WSAPoll(list: *mut CallerPoll, count: u32, milliseconds
         Ok(ready)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_of_a_poll_go_to_linux_and_back() {
+        for (windows, linux) in [
+            (0x300, PollFlags::RDNORM | PollFlags::RDBAND),
+            (0x10, PollFlags::OUT),
+            (0x400, PollFlags::PRI),
+        ] {
+            assert_eq!(to_linux(windows), linux);
+            assert_eq!(to_windows(linux), windows);
+        }
+        assert_eq!(to_windows(PollFlags::HUP | PollFlags::ERR), 3);
+        assert_eq!(to_linux(0), PollFlags::empty());
+    }
+}
