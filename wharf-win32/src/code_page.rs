@@ -237,10 +237,10 @@ pub unsafe extern "C" fn WideCharToMultiByte(
     if strict && wide.iter().any(|code| char::from_u32(*code).is_none()) {
         return last_error::fail(error::NO_UNICODE_TRANSLATION);
     }
-    // SAFETY: of the caller.
     let other = if other.is_null() {
         b"?"
     } else {
+        // SAFETY: of the caller.
         unsafe { narrow(other) }
     };
     match encode(&from_wide(wide), page, other) {

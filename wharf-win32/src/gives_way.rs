@@ -20,6 +20,7 @@ use crate::{
         Sleep, WaitForSingleObject,
         event::{CreateEventA, SetEvent},
     },
+    threads,
 };
 
 /// Runs what blocks as the handler of a packet, and what releases it when it counts as blocked.
@@ -58,9 +59,9 @@ fn a_wait_and_a_sleep_do() {
 #[test]
 fn locks_do_if_they_are_contended() {
     let section = Arc::new(CriticalSection::new(0));
-    section.enter();
+    section.enter(threads::number());
     let enters = section.clone();
-    check(move || enters.enter(), || section.leave());
+    check(move || enters.enter(threads::number()), || section.leave());
 
     for readers in [false, true] {
         let lock = Arc::new(SrwLock::default());

@@ -1,13 +1,10 @@
 //! Slim locks, for many readers or one writer. Who waits longest does not always come first, but a writer that waits keeps new
 //! readers out.
 
-use std::sync::atomic::{
-    AtomicU32,
-    Ordering::{Acquire, Relaxed, Release},
-};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use super::spins;
-use crate::futex;
+use crate::sync::{AtomicU32, futex};
 
 /// The number of readers; [`WRITER`] if a writer has it.
 const HOLDERS: u32 = (1 << 30) - 1;
@@ -27,6 +24,7 @@ pub struct SrwLock {
     turn: AtomicU32,
 }
 
+#[cfg(not(loom))]
 const _: () = assert!(size_of::<SrwLock>() == 8);
 
 fn is_free(state: u32) -> bool {
