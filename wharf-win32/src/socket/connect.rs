@@ -134,6 +134,11 @@ impl Socket {
             // SAFETY: the address is as long as it says.
             let connected = checked(unsafe { libc::connect(self.number(), start, len) });
             match connected {
+                // Linux tells once that an attempt has succeeded meanwhile.
+                Ok(_) | Err(libc::EISCONN) if self.is(flag::CONNECTS) => {
+                    self.has_connected();
+                    return Err(wsa::IS_CONNECTED);
+                }
                 Ok(_) if self.is(flag::NON_BLOCKING) && self.is_stream() => {
                     // Windows never has it done at once.
                     self.set(flag::CONNECTS, true);
@@ -152,11 +157,6 @@ impl Socket {
                     if !self.is(flag::NON_BLOCKING) =>
                 {
                     return self.await_connected();
-                }
-                // Linux tells once that an attempt has succeeded meanwhile.
-                Err(libc::EISCONN) if self.is(flag::CONNECTS) => {
-                    self.has_connected();
-                    return Err(wsa::IS_CONNECTED);
                 }
                 Err(errno) => {
                     self.set(flag::CONNECTS, false);
