@@ -34,7 +34,7 @@ pub(crate) fn wait(word: &AtomicU32, value: u32, deadline: Option<Instant>) -> b
 /// Wakes up to so many threads that sleep on the word. Says whether there was one.
 pub(crate) fn wake(word: &AtomicU32, most: u32) -> bool {
     // The kernel reads a signed number. It fails only for an address that it can't read, and then nobody sleeps there.
-    let woken = futex::wake(word, Flags::PRIVATE, most.min(i32::MAX.cast_unsigned()));
+    let woken = futex::wake(word, Flags::PRIVATE, most.min(i32::MAX as u32));
     woken.is_ok_and(|woken| woken > 0)
 }
 

@@ -32,11 +32,11 @@ pub extern "C" fn SetLastError(code: u32) {
 /// The same as [`GetLastError`].
 #[unsafe(no_mangle)]
 pub extern "C" fn WSAGetLastError() -> i32 {
-    LAST_ERROR.get().cast_signed()
+    LAST_ERROR.get() as i32
 }
 
 /// The same as [`SetLastError`].
 #[unsafe(no_mangle)]
 pub extern "C" fn WSASetLastError(code: i32) {
-    set(code.cast_unsigned());
+    set(code as u32);
 }

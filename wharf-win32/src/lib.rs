@@ -4,13 +4,20 @@
 #![cfg(target_os = "linux")]
 
 mod call;
+mod code_page;
 mod codes;
+mod console;
 mod error;
+mod files;
 mod futex;
+#[cfg(all(test, not(loom)))]
+mod gives_way;
 mod handle;
 mod last_error;
 mod locks;
 mod memory;
+mod messages;
+mod module;
 mod objects;
 mod operation;
 mod port;

@@ -292,43 +292,46 @@ fn is_reserved(start: usize, bytes: usize) -> bool {
 
 /// Reserves address space, at that address or at one of the system's choice, and lists it.
 fn reserve(address: usize, bytes: usize) -> Option<usize> {
-    let page = rustix::param::page_size();
-    let bytes = bytes.checked_next_multiple_of(page)?;
-    let start = if address == 0 {
-        // More than is needed, and what is around it is given back: the system knows no such multiples.
-        let whole = bytes.checked_add(GRANULARITY)?;
-        // SAFETY: a mapping at an address of the system's choice touches no other.
-        let mapped = unsafe {
-            mmap_anonymous(
-                ptr::null_mut(),
-                whole,
-                ProtFlags::empty(),
-                MapFlags::PRIVATE | MapFlags::NORESERVE,
-            )
-        };
-        let mapped = mapped.ok()?;
-        let start = mapped.addr().next_multiple_of(GRANULARITY);
-        let (before, after) = (start - mapped.addr(), mapped.addr() + whole - start - bytes);
-        // SAFETY: nobody knows these parts of the new mapping.
-        unsafe {
-            if before > 0 {
-                let _ = munmap(mapped, before);
-            }
-            if after > 0 {
-                let _ = munmap(mapped.add(before + bytes), after);
-            }
-        }
-        start
+    let bytes = bytes.checked_next_multiple_of(rustix::param::page_size())?;
+    let (start, bytes) = if address == 0 {
+        (map_anywhere(bytes)?, bytes)
     } else {
-        let start = address - address % GRANULARITY;
-        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED_NOREPLACE;
-        let bytes = (address - start).checked_add(bytes)?;
-        // SAFETY: it fails where there is something.
-        unsafe { mmap_anonymous(start as *mut c_void, bytes, ProtFlags::empty(), flags) }.ok()?;
-        regions().insert(start, bytes);
-        return Some(start);
+        let before = address % GRANULARITY;
+        let bytes = bytes.checked_add(before)?;
+        (map_at(address - before, bytes)?, bytes)
     };
     regions().insert(start, bytes);
+    Some(start)
+}
+
+/// Maps pages that can't be used yet, at a place where there is nothing.
+fn map_at(start: usize, bytes: usize) -> Option<usize> {
+    let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED_NOREPLACE;
+    // SAFETY: it fails where there is something.
+    unsafe { mmap_anonymous(start as *mut c_void, bytes, ProtFlags::empty(), flags) }.ok()?;
+    Some(start)
+}
+
+/// Maps pages that can't be used yet, at a multiple of [`GRANULARITY`].
+fn map_anywhere(bytes: usize) -> Option<usize> {
+    // More than is needed, and what is around it is given back: the system knows no such multiples.
+    let whole = bytes.checked_add(GRANULARITY)?;
+    let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+    // SAFETY: a mapping at an address of the system's choice touches no other.
+    let mapped = unsafe { mmap_anonymous(ptr::null_mut(), whole, ProtFlags::empty(), flags) };
+    let mapped = mapped.ok()?;
+    let start = mapped.addr().next_multiple_of(GRANULARITY);
+    let before = start - mapped.addr();
+    let after = whole - before - bytes;
+    // SAFETY: nobody knows these parts of the new mapping.
+    unsafe {
+        if before > 0 {
+            let _ = munmap(mapped, before);
+        }
+        if after > 0 {
+            let _ = munmap(mapped.byte_add(before + bytes), after);
+        }
+    }
     Some(start)
 }
 

@@ -3,7 +3,7 @@
 use std::{thread, time::Duration};
 
 use crate::{
-    TRUE, error, last_error,
+    TRUE, console, error, last_error,
     objects::{CURRENT_PROCESS, CURRENT_THREAD},
     text::{Wide, write_narrow, write_wide},
 };
@@ -16,13 +16,14 @@ const FLUSH_MAX: Duration = Duration::from_millis(500);
 #[unsafe(no_mangle)]
 pub extern "C" fn ExitProcess(code: u32) -> ! {
     flush_files();
+    console::restore_terminal();
     // SAFETY: it may be called at any time.
-    unsafe { libc::_exit(code.cast_signed()) }
+    unsafe { libc::_exit(code as i32) }
 }
 
 /// Writes out what is in files of the C library. Another thread may hold one for long, as one does that reads a line from standard
 /// input: then it is not waited for. Standard input is the last that the C library looks at.
-fn flush_files() {
+pub(crate) fn flush_files() {
     let (done, is_done) = std::sync::mpsc::channel();
     let flusher = thread::Builder::new().spawn(move || {
         // SAFETY: NULL is all files.

@@ -1,5 +1,5 @@
-//! The locks and the sleep that the waits are built on, behind one door, so that a model checker's can take their place
-//! (`RUSTFLAGS="--cfg loom"`; `src/objects/model.rs`).
+//! What the waits and the locks are built on, behind one door, so that a model checker's can take their place
+//! (`RUSTFLAGS="--cfg loom"`; `src/objects/model.rs`, `src/locks/model.rs`).
 //!
 //! Poisoning is left out on purpose: no code of the program's runs under any of these locks.
 
@@ -10,7 +10,12 @@ use std::sync as primitive;
 
 use std::time::Instant;
 
-pub(crate) use primitive::MutexGuard;
+#[cfg(not(loom))]
+pub(crate) use crate::futex;
+pub(crate) use primitive::{
+    MutexGuard,
+    atomic::{AtomicU32, fence},
+};
 
 /// A mutual exclusion lock that hands out its value whether or not an earlier holder panicked.
 #[derive(Debug, Default)]
@@ -91,5 +96,56 @@ impl Verdict {
             written = self.1.wait(written).unwrap();
         }
         *written
+    }
+}
+
+/// The kernel's futex, as far as the locks use it.
+#[cfg(loom)]
+pub(crate) mod futex {
+    use std::time::Instant;
+
+    use super::{AtomicU32, Mutex, primitive::Condvar};
+
+    /// Who sleeps: the address, and a number of the sleeper's own.
+    #[derive(Default)]
+    struct Sleepers {
+        listed: Vec<(usize, usize)>,
+        next: usize,
+    }
+
+    loom::lazy_static! {
+        static ref SLEEPERS: Mutex<Sleepers> = Mutex::default();
+        static ref WOKEN: Condvar = Condvar::new();
+    }
+
+    /// Sleeps as long as the word has that value, until it is woken. Its time never comes.
+    pub(crate) fn wait(word: &AtomicU32, value: u32, _deadline: Option<Instant>) -> bool {
+        let mut sleepers = SLEEPERS.lock();
+        if word.load(std::sync::atomic::Ordering::SeqCst) != value {
+            return true;
+        }
+        let number = sleepers.next;
+        sleepers.next += 1;
+        sleepers
+            .listed
+            .push((std::ptr::from_ref(word).addr(), number));
+        while sleepers.listed.iter().any(|(_, other)| *other == number) {
+            sleepers = WOKEN.wait(sleepers).unwrap();
+        }
+        true
+    }
+
+    /// Wakes up to so many, the first first.
+    pub(crate) fn wake(word: &AtomicU32, most: u32) -> bool {
+        let address = std::ptr::from_ref(word).addr();
+        let mut sleepers = SLEEPERS.lock();
+        let mut woken = 0;
+        sleepers.listed.retain(|(at, _)| {
+            let stays = *at != address || woken == most;
+            woken += u32::from(!stays);
+            stays
+        });
+        WOKEN.notify_all();
+        woken > 0
     }
 }

@@ -103,7 +103,7 @@ fn date_of(days: i64) -> (i64, i64, i64) {
 impl CalendarTime {
     /// None if Windows takes no such time for a date: its upper bit is set.
     fn from_file_time(time: FileTime) -> Option<CalendarTime> {
-        if time.0 > i64::MAX.cast_unsigned() {
+        if time.0 > i64::MAX as u64 {
             return None;
         }
         let days = i64::try_from(time.0 / STEPS_PER_DAY).ok()?;

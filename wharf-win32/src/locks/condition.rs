@@ -1,12 +1,13 @@
 //! Condition variables.
 
-use std::sync::atomic::{
-    AtomicU32,
-    Ordering::{Relaxed, SeqCst},
-};
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 use super::{critical_section::CriticalSection, srw::SrwLock};
-use crate::{TRUE, error, futex, last_error};
+use crate::{
+    TRUE, error, last_error,
+    sync::{AtomicU32, fence, futex},
+    threads,
+};
 
 const LOCKMODE_SHARED: u32 = 1;
 
@@ -20,16 +21,23 @@ pub struct ConditionVariable {
     sleepers: AtomicU32,
 }
 
+#[cfg(not(loom))]
 const _: () = assert!(size_of::<ConditionVariable>() == 8);
 
 impl ConditionVariable {
     /// Releases a lock, sleeps until a wake, and takes the lock again. False if the time came first.
-    fn sleep(&self, milliseconds: u32, release: impl FnOnce(), take: impl FnOnce()) -> bool {
-        let deadline = futex::deadline(milliseconds);
+    pub(crate) fn sleep(
+        &self,
+        milliseconds: u32,
+        release: impl FnOnce(),
+        take: impl FnOnce(),
+    ) -> bool {
+        let deadline = crate::futex::deadline(milliseconds);
         let wakes = self.wakes.load(Relaxed);
         // Before the lock is released: whoever takes it next, changes what is waited for, and wakes, finds a sleeper. One who wakes
         // without the lock either finds it, or has changed the number before it was read above.
-        self.sleepers.fetch_add(1, SeqCst);
+        self.sleepers.fetch_add(1, Relaxed);
+        fence(SeqCst);
         release();
         let woken = wharf::blocking(|| futex::wait(&self.wakes, wakes, deadline));
         self.sleepers.fetch_sub(1, Relaxed);
@@ -38,9 +46,10 @@ impl ConditionVariable {
         woken || self.wakes.load(Relaxed) != wakes
     }
 
-    fn wake(&self, most: u32) {
-        self.wakes.fetch_add(1, SeqCst);
-        if self.sleepers.load(SeqCst) != 0 {
+    pub(crate) fn wake(&self, most: u32) {
+        self.wakes.fetch_add(1, Relaxed);
+        fence(SeqCst);
+        if self.sleepers.load(Relaxed) != 0 {
             futex::wake(&self.wakes, most);
         }
     }
@@ -77,7 +86,11 @@ pub unsafe extern "C" fn SleepConditionVariableCS(
 ) -> i32 {
     // SAFETY: of the caller.
     let (condition, section) = unsafe { (&*condition, &*section) };
-    answer(condition.sleep(milliseconds, || section.leave(), || section.enter()))
+    answer(condition.sleep(
+        milliseconds,
+        || section.leave(),
+        || section.enter(threads::number()),
+    ))
 }
 
 /// The same for a slim lock, which the thread has alone; or with others, with the flag 1.

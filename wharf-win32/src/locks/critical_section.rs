@@ -1,12 +1,16 @@
 //! Critical sections: a lock that its owner may enter again.
 
 use std::sync::atomic::{
-    AtomicI32, AtomicU32, AtomicUsize,
+    AtomicI32, AtomicUsize,
     Ordering::{Acquire, Relaxed, Release},
 };
 
 use super::spins;
-use crate::{FALSE, TRUE, futex, threads};
+use crate::{
+    FALSE, TRUE,
+    sync::{AtomicU32, futex},
+    threads,
+};
 
 /// Nobody has it. Windows' numbers, which programs print.
 const FREE: u32 = -1_i32 as u32;
@@ -35,10 +39,11 @@ pub struct CriticalSection {
     spins: AtomicUsize,
 }
 
+#[cfg(not(loom))]
 const _: () = assert!(size_of::<CriticalSection>() == 40);
 
 impl CriticalSection {
-    const fn new(spins: u32) -> Self {
+    pub(crate) fn new(spins: u32) -> Self {
         CriticalSection {
             debug_info: usize::MAX,
             state: AtomicU32::new(FREE),
@@ -49,31 +54,35 @@ impl CriticalSection {
         }
     }
 
+    /// The thread of that number enters, if it may at once.
     #[inline]
-    pub(super) fn try_enter(&self) -> bool {
-        let me = threads::number() as usize;
-        if self
-            .state
-            .compare_exchange(FREE, HELD, Acquire, Relaxed)
-            .is_ok()
-        {
-            self.owner.store(me, Relaxed);
+    pub(crate) fn try_enter(&self, thread: u32) -> bool {
+        let thread = thread as usize;
+        if self.try_take() {
+            self.owner.store(thread, Relaxed);
             self.times.store(1, Relaxed);
             return true;
         }
-        let mine = self.owner.load(Relaxed) == me;
+        let mine = self.owner.load(Relaxed) == thread;
         if mine {
-            self.times
-                .store(self.times.load(Relaxed).wrapping_add(1), Relaxed);
+            let times = self.times.load(Relaxed);
+            self.times.store(times.wrapping_add(1), Relaxed);
         }
         mine
     }
 
     #[inline]
-    pub(super) fn enter(&self) {
-        if !self.try_enter() {
+    fn try_take(&self) -> bool {
+        let taken = self.state.compare_exchange(FREE, HELD, Acquire, Relaxed);
+        taken.is_ok()
+    }
+
+    /// The thread of that number enters: the calling one.
+    #[inline]
+    pub(crate) fn enter(&self, thread: u32) {
+        if !self.try_enter(thread) {
             self.wait();
-            self.owner.store(threads::number() as usize, Relaxed);
+            self.owner.store(thread as usize, Relaxed);
             self.times.store(1, Relaxed);
         }
     }
@@ -83,13 +92,7 @@ impl CriticalSection {
         let asked = u32::try_from(self.spins.load(Relaxed)).unwrap_or(SPINS_MASK);
         for _ in 0..spins(asked.max(SPINS)) {
             match self.state.load(Relaxed) {
-                FREE if self
-                    .state
-                    .compare_exchange(FREE, HELD, Acquire, Relaxed)
-                    .is_ok() =>
-                {
-                    return;
-                }
+                FREE if self.try_take() => return,
                 // Those who wait already come first.
                 WAITED_FOR => break,
                 _ => std::hint::spin_loop(),
@@ -110,7 +113,7 @@ impl CriticalSection {
     }
 
     #[inline]
-    pub(super) fn leave(&self) {
+    pub(crate) fn leave(&self) {
         let times = self.times.load(Relaxed).wrapping_sub(1);
         self.times.store(times, Relaxed);
         // Below 0 for a thread that leaves what it has not entered: on Windows, too, nobody is let in by that.
@@ -182,7 +185,7 @@ pub unsafe extern "C" fn SetCriticalSectionSpinCount(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn EnterCriticalSection(section: *const CriticalSection) {
     // SAFETY: of the caller.
-    unsafe { &*section }.enter();
+    unsafe { &*section }.enter(threads::number());
 }
 
 /// Enters, if no other thread is within. Says whether it did.
@@ -192,7 +195,7 @@ pub unsafe extern "C" fn EnterCriticalSection(section: *const CriticalSection) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn TryEnterCriticalSection(section: *const CriticalSection) -> i32 {
     // SAFETY: of the caller.
-    if unsafe { &*section }.try_enter() {
+    if unsafe { &*section }.try_enter(threads::number()) {
         TRUE
     } else {
         FALSE

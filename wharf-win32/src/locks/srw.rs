@@ -1,13 +1,10 @@
 //! Slim locks, for many readers or one writer. Who waits longest does not always come first, but a writer that waits keeps new
 //! readers out.
 
-use std::sync::atomic::{
-    AtomicU32,
-    Ordering::{Acquire, Relaxed, Release},
-};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use super::spins;
-use crate::futex;
+use crate::sync::{AtomicU32, futex};
 
 /// The number of readers; [`WRITER`] if a writer has it.
 const HOLDERS: u32 = (1 << 30) - 1;
@@ -27,6 +24,7 @@ pub struct SrwLock {
     turn: AtomicU32,
 }
 
+#[cfg(not(loom))]
 const _: () = assert!(size_of::<SrwLock>() == 8);
 
 fn is_free(state: u32) -> bool {
@@ -45,7 +43,7 @@ impl SrwLock {
             .is_ok()
     }
 
-    pub(super) fn try_exclusive(&self) -> bool {
+    pub(crate) fn try_exclusive(&self) -> bool {
         (self.state)
             .fetch_update(Acquire, Relaxed, |state| {
                 is_free(state).then_some(state | WRITER)
@@ -54,7 +52,7 @@ impl SrwLock {
     }
 
     #[inline]
-    pub(super) fn exclusive(&self) {
+    pub(crate) fn exclusive(&self) {
         if self
             .state
             .compare_exchange(0, WRITER, Acquire, Relaxed)
@@ -96,14 +94,14 @@ impl SrwLock {
     }
 
     #[inline]
-    pub(super) fn release_exclusive(&self) {
+    pub(crate) fn release_exclusive(&self) {
         let state = self.state.fetch_sub(WRITER, Release) - WRITER;
         if state & (READERS_WAIT | WRITERS_WAIT) != 0 {
             self.wake(state);
         }
     }
 
-    pub(super) fn try_shared(&self) -> bool {
+    pub(crate) fn try_shared(&self) -> bool {
         (self.state)
             .fetch_update(Acquire, Relaxed, |state| {
                 lets_readers_in(state).then_some(state + 1)
@@ -112,7 +110,7 @@ impl SrwLock {
     }
 
     #[inline]
-    pub(super) fn shared(&self) {
+    pub(crate) fn shared(&self) {
         let state = self.state.load(Relaxed);
         if !(lets_readers_in(state) && self.replace(state, state + 1)) {
             self.wait_shared();
@@ -144,7 +142,7 @@ impl SrwLock {
     }
 
     #[inline]
-    pub(super) fn release_shared(&self) {
+    pub(crate) fn release_shared(&self) {
         let state = self.state.fetch_sub(1, Release) - 1;
         // Readers wait only for a writer that waits.
         if is_free(state) && state & WRITERS_WAIT != 0 {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{address::*, condition::*, critical_section::*, once::*, srw::*};
-use crate::{INFINITE, last_error::GetLastError, objects::Sleep};
+use crate::{INFINITE, last_error::GetLastError, objects::Sleep, threads};
 
 /// What a lock guards, counted without care: only a lock makes it right.
 #[derive(Default)]
@@ -63,8 +63,8 @@ fn one_thread_is_in_a_critical_section_and_as_often_as_it_likes() {
         let (section, guarded) = (section.clone(), guarded.clone());
         run(4, move |_| {
             for round in 0..20_000 {
-                section.enter();
-                assert!(section.try_enter());
+                section.enter(threads::number());
+                assert!(section.try_enter(threads::number()));
                 guarded.count();
                 section.leave();
                 if round % 1_000 == 0 {
@@ -77,13 +77,13 @@ fn one_thread_is_in_a_critical_section_and_as_often_as_it_likes() {
     assert_eq!(guarded.get(), 80_000);
     // Who leaves what nobody has entered lets nobody in beside another.
     section.leave();
-    section.enter();
+    section.enter(threads::number());
     run(1, {
         let section = section.clone();
-        move |_| assert!(!section.try_enter())
+        move |_| assert!(!section.try_enter(threads::number()))
     });
     section.leave();
-    run(1, move |_| assert!(section.try_enter()));
+    run(1, move |_| assert!(section.try_enter(threads::number())));
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn condition_variables_lose_no_wake() {
         let taken = taken.clone();
         run(4, move |number| {
             for _ in 0..ROUNDS {
-                section.enter();
+                section.enter(threads::number());
                 // The even ones put, the others take.
                 while full.get() % 2 != number % 2 {
                     // SAFETY: both are initialised, and the section was entered.

@@ -74,7 +74,7 @@ pub unsafe extern "C" fn DuplicateHandle(
 /// `flags` is NULL, or can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn GetHandleInformation(handle: usize, flags: *mut u32) -> i32 {
-    if handle::get_any(handle).is_none() {
+    if !is_open(handle) {
         return last_error::fail(error::INVALID_HANDLE);
     }
     if flags.is_null() {
@@ -88,10 +88,16 @@ pub unsafe extern "C" fn GetHandleInformation(handle: usize, flags: *mut u32) ->
 /// Takes any flags of a handle. They have no meaning here: no handle is inherited.
 #[unsafe(no_mangle)]
 pub extern "C" fn SetHandleInformation(handle: usize, _mask: u32, _flags: u32) -> i32 {
-    match handle::get_any(handle) {
-        Some(_) => TRUE,
-        None => last_error::fail(error::INVALID_HANDLE),
+    if is_open(handle) {
+        TRUE
+    } else {
+        last_error::fail(error::INVALID_HANDLE)
     }
+}
+
+/// Whether it is the number of something, a socket included.
+fn is_open(handle: usize) -> bool {
+    handle::get_any(handle).is_some() || socket::find(handle).is_ok()
 }
 
 /// What to wait on for a handle, or a socket.

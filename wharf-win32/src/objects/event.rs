@@ -89,12 +89,7 @@ pub extern "C" fn CreateEventExA(
     flags: u32,
     _access: u32,
 ) -> usize {
-    CreateEventA(
-        security,
-        (flags & 1).cast_signed(),
-        (flags & 2).cast_signed(),
-        name,
-    )
+    CreateEventA(security, (flags & 1) as i32, (flags & 2) as i32, name)
 }
 
 /// The same as [`CreateEventExA`].

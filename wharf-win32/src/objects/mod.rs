@@ -23,6 +23,8 @@ mod wait;
 mod waitable;
 mod waiter;
 
+#[cfg(all(test, not(loom)))]
+pub(crate) use calls::WaitForSingleObject;
 pub(crate) use calls::{CURRENT_PROCESS, CURRENT_THREAD, Sleep};
 pub(crate) use mutex::abandon;
 pub(crate) use wait::{For, Patience, wait};

@@ -1,5 +1,5 @@
 //! Model checks of the waits: a few threads, in every order in which they can run up to a bound on the number of pre-emptions.
-//! `ci/model.sh win32` runs them.
+//! `ci/model.sh` runs them.
 //!
 //! A wake that is lost leaves a thread asleep for ever, and so do locks that are taken in two orders: the checker reports the
 //! deadlock. That nothing is taken twice, or lost, is counted at the end of each.

@@ -65,7 +65,7 @@ pub unsafe extern "C" fn ReleaseSemaphore(semaphore: usize, more: i32, previous:
         Ok(before) => {
             if !previous.is_null() {
                 // SAFETY: of the caller.
-                unsafe { previous.write(before.cast_signed()) };
+                unsafe { previous.write(before as i32) };
             }
             TRUE
         }

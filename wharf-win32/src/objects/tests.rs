@@ -112,17 +112,14 @@ fn garbage_is_refused_and_changes_nothing() {
 fn a_semaphore_lets_so_many_in() {
     let semaphore = CreateSemaphoreA(ptr::null(), 1, 3, ptr::null());
     let mut before = -1;
-    // SAFETY: a variable.
-    assert_eq!(
-        unsafe { ReleaseSemaphore(semaphore, 2, &raw mut before) },
-        1
-    );
-    assert_eq!(before, 1);
-    // SAFETY: NULL.
-    assert_eq!(
-        unsafe { ReleaseSemaphore(semaphore, 1, ptr::null_mut()) },
-        0
-    );
+    // SAFETY: a variable, and NULL.
+    let released = unsafe {
+        [
+            ReleaseSemaphore(semaphore, 2, &raw mut before),
+            ReleaseSemaphore(semaphore, 1, ptr::null_mut()),
+        ]
+    };
+    assert_eq!((released, before), ([1, 0], 1));
     assert_eq!(GetLastError(), 298);
     for _ in 0..3 {
         assert_eq!(WaitForSingleObject(semaphore, 0), 0);

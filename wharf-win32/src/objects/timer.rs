@@ -180,7 +180,7 @@ pub extern "C" fn CreateWaitableTimerExA(
     flags: u32,
     _access: u32,
 ) -> usize {
-    CreateWaitableTimerA(security, (flags & 1).cast_signed(), name)
+    CreateWaitableTimerA(security, (flags & 1) as i32, name)
 }
 
 /// The same as [`CreateWaitableTimerExA`].

@@ -107,6 +107,9 @@ compile_error!("write the frame of a thread's function for this processor");
 /// A thread's function. What it returns may be narrower: then the upper part is noise.
 pub(super) type Function = unsafe extern "C-unwind" fn(*mut ()) -> usize;
 
+/// One that takes any argument that is right for it.
+pub(crate) type SafeFunction = extern "C-unwind" fn(*mut ()) -> usize;
+
 unsafe extern "C-unwind" {
     fn wharf_w32_enter(function: Function, argument: *mut (), stack: *mut usize) -> usize;
     fn wharf_w32_leave(stack: usize, result: usize) -> !;

@@ -212,7 +212,10 @@ pub extern "C" fn FlsSetValue(index: u32, value: usize) -> i32 {
 mod tests {
     use std::thread;
 
-    use super::*;
+    use super::{
+        super::calls::{GetCurrentThread, GetThreadId},
+        *,
+    };
 
     #[test]
     fn a_value_is_its_thread_s_and_not_the_next_user_s() {
@@ -234,6 +237,8 @@ mod tests {
     static LEFT: AtomicU32 = AtomicU32::new(0);
 
     extern "C-unwind" fn leave(value: usize) {
+        // The thread is itself to the last, though it is being torn down.
+        assert_eq!(GetThreadId(GetCurrentThread()), number());
         LEFT.fetch_add(value as u32, Ordering::Relaxed);
     }
 

@@ -25,6 +25,7 @@ use std::{
 };
 
 use crate::objects::{self, Waitable};
+pub(crate) use start::start_detached;
 pub(crate) use thread::{Call, Thread};
 
 /// The calling thread.
@@ -68,21 +69,22 @@ pub(crate) fn number() -> u32 {
     if number != 0 {
         return number;
     }
-    let number = rustix::thread::gettid()
-        .as_raw_nonzero()
-        .get()
-        .cast_unsigned();
+    let number = rustix::thread::gettid().as_raw_nonzero().get() as u32;
     NUMBER.set(number);
     number
 }
 
-/// The calling thread. One that is being torn down, and has no object any more, gets another for the moment.
+/// The calling thread. One that is being torn down, and has no object any more, is given another for the moment.
 pub(crate) fn current() -> Arc<Thread> {
     let known = CURRENT.try_with(|current| {
         let current = current.get_or_init(|| Current::new(Arc::new(Thread::new())));
         current.thread.clone()
     });
-    known.unwrap_or_default()
+    known.unwrap_or_else(|_| {
+        let thread = Thread::new();
+        thread.set_number(number());
+        Arc::new(thread)
+    })
 }
 
 /// The calling thread owns a mutex now.

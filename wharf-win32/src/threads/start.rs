@@ -29,7 +29,7 @@ struct Start {
 }
 
 extern "C" fn run(start: *mut c_void) -> *mut c_void {
-    // SAFETY: `start_detached` has leaked it for this thread.
+    // SAFETY: `spawn` has leaked it for this thread.
     let start = unsafe { Box::from_raw(start.cast::<Start>()) };
     let Start {
         thread,
@@ -87,8 +87,20 @@ pub(super) fn leave(code: u32) -> ! {
     unsafe { pthread_exit(ptr::null_mut()) }
 }
 
+/// Starts a thread of this library's own that runs code of the program's. False if the system refuses it.
+pub(crate) fn start_detached(function: frame::SafeFunction, argument: *mut ()) -> bool {
+    let start = Start {
+        thread: Arc::new(Thread::new()),
+        function,
+        argument,
+        returns_nothing: false,
+        own_handle: 0,
+    };
+    spawn(start, default_stack_bytes())
+}
+
 /// Starts a thread that nobody joins. False if the system refuses it.
-fn start_detached(start: Start, stack_bytes: usize) -> bool {
+fn spawn(start: Start, stack_bytes: usize) -> bool {
     let start = Box::into_raw(Box::new(start));
     let mut attributes = MaybeUninit::<libc::pthread_attr_t>::uninit();
     let mut id = MaybeUninit::<libc::pthread_t>::uninit();
@@ -147,7 +159,7 @@ fn start(mut start: Start, stack: usize, flags: u32, number: *mut u32, own: bool
         return 0;
     };
     start.own_handle = if own { handle } else { 0 };
-    if !start_detached(start, stack_bytes(stack, flags)) {
+    if !spawn(start, stack_bytes(stack, flags)) {
         handle::close(handle);
         last_error::set(error::NOT_ENOUGH_MEMORY);
         return 0;

@@ -68,12 +68,6 @@ impl Rest {
     }
 }
 
-impl Default for Thread {
-    fn default() -> Self {
-        Thread::new()
-    }
-}
-
 impl Object for Thread {
     fn waitable(self: Arc<Self>) -> Option<Arc<Waitable>> {
         Some(self.ended.clone())

@@ -116,8 +116,19 @@ typedef unsigned char _TUCHAR;
 #define _tcout cout
 #define _tstring string
 #endif
-#define _getch_nolock _getch
 #define _gettch _getch
+
+#ifdef UNICODE
+/* A line of standard input, which may be read by narrow functions as well. */
+static inline wchar_t *_getws_s(wchar_t *text, size_t size) {
+    char *line = (char *)malloc(size * 4 + 1);
+    wchar_t *result = NULL;
+    if (line != NULL && gets_s(line, size * 4 + 1) != NULL && MultiByteToWideChar(CP_UTF8, 0, line, -1, text, (int)size) > 0)
+        result = text;
+    free(line);
+    return result;
+}
+#endif
 
 /* Without a bound, as there; with Microsoft's formats. */
 static inline int wharf_sprintf(char *to, const char *format, ...) {

@@ -32,6 +32,10 @@ void WINAPI GetSystemTime(LPSYSTEMTIME time);
 void WINAPI GetLocalTime(LPSYSTEMTIME time);
 void WINAPI GetSystemTimeAsFileTime(LPFILETIME time);
 BOOL WINAPI SystemTimeToFileTime(const SYSTEMTIME *time, LPFILETIME file_time);
+BOOL WINAPI FileTimeToLocalFileTime(const FILETIME *file_time, LPFILETIME local);
+BOOL WINAPI LocalFileTimeToFileTime(const FILETIME *local, LPFILETIME file_time);
+LONG WINAPI CompareFileTime(const FILETIME *one, const FILETIME *other);
+void WINAPI GetSystemTimePreciseAsFileTime(LPFILETIME time);
 BOOL WINAPI FileTimeToSystemTime(const FILETIME *file_time, LPSYSTEMTIME time);
 
 WHARF_END

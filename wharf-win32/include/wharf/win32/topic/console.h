@@ -60,6 +60,7 @@ BOOL WINAPI WriteConsoleW(HANDLE console, const void *text, DWORD length, LPDWOR
 BOOL WINAPI SetConsoleOutputCP(UINT page);
 BOOL WINAPI SetConsoleCP(UINT page);
 UINT WINAPI GetConsoleOutputCP(void);
+UINT WINAPI GetConsoleCP(void);
 BOOL WINAPI SetConsoleTitleA(LPCSTR title);
 BOOL WINAPI SetConsoleTitleW(LPCWSTR title);
 /* Prints, and waits for a line of standard input or for as many milliseconds as WHARF_MESSAGE_BOX_MS says. */

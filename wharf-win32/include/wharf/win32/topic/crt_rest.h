@@ -71,6 +71,25 @@ static inline errno_t rand_s(unsigned *number) {
 #define sscanf_s sscanf
 #define fscanf_s fscanf
 
+/* A block whose address is a multiple of `alignment`, a power of two. */
+static inline void *_aligned_malloc(size_t size, size_t alignment) {
+    char *block;
+    size_t room = alignment < sizeof(void *) ? sizeof(void *) : alignment;
+    char *whole = (char *)malloc(size + room + sizeof(void *));
+    if (whole == NULL)
+        return NULL;
+    /* The address of the whole is kept in front of the block. */
+    block = (char *)(((uintptr_t)whole + sizeof(void *) + room - 1) & ~(uintptr_t)(room - 1));
+    memcpy(block - sizeof(void *), &whole, sizeof(void *));
+    return block;
+}
+static inline void _aligned_free(void *block) {
+    void *whole = NULL;
+    if (block != NULL)
+        memcpy(&whole, (char *)block - sizeof(void *), sizeof(void *));
+    free(whole);
+}
+
 #define _fileno fileno
 #define _getpid GetCurrentProcessId
 static inline short GetAsyncKeyState(int key) {

@@ -19,6 +19,8 @@ WHARF_BEGIN
 DWORD WINAPI GetLastError(void);
 void WINAPI SetLastError(DWORD code);
 BOOL WINAPI CloseHandle(HANDLE handle);
+BOOL WINAPI GetHandleInformation(HANDLE handle, LPDWORD flags);
+BOOL WINAPI SetHandleInformation(HANDLE handle, DWORD mask, DWORD flags);
 BOOL WINAPI DuplicateHandle(HANDLE from_process, HANDLE handle, HANDLE to_process, LPHANDLE copy, DWORD access, BOOL inherit, DWORD options);
 
 WHARF_END

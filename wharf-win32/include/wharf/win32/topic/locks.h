@@ -67,6 +67,11 @@ BOOL WINAPI InitOnceExecuteOnce(PINIT_ONCE once, PINIT_ONCE_FN function, PVOID a
 BOOL WINAPI InitOnceBeginInitialize(LPINIT_ONCE once, DWORD flags, PBOOL pending, LPVOID *context);
 BOOL WINAPI InitOnceComplete(LPINIT_ONCE once, DWORD flags, LPVOID context);
 
+/* Of 1, 2, 4 or 8 bytes. */
+BOOL WINAPI WaitOnAddress(volatile VOID *address, PVOID compare, SIZE_T bytes, DWORD milliseconds);
+void WINAPI WakeByAddressSingle(PVOID address);
+void WINAPI WakeByAddressAll(PVOID address);
+
 WHARF_END
 
 #endif

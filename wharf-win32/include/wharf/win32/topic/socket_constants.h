@@ -41,6 +41,7 @@
 
 /* Addresses. */
 #define INADDR_ANY ((ULONG)0x00000000)
+#define ADDR_ANY INADDR_ANY
 #define INADDR_LOOPBACK 0x7f000001
 #define INADDR_BROADCAST ((ULONG)0xffffffff)
 #define INADDR_NONE 0xffffffff

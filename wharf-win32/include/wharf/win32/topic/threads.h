@@ -21,10 +21,17 @@
 
 #define TLS_OUT_OF_INDEXES ((DWORD)0xffffffff)
 #define TLS_MINIMUM_AVAILABLE 64
+#define FLS_OUT_OF_INDEXES ((DWORD)0xffffffff)
+#define NORMAL_PRIORITY_CLASS 0x20
+#define IDLE_PRIORITY_CLASS 0x40
+#define HIGH_PRIORITY_CLASS 0x80
+#define REALTIME_PRIORITY_CLASS 0x100
 
 typedef DWORD(WINAPI *PTHREAD_START_ROUTINE)(LPVOID argument);
 typedef PTHREAD_START_ROUTINE LPTHREAD_START_ROUTINE;
 typedef void(WINAPI *PAPCFUNC)(ULONG_PTR argument);
+/* Called for a value that a thread leaves behind. */
+typedef void(WINAPI *PFLS_CALLBACK_FUNCTION)(PVOID value);
 
 WHARF_BEGIN
 
@@ -49,11 +56,19 @@ HANDLE WINAPI GetCurrentProcess(void);
 DWORD WINAPI GetCurrentProcessId(void);
 DECLSPEC_NORETURN void WINAPI ExitProcess(UINT code);
 BOOL WINAPI TerminateProcess(HANDLE process, UINT code);
+DWORD WINAPI GetProcessId(HANDLE process);
+BOOL WINAPI GetExitCodeProcess(HANDLE process, LPDWORD code);
+BOOL WINAPI SetPriorityClass(HANDLE process, DWORD priority);
+DWORD WINAPI GetPriorityClass(HANDLE process);
 
 DWORD WINAPI TlsAlloc(void);
 BOOL WINAPI TlsFree(DWORD index);
 LPVOID WINAPI TlsGetValue(DWORD index);
 BOOL WINAPI TlsSetValue(DWORD index, LPVOID value);
+DWORD WINAPI FlsAlloc(PFLS_CALLBACK_FUNCTION function);
+BOOL WINAPI FlsFree(DWORD index);
+PVOID WINAPI FlsGetValue(DWORD index);
+BOOL WINAPI FlsSetValue(DWORD index, PVOID value);
 
 WHARF_END
 

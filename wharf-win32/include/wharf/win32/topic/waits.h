@@ -35,6 +35,8 @@ DWORD WINAPI SignalObjectAndWait(HANDLE to_signal, HANDLE to_wait_for, DWORD mil
 
 HANDLE WINAPI CreateEventA(LPSECURITY_ATTRIBUTES security, BOOL manual_reset, BOOL set, LPCSTR name);
 HANDLE WINAPI CreateEventW(LPSECURITY_ATTRIBUTES security, BOOL manual_reset, BOOL set, LPCWSTR name);
+HANDLE WINAPI CreateEventExA(LPSECURITY_ATTRIBUTES security, LPCSTR name, DWORD flags, DWORD access);
+HANDLE WINAPI CreateEventExW(LPSECURITY_ATTRIBUTES security, LPCWSTR name, DWORD flags, DWORD access);
 BOOL WINAPI SetEvent(HANDLE event);
 BOOL WINAPI ResetEvent(HANDLE event);
 BOOL WINAPI PulseEvent(HANDLE event);
@@ -49,17 +51,23 @@ BOOL WINAPI ReleaseMutex(HANDLE mutex);
 
 HANDLE WINAPI CreateWaitableTimerA(LPSECURITY_ATTRIBUTES security, BOOL manual_reset, LPCSTR name);
 HANDLE WINAPI CreateWaitableTimerW(LPSECURITY_ATTRIBUTES security, BOOL manual_reset, LPCWSTR name);
+HANDLE WINAPI CreateWaitableTimerExA(LPSECURITY_ATTRIBUTES security, LPCSTR name, DWORD flags, DWORD access);
+HANDLE WINAPI CreateWaitableTimerExW(LPSECURITY_ATTRIBUTES security, LPCWSTR name, DWORD flags, DWORD access);
 BOOL WINAPI SetWaitableTimer(HANDLE timer, const LARGE_INTEGER *due, LONG period_ms, PTIMERAPCROUTINE routine, LPVOID argument, BOOL resume);
 BOOL WINAPI CancelWaitableTimer(HANDLE timer);
 
 WHARF_END
 
 #ifdef UNICODE
+#define CreateEventEx CreateEventExW
+#define CreateWaitableTimerEx CreateWaitableTimerExW
 #define CreateEvent CreateEventW
 #define CreateSemaphore CreateSemaphoreW
 #define CreateMutex CreateMutexW
 #define CreateWaitableTimer CreateWaitableTimerW
 #else
+#define CreateEventEx CreateEventExA
+#define CreateWaitableTimerEx CreateWaitableTimerExA
 #define CreateEvent CreateEventA
 #define CreateSemaphore CreateSemaphoreA
 #define CreateMutex CreateMutexA
