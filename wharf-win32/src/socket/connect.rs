@@ -134,10 +134,14 @@ impl Socket {
             // SAFETY: the address is as long as it says.
             let connected = checked(unsafe { libc::connect(self.number(), start, len) });
             match connected {
+                // Linux tells once that an attempt has succeeded meanwhile.
+                Ok(_) | Err(libc::EISCONN) if self.is(flag::CONNECTS) => {
+                    self.has_connected();
+                    return Err(wsa::IS_CONNECTED);
+                }
                 Ok(_) if self.is(flag::NON_BLOCKING) && self.is_stream() => {
                     // Windows never has it done at once.
-                    self.set(flag::CONNECTS, true);
-                    return Err(wsa::WOULD_BLOCK);
+                    return self.connects();
                 }
                 Ok(_) => {
                     self.has_connected();
@@ -145,18 +149,12 @@ impl Socket {
                 }
                 Err(libc::EINTR) => {}
                 Err(libc::EINPROGRESS | libc::EAGAIN) if self.is(flag::NON_BLOCKING) => {
-                    self.set(flag::CONNECTS, true);
-                    return Err(wsa::WOULD_BLOCK);
+                    return self.connects();
                 }
                 Err(libc::EINPROGRESS | libc::EAGAIN | libc::EALREADY)
                     if !self.is(flag::NON_BLOCKING) =>
                 {
                     return self.await_connected();
-                }
-                // Linux tells once that an attempt has succeeded meanwhile.
-                Err(libc::EISCONN) if self.is(flag::CONNECTS) => {
-                    self.has_connected();
-                    return Err(wsa::IS_CONNECTED);
                 }
                 Err(errno) => {
                     self.set(flag::CONNECTS, false);
@@ -164,6 +162,14 @@ impl Socket {
                 }
             }
         }
+    }
+
+    /// An attempt is under way.
+    fn connects(&self) -> Outcome<()> {
+        self.set(flag::CONNECTS, true);
+        // It may have come to its end before that was known.
+        self.enable_again();
+        Err(wsa::WOULD_BLOCK)
     }
 
     fn has_connected(&self) {
