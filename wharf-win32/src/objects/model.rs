@@ -37,7 +37,9 @@ fn wait_unless(on: &For, thread: u32, meanwhile: impl FnOnce(&Arc<Waiter>)) -> E
 
 /// A wait whose time comes at any moment.
 fn wait_a_while(on: &For, thread: u32) -> End {
-    wait_unless(on, thread, |waiter| drop(waiter.tell(End::TimedOut)))
+    wait_unless(on, thread, |waiter| {
+        waiter.tell(End::TimedOut);
+    })
 }
 
 fn event(manual: bool, set: bool) -> Arc<Waitable> {
