@@ -144,7 +144,7 @@ table() {
     echo
     echo '| rule | test | Linux | Wine |'
     echo '|---|---|---|---|'
-    join -t '|' -a 1 -o 0,1.2,2.2 -e '' <(verdicts "$work/linux" | sed -E 's/^([^|]*)\|([^|]*)\|([^|]*)\|/\2 \1 \3|/' | sort) \
+    join -t '|' -a 1 -o 0,1.2,2.2 -e '-' <(verdicts "$work/linux" | sed -E 's/^([^|]*)\|([^|]*)\|([^|]*)\|/\2 \1 \3|/' | sort) \
         <(verdicts "$work/wine" | sed -E 's/^([^|]*)\|([^|]*)\|([^|]*)\|/\2 \1 \3|/' | sort) | sort -V |
         sed -E 's/^([^ ]+) ([^ ]+) ([^|]+)\|(.*)\|(.*)$/| \1 | \2: \3 | \4 | \5 |/'
 }
