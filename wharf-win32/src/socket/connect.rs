@@ -141,8 +141,7 @@ impl Socket {
                 }
                 Ok(_) if self.is(flag::NON_BLOCKING) && self.is_stream() => {
                     // Windows never has it done at once.
-                    self.set(flag::CONNECTS, true);
-                    return Err(wsa::WOULD_BLOCK);
+                    return self.connects();
                 }
                 Ok(_) => {
                     self.has_connected();
@@ -150,8 +149,7 @@ impl Socket {
                 }
                 Err(libc::EINTR) => {}
                 Err(libc::EINPROGRESS | libc::EAGAIN) if self.is(flag::NON_BLOCKING) => {
-                    self.set(flag::CONNECTS, true);
-                    return Err(wsa::WOULD_BLOCK);
+                    return self.connects();
                 }
                 Err(libc::EINPROGRESS | libc::EAGAIN | libc::EALREADY)
                     if !self.is(flag::NON_BLOCKING) =>
@@ -164,6 +162,14 @@ impl Socket {
                 }
             }
         }
+    }
+
+    /// An attempt is under way.
+    fn connects(&self) -> Outcome<()> {
+        self.set(flag::CONNECTS, true);
+        // It may have come to its end before that was known.
+        self.enable_again();
+        Err(wsa::WOULD_BLOCK)
     }
 
     fn has_connected(&self) {

@@ -262,7 +262,9 @@ static inline int start_send(SOCKET s, const void *data, ULONG length, OVERLAPPE
     part.buf = (char *)data;
     return WSASend(s, &part, 1, &bytes, 0, overlapped, NULL) == 0 ? 0 : WSAGetLastError();
 }
-#define BEGUN(error) ((error) == 0 || (error) == WSA_IO_PENDING)
+static inline int suite_begun(int error) { return error == 0 || error == WSA_IO_PENDING; }
+/* A function, so that the call it is given is made once. */
+#define BEGUN(error) suite_begun(error)
 static inline HANDLE new_event(BOOL manual_reset) {
     HANDLE event = CreateEventA(NULL, manual_reset, FALSE, NULL);
     MUST(event != NULL);
