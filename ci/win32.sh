@@ -55,7 +55,7 @@ check_symbols() {
     diff "$crate/tests/symbols.txt" "$work/symbols" || fail "the exported symbols are not those of tests/symbols.txt"
     printf '#include <windows.h>\n#include <winsock2.h>\n' > "$work/declared.c"
     gcc -std=c99 -fsyntax-only -aux-info "$work/declared" -I "$root/include/wharf/win32" "$work/declared.c"
-    grep 'wharf/win32/' "$work/declared" | grep -v ' static ' | sed -E 's/.*[ *]([A-Za-z_0-9]+) \(.*/\1/' | sort -u |
+    grep 'wharf/win32/' "$work/declared" | grep -v ' static ' | sed -E 's/^[^(]*[ *]([A-Za-z_0-9]+) \(.*/\1/' | sort -u |
         while read -r name; do
             grep -qxE "$name|wharf_w32_$name" "$work/symbols" || echo "$name"
         done | grep -vxE '(localtime|gmtime|ctime)_r|fileno' > "$work/missing" || true
