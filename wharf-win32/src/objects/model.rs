@@ -209,6 +209,28 @@ fn those_who_take_all_do_not_hold_each_other_up() {
     });
 }
 
+/// A change that is to serve one who waits for all, while another lines up for others of them.
+#[test]
+fn a_change_serves_whoever_lines_up_for_all_meanwhile() {
+    loom::model(|| {
+        let (shared, first, second) = (event(true, false), event(true, false), event(true, false));
+        let threads: Vec<_> = [&first, &second]
+            .into_iter()
+            .zip(1..)
+            .map(|(own, number)| {
+                let all = all_of(&[&shared, own]);
+                thread::spawn(move || wait(&For::All(&all), number))
+            })
+            .collect();
+        put(&shared, true);
+        put(&first, true);
+        put(&second, true);
+        for thread in threads {
+            assert_eq!(thread.join().unwrap(), TAKEN);
+        }
+    });
+}
+
 #[test]
 fn a_pulse_reaches_who_waits_and_leaves_nothing() {
     loom::model(|| {
