@@ -34,7 +34,7 @@ prepare() {
 
 # Every header by itself, in each language, without a warning; and every other spelling, which includes one of them.
 check_headers() {
-    local header compiler
+    local header compiler standard
     for header in "$root"/include/wharf/win32/*.h; do
         header=$(basename "$header")
         printf '#include <%s>\n' "$header" > "$work/header.c"
@@ -46,6 +46,15 @@ check_headers() {
             # shellcheck disable=SC2086
             $compiler -Wall -Wextra -Werror -fsyntax-only -I "$root/include/wharf/win32" "$work/header.c" || fail "$header with $compiler"
         done
+    done
+    for compiler in g++ clang++; do
+        for standard in c++11 c++17 c++20; do
+            $compiler -std=$standard -Werror -fsyntax-only -I "$root/include/wharf/win32" "$crate/tests/overloads.cpp" || fail "overloads.cpp, $compiler $standard"
+            $compiler -std=$standard -DUNICODE -Werror -fsyntax-only -I "$root/include/wharf/win32" "$crate/tests/overloads.cpp" || fail "overloads.cpp, $compiler $standard UNICODE"
+        done
+        # For sources that have something of their own by this name.
+        printf '#define WHARF_NO_U_LONG\n#include <winsock2.h>\nstruct of_their_own { int u_long; };\n#ifdef u_long\n#error "u_long is a macro"\n#endif\n' > "$work/header.cpp"
+        $compiler -fsyntax-only -I "$root/include/wharf/win32" "$work/header.cpp" || fail "WHARF_NO_U_LONG with $compiler"
     done
 }
 
