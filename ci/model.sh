@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Model-checks the scheduler: runs wharf/src/scheduler/model.rs under loom, which runs a few threads in every order that takes
-# at most LOOM_MAX_PREEMPTIONS pre-emptions (3 unless set; 2 takes seconds, each more about twenty times as long). Arguments go
-# to the tests: `ci/model.sh close` runs those whose names begin with "close". If a test fails, run it alone with LOOM_LOG=trace
+# Model-checks the scheduler, and the waits of wharf-win32: runs wharf/src/scheduler/model.rs and
+# wharf-win32/src/objects/model.rs under loom, which runs a few threads in every order that takes at most LOOM_MAX_PREEMPTIONS
+# pre-emptions (3 unless set; 2 takes seconds, each more about twenty times as long). Arguments go to the tests:
+# `ci/model.sh close` runs those whose names begin with "close". If a test fails, run it alone with LOOM_LOG=trace
 # LOOM_LOCATION=1 to see the order. Takes about three minutes on 2 cores, and fails if the models take more than 8.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -12,5 +13,5 @@ export RUSTFLAGS="${RUSTFLAGS:-} --cfg loom -C debug-assertions=on -C overflow-c
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target/model}"
 export LOOM_MAX_PREEMPTIONS="${LOOM_MAX_PREEMPTIONS:-3}"
 
-cargo test --package wharf-port --lib --release --no-run
-exec timeout 480 cargo test --package wharf-port --lib --release -- "scheduler::model::${1:-}" "${@:2}"
+cargo test --package wharf-port --package wharf-win32 --lib --release --no-run
+exec timeout 480 cargo test --package wharf-port --package wharf-win32 --lib --release -- "::model::${1:-}" "${@:2}"

@@ -11,7 +11,7 @@
 //!
 //! Some promises not every system can make; each driver states its own: [`Promises`], [`late_max`](Driver::late_max).
 
-use std::{fmt, io, net::SocketAddr, ptr::NonNull, time::Duration};
+use std::{fmt, io, net::SocketAddr, os::fd::BorrowedFd, ptr::NonNull, time::Duration};
 
 use super::{Descriptor, LocalAddress, Query, RawBuffer, Reply};
 
@@ -191,6 +191,12 @@ pub(crate) trait Driver: Send + Sync + fmt::Debug {
     /// # Safety
     /// The descriptor is open.
     unsafe fn register(&self, descriptor: i32, token: u64) -> io::Result<()>;
+
+    /// A descriptor that poll(2) reports as readable while there are events for [`wait`](Self::wait), if there is one: for a thread
+    /// that watches several ports.
+    fn pollable(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
 
     /// Waits for events, for `timeout` at most (`None`: for ever), and puts them into `events`, which it clears.
     fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()>;

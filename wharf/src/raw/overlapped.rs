@@ -209,6 +209,14 @@ pub enum OnEnd {
     /// By a call of this function, for success and failure: there is never a packet. When the port is closed, it is called
     /// within [`Port::close`](super::Port::close), or by the thread that transferred.
     Call(unsafe fn(operation: NonNull<Overlapped>)),
+    /// By a packet, if this function says so. It is called as soon as the operation has ended, before its packet is queued, so
+    /// it may tell of the end in a way of its own; that is where the layer above has the result written though nobody waits for
+    /// packets. If it says no, the operation is the caller's again from within the call, there is no packet, and the function
+    /// may have freed it. It is called under no lock, and may post to any port, but must not wait for operations, close a
+    /// port or release a handle. It is not called for an operation that
+    /// [`start_skip_port`](super::Port::start_skip_port) gives back.
+    #[cfg(unix)]
+    PacketIf(unsafe fn(operation: NonNull<Overlapped>) -> bool),
 }
 
 /// Names an operation, for cancelling it. Never names another one of the same port.
@@ -326,6 +334,12 @@ impl Overlapped {
         self.request.take_accepted()
     }
 
+    /// Takes what was asked for, once it was handed out: the address of a datagram's sender is in there, and boxes can be used
+    /// again.
+    pub fn take_request(&mut self) -> Request {
+        std::mem::replace(&mut self.request, Request::Posted)
+    }
+
     /// Notes the connection that it brought.
     pub(super) fn put_accepted(&mut self, accepted: Accepted) {
         match &mut self.request {
@@ -376,6 +390,17 @@ impl Overlapped {
             OnEnd::Call(function) => Some(function),
             OnEnd::NothingOnSuccess(function) if self.status == Status::Done => Some(function),
             OnEnd::NothingOnSuccess(_) | OnEnd::Packet => None,
+            #[cfg(unix)]
+            OnEnd::PacketIf(_) => None,
+        }
+    }
+
+    /// The function that says whether a packet is to tell of its end, if one does.
+    #[cfg(unix)]
+    pub(super) fn asks(&self) -> Option<unsafe fn(NonNull<Overlapped>) -> bool> {
+        match self.on_end {
+            OnEnd::PacketIf(function) => Some(function),
+            _ => None,
         }
     }
 

@@ -222,6 +222,12 @@ impl Port {
         self.cancel_those(handle, |_| true)
     }
 
+    /// Cancels the operations of a handle that `which` accepts; returns how many there were. `which` is called under locks of the
+    /// port's, so it may only look.
+    pub fn cancel_matching(&self, handle: Handle, which: impl Fn(&Overlapped) -> bool) -> usize {
+        self.cancel_those(handle, which)
+    }
+
     /// Cancels the receives, accepts and waits for data of a handle; returns how many there were.
     pub fn cancel_receives(&self, handle: Handle) -> usize {
         self.cancel_those(handle, |operation| operation.direction() == Direction::Read)

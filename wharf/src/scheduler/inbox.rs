@@ -505,7 +505,12 @@ impl<P> Posted<P> {
         self.ring.len() > 0 || (self.ahead == 0 && !self.packets.is_empty())
     }
 
-    /// The head of the line was taken.
+    /// How many entries of the line go before the packets that were taken in.
+    pub(super) fn ahead(&self) -> usize {
+        self.ahead
+    }
+
+    /// An entry of the line that went before was taken.
     #[inline]
     pub(super) fn move_up(&mut self) {
         self.ahead = self.ahead.saturating_sub(1);

@@ -356,6 +356,18 @@ impl<P, R> Scheduler<P, R> {
         self.finish_visit(&mut state)
     }
 
+    /// As [`submit`](Self::submit), by a thread that makes transfers though it is no waiter, since there is none: it takes all
+    /// ready work, also what stands behind packets, and no packets. Into `visit.batch`.
+    pub(crate) fn submit_and_take(&self, visit: &mut Visit<P, R>) -> Release {
+        let mut state = self.state.lock();
+        if std::mem::take(&mut visit.woken) {
+            state.gate.note_wake();
+        }
+        self.push_found(&mut state, &mut visit.ready);
+        state.queue.take_all_ready(&mut visit.batch);
+        self.finish_visit(&mut state)
+    }
+
     #[inline]
     fn push_found(&self, state: &mut State<P, R>, ready: &mut Vec<R>) {
         if ready.is_empty() {
@@ -528,11 +540,21 @@ impl<P, R> Scheduler<P, R> {
     /// Closes the port: every waiter is released with [`Step::Closed`]. Says whether it was open.
     pub(crate) fn close(&self) -> (bool, Release) {
         let mut state = self.state.lock();
-        let first = !state.closed;
+        let first = !self.is_closed();
+        self.closed.store(true, Ordering::Release);
+        (first, self.end_waits_of(&mut state))
+    }
+
+    /// Ends the waits alone: every waiter is released with [`Step::Closed`], and nothing is posted any more. What is not closed goes
+    /// on, and threads that wait elsewhere carry it out ([`submit_and_take`](Self::submit_and_take)).
+    pub(crate) fn end_waits(&self) -> Release {
+        self.end_waits_of(&mut self.state.lock())
+    }
+
+    fn end_waits_of(&self, state: &mut State<P, R>) -> Release {
         state.closed = true;
         self.inbox.close();
-        self.closed.store(true, Ordering::Release);
-        (first, self.finish_visit(&mut state))
+        self.finish_visit(state)
     }
 
     /// Takes out every completed packet of a closed port, and drops the ready work, whose operations have been

@@ -303,6 +303,25 @@ impl<P, R> Queue<P, R> {
         self.take_staged(into, share);
     }
 
+    /// Moves all work to `into`, also what stands behind packets: these stay.
+    pub(super) fn take_all_ready(&mut self, into: &mut Vec<R>) {
+        self.take_staged(into, usize::MAX);
+        let before_posted = self.posted.ahead();
+        for index in 0..self.line.len() {
+            match self.line.pop_front() {
+                Some(Entry::Ready(work)) => {
+                    into.push(work);
+                    self.ages.leave();
+                    if index < before_posted {
+                        self.posted.move_up();
+                    }
+                }
+                Some(packet) => self.line.push_back(packet),
+                None => break,
+            }
+        }
+    }
+
     /// Moves staged work to `into`, until that holds `len` pieces.
     fn take_staged(&mut self, into: &mut Vec<R>, len: usize) {
         let count = self.staged.len().min(len.saturating_sub(into.len()));

@@ -8,7 +8,7 @@ use std::{
     io,
     mem::MaybeUninit,
     net::SocketAddr,
-    os::fd::AsRawFd,
+    os::fd::{AsFd, AsRawFd},
     ptr,
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
@@ -126,6 +126,10 @@ impl Driver for Readiness {
             EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::PRI | EventFlags::ET;
         let added = epoll::add(&self.epoll, descriptor, EventData::new_u64(token), flags);
         added.map_err(|error| unregistered(error.raw_os_error()))
+    }
+
+    fn pollable(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.epoll.as_fd())
     }
 
     fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {

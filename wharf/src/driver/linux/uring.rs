@@ -471,6 +471,10 @@ impl Driver for Uring {
         unsafe { self.readiness.register(descriptor, token) }
     }
 
+    fn pollable(&self) -> Option<rustix::fd::BorrowedFd<'_>> {
+        self.readiness.pollable()
+    }
+
     fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         if self.has_failed.load(Ordering::Relaxed) {
             self.say_what_failed();

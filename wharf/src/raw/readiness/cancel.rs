@@ -43,8 +43,20 @@ impl Handles {
         };
         #[cfg(feature = "safe")]
         self.make_idle(&mut entry, handle);
-        let arrivals = entry.arrivals().handles();
-        self.cancel_where(handle, entry, which, results) + self.close_arrivals(arrivals, results)
+        let mut arrivals = entry.arrivals().handles();
+        let cancelled = self.cancel_where(handle, entry, &which, results);
+        arrivals.retain(|arrival| self.is_for(*arrival, &which));
+        cancelled + self.close_arrivals(arrivals, results)
+    }
+
+    /// Whether a connection waits for its first bytes on behalf of an operation that `which` accepts.
+    fn is_for(&self, arrival: Handle, which: impl Fn(&Overlapped) -> bool) -> bool {
+        let Some(mut entry) = self.table.lock(arrival) else {
+            return false;
+        };
+        let operation = entry.side(Direction::Read).head();
+        // SAFETY: what stands in a line is valid, and the handle is locked.
+        operation.is_some_and(|operation| which(unsafe { operation.as_ref() }))
     }
 
     /// Cancels the accepts that wait for the first bytes of these connections; says how many there were.

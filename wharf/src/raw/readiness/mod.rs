@@ -6,6 +6,7 @@
 
 mod arrival;
 mod attempt;
+mod attend;
 mod call;
 mod cancel;
 pub(super) mod entry;

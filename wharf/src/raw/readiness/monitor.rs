@@ -170,9 +170,9 @@ impl Drop for Monitor {
 }
 
 /// Results of the monitor's own transfers.
-struct Helping<'a> {
-    port: &'a Port,
-    handovers: &'a mut Vec<Handover>,
+pub(super) struct Helping<'a> {
+    pub(super) port: &'a Port,
+    pub(super) handovers: &'a mut Vec<Handover>,
 }
 
 impl Results for Helping<'_> {

@@ -29,6 +29,10 @@ pub(super) trait Results {
     fn hand_over(&mut self, handover: Handover);
     /// A handle was added: so many sides may be ready at once.
     fn make_room(&mut self, sides: usize);
+    /// Whether the caller tells of the end of this operation by itself, so that nobody is asked about its packet.
+    fn tells_of(&self, _operation: NonNull<Overlapped>) -> bool {
+        false
+    }
 }
 
 /// An operation that has ended, out of its line, and the function that it is to be handed to.
@@ -42,6 +46,15 @@ pub(super) struct Handover {
 unsafe impl Send for Handover {}
 
 impl Handover {
+    /// Of an operation that is the caller's already: all that is left is to count it out.
+    fn of_none() -> Handover {
+        unsafe fn nothing(_: NonNull<Overlapped>) {}
+        Handover {
+            operation: NonNull::dangling(),
+            function: nothing,
+        }
+    }
+
     pub(super) fn is_of(&self, operation: NonNull<Overlapped>) -> bool {
         self.operation == operation
     }
@@ -148,10 +161,7 @@ impl Ended {
     #[inline]
     fn tell(self, results: &mut impl Results) -> Option<Handover> {
         match self {
-            Ended::Packet(completed) => {
-                tell_packet(completed, results);
-                None
-            }
+            Ended::Packet(completed) => tell_packet(completed, results),
             Ended::Function(handover) => Some(handover),
         }
     }
@@ -163,13 +173,23 @@ fn tell_all(ended: Vec<Ended>, results: &mut impl Results) -> Vec<Handover> {
     each.collect()
 }
 
+/// Passes on a packet, unless the operation's function says that there is none: then what is left to count is returned.
 #[inline]
-fn tell_packet(completed: Completed, results: &mut impl Results) {
+fn tell_packet(completed: Completed, results: &mut impl Results) -> Option<Handover> {
+    // SAFETY: it has ended and is in no line: ours, and valid.
+    let asks = unsafe { completed.0.as_ref() }.asks();
+    if let Some(function) = asks.filter(|_| !results.tells_of(completed.0)) {
+        // SAFETY: it has ended, as the function was promised.
+        if !unsafe { function(completed.0) } {
+            return Some(Handover::of_none());
+        }
+    }
     #[cfg(shuttle)]
     if planted::strikes(planted::Bug::DoubleCompletion) {
         results.packet(Queued::Operation(Completed(completed.0)));
     }
     results.packet(Queued::Operation(completed));
+    None
 }
 
 /// Results of a waiting thread's transfers: they go with its next visit, and functions are called after that.

@@ -55,6 +55,10 @@ impl Results for AtOnce<'_> {
     fn make_room(&mut self, sides: usize) {
         self.port.outside().make_room(sides);
     }
+
+    fn tells_of(&self, operation: NonNull<Overlapped>) -> bool {
+        operation == self.operation
+    }
 }
 
 /// The next step after an operation was put into its line.

@@ -211,7 +211,7 @@ impl Port {
 
     /// Polls the kernel, for `timeout` at most, and notes the handles that became ready. Returns whether timers were due, which
     /// are on the queue then: a visit has to follow.
-    fn harvest(
+    pub(super) fn harvest(
         &self,
         events: &mut Events,
         visit: &mut Visit<Queued, Ready>,

@@ -1,0 +1,207 @@
+#!/usr/bin/env bash
+# Tests wharf-win32: builds and installs it below the target folder, and runs what programs for Windows are made of.
+#
+#     ci/win32.sh            all of it, five minutes at most
+#     ci/win32.sh PART...    headers, symbols, numbers, suite, examples, manners, sanitize, valgrind
+#
+# The suite has two judges: Linux, with this layer, and Windows, as far as Wine is one. Their verdicts, rule by rule, must be those of
+# wharf-win32/tests/rules.md; `ci/win32.sh table` writes it anew. Without Wine (NO_WINE=1) only Linux judges.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. ci/need.bash
+
+CARGO_TARGET_DIR=$(realpath -m "${CARGO_TARGET_DIR:-target}")
+export CARGO_TARGET_DIR LC_ALL=C
+readonly work=$CARGO_TARGET_DIR/win32 crate=$PWD/wharf-win32 suite=$PWD/wharf-win32/tests/suite
+readonly root=$work/root
+export PKG_CONFIG_PATH=$root/lib/pkgconfig LD_LIBRARY_PATH=$root/lib
+export WINEPREFIX=$work/prefix WINEDEBUG=-all
+mkdir -p "$work"
+failures=0
+
+fail() {
+    echo "FAIL $*"
+    failures=$((failures + 1))
+}
+
+with_wine() { [ -z "${NO_WINE:-}" ]; }
+
+prepare() {
+    need gcc g++ clang pkg-config cmake make binutils
+    PREFIX=$root PROFILE=${PROFILE:-dev} ci/install-win32.sh > "$work/install.log" 2>&1 || { cat "$work/install.log" && exit 1; }
+    ! with_wine || { need mingw-w64 wine wine64 && [ -d "$WINEPREFIX" ] || wineboot --init; }
+}
+
+# Every header by itself, in each language, without a warning; and every other spelling, which includes one of them.
+check_headers() {
+    local header compiler standard
+    for header in "$root"/include/wharf/win32/*.h; do
+        header=$(basename "$header")
+        printf '#include <%s>\n' "$header" > "$work/header.c"
+        if [[ $header =~ [A-Z] ]]; then
+            gcc -std=c11 -E -I "$root/include/wharf/win32" "$work/header.c" > "$work/header.i" || fail "$header"
+            continue
+        fi
+        for compiler in "gcc -std=c99" "clang -std=c11" "g++ -x c++ -std=c++11" "clang++ -x c++ -std=c++20"; do
+            # shellcheck disable=SC2086
+            $compiler -Wall -Wextra -Werror -fsyntax-only -I "$root/include/wharf/win32" "$work/header.c" || fail "$header with $compiler"
+        done
+    done
+    for compiler in g++ clang++; do
+        for standard in c++11 c++17 c++20; do
+            $compiler -std=$standard -Werror -fsyntax-only -I "$root/include/wharf/win32" "$crate/tests/overloads.cpp" || fail "overloads.cpp, $compiler $standard"
+            $compiler -std=$standard -DUNICODE -Werror -fsyntax-only -I "$root/include/wharf/win32" "$crate/tests/overloads.cpp" || fail "overloads.cpp, $compiler $standard UNICODE"
+        done
+        # For sources that have something of their own by this name.
+        printf '#define WHARF_NO_U_LONG\n#include <winsock2.h>\nstruct of_their_own { int u_long; };\n#ifdef u_long\n#error "u_long is a macro"\n#endif\n' > "$work/header.cpp"
+        $compiler -fsyntax-only -I "$root/include/wharf/win32" "$work/header.cpp" || fail "WHARF_NO_U_LONG with $compiler"
+    done
+}
+
+# The library exports what tests/symbols.txt lists, and every function that a header declares is among it.
+check_symbols() {
+    nm --dynamic --defined-only "$root/lib/libwharf_win32.so.0" | awk '{ print $3 }' | sort > "$work/symbols"
+    diff "$crate/tests/symbols.txt" "$work/symbols" || fail "the exported symbols are not those of tests/symbols.txt"
+    printf '#include <windows.h>\n#include <winsock2.h>\n' > "$work/declared.c"
+    gcc -std=c99 -fsyntax-only -aux-info "$work/declared" -I "$root/include/wharf/win32" "$work/declared.c"
+    grep 'wharf/win32/' "$work/declared" | grep -v ' static ' | sed -E 's/^[^(]*[ *]([A-Za-z_0-9]+) \(.*/\1/' | sort -u |
+        while read -r name; do
+            grep -qxE "$name|wharf_w32_$name" "$work/symbols" || echo "$name"
+        done | grep -vxE '(localtime|gmtime|ctime)_r|fileno' > "$work/missing" || true
+    [ ! -s "$work/missing" ] || fail "declared and not exported: $(tr '\n' ' ' < "$work/missing")"
+}
+
+# Each number that the headers define is the one that MinGW's headers define, as far as those have the name.
+check_numbers() {
+    local name
+    {
+        printf '#include <winsock2.h>\n#include <ws2tcpip.h>\n#include <mswsock.h>\n#include <windows.h>\n#include <crtdbg.h>\n#include <share.h>\n'
+        printf '#include <strsafe.h>\n#include <stdio.h>\nint main(void) {\n'
+        sed -nE 's/^#define ([A-Z][A-Z0-9_a-z]*) .*([0-9]|ERROR|WSA|STATUS|INFINITE|WAIT|AF_|POLL).*/\1/p' "$crate"/include/wharf/win32/*.h "$crate"/include/wharf/win32/topic/*.h |
+            grep -vE '^(WHARF|DECLSPEC|UNALIGNED|HasOver|IN6ADDR|WSAID|YieldProcessor|MemoryBarrier|SRWLOCK|RTL_|CONDITION_VARIABLE_INIT|INIT_ONCE_STATIC)|^(WSASocket|Interlocked.*)$' | sort -u |
+            while read -r name; do
+                printf '#ifdef %s\n    printf("%s %%08llx\\n", (unsigned long long)(%s) & 0xffffffffULL);\n#endif\n' "$name" "$name" "$name"
+            done
+        printf '    return 0;\n}\n'
+    } > "$work/numbers.c"
+    gcc -w -I "$root/include/wharf/win32" "$work/numbers.c" -o "$work/numbers" -L "$root/lib" -lwharf_win32
+    "$work/numbers" | sort > "$work/numbers.linux"
+    with_wine || return 0
+    x86_64-w64-mingw32-gcc -w -include winsock2.h -include ntstatus.h "$work/numbers.c" -o "$work/numbers.exe" -lws2_32
+    wine "$work/numbers.exe" | tr -d '\r' | sort > "$work/numbers.windows"
+    join "$work/numbers.linux" "$work/numbers.windows" | awk '$2 != $3' > "$work/numbers.differ"
+    [ ! -s "$work/numbers.differ" ] || fail "numbers differ (ours, Windows'): $(cat "$work/numbers.differ")"
+    echo "numbers: $(join "$work/numbers.linux" "$work/numbers.windows" | wc -l) are the same"
+}
+
+# Runs a program of the suite, and again behind each test that it crashes or hangs in: `run_suite OUTPUT COMMAND...`.
+run_suite() {
+    local output=$1 status last
+    local -a after=()
+    shift
+    : > "$output"
+    while :; do
+        status=0
+        timeout 200 "$@" "${after[@]}" < /dev/null > "$output.part" 2> "$output.errors" || status=$?
+        tr -d '\r' < "$output.part" >> "$output"
+        last=$(tr -d '\r' < "$output.part" | sed -nE 's/^run ([^ ]+ [^ ]+)$/\1/p' | tail -n 1)
+        [ "$status" -gt 1 ] && [ -n "$last" ] || break
+        tr -d '\r' < "$output.part" | grep -qE "^(ok|FAIL|not judged) $last( |$)" || echo "FAIL $last (ends the program, status $status)" >> "$output"
+        after=(--after "${last#* }")
+    done
+}
+
+# Lines "file rule test verdict" of a folder of outputs.
+verdicts() {
+    local file
+    for file in "$1"/*.out; do
+        sed -nE 's/^(ok|FAIL|not judged) ([^ ]+) ([^ ]+).*/\2|\3|\1/p' "$file" | sed "s/^/$(basename "$file" .out)|/"
+    done | sort
+}
+
+build_and_run_suite() {
+    local name program
+    mkdir -p "$work/linux" "$work/wine" "$work/others"
+    rm -f "$work"/linux/*.out "$work"/wine/*.out
+    for program in "$suite"/*.c; do
+        name=$(basename "$program" .c)
+        # shellcheck disable=SC2046
+        gcc -std=c11 -O1 -g -Wall -Wextra -Werror "$program" -o "$work/linux/$name" $(pkg-config --cflags --libs wharf-win32)
+        for compiler in "g++ -x c++ -std=c++17" "g++ -x c++ -std=c++20" "clang -std=c11" "clang++ -x c++ -std=c++17"; do
+            # shellcheck disable=SC2046,SC2086
+            $compiler -Wall -Wextra -Werror -fsyntax-only $(pkg-config --cflags wharf-win32) "$program" || fail "$name with $compiler"
+        done
+        run_suite "$work/linux/$name.out" "$work/linux/$name"
+        grep -h ^FAIL "$work/linux/$name.out" || true
+        with_wine || continue
+        x86_64-w64-mingw32-gcc -std=c11 -O1 -Wall -Wextra -Werror "$program" -o "$work/wine/$name.exe" -lws2_32 -lmswsock -lwinmm
+        run_suite "$work/wine/$name.out" wine "$work/wine/$name.exe"
+        grep -h ^FAIL "$work/wine/$name.out" | sed 's/^/under Wine: /' || true
+    done
+    # By C++ once more, for the overloads: the group that has most of them.
+    # shellcheck disable=SC2046
+    g++ -x c++ -std=c++17 "$suite/transfer.c" -x none -o "$work/others/transfer" $(pkg-config --cflags --libs wharf-win32)
+    run_suite "$work/others/transfer.out" "$work/others/transfer"
+    ! grep -h ^FAIL "$work/others/transfer.out" || fail "the suite in C++"
+}
+
+table() {
+    echo '# The rules, and their judges'
+    echo
+    echo 'Written by `ci/win32.sh table`: each test of `suite`, on Linux with this layer and on Windows as far as Wine is one. Where Wine does'
+    echo 'otherwise than the documentation or Windows, it is no judge ("not judged"); the test says why.'
+    echo
+    echo '| rule | test | Linux | Wine |'
+    echo '|---|---|---|---|'
+    join -t '|' -a 1 -o 0,1.2,2.2 -e '-' <(verdicts "$work/linux" | sed -E 's/^([^|]*)\|([^|]*)\|([^|]*)\|/\2 \1 \3|/' | sort) \
+        <(verdicts "$work/wine" | sed -E 's/^([^|]*)\|([^|]*)\|([^|]*)\|/\2 \1 \3|/' | sort) | sort -V |
+        sed -E 's/^([^ ]+) ([^ ]+) ([^|]+)\|(.*)\|(.*)$/| \1 | \2: \3 | \4 | \5 |/'
+}
+
+check_suite() {
+    build_and_run_suite
+    table > "$work/rules.md"
+    ! grep -q FAIL "$work/rules.md" || fail "the suite: $(grep -c FAIL "$work/rules.md") rules"
+    ! with_wine || diff "$crate/tests/rules.md" "$work/rules.md" || fail "the verdicts are not those of tests/rules.md"
+}
+
+# The suite under the sanitizers of C: what the layer writes into the programs' memory is where it should be. The programs that reuse
+# memory on purpose leave these cases out themselves (misuse.c, WILD).
+check_sanitize() {
+    local name
+    mkdir -p "$work/sanitize"
+    for name in port transfer accept connect cancel close sockets datagrams events threads locks misuse crt; do
+        # shellcheck disable=SC2046
+        clang -std=c11 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined "$suite/$name.c" -o "$work/sanitize/$name" $(pkg-config --cflags --libs wharf-win32)
+        ASAN_OPTIONS=detect_leaks=0 run_suite "$work/sanitize/$name.out" "$work/sanitize/$name"
+        ! grep -h ^FAIL "$work/sanitize/$name.out" || fail "$name under ASan and UBSan: $(head -n 5 "$work/sanitize/$name.out.errors")"
+    done
+}
+
+check_valgrind() {
+    need valgrind
+    local name
+    for name in a_receive_gives_its_packet many_are_taken_at_once the_given_socket_becomes_the_connection; do
+        for program in port transfer accept; do
+            ! grep -q "$name" "$suite/$program.c" ||
+                valgrind --quiet --error-exitcode=9 "$work/linux/$program" "$name" > "$work/valgrind.log" 2>&1 || { tail -n 20 "$work/valgrind.log" && fail "valgrind: $name"; }
+        done
+    done
+}
+
+. ci/win32-examples.bash
+
+main() {
+    local part
+    prepare
+    [ "${1:-}" != table ] || { build_and_run_suite && table > "$crate/tests/rules.md" && exit; }
+    [ $# -gt 0 ] || set -- headers symbols numbers suite examples manners sanitize valgrind
+    for part in "$@"; do
+        echo "== $part"
+        "check_$part"
+    done
+    ! with_wine || wineserver --kill || true
+    [ "$failures" -eq 0 ] || { echo "$failures failures" && exit 1; }
+    echo "all well"
+}
+main "$@"

@@ -1,0 +1,2 @@
+/* Another spelling. */
+#include "mswsock.h"

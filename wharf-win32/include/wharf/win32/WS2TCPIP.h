@@ -1,0 +1,2 @@
+/* Another spelling. */
+#include "ws2tcpip.h"

@@ -1,0 +1,2 @@
+/* Another spelling. */
+#include "windef.h"

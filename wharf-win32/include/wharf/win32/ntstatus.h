@@ -1,0 +1,7 @@
+/* Statuses. All of it is in windows.h. */
+#ifndef WHARF_WIN32_NTSTATUS_H
+#define WHARF_WIN32_NTSTATUS_H
+
+#include "windows.h"
+
+#endif

@@ -1,0 +1,243 @@
+/* Sockets: the numbers, which are those of Windows: they are stored, sent, logged and compared. */
+#ifndef WHARF_WIN32_SOCKET_CONSTANTS_H
+#define WHARF_WIN32_SOCKET_CONSTANTS_H
+
+#include "socket_errors.h"
+
+#define WINSOCK_VERSION MAKEWORD(2, 2)
+#define WSADESCRIPTION_LEN 256
+#define WSASYS_STATUS_LEN 128
+#define WSAPROTOCOL_LEN 255
+#define MAX_PROTOCOL_CHAIN 7
+#define FROM_PROTOCOL_INFO (-1)
+
+/* Families, types, protocols. */
+#define AF_UNSPEC 0
+#define AF_UNIX 1
+#define AF_INET 2
+#define AF_IPX 6
+#define AF_NETBIOS 17
+#define AF_INET6 23
+#define AF_IRDA 26
+#define AF_BTH 32
+#define PF_UNSPEC AF_UNSPEC
+#define PF_UNIX AF_UNIX
+#define PF_INET AF_INET
+#define PF_INET6 AF_INET6
+#define SOCK_STREAM 1
+#define SOCK_DGRAM 2
+#define SOCK_RAW 3
+#define SOCK_RDM 4
+#define SOCK_SEQPACKET 5
+#define IPPROTO_IP 0
+#define IPPROTO_ICMP 1
+#define IPPROTO_IGMP 2
+#define IPPROTO_IPV4 4
+#define IPPROTO_TCP 6
+#define IPPROTO_UDP 17
+#define IPPROTO_IPV6 41
+#define IPPROTO_ICMPV6 58
+#define IPPROTO_RAW 255
+
+/* Addresses. */
+#define INADDR_ANY ((ULONG)0x00000000)
+#define ADDR_ANY INADDR_ANY
+#define INADDR_LOOPBACK 0x7f000001
+#define INADDR_BROADCAST ((ULONG)0xffffffff)
+#define INADDR_NONE 0xffffffff
+#define INET_ADDRSTRLEN 22
+#define INET6_ADDRSTRLEN 65
+#define IN6ADDR_ANY_INIT {{{0}}}
+#define IN6ADDR_LOOPBACK_INIT {{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}}}
+
+/* Options of sockets. */
+#define SOL_SOCKET 0xffff
+#define SO_DEBUG 0x0001
+#define SO_ACCEPTCONN 0x0002
+#define SO_REUSEADDR 0x0004
+#define SO_KEEPALIVE 0x0008
+#define SO_DONTROUTE 0x0010
+#define SO_BROADCAST 0x0020
+#define SO_USELOOPBACK 0x0040
+#define SO_LINGER 0x0080
+#define SO_OOBINLINE 0x0100
+#define SO_DONTLINGER ((int)(~SO_LINGER))
+#define SO_EXCLUSIVEADDRUSE ((int)(~SO_REUSEADDR))
+#define SO_SNDBUF 0x1001
+#define SO_RCVBUF 0x1002
+#define SO_SNDLOWAT 0x1003
+#define SO_RCVLOWAT 0x1004
+#define SO_SNDTIMEO 0x1005
+#define SO_RCVTIMEO 0x1006
+#define SO_ERROR 0x1007
+#define SO_TYPE 0x1008
+#define SO_BSP_STATE 0x1009
+#define SO_GROUP_ID 0x2001
+#define SO_GROUP_PRIORITY 0x2002
+#define SO_MAX_MSG_SIZE 0x2003
+#define SO_PROTOCOL_INFOA 0x2004
+#define SO_PROTOCOL_INFOW 0x2005
+#define SO_CONDITIONAL_ACCEPT 0x3002
+#define SO_PAUSE_ACCEPT 0x3003
+#define SO_PORT_SCALABILITY 0x3006
+#define SO_REUSE_UNICASTPORT 0x3007
+#define SO_OPENTYPE 0x7008
+#define SO_SYNCHRONOUS_ALERT 0x10
+#define SO_SYNCHRONOUS_NONALERT 0x20
+#define SO_CONNECT_TIME 0x700C
+#define SO_UPDATE_ACCEPT_CONTEXT 0x700B
+#define SO_UPDATE_CONNECT_CONTEXT 0x7010
+#define TCP_NODELAY 0x0001
+#define TCP_EXPEDITED_1122 0x0002
+#define TCP_KEEPALIVE 3
+#define TCP_MAXSEG 4
+#define TCP_MAXRT 5
+#define TCP_STDURG 6
+#define TCP_NOURG 7
+#define TCP_TIMESTAMPS 10
+#define TCP_FASTOPEN 15
+#define TCP_KEEPCNT 16
+#define TCP_KEEPIDLE 3
+#define TCP_KEEPINTVL 17
+#define IP_OPTIONS 1
+#define IP_HDRINCL 2
+#define IP_TOS 3
+#define IP_TTL 4
+#define IP_MULTICAST_IF 9
+#define IP_MULTICAST_TTL 10
+#define IP_MULTICAST_LOOP 11
+#define IP_ADD_MEMBERSHIP 12
+#define IP_DROP_MEMBERSHIP 13
+#define IP_DONTFRAGMENT 14
+#define IP_PKTINFO 19
+#define IP_RECEIVE_BROADCAST 22
+#define IPV6_HDRINCL 2
+#define IPV6_UNICAST_HOPS 4
+#define IPV6_MULTICAST_IF 9
+#define IPV6_MULTICAST_HOPS 10
+#define IPV6_MULTICAST_LOOP 11
+#define IPV6_ADD_MEMBERSHIP 12
+#define IPV6_JOIN_GROUP IPV6_ADD_MEMBERSHIP
+#define IPV6_DROP_MEMBERSHIP 13
+#define IPV6_LEAVE_GROUP IPV6_DROP_MEMBERSHIP
+#define IPV6_DONTFRAG 14
+#define IPV6_PKTINFO 19
+#define IPV6_V6ONLY 27
+#define SOMAXCONN 0x7fffffff
+
+/* Flags of calls. */
+#define MSG_OOB 0x1
+#define MSG_PEEK 0x2
+#define MSG_DONTROUTE 0x4
+#define MSG_WAITALL 0x8
+#define MSG_TRUNC 0x0100
+#define MSG_CTRUNC 0x0200
+#define MSG_PARTIAL 0x8000
+#define MSG_INTERRUPT 0x10
+#define MSG_MAXIOVLEN 16
+#define SD_RECEIVE 0
+#define SD_SEND 1
+#define SD_BOTH 2
+#define WSA_FLAG_OVERLAPPED 0x01
+#define WSA_FLAG_MULTIPOINT_C_ROOT 0x02
+#define WSA_FLAG_NO_HANDLE_INHERIT 0x80
+#define CF_ACCEPT 0
+#define CF_REJECT 1
+#define CF_DEFER 2
+
+/* Of ioctlsocket and WSAIoctl. */
+#define IOCPARM_MASK 0x7f
+#define IOC_VOID 0x20000000
+#define IOC_OUT 0x40000000
+#define IOC_IN 0x80000000U
+#define IOC_INOUT (IOC_IN | IOC_OUT)
+#undef _IO
+#undef _IOR
+#undef _IOW
+#define _IO(group, number) (IOC_VOID | ((group) << 8) | (number))
+#define _IOR(group, number, type) (IOC_OUT | (((int)sizeof(type) & IOCPARM_MASK) << 16) | ((group) << 8) | (number))
+#define _IOW(group, number, type) (IOC_IN | (((int)sizeof(type) & IOCPARM_MASK) << 16) | ((group) << 8) | (number))
+#define FIONREAD ((int)0x4004667f)
+#define FIONBIO ((int)0x8004667e)
+#define FIOASYNC ((int)0x8004667d)
+#define SIOCATMARK ((int)0x40047307)
+#define IOC_UNIX 0x00000000
+#define IOC_WS2 0x08000000
+#define IOC_PROTOCOL 0x10000000
+#define IOC_VENDOR 0x18000000
+#define _WSAIO(group, number) (IOC_VOID | (group) | (number))
+#define _WSAIOR(group, number) (IOC_OUT | (group) | (number))
+#define _WSAIOW(group, number) (IOC_IN | (group) | (number))
+#define _WSAIORW(group, number) (IOC_INOUT | (group) | (number))
+#define SIO_FLUSH _WSAIO(IOC_WS2, 4)
+#define SIO_GET_BROADCAST_ADDRESS _WSAIOR(IOC_WS2, 5)
+#define SIO_GET_EXTENSION_FUNCTION_POINTER _WSAIORW(IOC_WS2, 6)
+#define SIO_MULTIPOINT_LOOPBACK _WSAIOW(IOC_WS2, 9)
+#define SIO_ADDRESS_LIST_QUERY _WSAIOR(IOC_WS2, 22)
+#define SIO_GET_INTERFACE_LIST _IOR('t', 127, DWORD)
+#define SIO_RCVALL _WSAIOW(IOC_VENDOR, 1)
+#define SIO_KEEPALIVE_VALS _WSAIOW(IOC_VENDOR, 4)
+#define SIO_UDP_CONNRESET _WSAIOW(IOC_VENDOR, 12)
+#define SIO_LOOPBACK_FAST_PATH _WSAIOW(IOC_VENDOR, 16)
+#define SIO_BASE_HANDLE _WSAIOR(IOC_WS2, 34)
+
+/* Of WSAEventSelect and WSAPoll. */
+#define FD_READ 0x01
+#define FD_WRITE 0x02
+#define FD_OOB 0x04
+#define FD_ACCEPT 0x08
+#define FD_CONNECT 0x10
+#define FD_CLOSE 0x20
+#define FD_QOS 0x40
+#define FD_GROUP_QOS 0x80
+#define FD_ROUTING_INTERFACE_CHANGE 0x100
+#define FD_ADDRESS_LIST_CHANGE 0x200
+#define FD_MAX_EVENTS 10
+#define FD_ALL_EVENTS 0x3ff
+#define FD_READ_BIT 0
+#define FD_WRITE_BIT 1
+#define FD_OOB_BIT 2
+#define FD_ACCEPT_BIT 3
+#define FD_CONNECT_BIT 4
+#define FD_CLOSE_BIT 5
+#define WSA_INFINITE INFINITE
+#define WSA_WAIT_EVENT_0 WAIT_OBJECT_0
+#define WSA_WAIT_FAILED WAIT_FAILED
+#define WSA_WAIT_IO_COMPLETION WAIT_IO_COMPLETION
+#define WSA_WAIT_TIMEOUT WAIT_TIMEOUT
+#define WSA_MAXIMUM_WAIT_EVENTS MAXIMUM_WAIT_OBJECTS
+#define WSA_INVALID_EVENT ((WSAEVENT)NULL)
+#undef POLLIN
+#undef POLLOUT
+#undef POLLPRI
+#undef POLLERR
+#undef POLLHUP
+#undef POLLNVAL
+#define POLLRDNORM 0x0100
+#define POLLRDBAND 0x0200
+#define POLLIN (POLLRDNORM | POLLRDBAND)
+#define POLLPRI 0x0400
+#define POLLWRNORM 0x0010
+#define POLLOUT POLLWRNORM
+#define POLLWRBAND 0x0020
+#define POLLERR 0x0001
+#define POLLHUP 0x0002
+#define POLLNVAL 0x0004
+
+/* Of getaddrinfo and getnameinfo. */
+#define AI_PASSIVE 0x00000001
+#define AI_CANONNAME 0x00000002
+#define AI_NUMERICHOST 0x00000004
+#define AI_NUMERICSERV 0x00000008
+#define AI_ALL 0x00000100
+#define AI_ADDRCONFIG 0x00000400
+#define AI_V4MAPPED 0x00000800
+#define NI_NOFQDN 0x01
+#define NI_NUMERICHOST 0x02
+#define NI_NAMEREQD 0x04
+#define NI_NUMERICSERV 0x08
+#define NI_DGRAM 0x10
+#define NI_MAXHOST 1025
+#define NI_MAXSERV 32
+
+#endif

@@ -1,0 +1,2 @@
+/* MFC, as far as it is served: mfc.h. */
+#include "mfc.h"

@@ -1,0 +1,1 @@
+/* Versions of Windows: there is nothing to choose. */

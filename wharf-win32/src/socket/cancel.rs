@@ -1,0 +1,252 @@
+//! Cancelling operations, and asking for their results.
+
+use std::{
+    sync::atomic::{AtomicU32, Ordering, fence},
+    time::{Duration, Instant},
+};
+
+use rustix::thread::futex;
+
+use super::{Socket, find, flag};
+use crate::{
+    call::{self, KeptErrno, Outcome},
+    codes::{self, win32},
+    last_error,
+    operation::{self, CallerOverlapped, Record, thread_number},
+    port::{self, ALERT_STEP},
+    threads, watch,
+};
+
+impl Socket {
+    /// Cancels the operations of that OVERLAPPED, or all; of that thread, or of all. Returns whether there were any.
+    fn cancel(&self, caller: Option<*mut CallerOverlapped>, thread: Option<u32>) -> bool {
+        let cancelled = self.with_raw(|port, handle| {
+            let is_one =
+                |operation: &wharf::raw::Overlapped| Record::is_of(operation, caller, thread);
+            let count = port.raw.cancel_matching(handle, is_one);
+            watch::note_start(port);
+            count
+        });
+        cancelled.is_some_and(|count| count > 0)
+    }
+}
+
+/// Cancels one operation of a socket, or all if `overlapped` is NULL, whichever thread began them. FALSE with 1168: there is none.
+#[unsafe(no_mangle)]
+pub extern "C" fn CancelIoEx(socket: usize, overlapped: *mut CallerOverlapped) -> i32 {
+    let _errno = KeptErrno::new();
+    let caller = (!overlapped.is_null()).then_some(overlapped);
+    let code = match find(socket) {
+        Err(_) => win32::INVALID_HANDLE,
+        Ok(socket) if !socket.cancel(caller, None) => win32::NOT_FOUND,
+        Ok(_) => return 1,
+    };
+    last_error::set(code);
+    0
+}
+
+/// Cancels all operations of a socket that the calling thread began.
+#[unsafe(no_mangle)]
+pub extern "C" fn CancelIo(socket: usize) -> i32 {
+    let _errno = KeptErrno::new();
+    match find(socket) {
+        Err(_) => {
+            last_error::set(win32::INVALID_HANDLE);
+            0
+        }
+        Ok(socket) => {
+            socket.cancel(None, Some(thread_number()));
+            1
+        }
+    }
+}
+
+/// Changes whenever an operation ends while a thread waits for one.
+static ENDED: AtomicU32 = AtomicU32::new(0);
+/// The threads that wait for that.
+static WATCHERS: AtomicU32 = AtomicU32::new(0);
+
+/// An operation has ended, and its OVERLAPPED says so.
+pub(super) fn tell_watchers() {
+    fence(Ordering::SeqCst);
+    if WATCHERS.load(Ordering::Relaxed) > 0 {
+        ENDED.fetch_add(1, Ordering::SeqCst);
+        // Fails only for an address that is none.
+        let _ = futex::wake(&ENDED, futex::Flags::PRIVATE, i32::MAX.cast_unsigned());
+    }
+}
+
+/// What an OVERLAPPED says: its status and its bytes; none while it is pending.
+///
+/// # Safety
+/// It is the address of one.
+unsafe fn result(caller: *mut CallerOverlapped) -> Option<(u32, usize)> {
+    // SAFETY: passed on to the caller.
+    let (internal, high) = unsafe { (&(*caller).internal, &(*caller).internal_high) };
+    let status = internal.load(Ordering::Acquire);
+    (!operation::is_pending(status)).then(|| (status as u32, high.load(Ordering::Relaxed)))
+}
+
+/// Waits until the operation has ended that has this OVERLAPPED, or the time is over.
+///
+/// # Safety
+/// It is the address of one.
+unsafe fn wait(
+    caller: *mut CallerOverlapped,
+    deadline: Option<Instant>,
+    alertable: bool,
+) -> Option<(u32, usize)> {
+    WATCHERS.fetch_add(1, Ordering::SeqCst);
+    let found = wharf::raw::blocking(|| {
+        loop {
+            let before = ENDED.load(Ordering::SeqCst);
+            // SAFETY: passed on to the caller.
+            let result = unsafe { result(caller) };
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if result.is_some() || left.is_some_and(|left| left.is_zero()) {
+                return result;
+            }
+            if alertable && port::has_calls() {
+                return None;
+            }
+            let left = match alertable {
+                true => Some(left.map_or(ALERT_STEP, |left| left.min(ALERT_STEP))),
+                false => left,
+            };
+            let left = left.and_then(|left| futex::Timespec::try_from(left).ok());
+            // Whatever ends it, the operation is looked at again.
+            let _ = futex::wait(&ENDED, futex::Flags::PRIVATE, before, left.as_ref());
+        }
+    });
+    WATCHERS.fetch_sub(1, Ordering::SeqCst);
+    found
+}
+
+/// The result of an operation, also of a socket that was closed meanwhile; waits for it, for a time.
+///
+/// # Safety
+/// The addresses are those of an OVERLAPPED and of a number.
+unsafe fn ask(
+    caller: *mut CallerOverlapped,
+    bytes: *mut u32,
+    milliseconds: u32,
+    alertable: bool,
+) -> Result<u32, u32> {
+    const INFINITE: u32 = u32::MAX;
+    if caller.is_null() {
+        return Err(win32::INVALID_PARAMETER);
+    }
+    // SAFETY: passed on to the caller.
+    let mut found = unsafe { result(caller) };
+    if found.is_none() && milliseconds > 0 {
+        let time = Duration::from_millis(milliseconds.into());
+        let deadline = (milliseconds != INFINITE).then(|| wharf::raw::deadline_after(time));
+        // SAFETY: passed on to the caller.
+        found = unsafe { wait(caller, deadline, alertable) };
+    }
+    let (status, moved) = match found {
+        Some(found) => found,
+        None if milliseconds == 0 => return Err(win32::IO_INCOMPLETE),
+        None if alertable && port::has_calls() => return Err(win32::IO_COMPLETION),
+        None => return Err(win32::WAIT_TIMEOUT),
+    };
+    // SAFETY: passed on to the caller.
+    unsafe { super::transfer::put_count(bytes, moved) };
+    Ok(status)
+}
+
+/// The result of an operation. FALSE with 996: it is under way, and is not to be waited for.
+///
+/// # Safety
+/// The addresses are those of an OVERLAPPED and of a number.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn GetOverlappedResult(
+    handle: usize,
+    overlapped: *mut CallerOverlapped,
+    bytes: *mut u32,
+    wait: i32,
+) -> i32 {
+    let milliseconds = if wait == 0 { 0 } else { u32::MAX };
+    // SAFETY: passed on to the caller.
+    unsafe { GetOverlappedResultEx(handle, overlapped, bytes, milliseconds, 0) }
+}
+
+/// As [`GetOverlappedResult`], and waits for so many milliseconds: 258 when they are over; 192 when calls were run that were queued
+/// for the thread, if it is `alertable`.
+///
+/// # Safety
+/// As for [`GetOverlappedResult`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn GetOverlappedResultEx(
+    _handle: usize,
+    overlapped: *mut CallerOverlapped,
+    bytes: *mut u32,
+    milliseconds: u32,
+    alertable: i32,
+) -> i32 {
+    let _errno = KeptErrno::new();
+    // SAFETY: passed on to the caller.
+    let code = match unsafe { ask(overlapped, bytes, milliseconds, alertable != 0) } {
+        Ok(status) => match operation::failure(status) {
+            None => return 1,
+            Some(code) => code,
+        },
+        Err(code) => code,
+    };
+    if code == win32::IO_COMPLETION {
+        threads::run_calls();
+    }
+    last_error::set(code);
+    0
+}
+
+/// As [`GetOverlappedResult`], with the codes of Winsock. 10038: the socket was closed.
+///
+/// # Safety
+/// As for [`GetOverlappedResult`]; `flags` is the address of a number.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn WSAGetOverlappedResult(
+    socket: usize,
+    overlapped: *mut CallerOverlapped,
+    bytes: *mut u32,
+    wait: i32,
+    flags: *mut u32,
+) -> i32 {
+    call::whether(|| {
+        find(socket)?;
+        let milliseconds = if wait == 0 { 0 } else { u32::MAX };
+        // SAFETY: passed on to the caller.
+        let status = unsafe { ask(overlapped, bytes, milliseconds, false) }?;
+        // SAFETY: passed on to the caller.
+        unsafe { super::transfer::put_count(flags, 0) };
+        match codes::is_success(status) {
+            true => Ok(()),
+            false => Err(codes::wsa_of(status)),
+        }
+    })
+}
+
+const SKIP_PORT_ON_SUCCESS: u8 = 1;
+const SKIP_EVENT: u8 = 2;
+
+/// Sets, for good, that calls that succeed at once give no packet (1), and that they do not set the socket itself (2).
+#[unsafe(no_mangle)]
+pub extern "C" fn SetFileCompletionNotificationModes(socket: usize, modes: u8) -> i32 {
+    let set = || -> Outcome<()> {
+        let socket = find(socket).map_err(|_| win32::INVALID_HANDLE)?;
+        if modes & !(SKIP_PORT_ON_SUCCESS | SKIP_EVENT) != 0 {
+            return Err(win32::INVALID_PARAMETER);
+        }
+        if modes & SKIP_PORT_ON_SUCCESS != 0 {
+            socket.set(flag::SKIPS_ON_SUCCESS, true);
+        }
+        Ok(())
+    };
+    match set() {
+        Ok(()) => 1,
+        Err(code) => {
+            last_error::set(code);
+            0
+        }
+    }
+}

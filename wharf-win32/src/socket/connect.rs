@@ -1,0 +1,397 @@
+//! From `bind` to `shutdown`: what makes connections and ends them, without an OVERLAPPED.
+
+use std::{
+    os::fd::{FromRawFd, OwnedFd},
+    sync::atomic::Ordering,
+};
+
+use rustix::event::PollFlags;
+use wharf::raw::Request;
+
+use super::{
+    Socket,
+    address::{self, Address},
+    attach::Place,
+    find, flag, life,
+    sleep::deadline_of,
+};
+use crate::{
+    call::{self, Outcome, checked},
+    codes::{self, wsa},
+    operation::CallerOverlapped,
+};
+
+/// SOMAXCONN of Windows: as many as is sensible.
+const BACKLOG_MOST: i32 = 0x7fff_ffff;
+
+impl Socket {
+    /// Binds it. Linux holds the ports of sessions that have ended against a new listener, unless it is told not to; Windows does
+    /// not.
+    fn bind(&self, to: &Address) -> Outcome<()> {
+        if self.is(flag::BOUND) {
+            return Err(wsa::INVALID);
+        }
+        let reuses = self.is(flag::REUSES_ADDRESS);
+        if self.is_stream() || reuses {
+            address::set_option(self.number(), libc::SOL_SOCKET, libc::SO_REUSEADDR, &1_i32)?;
+        }
+        if reuses && self.is_stream() {
+            address::set_option(self.number(), libc::SOL_SOCKET, libc::SO_REUSEPORT, &1_i32)?;
+        }
+        let (start, len) = to.as_linux();
+        // SAFETY: the address is as long as it says.
+        match checked(unsafe { libc::bind(self.number(), start, len) }) {
+            Ok(_) => {
+                self.set(flag::BOUND, true);
+                Ok(())
+            }
+            Err(libc::EADDRINUSE) if reuses => Err(wsa::ACCESS),
+            Err(errno) => Err(self.code_of(errno)),
+        }
+    }
+
+    fn listen(&self, backlog: i32) -> Outcome<()> {
+        if !self.is_stream() {
+            return Err(wsa::NOT_SUPPORTED);
+        }
+        if self.is(flag::CONNECTED) {
+            return Err(wsa::IS_CONNECTED);
+        }
+        if !self.is(flag::BOUND) {
+            return Err(wsa::INVALID);
+        }
+        let backlog = if backlog <= 0 { BACKLOG_MOST } else { backlog };
+        // SAFETY: it takes numbers only.
+        let listens = checked(unsafe { libc::listen(self.number(), backlog) });
+        listens.map_err(|errno| self.code_of(errno))?;
+        self.set(flag::LISTENS, true);
+        Ok(())
+    }
+
+    /// Accepts a connection; waits for one, unless the socket is non-blocking. Returns the number of the new socket.
+    fn accept(&self, place: *mut libc::c_void, len: *mut i32) -> Outcome<usize> {
+        if !self.is(flag::LISTENS) {
+            return Err(if self.is_stream() {
+                wsa::INVALID
+            } else {
+                wsa::NOT_SUPPORTED
+            });
+        }
+        loop {
+            let mut peer = Address::empty_place();
+            let (start, mut room) = peer.place();
+            let mode = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+            // SAFETY: there is as much room as it says.
+            let accepted =
+                unsafe { libc::accept4(self.number(), start.cast(), &raw mut room, mode) };
+            match checked(accepted) {
+                Ok(descriptor) => {
+                    // SAFETY: it was made just now.
+                    let descriptor = unsafe { OwnedFd::from_raw_fd(descriptor) };
+                    peer.set_len(room);
+                    self.enable_again();
+                    // SAFETY: passed on to the caller.
+                    unsafe { peer.write(place, len) }?;
+                    return self.list_accepted(descriptor);
+                }
+                Err(libc::EAGAIN) if self.is(flag::NON_BLOCKING) => return Err(wsa::WOULD_BLOCK),
+                Err(libc::EAGAIN) => {
+                    self.wait_for(PollFlags::IN, deadline_of(self.receive_patience()))?;
+                }
+                Err(libc::EINTR | libc::ECONNABORTED | libc::EPROTO) => {}
+                Err(errno) => return Err(self.code_of(errno)),
+            }
+        }
+    }
+
+    /// A connection has the properties of its listener.
+    fn list_accepted(&self, descriptor: OwnedFd) -> Outcome<usize> {
+        let inherited =
+            self.flags.load(Ordering::Acquire) & (flag::OVERLAPPED | flag::NON_BLOCKING);
+        let flags = inherited | flag::BOUND | flag::CONNECTED;
+        let kind = (self.family.into(), self.kind.into(), self.protocol.into());
+        let number = life::list(descriptor, kind, flags)?;
+        if let Ok(accepted) = find(number) {
+            for (of, to) in [
+                (&self.receive_timeout, &accepted.receive_timeout),
+                (&self.send_timeout, &accepted.send_timeout),
+            ] {
+                to.store(of.load(Ordering::Relaxed), Ordering::Relaxed);
+            }
+        }
+        Ok(number)
+    }
+
+    fn connect(&self, to: &Address) -> Outcome<()> {
+        if self.is(flag::LISTENS) {
+            return Err(wsa::INVALID);
+        }
+        if self.is_stream() && self.is(flag::CONNECTED) {
+            return Err(wsa::IS_CONNECTED);
+        }
+        let (start, len) = to.as_linux();
+        loop {
+            // SAFETY: the address is as long as it says.
+            let connected = checked(unsafe { libc::connect(self.number(), start, len) });
+            match connected {
+                // Linux tells once that an attempt has succeeded meanwhile.
+                Ok(_) | Err(libc::EISCONN) if self.is(flag::CONNECTS) => {
+                    self.has_connected();
+                    return Err(wsa::IS_CONNECTED);
+                }
+                Ok(_) if self.is(flag::NON_BLOCKING) && self.is_stream() => {
+                    // Windows never has it done at once.
+                    return self.connects();
+                }
+                Ok(_) => {
+                    self.has_connected();
+                    return Ok(());
+                }
+                Err(libc::EINTR) => {}
+                Err(libc::EINPROGRESS | libc::EAGAIN) if self.is(flag::NON_BLOCKING) => {
+                    return self.connects();
+                }
+                Err(libc::EINPROGRESS | libc::EAGAIN | libc::EALREADY)
+                    if !self.is(flag::NON_BLOCKING) =>
+                {
+                    return self.await_connected();
+                }
+                Err(errno) => {
+                    self.set(flag::CONNECTS, false);
+                    return Err(self.code_of(errno));
+                }
+            }
+        }
+    }
+
+    /// An attempt is under way.
+    fn connects(&self) -> Outcome<()> {
+        self.set(flag::CONNECTS, true);
+        // It may have come to its end before that was known.
+        self.enable_again();
+        Err(wsa::WOULD_BLOCK)
+    }
+
+    fn has_connected(&self) {
+        self.note_connected();
+        if self.place() != Place::Nowhere && self.is_stream() {
+            // It was made when the socket had another role.
+            self.detach();
+        }
+    }
+
+    fn await_connected(&self) -> Outcome<()> {
+        self.wait_for(PollFlags::OUT, None)?;
+        match address::option(self.number(), libc::SOL_SOCKET, libc::SO_ERROR)? {
+            0 => {
+                self.has_connected();
+                Ok(())
+            }
+            errno => Err(self.code_of(errno)),
+        }
+    }
+
+    /// Ends one side or both. What was given to be sent before goes before the end.
+    fn shut_down(self: &std::sync::Arc<Self>, how: i32) -> Outcome<()> {
+        const RECEIVE: i32 = 0;
+        const BOTH: i32 = 2;
+        if !(RECEIVE..=BOTH).contains(&how) {
+            return Err(wsa::INVALID);
+        }
+        if self.is_stream() && !self.is_connected() {
+            return Err(wsa::NOT_CONNECTED);
+        }
+        let mut now = how;
+        if how != RECEIVE && self.has_unsent() && self.shut_down_later() {
+            now = RECEIVE;
+        }
+        self.set(flag::SHUT_SEND, how != RECEIVE);
+        if how == RECEIVE || how == BOTH {
+            self.set(flag::SHUT_RECEIVE, true);
+        }
+        if how != now && how != BOTH {
+            return Ok(());
+        }
+        // SAFETY: it takes numbers only.
+        match checked(unsafe { libc::shutdown(self.number(), now) }) {
+            // A datagram socket need not be connected, on Windows.
+            Err(libc::ENOTCONN) if !self.is_stream() => Ok(()),
+            Err(errno) => Err(self.code_of(errno)),
+            Ok(_) => Ok(()),
+        }
+    }
+
+    fn has_unsent(&self) -> bool {
+        self.place() != Place::Nowhere
+            && self
+                .with_raw(|port, handle| port.raw.unsent(handle) > 0)
+                .unwrap_or(false)
+    }
+
+    /// Has the raw layer shut the sending side down when all before it is sent. False if it does not.
+    fn shut_down_later(self: &std::sync::Arc<Self>) -> bool {
+        // Nobody is told of its end: the result goes to an OVERLAPPED of our own.
+        static NOBODYS: std::sync::LazyLock<Box<CallerOverlapped>> =
+            std::sync::LazyLock::new(|| Box::new(CallerOverlapped::new(1)));
+        let caller = (&raw const **NOBODYS).cast_mut();
+        // SAFETY: it is one, and stays.
+        let record = unsafe { crate::operation::begin(caller, self) };
+        match self.start(record, wharf::raw::Kind::Stream, |_| Request::Shutdown) {
+            Ok(()) => true,
+            Err((record, _)) => {
+                crate::operation::refuse(record, codes::SUCCESS, true);
+                false
+            }
+        }
+    }
+}
+
+/// Binds a socket to an address of its own.
+///
+/// # Safety
+/// There are `len` bytes at `address`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wharf_w32_bind(
+    socket: usize,
+    address: *const libc::c_void,
+    len: i32,
+) -> i32 {
+    call::status(|| {
+        let socket = find(socket)?;
+        // SAFETY: passed on to the caller.
+        socket.bind(&unsafe { Address::read(address, len, socket.family) }?)
+    })
+}
+
+/// Has a bound socket accept connections; `backlog` of them may wait.
+#[unsafe(no_mangle)]
+pub extern "C" fn wharf_w32_listen(socket: usize, backlog: i32) -> i32 {
+    call::status(|| find(socket)?.listen(backlog))
+}
+
+/// Accepts a connection, or waits for one; INVALID_SOCKET on failure: 10004, the listener was closed meanwhile.
+///
+/// # Safety
+/// `len` is NULL, or says how much room there is at `address`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wharf_w32_accept(
+    socket: usize,
+    address: *mut libc::c_void,
+    len: *mut i32,
+) -> usize {
+    call::winsock(life::INVALID_SOCKET, || find(socket)?.accept(address, len))
+}
+
+/// As `accept`. A `condition` is not called: all are accepted.
+///
+/// # Safety
+/// As for `accept`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn WSAAccept(
+    socket: usize,
+    address: *mut libc::c_void,
+    len: *mut i32,
+    _condition: *const libc::c_void,
+    _data: usize,
+) -> usize {
+    // SAFETY: passed on to the caller.
+    unsafe { wharf_w32_accept(socket, address, len) }
+}
+
+/// Connects a socket; waits until that is done, unless it is non-blocking (10035).
+///
+/// # Safety
+/// There are `len` bytes at `address`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wharf_w32_connect(
+    socket: usize,
+    address: *const libc::c_void,
+    len: i32,
+) -> i32 {
+    call::status(|| {
+        let socket = find(socket)?;
+        // SAFETY: passed on to the caller.
+        socket.connect(&unsafe { Address::read(address, len, socket.family) }?)
+    })
+}
+
+/// As `connect`. Data and qualities of service are not sent.
+///
+/// # Safety
+/// As for `connect`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn WSAConnect(
+    socket: usize,
+    address: *const libc::c_void,
+    len: i32,
+    _caller_data: *const libc::c_void,
+    _callee_data: *const libc::c_void,
+    _sqos: *const libc::c_void,
+    _gqos: *const libc::c_void,
+) -> i32 {
+    // SAFETY: passed on to the caller.
+    unsafe { wharf_w32_connect(socket, address, len) }
+}
+
+/// Ends receiving (0), sending (1) or both (2).
+#[unsafe(no_mangle)]
+pub extern "C" fn wharf_w32_shutdown(socket: usize, how: i32) -> i32 {
+    call::status(|| find(socket)?.shut_down(how))
+}
+
+/// Ends sending. `data` is not sent.
+#[unsafe(no_mangle)]
+pub extern "C" fn WSASendDisconnect(socket: usize, _data: *const libc::c_void) -> i32 {
+    wharf_w32_shutdown(socket, 1)
+}
+
+/// Ends receiving.
+#[unsafe(no_mangle)]
+pub extern "C" fn WSARecvDisconnect(socket: usize, _data: *const libc::c_void) -> i32 {
+    wharf_w32_shutdown(socket, 0)
+}
+
+/// The address of a socket. 10022: it is not bound.
+///
+/// # Safety
+/// `len` says how much room there is at `address`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wharf_w32_getsockname(
+    socket: usize,
+    address: *mut libc::c_void,
+    len: *mut i32,
+) -> i32 {
+    call::status(|| {
+        let socket = find(socket)?;
+        if address.is_null() || len.is_null() {
+            return Err(wsa::FAULT);
+        }
+        let own = address::local(socket.number()).map_err(|errno| socket.code_of(errno))?;
+        if !socket.is(flag::BOUND) && own.internet().is_some_and(|own| own.port() == 0) {
+            return Err(wsa::INVALID);
+        }
+        // SAFETY: passed on to the caller.
+        unsafe { own.write(address, len) }
+    })
+}
+
+/// The address of a socket's peer. 10057: it is not connected.
+///
+/// # Safety
+/// As for `getsockname`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wharf_w32_getpeername(
+    socket: usize,
+    address: *mut libc::c_void,
+    len: *mut i32,
+) -> i32 {
+    call::status(|| {
+        let socket = find(socket)?;
+        if address.is_null() || len.is_null() {
+            return Err(wsa::FAULT);
+        }
+        let peer = address::peer(socket.number()).map_err(|errno| socket.code_of(errno))?;
+        // SAFETY: passed on to the caller.
+        unsafe { peer.write(address, len) }
+    })
+}

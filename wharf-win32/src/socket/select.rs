@@ -1,0 +1,250 @@
+//! `select` and `WSAPoll`: waits for many sockets, none of which is ended by a `closesocket`.
+
+use std::{sync::Arc, time::Duration};
+
+use rustix::event::{PollFd, PollFlags};
+
+use super::{
+    Socket, find, flag,
+    sleep::{deadline_of, poll},
+};
+use crate::{
+    call::{self, Outcome},
+    codes::wsa,
+};
+
+/// `fd_set`, whose array may be longer than Windows' 64.
+#[derive(Debug)]
+#[repr(C)]
+pub struct CallerSet {
+    count: u32,
+    sockets: [usize; 0],
+}
+
+/// `timeval`, as the C library has it.
+#[derive(Debug)]
+#[repr(C)]
+pub struct CallerTime {
+    seconds: i64,
+    micros: i64,
+}
+
+/// # Safety
+/// NULL, or the address of a set.
+unsafe fn members(set: *const CallerSet) -> Outcome<Vec<(usize, Arc<Socket>)>> {
+    if set.is_null() {
+        return Ok(Vec::new());
+    }
+    // SAFETY: passed on to the caller.
+    let numbers = unsafe {
+        let sockets = (&raw const (*set).sockets).cast::<usize>();
+        std::slice::from_raw_parts(sockets, (*set).count as usize)
+    };
+    let found = |number: &usize| find(*number).map(|socket| (*number, socket));
+    numbers.iter().map(found).collect()
+}
+
+/// Leaves those in the set that are ready. Returns how many.
+///
+/// # Safety
+/// NULL, or the address of a set with as many members.
+unsafe fn leave(set: *mut CallerSet, ready: impl Iterator<Item = usize>) -> i32 {
+    if set.is_null() {
+        return 0;
+    }
+    let mut count = 0;
+    for number in ready {
+        // SAFETY: passed on to the caller.
+        unsafe {
+            (&raw mut (*set).sockets)
+                .cast::<usize>()
+                .add(count)
+                .write(number)
+        };
+        count += 1;
+    }
+    // SAFETY: passed on to the caller.
+    unsafe { (*set).count = count as u32 };
+    count as i32
+}
+
+/// What a socket must be for each of the three sets.
+const READ: PollFlags = PollFlags::IN.union(PollFlags::HUP).union(PollFlags::RDHUP);
+const WRITE: PollFlags = PollFlags::OUT;
+const EXCEPT: PollFlags = PollFlags::PRI;
+
+/// Whether a socket belongs into a set, which asks for `asked`, after a poll.
+fn belongs(socket: &Socket, asked: PollFlags, found: PollFlags) -> bool {
+    let failed = found.contains(PollFlags::ERR);
+    if asked == READ {
+        return found.intersects(READ) || failed;
+    }
+    if asked == WRITE {
+        return found.contains(PollFlags::OUT) && !failed;
+    }
+    // An attempt to connect that has failed.
+    found.contains(PollFlags::PRI) || (failed && socket.is(flag::CONNECTS))
+}
+
+/// Waits until a socket of one of the sets is ready: to be read, to be written, or for what is exceptional. `first` is ignored.
+/// Returns how many are in the sets afterwards; 0 when the time is over.
+///
+/// # Safety
+/// Each is NULL or the address of what its type says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wharf_w32_select(
+    _first: i32,
+    read: *mut CallerSet,
+    write: *mut CallerSet,
+    except: *mut CallerSet,
+    time: *const CallerTime,
+) -> i32 {
+    call::number(|| {
+        // SAFETY: passed on to the caller.
+        let sets = unsafe {
+            [
+                (read, READ, members(read)?),
+                (write, WRITE, members(write)?),
+                (except, EXCEPT, members(except)?),
+            ]
+        };
+        let all = || {
+            sets.iter()
+                .flat_map(|(_, asked, members)| members.iter().map(move |it| (*asked, it)))
+        };
+        let mut polled: Vec<_> = all()
+            .map(|(asked, (_, socket))| PollFd::from_borrowed_fd(socket.borrow(), asked))
+            .collect();
+        if polled.is_empty() {
+            return Err(wsa::INVALID);
+        }
+        // SAFETY: passed on to the caller.
+        let patience = unsafe { time.as_ref() }.map(|time| {
+            let seconds = Duration::from_secs(u64::try_from(time.seconds).unwrap_or(0));
+            seconds.saturating_add(Duration::from_micros(
+                u64::try_from(time.micros).unwrap_or(0),
+            ))
+        });
+        wait_for_any(&mut polled, patience)?;
+        let found: Vec<_> = polled.iter().map(PollFd::revents).collect();
+        let mut found = found.into_iter();
+        let mut count = 0;
+        for (set, asked, members) in &sets {
+            let ready: Vec<_> = (members.iter().zip(found.by_ref()))
+                .filter(|((_, socket), found)| belongs(socket, *asked, *found))
+                .map(|((number, _), _)| *number)
+                .collect();
+            // SAFETY: passed on to the caller.
+            count += unsafe { leave(*set, ready.into_iter()) };
+        }
+        Ok(count)
+    })
+}
+
+/// Polls; gives the thread's place away only if nothing is ready at once.
+fn wait_for_any(polled: &mut [PollFd<'_>], patience: Option<Duration>) -> Outcome<bool> {
+    let now = rustix::event::poll(
+        polled,
+        Some(&rustix::event::Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        }),
+    );
+    match now {
+        Ok(1..) => Ok(true),
+        _ if patience == Some(Duration::ZERO) => Ok(false),
+        _ => poll(polled, deadline_of(patience)),
+    }
+}
+
+/// WSAPOLLFD.
+#[derive(Debug)]
+#[repr(C)]
+pub struct CallerPoll {
+    socket: usize,
+    events: i16,
+    found: i16,
+}
+
+/// Flags of WSAPoll, and those of Linux.
+const POLLS: &[(i16, PollFlags)] = &[
+    (0x100, PollFlags::RDNORM),
+    (0x200, PollFlags::RDBAND),
+    (0x400, PollFlags::PRI),
+    (0x10, PollFlags::OUT),
+    (0x20, PollFlags::WRBAND),
+    (0x1, PollFlags::ERR),
+    (0x2, PollFlags::HUP),
+];
+const INVALID: i16 = 4;
+
+fn to_linux(events: i16) -> PollFlags {
+    let each = POLLS.iter().filter(|(windows, _)| events & windows != 0);
+    each.fold(PollFlags::empty(), |flags, (_, linux)| flags | *linux)
+}
+
+fn to_windows(found: PollFlags) -> i16 {
+    let each = POLLS.iter().filter(|(_, linux)| found.intersects(*linux));
+    each.fold(0, |flags, (windows, _)| flags | windows)
+}
+
+/// Waits until one of the sockets is ready, for so many milliseconds; less than 0 is for ever. Returns how many are.
+///
+/// # Safety
+/// There are as many at `list`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn WSAPoll(list: *mut CallerPoll, count: u32, milliseconds: i32) -> i32 {
+    call::number(|| {
+        if list.is_null() || count == 0 {
+            return Err(wsa::INVALID);
+        }
+        // SAFETY: passed on to the caller.
+        let list = unsafe { std::slice::from_raw_parts_mut(list, count as usize) };
+        let sockets: Vec<_> = list.iter().map(|one| find(one.socket).ok()).collect();
+        let mut polled = Vec::new();
+        for (one, socket) in list.iter().zip(&sockets) {
+            if let Some(socket) = socket {
+                polled.push(PollFd::from_borrowed_fd(
+                    socket.borrow(),
+                    to_linux(one.events),
+                ));
+            }
+        }
+        let any_invalid = polled.len() < list.len();
+        let patience = match u64::try_from(milliseconds) {
+            _ if any_invalid => Some(Duration::ZERO),
+            Ok(milliseconds) => Some(Duration::from_millis(milliseconds)),
+            Err(_) => None,
+        };
+        wait_for_any(&mut polled, patience)?;
+        let mut found = polled.iter().map(PollFd::revents);
+        let mut ready = 0;
+        for (one, socket) in list.iter_mut().zip(&sockets) {
+            one.found = match socket {
+                None => INVALID,
+                Some(_) => to_windows(found.next().unwrap_or(PollFlags::empty())),
+            };
+            ready += i32::from(one.found != 0);
+        }
+        Ok(ready)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_of_a_poll_go_to_linux_and_back() {
+        for (windows, linux) in [
+            (0x300, PollFlags::RDNORM | PollFlags::RDBAND),
+            (0x10, PollFlags::OUT),
+            (0x400, PollFlags::PRI),
+        ] {
+            assert_eq!(to_linux(windows), linux);
+            assert_eq!(to_windows(linux), windows);
+        }
+        assert_eq!(to_windows(PollFlags::HUP | PollFlags::ERR), 3);
+        assert_eq!(to_linux(0), PollFlags::empty());
+    }
+}

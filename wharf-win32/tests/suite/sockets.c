@@ -1,0 +1,392 @@
+/* Rules 16 to 18: options, last errors, and plain calls. */
+#include "suite.h"
+
+static int get_int(SOCKET s, int level, int option) {
+    int value = -1, length = sizeof value;
+    return getsockopt(s, level, option, (char *)&value, &length) == 0 ? value : -WSAGetLastError();
+}
+
+static void a_send_buffer_of_zero_is_taken(void) {
+    HANDLE port = new_port();
+    struct pair pair = new_pair();
+    OVERLAPPED overlapped;
+    int zero = 0;
+    memset(&overlapped, 0, sizeof overlapped);
+    associate(pair.ours, port, 1);
+    EQUAL(setsockopt(pair.ours, SOL_SOCKET, SO_SNDBUF, (const char *)&zero, sizeof zero), 0);
+    CHECK(BEGUN(start_send(pair.ours, "abc", 3, &overlapped)));
+    EQUAL(take(port, SOON).bytes, 3);
+    NOT_JUDGED_UNDER_WINE("Wine tells Linux's size");
+    EQUAL(get_int(pair.ours, SOL_SOCKET, SO_SNDBUF), 0);
+    close_pair(pair);
+    CloseHandle(port);
+}
+
+static void a_receive_times_out(void) {
+    struct pair pair = new_pair();
+    DWORD milliseconds = 60;
+    char data[4];
+    ULONGLONG start;
+    EQUAL(setsockopt(pair.ours, SOL_SOCKET, SO_RCVTIMEO, (const char *)&milliseconds, sizeof milliseconds), 0);
+    EQUAL(get_int(pair.ours, SOL_SOCKET, SO_RCVTIMEO), 60);
+    start = GetTickCount64();
+    EQUAL(recv(pair.ours, data, sizeof data, 0), SOCKET_ERROR);
+    EQUAL(WSAGetLastError(), WSAETIMEDOUT);
+    CHECK(GetTickCount64() - start >= 40);
+    close_pair(pair);
+}
+
+static void options_are_kept(void) {
+    struct pair pair = new_pair();
+    struct linger linger = {1, 7};
+    int on = 1, length = sizeof linger;
+    EQUAL(setsockopt(pair.ours, IPPROTO_TCP, TCP_NODELAY, (const char *)&on, sizeof on), 0);
+    CHECK(get_int(pair.ours, IPPROTO_TCP, TCP_NODELAY) != 0);
+    EQUAL(setsockopt(pair.ours, SOL_SOCKET, SO_KEEPALIVE, (const char *)&on, sizeof on), 0);
+    CHECK(get_int(pair.ours, SOL_SOCKET, SO_KEEPALIVE) != 0);
+    EQUAL(setsockopt(pair.ours, SOL_SOCKET, SO_LINGER, (const char *)&linger, sizeof linger), 0);
+    memset(&linger, 0, sizeof linger);
+    EQUAL(getsockopt(pair.ours, SOL_SOCKET, SO_LINGER, (char *)&linger, &length), 0);
+    EQUAL(linger.l_onoff, 1);
+    EQUAL(linger.l_linger, 7);
+    EQUAL(get_int(pair.ours, SOL_SOCKET, SO_TYPE), SOCK_STREAM);
+    EQUAL(get_int(pair.ours, SOL_SOCKET, SO_ERROR), 0);
+    linger.l_onoff = 0;
+    EQUAL(setsockopt(pair.ours, SOL_SOCKET, SO_LINGER, (const char *)&linger, sizeof linger), 0);
+    close_pair(pair);
+}
+
+static void an_unknown_option_is_told(void) {
+    struct pair pair = new_pair();
+    int value = 0, length = sizeof value;
+    EQUAL(setsockopt(pair.ours, SOL_SOCKET, 0x5432, (const char *)&value, sizeof value), SOCKET_ERROR);
+    EQUAL(WSAGetLastError(), WSAENOPROTOOPT);
+    EQUAL(getsockopt(pair.ours, SOL_SOCKET, 0x5432, (char *)&value, &length), SOCKET_ERROR);
+    EQUAL(WSAGetLastError(), WSAENOPROTOOPT);
+    close_pair(pair);
+}
+
+static void an_address_in_use_is_refused(void) {
+    struct sockaddr_in address;
+    SOCKET listener = new_listener(&address), s = new_socket();
+    EQUAL(bind(s, (struct sockaddr *)&address, sizeof address), SOCKET_ERROR);
+    EQUAL(WSAGetLastError(), WSAEADDRINUSE);
+    closesocket(s);
+    s = new_socket();
+    {
+        int on = 1;
+        EQUAL(setsockopt(s, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, (const char *)&on, sizeof on), 0);
+    }
+    EQUAL(bind(s, (struct sockaddr *)&address, sizeof address), SOCKET_ERROR);
+    EQUAL(WSAGetLastError(), WSAEADDRINUSE);
+    closesocket(s);
+    closesocket(listener);
+}
+
+/* A server that is started again at once gets its port back, though connections of the last one linger. */
+static void a_port_is_free_again_when_its_listener_is_closed(void) {
+    struct sockaddr_in address;
+    SOCKET listener = new_listener(&address), client = new_client(&address), accepted = accept(listener, NULL, NULL);
+    char data[4];
+    CHECK(accepted != INVALID_SOCKET);
+    closesocket(accepted);
+    EQUAL(recv(client, data, sizeof data, 0), 0);
+    closesocket(client);
+    closesocket(listener);
+    listener = new_socket();
+    EQUAL(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
+    EQUAL(listen(listener, 5), 0);
+    closesocket(listener);
+}
+
+static void keep_alive_values_are_taken(void) {
+    struct pair pair = new_pair();
+    /* On, 10,000 ms until the first, 1,000 ms between them. */
+    ULONG values[3] = {1, 10000, 1000};
+    DWORD bytes = 0;
+    EQUAL(WSAIoctl(pair.ours, _WSAIOW(IOC_VENDOR, 4), values, sizeof values, NULL, 0, &bytes, NULL, NULL), 0);
+    close_pair(pair);
+}
+
+static void an_unknown_ioctl_is_told(void) {
+    struct pair pair = new_pair();
+    DWORD bytes = 0;
+    EQUAL(WSAIoctl(pair.ours, 0x98765432, NULL, 0, NULL, 0, &bytes, NULL, NULL), SOCKET_ERROR);
+    EQUAL(WSAGetLastError(), WSAEOPNOTSUPP);
+    close_pair(pair);
+}
+
+static void bytes_that_wait_are_counted(void) {
+    struct pair pair = new_pair();
+    u_long waiting = 0;
+    EQUAL(send(pair.peer, "abcde", 5, 0), 5);
+    UNTIL(ioctlsocket(pair.ours, FIONREAD, &waiting) == 0 && waiting == 5);
+    close_pair(pair);
+}
+
+static void the_last_error_is_one(void) {
+    SetLastError(77);
+    EQUAL(WSAGetLastError(), 77);
+    WSASetLastError(88);
+    EQUAL(GetLastError(), 88);
+}
+
+static DWORD WINAPI set_another_error(LPVOID argument) {
+    (void)argument;
+    SetLastError(99);
+    return GetLastError();
+}
+static void it_is_of_each_thread(void) {
+    HANDLE thread = CreateThread(NULL, 0, set_another_error, NULL, 0, NULL);
+    DWORD code = 0;
+    CHECK(thread != NULL);
+    SetLastError(55);
+    EQUAL(WaitForSingleObject(thread, SOON), WAIT_OBJECT_0);
+    EQUAL(GetLastError(), 55);
+    CHECK(GetExitCodeThread(thread, &code));
+    EQUAL(code, 99);
+    CloseHandle(thread);
+}
+
+static void winsock_calls_that_succeed_set_it_to_zero(void) {
+    struct pair pair = new_pair();
+    int on = 1;
+    SetLastError(0x1234);
+    EQUAL(setsockopt(pair.ours, IPPROTO_TCP, TCP_NODELAY, (const char *)&on, sizeof on), 0);
+    EQUAL(GetLastError(), 0);
+    SetLastError(0x1234);
+    EQUAL(shutdown(pair.ours, SD_SEND), 0);
+    EQUAL(GetLastError(), 0);
+    close_pair(pair);
+}
+
+static void a_connect_without_blocking_is_under_way(void) {
+    struct sockaddr_in address;
+    SOCKET listener = new_listener(&address), s = new_socket();
+    u_long on = 1;
+    fd_set writable;
+    struct timeval time = {5, 0};
+    EQUAL(ioctlsocket(s, FIONBIO, &on), 0);
+    EQUAL(connect(s, (struct sockaddr *)&address, sizeof address), SOCKET_ERROR);
+    EQUAL(WSAGetLastError(), WSAEWOULDBLOCK);
+    FD_ZERO(&writable);
+    FD_SET(s, &writable);
+    EQUAL(select(0, NULL, &writable, NULL, &time), 1);
+    CHECK(FD_ISSET(s, &writable));
+    EQUAL(get_int(s, SOL_SOCKET, SO_ERROR), 0);
+    EQUAL(connect(s, (struct sockaddr *)&address, sizeof address), SOCKET_ERROR);
+    EQUAL(WSAGetLastError(), WSAEISCONN);
+    closesocket(s);
+    closesocket(listener);
+}
+
+static void calls_that_would_block_say_so(void) {
+    struct pair pair = new_pair();
+    struct sockaddr_in address;
+    SOCKET listener = new_listener(&address);
+    char data[4];
+    u_long on = 1;
+    EQUAL(ioctlsocket(pair.ours, FIONBIO, &on), 0);
+    EQUAL(recv(pair.ours, data, sizeof data, 0), SOCKET_ERROR);
+    EQUAL(WSAGetLastError(), WSAEWOULDBLOCK);
+    EQUAL(ioctlsocket(listener, FIONBIO, &on), 0);
+    CHECK(accept(listener, NULL, NULL) == INVALID_SOCKET);
+    EQUAL(WSAGetLastError(), WSAEWOULDBLOCK);
+    on = 0;
+    EQUAL(ioctlsocket(pair.ours, FIONBIO, &on), 0);
+    EQUAL(send(pair.peer, "abc", 3, 0), 3);
+    EQUAL(recv(pair.ours, data, sizeof data, 0), 3);
+    closesocket(listener);
+    close_pair(pair);
+}
+
+static void a_refused_connect_says_so(void) {
+    struct sockaddr_in address;
+    SOCKET listener = new_listener(&address), s = new_socket();
+    closesocket(listener);
+    EQUAL(connect(s, (struct sockaddr *)&address, sizeof address), SOCKET_ERROR);
+    EQUAL(WSAGetLastError(), WSAECONNREFUSED);
+    closesocket(s);
+}
+
+static void sending_to_a_peer_that_is_gone_is_an_error_and_no_signal(void) {
+    struct pair pair = new_pair();
+    int sent = 0;
+    reset(pair.peer);
+    /* The reset may still be under way. */
+    UNTIL((sent = send(pair.ours, "x", 1, 0)) == SOCKET_ERROR);
+    CHECK(WSAGetLastError() == WSAECONNRESET || WSAGetLastError() == WSAECONNABORTED);
+    closesocket(pair.ours);
+}
+
+static void sending_after_a_shutdown_is_told(void) {
+    struct pair pair = new_pair();
+    EQUAL(shutdown(pair.ours, SD_SEND), 0);
+    EQUAL(send(pair.ours, "x", 1, 0), SOCKET_ERROR);
+    EQUAL(WSAGetLastError(), WSAESHUTDOWN);
+    close_pair(pair);
+}
+
+static void a_peek_leaves_the_data(void) {
+    struct pair pair = new_pair();
+    char data[4];
+    EQUAL(send(pair.peer, "abc", 3, 0), 3);
+    EQUAL(recv(pair.ours, data, sizeof data, MSG_PEEK), 3);
+    EQUAL(recv(pair.ours, data, sizeof data, 0), 3);
+    close_pair(pair);
+}
+
+static void all_of_it_can_be_waited_for(void) {
+    struct pair pair = new_pair();
+    char data[6];
+    EQUAL(send(pair.peer, "abc", 3, 0), 3);
+    EQUAL(send(pair.peer, "def", 3, 0), 3);
+    EQUAL(recv(pair.ours, data, sizeof data, MSG_WAITALL), 6);
+    EQUAL(memcmp(data, "abcdef", 6), 0);
+    close_pair(pair);
+}
+
+static void garbage_is_no_socket(void) {
+    char data[4];
+    struct sockaddr_in address;
+    static const SOCKET garbage[] = {INVALID_SOCKET, 0x7ffffffc, 0xdeadbeef, 0};
+    memset(&address, 0, sizeof address);
+    for (size_t i = 0; i < sizeof garbage / sizeof garbage[0]; i++) {
+        EQUAL(send(garbage[i], data, 1, 0), SOCKET_ERROR);
+        EQUAL(WSAGetLastError(), WSAENOTSOCK);
+        EQUAL(recv(garbage[i], data, 1, 0), SOCKET_ERROR);
+        EQUAL(WSAGetLastError(), WSAENOTSOCK);
+        EQUAL(listen(garbage[i], 1), SOCKET_ERROR);
+        EQUAL(WSAGetLastError(), WSAENOTSOCK);
+        CHECK(accept(garbage[i], NULL, NULL) == INVALID_SOCKET);
+        EQUAL(WSAGetLastError(), WSAENOTSOCK);
+        EQUAL(closesocket(garbage[i]), SOCKET_ERROR);
+        EQUAL(WSAGetLastError(), WSAENOTSOCK);
+    }
+}
+
+static void startups_are_counted(void) {
+    WSADATA data;
+    EQUAL(WSAStartup(MAKEWORD(2, 2), &data), 0);
+    EQUAL(data.wVersion, MAKEWORD(2, 2));
+    EQUAL(WSACleanup(), 0);
+    /* The program's own is still there. */
+    closesocket(new_socket());
+    EQUAL(WSACleanup(), 0);
+    CHECK(socket(AF_INET, SOCK_STREAM, 0) == INVALID_SOCKET);
+    EQUAL(WSAGetLastError(), WSANOTINITIALISED);
+    EQUAL(WSAStartup(MAKEWORD(2, 2), &data), 0);
+}
+
+static void addresses_are_text_and_back(void) {
+    struct in_addr address;
+    struct in6_addr address6;
+    char text[64];
+    address.s_addr = inet_addr("127.0.0.1");
+    EQUAL(address.s_addr, htonl(0x7f000001));
+    EQUAL(strcmp(inet_ntoa(address), "127.0.0.1"), 0);
+    EQUAL(inet_addr("1.2.3.400"), INADDR_NONE);
+    EQUAL(inet_pton(AF_INET, "10.1.2.3", &address), 1);
+    EQUAL(address.s_addr, htonl(0x0a010203));
+    CHECK(inet_ntop(AF_INET, &address, text, sizeof text) != NULL);
+    EQUAL(strcmp(text, "10.1.2.3"), 0);
+    EQUAL(inet_pton(AF_INET6, "::1", &address6), 1);
+    EQUAL(address6.s6_addr[15], 1);
+    CHECK(inet_ntop(AF_INET6, &address6, text, sizeof text) != NULL);
+    EQUAL(strcmp(text, "::1"), 0);
+    EQUAL(inet_pton(AF_INET, "nonsense", &address), 0);
+    EQUAL(htons(0x1234), 0x3412);
+    EQUAL(ntohl(0x01020304), 0x04030201);
+}
+
+static void names_are_looked_up(void) {
+    struct addrinfo hints, *list = NULL;
+    struct hostent *host;
+    struct sockaddr_in *found;
+    char name[256];
+    memset(&hints, 0, sizeof hints);
+    hints.ai_family = AF_INET;
+    hints.ai_socktype = SOCK_STREAM;
+    hints.ai_flags = AI_PASSIVE;
+    EQUAL(getaddrinfo("127.0.0.1", "8080", &hints, &list), 0);
+    CHECK(list != NULL);
+    found = (struct sockaddr_in *)list->ai_addr;
+    EQUAL(found->sin_family, AF_INET);
+    EQUAL(found->sin_port, htons(8080));
+    EQUAL(found->sin_addr.s_addr, htonl(INADDR_LOOPBACK));
+    freeaddrinfo(list);
+    EQUAL(gethostname(name, 256), 0);
+    CHECK(name[0] != 0);
+    host = gethostbyname("127.0.0.1");
+    CHECK(host != NULL);
+    EQUAL(host->h_addrtype, AF_INET);
+    EQUAL(host->h_length, 4);
+}
+
+static void six_is_an_address_too(void) {
+    struct sockaddr_in6 address;
+    int length = sizeof address;
+    SOCKET s = socket(AF_INET6, SOCK_STREAM, 0);
+    CHECK(s != INVALID_SOCKET);
+    memset(&address, 0, sizeof address);
+    address.sin6_family = AF_INET6;
+    address.sin6_addr = in6addr_any;
+    EQUAL(bind(s, (struct sockaddr *)&address, sizeof address), 0);
+    EQUAL(getsockname(s, (struct sockaddr *)&address, &length), 0);
+    EQUAL(length, sizeof address);
+    EQUAL(address.sin6_family, AF_INET6);
+    CHECK(address.sin6_port != 0);
+    closesocket(s);
+}
+
+static void select_tells_of_what_is_ready(void) {
+    struct pair pair = new_pair(), other = new_pair();
+    fd_set readable;
+    struct timeval time = {0, 20000};
+    FD_ZERO(&readable);
+    FD_SET(pair.ours, &readable);
+    FD_SET(other.ours, &readable);
+    EQUAL(select(0, &readable, NULL, NULL, &time), 0);
+    EQUAL(readable.fd_count, 0);
+    EQUAL(send(other.peer, "x", 1, 0), 1);
+    FD_ZERO(&readable);
+    FD_SET(pair.ours, &readable);
+    FD_SET(other.ours, &readable);
+    time.tv_sec = 5;
+    EQUAL(select(0, &readable, NULL, NULL, &time), 1);
+    CHECK(FD_ISSET(other.ours, &readable));
+    CHECK(!FD_ISSET(pair.ours, &readable));
+    EQUAL(select(0, NULL, NULL, NULL, &time), SOCKET_ERROR);
+    EQUAL(WSAGetLastError(), WSAEINVAL);
+    close_pair(pair);
+    close_pair(other);
+}
+
+static const struct test tests[] = {
+    TEST("16", a_send_buffer_of_zero_is_taken),
+    TEST("16", a_receive_times_out),
+    TEST("16", options_are_kept),
+    TEST("16", an_unknown_option_is_told),
+    TEST("16", an_address_in_use_is_refused),
+    TEST("16", a_port_is_free_again_when_its_listener_is_closed),
+    TEST("16", keep_alive_values_are_taken),
+    TEST("16", an_unknown_ioctl_is_told),
+    TEST("16", bytes_that_wait_are_counted),
+    TEST("17", the_last_error_is_one),
+    TEST("17", it_is_of_each_thread),
+    TEST("17", winsock_calls_that_succeed_set_it_to_zero),
+    TEST("18", a_connect_without_blocking_is_under_way),
+    TEST("18", calls_that_would_block_say_so),
+    TEST("18", a_refused_connect_says_so),
+    TEST("18", sending_to_a_peer_that_is_gone_is_an_error_and_no_signal),
+    TEST("18", sending_after_a_shutdown_is_told),
+    TEST("18", a_peek_leaves_the_data),
+    TEST("18", all_of_it_can_be_waited_for),
+    TEST("18", garbage_is_no_socket),
+    TEST("18", startups_are_counted),
+    TEST("18", addresses_are_text_and_back),
+    TEST("18", names_are_looked_up),
+    TEST("18", six_is_an_address_too),
+    TEST("18", select_tells_of_what_is_ready),
+};
+SUITE(tests)
