@@ -197,7 +197,7 @@ impl Socket {
             return Err(wsa::NOT_SUPPORTED);
         }
         let deadline = deadline_of(self.receive_patience());
-        let linux = (flags & (OOB | PEEK | DONT_ROUTE)).cast_signed();
+        let linux = (flags & (OOB | PEEK | DONT_ROUTE)) as i32;
         let (mut left, mut bytes) = (buffers, 0);
         loop {
             match self.receive_now(left, linux, wants_address) {
@@ -233,7 +233,7 @@ impl Socket {
     ) -> Outcome<usize> {
         self.check_sends()?;
         let deadline = deadline_of(self.send_patience());
-        let linux = (flags & (OOB | DONT_ROUTE)).cast_signed();
+        let linux = (flags & (OOB | DONT_ROUTE)) as i32;
         let (mut left, mut bytes) = (buffers, 0);
         loop {
             match self.send_now(left, linux, to) {
@@ -507,7 +507,7 @@ pub unsafe extern "C" fn wharf_w32_recv(
     call::number(|| {
         let socket = find(socket)?;
         let mut buffers = [buffer_of(buffer, len)?];
-        let received = socket.receive(&mut buffers, flags.cast_unsigned(), false)?;
+        let received = socket.receive(&mut buffers, flags as u32, false)?;
         match received.is_cut {
             true => Err(wsa::MESSAGE_SIZE),
             false => Ok(received.bytes as i32),
@@ -537,7 +537,7 @@ pub unsafe extern "C" fn wharf_w32_send(
     call::number(|| {
         let socket = find(socket)?;
         let mut buffers = [buffer_of(buffer.cast_mut(), len)?];
-        let sent = socket.send(&mut buffers, flags.cast_unsigned(), None)?;
+        let sent = socket.send(&mut buffers, flags as u32, None)?;
         Ok(sent as i32)
     })
 }
