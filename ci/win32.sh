@@ -34,7 +34,7 @@ prepare() {
 
 # Every header by itself, in each language, without a warning; and every other spelling, which includes one of them.
 check_headers() {
-    local header compiler
+    local header compiler standard
     for header in "$root"/include/wharf/win32/*.h; do
         header=$(basename "$header")
         printf '#include <%s>\n' "$header" > "$work/header.c"
@@ -47,6 +47,15 @@ check_headers() {
             $compiler -Wall -Wextra -Werror -fsyntax-only -I "$root/include/wharf/win32" "$work/header.c" || fail "$header with $compiler"
         done
     done
+    for compiler in g++ clang++; do
+        for standard in c++11 c++17 c++20; do
+            $compiler -std=$standard -Werror -fsyntax-only -I "$root/include/wharf/win32" "$crate/tests/overloads.cpp" || fail "overloads.cpp, $compiler $standard"
+            $compiler -std=$standard -DUNICODE -Werror -fsyntax-only -I "$root/include/wharf/win32" "$crate/tests/overloads.cpp" || fail "overloads.cpp, $compiler $standard UNICODE"
+        done
+        # For sources that have something of their own by this name.
+        printf '#define WHARF_NO_U_LONG\n#include <winsock2.h>\nstruct of_their_own { int u_long; };\n#ifdef u_long\n#error "u_long is a macro"\n#endif\n' > "$work/header.cpp"
+        $compiler -fsyntax-only -I "$root/include/wharf/win32" "$work/header.cpp" || fail "WHARF_NO_U_LONG with $compiler"
+    done
 }
 
 # The library exports what tests/symbols.txt lists, and every function that a header declares is among it.
@@ -55,7 +64,7 @@ check_symbols() {
     diff "$crate/tests/symbols.txt" "$work/symbols" || fail "the exported symbols are not those of tests/symbols.txt"
     printf '#include <windows.h>\n#include <winsock2.h>\n' > "$work/declared.c"
     gcc -std=c99 -fsyntax-only -aux-info "$work/declared" -I "$root/include/wharf/win32" "$work/declared.c"
-    grep 'wharf/win32/' "$work/declared" | grep -v ' static ' | sed -E 's/.*[ *]([A-Za-z_0-9]+) \(.*/\1/' | sort -u |
+    grep 'wharf/win32/' "$work/declared" | grep -v ' static ' | sed -E 's/^[^(]*[ *]([A-Za-z_0-9]+) \(.*/\1/' | sort -u |
         while read -r name; do
             grep -qxE "$name|wharf_w32_$name" "$work/symbols" || echo "$name"
         done | grep -vxE '(localtime|gmtime|ctime)_r|fileno' > "$work/missing" || true
@@ -144,7 +153,7 @@ table() {
     echo
     echo '| rule | test | Linux | Wine |'
     echo '|---|---|---|---|'
-    join -t '|' -a 1 -o 0,1.2,2.2 -e '' <(verdicts "$work/linux" | sed -E 's/^([^|]*)\|([^|]*)\|([^|]*)\|/\2 \1 \3|/' | sort) \
+    join -t '|' -a 1 -o 0,1.2,2.2 -e '-' <(verdicts "$work/linux" | sed -E 's/^([^|]*)\|([^|]*)\|([^|]*)\|/\2 \1 \3|/' | sort) \
         <(verdicts "$work/wine" | sed -E 's/^([^|]*)\|([^|]*)\|([^|]*)\|/\2 \1 \3|/' | sort) | sort -V |
         sed -E 's/^([^ ]+) ([^ ]+) ([^|]+)\|(.*)\|(.*)$/| \1 | \2: \3 | \4 | \5 |/'
 }

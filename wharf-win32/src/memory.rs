@@ -251,6 +251,13 @@ const MEM_RELEASE: u32 = 0x8000;
 /// Regions begin at multiples of this.
 const GRANULARITY: usize = 0x10000;
 
+/// The size of a page. By the C library, for the reason in `time.rs`.
+pub(crate) fn page_bytes() -> usize {
+    // SAFETY: it may be called at any time.
+    let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    usize::try_from(bytes).unwrap_or(4096)
+}
+
 /// The regions that are reserved: where each begins, and how long it is.
 static REGIONS: Mutex<BTreeMap<usize, usize>> = Mutex::new(BTreeMap::new());
 
@@ -278,7 +285,7 @@ fn protection(pages: u32) -> Option<MprotectFlags> {
 
 /// The pages that a range touches: where they begin, and how many bytes they are.
 fn pages_of(address: usize, bytes: usize) -> Option<(usize, usize)> {
-    let page = rustix::param::page_size();
+    let page = page_bytes();
     let start = address - address % page;
     let end = address.checked_add(bytes)?.checked_next_multiple_of(page)?;
     (end > start).then_some((start, end - start))
@@ -292,7 +299,7 @@ fn is_reserved(start: usize, bytes: usize) -> bool {
 
 /// Reserves address space, at that address or at one of the system's choice, and lists it.
 fn reserve(address: usize, bytes: usize) -> Option<usize> {
-    let bytes = bytes.checked_next_multiple_of(rustix::param::page_size())?;
+    let bytes = bytes.checked_next_multiple_of(page_bytes())?;
     let (start, bytes) = if address == 0 {
         (map_anywhere(bytes)?, bytes)
     } else {

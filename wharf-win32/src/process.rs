@@ -3,7 +3,7 @@
 use std::{thread, time::Duration};
 
 use crate::{
-    TRUE, console, error, last_error,
+    TRUE, console, error, last_error, memory,
     objects::{CURRENT_PROCESS, CURRENT_THREAD},
     text::{Wide, write_narrow, write_wide},
 };
@@ -105,7 +105,7 @@ pub unsafe extern "C" fn GetSystemInfo(info: *mut SystemInfo) {
     let filled = SystemInfo {
         architecture,
         reserved: 0,
-        page_bytes: rustix::param::page_size() as u32,
+        page_bytes: memory::page_bytes() as u32,
         lowest_address: 0x10000,
         highest_address: 0x7fff_fffe_ffff,
         processors_mask: usize::MAX >> (64 - processors),

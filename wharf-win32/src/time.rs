@@ -4,8 +4,6 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustix::time::{ClockId, clock_gettime};
-
 use crate::{TRUE, error, last_error};
 
 /// Steps of a [`FileTime`] in a second, and of the counter: as on Windows 10.
@@ -161,13 +159,25 @@ fn to_local(time: FileTime) -> FileTime {
     FileTime(time.0.saturating_add_signed(local_offset(time)))
 }
 
-/// The time of a clock that does not go back and goes on while the machine sleeps, since it started.
+/// The time of a clock of the system's. By the C library: rustix looks for the kernel's own code for it where valgrind has none.
+fn clock(which: libc::clockid_t) -> Duration {
+    let mut time = std::mem::MaybeUninit::<libc::timespec>::zeroed();
+    // SAFETY: it is written; zeros are a time as well.
+    let time = unsafe {
+        libc::clock_gettime(which, time.as_mut_ptr());
+        time.assume_init()
+    };
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// Seconds of a clock that does not go back, of which only differences mean something. The cheapest to ask.
+pub(crate) fn coarse_seconds() -> u32 {
+    clock(libc::CLOCK_MONOTONIC_COARSE).as_secs() as u32
+}
+
+/// How long the machine runs, sleep included.
 fn since_start() -> Duration {
-    let time = clock_gettime(ClockId::Boottime);
-    Duration::new(
-        u64::try_from(time.tv_sec).unwrap_or(0),
-        u32::try_from(time.tv_nsec).unwrap_or(0),
-    )
+    clock(libc::CLOCK_BOOTTIME)
 }
 
 /// Milliseconds since the machine started.
@@ -206,9 +216,9 @@ pub extern "C" fn timeEndPeriod(_milliseconds: u32) -> u32 {
 /// `count` can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn QueryPerformanceCounter(count: *mut i64) -> i32 {
-    let time = clock_gettime(ClockId::Monotonic);
+    let steps = clock(libc::CLOCK_MONOTONIC).as_nanos() / 100;
     // SAFETY: of the caller.
-    unsafe { count.write_unaligned(time.tv_sec * STEPS_PER_SECOND as i64 + time.tv_nsec / 100) };
+    unsafe { count.write_unaligned(steps as i64) };
     TRUE
 }
 

@@ -9,12 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { WORKERS = 4, SIZE = 8 };
+enum { WORKERS = 4, ROWS = 8 };
 
 struct board {
     OVERLAPPED overlapped; /* not used by the port, and its address is the packet's */
     int filled;
-    int columns[SIZE];
+    int columns[ROWS];
 };
 
 static HANDLE port;
@@ -40,11 +40,11 @@ static void post(struct board *board) {
 
 static void work_on(const struct board *board) {
     int column;
-    if (board->filled == SIZE) {
+    if (board->filled == ROWS) {
         InterlockedIncrement(&solutions);
         return;
     }
-    for (column = 0; column < SIZE; column++) {
+    for (column = 0; column < ROWS; column++) {
         struct board *next;
         if (!fits(board, column))
             continue;

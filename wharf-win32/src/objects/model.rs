@@ -37,7 +37,9 @@ fn wait_unless(on: &For, thread: u32, meanwhile: impl FnOnce(&Arc<Waiter>)) -> E
 
 /// A wait whose time comes at any moment.
 fn wait_a_while(on: &For, thread: u32) -> End {
-    wait_unless(on, thread, |waiter| drop(waiter.tell(End::TimedOut)))
+    wait_unless(on, thread, |waiter| {
+        waiter.tell(End::TimedOut);
+    })
 }
 
 fn event(manual: bool, set: bool) -> Arc<Waitable> {
@@ -204,6 +206,28 @@ fn those_who_take_all_do_not_hold_each_other_up() {
             thread.join().unwrap();
         }
         assert!(is_set(&first) && is_set(&second));
+    });
+}
+
+/// A change that is to serve one who waits for all, while another lines up for others of them.
+#[test]
+fn a_change_serves_whoever_lines_up_for_all_meanwhile() {
+    loom::model(|| {
+        let (shared, first, second) = (event(true, false), event(true, false), event(true, false));
+        let threads: Vec<_> = [&first, &second]
+            .into_iter()
+            .zip(1..)
+            .map(|(own, number)| {
+                let all = all_of(&[&shared, own]);
+                thread::spawn(move || wait(&For::All(&all), number))
+            })
+            .collect();
+        put(&shared, true);
+        put(&first, true);
+        put(&second, true);
+        for thread in threads {
+            assert_eq!(thread.join().unwrap(), TAKEN);
+        }
     });
 }
 

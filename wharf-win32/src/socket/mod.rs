@@ -327,8 +327,7 @@ pub(crate) fn waitable(number: usize) -> Option<Arc<Waitable>> {
 
 /// Seconds since the system was started.
 fn seconds_now() -> u32 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse);
-    now.tv_sec as u32
+    crate::time::coarse_seconds()
 }
 
 fn patience(milliseconds: &AtomicU32) -> Option<Duration> {

@@ -19,11 +19,18 @@ static BOOL WINAPI second_handler(DWORD event) {
     return second_handles;
 }
 
+static void nothing_said(void) {
+    order = 0;
+    first_said = 0;
+    second_said = 0;
+}
+
 static void handlers_are_called_last_first_on_a_thread_of_their_own(void) {
+    NOT_JUDGED_UNDER_WINE("without a window it has no console to send an event to");
     heard = new_event(FALSE);
     CHECK(SetConsoleCtrlHandler(first_handler, TRUE));
     CHECK(SetConsoleCtrlHandler(second_handler, TRUE));
-    order = first_said = second_said = 0;
+    nothing_said();
     second_handles = FALSE;
     CHECK(GenerateConsoleCtrlEvent(CTRL_BREAK_EVENT, 0));
     EQUAL(WaitForSingleObject(heard, SOON), WAIT_OBJECT_0);
@@ -32,7 +39,7 @@ static void handlers_are_called_last_first_on_a_thread_of_their_own(void) {
     EQUAL(heard_event, CTRL_BREAK_EVENT);
     CHECK((DWORD)heard_in != GetCurrentThreadId());
 
-    order = first_said = second_said = 0;
+    nothing_said();
     second_handles = TRUE;
     CHECK(GenerateConsoleCtrlEvent(CTRL_C_EVENT, 0));
     EQUAL(WaitForSingleObject(heard, SOON), WAIT_OBJECT_0);
@@ -42,13 +49,14 @@ static void handlers_are_called_last_first_on_a_thread_of_their_own(void) {
 
     CHECK(SetConsoleCtrlHandler(second_handler, FALSE));
     CHECK(!SetConsoleCtrlHandler(second_handler, FALSE));
-    order = first_said = second_said = 0;
+    nothing_said();
     CHECK(GenerateConsoleCtrlEvent(CTRL_C_EVENT, 0));
     EQUAL(WaitForSingleObject(heard, SOON), WAIT_OBJECT_0);
     EQUAL(first_said, 1);
 }
 
 static void ctrl_c_can_be_ignored_and_ctrl_break_not(void) {
+    NOT_JUDGED_UNDER_WINE("without a window it has no console to send an event to");
     CHECK(SetConsoleCtrlHandler(NULL, TRUE));
     CHECK(GenerateConsoleCtrlEvent(CTRL_C_EVENT, 0));
     EQUAL(WaitForSingleObject(heard, SILENCE), WAIT_TIMEOUT);
@@ -64,7 +72,7 @@ static void signals_are_events(void) {
     raise(SIGINT);
     EQUAL(WaitForSingleObject(heard, SOON), WAIT_OBJECT_0);
     EQUAL(heard_event, CTRL_C_EVENT);
-    kill(getpid(), SIGQUIT);
+    raise(SIGQUIT);
     EQUAL(WaitForSingleObject(heard, SOON), WAIT_OBJECT_0);
     EQUAL(heard_event, CTRL_BREAK_EVENT);
 }
@@ -129,6 +137,7 @@ static void dates_are_times_and_back(void) {
     /* It was a Tuesday. */
     leap.wDayOfWeek = 2;
     CHECK(memcmp(&leap, &back, sizeof leap) == 0);
+    NOT_JUDGED_UNDER_WINE("Wine takes the 29th of February of 1900");
     leap.wYear = 1900;
     CHECK(!SystemTimeToFileTime(&leap, &time));
     EQUAL(GetLastError(), ERROR_INVALID_PARAMETER);

@@ -210,6 +210,7 @@ static void sockets_are_closed_under_their_operations(void) {
     struct race race = {new_port(), 0, 0};
     HANDLE workers[2];
     LONG begun = 0;
+    NOT_JUDGED_UNDER_WINE("Wine 8 loses some of the packets");
     memset(overlapped, 0, sizeof overlapped);
     for (int i = 0; i < 2; i++)
         workers[i] = start_thread(takes, &race);

@@ -59,6 +59,8 @@ static inline void wharf_fd_remove(SOCKET s, fd_set *set) {
 #define FD_CLR(s, set) wharf_fd_remove((SOCKET)(s), (set))
 #define FD_ISSET(s, set) __WSAFDIsSet((SOCKET)(s), (set))
 
+#ifndef timerisset
 #define timerisset(time) ((time)->tv_sec || (time)->tv_usec)
+#endif
 
 #endif
