@@ -224,7 +224,7 @@ fn give_back(mut record: Box<Record>) {
 }
 
 thread_local! {
-    static THREAD: u32 = rustix::thread::gettid().as_raw_nonzero().get().cast_unsigned();
+    static THREAD: u32 = rustix::thread::gettid().as_raw_nonzero().get() as u32;
 }
 
 /// The system's number of this thread.

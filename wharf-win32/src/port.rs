@@ -207,6 +207,7 @@ fn timeout_of(milliseconds: u32) -> Option<Duration> {
 }
 
 /// What a packet says.
+#[inline]
 fn told_of(packet: Packet) -> Told {
     match packet.operation {
         // SAFETY: it was handed out just now, and all operations of our ports are those of records.

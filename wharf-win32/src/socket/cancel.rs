@@ -72,7 +72,7 @@ pub(super) fn tell_watchers() {
     if WATCHERS.load(Ordering::Relaxed) > 0 {
         ENDED.fetch_add(1, Ordering::SeqCst);
         // Fails only for an address that is none.
-        let _ = futex::wake(&ENDED, futex::Flags::PRIVATE, i32::MAX.cast_unsigned());
+        let _ = futex::wake(&ENDED, futex::Flags::PRIVATE, i32::MAX as u32);
     }
 }
 

@@ -32,7 +32,7 @@ impl Socket {
         // SAFETY: the request writes one `int`, for which there is room.
         let asked = unsafe { libc::ioctl(self.number(), libc::FIONREAD, &raw mut count) };
         checked(asked).map_err(|errno| self.code_of(errno))?;
-        Ok(count.cast_unsigned())
+        Ok(count as u32)
     }
 
     fn is_at_mark(&self) -> Outcome<u32> {
@@ -69,8 +69,13 @@ impl Socket {
     }
 }
 
-/// The functions that are asked for by a number (GUID), as its bytes are in memory.
-const FUNCTIONS: &[([u8; 16], fn() -> usize)] = &[
+/// The number of a function, as its bytes are in memory.
+type Guid = [u8; 16];
+/// It, and what gives the address of the function.
+type Function = (Guid, fn() -> usize);
+
+/// The functions that are asked for by a number.
+const FUNCTIONS: &[Function] = &[
     (
         guid(
             0xb536_7df1,
@@ -109,7 +114,7 @@ const FUNCTIONS: &[([u8; 16], fn() -> usize)] = &[
     ),
 ];
 
-const fn guid(first: u32, second: u16, third: u16, rest: [u8; 8]) -> [u8; 16] {
+const fn guid(first: u32, second: u16, third: u16, rest: [u8; 8]) -> Guid {
     let (first, second, third) = (
         first.to_le_bytes(),
         second.to_le_bytes(),
@@ -181,7 +186,7 @@ unsafe fn control(socket: &Socket, code: u32, room: &Room) -> Outcome<usize> {
             UDP_CONNRESET | LOOPBACK_FAST_PATH => Ok(0),
             BASE_HANDLE => room.write(socket.number() as usize),
             GET_EXTENSION_FUNCTION_POINTER => {
-                let asked = room.read::<[u8; 16]>()?;
+                let asked = room.read::<Guid>()?;
                 let found = FUNCTIONS.iter().find(|(guid, _)| *guid == asked);
                 let (_, function) = found.ok_or(wsa::INVALID)?;
                 room.write(function())
@@ -206,7 +211,7 @@ pub unsafe extern "C" fn ioctlsocket(socket: usize, command: i32, argument: *mut
             output_len: 4,
         };
         // SAFETY: passed on to the caller.
-        unsafe { control(&socket, command.cast_unsigned(), &room) }.map(|_| ())
+        unsafe { control(&socket, command as u32, &room) }.map(|_| ())
     })
 }
 

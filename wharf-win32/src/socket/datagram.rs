@@ -148,8 +148,7 @@ pub unsafe extern "C" fn wharf_w32_recvfrom(
         let socket = find(socket)?;
         let mut buffers = [buffer_of(buffer, len)?];
         // SAFETY: passed on to the caller.
-        let came =
-            unsafe { socket.receive_from(&mut buffers, flags.cast_unsigned(), from, from_len) }?;
+        let came = unsafe { socket.receive_from(&mut buffers, flags as u32, from, from_len) }?;
         match came {
             (_, true) => Err(wsa::MESSAGE_SIZE),
             (bytes, false) => Ok(bytes as i32),
@@ -197,7 +196,7 @@ pub unsafe extern "C" fn wharf_w32_sendto(
         let mut buffers = [buffer_of(buffer.cast_mut(), len)?];
         // SAFETY: passed on to the caller.
         let to = unsafe { socket.destination(to, to_len) }?;
-        let sent = socket.send(&mut buffers, flags.cast_unsigned(), to.as_ref())?;
+        let sent = socket.send(&mut buffers, flags as u32, to.as_ref())?;
         socket.set(flag::BOUND, true);
         Ok(sent as i32)
     })

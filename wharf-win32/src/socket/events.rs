@@ -115,7 +115,7 @@ impl Watched {
         };
         for bit in 0..10 {
             if found & (1 << bit) != 0 && error != 0 {
-                selected.found.errors[bit] = socket.code_of(error).cast_signed();
+                selected.found.errors[bit] = socket.code_of(error) as i32;
             }
         }
         selected.found.events |= found;
@@ -228,7 +228,7 @@ impl Socket {
 /// Has an event set when something of the mask happens on a socket, which is non-blocking from now on. An empty mask ends that.
 #[unsafe(no_mangle)]
 pub extern "C" fn WSAEventSelect(socket: usize, event: usize, mask: i32) -> i32 {
-    call::status(|| find(socket)?.select(event, mask.cast_unsigned()))
+    call::status(|| find(socket)?.select(event, mask as u32))
 }
 
 /// Says what has happened on a socket since this was last asked, and resets the event, if one is given.

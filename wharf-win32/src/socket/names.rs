@@ -187,7 +187,7 @@ pub unsafe extern "C" fn wharf_w32_getaddrinfo(
         Ok(())
     };
     call::winsock(-1, || look_up().map(|()| 0));
-    last_error::GetLastError().cast_signed()
+    last_error::GetLastError() as i32
 }
 
 /// Frees what `getaddrinfo` has found.
@@ -241,7 +241,7 @@ pub unsafe extern "C" fn wharf_w32_getnameinfo(
         }
     };
     call::winsock(-1, || look_up().map(|()| 0));
-    last_error::GetLastError().cast_signed()
+    last_error::GetLastError() as i32
 }
 
 /// # Safety

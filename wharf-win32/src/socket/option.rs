@@ -144,13 +144,11 @@ impl Socket {
                 self.set_buffer(libc::SO_RCVBUF, flag::NO_RECEIVE_BUFFER, number)
             }
             (SOL_SOCKET, SO_SNDTIMEO) => {
-                self.send_timeout
-                    .store(number.cast_unsigned(), Ordering::Relaxed);
+                self.send_timeout.store(number as u32, Ordering::Relaxed);
                 Ok(())
             }
             (SOL_SOCKET, SO_RCVTIMEO) => {
-                self.receive_timeout
-                    .store(number.cast_unsigned(), Ordering::Relaxed);
+                self.receive_timeout.store(number as u32, Ordering::Relaxed);
                 Ok(())
             }
             // IP_DONTFRAGMENT
@@ -207,12 +205,12 @@ impl Socket {
             (SOL_SOCKET, SO_TYPE) => self.kind.into(),
             (SOL_SOCKET, SO_SNDBUF) => self.buffer(libc::SO_SNDBUF, flag::NO_SEND_BUFFER)?,
             (SOL_SOCKET, SO_RCVBUF) => self.buffer(libc::SO_RCVBUF, flag::NO_RECEIVE_BUFFER)?,
-            (SOL_SOCKET, SO_SNDTIMEO) => self.send_timeout.load(Ordering::Relaxed).cast_signed(),
-            (SOL_SOCKET, SO_RCVTIMEO) => self.receive_timeout.load(Ordering::Relaxed).cast_signed(),
+            (SOL_SOCKET, SO_SNDTIMEO) => self.send_timeout.load(Ordering::Relaxed) as i32,
+            (SOL_SOCKET, SO_RCVTIMEO) => self.receive_timeout.load(Ordering::Relaxed) as i32,
             (SOL_SOCKET, SO_ERROR) => {
                 match address::option(socket, libc::SOL_SOCKET, libc::SO_ERROR)? {
                     0 => 0,
-                    errno => codes::of_call(errno, !self.is_stream()).cast_signed(),
+                    errno => codes::of_call(errno, !self.is_stream()) as i32,
                 }
             }
             (SOL_SOCKET, SO_CONNECT_TIME) => self.connect_time(),

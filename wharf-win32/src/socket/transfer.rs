@@ -197,7 +197,7 @@ impl Socket {
             return Err(wsa::NOT_SUPPORTED);
         }
         let deadline = deadline_of(self.receive_patience());
-        let linux = (flags & (OOB | PEEK | DONT_ROUTE)).cast_signed();
+        let linux = (flags & (OOB | PEEK | DONT_ROUTE)) as i32;
         let (mut left, mut bytes) = (buffers, 0);
         loop {
             match self.receive_now(left, linux, wants_address) {
@@ -233,7 +233,7 @@ impl Socket {
     ) -> Outcome<usize> {
         self.check_sends()?;
         let deadline = deadline_of(self.send_patience());
-        let linux = (flags & (OOB | DONT_ROUTE)).cast_signed();
+        let linux = (flags & (OOB | DONT_ROUTE)) as i32;
         let (mut left, mut bytes) = (buffers, 0);
         loop {
             match self.send_now(left, linux, to) {
@@ -297,11 +297,7 @@ impl Socket {
         self.give(record, kind, request, |attached, pointer| {
             // SAFETY: as above.
             let started = unsafe { attached.port.raw.start_skip_port(attached.handle, pointer) }?;
-            Ok(match started {
-                Started::Pending(_) => None,
-                // SAFETY: it was handed out just now.
-                Started::Completed(_) => Some(unsafe { Record::from_raw(pointer) }),
-            })
+            ended_of(started, pointer)
         })
     }
 
@@ -407,8 +403,14 @@ impl Socket {
             operation::refuse(record, status_of(code), false);
             return Err(code);
         }
-        let started = self.start_here(record, Kind::Stream, |record| {
-            Request::Send(record.buffers(one))
+        let request = |record: &mut Record| Request::Send(record.buffers(one));
+        let started = self.give(record, Kind::Stream, request, |attached, pointer| {
+            let port = &attached.port.raw;
+            // SAFETY: the record is the port's from now on, and the caller's buffers are his promise.
+            ended_of(
+                unsafe { port.start_here_or_batch(attached.handle, pointer) }?,
+                pointer,
+            )
         });
         self.told_at_once(started)
     }
@@ -444,6 +446,18 @@ impl Socket {
         operation::refuse(record, codes::status_of(errno, !self.is_stream()), false);
         Err(code)
     }
+}
+
+/// The record of an operation that was started just now, if it has ended.
+fn ended_of(
+    started: Started,
+    pointer: std::ptr::NonNull<wharf::raw::Overlapped>,
+) -> std::io::Result<Option<Box<Record>>> {
+    Ok(match started {
+        Started::Pending(_) => None,
+        // SAFETY: it was handed out just now.
+        Started::Completed(_) => Some(unsafe { Record::from_raw(pointer) }),
+    })
 }
 
 /// What an OVERLAPPED says of an operation that a call refused.
@@ -493,7 +507,7 @@ pub unsafe extern "C" fn wharf_w32_recv(
     call::number(|| {
         let socket = find(socket)?;
         let mut buffers = [buffer_of(buffer, len)?];
-        let received = socket.receive(&mut buffers, flags.cast_unsigned(), false)?;
+        let received = socket.receive(&mut buffers, flags as u32, false)?;
         match received.is_cut {
             true => Err(wsa::MESSAGE_SIZE),
             false => Ok(received.bytes as i32),
@@ -523,7 +537,7 @@ pub unsafe extern "C" fn wharf_w32_send(
     call::number(|| {
         let socket = find(socket)?;
         let mut buffers = [buffer_of(buffer.cast_mut(), len)?];
-        let sent = socket.send(&mut buffers, flags.cast_unsigned(), None)?;
+        let sent = socket.send(&mut buffers, flags as u32, None)?;
         Ok(sent as i32)
     })
 }

@@ -94,6 +94,30 @@ impl Port {
         Ok(Started::Completed(unsafe { Packet::of(operation) }))
     }
 
+    /// Starts a send as [`start_skip_port`](Self::start_skip_port) does; but in a handler, while more work is queued and the driver
+    /// gains by batches, it is left for the next batch, as [`start`](Self::start) leaves it, and is pending.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    ///
+    /// # Safety
+    /// As for [`start`](Self::start).
+    #[cfg(unix)]
+    pub unsafe fn start_here_or_batch(
+        &self,
+        handle: Handle,
+        operation: NonNull<Overlapped>,
+    ) -> io::Result<Started> {
+        let then = |next| self.follow_at_once(next, operation);
+        // SAFETY: passed on to the caller.
+        let (id, is_done) = unsafe { self.enqueue(handle, operation, How::Any, then) }?;
+        if !is_done {
+            return Ok(Started::Pending(id));
+        }
+        // SAFETY: it has ended, and no packet follows: it is handed out here.
+        Ok(Started::Completed(unsafe { Packet::of(operation) }))
+    }
+
     /// Sends bytes on a stream at once, if nothing goes before them.
     ///
     /// # Safety
