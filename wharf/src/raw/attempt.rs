@@ -14,7 +14,7 @@ use bytes::BufMut;
 
 use super::{
     Handle, Port, RawBuffer,
-    shape::{Attempt, Attempts, Sends},
+    shape::{Attempt, Attempts},
 };
 
 /// The most buffers of one attempt, listed on the stack.
@@ -77,8 +77,9 @@ impl Port {
 
     /// Whether a send that this thread starts now is made together with others, in one call: more work is queued, and the driver
     /// gains from batches. A hint, for a choice between [`try_send`](Self::try_send) and an operation.
+    #[cfg(feature = "safe")]
     pub fn batches_sends(&self) -> bool {
-        Sends::batches_sends(self)
+        super::shape::Sends::batches_sends(self)
     }
 
     /// As [`try_send`](Self::try_send), of several pieces, one after the other; of the first 64 at most.
