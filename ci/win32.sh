@@ -55,6 +55,12 @@ check_headers() {
         # For sources that have something of their own by this name.
         printf '#define WHARF_NO_U_LONG\n#include <winsock2.h>\nstruct of_their_own { int u_long; };\n#ifdef u_long\n#error "u_long is a macro"\n#endif\n' > "$work/header.cpp"
         $compiler -fsyntax-only -I "$root/include/wharf/win32" "$work/header.cpp" || fail "WHARF_NO_U_LONG with $compiler"
+        printf '#define FD_SETSIZE 512\n#include <winsock2.h>\nstatic_assert(sizeof(fd_set) == 8 + 512 * 8, "their own");\n' > "$work/header.cpp"
+        $compiler -fsyntax-only -I "$root/include/wharf/win32" "$work/header.cpp" || fail "FD_SETSIZE with $compiler"
+        printf '#include <winsock2.h>\nstatic_assert(sizeof(fd_set) == 8 + 512 * 8, "their own");\n' > "$work/header.cpp"
+        WHARF_CXX=$compiler "$root/bin/wharf-c++" -DFD_SETSIZE=512 -fsyntax-only "$work/header.cpp" || fail "-DFD_SETSIZE with $compiler"
+        sed -i '1i #define FD_SETSIZE 512' "$work/header.cpp"
+        WHARF_CXX=$compiler "$root/bin/wharf-c++" -fsyntax-only "$work/header.cpp" || fail "FD_SETSIZE behind wharf-c++'s header with $compiler"
     done
 }
 

@@ -9,13 +9,7 @@
 #error "wharf-win32 is for 64-bit programs."
 #endif
 
-/* A program's own FD_SETSIZE, kept before glibc's <sys/select.h> replaces it. Behind that header it is the program's own if it is not
- * glibc's number; 1024, which is that, must come before all headers. */
-#if defined(FD_SETSIZE) && (!defined(_SYS_SELECT_H) || FD_SETSIZE != __FD_SETSIZE)
-enum { wharf_fd_setsize = FD_SETSIZE };
-#define WHARF_FD_SETSIZE ((unsigned)wharf_fd_setsize)
-#undef FD_SETSIZE
-#endif
+#include "set_size.h"
 
 #ifdef __cplusplus
 #define WHARF_BEGIN extern "C" {

@@ -3,6 +3,7 @@
 #define WHARF_WIN32_SELECT_H
 
 #include "socket_types.h"
+#include "set_size.h"
 
 /* How many sockets a set takes: what the program defined before it included these headers, else 64. */
 #undef FD_SETSIZE

@@ -2,6 +2,9 @@
 #ifndef WHARF_MSVC_H
 #define WHARF_MSVC_H
 
+/* For a definition among the flags. */
+#include "../win32/topic/set_size.h"
+
 #ifdef __cplusplus
 /* Microsoft's standard headers include one another more than libstdc++'s do. All of these come before the macros below. */
 #include <algorithm>
@@ -43,6 +46,8 @@
 #include <string.h>
 #include <time.h>
 
+/* glibc's number, so that the program may define its own. */
+#undef FD_SETSIZE
 #include "../win32/topic/compiler.h"
 #include "../win32/topic/crt_rest.h"
 
