@@ -39,6 +39,13 @@ ar rcs "$root/lib/libwharf_msvc.a" "$objects"/*.o
 
 rm -rf "$root/include/wharf/win32" "$root/include/wharf/msvc"
 cp -r "$source/include/wharf/win32" "$source/manners/include/wharf/msvc" "$root/include/wharf/"
+# Other spellings include the one in lower case.
+grep -v '^#' "$source/spellings.txt" | while read -r spelling; do
+    header=${spelling,,}
+    for folder in "$root"/include/wharf/{win32,msvc}; do
+        [ ! -e "$folder/$header" ] || printf '#include "%s"\n' "$header" > "$folder/$spelling"
+    done
+done
 fill_in "$source/wharf-win32.pc.in" > "$root/lib/pkgconfig/wharf-win32.pc"
 fill_in "$source/WharfWin32Config.cmake.in" > "$root/lib/cmake/WharfWin32/WharfWin32Config.cmake"
 install -m 755 "$source/manners/wharf-c++" "$root/bin/wharf-c++"

@@ -1,2 +1,0 @@
-/* Another spelling. */
-#include "mmsystem.h"

@@ -1,2 +1,0 @@
-/* Another spelling. */
-#include "winsock2.h"

@@ -1,1 +1,0 @@
-/* Versions of Windows: there is nothing to choose. */
