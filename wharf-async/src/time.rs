@@ -155,12 +155,12 @@ impl Sleep {
         };
         let mut state = lock(&armed.timer.0);
         match &mut *state {
-            State::Fired if armed.deadline >= self.deadline => Poll::Ready(()),
-            // It was put off.
-            State::Fired => {
+            // It was put off. That runtime may have stopped since; this may be another one.
+            State::Fired | State::Stopped if armed.deadline < self.deadline => {
                 drop(state);
                 self.arm(context)
             }
+            State::Fired => Poll::Ready(()),
             State::Stopped => {
                 drop(state);
                 panic!("a sleep has no end: the runtime has stopped");

@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use harness::{PATIENCE, one_at_once, run, soon};
+use harness::{PATIENCE, builder, one_at_once, run, soon};
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use wharf::{Buffer, DriverChoice, Payload};
@@ -36,6 +36,7 @@ macro_rules! suite {
             a_connect_that_is_dropped_leaves_nothing
             a_peek_takes_nothing
             after_much_each_way_of_reading_brings_what_comes_next
+            an_end_that_comes_during_a_send_is_waited_for_without_polls
             owned_buffers_come_back_with_the_bytes
             a_receive_that_is_dropped_leaves_its_bytes_to_the_next_read
             a_payload_that_is_sent_comes_back_and_is_sent_though_the_future_is_dropped
@@ -271,6 +272,47 @@ fn after_much_each_way_of_reading_brings_what_comes_next(driver: DriverChoice) {
         stream.read_to_end(&mut rest).await.expect("bytes");
         assert!(rest == much[..50_000], "bytes were lost");
     });
+}
+
+fn an_end_that_comes_during_a_send_is_waited_for_without_polls(driver: DriverChoice) {
+    let two_at_once = builder(driver).concurrency(2).threads(2..=8);
+    let runtime = two_at_once.build().expect("a runtime");
+    let polls = run(&runtime, async {
+        let mut polls = 0;
+        for _ in 0..20 {
+            let (stream, mut peer) = pair().await;
+            let (mut reads, mut writes) = stream.into_split();
+            // What fills a buffer makes the stream wait without one.
+            let mut memory = vec![0; 64 << 10];
+            peer.write_all(&memory).expect("it takes them");
+            reads.read_exact(&mut memory).await.expect("bytes");
+            let mut drains = peer.try_clone().expect("a peer");
+            let drains = thread::spawn(move || io::copy(&mut drains, &mut io::sink()));
+            let writes = spawn(async move {
+                let much = vec![1; 4 << 20];
+                for _ in 0..4 {
+                    writes.write_all(&much).await.expect("it takes them");
+                }
+            });
+            let reads = spawn(async move {
+                let mut polls = 0;
+                let mut read = Box::pin(reads.read(&mut memory));
+                let end = poll_fn(|context| {
+                    polls += 1;
+                    read.as_mut().poll(context)
+                });
+                assert_eq!(end.await.expect("the end"), 0);
+                polls
+            });
+            sleep(Duration::from_millis(1)).await;
+            peer.shutdown(Shutdown::Write).expect("it ends");
+            polls += reads.await.expect("it ends");
+            writes.await.expect("it ends");
+            drains.join().expect("no panic").expect("it reads");
+        }
+        polls
+    });
+    assert!(polls < 200, "{polls} polls of 20 reads");
 }
 
 fn owned_buffers_come_back_with_the_bytes(driver: DriverChoice) {

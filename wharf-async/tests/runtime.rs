@@ -51,6 +51,7 @@ macro_rules! suite {
             a_pool_at_its_limit_goes_on_when_a_task_returns
             a_snapshot_tells_of_tasks_and_of_the_poll_that_lasts
             timers_end_in_time_and_can_be_reset
+            a_sleep_that_is_put_off_goes_from_one_runtime_to_another
             a_time_out_ends_a_wait_and_gives_what_was_in_time
             an_interval_ticks_and_deals_with_ticks_that_were_missed
             what_a_worker_runs_within_is_there_in_every_poll
@@ -628,6 +629,22 @@ fn timers_end_in_time_and_can_be_reset(driver: DriverChoice) {
     });
     let operations = runtime.snapshot().port.operations;
     assert!(operations <= 2, "{operations} are under way");
+}
+
+fn a_sleep_that_is_put_off_goes_from_one_runtime_to_another(driver: DriverChoice) {
+    let first = one_at_once(driver);
+    let mut sleeps = run(&first, async {
+        let mut sleeps = sleep(Duration::from_secs(600));
+        let early = timeout(Duration::from_millis(1), &mut sleeps);
+        assert!(early.await.is_err());
+        sleeps
+    });
+    drop(first);
+    run(&one_at_once(driver), async move {
+        sleeps.reset(Instant::now() + Duration::from_secs(700));
+        let early = timeout(Duration::from_millis(1), &mut sleeps);
+        assert!(early.await.is_err());
+    });
 }
 
 fn a_time_out_ends_a_wait_and_gives_what_was_in_time(driver: DriverChoice) {

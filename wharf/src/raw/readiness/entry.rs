@@ -33,7 +33,7 @@ pub(in crate::raw) struct Entry {
     pub read_on: bool,
     /// The peer has ended its sending side in order: a receive found the end, or an event reported it.
     pub peer_ended: bool,
-    /// A receive found the end while a send was in transfer; the connection may be broken, and the send about to report it.
+    /// A receive, or an attempt, found the end while a send was in transfer; the connection may be broken, and the send about to report it.
     pub end_in_doubt: bool,
     /// The error that broke the connection, if it isn't 0: what follows is no orderly end.
     pub broken: i32,

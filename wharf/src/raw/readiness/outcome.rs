@@ -126,6 +126,10 @@ impl Entry {
         call: Call,
         tick: u32,
     ) -> bool {
+        if !operation.receives_bytes() && self.end_in_doubt && self.side(Direction::Write).busy {
+            // An attempt has found the end and brought nothing, and so would the next one that is made before the send is over.
+            return false;
+        }
         if operation.receives_bytes() {
             if count == 0 && self.broken != 0 {
                 // The error itself was reported to a sender; this is no orderly end.
@@ -277,6 +281,7 @@ impl Entry {
             Outcome::Moved(0) if self.broken != 0 => Err(io::Error::from_raw_os_error(self.broken)),
             // It may be about to be reported: the thread that sends has not come back from the system.
             Outcome::Moved(0) if self.side(Direction::Write).busy => {
+                self.end_in_doubt = true;
                 Err(io::ErrorKind::WouldBlock.into())
             }
             Outcome::Moved(count) => {
