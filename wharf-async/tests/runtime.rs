@@ -633,9 +633,9 @@ fn timers_end_in_time_and_can_be_reset(driver: DriverChoice) {
 
 fn a_sleep_that_is_put_off_goes_from_one_runtime_to_another(driver: DriverChoice) {
     let first = one_at_once(driver);
-    let mut sleeps = run(&first, async {
-        let mut sleeps = sleep(Duration::from_secs(600));
-        let early = timeout(Duration::from_millis(1), &mut sleeps);
+    let [mut sleeps] = run(&first, async {
+        let mut sleeps = [sleep(Duration::from_secs(600))];
+        let early = timeout(Duration::from_millis(1), &mut sleeps[0]);
         assert!(early.await.is_err());
         sleeps
     });
