@@ -77,6 +77,11 @@ pub(crate) enum Work {
     },
     /// A call of another kind that has ended: only its packet is missing.
     Done,
+    /// It has ended, and its packet has this key. The record has no socket any more: a packet that nobody takes must not keep a
+    /// descriptor open, nor the port that it is queued on.
+    Ended {
+        key: usize,
+    },
 }
 
 /// Where the parts of a received datagram go.
@@ -131,6 +136,11 @@ impl std::fmt::Debug for Record {
 const OWN_MAX: usize = 64;
 /// So many are kept for all threads.
 const SHARED_MAX: usize = 4096;
+/// As much memory a used record keeps for its lists.
+const BUFFERS_KEPT: usize = 16;
+const BYTES_KEPT: usize = 2048;
+/// No datagram is longer.
+const DATAGRAM_MAX: usize = 0xffff;
 
 // Boxed: a record keeps its address.
 #[expect(clippy::vec_box)]
@@ -209,6 +219,9 @@ fn give_back(mut record: Box<Record>) {
     if let Some(lists) = &mut record.lists {
         lists.buffers.clear();
         lists.whole.clear();
+        // Thousands of records are kept: what few operations need goes with them.
+        lists.buffers.shrink_to(BUFFERS_KEPT);
+        lists.whole.shrink_to(BYTES_KEPT);
     }
     // In a thread that ends it is freed.
     let _ = OWN.try_with(|own| {
@@ -283,7 +296,8 @@ impl Record {
         else {
             return one;
         };
-        let len = lists.buffers.iter().map(|buffer| buffer.len).sum();
+        let len: usize = lists.buffers.iter().map(|buffer| buffer.len).sum();
+        let len = len.min(DATAGRAM_MAX);
         lists.whole.resize(len, 0);
         RawBuffer {
             start: lists.whole.as_mut_ptr(),
@@ -298,11 +312,13 @@ impl Record {
     pub(crate) unsafe fn gathered(&mut self, one: RawBuffer) -> RawBuffer {
         let whole = self.as_one(one);
         if let Some(lists) = &self.lists {
-            let mut at = whole.start;
+            let (mut at, mut left) = (whole.start, whole.len);
             for buffer in &lists.buffers {
-                // SAFETY: passed on to the caller; there is room for the bytes of all.
-                unsafe { at.copy_from_nonoverlapping(buffer.start, buffer.len) };
-                at = at.wrapping_add(buffer.len);
+                // What is longer than any datagram was refused before.
+                let len = buffer.len.min(left);
+                // SAFETY: passed on to the caller; there is room for so many.
+                unsafe { at.copy_from_nonoverlapping(buffer.start, len) };
+                (at, left) = (at.wrapping_add(len), left - len);
             }
         }
         whole
@@ -441,7 +457,8 @@ enum Follows {
     Nothing,
 }
 
-fn conclude(record: &mut Record, status: u32, bytes: usize) -> Follows {
+/// Writes the result, sets the event, and takes the socket out, which knows of the end from now on.
+fn tell(record: &mut Record, status: u32, bytes: usize) -> Option<Arc<Socket>> {
     record.status = status;
     record.bytes = bytes;
     // SAFETY: the caller gave the address for that.
@@ -449,12 +466,20 @@ fn conclude(record: &mut Record, status: u32, bytes: usize) -> Follows {
     if let Some(event) = record.event.take() {
         event.set_to(true);
     }
-    let Some(socket) = &record.socket else {
+    let socket = record.socket.take()?;
+    socket.tell_ended();
+    Some(socket)
+}
+
+fn conclude(record: &mut Record, status: u32, bytes: usize) -> Follows {
+    let Some(socket) = tell(record, status, bytes) else {
         return Follows::Nothing;
     };
-    socket.tell_ended();
     match socket.association() {
         Some(association) if record.has_packet && !association.port.is_closed() => {
+            record.work = Work::Ended {
+                key: association.key,
+            };
             match record.is_on_own_port {
                 true => Follows::Packet,
                 false => Follows::PacketOn(association.port.clone()),
@@ -467,23 +492,23 @@ fn conclude(record: &mut Record, status: u32, bytes: usize) -> Follows {
 /// An operation has ended within its call: its result is written, and its packet posted, if one is to be. `pended`: it is one of
 /// those that give a packet always.
 pub(crate) fn end_at_once(mut record: Box<Record>, status: u32, bytes: usize, pended: bool) {
-    record.work = Work::Done;
-    // So that nothing needs to be copied: it is posted on that port in any case.
-    record.is_on_own_port = true;
-    let follows = conclude(&mut record, status, bytes);
-    let socket = record.socket.as_ref();
+    let socket = tell(&mut record, status, bytes);
     let association = socket
-        .filter(|socket| pended || !socket.skips_on_success())
-        .and_then(|socket| socket.association());
-    let Some(association) = association.filter(|_| matches!(follows, Follows::Packet)) else {
+        .as_ref()
+        .filter(|socket| record.has_packet && (pended || !socket.skips_on_success()))
+        .and_then(|socket| socket.association())
+        .filter(|association| !association.port.is_closed());
+    let Some(association) = association else {
         return give_back(record);
     };
     if status == SUCCESS {
         (association.port).post_quietly(association.key, bytes, record.caller);
         return give_back(record);
     }
-    let port = association.port.clone();
-    port.post_record(record);
+    record.work = Work::Ended {
+        key: association.key,
+    };
+    association.port.post_record(record);
 }
 
 /// An operation was refused within its call: nothing follows. Its OVERLAPPED says so, unless it is `left` as it is.
@@ -513,12 +538,11 @@ pub(crate) struct Told {
 pub(crate) unsafe fn take(operation: NonNull<Overlapped>) -> Told {
     // SAFETY: passed on to the caller.
     let record = unsafe { Record::from_raw(operation) };
-    let association = record
-        .socket
-        .as_ref()
-        .and_then(|socket| socket.association());
     let told = Told {
-        key: association.map_or(0, |association| association.key),
+        key: match record.work {
+            Work::Ended { key } => key,
+            _ => 0,
+        },
         bytes: record.bytes,
         caller: record.caller,
         status: record.status,

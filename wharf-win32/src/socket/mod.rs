@@ -388,7 +388,7 @@ impl Socket {
             }
         };
         match std::mem::replace(&mut record.work, Work::Done) {
-            Work::Transfer | Work::Done => {}
+            Work::Transfer | Work::Done | Work::Ended { .. } => {}
             Work::ReceiveAll { before } => bytes += before,
             Work::ReceiveFrom(receive) => datagram::received(record, &receive, bytes),
             Work::Accept(arrival) => return extension::arrived(record, *arrival, status, bytes),
