@@ -14,7 +14,7 @@
 use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::{
-        Arc, LazyLock, Mutex, OnceLock, PoisonError, Weak,
+        Arc, Mutex, OnceLock, PoisonError, Weak,
         atomic::{AtomicBool, Ordering, fence},
     },
     thread,
@@ -46,13 +46,19 @@ struct State {
 /// The thread sleeps, and is to be told when a thread leaves its wait.
 static SLEEPS: AtomicBool = AtomicBool::new(false);
 
-static WATCH: LazyLock<Option<Watch>> = LazyLock::new(|| {
+static WATCH: OnceLock<Watch> = OnceLock::new();
+
+/// None if the system has no descriptor for its bell; it is tried again with the next socket.
+fn watch() -> Option<&'static Watch> {
+    if let Some(watch) = WATCH.get() {
+        return Some(watch);
+    }
     let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).ok()?;
-    Some(Watch {
+    Some(WATCH.get_or_init(|| Watch {
         bell,
         state: Mutex::default(),
-    })
-});
+    }))
+}
 
 /// The port for sockets of no port, once there was one.
 static HIDDEN: OnceLock<Arc<CompletionPort>> = OnceLock::new();
@@ -84,12 +90,15 @@ impl Watch {
                 (ports, std::mem::take(&mut state.disposed))
             });
             disposed.into_iter().for_each(close);
-            let holds_for = look_after(&ports, &mut looked_at);
+            let mut holds_for = look_after(&ports, &mut looked_at);
             let mut attended = Vec::new();
             for port in &ports {
                 if port.is_attended.load(Ordering::SeqCst) {
                     // A failure to poll is not known to happen, and the next look would have it too.
-                    let _ = port.raw.attend();
+                    if port.raw.attend().unwrap_or(false) {
+                        // There is more to do: after the other ports.
+                        holds_for = Some(Duration::ZERO);
+                    }
                     attended.push(port);
                 }
             }
@@ -187,7 +196,7 @@ pub(crate) fn hidden() -> Option<&'static Arc<CompletionPort>> {
 
 /// A port has a socket with an operation: it is watched from now on.
 pub(crate) fn add(port: &Arc<CompletionPort>) {
-    let Some(watch) = &*WATCH else { return };
+    let Some(watch) = watch() else { return };
     let is_new = watch.with(|state| {
         watch.start(state);
         let weak = Arc::downgrade(port);
@@ -204,7 +213,7 @@ pub(crate) fn add(port: &Arc<CompletionPort>) {
 
 /// Has a raw port closed by the thread, which transfers for none meanwhile.
 pub(crate) fn dispose(port: Arc<Port>) {
-    let Some(watch) = &*WATCH else { return };
+    let Some(watch) = watch() else { return };
     watch.with(|state| {
         state.disposed.push(port);
         watch.start(state);
@@ -214,7 +223,7 @@ pub(crate) fn dispose(port: Arc<Port>) {
 
 /// Has the thread look again.
 pub(crate) fn look() {
-    if let Some(watch) = &*WATCH {
+    if let Some(watch) = WATCH.get() {
         watch.ring();
     }
 }

@@ -9,28 +9,30 @@ use std::{io, os::fd::BorrowedFd, time::Duration};
 use super::{monitor::Helping, port::Port, side::Ready, transfer::Attempts};
 use crate::{driver::Events, raw::Queued, scheduler::Visit};
 
+/// So often it looks for more to do, at most: where work comes as fast as it is done, the thread has other ports to look after.
+const ROUNDS_MAX: usize = 16;
+
 impl Port {
-    /// Makes all transfers that can be made now, and takes no packet: for a thread that watches while no other waits. A thread that
-    /// waits all the same is released for what this brings. Returns whether there was anything to do.
+    /// Makes the transfers that can be made now, and takes no packet: for a thread that watches while no other waits. A thread that
+    /// waits all the same is released for what this brings. Returns whether it stopped although there may be more to do, which
+    /// it does after some rounds: then call it again soon.
     ///
     /// # Errors
     /// The system can't tell what is ready. None is known to happen.
     pub fn attend(&self) -> io::Result<bool> {
         let (mut events, mut visit) = (Events::default(), Visit::<Queued, Ready>::default());
         let (mut attempts, mut handovers) = (Attempts::default(), Vec::new());
-        let mut did_any = false;
-        loop {
+        for _ in 0..ROUNDS_MAX {
             let harvested = match self.scheduler.polls() {
                 true => self.harvest(&mut events, &mut visit, Some(Duration::ZERO)),
                 false => Ok(false),
             };
             let release = self.scheduler.submit_and_take(&mut visit);
             self.release(release);
-            let fired = harvested?;
+            harvested?;
             if visit.batch.is_empty() {
-                return Ok(did_any || fired);
+                return Ok(false);
             }
-            did_any = true;
             let mut results = Helping {
                 port: self,
                 handovers: &mut handovers,
@@ -39,6 +41,7 @@ impl Port {
                 .work(&mut visit.batch, &mut attempts, &mut results);
             self.hand_over(&mut handovers);
         }
+        Ok(true)
     }
 
     /// A descriptor that poll(2) reports as readable while the system has events for [`attend`](Self::attend). Work that other
