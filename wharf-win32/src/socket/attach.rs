@@ -152,6 +152,12 @@ impl Socket {
 
     /// It is closed: all that is under way ends, and its descriptor is closed when the last thread has left it.
     pub(super) fn end(&self) {
+        // What was left for a batch would have been with the system on Windows, and would leave with the end behind it.
+        self.carry_out_sends();
+        self.end_operations();
+    }
+
+    fn end_operations(&self) {
         {
             // Under the lock, so that no handle is made afterwards.
             let _rest = self.rest();
@@ -167,10 +173,10 @@ impl Socket {
         self.await_left();
     }
 
-    /// Its descriptor was closed behind our back, and is another's now: it must not be closed again.
+    /// Its descriptor was closed behind our back, and is another's now: what is under way ends, but it must not be closed again.
+    /// Its handle is let go of before the number is registered for the other.
     pub(super) fn forget(self: Arc<Self>) {
-        self.set(flag::CLOSED, true);
-        self.wake_sleepers();
+        self.end_operations();
         std::mem::forget(self);
     }
 }

@@ -3,6 +3,7 @@
 use std::{
     os::fd::{FromRawFd, OwnedFd},
     sync::atomic::Ordering,
+    time::{Duration, Instant},
 };
 
 use rustix::event::PollFlags;
@@ -23,6 +24,9 @@ use crate::{
 
 /// SOMAXCONN of Windows: as many as is sensible.
 const BACKLOG_MOST: i32 = 0x7fff_ffff;
+
+/// How long an accept waits that the system has refused, before it is tried again.
+const REFUSED_PAUSE: Duration = Duration::from_millis(10);
 
 impl Socket {
     /// Binds it. Linux holds the ports of sessions that have ended against a new listener, unless it is told not to; Windows does
@@ -98,7 +102,22 @@ impl Socket {
                 Err(libc::EAGAIN) => {
                     self.wait_for(PollFlags::IN, deadline_of(self.receive_patience()))?;
                 }
-                Err(libc::EINTR | libc::ECONNABORTED | libc::EPROTO) => {}
+                // A firewall's word on one connection, or a rule on all: so not at once again.
+                Err(libc::EPERM) if self.is_closed() => return Err(wsa::INTERRUPTED),
+                Err(libc::EPERM) if self.is(flag::NON_BLOCKING) => return Err(wsa::WOULD_BLOCK),
+                Err(libc::EPERM) => wharf::raw::blocking(|| std::thread::sleep(REFUSED_PAUSE)),
+                // Of one connection that is gone (accept(2)): the next may be another.
+                Err(
+                    libc::EINTR
+                    | libc::ECONNABORTED
+                    | libc::EPROTO
+                    | libc::ENOPROTOOPT
+                    | libc::ENETDOWN
+                    | libc::EHOSTDOWN
+                    | libc::ENONET
+                    | libc::EHOSTUNREACH
+                    | libc::ENETUNREACH,
+                ) => {}
                 Err(errno) => return Err(self.code_of(errno)),
             }
         }
@@ -156,6 +175,8 @@ impl Socket {
                 {
                     return self.await_connected();
                 }
+                // The attempt goes on, and its end is still to be told.
+                Err(libc::EALREADY) => return Err(wsa::ALREADY),
                 Err(errno) => {
                     self.set(flag::CONNECTS, false);
                     return Err(self.code_of(errno));
@@ -205,7 +226,9 @@ impl Socket {
         if how != RECEIVE && self.has_unsent() && self.shut_down_later() {
             now = RECEIVE;
         }
-        self.set(flag::SHUT_SEND, how != RECEIVE);
+        if how != RECEIVE {
+            self.set(flag::SHUT_SEND, true);
+        }
         if how == RECEIVE || how == BOTH {
             self.set(flag::SHUT_RECEIVE, true);
         }
@@ -226,6 +249,31 @@ impl Socket {
             && self
                 .with_raw(|port, handle| port.raw.unsent(handle) > 0)
                 .unwrap_or(false)
+    }
+
+    /// Makes the sends now that were left for the next batch, as far as the system takes them.
+    pub(super) fn carry_out_sends(&self) {
+        if self.has_unsent() {
+            // A failure to poll is not known to happen; who waits for packets would see it too.
+            self.with_raw(|port, _| drop(port.raw.attend()));
+        }
+    }
+
+    /// Waits until the system has all that was given to be sent with an OVERLAPPED: what is sent without one comes behind it.
+    /// Fails with 10035 if that may not wait, with 10004 if the socket is closed meanwhile, with 10060 when the time is over.
+    pub(super) fn await_sent(&self, may_wait: bool, deadline: Option<Instant>) -> Outcome<()> {
+        self.carry_out_sends();
+        while self.has_unsent() {
+            if !may_wait {
+                self.tell_write_again();
+                return Err(wsa::WOULD_BLOCK);
+            }
+            self.wait_for(PollFlags::OUT, deadline)?;
+            self.carry_out_sends();
+            // Another thread may be at it just now.
+            std::thread::yield_now();
+        }
+        Ok(())
     }
 
     /// Has the raw layer shut the sending side down when all before it is sent. False if it does not.

@@ -18,7 +18,8 @@ use super::{Socket, address, find, flag};
 use crate::{
     call::{self, Outcome},
     codes::{self, wsa},
-    objects::event,
+    handle,
+    objects::{Waitable, event},
 };
 
 const FD_READ: u32 = 1;
@@ -42,8 +43,11 @@ pub struct CallerEvents {
 #[derive(Debug)]
 struct Selected {
     socket: Weak<Socket>,
-    event: usize,
+    /// The object, and not its handle, which may be closed meanwhile, and be another's.
+    event: Arc<Waitable>,
     mask: u32,
+    /// FD_WRITE is told when it is connected, and then once after each send that would have had to wait.
+    tells_write: bool,
     found: CallerEvents,
     /// FD_CLOSE is told once.
     has_closed: bool,
@@ -59,22 +63,28 @@ static WATCHED: OnceLock<Watched> = OnceLock::new();
 
 impl Watched {
     fn get() -> Outcome<&'static Watched> {
-        static STARTS: Mutex<()> = Mutex::new(());
-        let _starts = STARTS.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(watched) = WATCHED.get() {
-            return Ok(watched);
+        /// There is the thread.
+        static STARTED: Mutex<bool> = Mutex::new(false);
+        let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
+        let watched = match WATCHED.get() {
+            Some(watched) => watched,
+            None => {
+                let set = epoll::create(CreateFlags::CLOEXEC);
+                let set = set.map_err(|error| codes::of_call(error.raw_os_error(), false))?;
+                WATCHED.get_or_init(|| Watched {
+                    set,
+                    sockets: Mutex::default(),
+                })
+            }
+        };
+        if !*started {
+            // If it is refused, the next call tries it again.
+            let builder = thread::Builder::new().name("wharf-events".into());
+            let thread = builder.spawn(|| watched.run());
+            thread.map_err(|_| wsa::NO_BUFFERS)?;
+            *started = true;
         }
-        let set = epoll::create(CreateFlags::CLOEXEC);
-        let set = set.map_err(|error| codes::of_call(error.raw_os_error(), false))?;
-        let watched = WATCHED.get_or_init(|| Watched {
-            set,
-            sockets: Mutex::default(),
-        });
-        let builder = thread::Builder::new().name("wharf-events".into());
-        match builder.spawn(|| watched.run()) {
-            Ok(_) => Ok(watched),
-            Err(_) => Err(wsa::NO_BUFFERS),
-        }
+        Ok(watched)
     }
 
     fn sockets(&self) -> MutexGuard<'_, HashMap<i32, Selected>> {
@@ -105,6 +115,9 @@ impl Watched {
             return;
         };
         let mut found = found(&socket, flags, &mut selected.has_closed) & selected.mask;
+        if found & FD_WRITE != 0 && !std::mem::take(&mut selected.tells_write) {
+            found &= !FD_WRITE;
+        }
         found &= !selected.found.events;
         if found == 0 {
             return;
@@ -119,7 +132,7 @@ impl Watched {
             }
         }
         selected.found.events |= found;
-        event::set(selected.event);
+        selected.event.set_to(true);
         drop(sockets);
     }
 }
@@ -178,11 +191,13 @@ impl Socket {
             self.deselect();
             return Ok(());
         }
+        let event = handle::get::<Waitable>(event).ok_or(wsa::INVALID)?;
         let watched = Watched::get()?;
         let selected = Selected {
             socket: Arc::downgrade(self),
             event,
             mask: mask & FD_ALL,
+            tells_write: true,
             found: CallerEvents::default(),
             has_closed: false,
         };
@@ -210,6 +225,20 @@ impl Socket {
             watched.sockets().remove(&self.number());
             // Fails if another descriptor was put in its place meanwhile: that is not watched.
             let _ = epoll::delete(&watched.set, self.borrow());
+        }
+    }
+
+    /// A send would have had to wait: it is told when the next need not.
+    pub(super) fn tell_write_again(&self) {
+        if !self.is(flag::SELECTED) {
+            return;
+        }
+        if let Some(watched) = WATCHED.get() {
+            if let Some(selected) = watched.sockets().get_mut(&self.number()) {
+                selected.tells_write = true;
+            }
+            // It may have become ready meanwhile.
+            self.enable_again();
         }
     }
 

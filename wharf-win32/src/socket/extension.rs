@@ -99,10 +99,11 @@ pub(super) fn connected(socket: &Socket, status: u32) {
     }
 }
 
-/// A DisconnectEx has ended: all that was sent is on its way, and the end behind it.
-pub(super) fn disconnected(socket: &Socket, reuse: bool) {
+/// A DisconnectEx has ended: all that was sent is on its way, and the end behind it. Returns its status: the system may have no
+/// descriptor for another use.
+pub(super) fn disconnected(socket: &Socket, reuse: bool) -> u32 {
     if !reuse {
-        return;
+        return SUCCESS;
     }
     let kind = (
         socket.family.into(),
@@ -110,15 +111,15 @@ pub(super) fn disconnected(socket: &Socket, reuse: bool) {
         socket.protocol.into(),
     );
     let (family, kind, protocol) = kind;
-    let Ok(new) = life::new_descriptor(family, kind, protocol) else {
-        return;
-    };
-    if socket.replace_descriptor(new).is_ok() {
-        let of_before = flag::CONNECTED | flag::BOUND | flag::SHUT_SEND | flag::SHUT_RECEIVE;
-        socket.set(of_before, false);
-        socket.set(flag::REUSED, true);
-        socket.broken.store(0, std::sync::atomic::Ordering::Release);
+    let new = life::new_descriptor(family, kind, protocol);
+    if !new.is_ok_and(|new| socket.replace_descriptor(new).is_ok()) {
+        return codes::status_of(libc::ENOBUFS, false);
     }
+    let of_before = flag::CONNECTED | flag::BOUND | flag::SHUT_SEND | flag::SHUT_RECEIVE;
+    socket.set(of_before, false);
+    socket.set(flag::REUSED, true);
+    socket.broken.store(0, std::sync::atomic::Ordering::Release);
+    SUCCESS
 }
 
 /// The room for an address behind the data of an AcceptEx is 16 bytes more than the longest.
@@ -162,16 +163,20 @@ pub unsafe extern "C" fn AcceptEx(
         }
         // SAFETY: passed on to the caller.
         unsafe { put_count(received, 0) };
-        let part = |at: u32, len: u32| RawBuffer {
-            start: buffer.wrapping_add(at as usize),
+        let part = |at: usize, len: u32| RawBuffer {
+            start: buffer.wrapping_add(at),
             len: len as usize,
         };
+        let behind_data = data_len as usize;
         // SAFETY: passed on to the caller.
         let mut record = unsafe { operation::begin(overlapped, &listener) };
         record.work = Work::Accept(Box::new(Arrival {
             target: target.clone(),
-            local: part(data_len, local_len.saturating_sub(ROOM_BEYOND)),
-            remote: part(data_len + local_len, remote_len.saturating_sub(ROOM_BEYOND)),
+            local: part(behind_data, local_len.saturating_sub(ROOM_BEYOND)),
+            remote: part(
+                behind_data + local_len as usize,
+                remote_len.saturating_sub(ROOM_BEYOND),
+            ),
         }));
         listener.accept_overlapped(record, &target, part(0, data_len))
     })
@@ -205,10 +210,15 @@ impl Socket {
         };
         // Under the lock, so that it is listed before it ends.
         let mut rest = target.rest();
-        let listed = &mut rest.make().awaited_by;
-        let started = self.start_with_id(record, Kind::Listener, request, |id| {
-            *listed = Some((self.clone(), id));
-        });
+        let started = if target.is_closed() {
+            // By another thread, just now: whoever closes it looks for this operation once, before or after this.
+            Err((record, wsa::NOT_A_SOCKET))
+        } else {
+            let listed = &mut rest.make().awaited_by;
+            self.start_with_id(record, Kind::Listener, request, |id| {
+                *listed = Some((self.clone(), id));
+            })
+        };
         drop(rest);
         match started {
             Ok(()) => Err(PENDING),
@@ -236,11 +246,12 @@ pub unsafe extern "C" fn GetAcceptExSockaddrs(
     remote: *mut *mut libc::c_void,
     remote_len_of: *mut i32,
 ) {
+    let behind_data = data_len as usize;
     for (at, room, place, len) in [
-        (data_len, local_len, local, local_len_of),
-        (data_len + local_len, remote_len, remote, remote_len_of),
+        (behind_data, local_len, local, local_len_of),
+        (behind_data + local_len as usize, remote_len, remote, remote_len_of),
     ] {
-        let address = buffer.wrapping_add(at as usize);
+        let address = buffer.wrapping_add(at);
         let mut family = [0; 2];
         if room >= 2 {
             // SAFETY: passed on to the caller.
@@ -347,12 +358,14 @@ pub unsafe extern "C" fn DisconnectEx(
         }
         let reuse = flags & REUSE_SOCKET != 0;
         if overlapped.is_null() {
-            // What was given to be sent is the system's already, but for overlapped sends.
+            socket.await_sent(true, None)?;
             // SAFETY: it takes numbers only.
             let _ = unsafe { libc::shutdown(socket.number(), libc::SHUT_WR) };
             socket.set(flag::SHUT_SEND, true);
-            disconnected(&socket, reuse);
-            return Ok(());
+            return match disconnected(&socket, reuse) {
+                SUCCESS => Ok(()),
+                status => Err(codes::wsa_of(status)),
+            };
         }
         // SAFETY: passed on to the caller.
         let mut record = unsafe { operation::begin(overlapped, &socket) };

@@ -222,6 +222,8 @@ impl Socket {
 
     fn note_connected(&self) {
         self.connected_at.store(seconds_now(), Ordering::Relaxed);
+        // An earlier attempt may have failed.
+        self.broken.store(0, Ordering::Release);
         self.set(flag::CONNECTED | flag::BOUND, true);
         self.set(flag::CONNECTS | flag::REUSED, false);
     }
@@ -393,7 +395,9 @@ impl Socket {
             Work::ReceiveFrom(receive) => datagram::received(record, &receive, bytes),
             Work::Accept(arrival) => return extension::arrived(record, *arrival, status, bytes),
             Work::Connect => extension::connected(self, status),
-            Work::Disconnect { reuse } if status == SUCCESS => extension::disconnected(self, reuse),
+            Work::Disconnect { reuse } if status == SUCCESS => {
+                return (extension::disconnected(self, reuse), 0);
+            }
             Work::Disconnect { .. } => {}
         }
         match status {

@@ -350,7 +350,12 @@ fn keep(name: CString, mut addresses: Vec<[u8; 4]>) -> *mut CallerHost {
         _lists: lists,
     });
     let address = &raw mut host.entry;
-    HOST.with(|kept| *kept.borrow_mut() = Some(host));
+    let mut host = Some(host);
+    let kept = HOST.try_with(|kept| *kept.borrow_mut() = host.take());
+    if kept.is_err() {
+        // In a thread that ends there is no place for it any more: it stays for good.
+        host.map(Box::leak);
+    }
     address
 }
 

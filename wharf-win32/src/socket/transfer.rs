@@ -233,6 +233,9 @@ impl Socket {
     ) -> Outcome<usize> {
         self.check_sends()?;
         let deadline = deadline_of(self.send_patience());
+        if self.is_stream() && flags & OOB == 0 {
+            self.await_sent(!self.is(flag::NON_BLOCKING), deadline)?;
+        }
         let linux = (flags & (OOB | DONT_ROUTE)) as i32;
         let (mut left, mut bytes) = (buffers, 0);
         loop {
@@ -244,7 +247,10 @@ impl Socket {
                         return Ok(bytes);
                     }
                 }
-                Err(libc::EAGAIN) if self.is(flag::NON_BLOCKING) => return Err(wsa::WOULD_BLOCK),
+                Err(libc::EAGAIN) if self.is(flag::NON_BLOCKING) => {
+                    self.tell_write_again();
+                    return Err(wsa::WOULD_BLOCK);
+                }
                 Err(libc::EAGAIN) => self.wait_for(PollFlags::OUT, deadline)?,
                 Err(errno) => return Err(self.fail(errno)),
             }
@@ -656,7 +662,7 @@ pub unsafe extern "C" fn WSASend(
             unsafe { put_count(sent, bytes) };
             return Ok(());
         }
-        if !routine.is_null() {
+        if !routine.is_null() || flags & OOB != 0 {
             return Err(wsa::NOT_SUPPORTED);
         }
         // SAFETY: passed on to the caller.
