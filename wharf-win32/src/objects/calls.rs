@@ -126,7 +126,7 @@ fn wait_on(on: &For, owned: &[Arc<Waitable>], milliseconds: u32, alertable: bool
 }
 
 /// What a function that has waited returns. Nothing that must be dropped may be left on the stack: the thread may be one that is
-/// to end.
+/// to end. In one that this library has not started that is an unwinding, so those who call this are `C-unwind`.
 fn answer(end: Option<End>) -> u32 {
     match end {
         None => WAIT_FAILED,
@@ -190,13 +190,13 @@ fn wait_for_several(
 /// Waits until an object is signalled. 0 then, 258 after the time-out, 0x80 for a mutex whose owner ended without a release,
 /// 0xffffffff (and the last error) for what is no object to be waited for.
 #[unsafe(no_mangle)]
-pub extern "C" fn WaitForSingleObject(object: usize, milliseconds: u32) -> u32 {
+pub extern "C-unwind" fn WaitForSingleObject(object: usize, milliseconds: u32) -> u32 {
     WaitForSingleObjectEx(object, milliseconds, FALSE)
 }
 
 /// [`WaitForSingleObject`]; if it is alertable, it ends with 192 as well, after calls that were queued for the thread were run.
 #[unsafe(no_mangle)]
-pub extern "C" fn WaitForSingleObjectEx(object: usize, milliseconds: u32, alertable: i32) -> u32 {
+pub extern "C-unwind" fn WaitForSingleObjectEx(object: usize, milliseconds: u32, alertable: i32) -> u32 {
     answer(wait_for_one(object, milliseconds, alertable != 0))
 }
 
@@ -205,7 +205,7 @@ pub extern "C" fn WaitForSingleObjectEx(object: usize, milliseconds: u32, alerta
 /// # Safety
 /// `objects` is NULL, or so many handles can be read there.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn WaitForMultipleObjects(
+pub unsafe extern "C-unwind" fn WaitForMultipleObjects(
     count: u32,
     objects: *const usize,
     all: i32,
@@ -220,7 +220,7 @@ pub unsafe extern "C" fn WaitForMultipleObjects(
 /// # Safety
 /// As for [`WaitForMultipleObjects`].
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn WaitForMultipleObjectsEx(
+pub unsafe extern "C-unwind" fn WaitForMultipleObjectsEx(
     count: u32,
     objects: *const usize,
     all: i32,
@@ -247,7 +247,7 @@ pub unsafe extern "C" fn WaitForMultipleObjectsEx(
 /// # Safety
 /// As for [`WaitForMultipleObjects`].
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn WSAWaitForMultipleEvents(
+pub unsafe extern "C-unwind" fn WSAWaitForMultipleEvents(
     count: u32,
     events: *const usize,
     all: i32,
@@ -260,7 +260,7 @@ pub unsafe extern "C" fn WSAWaitForMultipleEvents(
 
 /// Sets an event, or releases a mutex or one of a semaphore, and then waits for another object.
 #[unsafe(no_mangle)]
-pub extern "C" fn SignalObjectAndWait(
+pub extern "C-unwind" fn SignalObjectAndWait(
     to_signal: usize,
     to_wait_for: usize,
     milliseconds: u32,
@@ -300,13 +300,13 @@ fn signal(handle: usize) -> Result<(), u32> {
 
 /// Sleeps for so many milliseconds; `INFINITE` for ever. 0 gives way to another thread that is ready to run.
 #[unsafe(no_mangle)]
-pub extern "C" fn Sleep(milliseconds: u32) {
+pub extern "C-unwind" fn Sleep(milliseconds: u32) {
     SleepEx(milliseconds, FALSE);
 }
 
 /// [`Sleep`]; if it is alertable, it ends with 192 after calls that were queued for the thread were run. Else 0.
 #[unsafe(no_mangle)]
-pub extern "C" fn SleepEx(milliseconds: u32, alertable: i32) -> u32 {
+pub extern "C-unwind" fn SleepEx(milliseconds: u32, alertable: i32) -> u32 {
     let end = wait(&For::Nothing, Patience::of(milliseconds), alertable != 0);
     if let End::TimedOut = end {
         if milliseconds == 0 {

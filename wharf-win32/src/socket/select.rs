@@ -1,13 +1,10 @@
-//! `select` and `WSAPoll`: waits for many sockets, none of which is ended by a `closesocket`.
+//! `select` and `WSAPoll`: waits for many sockets. A `closesocket` of one of them ends the wait.
 
 use std::{sync::Arc, time::Duration};
 
-use rustix::event::{PollFd, PollFlags};
+use rustix::event::PollFlags;
 
-use super::{
-    Socket, find, flag,
-    sleep::{deadline_of, poll},
-};
+use super::{Socket, find, flag, sleep::poll_all};
 use crate::{
     call::{self, Outcome},
     codes::wsa,
@@ -87,7 +84,7 @@ fn belongs(socket: &Socket, asked: PollFlags, found: PollFlags) -> bool {
 }
 
 /// Waits until a socket of one of the sets is ready: to be read, to be written, or for what is exceptional. `first` is ignored.
-/// Returns how many are in the sets afterwards; 0 when the time is over.
+/// Returns how many are in the sets afterwards; 0 when the time is over. 10038: one of them is closed, or was meanwhile.
 ///
 /// # Safety
 /// Each is NULL or the address of what its type says.
@@ -112,8 +109,8 @@ pub unsafe extern "C" fn wharf_w32_select(
             sets.iter()
                 .flat_map(|(_, asked, members)| members.iter().map(move |it| (*asked, it)))
         };
-        let mut polled: Vec<_> = all()
-            .map(|(asked, (_, socket))| PollFd::from_borrowed_fd(socket.borrow(), asked))
+        let polled: Vec<_> = all()
+            .map(|(asked, (_, socket))| (&**socket, asked))
             .collect();
         if polled.is_empty() {
             return Err(wsa::INVALID);
@@ -125,9 +122,10 @@ pub unsafe extern "C" fn wharf_w32_select(
                 u64::try_from(time.micros).unwrap_or(0),
             ))
         });
-        wait_for_any(&mut polled, patience)?;
-        let found: Vec<_> = polled.iter().map(PollFd::revents).collect();
-        let mut found = found.into_iter();
+        let mut found = poll_all(&polled, patience)?.into_iter();
+        if polled.iter().any(|(socket, _)| socket.is_closed()) {
+            return Err(wsa::NOT_A_SOCKET);
+        }
         let mut count = 0;
         for (set, asked, members) in &sets {
             let ready: Vec<_> = (members.iter().zip(found.by_ref()))
@@ -139,22 +137,6 @@ pub unsafe extern "C" fn wharf_w32_select(
         }
         Ok(count)
     })
-}
-
-/// Polls; gives the thread's place away only if nothing is ready at once.
-fn wait_for_any(polled: &mut [PollFd<'_>], patience: Option<Duration>) -> Outcome<bool> {
-    let now = rustix::event::poll(
-        polled,
-        Some(&rustix::event::Timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        }),
-    );
-    match now {
-        Ok(1..) => Ok(true),
-        _ if patience == Some(Duration::ZERO) => Ok(false),
-        _ => poll(polled, deadline_of(patience)),
-    }
 }
 
 /// WSAPOLLFD.
@@ -204,10 +186,7 @@ pub unsafe extern "C" fn WSAPoll(list: *mut CallerPoll, count: u32, milliseconds
         let mut polled = Vec::new();
         for (one, socket) in list.iter().zip(&sockets) {
             if let Some(socket) = socket {
-                polled.push(PollFd::from_borrowed_fd(
-                    socket.borrow(),
-                    to_linux(one.events),
-                ));
+                polled.push((&**socket, to_linux(one.events)));
             }
         }
         let any_invalid = polled.len() < list.len();
@@ -216,13 +195,13 @@ pub unsafe extern "C" fn WSAPoll(list: *mut CallerPoll, count: u32, milliseconds
             Ok(milliseconds) => Some(Duration::from_millis(milliseconds)),
             Err(_) => None,
         };
-        wait_for_any(&mut polled, patience)?;
-        let mut found = polled.iter().map(PollFd::revents);
+        let mut found = poll_all(&polled, patience)?.into_iter();
         let mut ready = 0;
         for (one, socket) in list.iter_mut().zip(&sockets) {
-            one.found = match socket {
-                None => INVALID,
-                Some(_) => to_windows(found.next().unwrap_or(PollFlags::empty())),
+            let found = socket.as_ref().and_then(|_| found.next());
+            one.found = match (socket, found) {
+                (Some(socket), Some(found)) if !socket.is_closed() => to_windows(found),
+                _ => INVALID,
             };
             ready += i32::from(one.found != 0);
         }

@@ -82,6 +82,48 @@ pub(super) fn poll(polled: &mut [PollFd<'_>], deadline: Option<Instant>) -> Outc
     })
 }
 
+/// Waits until one of the sockets is ready for what is asked of it, or is closed, or the time is over. Returns what each is ready for.
+/// The thread's place is given away only if nothing is ready at once.
+pub(super) fn poll_all(
+    asked: &[(&Socket, PollFlags)],
+    patience: Option<Duration>,
+) -> Outcome<Vec<PollFlags>> {
+    const AT_ONCE: Timespec = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    let sleeper;
+    let each = asked
+        .iter()
+        .map(|(socket, flags)| PollFd::from_borrowed_fd(socket.borrow(), *flags));
+    let mut polled: Vec<_> = each.collect();
+    let now = rustix::event::poll(&mut polled, Some(&AT_ONCE));
+    if !matches!(now, Ok(1..)) && patience != Some(Duration::ZERO) {
+        sleeper = Sleeper::of_this_thread()?;
+        sleeper.quieten();
+        for (socket, _) in asked {
+            socket.rest().make().sleepers.push(sleeper.clone());
+        }
+        polled.push(PollFd::from_borrowed_fd(
+            sleeper.bell.as_fd(),
+            PollFlags::IN,
+        ));
+        let ready = match asked.iter().any(|(socket, _)| socket.is_closed()) {
+            true => Ok(true),
+            false => poll(&mut polled, deadline_of(patience)),
+        };
+        for (socket, _) in asked {
+            socket.leave(&sleeper);
+        }
+        ready?;
+    }
+    Ok(polled
+        .iter()
+        .take(asked.len())
+        .map(PollFd::revents)
+        .collect())
+}
+
 impl Socket {
     /// Waits until the socket is ready for one of these. Fails with 10004 if it is closed meanwhile, with 10060 when the time is
     /// over.
@@ -93,12 +135,15 @@ impl Socket {
             true => Err(wsa::INTERRUPTED),
             false => self.wait_with(&sleeper, events, deadline),
         };
-        if let Some(rest) = self.rest().get() {
-            // Once: a thread waits for one socket at a time.
-            rest.sleepers
-                .retain(|listed| !Arc::ptr_eq(listed, &sleeper));
-        }
+        self.leave(&sleeper);
         ready
+    }
+
+    /// The thread does not wait for it any more.
+    fn leave(&self, sleeper: &Arc<Sleeper>) {
+        if let Some(rest) = self.rest().get() {
+            rest.sleepers.retain(|listed| !Arc::ptr_eq(listed, sleeper));
+        }
     }
 
     fn wait_with(
