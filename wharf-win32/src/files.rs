@@ -23,6 +23,7 @@ use crate::{
     last_error,
     objects::event,
     operation::CallerOverlapped,
+    socket,
     text::{Wide, narrow, wide},
 };
 
@@ -225,7 +226,7 @@ unsafe fn tell(
 }
 
 /// Reads from a file: at its position, or where the OVERLAPPED says. At the end of the file there are 0 bytes, which with an
-/// OVERLAPPED is error 38.
+/// OVERLAPPED is error 38. On a socket it is a `WSARecv` into one buffer.
 ///
 /// # Safety
 /// So many bytes can be written to `to`. The count is NULL or can be written; the OVERLAPPED is NULL or one.
@@ -237,8 +238,13 @@ pub unsafe extern "C" fn ReadFile(
     count: *mut u32,
     overlapped: *mut CallerOverlapped,
 ) -> i32 {
-    let Ok(target) = target(handle) else {
-        return last_error::fail(error::INVALID_HANDLE);
+    let target = match target(handle) {
+        Ok(target) => target,
+        Err(_) if socket::find(handle).is_ok() => {
+            // SAFETY: passed on to the caller.
+            return unsafe { socket::read_file(handle, to, bytes, count, overlapped) };
+        }
+        Err(_) => return last_error::fail(error::INVALID_HANDLE),
     };
     // SAFETY: of the caller.
     let at = unsafe { offset(overlapped) };
@@ -265,7 +271,7 @@ pub unsafe extern "C" fn ReadFile(
     }
 }
 
-/// Writes all bytes to a file: at its position, or where the OVERLAPPED says.
+/// Writes all bytes to a file: at its position, or where the OVERLAPPED says. On a socket it is a `WSASend` from one buffer.
 ///
 /// # Safety
 /// So many bytes can be read. The count is NULL or can be written; the OVERLAPPED is NULL or one.
@@ -277,8 +283,13 @@ pub unsafe extern "C" fn WriteFile(
     count: *mut u32,
     overlapped: *mut CallerOverlapped,
 ) -> i32 {
-    let Ok(target) = target(handle) else {
-        return last_error::fail(error::INVALID_HANDLE);
+    let target = match target(handle) {
+        Ok(target) => target,
+        Err(_) if socket::find(handle).is_ok() => {
+            // SAFETY: passed on to the caller.
+            return unsafe { socket::write_file(handle, from, bytes, count, overlapped) };
+        }
+        Err(_) => return last_error::fail(error::INVALID_HANDLE),
     };
     // SAFETY: of the caller.
     let at = unsafe { offset(overlapped) };

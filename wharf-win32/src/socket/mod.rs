@@ -51,6 +51,7 @@ use crate::{
 
 pub(crate) use extension::Arrival;
 pub(crate) use table::{close, find};
+pub(crate) use transfer::{read_file, write_file};
 
 /// What a socket is for its port.
 #[derive(Debug)]

@@ -677,6 +677,43 @@ pub unsafe extern "C" fn WSASend(
     })
 }
 
+/// ReadFile of a socket: a WSARecv into one buffer.
+///
+/// # Safety
+/// As for [`WSARecv`].
+pub(crate) unsafe fn read_file(
+    socket: usize,
+    start: *mut u8,
+    len: u32,
+    count: *mut u32,
+    overlapped: *mut CallerOverlapped,
+) -> i32 {
+    let (buffer, mut flags) = (CallerBuffer { len, start }, 0);
+    let (list, flags) = (&raw const buffer, &raw mut flags);
+    // SAFETY: passed on to the caller; the list is read within the call.
+    let result = unsafe { WSARecv(socket, list, 1, count, flags, overlapped, std::ptr::null()) };
+    i32::from(result == 0)
+}
+
+/// WriteFile of a socket: a WSASend from one buffer.
+///
+/// # Safety
+/// As for [`WSASend`].
+pub(crate) unsafe fn write_file(
+    socket: usize,
+    start: *const u8,
+    len: u32,
+    count: *mut u32,
+    overlapped: *mut CallerOverlapped,
+) -> i32 {
+    let start = start.cast_mut();
+    let buffer = CallerBuffer { len, start };
+    let list = &raw const buffer;
+    // SAFETY: passed on to the caller; the list is read within the call.
+    let result = unsafe { WSASend(socket, list, 1, count, 0, overlapped, std::ptr::null()) };
+    i32::from(result == 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
