@@ -68,18 +68,29 @@ impl Socket {
 
     /// Its raw handle; made as one of this kind if there is none. The caller has counted an operation of the socket's as under way.
     pub(super) fn attach(&self, kind: Kind) -> Outcome<Attached<'_>> {
+        while self.is(flag::MOVES) {
+            std::thread::yield_now();
+        }
         let place = self.place();
-        let moves = place == Place::Hidden && self.association().is_some();
-        let is_idle = self.pending.load(Ordering::Acquire) <= 1;
-        if moves && is_idle {
-            // Nobody else is about to start anything there: who comes later finds it closed, and comes here.
-            self.detach();
+        if place == Place::Hidden && self.association().is_some() && self.detach_if_idle() {
             return self.attach_anew(kind);
         }
         if place == Place::Nowhere {
             return self.attach_anew(kind);
         }
         self.attached_at(place)
+    }
+
+    /// Closes its raw handle if nothing is under way on it but the caller's operation, which is not started yet. Whoever is about to
+    /// start another has counted that before it looked whether the socket moves: so either it is seen here, or it waits.
+    fn detach_if_idle(&self) -> bool {
+        self.set(flag::MOVES, true);
+        let is_idle = self.pending.load(Ordering::SeqCst) <= 1;
+        if is_idle {
+            self.detach();
+        }
+        self.set(flag::MOVES, false);
+        is_idle
     }
 
     fn attached_at(&self, place: Place) -> Outcome<Attached<'_>> {

@@ -83,6 +83,8 @@ mod flag {
     pub(super) const NO_RECEIVE_BUFFER: u32 = 1 << 14;
     /// An event is set when something happens on it.
     pub(super) const SELECTED: u32 = 1 << 17;
+    /// Its raw handle is about to be given up for one on its own port.
+    pub(super) const MOVES: u32 = 1 << 18;
     /// DisconnectEx has made it fit for another connection.
     pub(super) const REUSED: u32 = 1 << 16;
     /// A program waits for the socket itself, or has.
