@@ -9,7 +9,10 @@
 use std::{
     any::Any,
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use crate::objects::Waitable;
@@ -47,6 +50,8 @@ struct Numbers {
     /// Free ones, the one that has been free longest first.
     free: VecDeque<usize>,
 }
+
+static OUTLIVED: AtomicUsize = AtomicUsize::new(0);
 
 static NUMBERS: Mutex<Numbers> = Mutex::new(Numbers {
     used: 0,
@@ -133,16 +138,22 @@ pub(crate) fn close(handle: usize) -> bool {
     };
     lock(&NUMBERS).free.push_back(index);
     // Under no lock: what ends with it may close others.
-    if let Some(last) = Arc::into_inner(opened) {
-        last.0.closed();
+    match Arc::into_inner(opened) {
+        Some(last) => last.0.closed(),
+        None => {
+            OUTLIVED.fetch_add(1, Ordering::Release);
+        }
     }
     true
 }
 
+/// Changes whenever a handle is closed whose object has others: who has looked an object up before, by its number, looks again.
+pub(crate) fn outlived() -> usize {
+    OUTLIVED.load(Ordering::Acquire)
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
     use super::*;
 
     #[derive(Default)]

@@ -103,19 +103,21 @@ impl CompletionPort {
 }
 
 thread_local! {
-    /// The port that this thread used last, by its handle: it is looked up under no lock.
-    static LAST: Cell<Option<(usize, Arc<CompletionPort>)>> = const { Cell::new(None) };
+    /// The port that this thread used last, by its handle: it is looked up under no lock. It is so as long as the port is open and
+    /// [`handle::outlived`] is this.
+    static LAST: Cell<Option<(usize, usize, Arc<CompletionPort>)>> = const { Cell::new(None) };
 }
 
 /// Calls `with` with the port of a handle. None if it is none.
 fn with_port<T>(handle: usize, with: impl FnOnce(&CompletionPort) -> T) -> Option<T> {
     let last = LAST.try_with(Cell::take).ok().flatten();
+    let now = handle::outlived();
     let found = match last {
-        Some((number, port)) if number == handle && !port.is_closed() => port,
+        Some((number, then, port)) if number == handle && then == now && !port.is_closed() => port,
         _ => handle::get::<CompletionPort>(handle)?,
     };
     let result = with(&found);
-    let _ = LAST.try_with(|last| last.set(Some((handle, found))));
+    let _ = LAST.try_with(|last| last.set(Some((handle, now, found))));
     Some(result)
 }
 

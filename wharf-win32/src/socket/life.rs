@@ -188,6 +188,6 @@ pub extern "C" fn WSASocketA(
 pub extern "C" fn closesocket(socket: usize) -> i32 {
     call::status(|| match table::close(socket) {
         true => Ok(()),
-        false => Err(wsa::NOT_A_SOCKET),
+        false => Err(table::not_a_socket()),
     })
 }

@@ -21,9 +21,14 @@ fn place(number: usize) -> Option<&'static Place> {
 /// The socket with this number.
 pub(crate) fn find(number: usize) -> Outcome<Arc<Socket>> {
     // It may have been kept in an `int`.
-    let place = place(number & 0xffff_ffff).ok_or(wsa::NOT_A_SOCKET)?;
+    let place = place(number & 0xffff_ffff).ok_or_else(not_a_socket)?;
     let socket = place.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    socket.ok_or(wsa::NOT_A_SOCKET)
+    socket.ok_or_else(not_a_socket)
+}
+
+/// The code of a number that is none of a socket. Before `WSAStartup` there are none.
+pub(super) fn not_a_socket() -> u32 {
+    super::check_started().err().unwrap_or(wsa::NOT_A_SOCKET)
 }
 
 /// Lists a socket. Returns its number, and fails if that is higher than any that there is a place for.
