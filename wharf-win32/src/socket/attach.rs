@@ -55,10 +55,23 @@ impl Socket {
         }
     }
 
+    /// Where its raw handle is, and that handle, which may be closed meanwhile. The two belong together: on another port the number of a
+    /// handle is another socket's.
+    fn located(&self) -> (Place, Handle) {
+        loop {
+            let place = self.place();
+            let handle = Handle::from_bits(self.raw.load(Ordering::Acquire));
+            // A socket that has left a port does not come back to it: but for one and the same port, the place is another then.
+            if self.place() == place {
+                return (place, handle);
+            }
+        }
+    }
+
     /// Its raw handle, if there is one, and the port that it is on.
     pub(super) fn attached(&self) -> Option<(&Arc<CompletionPort>, Handle)> {
-        let port = self.port_at(self.place())?;
-        Some((port, Handle::from_bits(self.raw.load(Ordering::Acquire))))
+        let (place, handle) = self.located();
+        Some((self.port_at(place)?, handle))
     }
 
     /// Associates it with a port, for good. False: it is associated already.
@@ -71,14 +84,14 @@ impl Socket {
         while self.is(flag::MOVES) {
             std::thread::yield_now();
         }
-        let place = self.place();
+        let (place, handle) = self.located();
         if place == Place::Hidden && self.association().is_some() && self.detach_if_idle() {
             return self.attach_anew(kind);
         }
         if place == Place::Nowhere {
             return self.attach_anew(kind);
         }
-        self.attached_at(place)
+        self.attached_at(place, handle)
     }
 
     /// Closes its raw handle if nothing is under way on it but the caller's operation, which is not started yet. Whoever is about to
@@ -93,24 +106,30 @@ impl Socket {
         is_idle
     }
 
-    fn attached_at(&self, place: Place) -> Outcome<Attached<'_>> {
+    fn attached_at(&self, place: Place, handle: Handle) -> Outcome<Attached<'_>> {
         Ok(Attached {
             port: self.port_at(place).ok_or(wsa::NO_BUFFERS)?,
-            handle: Handle::from_bits(self.raw.load(Ordering::Acquire)),
+            handle,
             is_own: place == Place::Own,
         })
     }
 
     fn attach_anew(&self, kind: Kind) -> Outcome<Attached<'_>> {
-        self.await_left();
-        let rest = self.rest();
+        // While one is in use, its end would take the registration of the next with it.
+        let rest = loop {
+            self.await_left();
+            let mut rest = self.rest();
+            if rest.get().is_none_or(|rest| rest.left.is_empty()) {
+                break rest;
+            }
+        };
         if self.is_closed() {
             return Err(wsa::NOT_A_SOCKET);
         }
-        let place = self.place();
+        let (place, handle) = self.located();
         if place != Place::Nowhere {
             // Another thread was faster.
-            return self.attached_at(place);
+            return self.attached_at(place, handle);
         }
         let (place, port, key) = match self.association() {
             Some(association) => (Place::Own, &association.port, association.key),
