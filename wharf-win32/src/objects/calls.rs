@@ -196,7 +196,11 @@ pub extern "C-unwind" fn WaitForSingleObject(object: usize, milliseconds: u32) -
 
 /// [`WaitForSingleObject`]; if it is alertable, it ends with 192 as well, after calls that were queued for the thread were run.
 #[unsafe(no_mangle)]
-pub extern "C-unwind" fn WaitForSingleObjectEx(object: usize, milliseconds: u32, alertable: i32) -> u32 {
+pub extern "C-unwind" fn WaitForSingleObjectEx(
+    object: usize,
+    milliseconds: u32,
+    alertable: i32,
+) -> u32 {
     answer(wait_for_one(object, milliseconds, alertable != 0))
 }
 

@@ -249,7 +249,12 @@ pub unsafe extern "C" fn GetAcceptExSockaddrs(
     let behind_data = data_len as usize;
     for (at, room, place, len) in [
         (behind_data, local_len, local, local_len_of),
-        (behind_data + local_len as usize, remote_len, remote, remote_len_of),
+        (
+            behind_data + local_len as usize,
+            remote_len,
+            remote,
+            remote_len_of,
+        ),
     ] {
         let address = buffer.wrapping_add(at);
         let mut family = [0; 2];
