@@ -5,6 +5,8 @@ readonly examples=$crate/examples
 # Starts a server and waits for its port: `start_server COMMAND...`. Its standard input is $server_input.
 start_server() {
     local output=$work/server.out
+    # Else the port of the one before might be read.
+    : > "$output"
     coproc SERVER { exec "$@" > "$output" 2> "$output.errors"; }
     server=$SERVER_PID
     server_input=${SERVER[1]}
