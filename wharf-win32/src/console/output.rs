@@ -3,7 +3,7 @@
 use std::{
     ffi::{c_char, c_void},
     io::{self, IsTerminal, Write, stderr, stdout},
-    slice,
+    mem, ptr, slice,
     sync::{
         Arc, LazyLock,
         atomic::{AtomicU32, Ordering},
@@ -215,9 +215,33 @@ pub unsafe extern "C" fn SetConsoleTitleW(title: *const Wide) -> i32 {
     set_title(unsafe { wide(title) }.as_bytes())
 }
 
-/// Writes to standard error, in one piece. That nobody reads it ends no thread.
+/// Writes to standard error, in one piece. That nobody reads it is no signal: `SIGPIPE` would end a program of C.
 pub(super) fn tell(text: &[u8]) {
-    let _ = stderr().lock().write_all(text);
+    without_sigpipe(|| {
+        let _ = stderr().lock().write_all(text);
+    });
+}
+
+/// Calls something whose writes raise no `SIGPIPE`: the signal is blocked meanwhile, and one that the writes have raised is taken.
+fn without_sigpipe(call: impl FnOnce()) {
+    // SAFETY: the sets are this thread's own variables, and are filled before they are read.
+    unsafe {
+        let (mut pipe, mut before, mut pending) = (mem::zeroed(), mem::zeroed(), mem::zeroed());
+        libc::sigemptyset(&raw mut pipe);
+        libc::sigaddset(&raw mut pipe, libc::SIGPIPE);
+        libc::sigpending(&raw mut pending);
+        let was_pending = libc::sigismember(&raw const pending, libc::SIGPIPE) == 1;
+        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const pipe, &raw mut before);
+        call();
+        let at_once = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        if !was_pending {
+            libc::sigtimedwait(&raw const pipe, ptr::null_mut(), &raw const at_once);
+        }
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, ptr::null_mut());
+    }
 }
 
 /// Writes a text to standard error, for whoever debugs the program.
@@ -238,4 +262,31 @@ pub unsafe extern "C" fn OutputDebugStringA(text: *const c_char) {
 pub unsafe extern "C" fn OutputDebugStringW(text: *const Wide) {
     // SAFETY: of the caller.
     tell(unsafe { wide(text) }.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs::File, os::fd::FromRawFd};
+
+    use super::*;
+
+    #[test]
+    fn a_write_that_nobody_reads_raises_no_signal() {
+        // As a program of C has it; the standard library of Rust ignores it in its own programs.
+        // SAFETY: no handler is called.
+        let before = unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+        let mut ends = [0; 2];
+        // SAFETY: there is room for two; they are nobody else's.
+        let mut writer = unsafe {
+            assert_eq!(libc::pipe(ends.as_mut_ptr()), 0);
+            libc::close(ends[0]);
+            File::from_raw_fd(ends[1])
+        };
+        without_sigpipe(|| {
+            let error = writer.write_all(b"box").expect_err("nobody reads");
+            assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+        });
+        // SAFETY: as above.
+        unsafe { libc::signal(libc::SIGPIPE, before) };
+    }
 }

@@ -72,6 +72,11 @@ const EXCEPT: PollFlags = PollFlags::PRI;
 
 /// Whether a socket belongs into a set, which asks for `asked`, after a poll.
 fn belongs(socket: &Socket, asked: PollFlags, found: PollFlags) -> bool {
+    // Linux reports one that was never connected as hung up and writable.
+    let is_at_work = flag::LISTENS | flag::CONNECTED | flag::CONNECTS;
+    if socket.is_stream() && !socket.is(is_at_work) {
+        return false;
+    }
     let failed = found.contains(PollFlags::ERR);
     if asked == READ {
         return found.intersects(READ) || failed;

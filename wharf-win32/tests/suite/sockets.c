@@ -339,6 +339,19 @@ static void six_is_an_address_too(void) {
     closesocket(s);
 }
 
+static void a_socket_that_was_never_connected_is_not_ready(void) {
+    SOCKET lonely = socket(AF_INET, SOCK_STREAM, IPPROTO_TCP);
+    struct timeval at_once = {0, 0};
+    fd_set read, write;
+    FD_ZERO(&read);
+    FD_ZERO(&write);
+    FD_SET(lonely, &read);
+    FD_SET(lonely, &write);
+    EQUAL(select(0, &read, &write, NULL, &at_once), 0);
+    EQUAL(read.fd_count + write.fd_count, 0);
+    closesocket(lonely);
+}
+
 static void select_tells_of_what_is_ready(void) {
     struct pair pair = new_pair(), other = new_pair();
     fd_set readable;
@@ -388,5 +401,6 @@ static const struct test tests[] = {
     TEST("18", names_are_looked_up),
     TEST("18", six_is_an_address_too),
     TEST("18", select_tells_of_what_is_ready),
+    TEST("18", a_socket_that_was_never_connected_is_not_ready),
 };
 SUITE(tests)
