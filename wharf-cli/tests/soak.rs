@@ -222,7 +222,9 @@ fn is_flat(whose: &str, samples: &[Holdings]) {
         last.open_files <= first.open_files + 40,
         "{whose} keeps descriptors"
     );
-    assert!(last.threads <= first.threads + 4, "{whose} keeps threads");
+    // Those of ports that have closed just now, and of the system's own for io_uring, come and go; a leak would be of one for each of
+    // thousands of ports.
+    assert!(last.threads <= first.threads + 40, "{whose} keeps threads");
 }
 
 #[test]
