@@ -350,7 +350,8 @@ fn tasks_of_tokios_are_outside() {
     tokio.block_on(async {
         let spawns = tokio::spawn(async { wharf_async::spawn(async {}).detach() });
         assert!(spawns.await.expect_err("no runtime").is_panic());
-        let sleeps = tokio::spawn(sleep(Duration::from_millis(1)));
+        // Long, or it may have ended before its first poll.
+        let sleeps = tokio::spawn(sleep(Duration::from_secs(600)));
         assert!(sleeps.await.expect_err("no runtime").is_panic());
         let taken = tokio::spawn(async move { handle.spawn(async { 3 }).await });
         assert_eq!(taken.await.expect("no panic").expect("no panic"), 3);
