@@ -137,7 +137,8 @@ impl Opening for Socks {
         };
         match (done.result, done.what) {
             (Ok(_), Finished::Connected { socket }) => {
-                step.reply(SUCCEEDED)?;
+                let client = sessions.socket(number, Side::Client)?;
+                client.send_quietly(reply(SUCCEEDED))?;
                 sessions.connected(number, socket, handshake.bytes)
             }
             (Err(error), Finished::Connected { .. }) => step.connect(handshake, code_of(&error)),
@@ -179,12 +180,7 @@ impl Step<'_> {
         if !handshake.is_greeted {
             match greeting(&handshake.bytes)? {
                 Greeting::Incomplete => return self.receive(handshake),
-                Greeting::WantsToAuthenticate => {
-                    let client = self.sessions.socket(self.number, Side::Client)?;
-                    client.send_quietly(b"\x05\xFF")?;
-                    client.shutdown()?;
-                    return Ok(());
-                }
+                Greeting::WantsToAuthenticate => return self.end_with(b"\x05\xFF".to_vec()),
                 Greeting::Known(used) => drop(handshake.bytes.drain(..used)),
             }
             handshake.is_greeted = true;
@@ -228,21 +224,22 @@ impl Step<'_> {
         self.refuse(failure)
     }
 
-    /// Answers the request. The address in it is that of the proxy's own socket, which clients don't need: it is left zero.
-    fn reply(&self, code: u8) -> io::Result<()> {
-        let client = self.sessions.socket(self.number, Side::Client)?;
-        client.send_quietly(vec![5, code, 0, 1, 0, 0, 0, 0, 0, 0])?;
-        Ok(())
-    }
-
     /// Answers the request, and ends the session behind that.
     fn refuse(&self, code: u8) -> io::Result<()> {
-        self.reply(code)?;
-        self.sessions
-            .socket(self.number, Side::Client)?
-            .shutdown()?;
+        self.end_with(reply(code))
+    }
+
+    /// Sends the client's last bytes. When they are out, the session ends: it is off the list before its client sees the end.
+    fn end_with(&self, bytes: Vec<u8>) -> io::Result<()> {
+        let client = self.sessions.socket(self.number, Side::Client)?;
+        client.send(bytes)?;
         Ok(())
     }
+}
+
+/// The answer to a request. The address in it is that of the proxy's own socket, which clients don't need: it is left zero.
+fn reply(code: u8) -> Vec<u8> {
+    vec![5, code, 0, 1, 0, 0, 0, 0, 0, 0]
 }
 
 impl Socks {

@@ -196,21 +196,22 @@ impl Holdings {
         }
     }
 
-    /// The most of each: under load, they come and go.
-    fn most(of: &[Holdings]) -> Self {
+    /// The most memory and descriptors: under load, they come and go. And the fewest threads: the load begins and ends one with each
+    /// echo, so their most is a matter of chance, and one that is kept is in every sample.
+    fn in_all(of: &[Holdings]) -> Self {
         let most = |field: fn(&Holdings) -> u64| of.iter().map(field).max().unwrap_or(0);
         Holdings {
             resident: most(|it| it.resident),
             open_files: most(|it| it.open_files),
-            threads: most(|it| it.threads),
+            threads: of.iter().map(|it| it.threads).min().unwrap_or(0),
         }
     }
 }
 
 fn is_flat(whose: &str, samples: &[Holdings]) {
     let tenth = (samples.len() / 10).max(1);
-    let first = Holdings::most(&samples[..tenth]);
-    let last = Holdings::most(&samples[samples.len() - tenth..]);
+    let first = Holdings::in_all(&samples[..tenth]);
+    let last = Holdings::in_all(&samples[samples.len() - tenth..]);
     println!("{whose}: {first:?} at first, {last:?} at last");
     assert!(
         last.resident <= first.resident + GROWTH_MAX,
@@ -222,9 +223,7 @@ fn is_flat(whose: &str, samples: &[Holdings]) {
         last.open_files <= first.open_files + 40,
         "{whose} keeps descriptors"
     );
-    // Those of ports that have closed just now, and of the system's own for io_uring, come and go; a leak would be of one for each of
-    // thousands of ports.
-    assert!(last.threads <= first.threads + 40, "{whose} keeps threads");
+    assert!(last.threads <= first.threads + 4, "{whose} keeps threads");
 }
 
 #[test]
