@@ -129,6 +129,7 @@ struct State<P, R> {
     releases: u64,
     /// When a packet last stood in the inbox for which the monitor did not watch.
     stood_ns: u64,
+    /// No thread waits any more: the port is closed, or only its waits have ended.
     closed: bool,
 }
 
@@ -349,10 +350,7 @@ impl<P, R> Scheduler<P, R> {
     /// The visit of a thread that polled the kernel and is no waiter: it brings what it found, and takes nothing.
     pub(crate) fn submit(&self, visit: &mut Visit<P, R>) -> Release {
         let mut state = self.state.lock();
-        if std::mem::take(&mut visit.woken) {
-            state.gate.note_wake();
-        }
-        self.push_found(&mut state, &mut visit.ready);
+        self.take_in_found(&mut state, visit);
         self.finish_visit(&mut state)
     }
 
@@ -360,12 +358,17 @@ impl<P, R> Scheduler<P, R> {
     /// ready work, also what stands behind packets, and no packets. Into `visit.batch`.
     pub(crate) fn submit_and_take(&self, visit: &mut Visit<P, R>) -> Release {
         let mut state = self.state.lock();
+        self.take_in_found(&mut state, visit);
+        state.queue.take_all_ready(&mut visit.batch);
+        self.finish_visit(&mut state)
+    }
+
+    /// What a thread that is no waiter has found.
+    fn take_in_found(&self, state: &mut State<P, R>, visit: &mut Visit<P, R>) {
         if std::mem::take(&mut visit.woken) {
             state.gate.note_wake();
         }
-        self.push_found(&mut state, &mut visit.ready);
-        state.queue.take_all_ready(&mut visit.batch);
-        self.finish_visit(&mut state)
+        self.push_found(state, &mut visit.ready);
     }
 
     #[inline]

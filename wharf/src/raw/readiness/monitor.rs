@@ -169,7 +169,7 @@ impl Drop for Monitor {
     }
 }
 
-/// Results of the monitor's own transfers.
+/// Results of the transfers of a thread that waits for no packets: the monitor, or one that [attends](Port::attend) to the port.
 pub(super) struct Helping<'a> {
     pub(super) port: &'a Port,
     pub(super) handovers: &'a mut Vec<Handover>,
@@ -185,7 +185,7 @@ impl Results for Helping<'_> {
     }
 
     fn count_out(&mut self, _handover: &Handover) {
-        // With all others of this look, before the first of them is handed over.
+        // With all others that this thread has made, before the first of them is handed over.
     }
 
     fn hand_over(&mut self, handover: Handover) {
