@@ -189,25 +189,21 @@ static void no_more_run_than_the_concurrency_value(void) {
 static DWORD WINAPI block(LPVOID argument) {
     struct busy *busy = (struct busy *)argument;
     struct packet packet = take(busy->port, INFINITE);
-    if (packet.key == 1)
-        SetEvent(busy->go);
-    else
-        WaitForSingleObject(busy->go, SOON);
-    return 0;
+    return packet.key == 1 ? !SetEvent(busy->go) : WaitForSingleObject(busy->go, SOON);
 }
 static void a_worker_that_blocks_gives_its_place_away(void) {
     struct busy busy;
-    HANDLE first, second;
+    HANDLE threads[2];
     memset(&busy, 0, sizeof busy);
     busy.port = CreateIoCompletionPort(INVALID_HANDLE_VALUE, NULL, 0, 1);
     busy.go = new_event(FALSE);
-    first = start_thread(block, &busy);
-    second = start_thread(block, &busy);
+    for (int i = 0; i < 2; i++)
+        threads[i] = start_thread(block, &busy);
     /* Who gets 0 waits for the one who gets 1. */
     CHECK(PostQueuedCompletionStatus(busy.port, 0, 0, NULL));
     CHECK(PostQueuedCompletionStatus(busy.port, 0, 1, NULL));
-    join(first);
-    join(second);
+    for (int i = 0; i < 2; i++)
+        EQUAL(exit_code(threads[i]), 0);
     CloseHandle(busy.go);
     CloseHandle(busy.port);
 }
@@ -298,6 +294,7 @@ static void what_can_not_be_associated_is_told(void) {
     HANDLE port = new_port(), event = new_event(FALSE);
     CHECK(CreateIoCompletionPort((HANDLE)(ULONG_PTR)0x7ffffff0, port, 0, 0) == NULL);
     EQUAL(GetLastError(), ERROR_INVALID_HANDLE);
+    CHECK(CreateIoCompletionPort(event, port, 0, 0) == NULL);
     CHECK(CreateIoCompletionPort(INVALID_HANDLE_VALUE, port, 0, 0) == NULL);
     EQUAL(GetLastError(), ERROR_INVALID_PARAMETER);
     CloseHandle(event);

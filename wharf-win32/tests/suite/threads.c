@@ -197,11 +197,13 @@ static void a_handle_can_be_doubled(void) {
     CloseHandle(copy);
 }
 
+static DWORD WINAPI has_no_value(LPVOID index) { return TlsGetValue(*(DWORD *)index) == NULL; }
 static void values_are_of_each_thread(void) {
     DWORD index = TlsAlloc();
     CHECK(index != TLS_OUT_OF_INDEXES);
     CHECK(TlsGetValue(index) == NULL);
     CHECK(TlsSetValue(index, &index));
+    EQUAL(exit_code(start_thread(has_no_value, &index)), 1);
     CHECK(TlsGetValue(index) == &index);
     CHECK(TlsFree(index));
 }
