@@ -71,6 +71,13 @@ try_boxes() {
     done
 }
 
+# `try_message_boxes SERVER`: its boxes stay for a second.
+try_message_boxes() {
+    WHARF_MESSAGE_BOX_MS=1000 start_server "$1" 0 || return 0
+    try_boxes
+    stop_server
+}
+
 try_chat() {
     local line
     exec {one}<> "/dev/tcp/127.0.0.1/$address"
@@ -150,7 +157,7 @@ check_examples() {
         try_program "$name" wine "$(ls "$folder/$program" "$folder/$program.exe" 2> /dev/null | tail -n 1)"
     done
     echo "textbook, with message boxes"
-    WHARF_MESSAGE_BOX_MS=1000 start_server "$work/examples/textbook/server" 0 && try_boxes && stop_server
+    try_message_boxes "$work/examples/textbook/server"
 }
 
 # The wrappers: the textbook server in the spellings of Windows, in both kinds of characters, and programs with each kind of main.
@@ -163,7 +170,7 @@ check_manners() {
         # shellcheck disable=SC2086
         make --silent -C "$folder" $flags || { fail "textbook-mfc $flags" && continue; }
         try_program textbook-mfc "$folder/server"
-        WHARF_MESSAGE_BOX_MS=1000 start_server "$folder/server" 0 && try_boxes && stop_server
+        try_message_boxes "$folder/server"
     done
     check_mains
     check_low_memory
@@ -171,7 +178,7 @@ check_manners() {
 
 # Each kind of main, with an argument that is not ASCII.
 check_mains() {
-    local body='{ printf("%d arguments\n", argc); }' text
+    local body='{ printf("%d arguments\n", argc); }' text flags
     local -a mains=(
         "void main(int argc, char *argv[]) $body"
         "void main() { int argc = 2; printf(\"%d arguments\\n\", argc); }"

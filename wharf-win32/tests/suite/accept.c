@@ -30,7 +30,7 @@ static void end_accepting(struct accepting *a) {
 }
 static int start_accept(struct accepting *a, DWORD data) {
     DWORD bytes = 0;
-    return AcceptEx(a->listener, a->accepted, a->buffer, data, ADDRESS, ADDRESS, &bytes, &a->overlapped) ? 0 : WSAGetLastError();
+    return error_of(!AcceptEx(a->listener, a->accepted, a->buffer, data, ADDRESS, ADDRESS, &bytes, &a->overlapped));
 }
 
 static void a_connection_completes_it(void) {
@@ -54,7 +54,7 @@ static void a_connection_that_waits_already_completes_it(void) {
     struct accepting a = new_accepting();
     SOCKET client = new_client(&a.address);
     struct packet packet;
-    CHECK(BEGUN(start_accept(&a, 0)));
+    CHECK(begun(start_accept(&a, 0)));
     packet = take(a.port, SOON);
     EQUAL(packet.ok, TRUE);
     CHECK(packet.overlapped == &a.overlapped);
@@ -65,21 +65,14 @@ static void a_connection_that_waits_already_completes_it(void) {
 
 static void the_given_socket_becomes_the_connection(void) {
     struct accepting a = new_accepting();
-    OVERLAPPED receiving;
     char data[8];
-    struct packet packet;
     SOCKET client;
     EQUAL(start_accept(&a, 0), ERROR_IO_PENDING);
     client = new_client(&a.address);
     EQUAL(take(a.port, SOON).ok, TRUE);
     EQUAL(setsockopt(a.accepted, SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT, (const char *)&a.listener, sizeof a.listener), 0);
     associate(a.accepted, a.port, ACCEPTED_KEY);
-    memset(&receiving, 0, sizeof receiving);
-    EQUAL(start_receive(a.accepted, data, sizeof data, &receiving), WSA_IO_PENDING);
-    EQUAL(send(client, "hey", 3, 0), 3);
-    packet = take(a.port, SOON);
-    EQUAL(packet.bytes, 3);
-    EQUAL(packet.key, ACCEPTED_KEY);
+    EQUAL(receive_abc(a.port, a.accepted, client), ACCEPTED_KEY);
     EQUAL(send(a.accepted, "you", 3, 0), 3);
     EQUAL(recv(client, data, sizeof data, 0), 3);
     closesocket(client);
@@ -88,17 +81,12 @@ static void the_given_socket_becomes_the_connection(void) {
 
 static void the_given_socket_may_be_of_the_port_before(void) {
     struct accepting a = new_accepting();
-    OVERLAPPED receiving;
-    char data[8];
     SOCKET client;
     associate(a.accepted, a.port, ACCEPTED_KEY);
     EQUAL(start_accept(&a, 0), ERROR_IO_PENDING);
     client = new_client(&a.address);
     EQUAL(take(a.port, SOON).key, LISTENER_KEY);
-    memset(&receiving, 0, sizeof receiving);
-    EQUAL(start_receive(a.accepted, data, sizeof data, &receiving), WSA_IO_PENDING);
-    EQUAL(send(client, "hey", 3, 0), 3);
-    EQUAL(take(a.port, SOON).key, ACCEPTED_KEY);
+    EQUAL(receive_abc(a.port, a.accepted, client), ACCEPTED_KEY);
     closesocket(client);
     end_accepting(&a);
 }

@@ -44,8 +44,7 @@ static void a_call_ends_an_alertable_sleep(void) {
     HANDLE thread;
     DWORD code = 0;
     new_alert(&alert);
-    thread = start_thread(sleeps, &alert);
-    EQUAL(WaitForSingleObject(alert.started, SOON), WAIT_OBJECT_0);
+    thread = start_blocking(sleeps, &alert, alert.started);
     CHECK(QueueUserAPC(adds, thread, 5) != 0);
     EQUAL(WaitForSingleObject(thread, SOON), WAIT_OBJECT_0);
     EQUAL(alert.result, WAIT_IO_COMPLETION);
@@ -61,8 +60,7 @@ static void a_call_ends_a_wait_for_all_and_takes_nothing(void) {
     struct alert alert;
     HANDLE thread;
     new_alert(&alert);
-    thread = start_thread(waits_alertable, &alert);
-    EQUAL(WaitForSingleObject(alert.started, SOON), WAIT_OBJECT_0);
+    thread = start_blocking(waits_alertable, &alert, alert.started);
     SetEvent(alert.object);
     CHECK(QueueUserAPC(adds, thread, 7) != 0);
     EQUAL(WaitForSingleObject(thread, SOON), WAIT_OBJECT_0);
@@ -76,8 +74,7 @@ static void other_waits_leave_calls_queued(void) {
     struct alert alert;
     HANDLE thread;
     new_alert(&alert);
-    thread = start_thread(waits_deaf, &alert);
-    EQUAL(WaitForSingleObject(alert.started, SOON), WAIT_OBJECT_0);
+    thread = start_blocking(waits_deaf, &alert, alert.started);
     CHECK(QueueUserAPC(adds, thread, 9) != 0);
     EQUAL(WaitForSingleObject(thread, SILENCE), WAIT_TIMEOUT);
     SetEvent(alert.object);
@@ -200,14 +197,10 @@ static DWORD WINAPI answers_once(LPVOID argument) {
 }
 static void one_is_signalled_and_another_waited_for(void) {
     HANDLE events[2] = {new_event(FALSE), new_event(FALSE)}, thread = start_thread(answers_once, events);
-    DWORD code = 1;
     EQUAL(SignalObjectAndWait(events[0], events[1], SOON, FALSE), WAIT_OBJECT_0);
-    EQUAL(WaitForSingleObject(thread, SOON), WAIT_OBJECT_0);
-    CHECK(GetExitCodeThread(thread, &code));
-    EQUAL(code, 0);
+    EQUAL(exit_code(thread), 0);
     EQUAL(SignalObjectAndWait(NULL, events[0], 0, FALSE), WAIT_FAILED);
     EQUAL(GetLastError(), ERROR_INVALID_HANDLE);
-    CloseHandle(thread);
 }
 
 static DWORD WINAPI takes_and_ends(LPVOID argument) {
@@ -240,12 +233,9 @@ static DWORD WINAPI is_current(LPVOID argument) {
     return GetThreadId(copy) == GetCurrentThreadId() && WaitForSingleObject(copy, 0) == WAIT_TIMEOUT && CloseHandle(copy);
 }
 static void a_thread_can_open_itself(void) {
-    HANDLE thread = start_thread(is_current, NULL), copy = NULL;
+    HANDLE copy = NULL;
     DWORD code = 0;
-    EQUAL(WaitForSingleObject(thread, SOON), WAIT_OBJECT_0);
-    CHECK(GetExitCodeThread(thread, &code));
-    EQUAL(code, 1);
-    CloseHandle(thread);
+    EQUAL(exit_code(start_thread(is_current, NULL)), 1);
     /* This one was not started by CreateThread. */
     CHECK(DuplicateHandle(GetCurrentProcess(), GetCurrentThread(), GetCurrentProcess(), &copy, 0, FALSE, DUPLICATE_SAME_ACCESS));
     EQUAL(GetThreadId(copy), GetCurrentThreadId());
@@ -280,13 +270,9 @@ static void priorities_are_remembered(void) {
 
 static void what_is_told_to_end_ends(void) {
     HANDLE event = new_event(TRUE), thread = start_thread(waits_for_event, event);
-    DWORD code = 0;
     EQUAL(WaitForSingleObject(thread, 20), WAIT_TIMEOUT);
     CHECK(TerminateThread(thread, 44));
-    EQUAL(WaitForSingleObject(thread, SOON), WAIT_OBJECT_0);
-    CHECK(GetExitCodeThread(thread, &code));
-    EQUAL(code, 44);
-    CloseHandle(thread);
+    EQUAL(exit_code(thread), 44);
 }
 
 static const struct test tests[] = {

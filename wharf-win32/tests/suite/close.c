@@ -24,13 +24,13 @@ static DWORD WINAPI recv_blocks(LPVOID argument) {
     call->error = WSAGetLastError();
     return 0;
 }
-static void closed_under(struct call *call, SOCKET s, DWORD(WINAPI *blocks)(LPVOID)) {
-    HANDLE thread;
+static HANDLE start_call(struct call *call, SOCKET s, DWORD(WINAPI *blocks)(LPVOID)) {
     call->s = s;
     call->ready = new_event(FALSE);
-    thread = start_thread(blocks, call);
-    MUST(WaitForSingleObject(call->ready, SOON) == WAIT_OBJECT_0);
-    /* It is about to block; no event tells when it does. */
+    return start_blocking(blocks, call, call->ready);
+}
+static void closed_under(struct call *call, SOCKET s, DWORD(WINAPI *blocks)(LPVOID)) {
+    HANDLE thread = start_call(call, s, blocks);
     Sleep(50);
     closesocket(s);
     join(thread);
@@ -73,11 +73,7 @@ static void accept_and_receive_block_by_default(void) {
     struct sockaddr_in address;
     SOCKET listener = new_listener(&address), client;
     struct call call;
-    HANDLE thread;
-    call.s = listener;
-    call.ready = new_event(FALSE);
-    thread = start_thread(accept_blocks, &call);
-    EQUAL(WaitForSingleObject(call.ready, SOON), WAIT_OBJECT_0);
+    HANDLE thread = start_call(&call, listener, accept_blocks);
     EQUAL(WaitForSingleObject(thread, SILENCE), WAIT_TIMEOUT);
     client = new_client(&address);
     join(thread);
@@ -269,7 +265,7 @@ static void what_was_sent_before_a_close_arrives(void) {
     for (int i = 0; i < 100; i++)
         CHECK(PostQueuedCompletionStatus(port, 0, 0, NULL));
     take(port, SOON);
-    CHECK(BEGUN(start_send(pair.ours, "abcd", 4, &overlapped)));
+    CHECK(begun(start_send(pair.ours, "abcd", 4, &overlapped)));
     EQUAL(send(pair.ours, "efgh", 4, 0), 4);
     closesocket(pair.ours);
     EQUAL(read_whole(pair.peer, data, 8), 8);

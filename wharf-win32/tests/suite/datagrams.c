@@ -15,12 +15,15 @@ static void close_ends(struct ends ends) {
     closesocket(ends.ours);
     closesocket(ends.peer);
 }
+static int send_to_ours(struct ends ends, const char *data, int length) {
+    return sendto(ends.peer, data, length, 0, (struct sockaddr *)&ends.address, sizeof ends.address);
+}
 static int start_receive_from(SOCKET s, void *buffer, ULONG length, struct sockaddr_in *from, int *from_length, OVERLAPPED *overlapped) {
     WSABUF part;
     DWORD bytes = 0, flags = 0;
     part.len = length;
     part.buf = (char *)buffer;
-    return WSARecvFrom(s, &part, 1, &bytes, &flags, (struct sockaddr *)from, from_length, overlapped, NULL) == 0 ? 0 : WSAGetLastError();
+    return error_of(WSARecvFrom(s, &part, 1, &bytes, &flags, (struct sockaddr *)from, from_length, overlapped, NULL));
 }
 
 static void a_datagram_comes_with_its_sender(void) {
@@ -35,7 +38,7 @@ static void a_datagram_comes_with_its_sender(void) {
     memset(&from, 0, sizeof from);
     associate(ends.ours, port, 3);
     EQUAL(start_receive_from(ends.ours, data, sizeof data, &from, &length, &overlapped), WSA_IO_PENDING);
-    EQUAL(sendto(ends.peer, "hello", 5, 0, (struct sockaddr *)&ends.address, sizeof ends.address), 5);
+    EQUAL(send_to_ours(ends, "hello", 5), 5);
     packet = take(port, SOON);
     EQUAL(packet.ok, TRUE);
     EQUAL(packet.bytes, 5);
@@ -55,11 +58,10 @@ static void a_datagram_is_sent_with_a_packet(void) {
     WSABUF parts[2] = {{3, (char *)"abc"}, {2, (char *)"de"}};
     char data[16];
     struct packet packet;
-    int result;
     memset(&overlapped, 0, sizeof overlapped);
     associate(ends.ours, port, 3);
-    result = WSASendTo(ends.ours, parts, 2, NULL, 0, (struct sockaddr *)&ends.peer_address, sizeof ends.peer_address, &overlapped, NULL);
-    CHECK(result == 0 || WSAGetLastError() == WSA_IO_PENDING);
+    CHECK(begun(error_of(
+        WSASendTo(ends.ours, parts, 2, NULL, 0, (struct sockaddr *)&ends.peer_address, sizeof ends.peer_address, &overlapped, NULL))));
     packet = take(port, SOON);
     EQUAL(packet.ok, TRUE);
     EQUAL(packet.bytes, 5);
@@ -80,7 +82,7 @@ static void a_datagram_that_is_cut_fails_with_what_fitted(void) {
     memset(&overlapped, 0, sizeof overlapped);
     associate(ends.ours, port, 3);
     EQUAL(start_receive_from(ends.ours, data, sizeof data, &from, &length, &overlapped), WSA_IO_PENDING);
-    EQUAL(sendto(ends.peer, "abcdefgh", 8, 0, (struct sockaddr *)&ends.address, sizeof ends.address), 8);
+    EQUAL(send_to_ours(ends, "abcdefgh", 8), 8);
     packet = take(port, SOON);
     EQUAL(packet.ok, FALSE);
     EQUAL(packet.error, ERROR_MORE_DATA);
@@ -94,7 +96,7 @@ static void a_datagram_that_is_cut_fails_with_what_fitted(void) {
 static void a_plain_receive_tells_of_a_cut_datagram(void) {
     struct ends ends = new_ends();
     char data[4];
-    EQUAL(sendto(ends.peer, "abcdefgh", 8, 0, (struct sockaddr *)&ends.address, sizeof ends.address), 8);
+    EQUAL(send_to_ours(ends, "abcdefgh", 8), 8);
     EQUAL(recv(ends.ours, data, sizeof data, 0), SOCKET_ERROR);
     EQUAL(WSAGetLastError(), WSAEMSGSIZE);
     EQUAL(memcmp(data, "abcd", 4), 0);
@@ -112,7 +114,7 @@ static void an_empty_datagram_is_one(void) {
     memset(&overlapped, 0, sizeof overlapped);
     associate(ends.ours, port, 3);
     EQUAL(start_receive_from(ends.ours, data, sizeof data, &from, &length, &overlapped), WSA_IO_PENDING);
-    EQUAL(sendto(ends.peer, "", 0, 0, (struct sockaddr *)&ends.address, sizeof ends.address), 0);
+    EQUAL(send_to_ours(ends, "", 0), 0);
     packet = take(port, SOON);
     EQUAL(packet.ok, TRUE);
     EQUAL(packet.bytes, 0);
@@ -130,7 +132,7 @@ static void a_connected_socket_takes_datagrams_of_its_peer(void) {
     EQUAL(connect(ends.ours, (struct sockaddr *)&ends.peer_address, sizeof ends.peer_address), 0);
     associate(ends.ours, port, 3);
     EQUAL(start_receive(ends.ours, data, sizeof data, &overlapped), WSA_IO_PENDING);
-    EQUAL(sendto(ends.peer, "abc", 3, 0, (struct sockaddr *)&ends.address, sizeof ends.address), 3);
+    EQUAL(send_to_ours(ends, "abc", 3), 3);
     EQUAL(take(port, SOON).bytes, 3);
     EQUAL(send(ends.ours, "xy", 2, 0), 2);
     EQUAL(recv(ends.peer, data, sizeof data, 0), 2);
@@ -143,7 +145,7 @@ static void plain_calls_name_the_sender(void) {
     char data[8];
     struct sockaddr_in from;
     int length = sizeof from;
-    EQUAL(sendto(ends.peer, "abc", 3, 0, (struct sockaddr *)&ends.address, sizeof ends.address), 3);
+    EQUAL(send_to_ours(ends, "abc", 3), 3);
     EQUAL(recvfrom(ends.ours, data, sizeof data, 0, (struct sockaddr *)&from, &length), 3);
     EQUAL(from.sin_family, AF_INET);
     EQUAL(from.sin_port, ends.peer_address.sin_port);

@@ -44,15 +44,9 @@ static void a_critical_section_keeps_others_out(void) {
 static DWORD WINAPI tries(LPVOID argument) { return (DWORD)TryEnterCriticalSection((CRITICAL_SECTION *)argument); }
 static void trying_does_not_wait(void) {
     CRITICAL_SECTION section;
-    HANDLE thread;
-    DWORD code = 7;
     CHECK(InitializeCriticalSectionAndSpinCount(&section, 1000));
     CHECK(TryEnterCriticalSection(&section));
-    thread = start_thread(tries, &section);
-    EQUAL(WaitForSingleObject(thread, SOON), WAIT_OBJECT_0);
-    CHECK(GetExitCodeThread(thread, &code));
-    EQUAL(code, 0);
-    CloseHandle(thread);
+    EQUAL(exit_code(start_thread(tries, &section)), 0);
     LeaveCriticalSection(&section);
     DeleteCriticalSection(&section);
 }
@@ -132,13 +126,8 @@ static void once_is_once(void) {
     HANDLE threads[THREADS];
     for (int i = 0; i < THREADS; i++)
         threads[i] = start_thread(does_it_once, (void *)&done);
-    for (int i = 0; i < THREADS; i++) {
-        DWORD code = 0;
-        EQUAL(WaitForSingleObject(threads[i], SOON), WAIT_OBJECT_0);
-        CHECK(GetExitCodeThread(threads[i], &code));
-        EQUAL(code, 1);
-        CloseHandle(threads[i]);
-    }
+    for (int i = 0; i < THREADS; i++)
+        EQUAL(exit_code(threads[i]), 1);
     EQUAL(done, 1);
 }
 
@@ -186,13 +175,8 @@ static void a_list_of_blocks_is_shared(void) {
     EQUAL(QueryDepthSList(&blocks), THREADS);
     for (int i = 0; i < THREADS; i++)
         threads[i] = start_thread(pops_and_pushes, NULL);
-    for (int i = 0; i < THREADS; i++) {
-        DWORD code = 7;
-        EQUAL(WaitForSingleObject(threads[i], SOON), WAIT_OBJECT_0);
-        CHECK(GetExitCodeThread(threads[i], &code));
-        EQUAL(code, 0);
-        CloseHandle(threads[i]);
-    }
+    for (int i = 0; i < THREADS; i++)
+        EQUAL(exit_code(threads[i]), 0);
     EQUAL(QueryDepthSList(&blocks), THREADS);
     for (int i = 0; i < THREADS; i++)
         CHECK(InterlockedPopEntrySList(&blocks) != NULL);

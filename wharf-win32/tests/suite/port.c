@@ -90,18 +90,18 @@ static DWORD WINAPI wait_for_a_packet(LPVOID argument) {
     waiter->packet = take(waiter->port, INFINITE);
     return 0;
 }
+static HANDLE start_waiter(struct waiter *waiter, HANDLE port) {
+    waiter->port = port;
+    waiter->ready = new_event(FALSE);
+    return start_blocking(wait_for_a_packet, waiter, waiter->ready);
+}
 
 static void closing_the_port_wakes_its_waiters(void) {
     struct waiter waiters[3];
     HANDLE threads[3], port = new_port();
     NOT_JUDGED_UNDER_WINE("Wine 8 leaves them waiting");
-    for (int i = 0; i < 3; i++) {
-        waiters[i].port = port;
-        waiters[i].ready = new_event(FALSE);
-        threads[i] = start_thread(wait_for_a_packet, &waiters[i]);
-        EQUAL(WaitForSingleObject(waiters[i].ready, SOON), WAIT_OBJECT_0);
-    }
-    /* They are about to wait; no event tells when they do. */
+    for (int i = 0; i < 3; i++)
+        threads[i] = start_waiter(&waiters[i], port);
     Sleep(50);
     CHECK(CloseHandle(port));
     for (int i = 0; i < 3; i++) {
@@ -118,10 +118,7 @@ static void closing_the_port_wakes_its_waiters(void) {
 static void a_packet_wakes_one_waiter(void) {
     struct waiter waiter;
     HANDLE thread, port = new_port();
-    waiter.port = port;
-    waiter.ready = new_event(FALSE);
-    thread = start_thread(wait_for_a_packet, &waiter);
-    EQUAL(WaitForSingleObject(waiter.ready, SOON), WAIT_OBJECT_0);
+    thread = start_waiter(&waiter, port);
     CHECK(PostQueuedCompletionStatus(port, 9, 8, NULL));
     join(thread);
     EQUAL(waiter.packet.ok, TRUE);
@@ -136,10 +133,7 @@ static void waiters_are_released_last_in_first_out(void) {
     HANDLE threads[3], port = new_port();
     NOT_JUDGED_UNDER_WINE("Wine 8 releases them first in, first out");
     for (int i = 0; i < 3; i++) {
-        waiters[i].port = port;
-        waiters[i].ready = new_event(FALSE);
-        threads[i] = start_thread(wait_for_a_packet, &waiters[i]);
-        EQUAL(WaitForSingleObject(waiters[i].ready, SOON), WAIT_OBJECT_0);
+        threads[i] = start_waiter(&waiters[i], port);
         Sleep(50);
     }
     for (int i = 2; i >= 0; i--) {
@@ -157,7 +151,6 @@ struct busy {
     HANDLE go;
     volatile LONG running;
     volatile LONG most;
-    volatile LONG stop;
 };
 static DWORD WINAPI spin(LPVOID argument) {
     struct busy *busy = (struct busy *)argument;
@@ -196,25 +189,21 @@ static void no_more_run_than_the_concurrency_value(void) {
 static DWORD WINAPI block(LPVOID argument) {
     struct busy *busy = (struct busy *)argument;
     struct packet packet = take(busy->port, INFINITE);
-    if (packet.key == 1)
-        SetEvent(busy->go);
-    else
-        WaitForSingleObject(busy->go, SOON);
-    return 0;
+    return packet.key == 1 ? !SetEvent(busy->go) : WaitForSingleObject(busy->go, SOON);
 }
 static void a_worker_that_blocks_gives_its_place_away(void) {
     struct busy busy;
-    HANDLE first, second;
+    HANDLE threads[2];
     memset(&busy, 0, sizeof busy);
     busy.port = CreateIoCompletionPort(INVALID_HANDLE_VALUE, NULL, 0, 1);
     busy.go = new_event(FALSE);
-    first = start_thread(block, &busy);
-    second = start_thread(block, &busy);
+    for (int i = 0; i < 2; i++)
+        threads[i] = start_thread(block, &busy);
     /* Who gets 0 waits for the one who gets 1. */
     CHECK(PostQueuedCompletionStatus(busy.port, 0, 0, NULL));
     CHECK(PostQueuedCompletionStatus(busy.port, 0, 1, NULL));
-    join(first);
-    join(second);
+    for (int i = 0; i < 2; i++)
+        EQUAL(exit_code(threads[i]), 0);
     CloseHandle(busy.go);
     CloseHandle(busy.port);
 }
@@ -294,19 +283,9 @@ static void association_is_once_and_for_good(void) {
 
 static void a_port_is_made_and_a_socket_associated_in_one(void) {
     struct pair pair = new_pair();
-    OVERLAPPED overlapped;
-    char data[8];
     HANDLE port = CreateIoCompletionPort((HANDLE)pair.ours, NULL, 77, 0);
-    struct packet packet;
     CHECK(port != NULL);
-    memset(&overlapped, 0, sizeof overlapped);
-    CHECK(BEGUN(start_receive(pair.ours, data, sizeof data, &overlapped)));
-    EQUAL(send(pair.peer, "abc", 3, 0), 3);
-    packet = take(port, SOON);
-    EQUAL(packet.ok, TRUE);
-    EQUAL(packet.bytes, 3);
-    EQUAL(packet.key, 77);
-    CHECK(packet.overlapped == &overlapped);
+    EQUAL(receive_abc(port, pair.ours, pair.peer), 77);
     close_pair(pair);
     CloseHandle(port);
 }
@@ -315,6 +294,7 @@ static void what_can_not_be_associated_is_told(void) {
     HANDLE port = new_port(), event = new_event(FALSE);
     CHECK(CreateIoCompletionPort((HANDLE)(ULONG_PTR)0x7ffffff0, port, 0, 0) == NULL);
     EQUAL(GetLastError(), ERROR_INVALID_HANDLE);
+    CHECK(CreateIoCompletionPort(event, port, 0, 0) == NULL);
     CHECK(CreateIoCompletionPort(INVALID_HANDLE_VALUE, port, 0, 0) == NULL);
     EQUAL(GetLastError(), ERROR_INVALID_PARAMETER);
     CloseHandle(event);

@@ -14,7 +14,7 @@ static void a_send_buffer_of_zero_is_taken(void) {
     memset(&overlapped, 0, sizeof overlapped);
     associate(pair.ours, port, 1);
     EQUAL(setsockopt(pair.ours, SOL_SOCKET, SO_SNDBUF, (const char *)&zero, sizeof zero), 0);
-    CHECK(BEGUN(start_send(pair.ours, "abc", 3, &overlapped)));
+    CHECK(begun(start_send(pair.ours, "abc", 3, &overlapped)));
     EQUAL(take(port, SOON).bytes, 3);
     NOT_JUDGED_UNDER_WINE("Wine tells Linux's size");
     EQUAL(get_int(pair.ours, SOL_SOCKET, SO_SNDBUF), 0);
@@ -69,14 +69,12 @@ static void an_unknown_option_is_told(void) {
 static void an_address_in_use_is_refused(void) {
     struct sockaddr_in address;
     SOCKET listener = new_listener(&address), s = new_socket();
+    int on = 1;
     EQUAL(bind(s, (struct sockaddr *)&address, sizeof address), SOCKET_ERROR);
     EQUAL(WSAGetLastError(), WSAEADDRINUSE);
     closesocket(s);
     s = new_socket();
-    {
-        int on = 1;
-        EQUAL(setsockopt(s, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, (const char *)&on, sizeof on), 0);
-    }
+    EQUAL(setsockopt(s, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, (const char *)&on, sizeof on), 0);
     EQUAL(bind(s, (struct sockaddr *)&address, sizeof address), SOCKET_ERROR);
     EQUAL(WSAGetLastError(), WSAEADDRINUSE);
     closesocket(s);
@@ -137,15 +135,11 @@ static DWORD WINAPI set_another_error(LPVOID argument) {
     return GetLastError();
 }
 static void it_is_of_each_thread(void) {
-    HANDLE thread = CreateThread(NULL, 0, set_another_error, NULL, 0, NULL);
-    DWORD code = 0;
-    CHECK(thread != NULL);
+    HANDLE thread = start_thread(set_another_error, NULL);
     SetLastError(55);
     EQUAL(WaitForSingleObject(thread, SOON), WAIT_OBJECT_0);
     EQUAL(GetLastError(), 55);
-    CHECK(GetExitCodeThread(thread, &code));
-    EQUAL(code, 99);
-    CloseHandle(thread);
+    EQUAL(exit_code(thread), 99);
 }
 
 static void winsock_calls_that_succeed_set_it_to_zero(void) {

@@ -190,30 +190,27 @@ static inline SOCKET new_socket(void) {
     MUST(s != INVALID_SOCKET);
     return s;
 }
-static inline SOCKET new_datagram_socket(struct sockaddr_in *address) {
-    int length = sizeof *address;
-    SOCKET s = WSASocketA(AF_INET, SOCK_DGRAM, IPPROTO_UDP, NULL, 0, WSA_FLAG_OVERLAPPED);
-    MUST(s != INVALID_SOCKET);
-    memset(address, 0, sizeof *address);
-    address->sin_family = AF_INET;
-    address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    MUST(bind(s, (struct sockaddr *)address, sizeof *address) == 0);
-    MUST(getsockname(s, (struct sockaddr *)address, &length) == 0);
-    return s;
-}
-static inline void bind_any(SOCKET s) {
+/* To any port of the loopback; the address that it got. */
+static inline struct sockaddr_in bind_any(SOCKET s) {
     struct sockaddr_in address;
+    int length = sizeof address;
     memset(&address, 0, sizeof address);
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     MUST(bind(s, (struct sockaddr *)&address, sizeof address) == 0);
+    MUST(getsockname(s, (struct sockaddr *)&address, &length) == 0);
+    return address;
+}
+static inline SOCKET new_datagram_socket(struct sockaddr_in *address) {
+    SOCKET s = WSASocketA(AF_INET, SOCK_DGRAM, IPPROTO_UDP, NULL, 0, WSA_FLAG_OVERLAPPED);
+    MUST(s != INVALID_SOCKET);
+    *address = bind_any(s);
+    return s;
 }
 static inline SOCKET new_listener(struct sockaddr_in *address) {
-    int length = sizeof *address;
     SOCKET s = new_socket();
-    bind_any(s);
+    *address = bind_any(s);
     MUST(listen(s, SOMAXCONN) == 0);
-    MUST(getsockname(s, (struct sockaddr *)address, &length) == 0);
     return s;
 }
 static inline SOCKET new_client(const struct sockaddr_in *address) {
@@ -247,24 +244,43 @@ static inline void reset(SOCKET s) {
     MUST(setsockopt(s, SOL_SOCKET, SO_LINGER, (const char *)&now, sizeof now) == 0);
     closesocket(s);
 }
-/* Overlapped calls with one buffer; they return what WSAGetLastError says, 0 for success. */
+/* What WSAGetLastError says of a call that returned so: 0 for success; -1 if it failed and says nothing. */
+static inline int error_of(int result) {
+    int error = result == 0 ? 0 : WSAGetLastError();
+    return result != 0 && error == 0 ? -1 : error;
+}
+/* Whether an overlapped call, by its error, has begun. */
+static inline int begun(int error) { return error == 0 || error == WSA_IO_PENDING; }
+/* Overlapped calls with one buffer; they return their error. */
 static inline int start_receive(SOCKET s, void *buffer, ULONG length, OVERLAPPED *overlapped) {
     WSABUF part;
     DWORD bytes = UNTOUCHED_BYTES, flags = 0;
     part.len = length;
     part.buf = (char *)buffer;
-    return WSARecv(s, &part, 1, &bytes, &flags, overlapped, NULL) == 0 ? 0 : WSAGetLastError();
+    return error_of(WSARecv(s, &part, 1, &bytes, &flags, overlapped, NULL));
 }
 static inline int start_send(SOCKET s, const void *data, ULONG length, OVERLAPPED *overlapped) {
     WSABUF part;
     DWORD bytes = UNTOUCHED_BYTES;
     part.len = length;
     part.buf = (char *)data;
-    return WSASend(s, &part, 1, &bytes, 0, overlapped, NULL) == 0 ? 0 : WSAGetLastError();
+    return error_of(WSASend(s, &part, 1, &bytes, 0, overlapped, NULL));
 }
-static inline int suite_begun(int error) { return error == 0 || error == WSA_IO_PENDING; }
-/* A function, so that the call it is given is made once. */
-#define BEGUN(error) suite_begun(error)
+/* A socket still receives by its port: what pends gets what the peer sends then. The key of the packet. */
+static inline ULONG_PTR receive_abc(HANDLE port, SOCKET s, SOCKET peer) {
+    OVERLAPPED overlapped;
+    char data[4];
+    struct packet packet;
+    memset(&overlapped, 0, sizeof overlapped);
+    MUST(start_receive(s, data, sizeof data, &overlapped) == WSA_IO_PENDING);
+    MUST(send(peer, "abc", 3, 0) == 3);
+    packet = take(port, SOON);
+    MUST(packet.overlapped == &overlapped);
+    MUST(packet.ok == TRUE);
+    MUST(packet.bytes == 3);
+    MUST(memcmp(data, "abc", 3) == 0);
+    return packet.key;
+}
 static inline HANDLE new_event(BOOL manual_reset) {
     HANDLE event = CreateEventA(NULL, manual_reset, FALSE, NULL);
     MUST(event != NULL);
@@ -275,9 +291,23 @@ static inline HANDLE start_thread(DWORD(WINAPI *start)(LPVOID), void *argument) 
     MUST(thread != NULL);
     return thread;
 }
+/* The same, and returns when it is about to block, which it tells by the event `ready`: no event tells when it does. */
+static inline HANDLE start_blocking(DWORD(WINAPI *start)(LPVOID), void *argument, HANDLE ready) {
+    HANDLE thread = start_thread(start, argument);
+    MUST(WaitForSingleObject(ready, SOON) == WAIT_OBJECT_0);
+    return thread;
+}
 static inline void join(HANDLE thread) {
     MUST(WaitForSingleObject(thread, LONGEST_S * 1000) == WAIT_OBJECT_0);
     CloseHandle(thread);
+}
+/* Of a thread that ends SOON, and its handle is closed. */
+static inline DWORD exit_code(HANDLE thread) {
+    DWORD code = STILL_ACTIVE;
+    MUST(WaitForSingleObject(thread, SOON) == WAIT_OBJECT_0);
+    MUST(GetExitCodeThread(thread, &code));
+    MUST(CloseHandle(thread));
+    return code;
 }
 /* Receives exactly so many bytes by plain calls. */
 static inline int read_whole(SOCKET s, char *buffer, int length) {

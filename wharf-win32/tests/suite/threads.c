@@ -15,24 +15,12 @@ static DWORD WINAPI by_exit(LPVOID argument) {
 static DWORD WINAPI waits_for(LPVOID argument) { return WaitForSingleObject((HANDLE)argument, SOON); }
 
 static void a_thread_ends_by_return_or_by_a_call(void) {
-    DWORD code = 0;
     unsigned id = 0;
     HANDLE thread = (HANDLE)_beginthreadex(NULL, 0, by_return, (void *)7, 0, &id);
     CHECK(thread != NULL && id != 0);
-    EQUAL(WaitForSingleObject(thread, SOON), WAIT_OBJECT_0);
-    CHECK(GetExitCodeThread(thread, &code));
-    EQUAL(code, 7);
-    CHECK(CloseHandle(thread));
-    thread = (HANDLE)_beginthreadex(NULL, 0, by_end, (void *)8, 0, NULL);
-    EQUAL(WaitForSingleObject(thread, SOON), WAIT_OBJECT_0);
-    CHECK(GetExitCodeThread(thread, &code));
-    EQUAL(code, 8);
-    CHECK(CloseHandle(thread));
-    thread = CreateThread(NULL, 0, by_exit, (void *)9, 0, NULL);
-    EQUAL(WaitForSingleObject(thread, SOON), WAIT_OBJECT_0);
-    CHECK(GetExitCodeThread(thread, &code));
-    EQUAL(code, 9);
-    CHECK(CloseHandle(thread));
+    EQUAL(exit_code(thread), 7);
+    EQUAL(exit_code((HANDLE)_beginthreadex(NULL, 0, by_end, (void *)8, 0, NULL)), 8);
+    EQUAL(exit_code(start_thread(by_exit, (void *)9)), 9);
 }
 
 static void a_thread_that_runs_is_still_active(void) {
@@ -157,22 +145,18 @@ static void a_semaphore_counts(void) {
 
 static void a_mutex_is_its_owners(void) {
     HANDLE mutex = CreateMutexA(NULL, TRUE, NULL), thread;
-    DWORD code = 0;
     CHECK(mutex != NULL);
     EQUAL(WaitForSingleObject(mutex, 0), WAIT_OBJECT_0);
     thread = start_thread(waits_for, mutex);
     EQUAL(WaitForSingleObject(thread, 20), WAIT_TIMEOUT);
     CHECK(ReleaseMutex(mutex));
     CHECK(ReleaseMutex(mutex));
-    EQUAL(WaitForSingleObject(thread, SOON), WAIT_OBJECT_0);
-    CHECK(GetExitCodeThread(thread, &code));
-    EQUAL(code, WAIT_OBJECT_0);
+    EQUAL(exit_code(thread), WAIT_OBJECT_0);
     /* It has ended with the mutex. */
     EQUAL(WaitForSingleObject(mutex, SOON), WAIT_ABANDONED);
     CHECK(ReleaseMutex(mutex));
     CHECK(!ReleaseMutex(mutex));
     EQUAL(GetLastError(), ERROR_NOT_OWNER);
-    CloseHandle(thread);
     CloseHandle(mutex);
 }
 
@@ -213,11 +197,13 @@ static void a_handle_can_be_doubled(void) {
     CloseHandle(copy);
 }
 
+static DWORD WINAPI has_no_value(LPVOID index) { return TlsGetValue(*(DWORD *)index) == NULL; }
 static void values_are_of_each_thread(void) {
     DWORD index = TlsAlloc();
     CHECK(index != TLS_OUT_OF_INDEXES);
     CHECK(TlsGetValue(index) == NULL);
     CHECK(TlsSetValue(index, &index));
+    EQUAL(exit_code(start_thread(has_no_value, &index)), 1);
     CHECK(TlsGetValue(index) == &index);
     CHECK(TlsFree(index));
 }

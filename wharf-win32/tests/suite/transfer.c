@@ -78,7 +78,7 @@ static void data_that_is_there_is_received_at_once_or_soon(void) {
     memset(&overlapped, 0, sizeof overlapped);
     associate(pair.ours, port, 3);
     EQUAL(send(pair.peer, "12345", 5, 0), 5);
-    CHECK(BEGUN(start_receive(pair.ours, data, sizeof data, &overlapped)));
+    CHECK(begun(start_receive(pair.ours, data, sizeof data, &overlapped)));
     packet = take(port, SOON);
     EQUAL(packet.ok, TRUE);
     EQUAL(packet.bytes, 5);
@@ -116,15 +116,12 @@ static void the_count_may_be_null_with_an_overlapped(void) {
     char data[4];
     WSABUF in = {sizeof data, data}, out = {3, (char *)"abc"};
     DWORD flags = 0;
-    int result;
     memset(&sending, 0, sizeof sending);
     memset(&receiving, 0, sizeof receiving);
     associate(pair.ours, port, 1);
-    result = WSASend(pair.ours, &out, 1, NULL, 0, &sending, NULL);
-    CHECK(result == 0 || WSAGetLastError() == WSA_IO_PENDING);
+    CHECK(begun(error_of(WSASend(pair.ours, &out, 1, NULL, 0, &sending, NULL))));
     CHECK(take(port, SOON).overlapped == &sending);
-    result = WSARecv(pair.ours, &in, 1, NULL, &flags, &receiving, NULL);
-    EQUAL(result, SOCKET_ERROR);
+    EQUAL(WSARecv(pair.ours, &in, 1, NULL, &flags, &receiving, NULL), SOCKET_ERROR);
     EQUAL(WSAGetLastError(), WSA_IO_PENDING);
     EQUAL(send(pair.peer, "q", 1, 0), 1);
     CHECK(take(port, SOON).overlapped == &receiving);
@@ -295,7 +292,7 @@ static void success_can_be_without_a_packet(void) {
     EQUAL(send(pair.peer, "q", 1, 0), 1);
     /* It may pend all the same; then its packet comes. */
     error = start_receive(pair.ours, data, sizeof data, &overlapped);
-    CHECK(BEGUN(error));
+    CHECK(begun(error));
     if (error == WSA_IO_PENDING)
         EQUAL(take(port, SOON).bytes, 1);
     NOTHING(port);
@@ -322,7 +319,7 @@ static void a_peer_that_ends_gives_zero_again_and_again(void) {
         EQUAL(packet.bytes, 0);
         CHECK(packet.overlapped == &overlapped);
         EQUAL(packet.error, UNTOUCHED_ERROR);
-        CHECK(BEGUN(start_receive(pair.ours, data, sizeof data, &overlapped)));
+        CHECK(begun(start_receive(pair.ours, data, sizeof data, &overlapped)));
     }
     close_pair(pair);
     CloseHandle(port);
@@ -400,7 +397,7 @@ static void sends_go_in_the_order_of_the_calls_and_whole(void) {
         large[i] = (char)(i * 7 + i / EACH);
     associate(pair.ours, port, 1);
     for (int i = 0; i < 4; i++)
-        CHECK(BEGUN(start_send(pair.ours, large + i * EACH, EACH, &overlapped[i])));
+        CHECK(begun(start_send(pair.ours, large + i * EACH, EACH, &overlapped[i])));
     EQUAL(read_whole(pair.peer, got, sizeof large), sizeof large);
     EQUAL(memcmp(got, large, sizeof large), 0);
     for (int i = 0; i < 4; i++)
@@ -417,16 +414,13 @@ static void buffers_are_gathered_and_scattered(void) {
     char one[3], two[5];
     WSABUF in[2] = {{3, one}, {5, two}}, out[3] = {{2, (char *)"ab"}, {0, NULL}, {4, (char *)"cdef"}};
     DWORD flags = 0;
-    int result;
     memset(&sending, 0, sizeof sending);
     memset(&receiving, 0, sizeof receiving);
     associate(pair.ours, port, 1);
     associate(pair.peer, port, 2);
-    result = WSASend(pair.peer, out, 3, NULL, 0, &sending, NULL);
-    CHECK(result == 0 || WSAGetLastError() == WSA_IO_PENDING);
+    CHECK(begun(error_of(WSASend(pair.peer, out, 3, NULL, 0, &sending, NULL))));
     EQUAL(take(port, SOON).bytes, 6);
-    result = WSARecv(pair.ours, in, 2, NULL, &flags, &receiving, NULL);
-    CHECK(result == 0 || WSAGetLastError() == WSA_IO_PENDING);
+    CHECK(begun(error_of(WSARecv(pair.ours, in, 2, NULL, &flags, &receiving, NULL))));
     EQUAL(take(port, SOON).bytes, 6);
     EQUAL(memcmp(one, "abc", 3), 0);
     EQUAL(memcmp(two, "def", 3), 0);
@@ -443,7 +437,7 @@ static int start_with_an_array_of_its_own(SOCKET s, char *data, OVERLAPPED *over
     parts[0].buf = data;
     parts[1].len = 2;
     parts[1].buf = data + 2;
-    error = WSARecv(s, (WSABUF *)parts, 2, NULL, &flags, overlapped, NULL) == 0 ? 0 : WSAGetLastError();
+    error = error_of(WSARecv(s, (WSABUF *)parts, 2, NULL, &flags, overlapped, NULL));
     parts[0].len = 0xffffffff;
     parts[1].len = 0xffffffff;
     parts[0].buf = (char *)(ULONG_PTR)16;
@@ -491,7 +485,7 @@ static void many_clients_are_echoed(void) {
     for (int i = 0; i < CLIENTS; i++) {
         pairs[i] = new_pair();
         associate(pairs[i].ours, port, (ULONG_PTR)i);
-        CHECK(BEGUN(start_receive(pairs[i].ours, data[i], 32, &overlapped[i])));
+        CHECK(begun(start_receive(pairs[i].ours, data[i], 32, &overlapped[i])));
     }
     for (int round = 0; round < ROUNDS; round++) {
         for (int i = 0; i < CLIENTS; i++)
@@ -504,7 +498,7 @@ static void many_clients_are_echoed(void) {
             CHECK(packet.overlapped == &overlapped[packet.key]);
             memcpy(&number, data[packet.key], sizeof number);
             EQUAL(number, packet.key);
-            CHECK(BEGUN(start_receive(pairs[number].ours, data[number], 32, &overlapped[number])));
+            CHECK(begun(start_receive(pairs[number].ours, data[number], 32, &overlapped[number])));
         }
     }
     for (int i = 0; i < CLIENTS; i++)

@@ -46,22 +46,10 @@ static inline HRESULT wharf_safe(errno_t error) {
     static inline HRESULT StringCbVPrintf##letter(character *to, size_t size, const character *format, va_list arguments) {                         \
         return StringCchVPrintf##letter(to, size / sizeof(character), format, arguments);                                                            \
     }                                                                                                                                                \
-    static inline HRESULT StringCchPrintf##letter(character *to, size_t size, const character *format, ...) {                                       \
-        va_list arguments;                                                                                                                           \
-        HRESULT result;                                                                                                                              \
-        va_start(arguments, format);                                                                                                                 \
-        result = StringCchVPrintf##letter(to, size, format, arguments);                                                                              \
-        va_end(arguments);                                                                                                                           \
-        return result;                                                                                                                               \
-    }                                                                                                                                                \
-    static inline HRESULT StringCbPrintf##letter(character *to, size_t size, const character *format, ...) {                                        \
-        va_list arguments;                                                                                                                           \
-        HRESULT result;                                                                                                                              \
-        va_start(arguments, format);                                                                                                                 \
-        result = StringCbVPrintf##letter(to, size, format, arguments);                                                                               \
-        va_end(arguments);                                                                                                                           \
-        return result;                                                                                                                               \
-    }
+    static inline WHARF_VARIADIC(HRESULT, StringCchPrintf##letter, (character *to, size_t size, const character *format, ...),                       \
+                                 StringCchVPrintf##letter(to, size, format, arguments))                                                              \
+    static inline WHARF_VARIADIC(HRESULT, StringCbPrintf##letter, (character *to, size_t size, const character *format, ...),                        \
+                                 StringCbVPrintf##letter(to, size, format, arguments))
 WHARF_SAFE(A, char, strncpy_s, strncat_s, strnlen_s, _vsnprintf_s)
 WHARF_SAFE(W, wchar_t, wcsncpy_s, wcsncat_s, wcsnlen_s, _vsnwprintf_s)
 #undef WHARF_SAFE

@@ -131,21 +131,7 @@ static inline wchar_t *_getws_s(wchar_t *text, size_t size) {
 #endif
 
 /* Without a bound, as there; with Microsoft's formats. */
-static inline int wharf_sprintf(char *to, const char *format, ...) {
-    va_list arguments;
-    int length;
-    va_start(arguments, format);
-    length = _vsnprintf(to, (size_t)INT_MAX, format, arguments);
-    va_end(arguments);
-    return length;
-}
-static inline int wharf_swprintf(wchar_t *to, const wchar_t *format, ...) {
-    va_list arguments;
-    int length;
-    va_start(arguments, format);
-    length = _vsnwprintf(to, (size_t)INT_MAX, format, arguments);
-    va_end(arguments);
-    return length;
-}
+static inline WHARF_VARIADIC(int, wharf_sprintf, (char *to, const char *format, ...), _vsnprintf(to, (size_t)INT_MAX, format, arguments))
+static inline WHARF_VARIADIC(int, wharf_swprintf, (wchar_t *to, const wchar_t *format, ...), _vsnwprintf(to, (size_t)INT_MAX, format, arguments))
 
 #endif

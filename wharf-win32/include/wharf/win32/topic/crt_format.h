@@ -1,4 +1,4 @@
-/* Formats with Microsoft's meanings, for the functions of print.h.
+/* Formats with Microsoft's meanings, for the functions of crt_print.h.
  *
  * `%I64d` is a `long long`; `%ld` has 32 bits, as LONG and DWORD have; `%S` is text of the other kind; in a wide format `%s` is wide. */
 #ifndef WHARF_WIN32_CRT_FORMAT_H

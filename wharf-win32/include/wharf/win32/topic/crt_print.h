@@ -1,14 +1,22 @@
-/* Microsoft's printf family: the secure ones, those with an underscore, and the wide ones. Formats have Microsoft's meanings (format.h).
+/* Microsoft's printf family: the secure ones, those with an underscore, and the wide ones. Formats have Microsoft's meanings (crt_format.h).
  *
  * What does not fit: the secure ones leave an empty text and return -1; there they end the program. */
 #ifndef WHARF_WIN32_CRT_PRINT_H
 #define WHARF_WIN32_CRT_PRINT_H
 
 #include "crt_format.h"
+#include "crt_text.h"
 
-#ifndef _TRUNCATE
-#define _TRUNCATE ((size_t)-1)
-#endif
+/* A function of `...` behind `format`: it makes `call`, of which `arguments` are these. */
+#define WHARF_VARIADIC(type, name, parameters, call)                                                                                                 \
+    type name parameters {                                                                                                                           \
+        va_list arguments;                                                                                                                           \
+        type result;                                                                                                                                 \
+        va_start(arguments, format);                                                                                                                 \
+        result = call;                                                                                                                               \
+        va_end(arguments);                                                                                                                           \
+        return result;                                                                                                                               \
+    }
 
 /* `vsprintf_s` and `_vsnprintf` and the rest of them, once for each kind of character. `count` is the most that is wanted, without the 0. */
 #define WHARF_PRINTERS(character, print, secure, secure_count, plain)                                                                                \
@@ -44,30 +52,10 @@
         free(text);                                                                                                                                  \
         return (size_t)length <= size ? length : -1;                                                                                                 \
     }                                                                                                                                                \
-    static inline int secure(character *to, size_t size, const character *format, ...) {                                                            \
-        va_list arguments;                                                                                                                           \
-        int length;                                                                                                                                  \
-        va_start(arguments, format);                                                                                                                 \
-        length = v##secure(to, size, format, arguments);                                                                                             \
-        va_end(arguments);                                                                                                                           \
-        return length;                                                                                                                               \
-    }                                                                                                                                                \
-    static inline int secure_count(character *to, size_t size, size_t count, const character *format, ...) {                                        \
-        va_list arguments;                                                                                                                           \
-        int length;                                                                                                                                  \
-        va_start(arguments, format);                                                                                                                 \
-        length = v##secure_count(to, size, count, format, arguments);                                                                                \
-        va_end(arguments);                                                                                                                           \
-        return length;                                                                                                                               \
-    }                                                                                                                                                \
-    static inline int plain(character *to, size_t size, const character *format, ...) {                                                             \
-        va_list arguments;                                                                                                                           \
-        int length;                                                                                                                                  \
-        va_start(arguments, format);                                                                                                                 \
-        length = v##plain(to, size, format, arguments);                                                                                              \
-        va_end(arguments);                                                                                                                           \
-        return length;                                                                                                                               \
-    }
+    static inline WHARF_VARIADIC(int, secure, (character *to, size_t size, const character *format, ...), v##secure(to, size, format, arguments))    \
+    static inline WHARF_VARIADIC(int, secure_count, (character *to, size_t size, size_t count, const character *format, ...),                        \
+                                 v##secure_count(to, size, count, format, arguments))                                                                \
+    static inline WHARF_VARIADIC(int, plain, (character *to, size_t size, const character *format, ...), v##plain(to, size, format, arguments))
 /* The names with an underscore in front can't be made by pasting: wharf_... first, then the names. */
 WHARF_PRINTERS(char, wharf_print, sprintf_s, wharf_snprintf_s, wharf_snprintf)
 WHARF_PRINTERS(wchar_t, wharf_print_wide, swprintf_s, wharf_snwprintf_s, wharf_snwprintf)
@@ -105,20 +93,10 @@ static inline int vfwprintf_s(FILE *stream, const wchar_t *format, va_list argum
     free(text);
     return written == count ? length : -1;
 }
-#define WHARF_TO_STREAM(name, character, parameters, stream, print)                                                                                  \
-    static inline int name parameters {                                                                                                              \
-        va_list arguments;                                                                                                                           \
-        int length;                                                                                                                                  \
-        va_start(arguments, format);                                                                                                                 \
-        length = print(stream, format, arguments);                                                                                                   \
-        va_end(arguments);                                                                                                                           \
-        return length;                                                                                                                               \
-    }
-WHARF_TO_STREAM(printf_s, char, (const char *format, ...), stdout, vfprintf_s)
-WHARF_TO_STREAM(wprintf_s, wchar_t, (const wchar_t *format, ...), stdout, vfwprintf_s)
-WHARF_TO_STREAM(fprintf_s, char, (FILE * stream, const char *format, ...), stream, vfprintf_s)
-WHARF_TO_STREAM(fwprintf_s, wchar_t, (FILE * stream, const wchar_t *format, ...), stream, vfwprintf_s)
-#undef WHARF_TO_STREAM
+static inline WHARF_VARIADIC(int, printf_s, (const char *format, ...), vfprintf_s(stdout, format, arguments))
+static inline WHARF_VARIADIC(int, wprintf_s, (const wchar_t *format, ...), vfwprintf_s(stdout, format, arguments))
+static inline WHARF_VARIADIC(int, fprintf_s, (FILE *stream, const char *format, ...), vfprintf_s(stream, format, arguments))
+static inline WHARF_VARIADIC(int, fwprintf_s, (FILE *stream, const wchar_t *format, ...), vfwprintf_s(stream, format, arguments))
 
 /* Of `user32`: at most 1,024 characters. */
 static inline int wsprintfA(LPSTR to, LPCSTR format, ...) {
@@ -154,29 +132,12 @@ inline int vswprintf_s(wchar_t (&to)[size], const wchar_t *format, va_list argum
     return vswprintf_s(to, size, format, arguments);
 }
 template <size_t size>
-inline int sprintf_s(char (&to)[size], const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    int length = vsprintf_s(to, size, format, arguments);
-    va_end(arguments);
-    return length;
-}
+inline WHARF_VARIADIC(int, sprintf_s, (char (&to)[size], const char *format, ...), vsprintf_s(to, size, format, arguments))
 template <size_t size>
-inline int swprintf_s(wchar_t (&to)[size], const wchar_t *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    int length = vswprintf_s(to, size, format, arguments);
-    va_end(arguments);
-    return length;
-}
+inline WHARF_VARIADIC(int, swprintf_s, (wchar_t (&to)[size], const wchar_t *format, ...), vswprintf_s(to, size, format, arguments))
 template <size_t size>
-inline int wharf_snprintf_s(char (&to)[size], size_t count, const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    int length = vwharf_snprintf_s(to, size, count, format, arguments);
-    va_end(arguments);
-    return length;
-}
+inline WHARF_VARIADIC(int, wharf_snprintf_s, (char (&to)[size], size_t count, const char *format, ...),
+                      vwharf_snprintf_s(to, size, count, format, arguments))
 #endif
 
 #endif
