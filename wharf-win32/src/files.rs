@@ -16,13 +16,13 @@ use std::{
 use rustix::io::Errno;
 
 use crate::{
-    TRUE,
+    TRUE, codes,
     console::Stream,
     error,
-    handle::{self, Object},
+    handle::{self, INVALID_HANDLE_VALUE, Object},
     last_error,
     objects::event,
-    operation::CallerOverlapped,
+    operation::{CallerOverlapped, NO_PACKET},
     socket,
     text::{Wide, narrow, wide},
 };
@@ -42,10 +42,7 @@ const TRUNCATE_EXISTING: u32 = 5;
 
 const FILE_FLAG_DELETE_ON_CLOSE: u32 = 0x0400_0000;
 
-const INVALID_HANDLE_VALUE: usize = usize::MAX;
 const INVALID_FILE_SIZE: u32 = u32::MAX;
-
-const STATUS_END_OF_FILE: usize = 0xc000_0011;
 
 /// A file that a program has opened.
 #[derive(Debug)]
@@ -212,10 +209,14 @@ unsafe fn tell(
             count.write(bytes as u32);
         }
         if let Some(overlapped) = overlapped.as_ref() {
-            let status = if ends { STATUS_END_OF_FILE } else { 0 };
+            let status = if ends {
+                codes::END_OF_FILE
+            } else {
+                codes::SUCCESS
+            };
             overlapped.internal_high.store(bytes, Ordering::Relaxed);
-            overlapped.internal.store(status, Ordering::Release);
-            event::set(overlapped.event & !1);
+            (overlapped.internal).store(status as usize, Ordering::Release);
+            event::set(overlapped.event & !NO_PACKET);
         }
     }
     match result {
@@ -491,7 +492,7 @@ mod tests {
             assert_eq!(ReadFile(file, room.as_mut_ptr(), 4, &mut count, &mut at), 0);
         }
         assert_eq!((last_error::GetLastError(), count), (38, 0));
-        assert_eq!(at.internal.load(Ordering::Relaxed), STATUS_END_OF_FILE);
+        assert_eq!(at.internal.load(Ordering::Relaxed), 0xc000_0011);
         assert_eq!(crate::objects::WaitForSingleObject(done, 0), 0);
         assert!(handle::close(file));
     }

@@ -28,6 +28,9 @@ pub(crate) trait Object: Any + Send + Sync {
     }
 }
 
+/// What is no handle where NULL is not the word for that.
+pub(crate) const INVALID_HANDLE_VALUE: usize = usize::MAX;
+
 /// The lowest number of a handle.
 pub(crate) const FIRST: usize = 0x4000_0000;
 const STEP: usize = 4;

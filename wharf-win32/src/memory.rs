@@ -249,7 +249,7 @@ const MEM_DECOMMIT: u32 = 0x4000;
 const MEM_RELEASE: u32 = 0x8000;
 
 /// Regions begin at multiples of this.
-const GRANULARITY: usize = 0x10000;
+pub(crate) const GRANULARITY: usize = 0x10000;
 
 /// The size of a page. By the C library, for the reason in `time.rs`.
 pub(crate) fn page_bytes() -> usize {

@@ -2,15 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{
-    Socket,
-    address::set_option,
-    extension, find, flag,
-    transfer::{PENDING, put_count},
-};
+use super::{Socket, address::set_option, extension, find, flag, transfer::put_count};
 use crate::{
     call::{self, Outcome, checked},
     codes::{self, SUCCESS, wsa},
+    error,
     operation::{self, CallerOverlapped},
 };
 
@@ -264,7 +260,7 @@ unsafe fn control_overlapped(
     let done = unsafe { control(socket, code, room) };
     let (status, bytes, answer) = match done {
         Ok(bytes) => (SUCCESS, bytes, Ok(())),
-        Err(wsa::NOT_SUPPORTED) => (codes::NOT_SUPPORTED, 0, Err(PENDING)),
+        Err(wsa::NOT_SUPPORTED) => (codes::NOT_SUPPORTED, 0, Err(error::IO_PENDING)),
         Err(code) => return Err(code),
     };
     // SAFETY: passed on to the caller.

@@ -9,15 +9,15 @@ use super::{
     Socket,
     address::{self, Address},
     find, flag,
-    transfer::{CallerBuffer, begin_with, buffer_of, check_overlapped, put_count, with_buffers},
+    transfer::{
+        CallerBuffer, PARTIAL, begin_with, buffer_of, check_overlapped, put_count, with_buffers,
+    },
 };
 use crate::{
     call::{self, Outcome},
     codes::{self, CUT, SUCCESS, wsa},
     operation::{self, CallerOverlapped, ReceiveFrom, Record, Work},
 };
-
-const PARTIAL: u32 = 0x8000;
 
 impl Socket {
     /// A datagram socket that receives has an address.

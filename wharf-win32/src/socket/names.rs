@@ -13,14 +13,13 @@ use super::{
 use crate::{
     call::{self, Outcome},
     codes::wsa,
-    last_error,
+    error, last_error,
 };
 
 const HOST_NOT_FOUND: u32 = 11001;
 const TRY_AGAIN: u32 = 11002;
 const NO_RECOVERY: u32 = 11003;
 const NO_DATA: u32 = 11004;
-const NOT_ENOUGH_MEMORY: u32 = 8;
 const TYPE_NOT_FOUND: u32 = 10109;
 
 /// `addrinfo`, as Windows has it.
@@ -56,7 +55,7 @@ fn code_of(failure: i32) -> u32 {
         libc::EAI_AGAIN => TRY_AGAIN,
         libc::EAI_BADFLAGS => wsa::INVALID,
         libc::EAI_FAMILY => wsa::FAMILY_NOT_SUPPORTED,
-        libc::EAI_MEMORY => NOT_ENOUGH_MEMORY,
+        libc::EAI_MEMORY => error::NOT_ENOUGH_MEMORY,
         libc::EAI_NONAME | libc::EAI_NODATA => HOST_NOT_FOUND,
         libc::EAI_SERVICE => TYPE_NOT_FOUND,
         libc::EAI_SOCKTYPE => wsa::TYPE_NOT_SUPPORTED,
@@ -464,7 +463,6 @@ pub unsafe extern "C" fn wharf_w32_inet_ntop(
     text: *mut c_char,
     len: usize,
 ) -> *const c_char {
-    const INVALID_PARAMETER: u32 = 87;
     let _errno = call::KeptErrno::new();
     let family = family_to_linux(family);
     if !matches!(family, libc::AF_INET | libc::AF_INET6) {
@@ -475,7 +473,7 @@ pub unsafe extern "C" fn wharf_w32_inet_ntop(
     // SAFETY: passed on to the caller.
     let written = unsafe { inet_ntop(family, address, text, room) };
     if written.is_null() {
-        last_error::set(INVALID_PARAMETER);
+        last_error::set(error::INVALID_PARAMETER);
     }
     written
 }

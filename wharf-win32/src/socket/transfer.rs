@@ -15,6 +15,7 @@ use super::{
 use crate::{
     call::{self, Outcome, errno},
     codes::{self, SUCCESS, wsa},
+    error,
     operation::{self, CallerOverlapped, Record, Work},
     watch,
 };
@@ -34,12 +35,10 @@ const OOB: u32 = 1;
 const PEEK: u32 = 2;
 const DONT_ROUTE: u32 = 4;
 const WAIT_ALL: u32 = 8;
-const PARTIAL: u32 = 0x8000;
+pub(super) const PARTIAL: u32 = 0x8000;
 
 /// The most buffers of one call of Linux (IOV_MAX).
 const BUFFERS_MAX: usize = 1024;
-
-pub(super) const PENDING: u32 = codes::win32::IO_PENDING;
 
 /// The caller's buffers, as the raw layer has them.
 ///
@@ -385,7 +384,7 @@ impl Socket {
         match started {
             Ok(Some(record)) => match super::go_on(record) {
                 Some(record) => self.told_at_once(Ok(Some(record))),
-                None => Err(PENDING),
+                None => Err(error::IO_PENDING),
             },
             other => self.told_at_once(other),
         }
@@ -427,7 +426,7 @@ impl Socket {
         started: Result<Option<Box<Record>>, (Box<Record>, u32)>,
     ) -> Outcome<usize> {
         match started {
-            Ok(None) => Err(PENDING),
+            Ok(None) => Err(error::IO_PENDING),
             Ok(Some(record)) => match record.errno() {
                 None => {
                     let before = match record.work {
