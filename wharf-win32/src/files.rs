@@ -317,19 +317,12 @@ pub unsafe extern "C" fn WriteFile(
     unsafe { tell(result, false, count, overlapped) }
 }
 
-/// The file of a handle, or the last error.
-fn file(handle: usize) -> Option<Arc<OpenFile>> {
-    let file = handle::get::<OpenFile>(handle);
-    if file.is_none() {
-        last_error::set(error::INVALID_HANDLE);
-    }
-    file
-}
-
 /// Writes what the system keeps of a file to the disk.
 #[unsafe(no_mangle)]
 pub extern "C" fn FlushFileBuffers(handle: usize) -> i32 {
-    match file(handle).map(|file| wharf::blocking(|| file.file.sync_all())) {
+    match handle::get_or_fail::<OpenFile>(handle)
+        .map(|file| wharf::blocking(|| file.file.sync_all()))
+    {
         None => 0,
         Some(Ok(())) => TRUE,
         Some(Err(failure)) => last_error::fail(code_of(&failure)),
@@ -342,7 +335,7 @@ pub extern "C" fn FlushFileBuffers(handle: usize) -> i32 {
 /// `bytes` can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn GetFileSizeEx(handle: usize, bytes: *mut i64) -> i32 {
-    match file(handle).map(|file| file.file.metadata()) {
+    match handle::get_or_fail::<OpenFile>(handle).map(|file| file.file.metadata()) {
         None => 0,
         Some(Err(failure)) => last_error::fail(code_of(&failure)),
         Some(Ok(about)) => {
@@ -389,7 +382,7 @@ pub unsafe extern "C" fn SetFilePointerEx(
         2 => SeekFrom::End(distance),
         _ => return last_error::fail(error::INVALID_PARAMETER),
     };
-    match file(handle).map(|file| (&file.file).seek(to)) {
+    match handle::get_or_fail::<OpenFile>(handle).map(|file| (&file.file).seek(to)) {
         None => 0,
         Some(Err(failure)) => last_error::fail(code_of(&failure)),
         Some(Ok(at)) => {

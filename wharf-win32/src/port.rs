@@ -20,7 +20,7 @@ use wharf::{
 };
 
 use crate::{
-    INFINITE,
+    INFINITE, TRUE,
     call::KeptErrno,
     error,
     handle::{self, INVALID_HANDLE_VALUE, Object},
@@ -190,15 +190,9 @@ pub extern "C" fn PostQueuedCompletionStatus(
     let _errno = KeptErrno::new();
     let posted = with_port(port, |port| port.post(key, bytes as usize, overlapped));
     match posted {
-        Some(true) => 1,
-        Some(false) => {
-            last_error::set(error::NO_SYSTEM_RESOURCES);
-            0
-        }
-        None => {
-            last_error::set(error::INVALID_HANDLE);
-            0
-        }
+        Some(true) => TRUE,
+        Some(false) => last_error::fail(error::NO_SYSTEM_RESOURCES),
+        None => last_error::fail(error::INVALID_HANDLE),
     }
 }
 
@@ -273,13 +267,7 @@ pub unsafe extern "C" fn GetQueuedCompletionStatus(
             Some(code)
         }
     };
-    match failure {
-        None => 1,
-        Some(code) => {
-            last_error::set(code);
-            0
-        }
-    }
+    failure.map_or(TRUE, last_error::fail)
 }
 
 /// # Safety
@@ -373,8 +361,7 @@ pub unsafe extern "C" fn GetQueuedCompletionStatusEx(
 ) -> i32 {
     let _errno = KeptErrno::new();
     if entries.is_null() || most == 0 {
-        last_error::set(error::INVALID_PARAMETER);
-        return 0;
+        return last_error::fail(error::INVALID_PARAMETER);
     }
     let mut packets = PACKETS.try_with(Cell::take).unwrap_or_default();
     let answer = with_port(port, |port| {
@@ -409,11 +396,5 @@ pub unsafe extern "C" fn GetQueuedCompletionStatusEx(
     if failure == Some(error::WAIT_IO_COMPLETION) {
         threads::run_calls();
     }
-    match failure {
-        None => 1,
-        Some(code) => {
-            last_error::set(code);
-            0
-        }
-    }
+    failure.map_or(TRUE, last_error::fail)
 }

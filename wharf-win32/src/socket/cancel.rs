@@ -7,7 +7,7 @@ use std::{
 
 use super::{Socket, find, flag};
 use crate::{
-    INFINITE,
+    INFINITE, TRUE,
     call::{self, KeptErrno, Outcome},
     codes, error, futex, last_error,
     operation::{self, CallerOverlapped, Record},
@@ -34,13 +34,11 @@ impl Socket {
 pub extern "C" fn CancelIoEx(socket: usize, overlapped: *mut CallerOverlapped) -> i32 {
     let _errno = KeptErrno::new();
     let caller = (!overlapped.is_null()).then_some(overlapped);
-    let code = match find(socket) {
-        Err(_) => error::INVALID_HANDLE,
-        Ok(socket) if !socket.cancel(caller, None) => error::NOT_FOUND,
-        Ok(_) => return 1,
-    };
-    last_error::set(code);
-    0
+    match find(socket) {
+        Err(_) => last_error::fail(error::INVALID_HANDLE),
+        Ok(socket) if !socket.cancel(caller, None) => last_error::fail(error::NOT_FOUND),
+        Ok(_) => TRUE,
+    }
 }
 
 /// Cancels all operations of a socket that the calling thread began.
@@ -48,13 +46,10 @@ pub extern "C" fn CancelIoEx(socket: usize, overlapped: *mut CallerOverlapped) -
 pub extern "C" fn CancelIo(socket: usize) -> i32 {
     let _errno = KeptErrno::new();
     match find(socket) {
-        Err(_) => {
-            last_error::set(error::INVALID_HANDLE);
-            0
-        }
+        Err(_) => last_error::fail(error::INVALID_HANDLE),
         Ok(socket) => {
             socket.cancel(None, Some(threads::number()));
-            1
+            TRUE
         }
     }
 }
@@ -184,7 +179,7 @@ pub unsafe extern "C" fn GetOverlappedResultEx(
     // SAFETY: passed on to the caller.
     let code = match unsafe { ask(overlapped, bytes, milliseconds, alertable != 0) } {
         Ok(status) => match operation::failure(status) {
-            None => return 1,
+            None => return TRUE,
             Some(code) => code,
         },
         Err(code) => code,
@@ -192,8 +187,7 @@ pub unsafe extern "C" fn GetOverlappedResultEx(
     if code == error::WAIT_IO_COMPLETION {
         threads::run_calls();
     }
-    last_error::set(code);
-    0
+    last_error::fail(code)
 }
 
 /// As [`GetOverlappedResult`], with the codes of Winsock. 10038: the socket was closed.
@@ -239,10 +233,7 @@ pub extern "C" fn SetFileCompletionNotificationModes(socket: usize, modes: u8) -
         Ok(())
     };
     match set() {
-        Ok(()) => 1,
-        Err(code) => {
-            last_error::set(code);
-            0
-        }
+        Ok(()) => TRUE,
+        Err(code) => last_error::fail(code),
     }
 }
