@@ -174,12 +174,9 @@ enum Target {
     Stream(Arc<Stream>),
 }
 
-fn target(handle: usize) -> io::Result<Target> {
-    if let Some(file) = handle::get::<OpenFile>(handle) {
-        return Ok(Target::File(file));
-    }
-    let stream = handle::get::<Stream>(handle).map(Target::Stream);
-    stream.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))
+fn target(handle: usize) -> Option<Target> {
+    let file = handle::get(handle).map(Target::File);
+    file.or_else(|| handle::get(handle).map(Target::Stream))
 }
 
 /// Where an OVERLAPPED says that the bytes are. None without one.
@@ -240,12 +237,12 @@ pub unsafe extern "C" fn ReadFile(
     overlapped: *mut CallerOverlapped,
 ) -> i32 {
     let target = match target(handle) {
-        Ok(target) => target,
-        Err(_) if socket::find(handle).is_ok() => {
+        Some(target) => target,
+        None if socket::find(handle).is_ok() => {
             // SAFETY: passed on to the caller.
             return unsafe { socket::read_file(handle, to, bytes, count, overlapped) };
         }
-        Err(_) => return last_error::fail(error::INVALID_HANDLE),
+        None => return last_error::fail(error::INVALID_HANDLE),
     };
     // SAFETY: of the caller.
     let at = unsafe { offset(overlapped) };
@@ -285,12 +282,12 @@ pub unsafe extern "C" fn WriteFile(
     overlapped: *mut CallerOverlapped,
 ) -> i32 {
     let target = match target(handle) {
-        Ok(target) => target,
-        Err(_) if socket::find(handle).is_ok() => {
+        Some(target) => target,
+        None if socket::find(handle).is_ok() => {
             // SAFETY: passed on to the caller.
             return unsafe { socket::write_file(handle, from, bytes, count, overlapped) };
         }
-        Err(_) => return last_error::fail(error::INVALID_HANDLE),
+        None => return last_error::fail(error::INVALID_HANDLE),
     };
     // SAFETY: of the caller.
     let at = unsafe { offset(overlapped) };

@@ -106,13 +106,11 @@ pub(super) fn disconnected(socket: &Socket, reuse: bool) -> u32 {
     if !reuse {
         return SUCCESS;
     }
-    let kind = (
+    let new = life::new_descriptor(
         socket.family.into(),
         socket.kind.into(),
         socket.protocol.into(),
     );
-    let (family, kind, protocol) = kind;
-    let new = life::new_descriptor(family, kind, protocol);
     if !new.is_ok_and(|new| socket.replace_descriptor(new).is_ok()) {
         return codes::status_of(libc::ENOBUFS, false);
     }
