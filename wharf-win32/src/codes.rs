@@ -1,5 +1,7 @@
 //! Errors: the numbers of Linux, of Windows' kernel (NTSTATUS), of GetLastError and of Winsock, in one table.
 
+use crate::error;
+
 /// The status of an operation that has succeeded.
 pub(crate) const SUCCESS: u32 = 0;
 /// The status of an operation that is under way.
@@ -13,21 +15,7 @@ pub(crate) const CUT: u32 = 0x8000_0005;
 pub(crate) const NOT_SUPPORTED: u32 = 0xC000_00BB;
 const PORT_UNREACHABLE: u32 = 0xC000_023F;
 pub(crate) const UNSUCCESSFUL: u32 = 0xC000_0001;
-
-/// Codes of GetLastError.
-pub(crate) mod win32 {
-    pub(crate) const INVALID_HANDLE: u32 = 6;
-    pub(crate) const NOT_ENOUGH_MEMORY: u32 = 8;
-    pub(crate) const GENERAL_FAILURE: u32 = 31;
-    pub(crate) const INVALID_PARAMETER: u32 = 87;
-    pub(crate) const IO_COMPLETION: u32 = 192;
-    pub(crate) const WAIT_TIMEOUT: u32 = 258;
-    pub(crate) const ABANDONED_WAIT: u32 = 735;
-    pub(crate) const IO_INCOMPLETE: u32 = 996;
-    pub(crate) const IO_PENDING: u32 = 997;
-    pub(crate) const NOT_FOUND: u32 = 1168;
-    pub(crate) const NO_SYSTEM_RESOURCES: u32 = 1450;
-}
+pub(crate) const END_OF_FILE: u32 = 0xC000_0011;
 
 /// Codes of WSAGetLastError.
 pub(crate) mod wsa {
@@ -77,7 +65,7 @@ const fn end(errnos: &'static [i32], status: u32, code: u32, wsa: u32) -> End {
 
 static ENDS: &[End] = &[
     end(&[], SUCCESS, 0, 0),
-    end(&[], PENDING, win32::IO_INCOMPLETE, win32::IO_INCOMPLETE),
+    end(&[], PENDING, error::IO_INCOMPLETE, error::IO_INCOMPLETE),
     end(&[libc::ECONNRESET, libc::EPIPE], RESET, 64, wsa::RESET),
     end(&[libc::ECANCELED], CANCELLED, 995, 995),
     end(&[libc::ECONNABORTED], ABORTED, 1236, 10053),
@@ -92,10 +80,10 @@ static ENDS: &[End] = &[
     end(
         &[libc::ENOBUFS, libc::ENOMEM],
         0xC000_009A,
-        win32::NO_SYSTEM_RESOURCES,
+        error::NO_SYSTEM_RESOURCES,
         wsa::NO_BUFFERS,
     ),
-    end(&[], 0xC000_0011, 38, wsa::INVALID),
+    end(&[], END_OF_FILE, error::HANDLE_EOF, wsa::INVALID),
     end(&[], NOT_SUPPORTED, 50, wsa::NOT_SUPPORTED),
 ];
 
@@ -141,7 +129,7 @@ pub(crate) fn status_of(errno: i32, is_datagram: bool) -> u32 {
 /// What GetLastError says of a status.
 pub(crate) fn code_of(status: u32) -> u32 {
     let found = ENDS.iter().find(|end| end.status == status);
-    found.map_or(win32::GENERAL_FAILURE, |end| end.code)
+    found.map_or(error::GEN_FAILURE, |end| end.code)
 }
 
 /// What WSAGetOverlappedResult says of a status.

@@ -16,13 +16,13 @@ use std::{
 use rustix::io::Errno;
 
 use crate::{
-    TRUE,
+    TRUE, codes,
     console::Stream,
     error,
-    handle::{self, Object},
+    handle::{self, INVALID_HANDLE_VALUE, Object},
     last_error,
     objects::event,
-    operation::CallerOverlapped,
+    operation::{CallerOverlapped, NO_PACKET},
     socket,
     text::{Wide, narrow, wide},
 };
@@ -42,10 +42,7 @@ const TRUNCATE_EXISTING: u32 = 5;
 
 const FILE_FLAG_DELETE_ON_CLOSE: u32 = 0x0400_0000;
 
-const INVALID_HANDLE_VALUE: usize = usize::MAX;
 const INVALID_FILE_SIZE: u32 = u32::MAX;
-
-const STATUS_END_OF_FILE: usize = 0xc000_0011;
 
 /// A file that a program has opened.
 #[derive(Debug)]
@@ -177,12 +174,9 @@ enum Target {
     Stream(Arc<Stream>),
 }
 
-fn target(handle: usize) -> io::Result<Target> {
-    if let Some(file) = handle::get::<OpenFile>(handle) {
-        return Ok(Target::File(file));
-    }
-    let stream = handle::get::<Stream>(handle).map(Target::Stream);
-    stream.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))
+fn target(handle: usize) -> Option<Target> {
+    let file = handle::get(handle).map(Target::File);
+    file.or_else(|| handle::get(handle).map(Target::Stream))
 }
 
 /// Where an OVERLAPPED says that the bytes are. None without one.
@@ -212,10 +206,14 @@ unsafe fn tell(
             count.write(bytes as u32);
         }
         if let Some(overlapped) = overlapped.as_ref() {
-            let status = if ends { STATUS_END_OF_FILE } else { 0 };
+            let status = if ends {
+                codes::END_OF_FILE
+            } else {
+                codes::SUCCESS
+            };
             overlapped.internal_high.store(bytes, Ordering::Relaxed);
-            overlapped.internal.store(status, Ordering::Release);
-            event::set(overlapped.event & !1);
+            (overlapped.internal).store(status as usize, Ordering::Release);
+            event::set(overlapped.event & !NO_PACKET);
         }
     }
     match result {
@@ -239,12 +237,12 @@ pub unsafe extern "C" fn ReadFile(
     overlapped: *mut CallerOverlapped,
 ) -> i32 {
     let target = match target(handle) {
-        Ok(target) => target,
-        Err(_) if socket::find(handle).is_ok() => {
+        Some(target) => target,
+        None if socket::find(handle).is_ok() => {
             // SAFETY: passed on to the caller.
             return unsafe { socket::read_file(handle, to, bytes, count, overlapped) };
         }
-        Err(_) => return last_error::fail(error::INVALID_HANDLE),
+        None => return last_error::fail(error::INVALID_HANDLE),
     };
     // SAFETY: of the caller.
     let at = unsafe { offset(overlapped) };
@@ -284,12 +282,12 @@ pub unsafe extern "C" fn WriteFile(
     overlapped: *mut CallerOverlapped,
 ) -> i32 {
     let target = match target(handle) {
-        Ok(target) => target,
-        Err(_) if socket::find(handle).is_ok() => {
+        Some(target) => target,
+        None if socket::find(handle).is_ok() => {
             // SAFETY: passed on to the caller.
             return unsafe { socket::write_file(handle, from, bytes, count, overlapped) };
         }
-        Err(_) => return last_error::fail(error::INVALID_HANDLE),
+        None => return last_error::fail(error::INVALID_HANDLE),
     };
     // SAFETY: of the caller.
     let at = unsafe { offset(overlapped) };
@@ -316,19 +314,12 @@ pub unsafe extern "C" fn WriteFile(
     unsafe { tell(result, false, count, overlapped) }
 }
 
-/// The file of a handle, or the last error.
-fn file(handle: usize) -> Option<Arc<OpenFile>> {
-    let file = handle::get::<OpenFile>(handle);
-    if file.is_none() {
-        last_error::set(error::INVALID_HANDLE);
-    }
-    file
-}
-
 /// Writes what the system keeps of a file to the disk.
 #[unsafe(no_mangle)]
 pub extern "C" fn FlushFileBuffers(handle: usize) -> i32 {
-    match file(handle).map(|file| wharf::blocking(|| file.file.sync_all())) {
+    match handle::get_or_fail::<OpenFile>(handle)
+        .map(|file| wharf::blocking(|| file.file.sync_all()))
+    {
         None => 0,
         Some(Ok(())) => TRUE,
         Some(Err(failure)) => last_error::fail(code_of(&failure)),
@@ -341,7 +332,7 @@ pub extern "C" fn FlushFileBuffers(handle: usize) -> i32 {
 /// `bytes` can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn GetFileSizeEx(handle: usize, bytes: *mut i64) -> i32 {
-    match file(handle).map(|file| file.file.metadata()) {
+    match handle::get_or_fail::<OpenFile>(handle).map(|file| file.file.metadata()) {
         None => 0,
         Some(Err(failure)) => last_error::fail(code_of(&failure)),
         Some(Ok(about)) => {
@@ -388,7 +379,7 @@ pub unsafe extern "C" fn SetFilePointerEx(
         2 => SeekFrom::End(distance),
         _ => return last_error::fail(error::INVALID_PARAMETER),
     };
-    match file(handle).map(|file| (&file.file).seek(to)) {
+    match handle::get_or_fail::<OpenFile>(handle).map(|file| (&file.file).seek(to)) {
         None => 0,
         Some(Err(failure)) => last_error::fail(code_of(&failure)),
         Some(Ok(at)) => {
@@ -491,7 +482,7 @@ mod tests {
             assert_eq!(ReadFile(file, room.as_mut_ptr(), 4, &mut count, &mut at), 0);
         }
         assert_eq!((last_error::GetLastError(), count), (38, 0));
-        assert_eq!(at.internal.load(Ordering::Relaxed), STATUS_END_OF_FILE);
+        assert_eq!(at.internal.load(Ordering::Relaxed), 0xc000_0011);
         assert_eq!(crate::objects::WaitForSingleObject(done, 0), 0);
         assert!(handle::close(file));
     }

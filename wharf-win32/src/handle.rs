@@ -15,7 +15,7 @@ use std::{
     },
 };
 
-use crate::objects::Waitable;
+use crate::{error, last_error, objects::Waitable};
 
 /// What a handle stands for.
 pub(crate) trait Object: Any + Send + Sync {
@@ -27,6 +27,9 @@ pub(crate) trait Object: Any + Send + Sync {
         None
     }
 }
+
+/// What is no handle where NULL is not the word for that.
+pub(crate) const INVALID_HANDLE_VALUE: usize = usize::MAX;
 
 /// The lowest number of a handle.
 pub(crate) const FIRST: usize = 0x4000_0000;
@@ -120,6 +123,15 @@ pub(crate) fn get_any(handle: usize) -> Option<Arc<dyn Object>> {
 pub(crate) fn get<T: Object>(handle: usize) -> Option<Arc<T>> {
     let object: Arc<dyn Any + Send + Sync> = get_any(handle)?;
     object.downcast().ok()
+}
+
+/// As [`get`]; if there is none, the last error says so.
+pub(crate) fn get_or_fail<T: Object>(handle: usize) -> Option<Arc<T>> {
+    let object = get(handle);
+    if object.is_none() {
+        last_error::set(error::INVALID_HANDLE);
+    }
+    object
 }
 
 /// Lists another handle of the same object.

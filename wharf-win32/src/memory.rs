@@ -80,14 +80,6 @@ impl Heap {
 static PROCESS_HEAP: LazyLock<usize> =
     LazyLock::new(|| handle::insert(Arc::new(Heap::default())).unwrap_or(0));
 
-fn heap(handle: usize) -> Option<Arc<Heap>> {
-    let heap = handle::get::<Heap>(handle);
-    if heap.is_none() {
-        last_error::set(error::INVALID_HANDLE);
-    }
-    heap
-}
-
 /// The heap of the process.
 #[unsafe(no_mangle)]
 pub extern "C" fn GetProcessHeap() -> usize {
@@ -109,7 +101,7 @@ pub extern "C" fn HeapCreate(_flags: u32, _first_bytes: usize, _most_bytes: usiz
 /// Frees a heap with all its blocks.
 #[unsafe(no_mangle)]
 pub extern "C" fn HeapDestroy(heap_handle: usize) -> i32 {
-    let own = heap(heap_handle).is_some_and(|heap| heap.blocks.is_some());
+    let own = handle::get_or_fail::<Heap>(heap_handle).is_some_and(|heap| heap.blocks.is_some());
     if own && handle::close(heap_handle) {
         TRUE
     } else {
@@ -120,7 +112,7 @@ pub extern "C" fn HeapDestroy(heap_handle: usize) -> i32 {
 /// Allocates a block, aligned to 16 bytes; with the flag 8, of zeros. NULL if there is no memory.
 #[unsafe(no_mangle)]
 pub extern "C" fn HeapAlloc(heap_handle: usize, flags: u32, bytes: usize) -> *mut c_void {
-    let Some(heap) = heap(heap_handle) else {
+    let Some(heap) = handle::get_or_fail::<Heap>(heap_handle) else {
         return ptr::null_mut();
     };
     let Some(whole) = bytes.checked_add(size_of::<Head>()) else {
@@ -168,7 +160,7 @@ pub unsafe extern "C" fn HeapReAlloc(
     block: *mut c_void,
     bytes: usize,
 ) -> *mut c_void {
-    let Some(heap) = heap(heap_handle) else {
+    let Some(heap) = handle::get_or_fail::<Heap>(heap_handle) else {
         return ptr::null_mut();
     };
     // SAFETY: of the caller.
@@ -212,7 +204,7 @@ pub unsafe extern "C" fn HeapReAlloc(
 /// The block is one of this heap.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn HeapFree(heap_handle: usize, _flags: u32, block: *mut c_void) -> i32 {
-    let Some(heap) = heap(heap_handle) else {
+    let Some(heap) = handle::get_or_fail::<Heap>(heap_handle) else {
         return FALSE;
     };
     if block.is_null() {
@@ -249,7 +241,7 @@ const MEM_DECOMMIT: u32 = 0x4000;
 const MEM_RELEASE: u32 = 0x8000;
 
 /// Regions begin at multiples of this.
-const GRANULARITY: usize = 0x10000;
+pub(crate) const GRANULARITY: usize = 0x10000;
 
 /// The size of a page. By the C library, for the reason in `time.rs`.
 pub(crate) fn page_bytes() -> usize {

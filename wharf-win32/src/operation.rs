@@ -31,6 +31,7 @@ use crate::{
     objects::Waitable,
     port::CompletionPort,
     socket::{self, Socket},
+    threads,
 };
 
 /// The OVERLAPPED of a program, of which other threads of its read the first two at any time.
@@ -58,7 +59,7 @@ impl CallerOverlapped {
 }
 
 /// In the handle of an event: its operation gives no packet.
-const NO_PACKET: usize = 1;
+pub(crate) const NO_PACKET: usize = 1;
 
 /// What an operation does, beyond what the raw layer knows.
 #[derive(Debug)]
@@ -194,7 +195,7 @@ pub(crate) unsafe fn begin(caller: *mut CallerOverlapped, socket: &Arc<Socket>) 
     record.has_packet = has_packet;
     record.status = PENDING;
     record.is_on_own_port = false;
-    record.thread = thread_number();
+    record.thread = threads::number();
     record
 }
 
@@ -234,15 +235,6 @@ fn give_back(mut record: Box<Record>) {
         }
         own.push(record);
     });
-}
-
-thread_local! {
-    static THREAD: u32 = rustix::thread::gettid().as_raw_nonzero().get() as u32;
-}
-
-/// The system's number of this thread.
-pub(crate) fn thread_number() -> u32 {
-    THREAD.try_with(|number| *number).unwrap_or_default()
 }
 
 impl Record {

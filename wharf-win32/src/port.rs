@@ -20,17 +20,15 @@ use wharf::{
 };
 
 use crate::{
+    INFINITE, TRUE,
     call::KeptErrno,
-    codes::win32,
-    handle::{self, Object},
+    error,
+    handle::{self, INVALID_HANDLE_VALUE, Object},
     last_error,
     objects::End,
     operation::{self, CallerOverlapped, Record, Told},
     socket, threads, watch,
 };
-
-const INVALID_HANDLE_VALUE: usize = usize::MAX;
-const INFINITE: u32 = u32::MAX;
 
 /// A port of the program's, or the hidden one for sockets of no port.
 #[derive(Debug)]
@@ -147,22 +145,22 @@ fn create(file: usize, port: usize, key: usize, threads: u32) -> Result<usize, u
     if file == INVALID_HANDLE_VALUE {
         return match port {
             0 => list_new(threads),
-            _ => Err(win32::INVALID_PARAMETER),
+            _ => Err(error::INVALID_PARAMETER),
         };
     }
     let socket = match socket::find(file) {
         Ok(socket) => socket,
-        Err(_) if handle::get_any(file).is_some() => return Err(win32::INVALID_PARAMETER),
-        Err(_) => return Err(win32::INVALID_HANDLE),
+        Err(_) if handle::get_any(file).is_some() => return Err(error::INVALID_PARAMETER),
+        Err(_) => return Err(error::INVALID_HANDLE),
     };
     if socket.association().is_some() {
-        return Err(win32::INVALID_PARAMETER);
+        return Err(error::INVALID_PARAMETER);
     }
     let number = match port {
         0 => list_new(threads)?,
         port => port,
     };
-    let object = handle::get::<CompletionPort>(number).ok_or(win32::INVALID_HANDLE)?;
+    let object = handle::get::<CompletionPort>(number).ok_or(error::INVALID_HANDLE)?;
     match socket.associate(object, key) {
         true => Ok(number),
         // Another thread was faster.
@@ -170,15 +168,15 @@ fn create(file: usize, port: usize, key: usize, threads: u32) -> Result<usize, u
             if port == 0 {
                 handle::close(number);
             }
-            Err(win32::INVALID_PARAMETER)
+            Err(error::INVALID_PARAMETER)
         }
     }
 }
 
 fn list_new(threads: u32) -> Result<usize, u32> {
     let port = CompletionPort::new(threads as usize, DriverChoice::Auto);
-    let port = port.ok_or(win32::NOT_ENOUGH_MEMORY)?;
-    handle::insert(Arc::new(port)).ok_or(win32::NOT_ENOUGH_MEMORY)
+    let port = port.ok_or(error::NOT_ENOUGH_MEMORY)?;
+    handle::insert(Arc::new(port)).ok_or(error::NOT_ENOUGH_MEMORY)
 }
 
 /// Queues a packet with any values. FALSE: 6, it is no port; 1450, the system has no memory for it.
@@ -192,15 +190,9 @@ pub extern "C" fn PostQueuedCompletionStatus(
     let _errno = KeptErrno::new();
     let posted = with_port(port, |port| port.post(key, bytes as usize, overlapped));
     match posted {
-        Some(true) => 1,
-        Some(false) => {
-            last_error::set(win32::NO_SYSTEM_RESOURCES);
-            0
-        }
-        None => {
-            last_error::set(win32::INVALID_HANDLE);
-            0
-        }
+        Some(true) => TRUE,
+        Some(false) => last_error::fail(error::NO_SYSTEM_RESOURCES),
+        None => last_error::fail(error::INVALID_HANDLE),
     }
 }
 
@@ -254,12 +246,12 @@ pub unsafe extern "C" fn GetQueuedCompletionStatus(
         match answer {
             // What came on a port that was closed meanwhile is nobody's.
             Ok(Answer::Packet(packet)) => Ok(told_of(packet)),
-            Ok(Answer::TimedOut) => Err(win32::WAIT_TIMEOUT),
-            Ok(Answer::Closed) => Err(win32::ABANDONED_WAIT),
-            Err(_) => Err(win32::NO_SYSTEM_RESOURCES),
+            Ok(Answer::TimedOut) => Err(error::WAIT_TIMEOUT),
+            Ok(Answer::Closed) => Err(error::ABANDONED_WAIT),
+            Err(_) => Err(error::NO_SYSTEM_RESOURCES),
         }
     });
-    let failure = match answer.unwrap_or(Err(win32::INVALID_HANDLE)) {
+    let failure = match answer.unwrap_or(Err(error::INVALID_HANDLE)) {
         Ok(told) => {
             // SAFETY: passed on to the caller.
             unsafe {
@@ -275,13 +267,7 @@ pub unsafe extern "C" fn GetQueuedCompletionStatus(
             Some(code)
         }
     };
-    match failure {
-        None => 1,
-        Some(code) => {
-            last_error::set(code);
-            0
-        }
-    }
+    failure.map_or(TRUE, last_error::fail)
 }
 
 /// # Safety
@@ -375,8 +361,7 @@ pub unsafe extern "C" fn GetQueuedCompletionStatusEx(
 ) -> i32 {
     let _errno = KeptErrno::new();
     if entries.is_null() || most == 0 {
-        last_error::set(win32::INVALID_PARAMETER);
-        return 0;
+        return last_error::fail(error::INVALID_PARAMETER);
     }
     let mut packets = PACKETS.try_with(Cell::take).unwrap_or_default();
     let answer = with_port(port, |port| {
@@ -388,11 +373,11 @@ pub unsafe extern "C" fn GetQueuedCompletionStatusEx(
     });
     let (count, failure) = match answer {
         Some(Ok(Many::Packets(count))) => (count, None),
-        Some(Ok(Many::TimedOut)) => (1, Some(win32::WAIT_TIMEOUT)),
-        Some(Ok(Many::Closed)) => (1, Some(win32::ABANDONED_WAIT)),
-        Some(Ok(Many::Alerted)) => (1, Some(win32::IO_COMPLETION)),
-        Some(Err(_)) => (1, Some(win32::NO_SYSTEM_RESOURCES)),
-        None => (1, Some(win32::INVALID_HANDLE)),
+        Some(Ok(Many::TimedOut)) => (1, Some(error::WAIT_TIMEOUT)),
+        Some(Ok(Many::Closed)) => (1, Some(error::ABANDONED_WAIT)),
+        Some(Ok(Many::Alerted)) => (1, Some(error::WAIT_IO_COMPLETION)),
+        Some(Err(_)) => (1, Some(error::NO_SYSTEM_RESOURCES)),
+        None => (1, Some(error::INVALID_HANDLE)),
     };
     for (at, packet) in packets.drain(..).enumerate() {
         let told = told_of(packet);
@@ -408,14 +393,8 @@ pub unsafe extern "C" fn GetQueuedCompletionStatusEx(
     let _ = PACKETS.try_with(|place| place.set(packets));
     // SAFETY: passed on to the caller.
     unsafe { put(removed, u32::try_from(count).unwrap_or(u32::MAX)) };
-    if failure == Some(win32::IO_COMPLETION) {
+    if failure == Some(error::WAIT_IO_COMPLETION) {
         threads::run_calls();
     }
-    match failure {
-        None => 1,
-        Some(code) => {
-            last_error::set(code);
-            0
-        }
-    }
+    failure.map_or(TRUE, last_error::fail)
 }

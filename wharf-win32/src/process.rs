@@ -3,9 +3,10 @@
 use std::{thread, time::Duration};
 
 use crate::{
-    TRUE, console, error, last_error, memory,
+    TRUE, console, error, handle, last_error, memory,
     objects::{CURRENT_PROCESS, CURRENT_THREAD},
     text::{Wide, write_narrow, write_wide},
+    threads::{STILL_ACTIVE, Thread},
 };
 
 /// How long the end waits for files of the C library to be written out.
@@ -90,13 +91,22 @@ pub struct SystemInfo {
 
 const _: () = assert!(size_of::<SystemInfo>() == 48);
 
+/// How many threads of this process can run at once, as far as a mask can tell.
+fn processors() -> usize {
+    thread::available_parallelism().map_or(1, |count| count.get().min(64))
+}
+
+fn processors_mask(processors: usize) -> usize {
+    usize::MAX >> (64 - processors)
+}
+
 /// Tells about the machine: `dwNumberOfProcessors` is how many threads of this process can run at once.
 ///
 /// # Safety
 /// `info` can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn GetSystemInfo(info: *mut SystemInfo) {
-    let processors = thread::available_parallelism().map_or(1, |count| count.get().min(64));
+    let processors = processors();
     let (architecture, processor_type) = if cfg!(target_arch = "aarch64") {
         (12, 0)
     } else {
@@ -108,10 +118,10 @@ pub unsafe extern "C" fn GetSystemInfo(info: *mut SystemInfo) {
         page_bytes: memory::page_bytes() as u32,
         lowest_address: 0x10000,
         highest_address: 0x7fff_fffe_ffff,
-        processors_mask: usize::MAX >> (64 - processors),
+        processors_mask: processors_mask(processors),
         processors: processors as u32,
         processor_type,
-        allocation_granularity: 0x10000,
+        allocation_granularity: memory::GRANULARITY as u32,
         level: 6,
         revision: 0,
     };
@@ -191,7 +201,6 @@ pub extern "C" fn GetVersion() -> u32 {
 /// `code` can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn GetExitCodeProcess(process: usize, code: *mut u32) -> i32 {
-    const STILL_ACTIVE: u32 = 259;
     if process != CURRENT_PROCESS {
         return last_error::fail(error::INVALID_HANDLE);
     }
@@ -250,16 +259,13 @@ unsafe fn tell_name(written: bool, count: usize, len: *mut u32) -> i32 {
 /// if the handle or the mask is nothing.
 #[unsafe(no_mangle)]
 pub extern "C" fn SetThreadAffinityMask(thread: usize, mask: usize) -> usize {
-    let known =
-        thread == CURRENT_THREAD || crate::handle::get::<crate::threads::Thread>(thread).is_some();
-    if !known || mask == 0 {
-        last_error::set(if known {
-            error::INVALID_PARAMETER
-        } else {
-            error::INVALID_HANDLE
-        });
+    if thread != CURRENT_THREAD && handle::get::<Thread>(thread).is_none() {
+        last_error::set(error::INVALID_HANDLE);
         return 0;
     }
-    let processors = thread::available_parallelism().map_or(1, |count| count.get().min(64));
-    usize::MAX >> (64 - processors)
+    if mask == 0 {
+        last_error::set(error::INVALID_PARAMETER);
+        return 0;
+    }
+    processors_mask(processors())
 }

@@ -40,6 +40,26 @@ impl<T> Mutex<T> {
     }
 }
 
+/// Runs so many threads of a test, which get their numbers from 1 on, and waits for all.
+#[cfg(test)]
+pub(crate) fn run(threads: u32, work: impl Fn(u32) + Send + Sync + 'static) {
+    #[cfg(loom)]
+    use loom::thread;
+    #[cfg(not(loom))]
+    use std::thread;
+
+    let work = std::sync::Arc::new(work);
+    let threads: Vec<_> = (1..=threads)
+        .map(|number| {
+            let work = work.clone();
+            thread::spawn(move || work(number))
+        })
+        .collect();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+}
+
 /// A value that is written once, by whichever thread comes first, and for which one thread can sleep. It begins as 0.
 #[cfg(not(loom))]
 #[derive(Debug, Default)]

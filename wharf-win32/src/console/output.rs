@@ -14,7 +14,7 @@ use rustix::io::Errno;
 
 use crate::{
     TRUE, error,
-    handle::{self, Object},
+    handle::{self, INVALID_HANDLE_VALUE, Object},
     last_error,
     text::{Wide, from_wide, narrow, wide},
 };
@@ -75,7 +75,6 @@ static STREAMS: LazyLock<[usize; 3]> = LazyLock::new(|| {
     [0, 1, 2].map(|descriptor| handle::insert(Arc::new(Stream { descriptor })).unwrap_or(0))
 });
 
-const INVALID_HANDLE_VALUE: usize = usize::MAX;
 const UTF8: u32 = 65001;
 
 unsafe extern "C" {

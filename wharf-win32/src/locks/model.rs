@@ -6,10 +6,10 @@
 
 use std::sync::Arc;
 
-use loom::{cell::UnsafeCell, thread};
+use loom::cell::UnsafeCell;
 
 use super::{condition::ConditionVariable, critical_section::CriticalSection, srw::SrwLock};
-use crate::INFINITE;
+use crate::{INFINITE, sync::run};
 
 /// What a lock guards.
 struct Guarded(UnsafeCell<usize>);
@@ -35,20 +35,6 @@ impl Guarded {
     }
 }
 
-/// Runs so many threads, which get their numbers from 1 on, and waits for all.
-fn run(threads: u32, work: impl Fn(u32) + Send + Sync + 'static) {
-    let work = Arc::new(work);
-    let threads: Vec<_> = (1..=threads)
-        .map(|number| {
-            let work = work.clone();
-            thread::spawn(move || work(number))
-        })
-        .collect();
-    for thread in threads {
-        thread.join().unwrap();
-    }
-}
-
 #[test]
 fn one_thread_is_in_a_critical_section() {
     loom::model(|| {
@@ -63,58 +49,39 @@ fn one_thread_is_in_a_critical_section() {
     });
 }
 
-#[test]
-fn a_slim_lock_has_one_writer() {
-    loom::model(|| {
+/// Three threads, of which so many write, and the others read.
+fn write_and_read(writers: u32) {
+    loom::model(move || {
         let (lock, guarded) = (Arc::new(SrwLock::default()), Guarded::new());
         let inside = guarded.clone();
-        run(3, move |_| {
-            lock.exclusive();
-            inside.count();
-            lock.release_exclusive();
+        run(3, move |number| {
+            if number <= writers {
+                lock.exclusive();
+                inside.count();
+                lock.release_exclusive();
+            } else {
+                lock.shared();
+                inside.get();
+                lock.release_shared();
+            }
         });
-        assert_eq!(guarded.get(), 3);
+        assert_eq!(guarded.get(), writers as usize);
     });
+}
+
+#[test]
+fn a_slim_lock_has_one_writer() {
+    write_and_read(3);
 }
 
 #[test]
 fn a_slim_lock_has_readers_or_a_writer() {
-    loom::model(|| {
-        let (lock, guarded) = (Arc::new(SrwLock::default()), Guarded::new());
-        let inside = guarded.clone();
-        run(3, move |number| {
-            if number == 1 {
-                lock.exclusive();
-                inside.count();
-                lock.release_exclusive();
-            } else {
-                lock.shared();
-                inside.get();
-                lock.release_shared();
-            }
-        });
-        assert_eq!(guarded.get(), 1);
-    });
+    write_and_read(1);
 }
 
 #[test]
 fn writers_and_a_reader_wake_each_other() {
-    loom::model(|| {
-        let (lock, guarded) = (Arc::new(SrwLock::default()), Guarded::new());
-        let inside = guarded.clone();
-        run(3, move |number| {
-            if number < 3 {
-                lock.exclusive();
-                inside.count();
-                lock.release_exclusive();
-            } else {
-                lock.shared();
-                inside.get();
-                lock.release_shared();
-            }
-        });
-        assert_eq!(guarded.get(), 2);
-    });
+    write_and_read(2);
 }
 
 /// Those who sleep are woken one by one, by threads that do not hold the lock any more.

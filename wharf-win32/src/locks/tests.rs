@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{address::*, condition::*, critical_section::*, once::*, srw::*};
-use crate::{INFINITE, last_error::GetLastError, objects::Sleep, threads};
+use crate::{INFINITE, last_error::GetLastError, objects::Sleep, sync::run, threads};
 
 /// What a lock guards, counted without care: only a lock makes it right.
 #[derive(Default)]
@@ -40,19 +40,6 @@ fn new_section() -> Arc<CriticalSection> {
     unsafe {
         InitializeCriticalSection(section.as_mut_ptr());
         Arc::new(section.assume_init())
-    }
-}
-
-fn run(threads: usize, work: impl Fn(usize) + Send + Sync + 'static) {
-    let work = Arc::new(work);
-    let threads: Vec<_> = (0..threads)
-        .map(|number| {
-            let work = work.clone();
-            thread::spawn(move || work(number))
-        })
-        .collect();
-    for thread in threads {
-        thread.join().unwrap();
     }
 }
 
@@ -129,6 +116,7 @@ fn condition_variables_lose_no_wake() {
     {
         let taken = taken.clone();
         run(4, move |number| {
+            let number = number as usize;
             for _ in 0..ROUNDS {
                 section.enter(threads::number());
                 // The even ones put, the others take.

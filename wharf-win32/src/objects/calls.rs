@@ -5,8 +5,6 @@ use std::{slice, sync::Arc};
 use super::{End, For, Patience, Waitable, What, mutex, wait, wait::OBJECTS_MAX, waitable::AllOf};
 use crate::{FALSE, TRUE, error, handle, last_error, socket, threads};
 
-const WAIT_TIMEOUT: u32 = 258;
-const WAIT_IO_COMPLETION: u32 = 192;
 const WAIT_ABANDONED: u32 = 0x80;
 const WAIT_FAILED: u32 = u32::MAX;
 
@@ -138,10 +136,10 @@ fn answer(end: Option<End>) -> u32 {
             index,
             abandoned: true,
         }) => WAIT_ABANDONED + index,
-        Some(End::TimedOut) => WAIT_TIMEOUT,
+        Some(End::TimedOut) => error::WAIT_TIMEOUT,
         Some(End::Alerted) => {
             threads::run_calls();
-            WAIT_IO_COMPLETION
+            error::WAIT_IO_COMPLETION
         }
         Some(End::Terminated) => threads::leave_terminated(),
     }

@@ -12,6 +12,7 @@ use loom::{
 };
 
 use super::{End, Waitable, Waiter, What, mutex, wait::For, waitable::AllOf};
+use crate::sync::run;
 
 const TAKEN: End = End::Signalled {
     index: 0,
@@ -103,20 +104,12 @@ fn a_set_event_wakes() {
 fn an_event_that_resets_itself_releases_one() {
     loom::model(|| {
         let event = event(false, true);
-        let alone = Arc::new(Alone(AtomicUsize::new(0)));
-        let threads: Vec<_> = (1..3)
-            .map(|number| {
-                let (event, alone) = (event.clone(), alone.clone());
-                thread::spawn(move || {
-                    assert_eq!(wait(&For::One(&event), number), TAKEN);
-                    alone.check();
-                    put(&event, true);
-                })
-            })
-            .collect();
-        for thread in threads {
-            thread.join().unwrap();
-        }
+        let (own, alone) = (event.clone(), Alone(AtomicUsize::new(0)));
+        run(2, move |number| {
+            assert_eq!(wait(&For::One(&own), number), TAKEN);
+            alone.check();
+            put(&own, true);
+        });
         assert!(is_set(&event));
     });
 }
@@ -185,26 +178,19 @@ fn all_takes_all_or_none() {
 fn those_who_take_all_do_not_hold_each_other_up() {
     loom::model(|| {
         let (first, second) = (event(false, true), event(false, true));
-        let alone = Arc::new(Alone(AtomicUsize::new(0)));
-        let threads: Vec<_> = (1..3)
-            .map(|number| {
-                let mut events = [first.clone(), second.clone()];
-                if number == 2 {
-                    events.reverse();
-                }
-                let alone = alone.clone();
-                thread::spawn(move || {
-                    let all = AllOf::new(&events).unwrap();
-                    assert_eq!(wait(&For::All(&all), number), TAKEN);
-                    alone.check();
-                    put(&events[0], true);
-                    put(&events[1], true);
-                })
-            })
-            .collect();
-        for thread in threads {
-            thread.join().unwrap();
-        }
+        let own = [first.clone(), second.clone()];
+        let alone = Alone(AtomicUsize::new(0));
+        run(2, move |number| {
+            let mut events = own.clone();
+            if number == 2 {
+                events.reverse();
+            }
+            let all = AllOf::new(&events).unwrap();
+            assert_eq!(wait(&For::All(&all), number), TAKEN);
+            alone.check();
+            put(&events[0], true);
+            put(&events[1], true);
+        });
         assert!(is_set(&first) && is_set(&second));
     });
 }

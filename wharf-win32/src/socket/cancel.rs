@@ -2,17 +2,15 @@
 
 use std::{
     sync::atomic::{AtomicU32, Ordering, fence},
-    time::{Duration, Instant},
+    time::Instant,
 };
-
-use rustix::thread::futex;
 
 use super::{Socket, find, flag};
 use crate::{
+    INFINITE, TRUE,
     call::{self, KeptErrno, Outcome},
-    codes::{self, win32},
-    last_error,
-    operation::{self, CallerOverlapped, Record, thread_number},
+    codes, error, futex, last_error,
+    operation::{self, CallerOverlapped, Record},
     port::{self, ALERT_STEP},
     threads, watch,
 };
@@ -36,13 +34,11 @@ impl Socket {
 pub extern "C" fn CancelIoEx(socket: usize, overlapped: *mut CallerOverlapped) -> i32 {
     let _errno = KeptErrno::new();
     let caller = (!overlapped.is_null()).then_some(overlapped);
-    let code = match find(socket) {
-        Err(_) => win32::INVALID_HANDLE,
-        Ok(socket) if !socket.cancel(caller, None) => win32::NOT_FOUND,
-        Ok(_) => return 1,
-    };
-    last_error::set(code);
-    0
+    match find(socket) {
+        Err(_) => last_error::fail(error::INVALID_HANDLE),
+        Ok(socket) if !socket.cancel(caller, None) => last_error::fail(error::NOT_FOUND),
+        Ok(_) => TRUE,
+    }
 }
 
 /// Cancels all operations of a socket that the calling thread began.
@@ -50,13 +46,10 @@ pub extern "C" fn CancelIoEx(socket: usize, overlapped: *mut CallerOverlapped) -
 pub extern "C" fn CancelIo(socket: usize) -> i32 {
     let _errno = KeptErrno::new();
     match find(socket) {
-        Err(_) => {
-            last_error::set(win32::INVALID_HANDLE);
-            0
-        }
+        Err(_) => last_error::fail(error::INVALID_HANDLE),
         Ok(socket) => {
-            socket.cancel(None, Some(thread_number()));
-            1
+            socket.cancel(None, Some(threads::number()));
+            TRUE
         }
     }
 }
@@ -71,8 +64,7 @@ pub(super) fn tell_watchers() {
     fence(Ordering::SeqCst);
     if WATCHERS.load(Ordering::Relaxed) > 0 {
         ENDED.fetch_add(1, Ordering::SeqCst);
-        // Fails only for an address that is none.
-        let _ = futex::wake(&ENDED, futex::Flags::PRIVATE, i32::MAX as u32);
+        futex::wake(&ENDED, u32::MAX);
     }
 }
 
@@ -102,20 +94,22 @@ unsafe fn wait(
             let before = ENDED.load(Ordering::SeqCst);
             // SAFETY: passed on to the caller.
             let result = unsafe { result(caller) };
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            if result.is_some() || left.is_some_and(|left| left.is_zero()) {
+            let now = Instant::now();
+            if result.is_some() || deadline.is_some_and(|deadline| deadline <= now) {
                 return result;
             }
             if alertable && port::has_calls() {
                 return None;
             }
-            let left = match alertable {
-                true => Some(left.map_or(ALERT_STEP, |left| left.min(ALERT_STEP))),
-                false => left,
+            let until = match alertable {
+                true => {
+                    let step = now + ALERT_STEP;
+                    Some(deadline.map_or(step, |deadline| deadline.min(step)))
+                }
+                false => deadline,
             };
-            let left = left.and_then(|left| futex::Timespec::try_from(left).ok());
             // Whatever ends it, the operation is looked at again.
-            let _ = futex::wait(&ENDED, futex::Flags::PRIVATE, before, left.as_ref());
+            futex::wait(&ENDED, before, until);
         }
     });
     WATCHERS.fetch_sub(1, Ordering::SeqCst);
@@ -132,23 +126,20 @@ unsafe fn ask(
     milliseconds: u32,
     alertable: bool,
 ) -> Result<u32, u32> {
-    const INFINITE: u32 = u32::MAX;
     if caller.is_null() {
-        return Err(win32::INVALID_PARAMETER);
+        return Err(error::INVALID_PARAMETER);
     }
     // SAFETY: passed on to the caller.
     let mut found = unsafe { result(caller) };
     if found.is_none() && milliseconds > 0 {
-        let time = Duration::from_millis(milliseconds.into());
-        let deadline = (milliseconds != INFINITE).then(|| wharf::raw::deadline_after(time));
         // SAFETY: passed on to the caller.
-        found = unsafe { wait(caller, deadline, alertable) };
+        found = unsafe { wait(caller, futex::deadline(milliseconds), alertable) };
     }
     let (status, moved) = match found {
         Some(found) => found,
-        None if milliseconds == 0 => return Err(win32::IO_INCOMPLETE),
-        None if alertable && port::has_calls() => return Err(win32::IO_COMPLETION),
-        None => return Err(win32::WAIT_TIMEOUT),
+        None if milliseconds == 0 => return Err(error::IO_INCOMPLETE),
+        None if alertable && port::has_calls() => return Err(error::WAIT_IO_COMPLETION),
+        None => return Err(error::WAIT_TIMEOUT),
     };
     // SAFETY: passed on to the caller.
     unsafe { super::transfer::put_count(bytes, moved) };
@@ -166,7 +157,7 @@ pub unsafe extern "C" fn GetOverlappedResult(
     bytes: *mut u32,
     wait: i32,
 ) -> i32 {
-    let milliseconds = if wait == 0 { 0 } else { u32::MAX };
+    let milliseconds = if wait == 0 { 0 } else { INFINITE };
     // SAFETY: passed on to the caller.
     unsafe { GetOverlappedResultEx(handle, overlapped, bytes, milliseconds, 0) }
 }
@@ -188,16 +179,15 @@ pub unsafe extern "C" fn GetOverlappedResultEx(
     // SAFETY: passed on to the caller.
     let code = match unsafe { ask(overlapped, bytes, milliseconds, alertable != 0) } {
         Ok(status) => match operation::failure(status) {
-            None => return 1,
+            None => return TRUE,
             Some(code) => code,
         },
         Err(code) => code,
     };
-    if code == win32::IO_COMPLETION {
+    if code == error::WAIT_IO_COMPLETION {
         threads::run_calls();
     }
-    last_error::set(code);
-    0
+    last_error::fail(code)
 }
 
 /// As [`GetOverlappedResult`], with the codes of Winsock. 10038: the socket was closed.
@@ -214,7 +204,7 @@ pub unsafe extern "C" fn WSAGetOverlappedResult(
 ) -> i32 {
     call::whether(|| {
         find(socket)?;
-        let milliseconds = if wait == 0 { 0 } else { u32::MAX };
+        let milliseconds = if wait == 0 { 0 } else { INFINITE };
         // SAFETY: passed on to the caller.
         let status = unsafe { ask(overlapped, bytes, milliseconds, false) }?;
         // SAFETY: passed on to the caller.
@@ -233,9 +223,9 @@ const SKIP_EVENT: u8 = 2;
 #[unsafe(no_mangle)]
 pub extern "C" fn SetFileCompletionNotificationModes(socket: usize, modes: u8) -> i32 {
     let set = || -> Outcome<()> {
-        let socket = find(socket).map_err(|_| win32::INVALID_HANDLE)?;
+        let socket = find(socket).map_err(|_| error::INVALID_HANDLE)?;
         if modes & !(SKIP_PORT_ON_SUCCESS | SKIP_EVENT) != 0 {
-            return Err(win32::INVALID_PARAMETER);
+            return Err(error::INVALID_PARAMETER);
         }
         if modes & SKIP_PORT_ON_SUCCESS != 0 {
             socket.set(flag::SKIPS_ON_SUCCESS, true);
@@ -243,10 +233,7 @@ pub extern "C" fn SetFileCompletionNotificationModes(socket: usize, modes: u8) -
         Ok(())
     };
     match set() {
-        Ok(()) => 1,
-        Err(code) => {
-            last_error::set(code);
-            0
-        }
+        Ok(()) => TRUE,
+        Err(code) => last_error::fail(code),
     }
 }

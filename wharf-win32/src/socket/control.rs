@@ -2,15 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{
-    Socket,
-    address::set_option,
-    extension, find, flag,
-    transfer::{PENDING, put_count},
-};
+use super::{Socket, address::set_option, extension, find, flag, transfer::put_count};
 use crate::{
     call::{self, Outcome, checked},
     codes::{self, SUCCESS, wsa},
+    error,
     operation::{self, CallerOverlapped},
 };
 
@@ -28,18 +24,24 @@ const BASE_HANDLE: u32 = 0x4800_0022;
 impl Socket {
     /// Bytes that can be received; of datagrams, those of the first.
     pub(super) fn unread(&self) -> Outcome<u32> {
-        let mut count: libc::c_int = 0;
-        // SAFETY: the request writes one `int`, for which there is room.
-        let asked = unsafe { libc::ioctl(self.number(), libc::FIONREAD, &raw mut count) };
-        checked(asked).map_err(|errno| self.code_of(errno))?;
+        // SAFETY: the request writes one `int`.
+        let count = unsafe { self.ask(libc::FIONREAD) }?;
         Ok(count as u32)
     }
 
-    fn is_at_mark(&self) -> Outcome<u32> {
-        let mut at: libc::c_int = 0;
-        // SAFETY: as above.
-        let asked = unsafe { libc::ioctl(self.number(), LINUX_SIOCATMARK, &raw mut at) };
+    /// # Safety
+    /// The request writes one `int`.
+    unsafe fn ask(&self, request: libc::Ioctl) -> Outcome<libc::c_int> {
+        let mut answer: libc::c_int = 0;
+        // SAFETY: passed on to the caller; there is room.
+        let asked = unsafe { libc::ioctl(self.number(), request, &raw mut answer) };
         checked(asked).map_err(|errno| self.code_of(errno))?;
+        Ok(answer)
+    }
+
+    fn is_at_mark(&self) -> Outcome<u32> {
+        // SAFETY: as above.
+        let at = unsafe { self.ask(LINUX_SIOCATMARK) }?;
         // Windows says whether there is no urgent data, Linux whether it is next.
         Ok(u32::from(at == 0))
     }
@@ -264,7 +266,7 @@ unsafe fn control_overlapped(
     let done = unsafe { control(socket, code, room) };
     let (status, bytes, answer) = match done {
         Ok(bytes) => (SUCCESS, bytes, Ok(())),
-        Err(wsa::NOT_SUPPORTED) => (codes::NOT_SUPPORTED, 0, Err(PENDING)),
+        Err(wsa::NOT_SUPPORTED) => (codes::NOT_SUPPORTED, 0, Err(error::IO_PENDING)),
         Err(code) => return Err(code),
     };
     // SAFETY: passed on to the caller.

@@ -9,15 +9,16 @@ use super::{
     Socket,
     address::{self, Address},
     find, flag,
-    transfer::{CallerBuffer, begin_with, buffer_of, check_overlapped, put_count, with_buffers},
+    transfer::{
+        CallerBuffer, PARTIAL, Received, Sender, begin_with, buffer_of, check_overlapped,
+        put_count, receive_into, send_from, with_buffers,
+    },
 };
 use crate::{
     call::{self, Outcome},
     codes::{self, CUT, SUCCESS, wsa},
     operation::{self, CallerOverlapped, ReceiveFrom, Record, Work},
 };
-
-const PARTIAL: u32 = 0x8000;
 
 impl Socket {
     /// A datagram socket that receives has an address.
@@ -37,7 +38,7 @@ impl Socket {
         &self,
         mut record: Box<Record>,
         one: RawBuffer,
-        (from, from_len): (*mut libc::c_void, *mut i32),
+        (from, from_len): Sender,
     ) -> Outcome<usize> {
         if let Err(code) = self.check_receives().and_then(|()| self.check_bound()) {
             operation::refuse(record, codes::UNSUCCESSFUL, false);
@@ -148,33 +149,32 @@ pub unsafe extern "C" fn wharf_w32_recvfrom(
         let socket = find(socket)?;
         let mut buffers = [buffer_of(buffer, len)?];
         // SAFETY: passed on to the caller.
-        let came = unsafe { socket.receive_from(&mut buffers, flags as u32, from, from_len) }?;
-        match came {
-            (_, true) => Err(wsa::MESSAGE_SIZE),
-            (bytes, false) => Ok(bytes as i32),
+        let came = unsafe { socket.receive_from(&mut buffers, flags as u32, (from, from_len)) }?;
+        match came.is_cut {
+            true => Err(wsa::MESSAGE_SIZE),
+            false => Ok(came.bytes as i32),
         }
     })
 }
 
 impl Socket {
-    /// Returns the bytes, and whether the datagram was cut.
+    /// A receive without an OVERLAPPED, which tells the sender.
     ///
     /// # Safety
     /// `from_len` is NULL or says how much room there is at `from`.
-    unsafe fn receive_from(
+    pub(super) unsafe fn receive_from(
         &self,
         buffers: &mut [RawBuffer],
         flags: u32,
-        from: *mut libc::c_void,
-        from_len: *mut i32,
-    ) -> Outcome<(usize, bool)> {
+        (from, from_len): Sender,
+    ) -> Outcome<Received> {
         self.check_bound()?;
         let received = self.receive(buffers, flags, !from.is_null())?;
         if let Some(address) = received.from {
             // SAFETY: passed on to the caller.
             unsafe { address.write(from, from_len) }?;
         }
-        Ok((received.bytes, received.is_cut))
+        Ok(received)
     }
 }
 
@@ -232,58 +232,10 @@ pub unsafe extern "C" fn WSARecvFrom(
 ) -> i32 {
     call::status(|| {
         let socket = find(socket)?;
-        if socket.is_stream() {
-            // SAFETY: passed on to the caller.
-            let result = unsafe {
-                super::transfer::WSARecv(
-                    socket.number() as usize,
-                    buffers,
-                    count,
-                    received,
-                    flags,
-                    overlapped,
-                    routine,
-                )
-            };
-            return if result == 0 {
-                Ok(())
-            } else {
-                Err(crate::last_error::GetLastError())
-            };
-        }
-        if flags.is_null() {
-            return Err(wsa::FAULT);
-        }
+        let (list, sender) = ((buffers, count), (from, from_len));
+        let sender = (!socket.is_stream()).then_some(sender);
         // SAFETY: passed on to the caller.
-        let asked = unsafe { *flags };
-        if overlapped.is_null() || !socket.is(flag::OVERLAPPED) {
-            // SAFETY: passed on to the caller.
-            let (bytes, is_cut) = unsafe {
-                with_buffers(buffers, count, |list| {
-                    socket.receive_from(list, asked, from, from_len)
-                })
-            }?;
-            // SAFETY: passed on to the caller.
-            unsafe {
-                put_count(received, bytes);
-                flags.write(if is_cut { PARTIAL } else { 0 });
-            }
-            return if is_cut {
-                Err(wsa::MESSAGE_SIZE)
-            } else {
-                Ok(())
-            };
-        }
-        check_overlapped(&socket, asked & !PARTIAL, routine)?;
-        // SAFETY: passed on to the caller.
-        let (record, one) = unsafe { begin_with(&socket, buffers, count, overlapped) }?;
-        let bytes = socket.receive_datagram(record, one, (from, from_len))?;
-        // SAFETY: passed on to the caller.
-        unsafe {
-            put_count(received, bytes);
-            flags.write(0);
-        }
-        Ok(())
+        unsafe { receive_into(&socket, list, received, flags, sender, overlapped, routine) }
     })
 }
 
@@ -306,32 +258,24 @@ pub unsafe extern "C" fn WSASendTo(
     call::status(|| {
         let socket = find(socket)?;
         if socket.is_stream() {
-            let number = socket.number() as usize;
+            let list = (buffers, count);
             // SAFETY: passed on to the caller.
-            let result = unsafe {
-                super::transfer::WSASend(number, buffers, count, sent, flags, overlapped, routine)
-            };
-            return if result == 0 {
-                Ok(())
-            } else {
-                Err(crate::last_error::GetLastError())
-            };
+            return unsafe { send_from(&socket, list, sent, flags, overlapped, routine) };
         }
         // SAFETY: passed on to the caller.
         let to = unsafe { socket.destination(to, to_len) }?;
-        if overlapped.is_null() || !socket.is(flag::OVERLAPPED) {
+        let bytes = if overlapped.is_null() || !socket.is(flag::OVERLAPPED) {
             let send = |list: &mut [RawBuffer]| socket.send(list, flags, to.as_ref());
             // SAFETY: passed on to the caller.
             let bytes = unsafe { with_buffers(buffers, count, send) }?;
             socket.set(flag::BOUND, true);
+            bytes
+        } else {
+            check_overlapped(&socket, flags & !PARTIAL, routine)?;
             // SAFETY: passed on to the caller.
-            unsafe { put_count(sent, bytes) };
-            return Ok(());
-        }
-        check_overlapped(&socket, flags & !PARTIAL, routine)?;
-        // SAFETY: passed on to the caller.
-        let (record, one) = unsafe { begin_with(&socket, buffers, count, overlapped) }?;
-        let bytes = socket.send_datagram(record, one, to.as_ref())?;
+            let (record, one) = unsafe { begin_with(&socket, buffers, count, overlapped) }?;
+            socket.send_datagram(record, one, to.as_ref())?
+        };
         // SAFETY: passed on to the caller.
         unsafe { put_count(sent, bytes) };
         Ok(())

@@ -15,11 +15,12 @@ use super::{
     Socket,
     address::{self, Address},
     find, flag, life,
-    transfer::{PENDING, buffer_of, put_count},
+    transfer::{buffer_of, put_count},
 };
 use crate::{
     call::{self, Outcome, checked},
-    codes::{self, ABORTED, CANCELLED, SUCCESS, win32, wsa},
+    codes::{self, ABORTED, CANCELLED, SUCCESS, wsa},
+    error,
     operation::{self, CallerOverlapped, Record, Work},
     watch,
 };
@@ -105,13 +106,11 @@ pub(super) fn disconnected(socket: &Socket, reuse: bool) -> u32 {
     if !reuse {
         return SUCCESS;
     }
-    let kind = (
+    let new = life::new_descriptor(
         socket.family.into(),
         socket.kind.into(),
         socket.protocol.into(),
     );
-    let (family, kind, protocol) = kind;
-    let new = life::new_descriptor(family, kind, protocol);
     if !new.is_ok_and(|new| socket.replace_descriptor(new).is_ok()) {
         return codes::status_of(libc::ENOBUFS, false);
     }
@@ -145,7 +144,7 @@ pub unsafe extern "C" fn AcceptEx(
         let listener = find(listener)?;
         let target = find(socket)?;
         if overlapped.is_null() {
-            return Err(win32::INVALID_PARAMETER);
+            return Err(error::INVALID_PARAMETER);
         }
         if buffer.is_null() || remote_len == 0 {
             return Err(wsa::FAULT);
@@ -221,7 +220,7 @@ impl Socket {
         };
         drop(rest);
         match started {
-            Ok(()) => Err(PENDING),
+            Ok(()) => Err(error::IO_PENDING),
             Err((record, code)) => {
                 target.is_awaited_no_more();
                 operation::refuse(record, codes::PENDING, true);
@@ -295,7 +294,7 @@ pub unsafe extern "C" fn ConnectEx(
     call::whether(|| {
         let socket = find(socket)?;
         if overlapped.is_null() {
-            return Err(win32::INVALID_PARAMETER);
+            return Err(error::INVALID_PARAMETER);
         }
         // SAFETY: passed on to the caller.
         let to = unsafe { Address::read(address, len, socket.family) }?;
@@ -331,7 +330,7 @@ impl Socket {
             _ => Request::ConnectSend(Box::new(ConnectSend::new(to, data))),
         };
         match self.start(record, Kind::Unconnected, request) {
-            Ok(()) => Err(PENDING),
+            Ok(()) => Err(error::IO_PENDING),
             Err((record, code)) => {
                 operation::refuse(record, codes::PENDING, true);
                 Err(code)
@@ -377,7 +376,7 @@ pub unsafe extern "C" fn DisconnectEx(
         record.work = Work::Disconnect { reuse };
         socket.set(flag::SHUT_SEND, true);
         match socket.start(record, Kind::Stream, |_| Request::Shutdown) {
-            Ok(()) => Err(PENDING),
+            Ok(()) => Err(error::IO_PENDING),
             Err((record, code)) => {
                 operation::refuse(record, codes::UNSUCCESSFUL, false);
                 Err(code)

@@ -81,14 +81,14 @@ mod flag {
     pub(super) const EXCLUSIVE_ADDRESS: u32 = 1 << 12;
     pub(super) const NO_SEND_BUFFER: u32 = 1 << 13;
     pub(super) const NO_RECEIVE_BUFFER: u32 = 1 << 14;
+    /// A program waits for the socket itself, or has.
+    pub(super) const IS_WAITED_FOR: u32 = 1 << 15;
+    /// DisconnectEx has made it fit for another connection.
+    pub(super) const REUSED: u32 = 1 << 16;
     /// An event is set when something happens on it.
     pub(super) const SELECTED: u32 = 1 << 17;
     /// Its raw handle is about to be given up for one on its own port.
     pub(super) const MOVES: u32 = 1 << 18;
-    /// DisconnectEx has made it fit for another connection.
-    pub(super) const REUSED: u32 = 1 << 16;
-    /// A program waits for the socket itself, or has.
-    pub(super) const IS_WAITED_FOR: u32 = 1 << 15;
 }
 
 /// One socket. There may be many that are idle: what few of them need is in [`Rest`].

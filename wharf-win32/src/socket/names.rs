@@ -13,14 +13,13 @@ use super::{
 use crate::{
     call::{self, Outcome},
     codes::wsa,
-    last_error,
+    error, last_error,
 };
 
 const HOST_NOT_FOUND: u32 = 11001;
 const TRY_AGAIN: u32 = 11002;
 const NO_RECOVERY: u32 = 11003;
 const NO_DATA: u32 = 11004;
-const NOT_ENOUGH_MEMORY: u32 = 8;
 const TYPE_NOT_FOUND: u32 = 10109;
 
 /// `addrinfo`, as Windows has it.
@@ -56,12 +55,18 @@ fn code_of(failure: i32) -> u32 {
         libc::EAI_AGAIN => TRY_AGAIN,
         libc::EAI_BADFLAGS => wsa::INVALID,
         libc::EAI_FAMILY => wsa::FAMILY_NOT_SUPPORTED,
-        libc::EAI_MEMORY => NOT_ENOUGH_MEMORY,
+        libc::EAI_MEMORY => error::NOT_ENOUGH_MEMORY,
         libc::EAI_NONAME | libc::EAI_NODATA => HOST_NOT_FOUND,
         libc::EAI_SERVICE => TYPE_NOT_FOUND,
         libc::EAI_SOCKTYPE => wsa::TYPE_NOT_SUPPORTED,
         _ => NO_RECOVERY,
     }
+}
+
+/// Flags of Linux for those of Windows.
+fn linux_flags(table: &[(i32, i32)], flags: i32) -> i32 {
+    let set = table.iter().filter(|(windows, _)| flags & windows != 0);
+    set.fold(0, |flags, (_, linux)| flags | linux)
 }
 
 /// # Safety
@@ -71,15 +76,51 @@ unsafe fn hints_of(hints: *const CallerInfo) -> libc::addrinfo {
     let mut linux: libc::addrinfo = unsafe { mem::zeroed() };
     // SAFETY: passed on to the caller.
     if let Some(hints) = unsafe { hints.as_ref() } {
-        let flags = FLAGS
-            .iter()
-            .filter(|(windows, _)| hints.flags & windows != 0);
-        linux.ai_flags = flags.fold(0, |flags, (_, linux)| flags | linux);
+        linux.ai_flags = linux_flags(FLAGS, hints.flags);
         linux.ai_family = family_to_linux(hints.family);
         linux.ai_socktype = hints.kind;
         linux.ai_protocol = hints.protocol;
     }
     linux
+}
+
+/// What Linux has found; it is freed at the end.
+struct Found(*mut libc::addrinfo);
+
+impl Found {
+    /// # Safety
+    /// Each name is NULL or a string.
+    unsafe fn look_up(
+        host: *const c_char,
+        service: *const c_char,
+        hints: &libc::addrinfo,
+    ) -> Outcome<Found> {
+        let mut list = ptr::null_mut();
+        let failure = wharf::raw::blocking(|| {
+            // SAFETY: passed on to the caller; the others are in place.
+            unsafe { libc::getaddrinfo(host, service, hints, &raw mut list) }
+        });
+        match failure {
+            0 => Ok(Found(list)),
+            failure => Err(code_of(failure)),
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &libc::addrinfo> {
+        // SAFETY: each is one of the list, which stays as long as this.
+        let (first, next) = (
+            unsafe { self.0.as_ref() },
+            |info: &&libc::addrinfo| unsafe { info.ai_next.as_ref() },
+        );
+        std::iter::successors(first, next)
+    }
+}
+
+impl Drop for Found {
+    fn drop(&mut self) {
+        // SAFETY: it came from a look-up, and nobody has it any more.
+        unsafe { libc::freeaddrinfo(self.0) };
+    }
 }
 
 /// One of a list, as Windows has it: all of it is freed by [`free_list`].
@@ -137,6 +178,12 @@ unsafe fn free_list(mut list: *mut CallerInfo) {
     }
 }
 
+/// A function that returns 0, or a code, which is the last error too.
+fn code_after(work: impl FnOnce() -> Outcome<()>) -> i32 {
+    call::status(work);
+    last_error::GetLastError() as i32
+}
+
 /// Looks up a host, a service or both. Returns 0, or a code, which is the last error too.
 ///
 /// # Safety
@@ -158,36 +205,26 @@ pub unsafe extern "C" fn wharf_w32_getaddrinfo(
             result.write(ptr::null_mut());
             hints_of(hints)
         };
-        let mut list = ptr::null_mut();
         // The name of this host is looked up as an empty one.
         // SAFETY: passed on to the caller.
         let host = match !host.is_null() && unsafe { *host } == 0 {
             true => c"localhost".as_ptr(),
             false => host,
         };
-        let failure = wharf::raw::blocking(|| {
-            // SAFETY: passed on to the caller.
-            unsafe { libc::getaddrinfo(host, service, &raw const hints, &raw mut list) }
-        });
-        if failure != 0 {
-            return Err(code_of(failure));
-        }
-        let (mut next, mut end) = (list, result);
-        while !next.is_null() {
-            // SAFETY: the list is Linux's, and each `next` is one of it; `end` is the end of ours.
+        // SAFETY: passed on to the caller.
+        let found = unsafe { Found::look_up(host, service, &hints) }?;
+        let mut end = result;
+        for info in found.iter() {
+            // SAFETY: it is one of a list of Linux's; `end` is the end of ours.
             unsafe {
-                let copy = Box::into_raw(copy_of(&*next));
+                let copy = Box::into_raw(copy_of(info));
                 end.write(copy);
                 end = &raw mut (*copy).next;
-                next = (*next).ai_next;
             }
         }
-        // SAFETY: it came from a look-up, and was copied.
-        unsafe { libc::freeaddrinfo(list) };
         Ok(())
     };
-    call::winsock(-1, || look_up().map(|()| 0));
-    last_error::GetLastError() as i32
+    code_after(look_up)
 }
 
 /// Frees what `getaddrinfo` has found.
@@ -227,10 +264,7 @@ pub unsafe extern "C" fn wharf_w32_getnameinfo(
         // SAFETY: passed on to the caller.
         let address = unsafe { address_of_any_family(address, len) }?;
         let (start, len) = address.as_linux();
-        let linux = NAME_FLAGS
-            .iter()
-            .filter(|(windows, _)| flags & windows != 0);
-        let linux = linux.fold(0, |flags, (_, linux)| flags | linux);
+        let linux = linux_flags(NAME_FLAGS, flags);
         let failure = wharf::raw::blocking(|| {
             // SAFETY: passed on to the caller.
             unsafe { libc::getnameinfo(start, len, host, host_len, service, service_len, linux) }
@@ -240,8 +274,7 @@ pub unsafe extern "C" fn wharf_w32_getnameinfo(
             failure => Err(code_of(failure)),
         }
     };
-    call::winsock(-1, || look_up().map(|()| 0));
-    last_error::GetLastError() as i32
+    code_after(look_up)
 }
 
 /// # Safety
@@ -298,32 +331,18 @@ pub unsafe extern "C" fn wharf_w32_gethostbyname(name: *const c_char) -> *mut Ca
             // SAFETY: passed on to the caller.
             false => unsafe { CStr::from_ptr(name) }.to_owned(),
         };
-        // SAFETY: it consists of numbers, and addresses that may be NULL.
-        let mut hints: libc::addrinfo = unsafe { mem::zeroed() };
+        // SAFETY: NULL is none.
+        let mut hints = unsafe { hints_of(ptr::null()) };
         hints.ai_family = libc::AF_INET;
         hints.ai_socktype = libc::SOCK_STREAM;
-        let mut list = ptr::null_mut();
-        let failure = wharf::raw::blocking(|| {
-            // SAFETY: all are in place.
-            unsafe {
-                libc::getaddrinfo(given.as_ptr(), ptr::null(), &raw const hints, &raw mut list)
-            }
-        });
-        if failure != 0 {
-            return Err(code_of(failure));
-        }
-        let mut addresses = Vec::new();
-        let mut next = list;
-        while !next.is_null() {
-            // SAFETY: each is one of the list, of an IPv4 address.
-            unsafe {
-                let address = (*next).ai_addr.cast::<libc::sockaddr_in>();
-                addresses.push((*address).sin_addr.s_addr.to_ne_bytes());
-                next = (*next).ai_next;
-            }
-        }
-        // SAFETY: it came from a look-up, and was copied.
-        unsafe { libc::freeaddrinfo(list) };
+        // SAFETY: it is a string, and NULL is none.
+        let found = unsafe { Found::look_up(given.as_ptr(), ptr::null(), &hints) }?;
+        let address_of = |info: &libc::addrinfo| {
+            // SAFETY: it is one of an IPv4 address.
+            let address = unsafe { *info.ai_addr.cast::<libc::sockaddr_in>() };
+            address.sin_addr.s_addr.to_ne_bytes()
+        };
+        let addresses: Vec<_> = found.iter().map(address_of).collect();
         if addresses.is_empty() {
             return Err(NO_DATA);
         }
@@ -464,7 +483,6 @@ pub unsafe extern "C" fn wharf_w32_inet_ntop(
     text: *mut c_char,
     len: usize,
 ) -> *const c_char {
-    const INVALID_PARAMETER: u32 = 87;
     let _errno = call::KeptErrno::new();
     let family = family_to_linux(family);
     if !matches!(family, libc::AF_INET | libc::AF_INET6) {
@@ -475,7 +493,7 @@ pub unsafe extern "C" fn wharf_w32_inet_ntop(
     // SAFETY: passed on to the caller.
     let written = unsafe { inet_ntop(family, address, text, room) };
     if written.is_null() {
-        last_error::set(INVALID_PARAMETER);
+        last_error::set(error::INVALID_PARAMETER);
     }
     written
 }

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     call::{self, Outcome, errno},
     codes::{self, SUCCESS, wsa},
+    error,
     operation::{self, CallerOverlapped, Record, Work},
     watch,
 };
@@ -34,12 +35,10 @@ const OOB: u32 = 1;
 const PEEK: u32 = 2;
 const DONT_ROUTE: u32 = 4;
 const WAIT_ALL: u32 = 8;
-const PARTIAL: u32 = 0x8000;
+pub(super) const PARTIAL: u32 = 0x8000;
 
 /// The most buffers of one call of Linux (IOV_MAX).
 const BUFFERS_MAX: usize = 1024;
-
-pub(super) const PENDING: u32 = codes::win32::IO_PENDING;
 
 /// The caller's buffers, as the raw layer has them.
 ///
@@ -385,7 +384,7 @@ impl Socket {
         match started {
             Ok(Some(record)) => match super::go_on(record) {
                 Some(record) => self.told_at_once(Ok(Some(record))),
-                None => Err(PENDING),
+                None => Err(error::IO_PENDING),
             },
             other => self.told_at_once(other),
         }
@@ -393,6 +392,10 @@ impl Socket {
 
     fn check_receives_of_peer(&self) -> Outcome<()> {
         self.check_receives()?;
+        self.check_connected()
+    }
+
+    fn check_connected(&self) -> Outcome<()> {
         match self.is_connected() {
             true => Ok(()),
             false => Err(wsa::NOT_CONNECTED),
@@ -401,11 +404,7 @@ impl Socket {
 
     /// An overlapped send of a stream.
     fn send_overlapped(&self, record: Box<Record>, one: RawBuffer) -> Outcome<usize> {
-        let connected = self.check_sends().and_then(|()| match self.is_connected() {
-            true => Ok(()),
-            false => Err(wsa::NOT_CONNECTED),
-        });
-        if let Err(code) = connected {
+        if let Err(code) = self.check_sends().and_then(|()| self.check_connected()) {
             operation::refuse(record, status_of(code), false);
             return Err(code);
         }
@@ -427,7 +426,7 @@ impl Socket {
         started: Result<Option<Box<Record>>, (Box<Record>, u32)>,
     ) -> Outcome<usize> {
         match started {
-            Ok(None) => Err(PENDING),
+            Ok(None) => Err(error::IO_PENDING),
             Ok(Some(record)) => match record.errno() {
                 None => {
                     let before = match record.work {
@@ -563,43 +562,76 @@ pub unsafe extern "C" fn WSARecv(
     routine: *const libc::c_void,
 ) -> i32 {
     call::status(|| {
-        let socket = find(socket)?;
-        if flags.is_null() {
-            return Err(wsa::FAULT);
-        }
-        // SAFETY: passed on to the caller.
-        let asked = unsafe { *flags };
-        if overlapped.is_null() || !socket.is(flag::OVERLAPPED) {
-            let receive = |list: &mut [RawBuffer]| socket.receive(list, asked, false);
-            // SAFETY: passed on to the caller.
-            let came = unsafe { with_buffers(buffers, count, receive) }?;
-            // SAFETY: passed on to the caller.
-            unsafe {
-                put_count(received, came.bytes);
-                flags.write(if came.is_cut { PARTIAL } else { 0 });
-            }
-            return if came.is_cut {
-                Err(wsa::MESSAGE_SIZE)
-            } else {
-                Ok(())
-            };
-        }
-        check_overlapped(&socket, asked & !PARTIAL, routine)?;
-        // SAFETY: passed on to the caller.
-        let (record, one) = unsafe { begin_with(&socket, buffers, count, overlapped) }?;
-        let nowhere = (std::ptr::null_mut(), std::ptr::null_mut());
-        let bytes = match socket.is_stream() {
-            // SAFETY: passed on to the caller.
-            true => unsafe { socket.receive_overlapped(record, one, asked) },
-            false => socket.receive_datagram(record, one, nowhere),
-        }?;
+        let list = (buffers, count);
         // SAFETY: passed on to the caller.
         unsafe {
-            put_count(received, bytes);
-            flags.write(0);
+            receive_into(
+                &find(socket)?,
+                list,
+                received,
+                flags,
+                None,
+                overlapped,
+                routine,
+            )
         }
-        Ok(())
     })
+}
+
+/// The room for a sender's address, and for its length.
+pub(super) type Sender = (*mut libc::c_void, *mut i32);
+
+/// What `WSARecv` does; and, if there is a place for a sender, `WSARecvFrom` of a datagram.
+///
+/// # Safety
+/// As for them.
+pub(super) unsafe fn receive_into(
+    socket: &Arc<Socket>,
+    (buffers, count): (*const CallerBuffer, u32),
+    received: *mut u32,
+    flags: *mut u32,
+    sender: Option<Sender>,
+    overlapped: *mut CallerOverlapped,
+    routine: *const libc::c_void,
+) -> Outcome<()> {
+    if flags.is_null() {
+        return Err(wsa::FAULT);
+    }
+    // SAFETY: passed on to the caller.
+    let asked = unsafe { *flags };
+    if overlapped.is_null() || !socket.is(flag::OVERLAPPED) {
+        let receive = |list: &mut [RawBuffer]| match sender {
+            // SAFETY: passed on to the caller.
+            Some(sender) => unsafe { socket.receive_from(list, asked, sender) },
+            None => socket.receive(list, asked, false),
+        };
+        // SAFETY: passed on to the caller.
+        let came = unsafe { with_buffers(buffers, count, receive) }?;
+        // SAFETY: passed on to the caller.
+        unsafe {
+            put_count(received, came.bytes);
+            flags.write(if came.is_cut { PARTIAL } else { 0 });
+        }
+        return match came.is_cut {
+            true => Err(wsa::MESSAGE_SIZE),
+            false => Ok(()),
+        };
+    }
+    check_overlapped(socket, asked & !PARTIAL, routine)?;
+    // SAFETY: passed on to the caller.
+    let (record, one) = unsafe { begin_with(socket, buffers, count, overlapped) }?;
+    let nowhere = (std::ptr::null_mut(), std::ptr::null_mut());
+    let bytes = match socket.is_stream() {
+        // SAFETY: passed on to the caller.
+        true => unsafe { socket.receive_overlapped(record, one, asked) },
+        false => socket.receive_datagram(record, one, sender.unwrap_or(nowhere)),
+    }?;
+    // SAFETY: passed on to the caller.
+    unsafe {
+        put_count(received, bytes);
+        flags.write(0);
+    }
+    Ok(())
 }
 
 /// What is not to be had with an OVERLAPPED.
@@ -653,28 +685,42 @@ pub unsafe extern "C" fn WSASend(
     routine: *const libc::c_void,
 ) -> i32 {
     call::status(|| {
-        let socket = find(socket)?;
-        if overlapped.is_null() || !socket.is(flag::OVERLAPPED) {
-            let send = |list: &mut [RawBuffer]| socket.send(list, flags, None);
-            // SAFETY: passed on to the caller.
-            let bytes = unsafe { with_buffers(buffers, count, send) }?;
-            // SAFETY: passed on to the caller.
-            unsafe { put_count(sent, bytes) };
-            return Ok(());
-        }
+        let list = (buffers, count);
+        // SAFETY: passed on to the caller.
+        unsafe { send_from(&find(socket)?, list, sent, flags, overlapped, routine) }
+    })
+}
+
+/// What `WSASend` does.
+///
+/// # Safety
+/// As for it.
+pub(super) unsafe fn send_from(
+    socket: &Arc<Socket>,
+    (buffers, count): (*const CallerBuffer, u32),
+    sent: *mut u32,
+    flags: u32,
+    overlapped: *mut CallerOverlapped,
+    routine: *const libc::c_void,
+) -> Outcome<()> {
+    let bytes = if overlapped.is_null() || !socket.is(flag::OVERLAPPED) {
+        let send = |list: &mut [RawBuffer]| socket.send(list, flags, None);
+        // SAFETY: passed on to the caller.
+        unsafe { with_buffers(buffers, count, send) }?
+    } else {
         if !routine.is_null() || flags & OOB != 0 {
             return Err(wsa::NOT_SUPPORTED);
         }
         // SAFETY: passed on to the caller.
-        let (record, one) = unsafe { begin_with(&socket, buffers, count, overlapped) }?;
-        let bytes = match socket.is_stream() {
+        let (record, one) = unsafe { begin_with(socket, buffers, count, overlapped) }?;
+        match socket.is_stream() {
             true => socket.send_overlapped(record, one),
             false => socket.send_datagram(record, one, None),
-        }?;
-        // SAFETY: passed on to the caller.
-        unsafe { put_count(sent, bytes) };
-        Ok(())
-    })
+        }?
+    };
+    // SAFETY: passed on to the caller.
+    unsafe { put_count(sent, bytes) };
+    Ok(())
 }
 
 /// ReadFile of a socket: a WSARecv into one buffer.

@@ -13,14 +13,10 @@ const FAILED: u32 = u32::MAX;
 const PRIORITY_FAILED: i32 = i32::MAX;
 
 fn thread(handle: usize) -> Option<Arc<Thread>> {
-    let thread = match handle {
+    match handle {
         CURRENT_THREAD => Some(current()),
-        handle => handle::get::<Thread>(handle),
-    };
-    if thread.is_none() {
-        last_error::set(error::INVALID_HANDLE);
+        handle => handle::get_or_fail(handle),
     }
-    thread
 }
 
 /// The pseudo-handle of the calling thread, in whatever thread it is used.

@@ -26,7 +26,7 @@ use std::{
 
 use crate::objects::{self, Waitable};
 pub(crate) use start::start_detached;
-pub(crate) use thread::{Call, Thread};
+pub(crate) use thread::{Call, STILL_ACTIVE, Thread};
 
 /// The calling thread.
 struct Current {

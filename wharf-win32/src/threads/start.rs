@@ -139,7 +139,7 @@ fn stack_bytes(asked: usize, flags: u32) -> usize {
 fn default_stack_bytes() -> usize {
     let mut attributes = MaybeUninit::<libc::pthread_attr_t>::uninit();
     let mut bytes = 0;
-    // SAFETY: as in `start_detached`.
+    // SAFETY: as in `spawn`.
     unsafe {
         libc::pthread_attr_init(attributes.as_mut_ptr());
         libc::pthread_attr_getstacksize(attributes.as_ptr(), &raw mut bytes);

@@ -15,8 +15,8 @@ use crate::{
     sync::Mutex,
 };
 
-/// What `GetExitCodeThread` tells of a thread that runs.
-const STILL_ACTIVE: u32 = 259;
+/// The exit code of what still runs.
+pub(crate) const STILL_ACTIVE: u32 = 259;
 
 /// An asynchronous procedure call.
 #[derive(Debug)]
