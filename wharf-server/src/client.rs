@@ -501,9 +501,17 @@ impl<M> Client<M> {
     where
         M: Send + 'static,
     {
-        if !self.state().outbox.is_behind() {
-            return Ok(());
+        match self.state().outbox.is_behind() {
+            true => self.uncork(),
+            false => Ok(()),
         }
+    }
+
+    #[cold]
+    fn uncork(&self) -> io::Result<()>
+    where
+        M: Send + 'static,
+    {
         match self.state().outbox().uncork(&self.0) {
             Ok(is_behind) => {
                 if is_behind {

@@ -122,9 +122,8 @@ impl<M: Send + 'static> ServerState<M> {
 
     /// Has frames handed out, and sends what was sent meanwhile.
     fn frames(&self, client: &Client<M>, call: impl FnOnce(&dyn Calls<M>) -> Result<(), Stopped>) {
-        let handed_out = self.call(client, call);
-        if let Some(Err(broken)) = &handed_out {
-            self.break_off(client, broken);
+        if let Some(Err(broken)) = self.call(client, call) {
+            self.break_off(client, &broken);
         }
         // Where it fails, the client is gone.
         let _ = client.flush();

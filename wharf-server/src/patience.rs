@@ -71,13 +71,24 @@ impl Patience {
 
     /// Sees to it that there are rounds, now that there is a client to look after. A round begins with a timer that has this
     /// key.
+    #[inline]
     pub(crate) fn watch<K>(&self, port: &CompletionPort<K>, key: impl FnOnce() -> K)
     where
         K: Key,
     {
+        // As a rule there are, and this is asked for every send that has to wait.
+        if !self.is_watching.load(Ordering::SeqCst) {
+            self.begin_to_watch(port, key);
+        }
+    }
+
+    #[cold]
+    fn begin_to_watch<K>(&self, port: &CompletionPort<K>, key: impl FnOnce() -> K)
+    where
+        K: Key,
+    {
         let minds = self.minds_all() || self.stall_rounds.is_some();
-        let is_watching = || self.is_watching.load(Ordering::SeqCst);
-        if !minds || is_watching() || self.is_watching.swap(true, Ordering::SeqCst) {
+        if !minds || self.is_watching.swap(true, Ordering::SeqCst) {
             return;
         }
         if let Err(error) = port.timer(self.round, key()) {

@@ -163,6 +163,7 @@ impl<M> Clients<M> {
     }
 
     /// There is a client to look after: it may be idle, or reads more slowly than the server sends.
+    #[inline]
     pub(crate) fn watch_patience(&self)
     where
         M: Send + 'static,

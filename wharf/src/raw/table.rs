@@ -120,7 +120,7 @@ impl DerefMut for LockedEntry<'_> {
 
 impl Drop for LockedEntry<'_> {
     /// Leaves a copy of how much waits to be sent, with the generation of the handle that this is true of.
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         let bytes = u32::try_from(self.entry.unsent.bytes).unwrap_or(u32::MAX);
         let copy = u64::from(self.entry.generation) << 32 | u64::from(bytes);
