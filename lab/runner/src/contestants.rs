@@ -1,8 +1,9 @@
 //! Who is measured: one line each.
 
 pub mod http;
+pub mod win32;
 
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 
 /// Where a contestant's program is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +16,8 @@ enum Program {
     Native(&'static str),
     /// An example of Wharf.
     Example(&'static str),
+    /// A native one that was built for Windows: Wine runs it.
+    Windows(&'static str),
 }
 
 /// A server that is measured.
@@ -235,7 +238,7 @@ impl Program {
         match self {
             Program::Product => lab.join("../target/release/wharf"),
             Program::Rust(package) => lab.join("target/release").join(package),
-            Program::Native(name) => lab.join("target/peers").join(name),
+            Program::Native(name) | Program::Windows(name) => lab.join("target/peers").join(name),
             Program::Example(name) => lab.join("../target/release/examples").join(name),
         }
     }
@@ -256,8 +259,9 @@ impl Contestant {
         workers_max: u32,
         concurrency: u32,
     ) -> Vec<String> {
-        let mut command = vec![self.path.display().to_string()];
+        let mut command = self.runner();
         let mut add = |words: &[&str]| command.extend(words.iter().map(|word| (*word).to_owned()));
+        add(&[&self.path.display().to_string()]);
         if self.program == Program::Product {
             add(&["--log", "error", "serve"]);
         }
@@ -277,6 +281,20 @@ impl Contestant {
             add(&["--threads", &workers.to_string()]);
         }
         command
+    }
+
+    /// What runs the program, where the system can't.
+    fn runner(&self) -> Vec<String> {
+        let (Program::Windows(_), Some(peers)) = (self.program, self.path.parent()) else {
+            return Vec::new();
+        };
+        // Wine takes no other path. What can't be made one does not start, and Wine says why.
+        let prefix = peers.with_file_name("wine");
+        let prefix = path::absolute(&prefix).unwrap_or(prefix);
+        let prefix = format!("WINEPREFIX={}", prefix.display());
+        ["env", &prefix, "WINEDEBUG=-all", "wine"]
+            .map(str::to_owned)
+            .into()
     }
 
     /// Whether it can serve on so many threads.

@@ -35,8 +35,8 @@ use results::Results;
 #[derive(Debug, Parser)]
 #[command(name = "lab")]
 struct Arguments {
-    /// Measure only this row, 1 to 19; may be given several times
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=19))]
+    /// Measure only this row, 1 to 20; may be given several times
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=20))]
     row: Vec<u8>,
 
     /// Of row 1, measure only this point: connections, bytes, and requests under way, as in 64x64x1; may be given several
@@ -79,6 +79,8 @@ struct Lab {
     contestants: Vec<Contestant>,
     /// Those of HTTP.
     http: Vec<Contestant>,
+    /// Those of Windows' names, and what they are measured against.
+    win32: Vec<Contestant>,
     results: Results,
     /// Of row 1; all if there are none.
     points: Vec<(u32, u32, u32)>,
@@ -145,6 +147,7 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         bench: Bench::new(&arguments.lab)?,
         contestants: chosen(contestants::all()),
         http: chosen(contestants::http::all()),
+        win32: chosen(contestants::win32::all()),
         results,
         points: arguments.point.clone(),
         rounds: arguments.rounds,

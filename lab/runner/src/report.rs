@@ -47,8 +47,14 @@ fn machine(machine: &Machine) -> String {
 
 fn contestants(lab: &Path) -> String {
     let unbuilt = fs::read_to_string(lab.join("target/unbuilt.txt")).unwrap_or_default();
-    let all = contestants::all().iter().chain(contestants::http::all());
+    let all = [
+        contestants::all(),
+        contestants::http::all(),
+        contestants::win32::all(),
+    ];
     let rows: Vec<Vec<String>> = all
+        .into_iter()
+        .flatten()
         .map(|contestant| vec![contestant.name.to_owned(), contestant.what.to_owned()])
         .collect();
     let mut text = table(&["name", "what it is"], &rows);

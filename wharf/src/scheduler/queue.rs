@@ -103,13 +103,21 @@ impl<P, R> Queue<P, R> {
     }
 
     pub(super) fn push_packet(&mut self, packet: P, now_ns: u64) {
-        self.ages.enter(now_ns);
-        self.line.push_back(Entry::Packet(packet));
+        self.enter(Entry::Packet(packet), now_ns);
     }
 
     pub(super) fn push_ready(&mut self, work: R, now_ns: u64) {
+        self.enter(Entry::Ready(work), now_ns);
+    }
+
+    fn enter(&mut self, entry: Entry<P, R>, now_ns: u64) {
         self.ages.enter(now_ns);
-        self.line.push_back(Entry::Ready(work));
+        if self.line.is_empty() {
+            // Then it begins again at the start of its memory, and uses no more of it than the line was ever long. Else it
+            // would go through all that is reserved, round and round.
+            self.line.clear();
+        }
+        self.line.push_back(entry);
     }
 
     pub(super) fn push_staged(&mut self, work: R) {

@@ -71,21 +71,17 @@ enum Expected {
 
 pub fn run(lab: &Lab) -> Result<(), String> {
     let mut failed = check_all(contestants::all(), &lab.contestants, |built| {
-        [1, 2]
-            .into_iter()
-            .filter(|threads| built.serves_on(*threads))
-            .flat_map(|threads| RUNS.map(|(app, words)| (threads, app, words)))
-            .filter_map(|(threads, app, words)| {
-                let error = check(lab, built, threads, app, words).err()?;
-                Some(format!("{threads} threads, {app}, {words}: {error}"))
-            })
-            .collect()
+        check_bytes(lab, built, RUNS.into_iter())
     });
     failed.extend(check_all(contestants::http::all(), &lab.http, |built| {
         [1, 2]
             .into_iter()
             .flat_map(|threads| check_http(lab, built, threads))
             .collect()
+    }));
+    failed.extend(check_all(contestants::win32::all(), &lab.win32, |built| {
+        let echoes = RUNS.into_iter().filter(|(app, _)| *app == "echo");
+        check_bytes(lab, built, echoes)
     }));
     if failed.is_empty() {
         return Ok(());
@@ -120,6 +116,23 @@ fn check_all(
         failed.extend(failures.map(|failure| format!("{name}, {failure}")));
     }
     failed
+}
+
+/// Each of these runs, an app and its load, on one thread and on two; gives back what failed.
+fn check_bytes(
+    lab: &Lab,
+    built: &Contestant,
+    runs: impl Iterator<Item = (&'static str, &'static str)> + Clone,
+) -> Vec<String> {
+    [1, 2]
+        .into_iter()
+        .filter(|threads| built.serves_on(*threads))
+        .flat_map(|threads| runs.clone().map(move |(app, words)| (threads, app, words)))
+        .filter_map(|(threads, app, words)| {
+            let error = check(lab, built, threads, app, words).err()?;
+            Some(format!("{threads} threads, {app}, {words}: {error}"))
+        })
+        .collect()
 }
 
 fn check(

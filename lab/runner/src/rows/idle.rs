@@ -39,7 +39,8 @@ pub struct Exchange {
     pub read_answer: fn(&mut TcpStream) -> io::Result<()>,
 }
 
-const ECHO: Exchange = Exchange {
+/// 64 bytes, there and back.
+pub const ECHO: Exchange = Exchange {
     request: &[7; 64],
     read_answer: |client| client.read_exact(&mut [0; 64]),
 };

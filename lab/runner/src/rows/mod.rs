@@ -23,6 +23,7 @@ pub mod sleepers;
 pub mod spinner;
 pub mod sweep;
 pub mod tasks;
+pub mod win32;
 
 use std::path::Path;
 
@@ -39,7 +40,7 @@ pub struct Row {
     pub tell: fn(&Value, &Path) -> Result<String, String>,
 }
 
-pub const ROWS: [Row; 19] = [
+pub const ROWS: [Row; 20] = [
     Row {
         number: 1,
         title: "What an echo costs",
@@ -153,6 +154,12 @@ pub const ROWS: [Row; 19] = [
         title: "Idle keep-alive connections",
         measure: keep_alive::measure,
         tell: keep_alive::tell,
+    },
+    Row {
+        number: 20,
+        title: "Windows' names",
+        measure: win32::measure,
+        tell: win32::tell,
     },
 ];
 

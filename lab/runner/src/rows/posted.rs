@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path, process::Command};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::from_value;
+use super::{from_value, to_value};
 use crate::{
     Lab,
     figures::{
@@ -14,8 +14,10 @@ use crate::{
 };
 
 /// What others are measured against, and the same once more.
-const PORT: &str = "wharf wait";
-const AGAIN: &str = "wharf wait again";
+pub const PORT: &str = "wharf wait";
+pub const AGAIN: &str = "wharf wait again";
+/// The port by Windows' names, of row 20.
+pub const WIN32: &str = "wharf-win32";
 
 /// One question, with the figures of each contestant, one a round.
 #[derive(Serialize, Deserialize)]
@@ -60,6 +62,13 @@ impl Measure {
             .collect()
     }
 
+    /// Adds the figures of other rounds.
+    pub fn add(&mut self, other: Measure) {
+        for (name, figures) in other.contestants {
+            self.contestants.entry(name).or_default().extend(figures);
+        }
+    }
+
     /// The port against itself.
     pub fn noise(&self) -> Option<Spread> {
         ratios(self.contestants.get(AGAIN)?, self.contestants.get(PORT)?)
@@ -68,11 +77,18 @@ impl Measure {
 
 pub fn measure(lab: &Lab) -> Result<Value, String> {
     let rounds = lab.rounds(PAIRS).to_string();
-    let output = Command::new(lab.folder.join("target/release/posted"))
-        .args(["--json", "--rounds", &rounds])
+    let program = lab.folder.join("target/release/posted");
+    to_value(run(&program, &["--json", "--rounds", &rounds])?)
+}
+
+/// Runs a program that prints its figures as `posted --json` does.
+pub fn run(program: &Path, words: &[&str]) -> Result<Vec<Measure>, String> {
+    let name = program.display();
+    let output = Command::new(program)
+        .args(words)
         .output()
-        .map_err(|error| format!("can't start posted: {error}; run lab/build"))?;
-    serde_json::from_slice(&output.stdout).map_err(|error| format!("posted: {error}"))
+        .map_err(|error| format!("can't start {name}: {error}; run lab/build"))?;
+    serde_json::from_slice(&output.stdout).map_err(|error| format!("{name}: {error}"))
 }
 
 pub fn tell(figures: &Value, _: &Path) -> Result<String, String> {
