@@ -342,30 +342,6 @@ fn patience(milliseconds: &AtomicU32) -> Option<Duration> {
     }
 }
 
-/// An operation that the raw layer has ended is not over if it is to fill its buffers and has not: it goes on, and is not returned
-/// unless it ends at once.
-pub(crate) fn go_on(mut record: Box<Record>) -> Option<Box<Record>> {
-    while let Work::ReceiveAll { before } = record.work {
-        let came = record.transferred();
-        if record.errno().is_some() || came == 0 || record.skip(came) == 0 {
-            break;
-        }
-        record.work = Work::ReceiveAll {
-            before: before + came,
-        };
-        let socket = record.socket.clone().expect("an operation has its socket");
-        let started = socket.start_here(record, wharf::raw::Kind::Stream, |record| {
-            wharf::raw::Request::Receive(record.buffers(wharf::raw::RawBuffer::EMPTY))
-        });
-        record = match started {
-            Ok(ended) => ended?,
-            // What has come is what it came to; the next call says why there is no more.
-            Err((record, _)) => return Some(record),
-        };
-    }
-    Some(record)
-}
-
 /// What an operation that the port has ended came to: its status and its bytes.
 pub(crate) fn result_of(record: &mut Record) -> (u32, usize) {
     let socket = record.socket.take().expect("an operation has its socket");
@@ -377,7 +353,7 @@ pub(crate) fn result_of(record: &mut Record) -> (u32, usize) {
 impl Socket {
     fn result_of(&self, record: &mut Record) -> (u32, usize) {
         let errno = record.errno();
-        let mut bytes = record.transferred();
+        let bytes = record.transferred();
         let status = match errno {
             None => SUCCESS,
             Some(libc::ECANCELED)
@@ -394,7 +370,6 @@ impl Socket {
         };
         match std::mem::replace(&mut record.work, Work::Done) {
             Work::Transfer | Work::Done | Work::Ended { .. } => {}
-            Work::ReceiveAll { before } => bytes += before,
             Work::ReceiveFrom(receive) => datagram::received(record, &receive, bytes),
             Work::Accept(arrival) => return extension::arrived(record, *arrival, status, bytes),
             Work::Connect => extension::connected(self, status),

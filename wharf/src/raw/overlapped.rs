@@ -46,6 +46,10 @@ pub enum Buffers {
 pub enum Request {
     /// Receives at least 1 byte, or the end.
     Receive(Buffers),
+    /// Receives until the memory is full, or the end: fewer bytes than there is room for mean the end, as 0 bytes do. Receives that
+    /// were started behind it get what comes behind its bytes. If it fails or is cancelled, what had come is in the memory, and counts
+    /// as [transferred](Overlapped::transferred).
+    ReceiveAll(Buffers),
     /// Receives into memory that is found when there is something to receive.
     ReceiveProvided(&'static Provider),
     /// Zero-byte receive: completes with 0 bytes when there is something to receive, or the end; takes nothing.
@@ -447,6 +451,21 @@ impl Overlapped {
             Request::SendTo(buffer, _) => buffer.len,
             Request::ConnectSend(connect) => connect.buffer.len,
             Request::Transmit(transmit) => transmit.total(),
+            _ => 0,
+        }
+    }
+
+    /// The bytes that are to come still if it receives until its memory is full; 0 for anything else.
+    ///
+    /// # Safety
+    /// As for [`to_send`](Self::to_send).
+    pub(super) unsafe fn unfilled(&self) -> usize {
+        match &self.request {
+            Request::ReceiveAll(buffers) => {
+                // SAFETY: passed on to the caller.
+                let room = unsafe { buffers.len(usize::MAX) };
+                room.saturating_sub(self.transferred)
+            }
             _ => 0,
         }
     }
