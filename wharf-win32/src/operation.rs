@@ -21,6 +21,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Instant,
 };
 
 use wharf::raw::{Accepted, Buffers, Datagram, OnEnd, Overlapped, RawBuffer, Request};
@@ -346,6 +347,11 @@ impl Record {
             }
             _ => None,
         }
+    }
+
+    /// When the connection came for whose first bytes it waited, if it did.
+    pub(crate) fn arrived_at(&self) -> Option<Instant> {
+        self.raw.arrived_at()
     }
 
     pub(crate) fn take_accepted(&mut self) -> Option<Accepted> {

@@ -78,7 +78,11 @@ pub(super) fn arrived(
     if status != SUCCESS {
         return (status, 0);
     }
-    target.note_connected();
+    // The connection may have waited for its first bytes.
+    match record.arrived_at() {
+        Some(moment) => target.note_connected_at(super::second_of(moment)),
+        None => target.note_connected(),
+    }
     for (of, place) in [
         (address::local(target.number()), arrival.local),
         (address::peer(target.number()), arrival.remote),
@@ -195,6 +199,13 @@ impl Socket {
         // The last to hold a listener that was closed drops it under no lock.
         drop(by);
         self.set(flag::AWAITED, false);
+    }
+
+    /// The second in which the connection came that an AcceptEx is to bring here once its first bytes are there.
+    pub(super) fn awaits_bytes_since(&self) -> Option<u32> {
+        let (listener, operation) = self.rest().get()?.awaited_by.clone()?;
+        let arrived = listener.with_raw(|port, _| port.raw.arrived_at(operation));
+        arrived.flatten().map(super::second_of)
     }
 
     fn accept_overlapped(

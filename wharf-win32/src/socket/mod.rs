@@ -38,7 +38,7 @@ use std::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crate::{
@@ -224,7 +224,12 @@ impl Socket {
     }
 
     fn note_connected(&self) {
-        self.connected_at.store(seconds_now(), Ordering::Relaxed);
+        self.note_connected_at(seconds_now());
+    }
+
+    /// As [`note_connected`](Self::note_connected), in this second of [`seconds_now`].
+    fn note_connected_at(&self, second: u32) {
+        self.connected_at.store(second, Ordering::Relaxed);
         // An earlier attempt may have failed.
         self.broken.store(0, Ordering::Release);
         self.set(flag::CONNECTED | flag::BOUND, true);
@@ -333,6 +338,12 @@ pub(crate) fn waitable(number: usize) -> Option<Arc<Waitable>> {
 /// Seconds since the system was started.
 fn seconds_now() -> u32 {
     crate::time::coarse_seconds()
+}
+
+/// The second of [`seconds_now`] of a moment that has passed.
+fn second_of(moment: Instant) -> u32 {
+    let seconds = u32::try_from(moment.elapsed().as_secs()).unwrap_or(u32::MAX);
+    seconds_now().saturating_sub(seconds)
 }
 
 fn patience(milliseconds: &AtomicU32) -> Option<Duration> {

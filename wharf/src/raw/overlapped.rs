@@ -1,5 +1,7 @@
 //! One operation, in memory that the caller owns.
 
+#[cfg(unix)]
+use std::time::Instant;
 use std::{io, net::SocketAddr, ptr::NonNull};
 
 #[cfg(unix)]
@@ -125,9 +127,10 @@ impl ConnectSend {
 pub struct AcceptReceive {
     /// Where to receive into: 1 byte at least.
     pub buffer: RawBuffer,
-    /// The peer, once the connection is made and its first bytes are awaited. The kernel of Windows waits for both at once.
+    /// The peer, once the connection is made and its first bytes are awaited, and since when. The kernel of Windows waits for both
+    /// at once.
     #[cfg(unix)]
-    pub(super) arrived: Option<Option<SocketAddr>>,
+    pub(super) arrived: Option<(Option<SocketAddr>, Instant)>,
     pub(super) accepted: Option<Accepted>,
 }
 
@@ -336,6 +339,16 @@ impl Overlapped {
     /// Takes the connection that a completed accept brought.
     pub fn take_accepted(&mut self) -> Option<Accepted> {
         self.request.take_accepted()
+    }
+
+    /// When the connection came for whose first bytes a [`Request::AcceptReceive`] has waited; see also
+    /// [`Port::arrived_at`](super::Port::arrived_at). None of other requests, and where none came.
+    #[cfg(unix)]
+    pub fn arrived_at(&self) -> Option<Instant> {
+        match &self.request {
+            Request::AcceptReceive(arrival) => arrival.arrived.map(|(_, at)| at),
+            _ => None,
+        }
     }
 
     /// Takes what was asked for, once it was handed out: the address of a datagram's sender is in there, and boxes can be used
