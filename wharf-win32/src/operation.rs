@@ -68,6 +68,7 @@ pub(crate) enum Work {
     /// Moves bytes of a stream, or sends a datagram.
     Transfer,
     ReceiveFrom(ReceiveFrom),
+    Transmit(Box<socket::Transmission>),
     Accept(Box<socket::Arrival>),
     Connect,
     Disconnect {

@@ -43,6 +43,13 @@ impl Socket {
         checked(replaced).map(|_| ())
     }
 
+    /// Ends its sending side, when the system has all that was sent.
+    pub(super) fn end_sending(&self) {
+        // SAFETY: it takes numbers only.
+        let _ = unsafe { libc::shutdown(self.number(), libc::SHUT_WR) };
+        self.set(flag::SHUT_SEND, true);
+    }
+
     pub(super) fn cancel_one(&self, operation: OperationId) {
         let cancelled = self.with_raw(|port, _| {
             let _ = port.raw.cancel(operation);
@@ -374,9 +381,7 @@ pub unsafe extern "C" fn DisconnectEx(
         let reuse = flags & REUSE_SOCKET != 0;
         if overlapped.is_null() {
             socket.await_sent(true, None)?;
-            // SAFETY: it takes numbers only.
-            let _ = unsafe { libc::shutdown(socket.number(), libc::SHUT_WR) };
-            socket.set(flag::SHUT_SEND, true);
+            socket.end_sending();
             return match disconnected(&socket, reuse) {
                 SUCCESS => Ok(()),
                 status => Err(codes::wsa_of(status)),

@@ -10,6 +10,7 @@
 //! | `connect.rs` | `bind` to `shutdown` |
 //! | `transfer.rs`, `datagram.rs` | what moves bytes, overlapped and not |
 //! | `extension.rs` | AcceptEx and its like |
+//! | `transmit.rs` | TransmitFile |
 //! | `cancel.rs` | cancelling, and asking for results |
 //! | `option.rs`, `control.rs` | options; ioctls |
 //! | `events.rs` | events that are set when something happens |
@@ -31,6 +32,7 @@ mod select;
 mod sleep;
 mod table;
 mod transfer;
+mod transmit;
 
 use std::{
     os::fd::{AsRawFd, OwnedFd},
@@ -52,6 +54,7 @@ use crate::{
 pub(crate) use extension::Arrival;
 pub(crate) use table::{close, find};
 pub(crate) use transfer::{read_file, write_file};
+pub(crate) use transmit::Transmission;
 
 /// What a socket is for its port.
 #[derive(Debug)]
@@ -384,10 +387,13 @@ impl Socket {
             Work::ReceiveFrom(receive) => datagram::received(record, &receive, bytes),
             Work::Accept(arrival) => return extension::arrived(record, *arrival, status, bytes),
             Work::Connect => extension::connected(self, status),
+            Work::Transmit(transmission) if status == SUCCESS => {
+                return (transmit::transmitted(self, &transmission), bytes);
+            }
             Work::Disconnect { reuse } if status == SUCCESS => {
                 return (extension::disconnected(self, reuse), 0);
             }
-            Work::Disconnect { .. } => {}
+            Work::Transmit(_) | Work::Disconnect { .. } => {}
         }
         match status {
             SUCCESS | CUT => (status, bytes),

@@ -385,7 +385,7 @@ impl Socket {
         self.check_connected()
     }
 
-    fn check_connected(&self) -> Outcome<()> {
+    pub(super) fn check_connected(&self) -> Outcome<()> {
         match self.is_connected() {
             true => Ok(()),
             false => Err(wsa::NOT_CONNECTED),
