@@ -178,7 +178,7 @@ check_suite() {
 check_sanitize() {
     local name
     mkdir -p "$work/sanitize"
-    for name in port transfer accept connect cancel close sockets datagrams events threads locks misuse crt; do
+    for name in port transfer transmit accept connect cancel close sockets datagrams events threads locks misuse crt; do
         # shellcheck disable=SC2046
         clang -std=c11 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined "$suite/$name.c" -o "$work/sanitize/$name" $(pkg-config --cflags --libs wharf-win32)
         # Their own exit code is 1, which run_suite takes for a program that went through.

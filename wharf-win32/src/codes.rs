@@ -83,7 +83,12 @@ static ENDS: &[End] = &[
         error::NO_SYSTEM_RESOURCES,
         wsa::NO_BUFFERS,
     ),
-    end(&[], END_OF_FILE, error::HANDLE_EOF, wsa::INVALID),
+    end(
+        &[libc::ENODATA],
+        END_OF_FILE,
+        error::HANDLE_EOF,
+        wsa::INVALID,
+    ),
     end(&[], NOT_SUPPORTED, 50, wsa::NOT_SUPPORTED),
 ];
 

@@ -52,6 +52,17 @@ pub(crate) struct OpenFile {
     deleted: Option<PathBuf>,
 }
 
+impl OpenFile {
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+}
+
+/// The file with this handle.
+pub(crate) fn opened(handle: usize) -> Option<Arc<OpenFile>> {
+    handle::get(handle)
+}
+
 impl Object for OpenFile {
     fn closed(&self) {
         if let Some(path) = &self.deleted {
@@ -61,7 +72,7 @@ impl Object for OpenFile {
 }
 
 /// The last error of a failure of the system's.
-fn code_of(failure: &io::Error) -> u32 {
+pub(crate) fn code_of(failure: &io::Error) -> u32 {
     match Errno::from_io_error(failure) {
         Some(Errno::NOENT) => error::FILE_NOT_FOUND,
         Some(Errno::NOTDIR) => error::PATH_NOT_FOUND,

@@ -21,6 +21,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Instant,
 };
 
 use wharf::raw::{Accepted, Buffers, Datagram, OnEnd, Overlapped, RawBuffer, Request};
@@ -66,11 +67,8 @@ pub(crate) const NO_PACKET: usize = 1;
 pub(crate) enum Work {
     /// Moves bytes of a stream, or sends a datagram.
     Transfer,
-    /// Receives until its buffers are full; so many bytes have come before.
-    ReceiveAll {
-        before: usize,
-    },
     ReceiveFrom(ReceiveFrom),
+    Transmit(Box<socket::Transmission>),
     Accept(Box<socket::Arrival>),
     Connect,
     Disconnect {
@@ -245,21 +243,6 @@ impl Record {
         buffers.extend(list);
     }
 
-    /// Leaves out the first bytes of the buffers that are kept. Returns how many bytes are left.
-    pub(crate) fn skip(&mut self, mut bytes: usize) -> usize {
-        let Some(lists) = &mut self.lists else {
-            return 0;
-        };
-        lists.buffers.retain_mut(|buffer| {
-            let part = buffer.len.min(bytes);
-            bytes -= part;
-            buffer.start = buffer.start.wrapping_add(part);
-            buffer.len -= part;
-            buffer.len > 0
-        });
-        lists.buffers.iter().map(|buffer| buffer.len).sum()
-    }
-
     /// The buffers of the operation: those that are kept, or else this one.
     pub(crate) fn list<'a>(&'a self, one: &'a RawBuffer) -> &'a [RawBuffer] {
         match &self.lists {
@@ -367,6 +350,11 @@ impl Record {
         }
     }
 
+    /// When the connection came for whose first bytes it waited, if it did.
+    pub(crate) fn arrived_at(&self) -> Option<Instant> {
+        self.raw.arrived_at()
+    }
+
     pub(crate) fn take_accepted(&mut self) -> Option<Accepted> {
         self.raw.take_accepted()
     }
@@ -418,10 +406,7 @@ unsafe fn write(caller: *mut CallerOverlapped, status: u32, bytes: usize) {
 /// It is that of a record, which has ended.
 unsafe fn ended(operation: NonNull<Overlapped>) -> bool {
     // SAFETY: passed on to the caller.
-    let record = unsafe { Record::from_raw(operation) };
-    let Some(mut record) = socket::go_on(record) else {
-        return false;
-    };
+    let mut record = unsafe { Record::from_raw(operation) };
     let (status, bytes) = socket::result_of(&mut record);
     match conclude(&mut record, status, bytes) {
         // The packet that the raw layer is about to queue is of the right port: it has the record from now on.

@@ -8,6 +8,7 @@ mod harness;
 
 use std::{
     io::{self, ErrorKind, Read, Write},
+    mem::MaybeUninit,
     net::{Ipv4Addr, TcpListener, TcpStream},
     ptr::NonNull,
     sync::{
@@ -35,6 +36,10 @@ macro_rules! suite {
                 the_operation_its_token_and_its_key_come_back_untouched
                 an_operation_can_be_started_again
                 several_buffers_are_one_operation
+                a_receive_until_full_has_its_bytes_before_those_behind_it
+                a_receive_until_full_ends_with_the_stream
+                a_receive_until_full_that_is_cancelled_says_what_had_come
+                a_receive_until_full_takes_any_number_of_buffers
                 posted_packets_carry_what_was_posted
                 a_wait_for_many_takes_packets_of_every_kind_in_order
                 timers_carry_their_key_and_token
@@ -216,6 +221,111 @@ fn several_buffers_are_one_operation(driver: Driver) {
     assert_eq!((packet.token, packet.transferred), (8, 9));
     finished(&packet);
     assert_eq!((&first, &second), (b"ahoy", b", you\0\0\0"));
+}
+
+fn a_receive_until_full_has_its_bytes_before_those_behind_it(driver: Driver) {
+    let port = port(driver);
+    let (handle, mut peer) = pair(&port, 1);
+    let (mut first, mut second) = ([0; 3], [0; 5]);
+    let list = [
+        raw_buffer(&mut first),
+        RawBuffer::EMPTY,
+        raw_buffer(&mut second),
+    ];
+    let (mut behind, mut last) = ([0; 4], [0; 8]);
+    start(&port, handle, 1, Request::ReceiveAll(many(&list))).expect("a start");
+    start(&port, handle, 2, Request::ReceiveAll(one(&mut behind))).expect("a start");
+    start(&port, handle, 3, Request::Receive(one(&mut last))).expect("a start");
+    for part in [&b"ab"[..], b"cd", b"efg"] {
+        peer.write_all(part).expect("a write");
+        expect_nothing(&port);
+    }
+    peer.write_all(b"hij").expect("a write");
+    let packet = next(&port);
+    assert_eq!((packet.token, packet.transferred), (1, 8));
+    assert!(packet.error.is_none());
+    finished(&packet);
+    assert_eq!((&first, &second), (b"abc", b"defgh"));
+    expect_nothing(&port);
+    peer.write_all(b"klmn").expect("a write");
+    let packets = [next(&port), next(&port)];
+    let told = packets
+        .each_ref()
+        .map(|packet| (packet.token, packet.transferred));
+    assert_eq!(told, [(2, 4), (3, 2)]);
+    packets.iter().for_each(|packet| drop(finished(packet)));
+    assert_eq!((&behind, &last[..2]), (b"ijkl", &b"mn"[..]));
+    assert_eq!(port.traffic(handle).map(moved), Some((14, 0)));
+}
+
+fn a_receive_until_full_ends_with_the_stream(driver: Driver) {
+    let port = port(driver);
+    let (handle, mut peer) = pair(&port, 1);
+    let mut memory = [0; 8];
+    start(&port, handle, 1, Request::ReceiveAll(one(&mut memory))).expect("a start");
+    peer.write_all(b"ahoy").expect("a write");
+    expect_nothing(&port);
+    peer.shutdown();
+    let packet = next(&port);
+    assert_eq!((packet.token, packet.transferred), (1, 4));
+    assert!(packet.error.is_none());
+    finished(&packet);
+    assert_eq!(memory, *b"ahoy\0\0\0\0");
+    start(&port, handle, 2, Request::ReceiveAll(one(&mut memory))).expect("a start");
+    let packet = next(&port);
+    assert_eq!((packet.token, packet.transferred), (2, 0));
+    assert!(packet.error.is_none());
+    finished(&packet);
+}
+
+fn a_receive_until_full_that_is_cancelled_says_what_had_come(driver: Driver) {
+    let port = port(driver);
+    let (handle, mut peer) = pair(&port, 1);
+    let (mut memory, mut behind) = ([0; 8], [0; 8]);
+    let all = Request::ReceiveAll(one(&mut memory));
+    let id = start(&port, handle, 1, all).expect("a start");
+    start(&port, handle, 2, Request::Receive(one(&mut behind))).expect("a start");
+    peer.write_all(b"ahoy").expect("a write");
+    expect_nothing(&port);
+    port.cancel(id).expect("it is under way");
+    let packet = next(&port);
+    assert_eq!((packet.token, packet.transferred), (1, 4));
+    let error = packet.error.as_ref().expect("cancelled");
+    assert!(wharf::raw::is_cancelled(error));
+    finished(&packet);
+    assert_eq!(memory, *b"ahoy\0\0\0\0");
+    peer.write_all(b"you").expect("a write");
+    let packet = next(&port);
+    assert_eq!((packet.token, packet.transferred), (2, 3));
+    finished(&packet);
+    assert_eq!(&behind[..3], b"you");
+}
+
+fn a_receive_until_full_takes_any_number_of_buffers(driver: Driver) {
+    let port = port(driver);
+    let (handle, mut peer) = pair(&port, 1);
+    // More than one call of the system takes.
+    let mut memory = [0_u8; 100];
+    let list: Vec<_> = memory.chunks_mut(1).map(raw_buffer).collect();
+    start(&port, handle, 1, Request::ReceiveAll(many(&list))).expect("a start");
+    let sent: Vec<u8> = (0..100).collect();
+    peer.write_all(&sent[..70]).expect("a write");
+    expect_nothing(&port);
+    peer.write_all(&sent[70..]).expect("a write");
+    let packet = next(&port);
+    assert_eq!((packet.token, packet.transferred), (1, 100));
+    finished(&packet);
+    assert_eq!(memory[..], sent);
+
+    // Into no memory it is a request to be told that there is something.
+    start(&port, handle, 2, Request::ReceiveAll(many(&list[..0]))).expect("a start");
+    expect_nothing(&port);
+    peer.write_all(b"!").expect("a write");
+    let packet = next(&port);
+    assert_eq!((packet.token, packet.transferred), (2, 0));
+    finished(&packet);
+    let mut left = [MaybeUninit::uninit(); 2];
+    assert_eq!(port.try_receive(handle, &mut left).expect("a byte"), 1);
 }
 
 fn posted_packets_carry_what_was_posted(driver: Driver) {

@@ -17,7 +17,7 @@ use std::{
         mpsc::channel,
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crate as raw_attend;
@@ -39,6 +39,7 @@ macro_rules! suite {
                 waits_end_and_operations_go_on
                 those_that_match_are_cancelled
                 an_accept_that_waits_for_bytes_is_cancelled_if_it_matches
+                an_accept_that_waits_for_bytes_says_since_when
             }
         }
     };
@@ -326,4 +327,38 @@ fn an_accept_that_waits_for_bytes_is_cancelled_if_it_matches(driver: Driver) {
     finished(&packet);
     assert_eq!(port.cancel_all(handle), 1);
     finished(&next(&port));
+}
+
+fn an_accept_that_waits_for_bytes_says_since_when(driver: Driver) {
+    if matches!(driver.name(), "simulated") {
+        // Its listeners are not the system's.
+        return;
+    }
+    let watched = Watched::default();
+    let mut memory = [0; 8];
+    let port = port(driver);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let address = listener.local_addr().expect("an address");
+    let handle = port
+        .associate(listener, 4, Kind::Listener)
+        .expect("an association");
+    let receive = AcceptReceive::new(RawBuffer {
+        start: memory.as_mut_ptr(),
+        len: memory.len(),
+    });
+    let request = Request::AcceptReceive(Box::new(receive));
+    let id = start(&port, handle, &watched, request);
+    expect_nothing(&port);
+    assert_eq!(port.arrived_at(id), None);
+    let before = Instant::now();
+    let mut peer = TcpStream::connect(address).expect("a connection");
+    expect_nothing(&port);
+    let after = Instant::now();
+    let arrived = port.arrived_at(id).expect("it waits for bytes");
+    assert!(before <= arrived && arrived <= after);
+    peer.write_all(b"ahoy").expect("a write");
+    let packet = next(&port);
+    assert_eq!((port.arrived_at(id), packet.transferred), (None, 4));
+    let operation = finished(&packet);
+    assert_eq!(operation.arrived_at(), Some(arrived));
 }

@@ -116,6 +116,16 @@ unsafe fn wait(
     found
 }
 
+/// Waits until the operation has ended that has this OVERLAPPED. Returns its status.
+///
+/// # Safety
+/// It is the address of one.
+pub(super) unsafe fn await_end(caller: *mut CallerOverlapped) -> u32 {
+    // SAFETY: passed on to the caller.
+    let found = unsafe { result(caller).or_else(|| wait(caller, None, false)) };
+    found.map_or(codes::CANCELLED, |(status, _)| status)
+}
+
 /// The result of an operation, also of a socket that was closed meanwhile; waits for it, for a time.
 ///
 /// # Safety

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Socket, address::set_option, extension, find, flag, transfer::put_count};
+use super::{Socket, address::set_option, extension, find, flag, transfer::put_count, transmit};
 use crate::{
     call::{self, Outcome, checked},
     codes::{self, SUCCESS, wsa},
@@ -78,6 +78,15 @@ type Function = (Guid, fn() -> usize);
 
 /// The functions that are asked for by a number.
 const FUNCTIONS: &[Function] = &[
+    (
+        guid(
+            0xb536_7df0,
+            0xcbac,
+            0x11cf,
+            *b"\x95\xca\x00\x80\x5f\x48\xa1\x92",
+        ),
+        || transmit::TransmitFile as *const () as usize,
+    ),
     (
         guid(
             0xb536_7df1,

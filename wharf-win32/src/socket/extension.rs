@@ -43,6 +43,13 @@ impl Socket {
         checked(replaced).map(|_| ())
     }
 
+    /// Ends its sending side, when the system has all that was sent.
+    pub(super) fn end_sending(&self) {
+        // SAFETY: it takes numbers only.
+        let _ = unsafe { libc::shutdown(self.number(), libc::SHUT_WR) };
+        self.set(flag::SHUT_SEND, true);
+    }
+
     pub(super) fn cancel_one(&self, operation: OperationId) {
         let cancelled = self.with_raw(|port, _| {
             let _ = port.raw.cancel(operation);
@@ -78,7 +85,11 @@ pub(super) fn arrived(
     if status != SUCCESS {
         return (status, 0);
     }
-    target.note_connected();
+    // The connection may have waited for its first bytes.
+    match record.arrived_at() {
+        Some(moment) => target.note_connected_at(super::second_of(moment)),
+        None => target.note_connected(),
+    }
     for (of, place) in [
         (address::local(target.number()), arrival.local),
         (address::peer(target.number()), arrival.remote),
@@ -195,6 +206,13 @@ impl Socket {
         // The last to hold a listener that was closed drops it under no lock.
         drop(by);
         self.set(flag::AWAITED, false);
+    }
+
+    /// The second in which the connection came that an AcceptEx is to bring here once its first bytes are there.
+    pub(super) fn awaits_bytes_since(&self) -> Option<u32> {
+        let (listener, operation) = self.rest().get()?.awaited_by.clone()?;
+        let arrived = listener.with_raw(|port, _| port.raw.arrived_at(operation));
+        arrived.flatten().map(super::second_of)
     }
 
     fn accept_overlapped(
@@ -363,9 +381,7 @@ pub unsafe extern "C" fn DisconnectEx(
         let reuse = flags & REUSE_SOCKET != 0;
         if overlapped.is_null() {
             socket.await_sent(true, None)?;
-            // SAFETY: it takes numbers only.
-            let _ = unsafe { libc::shutdown(socket.number(), libc::SHUT_WR) };
-            socket.set(flag::SHUT_SEND, true);
+            socket.end_sending();
             return match disconnected(&socket, reuse) {
                 SUCCESS => Ok(()),
                 status => Err(codes::wsa_of(status)),

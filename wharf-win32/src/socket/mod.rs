@@ -10,6 +10,7 @@
 //! | `connect.rs` | `bind` to `shutdown` |
 //! | `transfer.rs`, `datagram.rs` | what moves bytes, overlapped and not |
 //! | `extension.rs` | AcceptEx and its like |
+//! | `transmit.rs` | TransmitFile |
 //! | `cancel.rs` | cancelling, and asking for results |
 //! | `option.rs`, `control.rs` | options; ioctls |
 //! | `events.rs` | events that are set when something happens |
@@ -31,6 +32,7 @@ mod select;
 mod sleep;
 mod table;
 mod transfer;
+mod transmit;
 
 use std::{
     os::fd::{AsRawFd, OwnedFd},
@@ -38,7 +40,7 @@ use std::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crate::{
@@ -52,6 +54,7 @@ use crate::{
 pub(crate) use extension::Arrival;
 pub(crate) use table::{close, find};
 pub(crate) use transfer::{read_file, write_file};
+pub(crate) use transmit::Transmission;
 
 /// What a socket is for its port.
 #[derive(Debug)]
@@ -224,7 +227,12 @@ impl Socket {
     }
 
     fn note_connected(&self) {
-        self.connected_at.store(seconds_now(), Ordering::Relaxed);
+        self.note_connected_at(seconds_now());
+    }
+
+    /// As [`note_connected`](Self::note_connected), in this second of [`seconds_now`].
+    fn note_connected_at(&self, second: u32) {
+        self.connected_at.store(second, Ordering::Relaxed);
         // An earlier attempt may have failed.
         self.broken.store(0, Ordering::Release);
         self.set(flag::CONNECTED | flag::BOUND, true);
@@ -335,35 +343,17 @@ fn seconds_now() -> u32 {
     crate::time::coarse_seconds()
 }
 
+/// The second of [`seconds_now`] of a moment that has passed.
+fn second_of(moment: Instant) -> u32 {
+    let seconds = u32::try_from(moment.elapsed().as_secs()).unwrap_or(u32::MAX);
+    seconds_now().saturating_sub(seconds)
+}
+
 fn patience(milliseconds: &AtomicU32) -> Option<Duration> {
     match milliseconds.load(Ordering::Relaxed) {
         0 => None,
         milliseconds => Some(Duration::from_millis(milliseconds.into())),
     }
-}
-
-/// An operation that the raw layer has ended is not over if it is to fill its buffers and has not: it goes on, and is not returned
-/// unless it ends at once.
-pub(crate) fn go_on(mut record: Box<Record>) -> Option<Box<Record>> {
-    while let Work::ReceiveAll { before } = record.work {
-        let came = record.transferred();
-        if record.errno().is_some() || came == 0 || record.skip(came) == 0 {
-            break;
-        }
-        record.work = Work::ReceiveAll {
-            before: before + came,
-        };
-        let socket = record.socket.clone().expect("an operation has its socket");
-        let started = socket.start_here(record, wharf::raw::Kind::Stream, |record| {
-            wharf::raw::Request::Receive(record.buffers(wharf::raw::RawBuffer::EMPTY))
-        });
-        record = match started {
-            Ok(ended) => ended?,
-            // What has come is what it came to; the next call says why there is no more.
-            Err((record, _)) => return Some(record),
-        };
-    }
-    Some(record)
 }
 
 /// What an operation that the port has ended came to: its status and its bytes.
@@ -377,7 +367,7 @@ pub(crate) fn result_of(record: &mut Record) -> (u32, usize) {
 impl Socket {
     fn result_of(&self, record: &mut Record) -> (u32, usize) {
         let errno = record.errno();
-        let mut bytes = record.transferred();
+        let bytes = record.transferred();
         let status = match errno {
             None => SUCCESS,
             Some(libc::ECANCELED)
@@ -394,14 +384,16 @@ impl Socket {
         };
         match std::mem::replace(&mut record.work, Work::Done) {
             Work::Transfer | Work::Done | Work::Ended { .. } => {}
-            Work::ReceiveAll { before } => bytes += before,
             Work::ReceiveFrom(receive) => datagram::received(record, &receive, bytes),
             Work::Accept(arrival) => return extension::arrived(record, *arrival, status, bytes),
             Work::Connect => extension::connected(self, status),
+            Work::Transmit(transmission) if status == SUCCESS => {
+                return (transmit::transmitted(self, &transmission), bytes);
+            }
             Work::Disconnect { reuse } if status == SUCCESS => {
                 return (extension::disconnected(self, reuse), 0);
             }
-            Work::Disconnect { .. } => {}
+            Work::Transmit(_) | Work::Disconnect { .. } => {}
         }
         match status {
             SUCCESS | CUT => (status, bytes),

@@ -246,13 +246,14 @@ impl Socket {
         Ok(linger)
     }
 
-    /// For how many seconds it has been connected; -1 if it is not.
+    /// For how many seconds it has been connected, also if an AcceptEx waits for its first bytes still; -1 if it is not.
     fn connect_time(&self) -> i32 {
-        if !self.is_connected() {
-            return -1;
-        }
-        let seconds = super::seconds_now().wrapping_sub(self.connected_at.load(Ordering::Relaxed));
-        i32::try_from(seconds).unwrap_or(i32::MAX)
+        let since = match self.awaits_bytes_since() {
+            Some(second) => second,
+            None if self.is_connected() => self.connected_at.load(Ordering::Relaxed),
+            None => return -1,
+        };
+        i32::try_from(super::seconds_now().wrapping_sub(since)).unwrap_or(i32::MAX)
     }
 }
 

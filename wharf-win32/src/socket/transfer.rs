@@ -16,7 +16,7 @@ use crate::{
     call::{self, Outcome, errno},
     codes::{self, SUCCESS, wsa},
     error,
-    operation::{self, CallerOverlapped, Record, Work},
+    operation::{self, CallerOverlapped, Record},
     watch,
 };
 
@@ -353,22 +353,17 @@ impl Socket {
     /// The caller's OVERLAPPED and buffers stay until it has ended.
     unsafe fn receive_overlapped(
         self: &Arc<Self>,
-        mut record: Box<Record>,
+        record: Box<Record>,
         one: RawBuffer,
         flags: u32,
     ) -> Outcome<usize> {
-        if flags & WAIT_ALL != 0 {
-            let list: Vec<_> = record.list(&one).to_vec();
-            record.keep_buffers(list.into_iter());
-            record.work = Work::ReceiveAll { before: 0 };
-        }
         if let Err(code) = self.check_receives_of_peer() {
             operation::refuse(record, status_of(code), false);
             return Err(code);
         }
         // Nothing is known of the socket before it is attached, so it is tried.
-        let is_plain = flags & WAIT_ALL == 0;
-        if is_plain && self.attached().is_none() && total(record.list(&one)) > 0 {
+        let fills = flags & WAIT_ALL != 0;
+        if !fills && self.attached().is_none() && total(record.list(&one)) > 0 {
             match self.receive_now(record.list(&one), 0, false) {
                 Ok(received) => {
                     operation::end_at_once(record, SUCCESS, received.bytes, false);
@@ -378,16 +373,11 @@ impl Socket {
                 Err(errno) => return self.refuse(record, errno),
             }
         }
-        let started = self.start_here(record, Kind::Stream, |record| {
-            Request::Receive(record.buffers(one))
+        let started = self.start_here(record, Kind::Stream, |record| match fills {
+            true => Request::ReceiveAll(record.buffers(one)),
+            false => Request::Receive(record.buffers(one)),
         });
-        match started {
-            Ok(Some(record)) => match super::go_on(record) {
-                Some(record) => self.told_at_once(Ok(Some(record))),
-                None => Err(error::IO_PENDING),
-            },
-            other => self.told_at_once(other),
-        }
+        self.told_at_once(started)
     }
 
     fn check_receives_of_peer(&self) -> Outcome<()> {
@@ -395,7 +385,7 @@ impl Socket {
         self.check_connected()
     }
 
-    fn check_connected(&self) -> Outcome<()> {
+    pub(super) fn check_connected(&self) -> Outcome<()> {
         match self.is_connected() {
             true => Ok(()),
             false => Err(wsa::NOT_CONNECTED),
@@ -429,11 +419,7 @@ impl Socket {
             Ok(None) => Err(error::IO_PENDING),
             Ok(Some(record)) => match record.errno() {
                 None => {
-                    let before = match record.work {
-                        Work::ReceiveAll { before } => before,
-                        _ => 0,
-                    };
-                    let bytes = before + record.transferred();
+                    let bytes = record.transferred();
                     operation::end_at_once(record, SUCCESS, bytes, false);
                     Ok(bytes)
                 }

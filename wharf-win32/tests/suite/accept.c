@@ -302,6 +302,44 @@ static void the_time_of_a_connection_is_told(void) {
     end_accepting(&a);
 }
 
+/* The documented way to find clients that connect and send nothing. */
+static void it_tells_for_how_long_a_connection_has_sent_nothing(void) {
+    struct accepting a = new_accepting();
+    DWORD seconds = 0;
+    int length = sizeof seconds;
+    struct packet packet;
+    SOCKET client;
+    char data[4];
+    EQUAL(start_accept(&a, 64), ERROR_IO_PENDING);
+    EQUAL(getsockopt(a.accepted, SOL_SOCKET, SO_CONNECT_TIME, (char *)&seconds, &length), 0);
+    EQUAL(seconds, 0xffffffff);
+    client = new_client(&a.address);
+    UNTIL(getsockopt(a.accepted, SOL_SOCKET, SO_CONNECT_TIME, (char *)&seconds, &length) == 0 && seconds != 0xffffffff);
+    UNTIL(getsockopt(a.accepted, SOL_SOCKET, SO_CONNECT_TIME, (char *)&seconds, &length) == 0 && seconds >= 2);
+    CHECK(seconds < 10);
+    NOTHING(a.port);
+    /* It is the connection's time, also once the bytes are there. */
+    EQUAL(send(client, "abc", 3, 0), 3);
+    EQUAL(take(a.port, SOON).bytes, 3);
+    EQUAL(getsockopt(a.accepted, SOL_SOCKET, SO_CONNECT_TIME, (char *)&seconds, &length), 0);
+    CHECK(seconds >= 2 && seconds < 10);
+    closesocket(client);
+    closesocket(a.accepted);
+    /* And what to do with such a client. */
+    a.accepted = new_socket();
+    EQUAL(start_accept(&a, 64), ERROR_IO_PENDING);
+    client = new_client(&a.address);
+    UNTIL(getsockopt(a.accepted, SOL_SOCKET, SO_CONNECT_TIME, (char *)&seconds, &length) == 0 && seconds != 0xffffffff);
+    EQUAL(closesocket(a.accepted), 0);
+    packet = take(a.port, SOON);
+    EQUAL(packet.ok, FALSE);
+    CHECK(packet.overlapped == &a.overlapped);
+    CHECK(packet.error == ERROR_OPERATION_ABORTED || packet.error == ERROR_CONNECTION_ABORTED);
+    CHECK(recv(client, data, sizeof data, 0) <= 0);
+    closesocket(client);
+    end_accepting(&a);
+}
+
 static const struct test tests[] = {
     TEST("13", a_connection_completes_it),
     TEST("13", a_connection_that_waits_already_completes_it),
@@ -319,5 +357,6 @@ static const struct test tests[] = {
     TEST("10", closing_the_given_socket_ends_it),
     TEST("13", it_is_cancelled_by_the_listener),
     TEST("16", the_time_of_a_connection_is_told),
+    TEST("16", it_tells_for_how_long_a_connection_has_sent_nothing),
 };
 SUITE(tests)

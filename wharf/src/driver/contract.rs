@@ -23,10 +23,11 @@ pub(crate) const BUFFERS_PER_CALL_MAX: usize = 64;
 pub(crate) enum Call {
     /// Into one buffer of at least 1 byte.
     Receive(RawBuffer),
-    /// Vectored (scatter): into several buffers.
+    /// Vectored (scatter): into several buffers, behind their first `skip` bytes.
     Scatter {
         first: *const RawBuffer,
         count: usize,
+        skip: usize,
     },
     /// Whether a receive would find anything, without taking it.
     Probe,

@@ -70,8 +70,6 @@ pub use unix::descriptor::{
 #[cfg(unix)]
 pub(crate) use unix::signals::block_file_size_signal;
 #[cfg(windows)]
-pub(crate) use windows::BUFFERS_PER_CALL_MAX;
-#[cfg(windows)]
 pub use windows::{Descriptor, RawDescriptor, SystemSocket};
 
 use std::ptr::NonNull;

@@ -202,7 +202,8 @@
 //!   one operation, give it a channel as [context](super::keys_and_contexts#a-thread-that-waits-for-one-operation).
 //! - Completion routines and other APCs. The layer beneath can call a function at an operation's end
 //!   ([`raw::OnEnd`](crate::raw::OnEnd)).
-//! - Flags of receives (`MSG_PEEK`, `MSG_WAITALL`), `WSARecvMsg`, `WSASendMsg`, `TransmitPackets`.
+//! - Flags of receives (`MSG_PEEK`, `MSG_WAITALL`; the layer beneath has a receive that fills its memory,
+//!   [`ReceiveAll`](crate::raw::Request::ReceiveAll)), `WSARecvMsg`, `WSASendMsg`, `TransmitPackets`.
 //! - An accept onto a socket that was disconnected, and moving a handle to another port.
 //!
 //! A program that must keep its own memory and its own operation structures, as a C program does, can have them in the unsafe

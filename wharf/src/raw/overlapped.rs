@@ -1,5 +1,7 @@
 //! One operation, in memory that the caller owns.
 
+#[cfg(unix)]
+use std::time::Instant;
 use std::{io, net::SocketAddr, ptr::NonNull};
 
 #[cfg(unix)]
@@ -46,6 +48,10 @@ pub enum Buffers {
 pub enum Request {
     /// Receives at least 1 byte, or the end.
     Receive(Buffers),
+    /// Receives until the memory is full, or the end: fewer bytes than there is room for mean the end, as 0 bytes do. Receives that
+    /// were started behind it get what comes behind its bytes. If it fails or is cancelled, what had come is in the memory, and counts
+    /// as [transferred](Overlapped::transferred).
+    ReceiveAll(Buffers),
     /// Receives into memory that is found when there is something to receive.
     ReceiveProvided(&'static Provider),
     /// Zero-byte receive: completes with 0 bytes when there is something to receive, or the end; takes nothing.
@@ -121,9 +127,10 @@ impl ConnectSend {
 pub struct AcceptReceive {
     /// Where to receive into: 1 byte at least.
     pub buffer: RawBuffer,
-    /// The peer, once the connection is made and its first bytes are awaited. The kernel of Windows waits for both at once.
+    /// The peer, once the connection is made and its first bytes are awaited, and since when. The kernel of Windows waits for both
+    /// at once.
     #[cfg(unix)]
-    pub(super) arrived: Option<Option<SocketAddr>>,
+    pub(super) arrived: Option<(Option<SocketAddr>, Instant)>,
     pub(super) accepted: Option<Accepted>,
 }
 
@@ -334,6 +341,16 @@ impl Overlapped {
         self.request.take_accepted()
     }
 
+    /// When the connection came for whose first bytes a [`Request::AcceptReceive`] has waited; see also
+    /// [`Port::arrived_at`](super::Port::arrived_at). None of other requests, and where none came.
+    #[cfg(unix)]
+    pub fn arrived_at(&self) -> Option<Instant> {
+        match &self.request {
+            Request::AcceptReceive(arrival) => arrival.arrived.map(|(_, at)| at),
+            _ => None,
+        }
+    }
+
     /// Takes what was asked for, once it was handed out: the address of a datagram's sender is in there, and boxes can be used
     /// again.
     pub fn take_request(&mut self) -> Request {
@@ -447,6 +464,21 @@ impl Overlapped {
             Request::SendTo(buffer, _) => buffer.len,
             Request::ConnectSend(connect) => connect.buffer.len,
             Request::Transmit(transmit) => transmit.total(),
+            _ => 0,
+        }
+    }
+
+    /// The bytes that are to come still if it receives until its memory is full; 0 for anything else.
+    ///
+    /// # Safety
+    /// As for [`to_send`](Self::to_send).
+    pub(super) unsafe fn unfilled(&self) -> usize {
+        match &self.request {
+            Request::ReceiveAll(buffers) => {
+                // SAFETY: passed on to the caller.
+                let room = unsafe { buffers.len(usize::MAX) };
+                room.saturating_sub(self.transferred)
+            }
             _ => 0,
         }
     }

@@ -12,7 +12,7 @@ use super::{
     Port, PortError, Request, Started, Status,
     shape::{Operations, Packets, Parts},
 };
-use crate::driver::{BUFFERS_PER_CALL_MAX, codes};
+use crate::driver::codes;
 
 /// How an operation is to be started.
 #[derive(Debug, Clone, Copy)]
@@ -283,9 +283,9 @@ unsafe fn check(operation: &mut Overlapped, entry: &Entry) -> io::Result<usize> 
     if failure != 0 {
         return Err(io::Error::from_raw_os_error(failure));
     }
-    if let Request::Receive(buffers) = operation.request {
+    if let Request::Receive(buffers) | Request::ReceiveAll(buffers) = operation.request {
         // SAFETY: passed on to the caller.
-        if unsafe { buffers.len(BUFFERS_PER_CALL_MAX) } == 0 {
+        if unsafe { buffers.len(usize::MAX) } == 0 {
             // A receive into 0 bytes is a request of its own; as an ordinary one, its result of 0 would mean the end.
             operation.request = Request::ReceiveNothing;
         }

@@ -70,6 +70,39 @@ impl Ages {
         }
     }
 
+    /// An entry is taken from within the line, behind so many others. Those behind it move up.
+    pub(super) fn leave_at(&mut self, position: usize) {
+        let number = self.left + position as u64;
+        self.entered -= 1;
+        for mark in self.marks.iter_mut().rev() {
+            if mark.first <= number {
+                break;
+            }
+            mark.first -= 1;
+        }
+        // A mark is empty if the next begins where it does, or the line ends there. At most one is so now.
+        let ends = self.marks.iter().skip(1).map(|next| next.first);
+        let ends = ends.chain([self.entered]);
+        let empty = self
+            .marks
+            .iter()
+            .zip(ends)
+            .position(|(mark, end)| mark.first.max(self.left) == end);
+        if let Some(empty) = empty {
+            self.marks.remove(empty);
+        }
+    }
+
+    /// How many entries have ever come, less those that were taken from within the line.
+    pub(super) fn entered(&self) -> u64 {
+        self.entered
+    }
+
+    /// How many entries of the line stand before the one that was to come when so many had [entered](Self::entered).
+    pub(super) fn count_up_to(&self, entered: u64) -> usize {
+        entered.saturating_sub(self.left) as usize
+    }
+
     /// Since when the head of the line has waited.
     pub(super) fn oldest_since_ns(&self) -> Option<u64> {
         self.marks.front().map(|mark| mark.since_ns)

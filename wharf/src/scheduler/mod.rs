@@ -356,7 +356,10 @@ impl<P, R> Scheduler<P, R> {
 
     /// As [`submit`](Self::submit), by a thread that makes transfers though it is no waiter, since there is none: it takes all
     /// ready work, also what stands behind packets, and no packets. Into `visit.batch`.
-    pub(crate) fn submit_and_take(&self, visit: &mut Visit<P, R>) -> Release {
+    pub(crate) fn submit_and_take(&self, visit: &mut Visit<P, R>) -> Release
+    where
+        R: Copy,
+    {
         let mut state = self.state.lock();
         self.take_in_found(&mut state, visit);
         state.queue.take_all_ready(&mut visit.batch);

@@ -35,6 +35,8 @@ enum Entry<P, R> {
 pub(super) struct Queue<P, R> {
     line: VecDeque<Entry<P, R>>,
     ages: Ages,
+    /// All entries of the line before this one, in [`Ages`]' numbers, are known to be packets.
+    packets_up_to: u64,
     /// Packets that came of work from the line: the first of them, and those for which the ring has no room.
     worked: Filler<P>,
     worked_rest: VecDeque<P>,
@@ -59,6 +61,7 @@ impl<P, R> Queue<P, R> {
         Queue {
             line: VecDeque::new(),
             ages: Ages::new(),
+            packets_up_to: 0,
             worked: Filler::new(),
             worked_rest: VecDeque::new(),
             staged: VecDeque::new(),
@@ -288,9 +291,14 @@ impl<P, R> Queue<P, R> {
     fn moved_up(&mut self) {
         self.ages.leave();
         self.posted.move_up();
+        self.begin_again();
+    }
+
+    /// A line that is empty begins again at the front of its memory. Else it would wander through all of that memory, which is reserved
+    /// for the worst case, and keep every page of it in use.
+    #[inline]
+    fn begin_again(&mut self) {
         if self.line.is_empty() {
-            // The line begins again at the front of its memory. Else it would wander through all of that memory, which is
-            // reserved for the worst case, and keep every page of it in use.
             self.line.clear();
         }
     }
@@ -311,23 +319,35 @@ impl<P, R> Queue<P, R> {
         self.take_staged(into, share);
     }
 
-    /// Moves all work to `into`, also what stands behind packets: these stay.
-    pub(super) fn take_all_ready(&mut self, into: &mut Vec<R>) {
+    /// Moves all work to `into`, also what stands behind packets: these stay. It looks at what has come since it was called last, and
+    /// not again at packets that nobody takes.
+    pub(super) fn take_all_ready(&mut self, into: &mut Vec<R>)
+    where
+        R: Copy,
+    {
         self.take_staged(into, usize::MAX);
         let before_posted = self.posted.ahead();
-        for index in 0..self.line.len() {
-            match self.line.pop_front() {
-                Some(Entry::Ready(work)) => {
+        // Packets move up over the work, and so keep their order.
+        let known = self.ages.count_up_to(self.packets_up_to);
+        let mut packets = known;
+        for index in known..self.line.len() {
+            match self.line[index] {
+                Entry::Ready(work) => {
                     into.push(work);
-                    self.ages.leave();
+                    self.ages.leave_at(packets);
                     if index < before_posted {
                         self.posted.move_up();
                     }
                 }
-                Some(packet) => self.line.push_back(packet),
-                None => break,
+                Entry::Packet(_) => {
+                    self.line.swap(packets, index);
+                    packets += 1;
+                }
             }
         }
+        self.line.truncate(packets);
+        self.begin_again();
+        self.packets_up_to = self.ages.entered();
     }
 
     /// Moves staged work to `into`, until that holds `len` pieces.
@@ -343,6 +363,7 @@ impl<P, R> Queue<P, R> {
         let reserved = inbox.drain(&mut self.posted, into);
         self.staged.clear();
         self.ages = Ages::new();
+        self.packets_up_to = 0;
         let packet = |entry| match entry {
             Entry::Packet(packet) => Some(packet),
             Entry::Ready(_) => None,
@@ -358,4 +379,101 @@ fn reserve<T>(line: &mut VecDeque<T>, room: usize) {
         *line = VecDeque::with_capacity(room.max(2 * line.capacity()));
     }
     line.reserve(room.saturating_sub(line.len()));
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    fn queue() -> Queue<u32, u32> {
+        let (_inbox, posted) = Inbox::new();
+        Queue::new(posted)
+    }
+
+    fn take_all(queue: &mut Queue<u32, u32>) -> Vec<u32> {
+        let mut work = Vec::new();
+        queue.take_all_ready(&mut work);
+        work
+    }
+
+    fn take_packet(queue: &mut Queue<u32, u32>) -> Option<u32> {
+        let mut packets = Vec::new();
+        queue.take_packets(&mut packets, 1, 1);
+        packets.pop()
+    }
+
+    #[test]
+    fn work_is_taken_from_behind_packets_which_stay() {
+        let mut queue = queue();
+        queue.push_packet(1, 1);
+        queue.push_ready(10, 2);
+        queue.push_packet(2, 3);
+        queue.push_ready(11, 3);
+        queue.push_packet(3, 4);
+        assert_eq!(take_all(&mut queue), [10, 11]);
+        queue.push_ready(12, 5);
+        queue.push_packet(4, 5);
+        assert_eq!(take_all(&mut queue), [12]);
+        assert!(take_all(&mut queue).is_empty());
+        for (packet, since) in [(1, 1), (2, 3), (3, 4), (4, 5)] {
+            assert_eq!(queue.oldest_since_ns(), Some(since));
+            assert_eq!(take_packet(&mut queue), Some(packet));
+        }
+        assert!(queue.is_empty());
+        assert_eq!(queue.oldest_since_ns(), None);
+    }
+
+    #[test]
+    fn the_oldest_has_its_time_whatever_is_taken_from_behind_it() {
+        let mut random = fastrand::Rng::with_seed(19);
+        for _ in 0..200 {
+            let mut queue = queue();
+            // What is in the line: whether it is a packet, its number, its time.
+            let mut line: Vec<(bool, u32, u64)> = Vec::new();
+            for step in 0..60 {
+                // Entries share their times, and there are fewer of these than marks.
+                let now_ns = u64::from(step) / 2;
+                match random.u32(..8) {
+                    0..3 => {
+                        queue.push_packet(step, now_ns);
+                        line.push((true, step, now_ns));
+                    }
+                    3..6 => {
+                        queue.push_ready(step, now_ns);
+                        line.push((false, step, now_ns));
+                    }
+                    6 => {
+                        let all = line.iter().filter(|(is_packet, ..)| !is_packet);
+                        let all: Vec<_> = all.map(|(_, number, _)| *number).collect();
+                        assert_eq!(take_all(&mut queue), all);
+                        line.retain(|(is_packet, ..)| *is_packet);
+                    }
+                    _ => {
+                        let is_first = line.first().is_some_and(|(is_packet, ..)| *is_packet);
+                        let first = is_first.then(|| line.remove(0).1);
+                        assert_eq!(take_packet(&mut queue), first);
+                    }
+                }
+                let oldest = line.first().map(|(.., since_ns)| *since_ns);
+                assert_eq!(queue.oldest_since_ns(), oldest);
+                assert_eq!(queue.len(), line.len());
+            }
+        }
+    }
+
+    #[test]
+    fn packets_that_nobody_takes_are_looked_at_once() {
+        let mut queue = queue();
+        (0..200_000).for_each(|packet| queue.push_packet(packet, 1));
+        let begin = Instant::now();
+        for work in 0..20_000 {
+            queue.push_ready(work, 2);
+            assert_eq!(take_all(&mut queue), [work]);
+        }
+        // Each packet at each turn would take many times that.
+        assert!(begin.elapsed() < Duration::from_secs(2));
+        assert_eq!(queue.len(), 200_000);
+    }
 }

@@ -1,6 +1,6 @@
 //! The memory of a call: as the caller names it, and as bytes.
 
-use crate::driver::{BUFFERS_PER_CALL_MAX, Call, RawBuffer};
+use crate::driver::{Call, RawBuffer, unix::calls::Left};
 
 /// The memory that a call names: a call that sends or writes reads it, a call that receives or reads writes it.
 pub(super) enum Memory {
@@ -25,10 +25,10 @@ impl Memory {
                 let list = unsafe { std::slice::from_raw_parts(first, count) };
                 Memory::Source(list.to_vec())
             }
-            Call::Scatter { first, count } => {
+            Call::Scatter { first, count, skip } => {
                 // SAFETY: passed on to the caller.
                 let list = unsafe { std::slice::from_raw_parts(first, count) };
-                Memory::Target(list[..count.min(BUFFERS_PER_CALL_MAX)].to_vec())
+                Memory::Target(Left::of(list, skip).list().to_vec())
             }
             _ => Memory::Source(Vec::new()),
         }

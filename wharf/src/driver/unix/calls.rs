@@ -117,9 +117,9 @@ unsafe fn attempt(descriptor: BorrowedFd<'_>, call: Call) -> Result<Outcome, Err
             Ok(Outcome::Moved(0))
         }
         Call::Peek => peek(descriptor),
-        Call::Scatter { first, count } => {
+        Call::Scatter { first, count, skip } => {
             // SAFETY: the caller promises `count` buffers there, each valid for writing and not used by other code.
-            unsafe { scatter(descriptor, first, count) }
+            unsafe { scatter(descriptor, first, count, skip) }
         }
         // SAFETY: passed on to the caller.
         Call::Send(buffer) => unsafe { send(descriptor, buffer) },
@@ -230,12 +230,16 @@ unsafe fn scatter(
     descriptor: BorrowedFd<'_>,
     first: *const RawBuffer,
     count: usize,
+    skip: usize,
 ) -> Result<Outcome, Errno> {
+    // SAFETY: passed on to the caller.
+    let left = Left::of(unsafe { slice::from_raw_parts(first, count) }, skip);
+    let list = left.list();
     // SAFETY: zeroes are a message without any memory; it may have fields that are the library's own.
     let mut message: libc::msghdr = unsafe { mem::zeroed() };
     // The list is only read, and laid out as this one (`RawBuffer`).
-    message.msg_iov = first.cast_mut().cast();
-    message.msg_iovlen = count.min(BUFFERS_PER_CALL_MAX) as _;
+    message.msg_iov = list.as_ptr().cast_mut().cast();
+    message.msg_iovlen = list.len() as _;
     let flags = RECEIVE.bits() as libc::c_int;
     // SAFETY: the message names these buffers and no other memory; passed on to the caller.
     let received = unsafe { libc::recvmsg(descriptor.as_raw_fd(), &mut message, flags) };
@@ -250,30 +254,59 @@ fn last_error() -> Errno {
     Errno::from_io_error(&error).expect("the system's errors have numbers")
 }
 
+/// Sends from several buffers.
+///
 /// # Safety
 /// `first` points to `count` buffers, each valid for reading until this returns.
 unsafe fn gather(
     descriptor: BorrowedFd<'_>,
     first: *const RawBuffer,
     count: usize,
-    mut skip: usize,
+    skip: usize,
 ) -> Result<Outcome, Errno> {
     // SAFETY: passed on to the caller.
-    let buffers = unsafe { slice::from_raw_parts(first, count) };
-    let mut slices = [IoSlice::new(&[]); BUFFERS_PER_CALL_MAX];
-    let mut used = 0;
-    for buffer in buffers {
-        let skipped = skip.min(buffer.len);
-        skip -= skipped;
-        if skipped < buffer.len && used < BUFFERS_PER_CALL_MAX {
-            // SAFETY: passed on to the caller.
-            let bytes = unsafe { slice::from_raw_parts(buffer.start, buffer.len) };
-            slices[used] = IoSlice::new(&bytes[skipped..]);
-            used += 1;
-        }
-    }
+    let left = Left::of(unsafe { slice::from_raw_parts(first, count) }, skip);
+    let list = left.list();
+    // SAFETY: both are laid out as the system's list is (`RawBuffer`), and the bytes are valid for reading, as the caller
+    // promises.
+    let slices = unsafe { slice::from_raw_parts(list.as_ptr().cast::<IoSlice<'_>>(), list.len()) };
     let mut control = net::SendAncillaryBuffer::default();
-    net::sendmsg(descriptor, &slices[..used], &mut control, SEND).map(Outcome::Moved)
+    net::sendmsg(descriptor, slices, &mut control, SEND).map(Outcome::Moved)
+}
+
+/// What is left of several buffers, as much of it as one call is given.
+pub(in crate::driver) struct Left {
+    list: [RawBuffer; BUFFERS_PER_CALL_MAX],
+    used: usize,
+}
+
+impl Left {
+    /// Of these, behind their first `skip` bytes.
+    pub(in crate::driver) fn of(buffers: &[RawBuffer], mut skip: usize) -> Left {
+        let mut left = Left {
+            list: [RawBuffer::EMPTY; BUFFERS_PER_CALL_MAX],
+            used: 0,
+        };
+        for buffer in buffers {
+            let skipped = skip.min(buffer.len);
+            skip -= skipped;
+            if skipped < buffer.len {
+                left.list[left.used] = RawBuffer {
+                    start: buffer.start.wrapping_add(skipped),
+                    len: buffer.len - skipped,
+                };
+                left.used += 1;
+            }
+            if left.used == BUFFERS_PER_CALL_MAX {
+                break;
+            }
+        }
+        left
+    }
+
+    pub(in crate::driver) fn list(&self) -> &[RawBuffer] {
+        &self.list[..self.used]
+    }
 }
 
 /// Has a call not wait that can't be told so by a flag: it goes by the mode of the descriptor (accept(2), connect(2),

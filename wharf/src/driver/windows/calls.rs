@@ -117,21 +117,22 @@ fn fill(list: &mut [WSABUF], buffers: &[RawBuffer], mut skip: usize) -> usize {
     count
 }
 
-/// Receives into several buffers; into none it asks whether there is anything, or the end. `peeks`: what there is stays
-/// there, even if it is a datagram.
+/// Receives into several buffers, behind their first `skip` bytes; into none it asks whether there is anything, or the end. `peeks`:
+/// what there is stays there, even if it is a datagram.
 ///
 /// # Safety
 /// As told [above](self).
 pub(crate) unsafe fn receive(
     socket: RawDescriptor,
     buffers: &[RawBuffer],
+    skip: usize,
     peeks: bool,
     overlapped: *mut OVERLAPPED,
 ) -> Begun {
     let mut moved = 0;
     let mut flags = if peeks { MSG_PEEK as u32 } else { 0 };
     // SAFETY: as the caller promises.
-    let result = with_list(buffers, 0, |list| unsafe {
+    let result = with_list(buffers, skip, |list| unsafe {
         WSARecv(
             socket as SOCKET,
             list.as_ptr(),

@@ -32,9 +32,6 @@ pub(crate) use queue::{Queue, Taken};
 
 use std::io;
 
-/// A call takes as many buffers as there are.
-pub(crate) const BUFFERS_PER_CALL_MAX: usize = usize::MAX;
-
 /// The system's numbers of errors that the port makes itself, or looks for.
 pub(crate) mod codes {
     use windows_sys::Win32::{Foundation, Networking::WinSock};

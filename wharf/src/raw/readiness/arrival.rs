@@ -4,20 +4,39 @@
 //! on it, under a handle that no caller knows; when the bytes are there, that handle is given up, and the connection goes to
 //! the caller. To cancel such an operation, the port closes that handle.
 
-use std::{io, net::SocketAddr, ptr::NonNull};
+use std::{io, net::SocketAddr, ptr::NonNull, time::Instant};
 
 use super::{
     entry::{Arrivals, Entry},
     handles::Handles,
+    port::Port,
     results::{FollowUp, Results},
     side::{Found, Ready},
 };
 use crate::{
     driver::{self, codes},
     raw::{
-        Accepted, Descriptor, Direction, Handle, Kind, LockedEntry, Overlapped, Request, Status,
+        Accepted, Descriptor, Direction, Handle, Kind, LockedEntry, OperationId, Overlapped,
+        Request, Status,
     },
+    sync::now,
 };
+
+impl Port {
+    /// When the connection came for whose first bytes this operation, a [`Request::AcceptReceive`], waits now: for whoever ends
+    /// those whose peers connect and send nothing. None: no connection has come, or the operation has ended; then
+    /// [`Overlapped::arrived_at`] tells.
+    pub fn arrived_at(&self, id: OperationId) -> Option<Instant> {
+        let table = &self.handles.table;
+        let place = table.lock(id.handle)?.arrivals().find(id.sequence)?;
+        let mut arrival = table.lock(place)?;
+        let operation = arrival.side(Direction::Read).head()?;
+        // SAFETY: what stands in a line is valid, and the handle is locked.
+        let operation = unsafe { operation.as_ref() };
+        // The place may be another's by now.
+        (operation.id() == id).then(|| operation.arrived_at())?
+    }
+}
 
 impl Handles {
     /// Judges an accept that is to receive, too: the operation, at the head of its listener's line, moves to the connection
@@ -81,7 +100,7 @@ impl Handles {
         // SAFETY: valid, and out of its line: ours.
         let overlapped = unsafe { operation.as_mut() };
         if let Request::AcceptReceive(arrival) = &mut overlapped.request {
-            arrival.arrived = Some(peer);
+            arrival.arrived = Some((peer, now()));
         }
         let arrivals = &mut listener.rest_mut().arrivals;
         arrivals.add(overlapped.sequence, place);
@@ -125,7 +144,7 @@ impl Handles {
         unsafe { self.driver.deregister(socket.number()) };
         // SAFETY: the operation is valid, and out of its line: ours.
         if let Request::AcceptReceive(arrival) = &mut unsafe { operation.as_mut() }.request {
-            let peer = arrival.arrived.flatten();
+            let peer = arrival.arrived.and_then(|(peer, _)| peer);
             arrival.accepted = Some(Accepted { socket, peer });
         }
         self.table.release(place);

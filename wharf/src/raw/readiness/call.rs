@@ -17,7 +17,10 @@ impl Overlapped {
     pub(super) fn receives_bytes(&self) -> bool {
         matches!(
             self.request,
-            Request::Receive(_) | Request::ReceiveProvided(_) | Request::AcceptReceive(_)
+            Request::Receive(_)
+                | Request::ReceiveAll(_)
+                | Request::ReceiveProvided(_)
+                | Request::AcceptReceive(_)
         )
     }
 
@@ -26,7 +29,13 @@ impl Overlapped {
         let moved = self.transferred;
         Some(match &self.request {
             Request::Receive(Buffers::One(buffer)) => Call::Receive(*buffer),
-            &Request::Receive(Buffers::Many { first, count }) => Call::Scatter { first, count },
+            Request::ReceiveAll(Buffers::One(buffer)) => Call::Receive(buffer.from(moved)),
+            &(Request::Receive(Buffers::Many { first, count })
+            | Request::ReceiveAll(Buffers::Many { first, count })) => Call::Scatter {
+                first,
+                count,
+                skip: moved,
+            },
             Request::ReceiveNothing => Call::Probe,
             // Never made: the operation waits only for the side to be ready.
             Request::ReceiveReadiness => Call::Probe,
@@ -87,11 +96,7 @@ impl Call {
     pub(super) unsafe fn offered(&self) -> usize {
         match *self {
             Call::Receive(buffer) | Call::Send(buffer) => buffer.len,
-            Call::Scatter { first, count } => {
-                // SAFETY: passed on to the caller.
-                unsafe { Buffers::Many { first, count }.len(BUFFERS_PER_CALL_MAX) }
-            }
-            Call::Gather { first, count, skip } => {
+            Call::Scatter { first, count, skip } | Call::Gather { first, count, skip } => {
                 // SAFETY: passed on to the caller. The buffers that are wholly skipped free places for others, so
                 // this may be less than what the call takes, never more.
                 let window = unsafe { Buffers::Many { first, count }.len(BUFFERS_PER_CALL_MAX) };

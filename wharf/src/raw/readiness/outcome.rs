@@ -144,7 +144,11 @@ impl Entry {
             // SAFETY: the list of buffers is in place, by the promise of `Port::start`.
             let offered = unsafe { call.offered() };
             self.count_received(count, offered, tick);
-            operation.transferred = count;
+            operation.transferred += count;
+            // SAFETY: as above.
+            if count > 0 && unsafe { operation.unfilled() } > 0 {
+                return false;
+            }
         }
         operation.status = Status::Done;
         true
@@ -203,6 +207,7 @@ impl Entry {
             | Request::ConnectSend(_)
             | Request::Transmit(_)
             | Request::Receive(_)
+            | Request::ReceiveAll(_)
             | Request::ReceiveProvided(_)
             | Request::ReceiveNothing => self.kind == Kind::Stream,
             _ => false,

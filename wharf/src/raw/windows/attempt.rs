@@ -41,7 +41,7 @@ impl Attempt {
         // SAFETY: passed on to the caller, in each arm.
         unsafe {
             match self {
-                Attempt::Receive(buffer) => windows::receive(socket, &[buffer], false, none),
+                Attempt::Receive(buffer) => windows::receive(socket, &[buffer], 0, false, none),
                 Attempt::Send(buffer) => windows::send(socket, &[buffer], 0, none),
                 Attempt::SendVectored { first, count } => {
                     windows::send(socket, slice::from_raw_parts(first, count), 0, none)

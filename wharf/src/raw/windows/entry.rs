@@ -208,7 +208,8 @@ impl Overlapped {
     pub(super) fn stands_alone(&self) -> bool {
         let steps = matches!(
             self.request,
-            Request::Shutdown
+            Request::ReceiveAll(_)
+                | Request::Shutdown
                 | Request::Disconnect
                 | Request::Transmit(_)
                 | Request::Connect(_)

@@ -175,7 +175,7 @@ impl Port {
         let begun = unsafe {
             match is_datagram {
                 true => overlapped.begin_receive_from(descriptor, buffer),
-                false => windows::receive(descriptor, &[buffer], false, to),
+                false => windows::receive(descriptor, &[buffer], 0, false, to),
             }
         };
         let begun = match entry.queues_all {
@@ -286,6 +286,7 @@ impl Overlapped {
             }
             // What a call that failed is said to have moved need not be in the memory.
             Request::Receive(_)
+            | Request::ReceiveAll(_)
             | Request::ReceiveProvided(_)
             | Request::ReceiveFrom(_)
             | Request::AcceptReceive(_)
@@ -302,6 +303,8 @@ impl Overlapped {
         // SAFETY: the list of buffers is in place until it is handed out.
         let to_send = unsafe { self.to_send() };
         self.transferred += moved;
+        // SAFETY: likewise.
+        let unfilled = unsafe { self.unfilled() };
         let status = match &self.request {
             Request::Connect(_) | Request::ConnectSend(_) if self.connects() => {
                 match self.has_connected(entry) {
@@ -334,7 +337,8 @@ impl Overlapped {
                 0 => Status::Failed(codes::WRITE_FAULT),
                 _ => return Verdict::Again,
             },
-            Request::Receive(_) | Request::ReceiveProvided(_) => {
+            Request::ReceiveAll(_) if moved > 0 && unfilled > 0 => return Verdict::Again,
+            Request::Receive(_) | Request::ReceiveAll(_) | Request::ReceiveProvided(_) => {
                 entry.peer_ended |= moved == 0;
                 Status::Done
             }

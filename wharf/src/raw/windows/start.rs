@@ -221,16 +221,17 @@ impl Overlapped {
             self.native.step = Step::Asking;
             let peeks = matches!(self.request, Request::ReceiveFrom(_));
             // SAFETY: passed on to the caller; there is no memory to speak of.
-            return unsafe { windows::receive(descriptor, &[], peeks, to) };
+            return unsafe { windows::receive(descriptor, &[], 0, peeks, to) };
         }
         // SAFETY: passed on to the caller, in each arm.
         unsafe {
             match &mut self.request {
-                Request::Receive(buffers) => {
-                    windows::receive(descriptor, buffers.as_slice(), false, to)
+                // Not with MSG_WAITALL, which is refused on a socket that an attempt has made non-blocking.
+                Request::Receive(buffers) | Request::ReceiveAll(buffers) => {
+                    windows::receive(descriptor, buffers.as_slice(), moved, false, to)
                 }
                 Request::ReceiveNothing | Request::ReceiveReadiness => {
-                    windows::receive(descriptor, &[], kind == Kind::Datagram, to)
+                    windows::receive(descriptor, &[], 0, kind == Kind::Datagram, to)
                 }
                 Request::Send(buffers) => windows::send(descriptor, buffers.as_slice(), moved, to),
                 Request::Shutdown => windows::shutdown(descriptor),

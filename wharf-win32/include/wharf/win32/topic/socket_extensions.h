@@ -47,6 +47,8 @@ BOOL PASCAL AcceptEx(SOCKET listener, SOCKET accepted, PVOID buffer, DWORD data_
                      LPOVERLAPPED overlapped);
 void PASCAL GetAcceptExSockaddrs(PVOID buffer, DWORD data_length, DWORD local_length, DWORD remote_length, struct sockaddr **local,
                                  LPINT local_size, struct sockaddr **remote, LPINT remote_size);
+BOOL PASCAL TransmitFile(SOCKET s, HANDLE file, DWORD bytes, DWORD bytes_each, LPOVERLAPPED overlapped, LPTRANSMIT_FILE_BUFFERS buffers,
+                         DWORD flags);
 
 WHARF_END
 
