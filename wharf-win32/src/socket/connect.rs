@@ -42,16 +42,20 @@ impl Socket {
         if reuses && self.is_stream() {
             address::set_option(self.number(), libc::SOL_SOCKET, libc::SO_REUSEPORT, &1_i32)?;
         }
-        let (start, len) = to.as_linux();
-        // SAFETY: the address is as long as it says.
-        match checked(unsafe { libc::bind(self.number(), start, len) }) {
-            Ok(_) => {
+        match self.bind_to(to) {
+            Ok(()) => {
                 self.set(flag::BOUND, true);
                 Ok(())
             }
             Err(libc::EADDRINUSE) if reuses => Err(wsa::ACCESS),
             Err(errno) => Err(self.code_of(errno)),
         }
+    }
+
+    fn bind_to(&self, to: &Address) -> Result<(), i32> {
+        let (start, len) = to.as_linux();
+        // SAFETY: the address is as long as it says.
+        checked(unsafe { libc::bind(self.number(), start, len) }).map(|_| ())
     }
 
     fn listen(&self, backlog: i32) -> Outcome<()> {
@@ -182,6 +186,29 @@ impl Socket {
                     return Err(self.code_of(errno));
                 }
             }
+        }
+    }
+
+    /// A datagram socket has no peer any more. Its own address stays, as on Windows: Linux gives up one that it chose itself.
+    fn dissolve(&self) -> Outcome<()> {
+        let failed = |errno| self.code_of(errno);
+        let before = address::local(self.number()).map_err(failed)?;
+        let nobody = libc::sockaddr {
+            sa_family: libc::AF_UNSPEC as u16,
+            sa_data: [0; 14],
+        };
+        let len = size_of_val(&nobody) as libc::socklen_t;
+        // SAFETY: the address is as long as is said.
+        checked(unsafe { libc::connect(self.number(), &raw const nobody, len) }).map_err(failed)?;
+        self.set(flag::CONNECTED, false);
+        let port = |address: &Address| address.internet().map(|address| address.port());
+        let now = address::local(self.number()).map_err(failed)?;
+        match (port(&before), now.internet()) {
+            (Some(port), Some(mut any)) if any.port() == 0 && port != 0 => {
+                any.set_port(port);
+                self.bind_to(&Address::of(any)).map_err(failed)
+            }
+            _ => Ok(()),
         }
     }
 
@@ -346,7 +373,8 @@ pub unsafe extern "C" fn WSAAccept(
     unsafe { wharf_w32_accept(socket, address, len) }
 }
 
-/// Connects a socket; waits until that is done, unless it is non-blocking (10035).
+/// Connects a socket; waits until that is done, unless it is non-blocking (10035). A datagram socket that is connected to an address of
+/// zeros has no peer any more.
 ///
 /// # Safety
 /// There are `len` bytes at `address`.
@@ -359,6 +387,10 @@ pub unsafe extern "C" fn wharf_w32_connect(
     call::status(|| {
         let socket = find(socket)?;
         // SAFETY: passed on to the caller.
+        if !socket.is_stream() && unsafe { address::is_nobodys(address, len) } {
+            return socket.dissolve();
+        }
+        // SAFETY: as above.
         socket.connect(&unsafe { Address::read(address, len, socket.family) }?)
     })
 }
