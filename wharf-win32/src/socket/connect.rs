@@ -14,7 +14,6 @@ use super::{
     address::{self, Address},
     attach::Place,
     find, flag, life,
-    sleep::deadline_of,
 };
 use crate::{
     call::{self, Outcome, checked},
@@ -103,9 +102,8 @@ impl Socket {
                     return self.list_accepted(descriptor);
                 }
                 Err(libc::EAGAIN) if self.is(flag::NON_BLOCKING) => return Err(wsa::WOULD_BLOCK),
-                Err(libc::EAGAIN) => {
-                    self.wait_for(PollFlags::IN, deadline_of(self.receive_patience()))?;
-                }
+                // As long as it takes: the time-out for receiving is the accepted sockets' only.
+                Err(libc::EAGAIN) => self.wait_for(PollFlags::IN, None)?,
                 // A firewall's word on one connection, or a rule on all: so not at once again.
                 Err(libc::EPERM) if self.is_closed() => return Err(wsa::INTERRUPTED),
                 Err(libc::EPERM) if self.is(flag::NON_BLOCKING) => return Err(wsa::WOULD_BLOCK),

@@ -36,6 +36,35 @@ static void a_receive_times_out(void) {
     close_pair(pair);
 }
 
+struct acceptor {
+    HANDLE ready;
+    SOCKET listener, accepted;
+};
+static DWORD WINAPI accept_one(LPVOID argument) {
+    struct acceptor *acceptor = (struct acceptor *)argument;
+    SetEvent(acceptor->ready);
+    acceptor->accepted = accept(acceptor->listener, NULL, NULL);
+    return 0;
+}
+
+static void a_time_out_for_receiving_ends_no_accept(void) {
+    struct sockaddr_in address;
+    struct acceptor acceptor = {new_event(TRUE), new_listener(&address), INVALID_SOCKET};
+    DWORD milliseconds = 20;
+    SOCKET client;
+    HANDLE thread;
+    EQUAL(setsockopt(acceptor.listener, SOL_SOCKET, SO_RCVTIMEO, (const char *)&milliseconds, sizeof milliseconds), 0);
+    thread = start_blocking(accept_one, &acceptor, acceptor.ready);
+    EQUAL(WaitForSingleObject(thread, SILENCE), WAIT_TIMEOUT);
+    client = new_client(&address);
+    join(thread);
+    CHECK(acceptor.accepted != INVALID_SOCKET);
+    closesocket(acceptor.accepted);
+    closesocket(client);
+    closesocket(acceptor.listener);
+    CloseHandle(acceptor.ready);
+}
+
 static void options_are_kept(void) {
     struct pair pair = new_pair();
     struct linger linger = {1, 7};
@@ -372,6 +401,7 @@ static void select_tells_of_what_is_ready(void) {
 static const struct test tests[] = {
     TEST("16", a_send_buffer_of_zero_is_taken),
     TEST("16", a_receive_times_out),
+    TEST("16", a_time_out_for_receiving_ends_no_accept),
     TEST("16", options_are_kept),
     TEST("16", an_unknown_option_is_told),
     TEST("16", an_address_in_use_is_refused),
