@@ -232,6 +232,28 @@ static void a_refused_connect_says_so(void) {
     closesocket(s);
 }
 
+static void a_connect_that_is_refused_is_exceptional(void) {
+    struct sockaddr_in address;
+    SOCKET listener = new_listener(&address), s = new_socket();
+    u_long on = 1;
+    struct timeval time = {5, 0};
+    fd_set read, write, except;
+    closesocket(listener);
+    EQUAL(ioctlsocket(s, FIONBIO, &on), 0);
+    EQUAL(connect(s, (struct sockaddr *)&address, sizeof address), SOCKET_ERROR);
+    EQUAL(WSAGetLastError(), WSAEWOULDBLOCK);
+    FD_ZERO(&read);
+    FD_ZERO(&write);
+    FD_ZERO(&except);
+    FD_SET(s, &read);
+    FD_SET(s, &write);
+    FD_SET(s, &except);
+    EQUAL(select(0, &read, &write, &except, &time), 1);
+    CHECK(FD_ISSET(s, &except));
+    EQUAL(read.fd_count + write.fd_count, 0);
+    closesocket(s);
+}
+
 static void sending_to_a_peer_that_is_gone_is_an_error_and_no_signal(void) {
     struct pair pair = new_pair();
     int sent = 0;
@@ -415,6 +437,7 @@ static const struct test tests[] = {
     TEST("18", a_connect_without_blocking_is_under_way),
     TEST("18", calls_that_would_block_say_so),
     TEST("18", a_refused_connect_says_so),
+    TEST("18", a_connect_that_is_refused_is_exceptional),
     TEST("18", sending_to_a_peer_that_is_gone_is_an_error_and_no_signal),
     TEST("18", sending_after_a_shutdown_is_told),
     TEST("18", a_peek_leaves_the_data),
