@@ -13,7 +13,7 @@ use super::{
     Socket,
     address::{self, Address},
     attach::Place,
-    find, flag, life,
+    find, flag, life, table,
 };
 use crate::{
     call::{self, Outcome, checked},
@@ -138,6 +138,10 @@ impl Socket {
                 (&self.send_timeout, &accepted.send_timeout),
             ] {
                 to.store(of.load(Ordering::Relaxed), Ordering::Relaxed);
+            }
+            if let Err(code) = accepted.select_as(self) {
+                table::close(number);
+                return Err(code);
             }
         }
         Ok(number)
