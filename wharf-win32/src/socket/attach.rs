@@ -131,6 +131,10 @@ impl Socket {
             // Another thread was faster.
             return self.attached_at(place, handle);
         }
+        if kind == Kind::Unconnected {
+            // It is about to be connected.
+            self.lets_others_follow()?;
+        }
         let (place, port, key) = match self.association() {
             Some(association) => (Place::Own, &association.port, association.key),
             None => (Place::Hidden, watch::hidden().ok_or(wsa::NO_BUFFERS)?, 0),

@@ -28,20 +28,26 @@ const BACKLOG_MOST: i32 = 0x7fff_ffff;
 const REFUSED_PAUSE: Duration = Duration::from_millis(10);
 
 impl Socket {
-    /// Binds it. Linux holds the ports of sessions that have ended against a new listener, unless it is told not to; Windows does
-    /// not.
+    /// Binds it. An address is one socket's, whether SO_EXCLUSIVEADDRUSE says so or not, unless each that is bound to it has
+    /// SO_REUSEADDR: that is SO_REUSEPORT of Linux, or for datagrams its SO_REUSEADDR.
     fn bind(&self, to: &Address) -> Outcome<()> {
         if self.is(flag::BOUND) {
             return Err(wsa::INVALID);
         }
         let reuses = self.is(flag::REUSES_ADDRESS);
-        if self.is_stream() || reuses {
-            address::set_option(self.number(), libc::SOL_SOCKET, libc::SO_REUSEADDR, &1_i32)?;
+        if reuses {
+            let shares = if self.is_stream() {
+                libc::SO_REUSEPORT
+            } else {
+                libc::SO_REUSEADDR
+            };
+            address::set_option(self.number(), libc::SOL_SOCKET, shares, &1_i32)?;
         }
-        if reuses && self.is_stream() {
-            address::set_option(self.number(), libc::SOL_SOCKET, libc::SO_REUSEPORT, &1_i32)?;
-        }
-        match self.bind_to(to) {
+        let bound = match self.bind_to(to) {
+            Err(libc::EADDRINUSE) if self.is_stream() => self.bind_beside_sessions(to)?,
+            bound => bound,
+        };
+        match bound {
             Ok(()) => {
                 self.set(flag::BOUND, true);
                 Ok(())
@@ -49,6 +55,30 @@ impl Socket {
             Err(libc::EADDRINUSE) if reuses => Err(wsa::ACCESS),
             Err(errno) => Err(self.code_of(errno)),
         }
+    }
+
+    /// Linux holds the ports of sessions that have ended, or whose listener is closed, against a new listener, unless both were
+    /// told not to ([`lets_others_follow`](Self::lets_others_follow)); Windows does not. But another that is bound is not to follow
+    /// before this one listens.
+    fn bind_beside_sessions(&self, to: &Address) -> Outcome<Result<(), i32>> {
+        self.set_lets_others_follow(true)?;
+        let bound = self.bind_to(to);
+        self.set_lets_others_follow(false)?;
+        Ok(bound)
+    }
+
+    /// The sessions of a stream hold its port against nobody when its listener, or they themselves, have ended. Called when it gets
+    /// its role: a listener keeps others out all the same.
+    pub(super) fn lets_others_follow(&self) -> Outcome<()> {
+        match self.is_stream() {
+            true => self.set_lets_others_follow(true),
+            false => Ok(()),
+        }
+    }
+
+    fn set_lets_others_follow(&self, to: bool) -> Outcome<()> {
+        let to = i32::from(to);
+        address::set_option(self.number(), libc::SOL_SOCKET, libc::SO_REUSEADDR, &to)
     }
 
     fn bind_to(&self, to: &Address) -> Result<(), i32> {
@@ -68,6 +98,7 @@ impl Socket {
             return Err(wsa::INVALID);
         }
         let backlog = if backlog <= 0 { BACKLOG_MOST } else { backlog };
+        self.lets_others_follow()?;
         // SAFETY: it takes numbers only.
         let listens = checked(unsafe { libc::listen(self.number(), backlog) });
         listens.map_err(|errno| self.code_of(errno))?;
@@ -154,6 +185,7 @@ impl Socket {
         if self.is_stream() && self.is(flag::CONNECTED) {
             return Err(wsa::IS_CONNECTED);
         }
+        self.lets_others_follow()?;
         let (start, len) = to.as_linux();
         loop {
             // SAFETY: the address is as long as it says.

@@ -110,6 +110,49 @@ static void an_address_in_use_is_refused(void) {
     closesocket(listener);
 }
 
+/* The second socket on an address; what its bind says: 0 if it may. */
+static int bind_beside(int type, int first, int second, BOOL listens) {
+    struct sockaddr_in address;
+    int on = 1, length = sizeof address, error;
+    SOCKET one = socket(AF_INET, type, 0), other = socket(AF_INET, type, 0);
+    MUST(one != INVALID_SOCKET && other != INVALID_SOCKET);
+    MUST(first == 0 || setsockopt(one, SOL_SOCKET, first, (const char *)&on, sizeof on) == 0);
+    MUST(second == 0 || setsockopt(other, SOL_SOCKET, second, (const char *)&on, sizeof on) == 0);
+    address = bind_any(one);
+    MUST(!listens || listen(one, 5) == 0);
+    error = error_of(bind(other, (struct sockaddr *)&address, length));
+    closesocket(one);
+    closesocket(other);
+    return error;
+}
+
+static void an_address_is_shared_by_those_who_all_ask_for_it(void) {
+    static const struct {
+        int first, second, error;
+    } table[] = {
+        {0, 0, WSAEADDRINUSE},
+        {0, SO_REUSEADDR, WSAEACCES},
+        {0, SO_EXCLUSIVEADDRUSE, WSAEADDRINUSE},
+        {SO_REUSEADDR, 0, WSAEADDRINUSE},
+        {SO_REUSEADDR, SO_REUSEADDR, 0},
+        {SO_REUSEADDR, SO_EXCLUSIVEADDRUSE, WSAEADDRINUSE},
+        {SO_EXCLUSIVEADDRUSE, 0, WSAEADDRINUSE},
+        {SO_EXCLUSIVEADDRUSE, SO_REUSEADDR, WSAEACCES},
+        {SO_EXCLUSIVEADDRUSE, SO_EXCLUSIVEADDRUSE, WSAEADDRINUSE},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        EQUAL(bind_beside(SOCK_DGRAM, table[i].first, table[i].second, FALSE), table[i].error);
+        EQUAL(bind_beside(SOCK_STREAM, table[i].first, table[i].second, FALSE), table[i].error);
+        if (table[i].error != 0)
+            EQUAL(bind_beside(SOCK_STREAM, table[i].first, table[i].second, TRUE), table[i].error);
+    }
+}
+
+static void listeners_share_an_address_if_both_ask_for_it(void) {
+    NOT_JUDGED_UNDER_WINE("Wine refuses the second; the page of SO_REUSEADDR and SO_EXCLUSIVEADDRUSE says that it may");
+    EQUAL(bind_beside(SOCK_STREAM, SO_REUSEADDR, SO_REUSEADDR, TRUE), 0);
+}
+
 /* A server that is started again at once gets its port back, though connections of the last one linger. */
 static void a_port_is_free_again_when_its_listener_is_closed(void) {
     struct sockaddr_in address;
@@ -123,6 +166,56 @@ static void a_port_is_free_again_when_its_listener_is_closed(void) {
     listener = new_socket();
     EQUAL(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
     EQUAL(listen(listener, 5), 0);
+    closesocket(listener);
+}
+
+static void the_next_listener_waits_for_no_connections_of_the_last(void) {
+    struct sockaddr_in address;
+    SOCKET listener = new_listener(&address), client = new_client(&address), accepted = accept(listener, NULL, NULL);
+    CHECK(accepted != INVALID_SOCKET);
+    closesocket(listener);
+    listener = new_socket();
+    EQUAL(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
+    EQUAL(listen(listener, 5), 0);
+    closesocket(listener);
+    closesocket(accepted);
+    closesocket(client);
+}
+
+/* The same of a socket that was bound, and connected to somebody. Its own end goes first, so it is what lingers. */
+static void a_port_is_free_again_when_its_connection_has_ended(void) {
+    struct sockaddr_in to, own;
+    SOCKET listener = new_listener(&to), accepted, s;
+    OVERLAPPED overlapped;
+    GUID id = WSAID_CONNECTEX;
+    LPFN_CONNECTEX connect_ex = NULL;
+    DWORD bytes;
+    char data[4];
+    for (int by_extension = 0; by_extension < 2; by_extension++) {
+        s = new_socket();
+        own = bind_any(s);
+        if (by_extension) {
+            memset(&overlapped, 0, sizeof overlapped);
+            EQUAL(WSAIoctl(s, SIO_GET_EXTENSION_FUNCTION_POINTER, &id, sizeof id, &connect_ex, sizeof connect_ex, &bytes, NULL, NULL), 0);
+            CHECK(!connect_ex(s, (struct sockaddr *)&to, sizeof to, NULL, 0, NULL, &overlapped));
+            EQUAL(WSAGetLastError(), WSA_IO_PENDING);
+            CHECK(GetOverlappedResult((HANDLE)s, &overlapped, &bytes, TRUE));
+            EQUAL(setsockopt(s, SOL_SOCKET, SO_UPDATE_CONNECT_CONTEXT, NULL, 0), 0);
+        } else {
+            EQUAL(connect(s, (struct sockaddr *)&to, sizeof to), 0);
+        }
+        accepted = accept(listener, NULL, NULL);
+        CHECK(accepted != INVALID_SOCKET);
+        EQUAL(shutdown(s, SD_SEND), 0);
+        EQUAL(recv(accepted, data, sizeof data, 0), 0);
+        closesocket(accepted);
+        EQUAL(recv(s, data, sizeof data, 0), 0);
+        closesocket(s);
+        s = new_socket();
+        EQUAL(bind(s, (struct sockaddr *)&own, sizeof own), 0);
+        EQUAL(listen(s, 5), 0);
+        closesocket(s);
+    }
     closesocket(listener);
 }
 
@@ -427,7 +520,11 @@ static const struct test tests[] = {
     TEST("16", options_are_kept),
     TEST("16", an_unknown_option_is_told),
     TEST("16", an_address_in_use_is_refused),
+    TEST("16", an_address_is_shared_by_those_who_all_ask_for_it),
+    TEST("16", listeners_share_an_address_if_both_ask_for_it),
     TEST("16", a_port_is_free_again_when_its_listener_is_closed),
+    TEST("16", the_next_listener_waits_for_no_connections_of_the_last),
+    TEST("16", a_port_is_free_again_when_its_connection_has_ended),
     TEST("16", keep_alive_values_are_taken),
     TEST("16", an_unknown_ioctl_is_told),
     TEST("16", bytes_that_wait_are_counted),
