@@ -174,8 +174,18 @@ impl Socket {
         watch::note_start(port);
     }
 
+    /// Whether a thread uses a raw handle still that was closed.
+    pub(super) fn is_held(&self) -> bool {
+        let mut rest = self.rest();
+        let mut left = rest.get().into_iter().flat_map(|rest| &rest.left);
+        left.any(|(place, handle)| {
+            self.port_at(*place)
+                .is_some_and(|port| !port.raw.is_released(*handle))
+        })
+    }
+
     /// Waits until no thread uses a raw handle that was closed. Not by a thread that transfers.
-    fn await_left(&self) {
+    pub(super) fn await_left(&self) {
         let left = self.rest().get().map(|rest| std::mem::take(&mut rest.left));
         for (place, handle) in left.into_iter().flatten() {
             if let Some(port) = self.port_at(place) {

@@ -89,6 +89,8 @@ mod flag {
     pub(super) const SELECTED: u32 = 1 << 17;
     /// Its raw handle is about to be given up for one on its own port.
     pub(super) const MOVES: u32 = 1 << 18;
+    /// Its new descriptor is to be put in place when nobody uses the old one any more.
+    pub(super) const IS_LATE: u32 = 1 << 19;
 }
 
 /// One socket. There may be many that are idle: what few of them need is in [`Rest`].
@@ -127,6 +129,8 @@ struct Rest {
     awaited_by: Option<(Arc<Socket>, wharf::raw::OperationId)>,
     /// What is waited on when the socket itself is: made when that is done first.
     waitable: Option<Arc<Waitable>>,
+    /// The descriptor that is to be put in the place of its own.
+    replacement: Option<OwnedFd>,
 }
 
 impl Rest {
@@ -136,8 +140,10 @@ impl Rest {
             sleepers,
             awaited_by,
             waitable,
+            replacement,
         } = self;
-        left.is_empty() && sleepers.is_empty() && awaited_by.is_none() && waitable.is_none()
+        let waits = !left.is_empty() || !sleepers.is_empty() || awaited_by.is_some();
+        !waits && waitable.is_none() && replacement.is_none()
     }
 }
 
