@@ -12,8 +12,9 @@ use wharf::raw::Request;
 use super::{
     Socket,
     address::{self, Address},
-    attach::Place,
-    find, flag, life, table,
+    find, flag, life,
+    seat::Place,
+    table,
 };
 use crate::{
     call::{self, Outcome, checked},
@@ -256,7 +257,7 @@ impl Socket {
 
     fn has_connected(&self) {
         self.note_connected();
-        if self.place() != Place::Nowhere && self.is_stream() {
+        if self.seat.place() != Place::Nowhere && self.is_stream() {
             // It was made when the socket had another role.
             self.detach();
         }
@@ -306,7 +307,7 @@ impl Socket {
     }
 
     fn has_unsent(&self) -> bool {
-        self.place() != Place::Nowhere
+        self.seat.place() != Place::Nowhere
             && self
                 .with_raw(|port, handle| port.raw.unsent(handle) > 0)
                 .unwrap_or(false)
