@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Model-checks the scheduler, and the waits and locks of wharf-win32: runs wharf/src/scheduler/model.rs and
-# wharf-win32/src/{objects,locks}/model.rs under loom, which runs a few threads in every order that takes at most LOOM_MAX_PREEMPTIONS
+# Model-checks the scheduler, and the waits, locks and moving sockets of wharf-win32: runs wharf/src/scheduler/model.rs and
+# wharf-win32/src/{objects,locks,socket}/model.rs under loom, which runs a few threads in every order that takes at most LOOM_MAX_PREEMPTIONS
 # pre-emptions (3 unless set; 2 takes seconds, each more about twenty times as long). Arguments go to the tests:
 # `ci/model.sh close` runs those whose names begin with "close". If a test fails, run it alone with LOOM_LOG=trace
 # LOOM_LOCATION=1 to see the order. Takes about four minutes on 2 cores, and fails if the models take more than 8.

@@ -34,6 +34,7 @@ pub(crate) mod wsa {
     pub(crate) const FAMILY_NOT_SUPPORTED: u32 = 10047;
     pub(crate) const ADDRESS_IN_USE: u32 = 10048;
     pub(crate) const ACCESS: u32 = 10013;
+    pub(crate) const NETWORK_DOWN: u32 = 10050;
     pub(crate) const RESET: u32 = 10054;
     pub(crate) const NO_BUFFERS: u32 = 10055;
     pub(crate) const IS_CONNECTED: u32 = 10056;
@@ -43,53 +44,78 @@ pub(crate) mod wsa {
     pub(crate) const NOT_INITIALISED: u32 = 10093;
 }
 
-/// What an operation can end with.
-struct End {
-    /// Of Linux; none for what Linux has no number for.
-    errnos: &'static [i32],
-    status: u32,
-    /// What GetLastError says after its packet, or after GetOverlappedResult.
-    code: u32,
-    /// What a call says that ends so, and WSAGetOverlappedResult.
-    wsa: u32,
-}
+/// The table of the driver for Windows: what the one gets from the kernel, the other says in its place.
+#[path = "../../wharf/src/driver/windows/statuses.rs"]
+mod statuses;
 
-const fn end(errnos: &'static [i32], status: u32, code: u32, wsa: u32) -> End {
-    End {
-        errnos,
-        status,
-        code,
-        wsa,
-    }
-}
+/// What operations of files end with, and calls: all that Winsock has a code for, and what this layer says itself. What Winsock does
+/// not know is 10022.
+const OTHERS: &[statuses::Row] = &[
+    (SUCCESS, 0, 0),
+    (PENDING, error::IO_INCOMPLETE, error::IO_INCOMPLETE),
+    (UNSUCCESSFUL, error::GEN_FAILURE, wsa::INVALID),
+    // NOT_IMPLEMENTED
+    (0xC000_0002, 1, wsa::NOT_SUPPORTED),
+    // PAGEFILE_QUOTA
+    (0xC000_0007, 1454, wsa::NO_BUFFERS),
+    // INVALID_HANDLE
+    (0xC000_0008, error::INVALID_HANDLE, wsa::NOT_A_SOCKET),
+    // INVALID_PARAMETER
+    (0xC000_000D, error::INVALID_PARAMETER, wsa::INVALID),
+    // NO_SUCH_DEVICE, NO_SUCH_FILE
+    (0xC000_000E, 433, wsa::NETWORK_DOWN),
+    (0xC000_000F, error::FILE_NOT_FOUND, wsa::NETWORK_DOWN),
+    (END_OF_FILE, error::HANDLE_EOF, wsa::INVALID),
+    // CONFLICTING_ADDRESSES
+    (0xC000_0018, error::INVALID_ADDRESS, wsa::NO_BUFFERS),
+    // ACCESS_DENIED
+    (0xC000_0022, error::ACCESS_DENIED, wsa::ACCESS),
+    // OBJECT_TYPE_MISMATCH
+    (0xC000_0024, error::INVALID_HANDLE, wsa::NOT_A_SOCKET),
+    // OBJECT_NAME_NOT_FOUND, OBJECT_PATH_NOT_FOUND
+    (0xC000_0034, error::FILE_NOT_FOUND, wsa::NETWORK_DOWN),
+    (0xC000_003A, error::PATH_NOT_FOUND, wsa::NETWORK_DOWN),
+    // SHARING_VIOLATION
+    (0xC000_0043, 32, wsa::ADDRESS_IN_USE),
+    // QUOTA_EXCEEDED, TOO_MANY_PAGING_FILES, WORKING_SET_QUOTA
+    (0xC000_0044, 1816, wsa::NO_BUFFERS),
+    (0xC000_0097, error::NOT_ENOUGH_MEMORY, wsa::NO_BUFFERS),
+    (0xC000_00A1, 1453, wsa::NO_BUFFERS),
+    // DEVICE_NOT_READY
+    (0xC000_00A3, 21, wsa::WOULD_BLOCK),
+    (NOT_SUPPORTED, 50, wsa::NOT_SUPPORTED),
+    // REMOTE_NOT_LISTENING
+    (0xC000_00BC, 51, 10061),
+    // BAD_NETWORK_PATH
+    (0xC000_00BE, 53, 10051),
+    // NETWORK_BUSY, INVALID_NETWORK_RESPONSE, UNEXPECTED_NETWORK_ERROR
+    (0xC000_00BF, 54, wsa::NETWORK_DOWN),
+    (0xC000_00C3, 58, wsa::NETWORK_DOWN),
+    (0xC000_00C4, 59, wsa::NETWORK_DOWN),
+    // REQUEST_NOT_ACCEPTED
+    (0xC000_00D0, 71, wsa::WOULD_BLOCK),
+    // COMMITMENT_LIMIT
+    (0xC000_012D, 1455, wsa::NO_BUFFERS),
+    // INVALID_BUFFER_SIZE
+    (0xC000_0206, 1784, wsa::MESSAGE_SIZE),
+    // DATATYPE_MISALIGNMENT_ERROR
+    (0xC000_02C5, 998, wsa::FAULT),
+];
 
-static ENDS: &[End] = &[
-    end(&[], SUCCESS, 0, 0),
-    end(&[], PENDING, error::IO_INCOMPLETE, error::IO_INCOMPLETE),
-    end(&[libc::ECONNRESET, libc::EPIPE], RESET, 64, wsa::RESET),
-    end(&[libc::ECANCELED], CANCELLED, 995, 995),
-    end(&[libc::ECONNABORTED], ABORTED, 1236, 10053),
-    // What old versions of Windows said instead.
-    end(&[], 0xC000_013B, 64, 10053),
-    end(&[libc::ECONNREFUSED], 0xC000_0236, 1225, 10061),
-    end(&[libc::ETIMEDOUT], 0xC000_00B5, 121, wsa::TIMED_OUT),
-    end(&[libc::ENETUNREACH], 0xC000_023C, 1231, 10051),
-    end(&[libc::EHOSTUNREACH], 0xC000_023D, 1232, 10065),
-    end(&[], PORT_UNREACHABLE, 1234, wsa::RESET),
-    end(&[libc::EMSGSIZE], CUT, 234, wsa::MESSAGE_SIZE),
-    end(
-        &[libc::ENOBUFS, libc::ENOMEM],
-        0xC000_009A,
-        error::NO_SYSTEM_RESOURCES,
-        wsa::NO_BUFFERS,
-    ),
-    end(
-        &[libc::ENODATA],
-        END_OF_FILE,
-        error::HANDLE_EOF,
-        wsa::INVALID,
-    ),
-    end(&[], NOT_SUPPORTED, 50, wsa::NOT_SUPPORTED),
+/// What Linux ends an operation with.
+const ENDS: &[(i32, u32)] = &[
+    (libc::ECONNRESET, RESET),
+    (libc::EPIPE, RESET),
+    (libc::ECANCELED, CANCELLED),
+    (libc::ECONNABORTED, ABORTED),
+    (libc::ECONNREFUSED, 0xC000_0236),
+    (libc::ETIMEDOUT, 0xC000_00B5),
+    (libc::ENETUNREACH, 0xC000_023C),
+    (libc::EHOSTUNREACH, 0xC000_023D),
+    (libc::EMSGSIZE, CUT),
+    (libc::ENOBUFS, 0xC000_009A),
+    (libc::ENOMEM, 0xC000_009A),
+    (libc::ENODATA, END_OF_FILE),
 ];
 
 /// What only calls say.
@@ -117,7 +143,7 @@ static CALLS: &[(i32, u32)] = &[
     (libc::EDESTADDRREQ, 10039),
     (libc::EOPNOTSUPP, wsa::NOT_SUPPORTED),
     (libc::ENOPROTOOPT, wsa::NO_SUCH_OPTION),
-    (libc::ENETDOWN, 10050),
+    (libc::ENETDOWN, wsa::NETWORK_DOWN),
     (libc::ENETRESET, 10052),
     (libc::EHOSTDOWN, 10064),
 ];
@@ -127,20 +153,23 @@ pub(crate) fn status_of(errno: i32, is_datagram: bool) -> u32 {
     if is_datagram && errno == libc::ECONNREFUSED {
         return PORT_UNREACHABLE;
     }
-    let found = ENDS.iter().find(|end| end.errnos.contains(&errno));
-    found.map_or(UNSUCCESSFUL, |end| end.status)
+    let found = ENDS.iter().find(|(number, _)| *number == errno);
+    found.map_or(UNSUCCESSFUL, |(_, status)| *status)
 }
 
-/// What GetLastError says of a status.
+fn row_of(status: u32) -> Option<&'static statuses::Row> {
+    let mut rows = statuses::OF_SOCKETS.iter().chain(OTHERS);
+    rows.find(|(listed, ..)| *listed == status)
+}
+
+/// What GetLastError says of a status. Of one that is in no row, that there is no text for it, as Windows does.
 pub(crate) fn code_of(status: u32) -> u32 {
-    let found = ENDS.iter().find(|end| end.status == status);
-    found.map_or(error::GEN_FAILURE, |end| end.code)
+    row_of(status).map_or(error::MR_MID_NOT_FOUND, |(_, code, _)| *code)
 }
 
 /// What WSAGetOverlappedResult says of a status.
 pub(crate) fn wsa_of(status: u32) -> u32 {
-    let found = ENDS.iter().find(|end| end.status == status);
-    found.map_or(wsa::INVALID, |end| end.wsa)
+    row_of(status).map_or(wsa::INVALID, |(.., winsock)| *winsock)
 }
 
 /// What a call says that Linux ended with this number.
@@ -183,6 +212,14 @@ mod tests {
         assert_eq!(code_of(PENDING), 996);
         assert_eq!(wsa_of(0xC000_0011), 10022);
         assert_eq!(wsa_of(0xC012_3456), 10022, "what is in no row");
+    }
+
+    #[test]
+    fn no_status_is_listed_twice() {
+        let rows = statuses::OF_SOCKETS.iter().chain(OTHERS);
+        let all: Vec<_> = rows.map(|(status, ..)| status).collect();
+        let different: std::collections::HashSet<_> = all.iter().collect();
+        assert_eq!(different.len(), all.len());
     }
 
     #[test]

@@ -190,6 +190,11 @@ fn target(handle: usize) -> Option<Target> {
     file.or_else(|| handle::get(handle).map(Target::Stream))
 }
 
+/// Whether a handle is that of a file, or of a standard stream.
+pub(crate) fn is_file(handle: usize) -> bool {
+    target(handle).is_some()
+}
+
 /// Where an OVERLAPPED says that the bytes are. None without one.
 ///
 /// # Safety

@@ -16,7 +16,7 @@ use std::{
 
 use wharf::{
     DriverChoice,
-    raw::{Answer, Options, Packet, Port, WaitMany, deadline_after},
+    raw::{Answer, Options, Packet, Port, PortError, WaitMany, deadline_after},
 };
 
 use crate::{
@@ -75,10 +75,14 @@ impl CompletionPort {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// Queues a packet of success. On a closed port nobody would take it.
-    pub(crate) fn post(&self, key: usize, bytes: usize, caller: *mut CallerOverlapped) -> bool {
+    /// Queues a packet of success. Fails with 6 if the port is closed, just now maybe: nobody would take it.
+    fn post(&self, key: usize, bytes: usize, caller: *mut CallerOverlapped) -> Result<(), u32> {
         let token = caller.expose_provenance() as u64;
-        self.raw.post(key, bytes, token).is_ok()
+        let posted = self.raw.post(key, bytes, token);
+        posted.map_err(|refusal| match PortError::of(&refusal) {
+            Some(PortError::Closed) => error::INVALID_HANDLE,
+            _ => error::NO_SYSTEM_RESOURCES,
+        })
     }
 
     /// Queues a packet of success from within a call: a thread that runs on the port takes it when it comes back, and no other is
@@ -189,10 +193,9 @@ pub extern "C" fn PostQueuedCompletionStatus(
 ) -> i32 {
     let _errno = KeptErrno::new();
     let posted = with_port(port, |port| port.post(key, bytes as usize, overlapped));
-    match posted {
-        Some(true) => TRUE,
-        Some(false) => last_error::fail(error::NO_SYSTEM_RESOURCES),
-        None => last_error::fail(error::INVALID_HANDLE),
+    match posted.unwrap_or(Err(error::INVALID_HANDLE)) {
+        Ok(()) => TRUE,
+        Err(code) => last_error::fail(code),
     }
 }
 
@@ -244,7 +247,6 @@ pub unsafe extern "C" fn GetQueuedCompletionStatus(
         let answer = port.raw.wait(timeout_of(milliseconds));
         watch::note_leave();
         match answer {
-            // What came on a port that was closed meanwhile is nobody's.
             Ok(Answer::Packet(packet)) => Ok(told_of(packet)),
             Ok(Answer::TimedOut) => Err(error::WAIT_TIMEOUT),
             Ok(Answer::Closed) => Err(error::ABANDONED_WAIT),
@@ -397,4 +399,19 @@ pub unsafe extern "C" fn GetQueuedCompletionStatusEx(
         threads::run_calls();
     }
     failure.map_or(TRUE, last_error::fail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Its handle was found, and another thread closes it before the packet is queued.
+    #[test]
+    fn a_port_that_is_closed_under_a_post_is_no_handle() {
+        let port = CompletionPort::new(1, DriverChoice::Auto).expect("a port");
+        assert_eq!(port.post(1, 2, ptr::null_mut()), Ok(()));
+        port.closed();
+        let refused = port.post(1, 2, ptr::null_mut());
+        assert_eq!(refused, Err(error::INVALID_HANDLE));
+    }
 }

@@ -1,5 +1,5 @@
 //! What the waits and the locks are built on, behind one door, so that a model checker's can take their place
-//! (`RUSTFLAGS="--cfg loom"`; `src/objects/model.rs`, `src/locks/model.rs`).
+//! (`RUSTFLAGS="--cfg loom"`; `src/objects/model.rs`, `src/locks/model.rs`, `src/socket/model.rs`).
 //!
 //! Poisoning is left out on purpose: no code of the program's runs under any of these locks.
 
@@ -14,8 +14,13 @@ use std::time::Instant;
 pub(crate) use crate::futex;
 pub(crate) use primitive::{
     MutexGuard,
-    atomic::{AtomicU32, fence},
+    atomic::{AtomicU8, AtomicU32, AtomicU64, fence},
 };
+
+#[cfg(loom)]
+pub(crate) use loom::thread::yield_now;
+#[cfg(not(loom))]
+pub(crate) use std::thread::yield_now;
 
 /// A mutual exclusion lock that hands out its value whether or not an earlier holder panicked.
 #[derive(Debug, Default)]

@@ -1,6 +1,7 @@
 //! Single keys. From a terminal without waiting for the end of the line, and without an echo; else the next byte of standard input.
 
 use std::{
+    ffi::c_int,
     io::{IsTerminal, stdin},
     sync::{Mutex, MutexGuard, Once, PoisonError},
 };
@@ -90,11 +91,40 @@ pub extern "C" fn _getche() -> i32 {
 #[unsafe(no_mangle)]
 pub extern "C" fn _kbhit() -> i32 {
     let terminal = stdin().is_terminal() && take_keys();
-    let waits = key_waits();
+    let waits = (!terminal && was_read_ahead()) || key_waits();
     if terminal {
         restore_terminal();
     }
     waits.into()
+}
+
+/// How a `FILE` of the C library begins. What it has read, and nobody has taken, is between the two addresses.
+#[repr(C)]
+struct Stream {
+    flags: c_int,
+    next: *const u8,
+    end: *const u8,
+}
+
+unsafe extern "C" {
+    /// The standard input of the C library.
+    #[link_name = "stdin"]
+    static INPUT: *mut Stream;
+    fn flockfile(stream: *mut Stream);
+    fn funlockfile(stream: *mut Stream);
+}
+
+/// Whether the C library has bytes of standard input, of which the descriptor knows nothing any more.
+fn was_read_ahead() -> bool {
+    // SAFETY: it is open as long as the process; both C libraries of Linux lay it out so, for their own macros, and change it
+    // under this lock only.
+    unsafe {
+        let input = INPUT;
+        flockfile(input);
+        let any = (*input).next < (*input).end;
+        funlockfile(input);
+        any
+    }
 }
 
 fn key_waits() -> bool {

@@ -2,7 +2,7 @@
 
 use std::{
     ffi::c_void,
-    ptr,
+    mem, ptr,
     sync::atomic::{
         AtomicU32, AtomicUsize,
         Ordering::{Acquire, Relaxed, Release},
@@ -102,6 +102,23 @@ impl InitOnce {
     }
 }
 
+/// What a thread has begun, until it is ended. An exception out of the program's function, or the thread's end in it, leaves it
+/// undone: the next that comes does it.
+struct Begun<'a>(&'a InitOnce);
+
+impl Begun<'_> {
+    fn end(self, result: usize) {
+        self.0.end(result);
+        mem::forget(self);
+    }
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        self.0.end(UNDONE);
+    }
+}
+
 /// # Safety
 /// `context` is NULL, or can be written.
 unsafe fn tell(context: *mut usize, value: usize) {
@@ -122,15 +139,15 @@ pub unsafe extern "C" fn InitOnceInitialize(once: *mut InitOnce) {
 }
 
 /// Calls the function, unless an earlier call has succeeded. Other threads wait meanwhile. FALSE if it fails; the next caller then
-/// tries it again.
+/// tries it again, as after an exception, which goes on to the caller.
 ///
 /// # Safety
 /// `once` is initialised; the function may be called with it, the argument, and an address to write a pointer to, of which the two
 /// lowest bits must be 0. `context` is NULL, or that pointer can be written there.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn InitOnceExecuteOnce(
+pub unsafe extern "C-unwind" fn InitOnceExecuteOnce(
     once: *mut InitOnce,
-    function: extern "C" fn(*mut InitOnce, *mut c_void, *mut usize) -> i32,
+    function: extern "C-unwind" fn(*mut InitOnce, *mut c_void, *mut usize) -> i32,
     argument: *mut c_void,
     context: *mut usize,
 ) -> i32 {
@@ -140,12 +157,11 @@ pub unsafe extern "C" fn InitOnceExecuteOnce(
         Found::Mixed => return last_error::fail(error::INVALID_PARAMETER),
         Found::Done(value) => value,
         Found::Mine => {
-            let mut value = 0;
+            let (mut value, begun) = (0, Begun(this));
             if function(once, argument, &raw mut value) == FALSE {
-                this.end(UNDONE);
                 return FALSE;
             }
-            this.end(value & !STATE | DONE);
+            begun.end(value & !STATE | DONE);
             value
         }
     };

@@ -148,7 +148,11 @@ fn a_condition_variable_tells_that_the_time_came() {
 
 static CALLS: AtomicUsize = AtomicUsize::new(0);
 
-extern "C" fn initialise(_: *mut InitOnce, fails: *mut std::ffi::c_void, value: *mut usize) -> i32 {
+extern "C-unwind" fn initialise(
+    _: *mut InitOnce,
+    fails: *mut std::ffi::c_void,
+    value: *mut usize,
+) -> i32 {
     CALLS.fetch_add(1, Ordering::Relaxed);
     Sleep(5);
     // SAFETY: it can be written.
@@ -184,6 +188,27 @@ fn it_is_done_once() {
         });
     }
     assert_eq!(CALLS.load(Ordering::Relaxed), 1);
+}
+
+extern "C-unwind" fn throw(_: *mut InitOnce, _: *mut std::ffi::c_void, _: *mut usize) -> i32 {
+    std::panic::panic_any("an exception")
+}
+
+extern "C-unwind" fn succeed(_: *mut InitOnce, _: *mut std::ffi::c_void, _: *mut usize) -> i32 {
+    1
+}
+
+#[test]
+fn an_exception_leaves_it_to_the_next() {
+    let once = InitOnce::default();
+    let run = |function| {
+        let address = ptr::from_ref(&once).cast_mut();
+        // SAFETY: it is initialised, and the functions take anything.
+        unsafe { InitOnceExecuteOnce(address, function, ptr::null_mut(), ptr::null_mut()) }
+    };
+    let thrown = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(throw)));
+    assert!(thrown.is_err());
+    assert_eq!(run(succeed), 1);
 }
 
 #[test]

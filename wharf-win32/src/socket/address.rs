@@ -46,6 +46,20 @@ fn len_of(family: i32) -> usize {
     }
 }
 
+/// Whether a program gives the address of nobody, all zeros: what dissolves a datagram socket's association.
+///
+/// # Safety
+/// There are `len` bytes to be read, or it is NULL.
+pub(super) unsafe fn is_nobodys(address: *const libc::c_void, len: i32) -> bool {
+    let len = usize::try_from(len).unwrap_or(0);
+    if address.is_null() || len < len_of(libc::AF_INET) {
+        return false;
+    }
+    // SAFETY: passed on to the caller.
+    let bytes = unsafe { std::slice::from_raw_parts(address.cast::<u8>(), len) };
+    bytes.iter().all(|byte| *byte == 0)
+}
+
 impl Address {
     fn empty() -> Address {
         Address {

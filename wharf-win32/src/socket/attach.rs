@@ -8,26 +8,18 @@
 //! The descriptor stays ours. A handle that is closed may be in use for a moment longer, by a thread that transfers; it is waited
 //! for before the descriptor is registered anew, or closed.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 
 use rustix::fd::AsRawFd;
 use wharf::raw::{Handle, Kind, PortError};
 
-use super::{Association, Socket, flag};
+use super::{Association, Socket, flag, seat::Place};
 use crate::{
     call::Outcome,
     codes::{self, wsa},
     port::CompletionPort,
     watch,
 };
-
-/// Where a raw handle is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
-    Nowhere = 0,
-    Own = 1,
-    Hidden = 2,
-}
 
 /// A socket's raw handle.
 pub(super) struct Attached<'a> {
@@ -39,14 +31,6 @@ pub(super) struct Attached<'a> {
 }
 
 impl Socket {
-    pub(super) fn place(&self) -> Place {
-        match self.place.load(Ordering::Acquire) {
-            1 => Place::Own,
-            2 => Place::Hidden,
-            _ => Place::Nowhere,
-        }
-    }
-
     fn port_at(&self, place: Place) -> Option<&Arc<CompletionPort>> {
         match place {
             Place::Nowhere => None,
@@ -55,23 +39,10 @@ impl Socket {
         }
     }
 
-    /// Where its raw handle is, and that handle, which may be closed meanwhile. The two belong together: on another port the number of a
-    /// handle is another socket's.
-    fn located(&self) -> (Place, Handle) {
-        loop {
-            let place = self.place();
-            let handle = Handle::from_bits(self.raw.load(Ordering::Acquire));
-            // A socket that has left a port does not come back to it: but for one and the same port, the place is another then.
-            if self.place() == place {
-                return (place, handle);
-            }
-        }
-    }
-
     /// Its raw handle, if there is one, and the port that it is on.
     pub(super) fn attached(&self) -> Option<(&Arc<CompletionPort>, Handle)> {
-        let (place, handle) = self.located();
-        Some((self.port_at(place)?, handle))
+        let (place, raw) = self.seat.located();
+        Some((self.port_at(place)?, Handle::from_bits(raw)))
     }
 
     /// Associates it with a port, for good. False: it is associated already.
@@ -81,35 +52,19 @@ impl Socket {
 
     /// Its raw handle; made as one of this kind if there is none. The caller has counted an operation of the socket's as under way.
     pub(super) fn attach(&self, kind: Kind) -> Outcome<Attached<'_>> {
-        while self.is(flag::MOVES) {
-            std::thread::yield_now();
+        let (place, raw) = self.seat.settled();
+        let is_to_move = place == Place::Hidden && self.association().is_some();
+        let moves = is_to_move && self.seat.leave_if_idle(|| self.detach());
+        match moves || place == Place::Nowhere {
+            true => self.attach_anew(kind),
+            false => self.attached_at(place, raw),
         }
-        let (place, handle) = self.located();
-        if place == Place::Hidden && self.association().is_some() && self.detach_if_idle() {
-            return self.attach_anew(kind);
-        }
-        if place == Place::Nowhere {
-            return self.attach_anew(kind);
-        }
-        self.attached_at(place, handle)
     }
 
-    /// Closes its raw handle if nothing is under way on it but the caller's operation, which is not started yet. Whoever is about to
-    /// start another has counted that before it looked whether the socket moves: so either it is seen here, or it waits.
-    fn detach_if_idle(&self) -> bool {
-        self.set(flag::MOVES, true);
-        let is_idle = self.pending.load(Ordering::SeqCst) <= 1;
-        if is_idle {
-            self.detach();
-        }
-        self.set(flag::MOVES, false);
-        is_idle
-    }
-
-    fn attached_at(&self, place: Place, handle: Handle) -> Outcome<Attached<'_>> {
+    fn attached_at(&self, place: Place, raw: u64) -> Outcome<Attached<'_>> {
         Ok(Attached {
             port: self.port_at(place).ok_or(wsa::NO_BUFFERS)?,
-            handle,
+            handle: Handle::from_bits(raw),
             is_own: place == Place::Own,
         })
     }
@@ -126,10 +81,14 @@ impl Socket {
         if self.is_closed() {
             return Err(wsa::NOT_A_SOCKET);
         }
-        let (place, handle) = self.located();
+        let (place, raw) = self.seat.located();
         if place != Place::Nowhere {
             // Another thread was faster.
-            return self.attached_at(place, handle);
+            return self.attached_at(place, raw);
+        }
+        if kind == Kind::Unconnected {
+            // It is about to be connected.
+            self.lets_others_follow()?;
         }
         let (place, port, key) = match self.association() {
             Some(association) => (Place::Own, &association.port, association.key),
@@ -141,8 +100,7 @@ impl Socket {
                 .associate_borrowed(self.descriptor.as_raw_fd(), key, kind)
         };
         let handle = handle.map_err(|error| code_of(&error))?;
-        self.raw.store(handle.to_bits(), Ordering::Release);
-        self.place.store(place as u8, Ordering::Release);
+        self.seat.put(place, handle.to_bits());
         drop(rest);
         watch::add(port);
         Ok(Attached {
@@ -156,13 +114,12 @@ impl Socket {
     pub(super) fn detach(&self) {
         let (handle, port) = {
             let mut rest = self.rest();
-            let place = self.place();
-            let handle = Handle::from_bits(self.raw.load(Ordering::Acquire));
+            let (place, raw) = self.seat.located();
+            let handle = Handle::from_bits(raw);
             let Some(port) = self.port_at(place) else {
                 return;
             };
-            self.place.store(Place::Nowhere as u8, Ordering::Release);
-            self.raw.store(0, Ordering::Release);
+            self.seat.clear();
             rest.make().left.push((place, handle));
             (handle, port)
         };
@@ -170,8 +127,18 @@ impl Socket {
         watch::note_start(port);
     }
 
+    /// Whether a thread uses a raw handle still that was closed.
+    pub(super) fn is_held(&self) -> bool {
+        let mut rest = self.rest();
+        let mut left = rest.get().into_iter().flat_map(|rest| &rest.left);
+        left.any(|(place, handle)| {
+            self.port_at(*place)
+                .is_some_and(|port| !port.raw.is_released(*handle))
+        })
+    }
+
     /// Waits until no thread uses a raw handle that was closed. Not by a thread that transfers.
-    fn await_left(&self) {
+    pub(super) fn await_left(&self) {
         let left = self.rest().get().map(|rest| std::mem::take(&mut rest.left));
         for (place, handle) in left.into_iter().flatten() {
             if let Some(port) = self.port_at(place) {

@@ -9,7 +9,7 @@ use super::{Socket, find, flag};
 use crate::{
     INFINITE, TRUE,
     call::{self, KeptErrno, Outcome},
-    codes, error, futex, last_error,
+    codes, error, files, futex, last_error,
     operation::{self, CallerOverlapped, Record},
     port::{self, ALERT_STEP},
     threads, watch,
@@ -29,12 +29,14 @@ impl Socket {
     }
 }
 
-/// Cancels one operation of a socket, or all if `overlapped` is NULL, whichever thread began them. FALSE with 1168: there is none.
+/// Cancels one operation of a socket, or all if `overlapped` is NULL, whichever thread began them. FALSE with 1168: there is none, as
+/// there never is of a file, whose calls have ended when they return.
 #[unsafe(no_mangle)]
 pub extern "C" fn CancelIoEx(socket: usize, overlapped: *mut CallerOverlapped) -> i32 {
     let _errno = KeptErrno::new();
     let caller = (!overlapped.is_null()).then_some(overlapped);
     match find(socket) {
+        Err(_) if files::is_file(socket) => last_error::fail(error::NOT_FOUND),
         Err(_) => last_error::fail(error::INVALID_HANDLE),
         Ok(socket) if !socket.cancel(caller, None) => last_error::fail(error::NOT_FOUND),
         Ok(_) => TRUE,
@@ -46,6 +48,7 @@ pub extern "C" fn CancelIoEx(socket: usize, overlapped: *mut CallerOverlapped) -
 pub extern "C" fn CancelIo(socket: usize) -> i32 {
     let _errno = KeptErrno::new();
     match find(socket) {
+        Err(_) if files::is_file(socket) => TRUE,
         Err(_) => last_error::fail(error::INVALID_HANDLE),
         Ok(socket) => {
             socket.cancel(None, Some(threads::number()));

@@ -12,9 +12,9 @@ use wharf::raw::Request;
 use super::{
     Socket,
     address::{self, Address},
-    attach::Place,
     find, flag, life,
-    sleep::deadline_of,
+    seat::Place,
+    table,
 };
 use crate::{
     call::{self, Outcome, checked},
@@ -29,29 +29,63 @@ const BACKLOG_MOST: i32 = 0x7fff_ffff;
 const REFUSED_PAUSE: Duration = Duration::from_millis(10);
 
 impl Socket {
-    /// Binds it. Linux holds the ports of sessions that have ended against a new listener, unless it is told not to; Windows does
-    /// not.
+    /// Binds it. An address is one socket's, whether SO_EXCLUSIVEADDRUSE says so or not, unless each that is bound to it has
+    /// SO_REUSEADDR: that is SO_REUSEPORT of Linux, or for datagrams its SO_REUSEADDR.
     fn bind(&self, to: &Address) -> Outcome<()> {
         if self.is(flag::BOUND) {
             return Err(wsa::INVALID);
         }
         let reuses = self.is(flag::REUSES_ADDRESS);
-        if self.is_stream() || reuses {
-            address::set_option(self.number(), libc::SOL_SOCKET, libc::SO_REUSEADDR, &1_i32)?;
+        if reuses {
+            let shares = if self.is_stream() {
+                libc::SO_REUSEPORT
+            } else {
+                libc::SO_REUSEADDR
+            };
+            address::set_option(self.number(), libc::SOL_SOCKET, shares, &1_i32)?;
         }
-        if reuses && self.is_stream() {
-            address::set_option(self.number(), libc::SOL_SOCKET, libc::SO_REUSEPORT, &1_i32)?;
-        }
-        let (start, len) = to.as_linux();
-        // SAFETY: the address is as long as it says.
-        match checked(unsafe { libc::bind(self.number(), start, len) }) {
-            Ok(_) => {
+        let bound = match self.bind_to(to) {
+            Err(libc::EADDRINUSE) if self.is_stream() => self.bind_beside_sessions(to)?,
+            bound => bound,
+        };
+        match bound {
+            Ok(()) => {
                 self.set(flag::BOUND, true);
                 Ok(())
             }
             Err(libc::EADDRINUSE) if reuses => Err(wsa::ACCESS),
             Err(errno) => Err(self.code_of(errno)),
         }
+    }
+
+    /// Linux holds the ports of sessions that have ended, or whose listener is closed, against a new listener, unless both were
+    /// told not to ([`lets_others_follow`](Self::lets_others_follow)); Windows does not. But another that is bound is not to follow
+    /// before this one listens.
+    fn bind_beside_sessions(&self, to: &Address) -> Outcome<Result<(), i32>> {
+        self.set_lets_others_follow(true)?;
+        let bound = self.bind_to(to);
+        self.set_lets_others_follow(false)?;
+        Ok(bound)
+    }
+
+    /// The sessions of a stream hold its port against nobody when its listener, or they themselves, have ended. Called when it gets
+    /// its role: a listener keeps others out all the same.
+    pub(super) fn lets_others_follow(&self) -> Outcome<()> {
+        match self.is_stream() {
+            true => self.set_lets_others_follow(true),
+            false => Ok(()),
+        }
+    }
+
+    fn set_lets_others_follow(&self, to: bool) -> Outcome<()> {
+        let to = i32::from(to);
+        address::set_option(self.number(), libc::SOL_SOCKET, libc::SO_REUSEADDR, &to)
+    }
+
+    fn bind_to(&self, to: &Address) -> Result<(), i32> {
+        let (start, len) = to.as_linux();
+        // SAFETY: the address is as long as it says.
+        checked(unsafe { libc::bind(self.number(), start, len) }).map(|_| ())
     }
 
     fn listen(&self, backlog: i32) -> Outcome<()> {
@@ -65,6 +99,7 @@ impl Socket {
             return Err(wsa::INVALID);
         }
         let backlog = if backlog <= 0 { BACKLOG_MOST } else { backlog };
+        self.lets_others_follow()?;
         // SAFETY: it takes numbers only.
         let listens = checked(unsafe { libc::listen(self.number(), backlog) });
         listens.map_err(|errno| self.code_of(errno))?;
@@ -99,9 +134,8 @@ impl Socket {
                     return self.list_accepted(descriptor);
                 }
                 Err(libc::EAGAIN) if self.is(flag::NON_BLOCKING) => return Err(wsa::WOULD_BLOCK),
-                Err(libc::EAGAIN) => {
-                    self.wait_for(PollFlags::IN, deadline_of(self.receive_patience()))?;
-                }
+                // As long as it takes: the time-out for receiving is the accepted sockets' only.
+                Err(libc::EAGAIN) => self.wait_for(PollFlags::IN, None)?,
                 // A firewall's word on one connection, or a rule on all: so not at once again.
                 Err(libc::EPERM) if self.is_closed() => return Err(wsa::INTERRUPTED),
                 Err(libc::EPERM) if self.is(flag::NON_BLOCKING) => return Err(wsa::WOULD_BLOCK),
@@ -137,6 +171,10 @@ impl Socket {
             ] {
                 to.store(of.load(Ordering::Relaxed), Ordering::Relaxed);
             }
+            if let Err(code) = accepted.select_as(self) {
+                table::close(number);
+                return Err(code);
+            }
         }
         Ok(number)
     }
@@ -148,6 +186,7 @@ impl Socket {
         if self.is_stream() && self.is(flag::CONNECTED) {
             return Err(wsa::IS_CONNECTED);
         }
+        self.lets_others_follow()?;
         let (start, len) = to.as_linux();
         loop {
             // SAFETY: the address is as long as it says.
@@ -185,6 +224,29 @@ impl Socket {
         }
     }
 
+    /// A datagram socket has no peer any more. Its own address stays, as on Windows: Linux gives up one that it chose itself.
+    fn dissolve(&self) -> Outcome<()> {
+        let failed = |errno| self.code_of(errno);
+        let before = address::local(self.number()).map_err(failed)?;
+        let nobody = libc::sockaddr {
+            sa_family: libc::AF_UNSPEC as u16,
+            sa_data: [0; 14],
+        };
+        let len = size_of_val(&nobody) as libc::socklen_t;
+        // SAFETY: the address is as long as is said.
+        checked(unsafe { libc::connect(self.number(), &raw const nobody, len) }).map_err(failed)?;
+        self.set(flag::CONNECTED, false);
+        let port = |address: &Address| address.internet().map(|address| address.port());
+        let now = address::local(self.number()).map_err(failed)?;
+        match (port(&before), now.internet()) {
+            (Some(port), Some(mut any)) if any.port() == 0 && port != 0 => {
+                any.set_port(port);
+                self.bind_to(&Address::of(any)).map_err(failed)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// An attempt is under way.
     fn connects(&self) -> Outcome<()> {
         self.set(flag::CONNECTS, true);
@@ -195,7 +257,7 @@ impl Socket {
 
     fn has_connected(&self) {
         self.note_connected();
-        if self.place() != Place::Nowhere && self.is_stream() {
+        if self.seat.place() != Place::Nowhere && self.is_stream() {
             // It was made when the socket had another role.
             self.detach();
         }
@@ -245,7 +307,7 @@ impl Socket {
     }
 
     fn has_unsent(&self) -> bool {
-        self.place() != Place::Nowhere
+        self.seat.place() != Place::Nowhere
             && self
                 .with_raw(|port, handle| port.raw.unsent(handle) > 0)
                 .unwrap_or(false)
@@ -346,7 +408,8 @@ pub unsafe extern "C" fn WSAAccept(
     unsafe { wharf_w32_accept(socket, address, len) }
 }
 
-/// Connects a socket; waits until that is done, unless it is non-blocking (10035).
+/// Connects a socket; waits until that is done, unless it is non-blocking (10035). A datagram socket that is connected to an address of
+/// zeros has no peer any more.
 ///
 /// # Safety
 /// There are `len` bytes at `address`.
@@ -359,6 +422,10 @@ pub unsafe extern "C" fn wharf_w32_connect(
     call::status(|| {
         let socket = find(socket)?;
         // SAFETY: passed on to the caller.
+        if !socket.is_stream() && unsafe { address::is_nobodys(address, len) } {
+            return socket.dissolve();
+        }
+        // SAFETY: as above.
         socket.connect(&unsafe { Address::read(address, len, socket.family) }?)
     })
 }

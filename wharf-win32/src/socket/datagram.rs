@@ -44,7 +44,7 @@ impl Socket {
             operation::refuse(record, codes::UNSUCCESSFUL, false);
             return Err(code);
         }
-        let is_first = self.pending.load(std::sync::atomic::Ordering::Acquire) <= 1;
+        let is_first = self.seat.pending() <= 1;
         if is_first {
             match self.receive_now(record.list(&one), 0, !from.is_null()) {
                 Ok(received) => {

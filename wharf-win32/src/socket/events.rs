@@ -192,6 +192,21 @@ impl Socket {
             return Ok(());
         }
         let event = handle::get::<Waitable>(event).ok_or(wsa::INVALID)?;
+        self.select_object(event, mask)
+    }
+
+    /// What was accepted has its listener's event, for what the listener's is set for, until it gets one of its own.
+    pub(super) fn select_as(self: &Arc<Self>, listener: &Socket) -> Outcome<()> {
+        let watched = WATCHED.get().filter(|_| listener.is(flag::SELECTED));
+        let of_listener = watched.and_then(|watched| {
+            let sockets = watched.sockets();
+            let selected = sockets.get(&listener.number())?;
+            Some((selected.event.clone(), selected.mask))
+        });
+        of_listener.map_or(Ok(()), |(event, mask)| self.select_object(event, mask))
+    }
+
+    fn select_object(self: &Arc<Self>, event: Arc<Waitable>, mask: u32) -> Outcome<()> {
         let watched = Watched::get()?;
         let selected = Selected {
             socket: Arc::downgrade(self),

@@ -35,8 +35,8 @@ pub(crate) struct Arrival {
 }
 
 impl Socket {
-    /// Puts another descriptor under its number.
-    fn replace_descriptor(&self, by: OwnedFd) -> Result<(), i32> {
+    /// Puts another descriptor under its number. No thread moves bytes by its raw handle.
+    fn replace_descriptor(&self, by: &OwnedFd) -> Result<(), i32> {
         self.detach();
         // SAFETY: both are open.
         let replaced = unsafe { libc::dup3(by.as_raw_fd(), self.number(), libc::O_CLOEXEC) };
@@ -48,6 +48,36 @@ impl Socket {
         // SAFETY: it takes numbers only.
         let _ = unsafe { libc::shutdown(self.number(), libc::SHUT_WR) };
         self.set(flag::SHUT_SEND, true);
+    }
+
+    /// Puts another descriptor under its number, as soon as that can be. A thread that is about to receive from the old one, in the
+    /// middle of a transfer, would take the next connection's bytes; and this thread, which may be it, must not wait for it. So then
+    /// that is left to the next call of the program that names the socket.
+    fn replace_descriptor_soon(&self, by: OwnedFd) -> Result<(), i32> {
+        self.detach();
+        if !self.is_held() {
+            return self.replace_descriptor(&by);
+        }
+        self.rest().make().replacement = Some(by);
+        self.set(flag::IS_LATE, true);
+        Ok(())
+    }
+
+    /// Does what was left. Of several threads one does it, and the others wait.
+    #[cold]
+    pub(super) fn catch_up(&self) -> Outcome<()> {
+        while self.is(flag::IS_LATE) {
+            let by = self.rest().get().and_then(|rest| rest.replacement.take());
+            let Some(by) = by else {
+                std::thread::yield_now();
+                continue;
+            };
+            self.await_left();
+            let replaced = self.replace_descriptor(&by);
+            self.set(flag::IS_LATE, false);
+            replaced.map_err(|errno| self.code_of(errno))?;
+        }
+        Ok(())
     }
 
     pub(super) fn cancel_one(&self, operation: OperationId) {
@@ -76,7 +106,7 @@ pub(super) fn arrived(
         Some(accepted) => {
             let placed = accepted.socket.into_system();
             let placed = placed.map_err(|_| libc::ECONNABORTED);
-            match placed.and_then(|socket| target.replace_descriptor(socket)) {
+            match placed.and_then(|socket| target.replace_descriptor(&socket)) {
                 Ok(()) => SUCCESS,
                 Err(_) => ABORTED,
             }
@@ -122,7 +152,7 @@ pub(super) fn disconnected(socket: &Socket, reuse: bool) -> u32 {
         socket.kind.into(),
         socket.protocol.into(),
     );
-    if !new.is_ok_and(|new| socket.replace_descriptor(new).is_ok()) {
+    if !new.is_ok_and(|new| socket.replace_descriptor_soon(new).is_ok()) {
         return codes::status_of(libc::ENOBUFS, false);
     }
     let of_before = flag::CONNECTED | flag::BOUND | flag::SHUT_SEND | flag::SHUT_RECEIVE;
@@ -399,4 +429,78 @@ pub unsafe extern "C" fn DisconnectEx(
             }
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        net::{TcpListener, TcpStream},
+        ptr,
+        sync::mpsc::channel,
+        thread,
+    };
+
+    use super::{super::transfer::WSARecv, *};
+
+    /// What is under the number of a socket, by its inode.
+    fn descriptor_of(socket: &Socket) -> u64 {
+        rustix::fs::fstat(socket.borrow())
+            .expect("it is open")
+            .st_ino
+    }
+
+    /// DisconnectEx ends while another thread is in the middle of a receive: until that has left, the number stays what it was.
+    #[test]
+    fn a_descriptor_is_not_replaced_under_a_transfer() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+        let peer = TcpStream::connect(listener.local_addr().expect("its address"));
+        let (ours, _) = listener.accept().expect("a connection");
+        let kind = (libc::AF_INET, libc::SOCK_STREAM, 0);
+        let flags = flag::OVERLAPPED | flag::CONNECTED | flag::BOUND;
+        let number = life::list(ours.into(), kind, flags).expect("a place");
+        let socket = find(number).expect("it is listed");
+        let mut data = [0_u8; 4];
+        let list = [4, 0, data.as_mut_ptr().addr()];
+        let (mut overlapped, mut nothing) = (CallerOverlapped::new(1), 0);
+        // SAFETY: a WSABUF is a length, filled up, and an address; all of it stays until the receive is cancelled, below.
+        unsafe {
+            let list = (&raw const list[0]).cast();
+            let (pending, none) = (&raw mut overlapped, ptr::null());
+            WSARecv(
+                number,
+                list,
+                1,
+                ptr::null_mut(),
+                &raw mut nothing,
+                pending,
+                none,
+            );
+        }
+        let before = descriptor_of(&socket);
+        let ((held, is_held), (let_go, is_let_go)) = (channel(), channel());
+        thread::scope(|threads| {
+            // Goes with a panic, and the thread that holds the descriptor ends.
+            let let_go = let_go;
+            let (port, handle) = socket.attached().expect("it receives");
+            threads.spawn(move || {
+                let hold = |_| {
+                    held.send(()).expect("the test listens");
+                    is_let_go.recv().expect("the test says so");
+                    Ok(())
+                };
+                port.raw.with_descriptor(handle, hold).expect("it is open");
+            });
+            is_held.recv().expect("it is held");
+            assert_eq!(disconnected(&socket, true), SUCCESS);
+            assert_eq!(descriptor_of(&socket), before);
+            let caller = threads.spawn(move || find(number));
+            assert_eq!(descriptor_of(&socket), before);
+            let_go.send(()).expect("it is held");
+            assert!(caller.join().expect("it ends").is_ok());
+        });
+        assert_ne!(descriptor_of(&socket), before);
+        assert!(!socket.is(flag::IS_LATE));
+        super::super::close(number);
+        drop(peer);
+    }
 }

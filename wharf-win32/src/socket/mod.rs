@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `table.rs` | the sockets by number |
 //! | `attach.rs` | a socket's handle on a raw port: made with its first overlapped operation, since only then its role is known |
+//! | `seat.rs` | where that handle is, and the protocol of a socket that moves to another port; `model.rs` tries it in every order |
 //! | `sleep.rs` | blocking calls, and how `closesocket` ends them |
 //! | `address.rs` | addresses, as Windows and Linux know them |
 //! | `life.rs` | from `WSAStartup` to `closesocket` |
@@ -26,8 +27,11 @@ mod datagram;
 mod events;
 mod extension;
 mod life;
+#[cfg(all(test, loom))]
+mod model;
 mod names;
 mod option;
+mod seat;
 mod select;
 mod sleep;
 mod table;
@@ -38,7 +42,7 @@ use std::{
     os::fd::{AsRawFd, OwnedFd},
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicI32, AtomicU32, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -50,6 +54,7 @@ use crate::{
     operation::{Record, Work},
     port::CompletionPort,
 };
+use seat::Seat;
 
 pub(crate) use extension::Arrival;
 pub(crate) use table::{close, find};
@@ -90,8 +95,8 @@ mod flag {
     pub(super) const REUSED: u32 = 1 << 16;
     /// An event is set when something happens on it.
     pub(super) const SELECTED: u32 = 1 << 17;
-    /// Its raw handle is about to be given up for one on its own port.
-    pub(super) const MOVES: u32 = 1 << 18;
+    /// Its new descriptor is to be put in place when nobody uses the old one any more.
+    pub(super) const IS_LATE: u32 = 1 << 18;
 }
 
 /// One socket. There may be many that are idle: what few of them need is in [`Rest`].
@@ -102,8 +107,6 @@ pub(crate) struct Socket {
     family: u16,
     kind: u8,
     protocol: u8,
-    /// Where its raw handle is.
-    place: AtomicU8,
     flags: AtomicU32,
     /// How long a blocking call may take, in milliseconds; 0 is for ever.
     receive_timeout: AtomicU32,
@@ -112,11 +115,9 @@ pub(crate) struct Socket {
     broken: AtomicI32,
     /// When it was connected, in seconds of [`seconds_now`].
     connected_at: AtomicU32,
-    /// Operations that are under way.
-    pending: AtomicU32,
+    /// Where its raw handle is, and what is under way.
+    seat: Seat,
     association: OnceLock<Association>,
-    /// Its raw handle, as a number; 0 is none.
-    raw: AtomicU64,
     rest: Mutex<Option<Box<Rest>>>,
 }
 
@@ -124,12 +125,14 @@ pub(crate) struct Socket {
 #[derive(Debug, Default)]
 struct Rest {
     /// Raw handles that were closed, and may still be in use.
-    left: Vec<(attach::Place, wharf::raw::Handle)>,
+    left: Vec<(seat::Place, wharf::raw::Handle)>,
     sleepers: Vec<Arc<sleep::Sleeper>>,
     /// The AcceptEx that is to bring its connection.
     awaited_by: Option<(Arc<Socket>, wharf::raw::OperationId)>,
     /// What is waited on when the socket itself is: made when that is done first.
     waitable: Option<Arc<Waitable>>,
+    /// The descriptor that is to be put in the place of its own.
+    replacement: Option<OwnedFd>,
 }
 
 impl Rest {
@@ -139,8 +142,10 @@ impl Rest {
             sleepers,
             awaited_by,
             waitable,
+            replacement,
         } = self;
-        left.is_empty() && sleepers.is_empty() && awaited_by.is_none() && waitable.is_none()
+        let waits = !left.is_empty() || !sleepers.is_empty() || awaited_by.is_some();
+        !waits && waitable.is_none() && replacement.is_none()
     }
 }
 
@@ -172,15 +177,13 @@ impl Socket {
             family: family as u16,
             kind: kind as u8,
             protocol: protocol as u8,
-            place: AtomicU8::new(0),
             flags: AtomicU32::new(flags),
             receive_timeout: AtomicU32::new(0),
             send_timeout: AtomicU32::new(0),
             broken: AtomicI32::new(0),
             connected_at: AtomicU32::new(seconds_now()),
-            pending: AtomicU32::new(0),
+            seat: Seat::new(),
             association: OnceLock::new(),
-            raw: AtomicU64::new(0),
             rest: Mutex::default(),
         }
     }
@@ -254,7 +257,7 @@ impl Socket {
 
     /// An operation is about to begin.
     pub(crate) fn tell_begun(&self) {
-        self.pending.fetch_add(1, Ordering::SeqCst);
+        self.seat.begin();
         if self.is(flag::IS_WAITED_FOR) {
             self.signal(false);
         }
@@ -262,7 +265,7 @@ impl Socket {
 
     /// An operation has ended, and its OVERLAPPED says so.
     pub(crate) fn tell_ended(&self) {
-        self.pending.fetch_sub(1, Ordering::SeqCst);
+        self.seat.end();
         if self.is(flag::IS_WAITED_FOR) {
             self.signal(true);
         }
@@ -332,7 +335,7 @@ pub(crate) fn waitable(number: usize) -> Option<Arc<Waitable>> {
     };
     socket.set(flag::IS_WAITED_FOR, true);
     // What has ended before that told nobody.
-    if socket.pending.load(Ordering::SeqCst) == 0 {
+    if socket.seat.pending() == 0 {
         waitable.set_to(true);
     }
     Some(waitable)

@@ -78,14 +78,15 @@ fn belongs(socket: &Socket, asked: PollFlags, found: PollFlags) -> bool {
         return false;
     }
     let failed = found.contains(PollFlags::ERR);
-    if asked == READ {
-        return found.intersects(READ) || failed;
+    // An attempt to connect that has failed is exceptional, and nothing else.
+    if failed && socket.is(flag::CONNECTS) {
+        return asked == EXCEPT;
     }
-    if asked == WRITE {
-        return found.contains(PollFlags::OUT) && !failed;
+    match asked {
+        READ => found.intersects(READ) || failed,
+        WRITE => found.contains(PollFlags::OUT) && !failed,
+        _ => found.contains(PollFlags::PRI),
     }
-    // An attempt to connect that has failed.
-    found.contains(PollFlags::PRI) || (failed && socket.is(flag::CONNECTS))
 }
 
 /// Waits until a socket of one of the sets is ready: to be read, to be written, or for what is exceptional. `first` is ignored.

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::Socket;
+use super::{Socket, flag};
 use crate::{call::Outcome, codes::wsa};
 
 const CHUNK: usize = 1024;
@@ -23,7 +23,11 @@ pub(crate) fn find(number: usize) -> Outcome<Arc<Socket>> {
     // It may have been kept in an `int`.
     let place = place(number & 0xffff_ffff).ok_or_else(not_a_socket)?;
     let socket = place.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    socket.ok_or_else(not_a_socket)
+    let socket = socket.ok_or_else(not_a_socket)?;
+    if socket.is(flag::IS_LATE) {
+        socket.catch_up()?;
+    }
+    Ok(socket)
 }
 
 /// The code of a number that is none of a socket. Before `WSAStartup` there are none.

@@ -37,10 +37,13 @@ const DONT_ROUTE: u32 = 4;
 const WAIT_ALL: u32 = 8;
 pub(super) const PARTIAL: u32 = 0x8000;
 
-/// The most buffers of one call of Linux (IOV_MAX).
-const BUFFERS_MAX: usize = 1024;
+/// The most buffers of one call: of Linux (IOV_MAX), and so here.
+const BUFFERS_MAX: u32 = 1024;
 
 /// The caller's buffers, as the raw layer has them.
+///
+/// # Errors
+/// 10014: there is no list; 10022: it is empty, or has more than 1,024 buffers, of which the system takes no datagram.
 ///
 /// # Safety
 /// There are `count` buffers at `list`.
@@ -51,7 +54,7 @@ unsafe fn read_buffers<'a>(
     if list.is_null() {
         return Err(wsa::FAULT);
     }
-    if count == 0 {
+    if !(1..=BUFFERS_MAX).contains(&count) {
         return Err(wsa::INVALID);
     }
     // SAFETY: passed on to the caller.
@@ -92,7 +95,7 @@ fn message(buffers: &[RawBuffer]) -> libc::msghdr {
     // SAFETY: it consists of numbers and addresses that may be NULL.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
     message.msg_iov = buffers.as_ptr().cast_mut().cast();
-    message.msg_iovlen = buffers.len().min(BUFFERS_MAX);
+    message.msg_iovlen = buffers.len();
     message
 }
 

@@ -63,6 +63,26 @@ static void with_nothing_to_cancel_it_is_not_found(void) {
     close_pair(pair);
 }
 
+/* Its calls have ended when they return. */
+static void a_file_has_nothing_to_cancel(void) {
+    HANDLE file;
+    char name[40];
+    OVERLAPPED overlapped;
+    memset(&overlapped, 0, sizeof overlapped);
+    snprintf(name, sizeof name, "cancel-%lu.tmp", (unsigned long)GetCurrentProcessId());
+    file = CreateFileA(name, GENERIC_WRITE, 0, NULL, CREATE_NEW, FILE_FLAG_DELETE_ON_CLOSE, NULL);
+    CHECK(file != INVALID_HANDLE_VALUE);
+    CHECK(CancelIo(file));
+    CHECK(!CancelIoEx(file, &overlapped));
+    EQUAL(GetLastError(), ERROR_NOT_FOUND);
+    NOT_JUDGED_UNDER_WINE("Wine finds something where nothing is pending; the page of CancelIoEx says 1168");
+    CHECK(!CancelIoEx(file, NULL));
+    EQUAL(GetLastError(), ERROR_NOT_FOUND);
+    CHECK(CloseHandle(file));
+    CHECK(!CancelIoEx(file, NULL));
+    EQUAL(GetLastError(), ERROR_INVALID_HANDLE);
+}
+
 struct beginning {
     SOCKET s;
     OVERLAPPED overlapped;
@@ -172,30 +192,67 @@ static void a_reset_has_two_numbers(void) {
     closesocket(pair.ours);
 }
 
-/* The result is read out of the OVERLAPPED alone: every status of the contract's table. */
+/* What an operation can end with, and its two numbers. */
+static const struct status {
+    DWORD status;
+    DWORD windows;
+    int sockets;
+} statuses[] = {
+        {0x80000005, 234, 10040}, {0xC0000001, 31, 10022}, {0xC0000002, 1, 10045}, {0xC0000005, 998, 10014}, {0xC0000007, 1454, 10055},
+        {0xC0000008, 6, 10038}, {0xC000000D, 87, 10022}, {0xC000000E, 433, 10050}, {0xC000000F, 2, 10050}, {0xC0000011, 38, 10022},
+        {0xC0000017, 8, 10055}, {0xC0000018, 487, 10055}, {0xC0000022, 5, 10013}, {0xC0000023, 122, 10014}, {0xC0000024, 6, 10038},
+        {0xC0000034, 2, 10050}, {0xC000003A, 3, 10050}, {0xC0000043, 32, 10048}, {0xC0000044, 1816, 10055}, {0xC0000097, 8, 10055},
+        {0xC000009A, 1450, 10055}, {0xC00000A1, 1453, 10055}, {0xC00000A3, 21, 10035}, {0xC00000B0, 233, 10058}, {0xC00000B5, 121, 10060},
+        {0xC00000BB, 50, 10045}, {0xC00000BC, 51, 10061}, {0xC00000BE, 53, 10051}, {0xC00000BF, 54, 10050}, {0xC00000C3, 58, 10050},
+        {0xC00000C4, 59, 10050}, {0xC00000D0, 71, 10035}, {0xC0000120, 995, 995}, {0xC000012D, 1455, 10055}, {0xC000013B, 64, 10053}, {0xC000013C, 64, 10054},
+        {0xC000013D, 51, 10055}, {0xC000013E, 59, 10054}, {0xC000013F, 59, 10060}, {0xC0000140, 59, 10057}, {0xC0000141, 59, 10049},
+        {0xC0000206, 1784, 10040}, {0xC0000207, 1214, 10049}, {0xC0000209, 68, 10055}, {0xC000020A, 52, 10048}, {0xC000020C, 64, 10054},
+        {0xC000020D, 64, 10054}, {0xC000020F, 59, 10053}, {0xC0000236, 1225, 10061}, {0xC0000237, 1226, 10101}, {0xC000023B, 1230, 10056},
+        {0xC000023C, 1231, 10051}, {0xC000023D, 1232, 10065}, {0xC000023E, 1233, 10051}, {0xC000023F, 1234, 10054}, {0xC0000240, 1235, 10004},
+        {0xC0000241, 1236, 10053}, {0xC00002C5, 998, 10014}, {0xC0000350, 1256, 10064},
+};
+
+/* The result is read out of the OVERLAPPED alone. */
+static OVERLAPPED ended_with(DWORD status) {
+    OVERLAPPED overlapped;
+    memset(&overlapped, 0, sizeof overlapped);
+    overlapped.Internal = status;
+    return overlapped;
+}
+
 static void every_status_has_its_numbers(void) {
-    static const struct {
-        DWORD status;
-        DWORD windows;
-        int sockets;
-    } table[] = {
-        {0xC000020D, 64, 10054},   {0xC0000120, 995, 995},    {0xC0000241, 1236, 10053}, {0xC000013B, 64, 10053},  {0xC0000236, 1225, 10061},
-        {0xC00000B5, 121, 10060},  {0xC000023C, 1231, 10051}, {0xC000023D, 1232, 10065}, {0xC000023F, 1234, 10054}, {0x80000005, 234, 10040},
-        {0xC000009A, 1450, 10055}, {0xC0000011, 38, 10022},
-    };
-    struct pair pair = new_pair();
-    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
-        OVERLAPPED overlapped;
+    SOCKET s = new_socket();
+    for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
+        OVERLAPPED overlapped = ended_with(statuses[i].status);
         DWORD bytes = 0, flags = 0;
-        memset(&overlapped, 0, sizeof overlapped);
-        overlapped.Internal = table[i].status;
         SetLastError(0);
-        CHECK(!GetOverlappedResult((HANDLE)pair.ours, &overlapped, &bytes, FALSE));
-        EQUAL(GetLastError(), table[i].windows);
-        CHECK(!WSAGetOverlappedResult(pair.ours, &overlapped, &bytes, FALSE, &flags));
-        EQUAL(WSAGetLastError(), table[i].sockets);
+        CHECK(!GetOverlappedResult((HANDLE)s, &overlapped, &bytes, FALSE));
+        EQUAL(GetLastError(), statuses[i].windows);
+        CHECK(!WSAGetOverlappedResult(s, &overlapped, &bytes, FALSE, &flags));
+        EQUAL(WSAGetLastError(), statuses[i].sockets);
     }
-    close_pair(pair);
+    closesocket(s);
+}
+
+/* Every failure that is not listed above. */
+static void a_status_that_winsock_does_not_know_is_an_invalid_argument(void) {
+    static const DWORD ranges[][2] = {{0x80000000, 0x80000400}, {0xC0000000, 0xC0001000}, {0xC0020000, 0xC0020100}};
+    SOCKET s = new_socket();
+    size_t listed = 0;
+    for (size_t range = 0; range < 3; range++) {
+        for (DWORD status = ranges[range][0]; status < ranges[range][1]; status++) {
+            OVERLAPPED overlapped = ended_with(status);
+            DWORD bytes = 0, flags = 0;
+            if (listed < sizeof statuses / sizeof statuses[0] && statuses[listed].status == status) {
+                listed++;
+                continue;
+            }
+            CHECK(!WSAGetOverlappedResult(s, &overlapped, &bytes, FALSE, &flags));
+            EQUAL(WSAGetLastError(), WSAEINVAL);
+        }
+    }
+    EQUAL(listed, sizeof statuses / sizeof statuses[0]);
+    closesocket(s);
 }
 
 static void a_result_of_a_closed_socket_is_none(void) {
@@ -212,12 +269,14 @@ static const struct test tests[] = {
     TEST("15", all_of_a_socket_are_cancelled),
     TEST("15", one_is_cancelled_and_the_others_stay),
     TEST("15", with_nothing_to_cancel_it_is_not_found),
+    TEST("15", a_file_has_nothing_to_cancel),
     TEST("15", cancel_io_is_for_this_threads_alone),
     TEST("19", a_threads_end_cancels_nothing),
     TEST("15", a_result_that_is_not_there_is_incomplete),
     TEST("15", a_wait_for_a_result_has_a_time_out),
     TEST("15", a_reset_has_two_numbers),
     TEST("errors", every_status_has_its_numbers),
+    TEST("errors", a_status_that_winsock_does_not_know_is_an_invalid_argument),
     TEST("15", a_result_of_a_closed_socket_is_none),
 };
 SUITE(tests)

@@ -1,5 +1,6 @@
 /* Rule 20: handlers for Ctrl-C; and what a program asks of the system: texts of errors, memory, dates. */
 #include "suite.h"
+#include <conio.h>
 
 static HANDLE heard;
 static volatile LONG order, first_said, second_said, heard_event, heard_in;
@@ -78,6 +79,35 @@ static void signals_are_events(void) {
 }
 #endif
 
+#ifdef __linux__
+/* Standard input is a pipe: what the C library has read of it ahead are keys as well as what is in the pipe yet. */
+static void no_key_of_a_pipe_is_lost(void) {
+    int ends[2], before = dup(0);
+    CHECK(before >= 0 && pipe(ends) == 0);
+    CHECK(dup2(ends[0], 0) == 0);
+    EQUAL(_kbhit(), 0);
+    EQUAL(write(ends[1], "abcd", 4), 4);
+    CHECK(_kbhit());
+    EQUAL(_getch(), 'a');
+    CHECK(_kbhit());
+    EQUAL(getchar(), 'b');
+    CHECK(_kbhit());
+    EQUAL(_getch(), 'c');
+    EQUAL(_getch(), 'd');
+    EQUAL(_kbhit(), 0);
+    EQUAL(write(ends[1], "e", 1), 1);
+    CHECK(_kbhit());
+    EQUAL(_getch(), 'e');
+    close(ends[1]);
+    EQUAL(_kbhit(), 0);
+    EQUAL(_getch(), EOF);
+    CHECK(dup2(before, 0) == 0);
+    clearerr(stdin);
+    close(before);
+    close(ends[0]);
+}
+#endif
+
 static void an_error_has_a_text(void) {
     char text[256], *allocated = NULL;
     DWORD length = FormatMessageA(FORMAT_MESSAGE_FROM_SYSTEM | FORMAT_MESSAGE_IGNORE_INSERTS, NULL, ERROR_INVALID_HANDLE, 0, text, sizeof text, NULL);
@@ -148,6 +178,7 @@ static const struct test tests[] = {
     TEST("20", ctrl_c_can_be_ignored_and_ctrl_break_not),
 #ifdef __linux__
     TEST("20", signals_are_events),
+    TEST("20", no_key_of_a_pipe_is_lost),
 #endif
     TEST("20", an_error_has_a_text),
     TEST("20", a_heap_knows_its_blocks),

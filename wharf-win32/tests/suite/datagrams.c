@@ -140,6 +140,37 @@ static void a_connected_socket_takes_datagrams_of_its_peer(void) {
     CloseHandle(port);
 }
 
+/* An address of zeros is that of nobody. The socket keeps its own, which it got by connecting. */
+static void a_connection_to_nobody_is_none(void) {
+    struct ends ends = new_ends();
+    SOCKET s = WSASocketA(AF_INET, SOCK_DGRAM, IPPROTO_UDP, NULL, 0, WSA_FLAG_OVERLAPPED);
+    struct sockaddr_in nobody, before, after;
+    int length = sizeof before;
+    char data[8];
+    memset(&nobody, 0, sizeof nobody);
+    EQUAL(connect(s, (struct sockaddr *)&ends.peer_address, sizeof ends.peer_address), 0);
+    EQUAL(getsockname(s, (struct sockaddr *)&before, &length), 0);
+    EQUAL(send(s, "abc", 3, 0), 3);
+    EQUAL(recv(ends.peer, data, sizeof data, 0), 3);
+    EQUAL(connect(s, (struct sockaddr *)&nobody, sizeof nobody), 0);
+    EQUAL(getpeername(s, (struct sockaddr *)&after, &length), SOCKET_ERROR);
+    EQUAL(WSAGetLastError(), WSAENOTCONN);
+    NOT_JUDGED_UNDER_WINE("Wine says 10022 of a send to nobody, and the socket's port goes with the connection");
+    EQUAL(send(s, "abc", 3, 0), SOCKET_ERROR);
+    EQUAL(WSAGetLastError(), WSAENOTCONN);
+    length = sizeof after;
+    EQUAL(getsockname(s, (struct sockaddr *)&after, &length), 0);
+    EQUAL(after.sin_port, before.sin_port);
+    /* And others than the peer reach it. */
+    before.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EQUAL(sendto(ends.ours, "xy", 2, 0, (struct sockaddr *)&before, sizeof before), 2);
+    EQUAL(recv(s, data, sizeof data, 0), 2);
+    EQUAL(connect(s, (struct sockaddr *)&ends.peer_address, sizeof ends.peer_address), 0);
+    EQUAL(send(s, "abc", 3, 0), 3);
+    closesocket(s);
+    close_ends(ends);
+}
+
 static void plain_calls_name_the_sender(void) {
     struct ends ends = new_ends();
     char data[8];
@@ -178,6 +209,7 @@ static const struct test tests[] = {
     TEST("errors", a_plain_receive_tells_of_a_cut_datagram),
     TEST("11", an_empty_datagram_is_one),
     TEST("3", a_connected_socket_takes_datagrams_of_its_peer),
+    TEST("18", a_connection_to_nobody_is_none),
     TEST("18", plain_calls_name_the_sender),
     TEST("10", closing_ends_what_is_pending),
 };

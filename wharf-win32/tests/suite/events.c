@@ -35,6 +35,38 @@ static void an_event_tells_of_a_client_and_of_data(void) {
     CHECK(WSACloseEvent(event));
 }
 
+/* What accept returns has the listener's event, and is set for the same, until WSAEventSelect says otherwise. */
+static void an_accepted_socket_has_its_listeners_events(void) {
+    struct sockaddr_in address;
+    SOCKET listener = new_listener(&address), client, accepted;
+    WSAEVENT event = WSACreateEvent(), other = WSACreateEvent();
+    WSANETWORKEVENTS events;
+    char data[4];
+    EQUAL(WSAEventSelect(listener, event, FD_ACCEPT | FD_READ | FD_CLOSE), 0);
+    client = new_client(&address);
+    EQUAL(WSAWaitForMultipleEvents(1, &event, FALSE, SOON, FALSE), WSA_WAIT_EVENT_0);
+    EQUAL(WSAEnumNetworkEvents(listener, event, &events), 0);
+    accepted = accept(listener, NULL, NULL);
+    CHECK(accepted != INVALID_SOCKET);
+    EQUAL(WSAWaitForMultipleEvents(1, &event, FALSE, 20, FALSE), WSA_WAIT_TIMEOUT);
+    EQUAL(send(client, "abc", 3, 0), 3);
+    EQUAL(WSAWaitForMultipleEvents(1, &event, FALSE, SOON, FALSE), WSA_WAIT_EVENT_0);
+    EQUAL(WSAEnumNetworkEvents(accepted, event, &events), 0);
+    EQUAL(events.lNetworkEvents, FD_READ);
+    EQUAL(recv(accepted, data, sizeof data, 0), 3);
+    /* It does not block, as its listener does not. */
+    EQUAL(recv(accepted, data, sizeof data, 0), SOCKET_ERROR);
+    EQUAL(WSAGetLastError(), WSAEWOULDBLOCK);
+    EQUAL(WSAEventSelect(accepted, other, FD_CLOSE), 0);
+    closesocket(client);
+    EQUAL(WSAWaitForMultipleEvents(1, &other, FALSE, SOON, FALSE), WSA_WAIT_EVENT_0);
+    EQUAL(WSAWaitForMultipleEvents(1, &event, FALSE, 0, FALSE), WSA_WAIT_TIMEOUT);
+    closesocket(accepted);
+    closesocket(listener);
+    WSACloseEvent(event);
+    WSACloseEvent(other);
+}
+
 static void a_connect_is_told_by_an_event(void) {
     struct sockaddr_in address;
     SOCKET listener = new_listener(&address), s = new_socket();
@@ -98,6 +130,7 @@ static void the_socket_is_what_is_waited_for_without_an_event(void) {
 
 static const struct test tests[] = {
     TEST("9", an_event_tells_of_a_client_and_of_data),
+    TEST("9", an_accepted_socket_has_its_listeners_events),
     TEST("9", a_connect_is_told_by_an_event),
     TEST("9", events_can_be_set_and_reset),
     TEST("9", a_poll_tells_of_what_is_ready),

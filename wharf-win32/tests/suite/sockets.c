@@ -36,6 +36,35 @@ static void a_receive_times_out(void) {
     close_pair(pair);
 }
 
+struct acceptor {
+    HANDLE ready;
+    SOCKET listener, accepted;
+};
+static DWORD WINAPI accept_one(LPVOID argument) {
+    struct acceptor *acceptor = (struct acceptor *)argument;
+    SetEvent(acceptor->ready);
+    acceptor->accepted = accept(acceptor->listener, NULL, NULL);
+    return 0;
+}
+
+static void a_time_out_for_receiving_ends_no_accept(void) {
+    struct sockaddr_in address;
+    struct acceptor acceptor = {new_event(TRUE), new_listener(&address), INVALID_SOCKET};
+    DWORD milliseconds = 20;
+    SOCKET client;
+    HANDLE thread;
+    EQUAL(setsockopt(acceptor.listener, SOL_SOCKET, SO_RCVTIMEO, (const char *)&milliseconds, sizeof milliseconds), 0);
+    thread = start_blocking(accept_one, &acceptor, acceptor.ready);
+    EQUAL(WaitForSingleObject(thread, SILENCE), WAIT_TIMEOUT);
+    client = new_client(&address);
+    join(thread);
+    CHECK(acceptor.accepted != INVALID_SOCKET);
+    closesocket(acceptor.accepted);
+    closesocket(client);
+    closesocket(acceptor.listener);
+    CloseHandle(acceptor.ready);
+}
+
 static void options_are_kept(void) {
     struct pair pair = new_pair();
     struct linger linger = {1, 7};
@@ -81,6 +110,49 @@ static void an_address_in_use_is_refused(void) {
     closesocket(listener);
 }
 
+/* The second socket on an address; what its bind says: 0 if it may. */
+static int bind_beside(int type, int first, int second, BOOL listens) {
+    struct sockaddr_in address;
+    int on = 1, length = sizeof address, error;
+    SOCKET one = socket(AF_INET, type, 0), other = socket(AF_INET, type, 0);
+    MUST(one != INVALID_SOCKET && other != INVALID_SOCKET);
+    MUST(first == 0 || setsockopt(one, SOL_SOCKET, first, (const char *)&on, sizeof on) == 0);
+    MUST(second == 0 || setsockopt(other, SOL_SOCKET, second, (const char *)&on, sizeof on) == 0);
+    address = bind_any(one);
+    MUST(!listens || listen(one, 5) == 0);
+    error = error_of(bind(other, (struct sockaddr *)&address, length));
+    closesocket(one);
+    closesocket(other);
+    return error;
+}
+
+static void an_address_is_shared_by_those_who_all_ask_for_it(void) {
+    static const struct {
+        int first, second, error;
+    } table[] = {
+        {0, 0, WSAEADDRINUSE},
+        {0, SO_REUSEADDR, WSAEACCES},
+        {0, SO_EXCLUSIVEADDRUSE, WSAEADDRINUSE},
+        {SO_REUSEADDR, 0, WSAEADDRINUSE},
+        {SO_REUSEADDR, SO_REUSEADDR, 0},
+        {SO_REUSEADDR, SO_EXCLUSIVEADDRUSE, WSAEADDRINUSE},
+        {SO_EXCLUSIVEADDRUSE, 0, WSAEADDRINUSE},
+        {SO_EXCLUSIVEADDRUSE, SO_REUSEADDR, WSAEACCES},
+        {SO_EXCLUSIVEADDRUSE, SO_EXCLUSIVEADDRUSE, WSAEADDRINUSE},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        EQUAL(bind_beside(SOCK_DGRAM, table[i].first, table[i].second, FALSE), table[i].error);
+        EQUAL(bind_beside(SOCK_STREAM, table[i].first, table[i].second, FALSE), table[i].error);
+        if (table[i].error != 0)
+            EQUAL(bind_beside(SOCK_STREAM, table[i].first, table[i].second, TRUE), table[i].error);
+    }
+}
+
+static void listeners_share_an_address_if_both_ask_for_it(void) {
+    NOT_JUDGED_UNDER_WINE("Wine refuses the second; the page of SO_REUSEADDR and SO_EXCLUSIVEADDRUSE says that it may");
+    EQUAL(bind_beside(SOCK_STREAM, SO_REUSEADDR, SO_REUSEADDR, TRUE), 0);
+}
+
 /* A server that is started again at once gets its port back, though connections of the last one linger. */
 static void a_port_is_free_again_when_its_listener_is_closed(void) {
     struct sockaddr_in address;
@@ -94,6 +166,56 @@ static void a_port_is_free_again_when_its_listener_is_closed(void) {
     listener = new_socket();
     EQUAL(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
     EQUAL(listen(listener, 5), 0);
+    closesocket(listener);
+}
+
+static void the_next_listener_waits_for_no_connections_of_the_last(void) {
+    struct sockaddr_in address;
+    SOCKET listener = new_listener(&address), client = new_client(&address), accepted = accept(listener, NULL, NULL);
+    CHECK(accepted != INVALID_SOCKET);
+    closesocket(listener);
+    listener = new_socket();
+    EQUAL(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
+    EQUAL(listen(listener, 5), 0);
+    closesocket(listener);
+    closesocket(accepted);
+    closesocket(client);
+}
+
+/* The same of a socket that was bound, and connected to somebody. Its own end goes first, so it is what lingers. */
+static void a_port_is_free_again_when_its_connection_has_ended(void) {
+    struct sockaddr_in to, own;
+    SOCKET listener = new_listener(&to), accepted, s;
+    OVERLAPPED overlapped;
+    GUID id = WSAID_CONNECTEX;
+    LPFN_CONNECTEX connect_ex = NULL;
+    DWORD bytes;
+    char data[4];
+    for (int by_extension = 0; by_extension < 2; by_extension++) {
+        s = new_socket();
+        own = bind_any(s);
+        if (by_extension) {
+            memset(&overlapped, 0, sizeof overlapped);
+            EQUAL(WSAIoctl(s, SIO_GET_EXTENSION_FUNCTION_POINTER, &id, sizeof id, &connect_ex, sizeof connect_ex, &bytes, NULL, NULL), 0);
+            CHECK(!connect_ex(s, (struct sockaddr *)&to, sizeof to, NULL, 0, NULL, &overlapped));
+            EQUAL(WSAGetLastError(), WSA_IO_PENDING);
+            CHECK(GetOverlappedResult((HANDLE)s, &overlapped, &bytes, TRUE));
+            EQUAL(setsockopt(s, SOL_SOCKET, SO_UPDATE_CONNECT_CONTEXT, NULL, 0), 0);
+        } else {
+            EQUAL(connect(s, (struct sockaddr *)&to, sizeof to), 0);
+        }
+        accepted = accept(listener, NULL, NULL);
+        CHECK(accepted != INVALID_SOCKET);
+        EQUAL(shutdown(s, SD_SEND), 0);
+        EQUAL(recv(accepted, data, sizeof data, 0), 0);
+        closesocket(accepted);
+        EQUAL(recv(s, data, sizeof data, 0), 0);
+        closesocket(s);
+        s = new_socket();
+        EQUAL(bind(s, (struct sockaddr *)&own, sizeof own), 0);
+        EQUAL(listen(s, 5), 0);
+        closesocket(s);
+    }
     closesocket(listener);
 }
 
@@ -200,6 +322,28 @@ static void a_refused_connect_says_so(void) {
     closesocket(listener);
     EQUAL(connect(s, (struct sockaddr *)&address, sizeof address), SOCKET_ERROR);
     EQUAL(WSAGetLastError(), WSAECONNREFUSED);
+    closesocket(s);
+}
+
+static void a_connect_that_is_refused_is_exceptional(void) {
+    struct sockaddr_in address;
+    SOCKET listener = new_listener(&address), s = new_socket();
+    u_long on = 1;
+    struct timeval time = {5, 0};
+    fd_set read, write, except;
+    closesocket(listener);
+    EQUAL(ioctlsocket(s, FIONBIO, &on), 0);
+    EQUAL(connect(s, (struct sockaddr *)&address, sizeof address), SOCKET_ERROR);
+    EQUAL(WSAGetLastError(), WSAEWOULDBLOCK);
+    FD_ZERO(&read);
+    FD_ZERO(&write);
+    FD_ZERO(&except);
+    FD_SET(s, &read);
+    FD_SET(s, &write);
+    FD_SET(s, &except);
+    EQUAL(select(0, &read, &write, &except, &time), 1);
+    CHECK(FD_ISSET(s, &except));
+    EQUAL(read.fd_count + write.fd_count, 0);
     closesocket(s);
 }
 
@@ -372,10 +516,15 @@ static void select_tells_of_what_is_ready(void) {
 static const struct test tests[] = {
     TEST("16", a_send_buffer_of_zero_is_taken),
     TEST("16", a_receive_times_out),
+    TEST("16", a_time_out_for_receiving_ends_no_accept),
     TEST("16", options_are_kept),
     TEST("16", an_unknown_option_is_told),
     TEST("16", an_address_in_use_is_refused),
+    TEST("16", an_address_is_shared_by_those_who_all_ask_for_it),
+    TEST("16", listeners_share_an_address_if_both_ask_for_it),
     TEST("16", a_port_is_free_again_when_its_listener_is_closed),
+    TEST("16", the_next_listener_waits_for_no_connections_of_the_last),
+    TEST("16", a_port_is_free_again_when_its_connection_has_ended),
     TEST("16", keep_alive_values_are_taken),
     TEST("16", an_unknown_ioctl_is_told),
     TEST("16", bytes_that_wait_are_counted),
@@ -385,6 +534,7 @@ static const struct test tests[] = {
     TEST("18", a_connect_without_blocking_is_under_way),
     TEST("18", calls_that_would_block_say_so),
     TEST("18", a_refused_connect_says_so),
+    TEST("18", a_connect_that_is_refused_is_exceptional),
     TEST("18", sending_to_a_peer_that_is_gone_is_an_error_and_no_signal),
     TEST("18", sending_after_a_shutdown_is_told),
     TEST("18", a_peek_leaves_the_data),

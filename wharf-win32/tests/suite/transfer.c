@@ -609,6 +609,37 @@ static void many_clients_are_echoed(void) {
     CloseHandle(port);
 }
 
+/* Nothing of them may be lost without a word. */
+static void too_many_buffers_are_refused(void) {
+    NOT_JUDGED_UNDER_WINE("Windows has no such limit, and Wine hands Linux's on in its own way");
+    enum { MOST = 1024 };
+    static char bytes[MOST + 1];
+    static WSABUF parts[MOST + 1];
+    HANDLE port = new_port();
+    struct pair pair = new_pair();
+    OVERLAPPED overlapped;
+    DWORD count = 0, flags = 0;
+    memset(&overlapped, 0, sizeof overlapped);
+    associate(pair.ours, port, 1);
+    for (int i = 0; i <= MOST; i++) {
+        bytes[i] = (char)i;
+        parts[i].len = 1;
+        parts[i].buf = &bytes[i];
+    }
+    EQUAL(error_of(WSASend(pair.ours, parts, MOST + 1, &count, 0, &overlapped, NULL)), WSAEINVAL);
+    EQUAL(error_of(WSASend(pair.ours, parts, MOST + 1, &count, 0, NULL, NULL)), WSAEINVAL);
+    EQUAL(error_of(WSARecv(pair.ours, parts, MOST + 1, &count, &flags, &overlapped, NULL)), WSAEINVAL);
+    NOTHING(port);
+    CHECK(begun(error_of(WSASend(pair.ours, parts, MOST, &count, 0, &overlapped, NULL))));
+    EQUAL(take(port, SOON).bytes, MOST);
+    memset(bytes, 0, sizeof bytes);
+    EQUAL(error_of(WSARecv(pair.peer, parts, MOST, &count, &flags, NULL, NULL)), 0);
+    EQUAL(count, MOST);
+    EQUAL(bytes[MOST - 1], (char)(MOST - 1));
+    close_pair(pair);
+    CloseHandle(port);
+}
+
 static const struct test tests[] = {
     TEST("3", a_receive_gives_its_packet),
     TEST("3", pending_is_written_at_the_start),
@@ -638,5 +669,6 @@ static const struct test tests[] = {
     TEST("12", the_array_of_buffers_is_copied_at_the_call),
     TEST("5", transfers_go_on_though_nobody_waits),
     TEST("12", many_clients_are_echoed),
+    TEST("12", too_many_buffers_are_refused),
 };
 SUITE(tests)

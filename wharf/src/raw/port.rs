@@ -175,6 +175,13 @@ impl Port {
         was_open
     }
 
+    /// Whether no thread uses the [borrowed](Self::associate_borrowed) descriptor of a handle that was closed, so that
+    /// [`release_handle`](Self::release_handle) would return at once: for those who may not wait.
+    #[cfg(unix)]
+    pub fn is_released(&self, handle: Handle) -> bool {
+        !self.is_held(handle)
+    }
+
     /// As [`associate`](Self::associate). `is_tcp`: whether a stream, or a connection that a listener accepts, is TCP, if
     /// known.
     #[cfg(feature = "safe")]

@@ -5,46 +5,25 @@
 //! be closed.
 
 use windows_sys::Win32::{
-    Foundation::{
-        ERROR_NETNAME_DELETED, NTSTATUS, RtlNtStatusToDosError, STATUS_ACCESS_VIOLATION,
-        STATUS_BUFFER_OVERFLOW, STATUS_BUFFER_TOO_SMALL, STATUS_CANCELLED,
-        STATUS_CONNECTION_ABORTED, STATUS_CONNECTION_DISCONNECTED, STATUS_CONNECTION_REFUSED,
-        STATUS_CONNECTION_RESET, STATUS_HOST_UNREACHABLE, STATUS_INSUFFICIENT_RESOURCES,
-        STATUS_INVALID_CONNECTION, STATUS_IO_TIMEOUT, STATUS_LOCAL_DISCONNECT,
-        STATUS_NETWORK_UNREACHABLE, STATUS_NO_MEMORY, STATUS_PIPE_DISCONNECTED,
-        STATUS_PORT_UNREACHABLE, STATUS_PROTOCOL_UNREACHABLE, STATUS_REMOTE_DISCONNECT,
-    },
+    Foundation::{ERROR_NETNAME_DELETED, NTSTATUS, RtlNtStatusToDosError},
     Networking::WinSock::{
-        WSAECONNABORTED, WSAECONNREFUSED, WSAECONNRESET, WSAEFAULT, WSAEHOSTUNREACH, WSAEMSGSIZE,
-        WSAENETRESET, WSAENETUNREACH, WSAENOBUFS, WSAENOTCONN, WSAESHUTDOWN, WSAETIMEDOUT,
+        WSAECONNABORTED, WSAECONNRESET, WSAENETRESET, WSAENOTCONN, WSAETIMEDOUT,
     },
 };
 
-use super::codes::CANCELLED;
+use super::statuses::OF_SOCKETS;
 
 /// Why an operation failed, if its packet's status says so.
 pub(crate) fn code_of(status: NTSTATUS) -> Option<i32> {
     if status >= 0 {
         return None;
     }
-    Some(match status {
-        STATUS_CANCELLED => CANCELLED,
-        STATUS_CONNECTION_RESET | STATUS_REMOTE_DISCONNECT | STATUS_CONNECTION_DISCONNECTED => {
-            WSAECONNRESET
-        }
-        STATUS_CONNECTION_ABORTED | STATUS_LOCAL_DISCONNECT => WSAECONNABORTED,
-        STATUS_CONNECTION_REFUSED => WSAECONNREFUSED,
-        STATUS_PORT_UNREACHABLE => WSAECONNRESET,
-        STATUS_IO_TIMEOUT => WSAETIMEDOUT,
-        STATUS_NETWORK_UNREACHABLE | STATUS_PROTOCOL_UNREACHABLE => WSAENETUNREACH,
-        STATUS_HOST_UNREACHABLE => WSAEHOSTUNREACH,
-        STATUS_BUFFER_OVERFLOW | STATUS_BUFFER_TOO_SMALL => WSAEMSGSIZE,
-        STATUS_INSUFFICIENT_RESOURCES | STATUS_NO_MEMORY => WSAENOBUFS,
-        STATUS_PIPE_DISCONNECTED => WSAESHUTDOWN,
-        STATUS_INVALID_CONNECTION => WSAENOTCONN,
-        STATUS_ACCESS_VIOLATION => WSAEFAULT,
+    let mut rows = OF_SOCKETS.iter();
+    let row = rows.find(|(listed, ..)| *listed == status as u32);
+    Some(match row {
+        Some((_, _, winsock)) => *winsock as i32,
         // SAFETY: it only looks a number up.
-        other => unsafe { RtlNtStatusToDosError(other) as i32 },
+        None => unsafe { RtlNtStatusToDosError(status) as i32 },
     })
 }
 
@@ -59,4 +38,31 @@ pub(crate) fn breaks_a_stream(code: i32) -> bool {
         code,
         WSAECONNRESET | WSAECONNABORTED | WSAENETRESET | WSAETIMEDOUT
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The table gives GetLastError's numbers to those who have no Windows to ask.
+    #[test]
+    fn the_table_has_the_numbers_of_the_system() {
+        for &(status, code, _) in OF_SOCKETS {
+            // SAFETY: it only looks a number up.
+            let said = unsafe { RtlNtStatusToDosError(status as NTSTATUS) };
+            assert_eq!(said, code, "{status:x}");
+        }
+    }
+
+    #[test]
+    fn a_status_of_a_socket_is_a_code_of_winsock_and_another_is_the_systems() {
+        assert_eq!(code_of(0xC000_020D_u32 as NTSTATUS), Some(WSAECONNRESET));
+        assert_eq!(
+            code_of(0xC000_0120_u32 as NTSTATUS),
+            Some(super::super::codes::CANCELLED)
+        );
+        // Access denied, as of a file.
+        assert_eq!(code_of(0xC000_0022_u32 as NTSTATUS), Some(5));
+        assert_eq!(code_of(0x103), None);
+    }
 }

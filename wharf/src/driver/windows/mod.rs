@@ -17,6 +17,7 @@ mod codes_of;
 mod connection;
 mod descriptor;
 mod queue;
+mod statuses;
 
 pub(crate) use arrival::{Arrival, Sender};
 pub(crate) use ask::{ask, to_datagrams};

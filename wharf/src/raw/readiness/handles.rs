@@ -239,8 +239,8 @@ impl Handles {
         }
     }
 
-    /// Whether a thread uses the borrowed descriptor of a handle still.
-    fn is_held(&self, handle: Handle) -> bool {
+    /// Whether the borrowed descriptor of a handle is in use still.
+    pub(super) fn is_held(&self, handle: Handle) -> bool {
         let entry = self.table.lock(handle);
         entry.is_some_and(|entry| entry.borrowed().is_some())
     }
@@ -367,6 +367,7 @@ mod tests {
             .insert(Descriptor::Borrowed(borrowed), 0, Kind::Datagram)
             .expect("a place");
         handles.register(handle).expect("it can be registered");
+        assert!(handles.is_held(handle));
         let (freed, is_free) = channel();
         thread::scope(|threads| {
             threads.spawn(|| {
@@ -383,6 +384,7 @@ mod tests {
             go.send(()).expect("the driver listens");
             assert!(early.is_err(), "its owner would close it");
             is_free.recv().expect("it is free");
+            assert!(!handles.is_held(handle));
         });
     }
 }

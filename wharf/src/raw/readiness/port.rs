@@ -312,6 +312,10 @@ impl Port {
         self.handles.wait_until_free(handle);
     }
 
+    pub(in crate::raw) fn is_held(&self, handle: Handle) -> bool {
+        self.handles.is_held(handle)
+    }
+
     /// Has a pool start a thread. Returns whether one did.
     pub(super) fn spawn(&self) -> bool {
         let mut release = Release::Nobody;
