@@ -47,6 +47,12 @@ check_headers() {
             $compiler -Wall -Wextra -Werror -fsyntax-only -I "$root/include/wharf/win32" "$work/header.c" || fail "$header with $compiler"
         done
     done
+    # The C library's own, behind these, with all that gcc declares when nothing else is said.
+    printf '#include <winsock2.h>\n#include <unistd.h>\nint name(char *to) { return gethostname(to, 8); }\n' > "$work/header.c"
+    for compiler in gcc clang "g++ -x c++" "clang++ -x c++"; do
+        # shellcheck disable=SC2086
+        $compiler -Wall -Wextra -Werror -fsyntax-only -I "$root/include/wharf/win32" "$work/header.c" || fail "unistd.h with $compiler"
+    done
     for compiler in g++ clang++; do
         for standard in c++11 c++17 c++20; do
             $compiler -std=$standard -Werror -fsyntax-only -I "$root/include/wharf/win32" "$crate/tests/overloads.cpp" || fail "overloads.cpp, $compiler $standard"

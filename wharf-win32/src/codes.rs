@@ -41,6 +41,7 @@ pub(crate) mod wsa {
     pub(crate) const NOT_CONNECTED: u32 = 10057;
     pub(crate) const SHUT_DOWN: u32 = 10058;
     pub(crate) const TIMED_OUT: u32 = 10060;
+    pub(crate) const REFUSED: u32 = 10061;
     pub(crate) const NOT_INITIALISED: u32 = 10093;
 }
 

@@ -33,6 +33,8 @@ static HANDLE workers[WORKERS];
 static struct client ring;
 static CRITICAL_SECTION ring_lock;
 static volatile LONG stopping;
+/* Accepts that are under way. */
+static volatile LONG accepts;
 static HANDLE all_gone;
 
 static void add(struct client *client) {
@@ -49,24 +51,35 @@ static void drop(struct client *client) {
     EnterCriticalSection(&ring_lock);
     client->previous->next = client->next;
     client->next->previous = client->previous;
-    if (ring.next == &ring)
+    if (stopping && ring.next == &ring)
         SetEvent(all_gone);
     LeaveCriticalSection(&ring_lock);
     free(client);
 }
 
-/* A socket waits for a client. */
-static void begin_accept(void) {
+/* A socket waits for a client. False: there is none to be had. */
+static BOOL begin_accept(void) {
     DWORD bytes;
     struct client *client = (struct client *)calloc(1, sizeof *client);
     if (client == NULL)
-        return;
+        return FALSE;
     client->operation = ACCEPT;
     client->socket = WSASocketA(AF_INET, SOCK_STREAM, IPPROTO_TCP, NULL, 0, WSA_FLAG_OVERLAPPED);
     add(client);
     if (!AcceptEx(listener, client->socket, client->buffer, 0, ADDRESS_SIZE, ADDRESS_SIZE, &bytes, &client->overlapped) &&
-        WSAGetLastError() != ERROR_IO_PENDING)
+        WSAGetLastError() != ERROR_IO_PENDING) {
         drop(client);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/* As many accepts as there are to be. While all sockets that the system gives are in use there are fewer: so it is called again whenever
+ * a client has left. */
+static void fill_up(void) {
+    while (InterlockedIncrement(&accepts) <= ACCEPTS && !stopping && begin_accept())
+        ;
+    InterlockedDecrement(&accepts);
 }
 
 static BOOL begin(struct client *client, enum operation operation) {
@@ -98,7 +111,7 @@ static BOOL go_on(struct client *client, DWORD bytes) {
         return FALSE;
     switch (client->operation) {
     case ACCEPT:
-        begin_accept();
+        fill_up();
         return accepted(client);
     case RECEIVE:
         client->length = bytes;
@@ -122,12 +135,12 @@ static unsigned __stdcall work(void *argument) {
         if (overlapped == NULL)
             return 0;
         client = CONTAINING_RECORD(overlapped, struct client, overlapped);
+        if (client->operation == ACCEPT)
+            InterlockedDecrement(&accepts);
         if (ok && go_on(client, bytes))
             continue;
-        /* A client that left before it was accepted makes room for the next. */
-        if (!ok && client->operation == ACCEPT && !stopping)
-            begin_accept();
         drop(client);
+        fill_up();
     }
 }
 
@@ -150,8 +163,7 @@ static BOOL start_server(u_short number) {
         return FALSE;
     for (i = 0; i < WORKERS; i++)
         workers[i] = (HANDLE)_beginthreadex(NULL, 0, work, NULL, 0, NULL);
-    for (i = 0; i < ACCEPTS; i++)
-        begin_accept();
+    fill_up();
     printf("listening on port %d\n", ntohs(address.sin_port));
     fflush(stdout);
     return TRUE;
@@ -163,6 +175,8 @@ static void cancel_all(void) {
     EnterCriticalSection(&ring_lock);
     for (client = ring.next; client != &ring; client = client->next)
         CancelIoEx((HANDLE)client->socket, NULL);
+    if (ring.next == &ring)
+        SetEvent(all_gone);
     LeaveCriticalSection(&ring_lock);
 }
 

@@ -148,11 +148,26 @@ unsigned __stdcall work(void *) {
     }
 }
 
+// Whether an accept has failed for a while only: all sockets are in use until a client leaves, or this client has left already.
+bool accepts_again() {
+    switch (WSAGetLastError()) {
+    case WSAEMFILE:
+    case WSAENOBUFS:
+        Sleep(10);
+        return true;
+    case WSAECONNRESET:
+        return true;
+    }
+    return false;
+}
+
 unsigned __stdcall accept_clients(void *) {
     for (;;) {
         SOCKET socket = ::accept(listener, nullptr, nullptr);
+        if (socket == INVALID_SOCKET && accepts_again())
+            continue;
         if (socket == INVALID_SOCKET)
-            return 0;
+            return 0; // the listener is closed
         auto client = std::make_shared<Client>();
         client->socket = socket;
         CreateIoCompletionPort(reinterpret_cast<HANDLE>(socket), port, 0, 0);

@@ -110,11 +110,26 @@ static unsigned __stdcall work(void *argument) {
     }
 }
 
+/* Whether an accept has failed for a while only: all sockets are in use until a client leaves, or this client has left already. */
+static BOOL accepts_again(void) {
+    switch (WSAGetLastError()) {
+    case WSAEMFILE:
+    case WSAENOBUFS:
+        Sleep(10);
+        return TRUE;
+    case WSAECONNRESET:
+        return TRUE;
+    }
+    return FALSE;
+}
+
 static unsigned __stdcall accept_clients(void *argument) {
     (void)argument;
     for (;;) {
         struct client *client;
         SOCKET socket = accept(listener, NULL, NULL);
+        if (socket == INVALID_SOCKET && accepts_again())
+            continue;
         if (socket == INVALID_SOCKET)
             return 0; /* stop_server has closed the listener */
         client = (struct client *)calloc(1, sizeof *client);

@@ -15,6 +15,7 @@ use super::{
     find, flag, life,
     seat::Place,
     table,
+    transfer::CallerBuffer,
 };
 use crate::{
     call::{self, Outcome, checked},
@@ -392,20 +393,84 @@ pub unsafe extern "C" fn wharf_w32_accept(
     call::winsock(life::INVALID_SOCKET, || find(socket)?.accept(address, len))
 }
 
-/// As `accept`. A `condition` is not called: all are accepted.
+/// LPCONDITIONPROC: the peer's address, its data, two qualities of service, our address, data for the peer, a group, and what
+/// belongs to the program.
+type Condition = unsafe extern "C" fn(
+    *const CallerBuffer,
+    *const CallerBuffer,
+    *const libc::c_void,
+    *const libc::c_void,
+    *const CallerBuffer,
+    *const CallerBuffer,
+    *mut u32,
+    usize,
+) -> i32;
+
+const CF_ACCEPT: i32 = 0;
+
+impl Socket {
+    /// Asks the program whether it takes a connection, which is this.
+    ///
+    /// # Safety
+    /// It may be called.
+    unsafe fn is_taken_by(&self, condition: Condition, data: usize) -> Outcome<bool> {
+        let mut peer = self.name(address::peer)?;
+        let mut own = self.name(address::local)?;
+        let (peer, own) = (CallerBuffer::of(&mut peer), CallerBuffer::of(&mut own));
+        let (none, mut group) = (std::ptr::null(), 0);
+        // SAFETY: passed on to the caller.
+        let said = unsafe {
+            let group = &raw mut group;
+            condition(
+                &raw const peer,
+                none,
+                none.cast(),
+                none.cast(),
+                &raw const own,
+                none,
+                group,
+                data,
+            )
+        };
+        Ok(said == CF_ACCEPT)
+    }
+
+    fn name(&self, of: fn(i32) -> Result<Address, i32>) -> Outcome<Vec<u8>> {
+        let address = of(self.number()).map_err(|errno| self.code_of(errno))?;
+        Ok(address.to_windows())
+    }
+}
+
+/// As `accept`; and `condition`, if there is one, is asked about each connection. What it does not accept is reset, also what it would
+/// put off (CF_DEFER), and the call fails with 10061: the system has connected it before, as on Windows without
+/// SO_CONDITIONAL_ACCEPT.
 ///
 /// # Safety
-/// As for `accept`.
+/// As for `accept`; `condition` may be called.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn WSAAccept(
     socket: usize,
     address: *mut libc::c_void,
     len: *mut i32,
-    _condition: *const libc::c_void,
-    _data: usize,
+    condition: Option<Condition>,
+    data: usize,
 ) -> usize {
-    // SAFETY: passed on to the caller.
-    unsafe { wharf_w32_accept(socket, address, len) }
+    call::winsock(life::INVALID_SOCKET, || {
+        let number = find(socket)?.accept(address, len)?;
+        let Some(condition) = condition else {
+            return Ok(number);
+        };
+        let accepted = find(number)?;
+        // SAFETY: passed on to the caller.
+        let is_taken = unsafe { accepted.is_taken_by(condition, data) };
+        if is_taken == Ok(true) {
+            return Ok(number);
+        }
+        // A failure to do so is one of a connection that is gone.
+        let _ = accepted.set_resets();
+        table::close(number);
+        Err(wsa::REFUSED)
+    })
 }
 
 /// Connects a socket; waits until that is done, unless it is non-blocking (10035). A datagram socket that is connected to an address of

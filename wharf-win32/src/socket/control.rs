@@ -188,6 +188,10 @@ unsafe fn control(socket: &Socket, code: u32, room: &Room) -> Outcome<usize> {
         match code {
             FIONBIO => {
                 let on = room.read::<u32>()?;
+                if on == 0 && socket.is(flag::SELECTED) {
+                    // WSAEventSelect's page: only once the selection is taken back.
+                    return Err(wsa::INVALID);
+                }
                 socket.set(flag::NON_BLOCKING, on != 0);
                 Ok(0)
             }
@@ -226,7 +230,7 @@ pub unsafe extern "C" fn ioctlsocket(socket: usize, command: i32, argument: *mut
     })
 }
 
-/// Asks or sets something of a socket. With an OVERLAPPED what succeeds gives a packet.
+/// Asks or sets something of a socket. With an OVERLAPPED what succeeds gives a packet. 10045: a completion routine is not called.
 ///
 /// # Safety
 /// There are as many bytes at `input`, and as much room at `output`, as is said; the others are addresses of variables.
@@ -240,7 +244,7 @@ pub unsafe extern "C" fn WSAIoctl(
     output_len: u32,
     returned: *mut u32,
     overlapped: *mut CallerOverlapped,
-    _routine: *const libc::c_void,
+    routine: *const libc::c_void,
 ) -> i32 {
     call::status(|| {
         let socket = find(socket)?;
@@ -256,6 +260,9 @@ pub unsafe extern "C" fn WSAIoctl(
             // SAFETY: passed on to the caller.
             unsafe { put_count(returned, bytes) };
             return Ok(());
+        }
+        if !routine.is_null() {
+            return Err(wsa::NOT_SUPPORTED);
         }
         // SAFETY: passed on to the caller.
         unsafe { control_overlapped(&socket, code, &room, returned, overlapped) }

@@ -126,6 +126,8 @@ impl Watched {
             false => 0,
             true => address::option(number, libc::SOL_SOCKET, libc::SO_ERROR).unwrap_or(0),
         };
+        // Linux tells of it once, and has told now.
+        socket.note_broken(error);
         for bit in 0..10 {
             if found & (1 << bit) != 0 && error != 0 {
                 selected.found.errors[bit] = socket.code_of(error) as i32;

@@ -98,7 +98,6 @@ const TAKEN: &[i32] = &[
     SO_REUSE_UNICASTPORT,
     SO_UPDATE_ACCEPT_CONTEXT,
     SO_UPDATE_CONNECT_CONTEXT,
-    SO_DONTLINGER,
 ];
 
 impl Socket {
@@ -128,6 +127,9 @@ impl Socket {
             return Ok(());
         }
         let number = number_of(value)?;
+        if level == SOL_SOCKET && name == SO_DONTLINGER {
+            return self.set_lingers(number == 0);
+        }
         let row = NUMBERS.iter().find(|row| (row.0, row.1) == (level, name));
         if let Some(&(_, _, level, name)) = row {
             return set_option(socket, level, name, &number);
@@ -162,6 +164,24 @@ impl Socket {
             }
             _ => Err(wsa::NO_SUCH_OPTION),
         }
+    }
+
+    /// Whether `closesocket` waits; for how long, it keeps.
+    fn set_lingers(&self, to: bool) -> Outcome<()> {
+        let linger = libc::linger {
+            l_onoff: to.into(),
+            ..self.linger()?
+        };
+        set_option(self.number(), libc::SOL_SOCKET, libc::SO_LINGER, &linger)
+    }
+
+    /// Its end is a reset.
+    pub(super) fn set_resets(&self) -> Outcome<()> {
+        let linger = libc::linger {
+            l_onoff: 1,
+            l_linger: 0,
+        };
+        set_option(self.number(), libc::SOL_SOCKET, libc::SO_LINGER, &linger)
     }
 
     /// One of the two excludes the other.
@@ -210,7 +230,11 @@ impl Socket {
             (SOL_SOCKET, SO_ERROR) => {
                 match address::option(socket, libc::SOL_SOCKET, libc::SO_ERROR)? {
                     0 => 0,
-                    errno => codes::of_call(errno, !self.is_stream()) as i32,
+                    errno => {
+                        // Linux tells of it once, and has told now.
+                        self.note_broken(errno);
+                        codes::of_call(errno, !self.is_stream()) as i32
+                    }
                 }
             }
             (SOL_SOCKET, SO_CONNECT_TIME) => self.connect_time(),

@@ -84,7 +84,8 @@ fn belongs(socket: &Socket, asked: PollFlags, found: PollFlags) -> bool {
     }
     match asked {
         READ => found.intersects(READ) || failed,
-        WRITE => found.contains(PollFlags::OUT) && !failed,
+        // A connection that was reset can be written to: that fails, and says why.
+        WRITE => found.contains(PollFlags::OUT),
         _ => found.contains(PollFlags::PRI),
     }
 }
@@ -178,6 +179,9 @@ fn to_windows(found: PollFlags) -> i16 {
 
 /// Waits until one of the sockets is ready, for so many milliseconds; less than 0 is for ever. Returns how many are.
 ///
+/// An entry whose socket is below 0, as INVALID_SOCKET, is passed over, as WSAPOLLFD's page says: POLLNVAL stands in it, it does not
+/// count, and the others are waited for. 10038: all are such.
+///
 /// # Safety
 /// There are as many at `list`.
 #[unsafe(no_mangle)]
@@ -195,7 +199,12 @@ pub unsafe extern "C" fn WSAPoll(list: *mut CallerPoll, count: u32, milliseconds
                 polled.push((&**socket, to_linux(one.events)));
             }
         }
-        let any_invalid = polled.len() < list.len();
+        let is_left_out = |one: &CallerPoll| (one.socket as isize) < 0;
+        let asked = list.iter().filter(|one| !is_left_out(one)).count();
+        if asked == 0 {
+            return Err(wsa::NOT_A_SOCKET);
+        }
+        let any_invalid = polled.len() < asked;
         let patience = match u64::try_from(milliseconds) {
             _ if any_invalid => Some(Duration::ZERO),
             Ok(milliseconds) => Some(Duration::from_millis(milliseconds)),
@@ -209,7 +218,7 @@ pub unsafe extern "C" fn WSAPoll(list: *mut CallerPoll, count: u32, milliseconds
                 (Some(socket), Some(found)) if !socket.is_closed() => to_windows(found),
                 _ => INVALID,
             };
-            ready += i32::from(one.found != 0);
+            ready += i32::from(one.found != 0 && !is_left_out(one));
         }
         Ok(ready)
     })

@@ -30,6 +30,16 @@ pub struct CallerBuffer {
 
 const _: () = assert!(size_of::<CallerBuffer>() == 16);
 
+impl CallerBuffer {
+    /// Of a few bytes, such as those of an address.
+    pub(super) fn of(bytes: &mut [u8]) -> CallerBuffer {
+        CallerBuffer {
+            len: bytes.len() as u32,
+            start: bytes.as_mut_ptr(),
+        }
+    }
+}
+
 /// Flags of Winsock.
 const OOB: u32 = 1;
 const PEEK: u32 = 2;

@@ -114,6 +114,55 @@ static void a_poll_tells_of_what_is_ready(void) {
     close_pair(pair);
 }
 
+static void a_poll_passes_over_what_is_no_socket(void) {
+    struct pair pair = new_pair();
+    WSAPOLLFD sockets[2];
+    memset(sockets, 0, sizeof sockets);
+    sockets[0].fd = INVALID_SOCKET;
+    sockets[0].events = POLLRDNORM;
+    sockets[1].fd = pair.ours;
+    sockets[1].events = POLLRDNORM;
+    EQUAL(WSAPoll(sockets, 2, 10), 0);
+    EQUAL(sockets[0].revents, POLLNVAL);
+    EQUAL(send(pair.peer, "x", 1, 0), 1);
+    EQUAL(WSAPoll(sockets, 2, SOON), 1);
+    EQUAL(sockets[1].revents, POLLRDNORM);
+    EQUAL(WSAPoll(sockets, 1, 10), SOCKET_ERROR);
+    EQUAL(WSAGetLastError(), WSAENOTSOCK);
+    close_pair(pair);
+}
+
+static void an_event_of_a_reset_leaves_it_to_be_told(void) {
+    struct pair pair = new_pair();
+    WSAEVENT event = WSACreateEvent();
+    WSANETWORKEVENTS events;
+    char data[4];
+    EQUAL(WSAEventSelect(pair.ours, event, FD_READ | FD_CLOSE), 0);
+    reset(pair.peer);
+    EQUAL(WSAWaitForMultipleEvents(1, &event, FALSE, SOON, FALSE), WSA_WAIT_EVENT_0);
+    EQUAL(WSAEnumNetworkEvents(pair.ours, event, &events), 0);
+    CHECK(events.lNetworkEvents & FD_CLOSE);
+    NOT_JUDGED_UNDER_WINE("it says 0");
+    EQUAL(events.iErrorCode[FD_CLOSE_BIT], WSAECONNRESET);
+    EQUAL(recv(pair.ours, data, sizeof data, 0), SOCKET_ERROR);
+    EQUAL(WSAGetLastError(), WSAECONNRESET);
+    closesocket(pair.ours);
+    WSACloseEvent(event);
+}
+
+static void a_selected_socket_stays_non_blocking(void) {
+    struct pair pair = new_pair();
+    WSAEVENT event = WSACreateEvent();
+    u_long off = 0;
+    EQUAL(WSAEventSelect(pair.ours, event, FD_READ), 0);
+    EQUAL(ioctlsocket(pair.ours, FIONBIO, &off), SOCKET_ERROR);
+    EQUAL(WSAGetLastError(), WSAEINVAL);
+    EQUAL(WSAEventSelect(pair.ours, NULL, 0), 0);
+    EQUAL(ioctlsocket(pair.ours, FIONBIO, &off), 0);
+    close_pair(pair);
+    WSACloseEvent(event);
+}
+
 /* Rule 6: an operation without an event signals its socket. */
 static void the_socket_is_what_is_waited_for_without_an_event(void) {
     struct pair pair = new_pair();
@@ -134,6 +183,9 @@ static const struct test tests[] = {
     TEST("9", a_connect_is_told_by_an_event),
     TEST("9", events_can_be_set_and_reset),
     TEST("9", a_poll_tells_of_what_is_ready),
+    TEST("9", a_poll_passes_over_what_is_no_socket),
+    TEST("9", an_event_of_a_reset_leaves_it_to_be_told),
+    TEST("9", a_selected_socket_stays_non_blocking),
     TEST("6", the_socket_is_what_is_waited_for_without_an_event),
 };
 SUITE(tests)

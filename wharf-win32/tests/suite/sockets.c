@@ -513,6 +513,110 @@ static void select_tells_of_what_is_ready(void) {
     close_pair(other);
 }
 
+static void a_connection_that_was_reset_can_be_written_to(void) {
+    struct pair pair = new_pair();
+    struct timeval soon = {SOON / 1000, 0};
+    fd_set read, write;
+    char data[4];
+    reset(pair.peer);
+    FD_ZERO(&read);
+    FD_SET(pair.ours, &read);
+    EQUAL(select(0, &read, NULL, NULL, &soon), 1);
+    FD_ZERO(&write);
+    FD_SET(pair.ours, &write);
+    EQUAL(select(0, NULL, &write, NULL, &soon), 1);
+    EQUAL(write.fd_count, 1);
+    NOT_JUDGED_UNDER_WINE("it has forgotten the reset by then");
+    EQUAL(recv(pair.ours, data, sizeof data, 0), SOCKET_ERROR);
+    EQUAL(WSAGetLastError(), WSAECONNRESET);
+    closesocket(pair.ours);
+}
+
+static void an_error_that_was_asked_for_stays_one(void) {
+    struct pair pair = new_pair();
+    struct timeval soon = {SOON / 1000, 0};
+    fd_set read;
+    char data[4];
+    reset(pair.peer);
+    FD_ZERO(&read);
+    FD_SET(pair.ours, &read);
+    EQUAL(select(0, &read, NULL, NULL, &soon), 1);
+    NOT_JUDGED_UNDER_WINE("SO_ERROR knows of no reset");
+    EQUAL(get_int(pair.ours, SOL_SOCKET, SO_ERROR), WSAECONNRESET);
+    EQUAL(recv(pair.ours, data, sizeof data, 0), SOCKET_ERROR);
+    EQUAL(WSAGetLastError(), WSAECONNRESET);
+    closesocket(pair.ours);
+}
+
+static void a_linger_is_taken_back(void) {
+    struct pair pair = new_pair();
+    struct linger linger = {1, 7};
+    int on = 1, off = 0, length = sizeof linger;
+    EQUAL(setsockopt(pair.ours, SOL_SOCKET, SO_LINGER, (const char *)&linger, sizeof linger), 0);
+    EQUAL(get_int(pair.ours, SOL_SOCKET, SO_DONTLINGER), 0);
+    EQUAL(setsockopt(pair.ours, SOL_SOCKET, SO_DONTLINGER, (const char *)&on, sizeof on), 0);
+    EQUAL(getsockopt(pair.ours, SOL_SOCKET, SO_LINGER, (char *)&linger, &length), 0);
+    EQUAL(linger.l_onoff, 0);
+    EQUAL(setsockopt(pair.ours, SOL_SOCKET, SO_DONTLINGER, (const char *)&off, sizeof off), 0);
+    EQUAL(getsockopt(pair.ours, SOL_SOCKET, SO_LINGER, (char *)&linger, &length), 0);
+    EQUAL(linger.l_onoff, 1);
+    reset(pair.ours);
+    closesocket(pair.peer);
+}
+
+/* What a condition is to say, and which port the peer had. */
+struct asked {
+    int answer;
+    u_short port;
+};
+static int CALLBACK decide(LPWSABUF caller, LPWSABUF caller_data, LPQOS service, LPQOS group_service, LPWSABUF callee, LPWSABUF callee_data, GROUP *group,
+                           DWORD_PTR data) {
+    struct asked *asked = (struct asked *)data;
+    (void)caller_data, (void)service, (void)group_service, (void)callee, (void)callee_data, (void)group;
+    asked->port = ((struct sockaddr_in *)caller->buf)->sin_port;
+    return asked->answer;
+}
+
+static void a_condition_decides_whom_to_accept(void) {
+    struct sockaddr_in address, own;
+    SOCKET listener = new_listener(&address), client, accepted;
+    struct asked asked = {CF_REJECT, 0};
+    int length = sizeof own;
+    char data[4];
+    client = new_client(&address);
+    EQUAL(getsockname(client, (struct sockaddr *)&own, &length), 0);
+    EQUAL(WSAAccept(listener, NULL, NULL, decide, (DWORD_PTR)&asked), INVALID_SOCKET);
+    EQUAL(WSAGetLastError(), WSAECONNREFUSED);
+    EQUAL(asked.port, own.sin_port);
+    CHECK(recv(client, data, sizeof data, 0) <= 0);
+    closesocket(client);
+    client = new_client(&address);
+    asked.answer = CF_ACCEPT;
+    accepted = WSAAccept(listener, NULL, NULL, decide, (DWORD_PTR)&asked);
+    CHECK(accepted != INVALID_SOCKET);
+    EQUAL(send(client, "abc", 3, 0), 3);
+    EQUAL(read_whole(accepted, data, 3), 3);
+    closesocket(accepted);
+    closesocket(client);
+    closesocket(listener);
+}
+
+static void CALLBACK never_called(DWORD error, DWORD bytes, LPWSAOVERLAPPED overlapped, DWORD flags) {
+    (void)error, (void)bytes, (void)overlapped, (void)flags;
+}
+
+static void an_ioctl_takes_no_completion_routine(void) {
+    struct pair pair = new_pair();
+    OVERLAPPED overlapped;
+    u_long on = 1;
+    DWORD bytes = 0;
+    NOT_JUDGED_UNDER_WINE("Windows calls them; this layer refuses them, as README says");
+    memset(&overlapped, 0, sizeof overlapped);
+    EQUAL(WSAIoctl(pair.ours, FIONBIO, &on, sizeof on, NULL, 0, &bytes, &overlapped, never_called), SOCKET_ERROR);
+    EQUAL(WSAGetLastError(), WSAEOPNOTSUPP);
+    close_pair(pair);
+}
+
 static const struct test tests[] = {
     TEST("16", a_send_buffer_of_zero_is_taken),
     TEST("16", a_receive_times_out),
@@ -546,5 +650,10 @@ static const struct test tests[] = {
     TEST("18", six_is_an_address_too),
     TEST("18", select_tells_of_what_is_ready),
     TEST("18", a_socket_that_was_never_connected_is_not_ready),
+    TEST("18", a_connection_that_was_reset_can_be_written_to),
+    TEST("18", an_error_that_was_asked_for_stays_one),
+    TEST("16", a_linger_is_taken_back),
+    TEST("18", a_condition_decides_whom_to_accept),
+    TEST("18", an_ioctl_takes_no_completion_routine),
 };
 SUITE(tests)

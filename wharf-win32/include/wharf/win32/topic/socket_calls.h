@@ -63,11 +63,12 @@ static const IN6_ADDR in6addr_loopback __attribute__((unused)) = IN6ADDR_LOOPBAC
 #define IN6_IS_ADDR_LOOPBACK(address) (memcmp((address), &in6addr_loopback, sizeof(IN6_ADDR)) == 0)
 #define IN6_IS_ADDR_UNSPECIFIED(address) (memcmp((address), &in6addr_any, sizeof(IN6_ADDR)) == 0)
 
-/* <unistd.h> has this one with a length of another type. */
+/* <unistd.h> has this one with a length of another type. In C it is declared as there, which may be included before or behind; of the
+ * length the lower 32 bits are looked at. */
 #ifdef __cplusplus
 inline int gethostname(char *name, int length) { return wharf_w32_gethostname(name, length); }
 #else
-#define gethostname(name, length) wharf_w32_gethostname((name), (length))
+int gethostname(char *name, size_t length) WHARF_NAME(gethostname);
 #endif
 
 #ifdef __cplusplus
