@@ -76,8 +76,8 @@ impl From<ConnectError> for io::Error {
 ///     if attempts.is_over() {
 ///         return Err(attempts.into_error().into());
 ///     }
-///     let wait = attempts.next_step().saturating_duration_since(Instant::now());
-///     let Wait::Completed(done) = port.wait(Some(wait))? else { continue };
+///     let wait = attempts.next_step().map(|next| next.saturating_duration_since(Instant::now()));
+///     let Wait::Completed(done) = port.wait(wait)? else { continue };
 ///     match (done.result, done.what) {
 ///         (Err(error), _) => attempts.failed(done.key, error),
 ///         (Ok(_), Finished::Connected { socket }) => break socket,
@@ -205,19 +205,18 @@ impl<O> Attempts<O> {
         under_way.into_iter().map(|it| it.operation).collect()
     }
 
-    /// Whether this attempt is under way: neither failed nor given up.
-    pub fn is_under_way(&self, number: u32) -> bool {
-        self.under_way.iter().any(|it| it.number == number)
+    /// The attempts that are under way, by their numbers.
+    pub fn under_way(&self) -> impl Iterator<Item = (u32, &O)> {
+        let attempts = self.under_way.iter();
+        attempts.map(|attempt| (attempt.number, &attempt.operation))
     }
 
-    /// When there is something to do, if no attempt has ended before.
-    pub fn next_step(&self) -> Instant {
-        let deadline = self
-            .deadline
-            .unwrap_or_else(|| crate::raw::deadline_after(Duration::MAX));
-        match self.waiting.is_empty() {
-            true => deadline,
-            false => deadline.min(self.next),
+    /// When there is something to do, if no attempt has ended before; none where the time has no end, and no address is left.
+    pub fn next_step(&self) -> Option<Instant> {
+        let next = (!self.waiting.is_empty()).then_some(self.next);
+        match (self.deadline, next) {
+            (Some(deadline), Some(next)) => Some(deadline.min(next)),
+            (deadline, next) => deadline.or(next),
         }
     }
 
@@ -266,13 +265,13 @@ mod tests {
             begun.len()
         };
         assert_eq!(step(&mut attempts, now), 1);
-        assert_eq!(attempts.next_step(), now + ATTEMPT_DELAY);
+        assert_eq!(attempts.next_step(), Some(now + ATTEMPT_DELAY));
         assert_eq!(step(&mut attempts, now + ATTEMPT_DELAY / 2), 1);
         assert_eq!(step(&mut attempts, now + ATTEMPT_DELAY), 2);
         attempts.failed(1, refused());
         assert_eq!(step(&mut attempts, now + ATTEMPT_DELAY), 3);
-        assert_eq!(attempts.next_step(), now + Duration::from_secs(9));
-        assert!(!attempts.is_under_way(1) && attempts.is_under_way(2));
+        assert_eq!(attempts.next_step(), Some(now + Duration::from_secs(9)));
+        assert!(attempts.under_way().eq([(2, &2), (3, &3)]));
         assert_eq!(attempts.take_under_way(), [2, 3]);
         assert!(attempts.is_over());
         assert_eq!(begun, [1, 2, 3].map(address));
@@ -300,7 +299,7 @@ mod tests {
         let within = ATTEMPT_DELAY / 2;
         let mut attempts = attempts(2, within, now);
         attempts.step(now, |number, _| Ok(number));
-        assert_eq!(attempts.next_step(), now + within);
+        assert_eq!(attempts.next_step(), Some(now + within));
         let given_up = attempts.step(now + within, |number, _| Ok(number));
         assert_eq!(given_up, [1]);
         assert!(attempts.is_over());
@@ -332,6 +331,7 @@ mod tests {
         let now = Instant::now();
         let mut attempts = attempts(1, Duration::MAX, now);
         attempts.step(now, |number, _| Ok(number));
-        assert!(attempts.next_step() > now + Duration::from_secs(1_000_000_000));
+        assert_eq!(attempts.next_step(), None);
+        assert!(attempts.under_way().eq([(1, &1)]));
     }
 }
