@@ -6,9 +6,10 @@ use std::{io, sync::Arc, time::Duration};
 use wharf::{Connection, user_code::log};
 
 use crate::{
-    Client,
+    Client, Peer,
     accepting::Accepting,
     client::{State, Who},
+    prelude::Prelude,
     shared::ServerState,
 };
 
@@ -41,8 +42,11 @@ impl<M: Send + 'static> ServerState<M> {
 
     /// Lets a connection in as a client, if its address has none too many.
     fn admit(&self, connection: Box<Connection>) -> Option<Client<M>> {
-        let peer = connection.peer;
-        if !self.addresses.admit(peer) {
+        let peer = Peer::from(connection.peer);
+        let prelude = Prelude::of(peer, &self.proxies);
+        // A proxy's clients are counted by their own addresses.
+        let is_counted = !prelude.as_ref().is_some_and(|prelude| prelude.is_proxied());
+        if is_counted && !self.addresses.admit(peer) {
             if let Some(max) = self.addresses.max {
                 if self.acceptor.said_crowded.is_due() {
                     log(|| {
@@ -52,9 +56,11 @@ impl<M: Send + 'static> ServerState<M> {
             }
             return None;
         }
-        let client = self.register(connection);
+        let client = self.register(connection, peer, prelude);
         let client = client.inspect_err(|error| {
-            self.addresses.leave(peer);
+            if is_counted {
+                self.addresses.leave(peer);
+            }
             if self.acceptor.said_unserved.is_due() {
                 log(|| tracing::warn!(%error, %peer, "a connection can't be served"));
             }
@@ -62,19 +68,24 @@ impl<M: Send + 'static> ServerState<M> {
         client.ok()
     }
 
-    fn register(&self, connection: Box<Connection>) -> io::Result<Client<M>> {
+    fn register(
+        &self,
+        connection: Box<Connection>,
+        peer: Peer,
+        prelude: Option<Box<Prelude>>,
+    ) -> io::Result<Client<M>> {
         let id = self.clients.next_id();
         let share = self.buffers.share(self.buffers_per_client);
         let slot = self.contained("`codec`", || self.handler.slot());
         let slot = slot.ok_or_else(|| io::Error::other("its handler has no codec for it"))?;
-        let state = State::new(id, connection.peer, self.clients.clone(), share, slot);
+        let state = State::new(id, peer, prelude, self.clients.clone(), share, slot);
         let key = Arc::new(Who::Client(state));
         let client = Client(self.port.associate(connection, key)?);
         self.clients.insert(client.clone());
         if self.is_stopping() {
             client.close();
         }
-        if self.clients.patience().minds_all() {
+        if self.clients.patience().minds_all() || client.state().is_in_prelude() {
             self.clients.watch_patience();
         }
         Ok(client)

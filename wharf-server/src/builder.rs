@@ -52,6 +52,8 @@ setters! {
     clients_max: usize,
     clients_per_address_max: usize,
     exempt_addresses: Vec<IpNet>,
+    proxy_protocol_from: Vec<IpNet>,
+    proxy_header_timeout: Duration,
     backlog: u32,
     unsent_bytes_max: usize,
     unsent_max: usize,

@@ -16,13 +16,14 @@ use std::{
 use wharf::{Buffer, BufferPool, Payload, Refused, Socket, Traffic};
 
 use crate::{
-    ClientTimer, Clients, Outgoing, SlowReader,
+    ClientTimer, Clients, Outgoing, Peer, SlowReader,
     calls::Slot,
     codec::FrameError,
     mailbox::{Cancelled, DueTimer, Mailbox},
     marks::{Mark, Marks},
     outbox::{Flags, Next, Outbox, Unsent, Waiting},
     pace::Pace,
+    prelude::Prelude,
     reading::{Parked, Reading},
     rounds::{Look, Noted},
 };
@@ -110,6 +111,8 @@ pub(crate) struct State<M> {
 /// What few clients need: it is made when it is first needed.
 struct Rest<M> {
     peer_v6: Option<SocketAddrV6>,
+    /// What comes before its own bytes, where something does.
+    prelude: Option<Box<Prelude>>,
     /// Its session and its frames, where its handler has such.
     slot: Slot,
     turns: OnceLock<Box<Turns<M>>>,
@@ -192,6 +195,9 @@ pub enum Ended {
     TooSlow,
     /// Its bytes were no frame.
     BadFrame(FrameError),
+    /// Its conversation could not begin: what has to come before its bytes did not come in time, or was wrong, or its address has as
+    /// many clients as it may. The text says which.
+    NotBegun(String),
     /// Its handler returned an error; the text of it.
     ByHandler(String),
     /// Its handler panicked; the message of the panic.
@@ -203,9 +209,10 @@ pub enum Ended {
 }
 
 impl<M> Rest<M> {
-    fn new(peer_v6: Option<SocketAddrV6>, slot: Slot) -> Box<Self> {
+    fn new(peer_v6: Option<SocketAddrV6>, prelude: Option<Box<Prelude>>, slot: Slot) -> Box<Self> {
         Box::new(Rest {
             peer_v6,
+            prelude,
             slot,
             turns: OnceLock::new(),
         })
@@ -215,18 +222,21 @@ impl<M> Rest<M> {
 impl<M> State<M> {
     pub(crate) fn new(
         id: u64,
-        peer: SocketAddr,
+        peer: Peer,
+        prelude: Option<Box<Prelude>>,
         clients: Clients<M>,
         buffers: BufferPool,
         slot: Slot,
     ) -> Self {
         let round = clients.patience().round();
-        let (peer_v4, peer_v6) = match peer {
-            SocketAddr::V4(address) => (Some(address), None),
-            SocketAddr::V6(address) => (None, Some(address)),
+        let (peer_v4, peer_v6) = match peer.address() {
+            Some(SocketAddr::V4(address)) => (Some(address), None),
+            Some(SocketAddr::V6(address)) => (None, Some(address)),
+            None => (None, None),
         };
-        let rest = match peer_v6.is_some() || slot.is_some() {
-            true => OnceLock::from(Rest::new(peer_v6, slot)),
+        let has_prelude = prelude.is_some();
+        let rest = match peer_v6.is_some() || has_prelude || slot.is_some() {
+            true => OnceLock::from(Rest::new(peer_v6, prelude, slot)),
             false => OnceLock::new(),
         };
         let state = State {
@@ -248,23 +258,48 @@ impl<M> State<M> {
         if state.clients.receive_rate() > 0 {
             state.marks.set(Mark::IsPaced, true);
         }
-        if state.clients.patience().minds_debts() {
+        state.marks.set(Mark::Prelude, has_prelude);
+        if has_prelude || state.clients.patience().minds_debts() {
             // It counts from now on.
             state.turns();
         }
         state
     }
 
-    fn peer(&self) -> SocketAddr {
+    fn peer(&self) -> Peer {
+        let prelude = self.prelude().and_then(Prelude::peer);
+        prelude.unwrap_or_else(|| self.socket_peer())
+    }
+
+    /// The peer of its socket, which may be a proxy.
+    fn socket_peer(&self) -> Peer {
         let peer_v6 = || self.rest.get().and_then(|rest| rest.peer_v6);
         let peer = self.peer_v4.map(SocketAddr::V4);
         let peer = peer.or_else(|| peer_v6().map(SocketAddr::V6));
-        peer.expect("it is of one kind or the other")
+        peer.map_or(Peer::Local, Peer::Address)
+    }
+
+    /// The peer that it is counted by among the clients of one address; none if it is not.
+    pub(crate) fn counted_peer(&self) -> Option<Peer> {
+        match self.prelude() {
+            Some(prelude) if prelude.is_proxied() => prelude.peer(),
+            _ => Some(self.socket_peer()),
+        }
+    }
+
+    /// What comes before its own bytes, or came, where something does.
+    pub(crate) fn prelude(&self) -> Option<&Prelude> {
+        self.rest.get()?.prelude.as_deref()
+    }
+
+    /// Whether its handler has not been told of it, since something is awaited before.
+    pub(crate) fn is_in_prelude(&self) -> bool {
+        self.marks.has(Mark::Prelude) && self.prelude().is_some_and(Prelude::comes_first)
     }
 
     /// What most clients need at their end only; it is made if it is not there.
     fn turns(&self) -> &Turns<M> {
-        let rest = self.rest.get_or_init(|| Rest::new(None, None));
+        let rest = self.rest.get_or_init(|| Rest::new(None, None, None));
         rest.turns.get_or_init(|| {
             let round = self.clients.patience().round();
             Box::new(Turns {
@@ -370,8 +405,9 @@ impl<M> Client<M> {
         self.state().id
     }
 
-    /// The address that it connected from.
-    pub fn peer(&self) -> SocketAddr {
+    /// Where it has connected from: its own address, also where a proxy
+    /// [tells](crate::Settings::proxy_protocol_from) it.
+    pub fn peer(&self) -> Peer {
         self.state().peer()
     }
 

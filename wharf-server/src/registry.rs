@@ -188,13 +188,27 @@ impl<M> Clients<M> {
         self.len() == 0
     }
 
-    /// The client with this number, if it is still there.
+    /// The client with this number, if it is still there, and its handler has been told of it.
     pub fn get(&self, id: u64) -> Option<Client<M>> {
+        let client = self.find(id);
+        client.filter(|client| !client.state().is_in_prelude())
+    }
+
+    /// The client with this number, if it is there.
+    pub(crate) fn find(&self, id: u64) -> Option<Client<M>> {
         self.present().get(id).cloned()
     }
 
-    /// The clients that are there at this moment.
+    /// The clients that are there at this moment; but for those of which their handler has not been told, since a PROXY header is
+    /// awaited from them first.
     pub fn snapshot(&self) -> Vec<Client<M>> {
+        let mut clients = self.all();
+        clients.retain(|client| !client.state().is_in_prelude());
+        clients
+    }
+
+    /// All clients that are there at this moment.
+    pub(crate) fn all(&self) -> Vec<Client<M>> {
         self.present().iter().cloned().collect()
     }
 

@@ -205,7 +205,7 @@ impl<M: Send + 'static> Server<M> {
         shared.set_stopping();
         shared.acceptor.end();
         shared.contain("`stopping`", || shared.handler.stopping(&shared.clients));
-        for client in shared.clients.snapshot() {
+        for client in shared.clients.all() {
             client.close();
         }
         shared.await_end_of_clients(deadline);
@@ -219,7 +219,7 @@ impl<M: Send + 'static> Server<M> {
 
         // Clients whose handlers have not returned are still there.
         let (mut received, mut sent) = (0, 0);
-        for client in shared.clients.snapshot() {
+        for client in shared.clients.all() {
             let traffic = client.traffic();
             received += traffic.received_bytes;
             sent += traffic.sent_bytes;
@@ -284,7 +284,7 @@ impl<M: Send + 'static> ServerState<M> {
     /// A timer that a client has set is due: only such a timer has a context.
     fn timer_of_client(&self, who: &Who<M>, timer: DueTimer) {
         if let Who::Client(state) = who {
-            if let Some(client) = self.clients.get(state.id()) {
+            if let Some(client) = self.clients.find(state.id()) {
                 client.fire(timer);
             }
         }
@@ -294,7 +294,7 @@ impl<M: Send + 'static> ServerState<M> {
         let Who::Client(state) = who else {
             unreachable!("nothing is posted for a {who:?}");
         };
-        let Some(client) = self.clients.get(state.id()) else {
+        let Some(client) = self.clients.find(state.id()) else {
             return;
         };
         // It is there: the packet has its turn, or is to take it.
@@ -316,7 +316,7 @@ impl<M: Send + 'static> ServerState<M> {
             }
             Who::Client(state) => {
                 // It is there: the timer has its turn.
-                if let Some(client) = self.clients.get(state.id()) {
+                if let Some(client) = self.clients.find(state.id()) {
                     self.unparked(&client);
                 }
             }
@@ -328,7 +328,7 @@ impl<M: Send + 'static> ServerState<M> {
     /// Cuts the clients that are left, and closes the port; returns how many there were. Afterwards only clients whose handlers
     /// have not returned are left.
     fn cut_and_close(&self) -> usize {
-        let left = self.clients.snapshot();
+        let left = self.clients.all();
         let cut = left.iter().filter(|client| client.end(Ended::Cut)).count();
         for completion in self.port.close() {
             if let Who::Client(_) = *completion.key {

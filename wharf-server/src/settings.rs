@@ -74,6 +74,12 @@ pub struct Settings {
     pub clients_per_address_max: usize,
     /// Addresses without that limit: of proxies, behind which there are many clients.
     pub exempt_addresses: Vec<IpNet>,
+    /// Where proxies are that speak the PROXY protocol (HAProxy's, versions 1 and 2): from a peer in these ranges a header is awaited
+    /// before all else, and its client has the [address](crate::Client::peer) in it, by which it is counted. A header from any
+    /// other peer ends that client. None by default.
+    pub proxy_protocol_from: Vec<IpNet>,
+    /// A client of a proxy is cut whose header has not come for so long (one and a half of it at the latest). 5 s by default.
+    pub proxy_header_timeout: Duration,
     /// The backlog: the most connections that the system holds before they are accepted. The system has a limit of its own
     /// (sysctl `net.core.somaxconn`).
     pub backlog: u32,
@@ -131,6 +137,8 @@ impl Default for Settings {
             clients_max: 16_384,
             clients_per_address_max: 0,
             exempt_addresses: Vec::new(),
+            proxy_protocol_from: Vec::new(),
+            proxy_header_timeout: Duration::from_secs(5),
             backlog: 1_024,
             idle_timeout: None,
             stall_timeout: Some(Duration::from_secs(60)),
@@ -275,6 +283,9 @@ impl Settings {
                 .to_owned()
         } else if self.frame_timeout.is_some_and(|timeout| timeout.is_zero()) {
             "frame_timeout is 0, so every frame would have to come at once; use none for no limit"
+                .to_owned()
+        } else if self.proxy_header_timeout.is_zero() {
+            "proxy_header_timeout is 0, so no header could come in time; 5 s is the default"
                 .to_owned()
         } else if self.frame_bytes_max == 0 {
             "frame_bytes_max is 0, so no frame could be received; allow at least 1".to_owned()

@@ -9,6 +9,7 @@ use std::{
     time::Instant,
 };
 
+use ipnet::IpNet;
 use wharf::{
     BufferPool, CompletionPort, Listener,
     user_code::{discard, log, panic_message},
@@ -27,6 +28,8 @@ pub(crate) struct ServerState<M> {
     pub(crate) clients: Clients<M>,
     pub(crate) ticker: Option<Ticker>,
     pub(crate) addresses: Addresses,
+    /// Where proxies are that tell their clients' addresses.
+    pub(crate) proxies: Vec<IpNet>,
     pub(crate) buffers: BufferPool,
     pub(crate) buffers_per_client: usize,
     /// Bytes of clients that are gone.
@@ -52,6 +55,7 @@ impl<M: Send + 'static> ServerState<M> {
             acceptor: Acceptor::new(listener, settings.clients_max),
             clients,
             addresses: settings.addresses(),
+            proxies: settings.proxy_protocol_from.clone(),
             buffers: BufferPool::with_limit(settings.buffer_bytes, buffers_max),
             buffers_per_client,
             ticker: settings.tick.map(Ticker::new),
