@@ -82,24 +82,29 @@ impl<M: Send + 'static> ServerState<M> {
         let key = Arc::new(Who::Client(state));
         let client = Client(self.port.associate(connection, key)?);
         self.clients.insert(client.clone());
+        self.watch_new(&client);
+        Ok(client)
+    }
+
+    /// A client has come.
+    pub(crate) fn watch_new(&self, client: &Client<M>) {
         if self.is_stopping() {
             client.close();
         }
         if self.clients.patience().minds_all() || client.state().is_in_prelude() {
             self.clients.watch_patience();
         }
-        Ok(client)
     }
 
     /// Starts the next accept, if there is room for another client.
     fn accept_next(&self) {
-        if self.clients.len() >= self.acceptor.clients_max {
+        if self.clients.accepted() >= self.acceptor.clients_max {
             let limit = self.acceptor.clients_max;
             self.acceptor
                 .say(&format!("{limit} clients, the most there may be"));
             self.acceptor.set(Accepting::Paused);
             // Clients may have gone between the count and the pause, when accepting was not paused yet.
-            if self.clients.len() < self.acceptor.clients_max {
+            if self.clients.accepted() < self.acceptor.clients_max {
                 self.resume_accepting();
             }
         } else if let Err(error) = self.acceptor.listener().accept() {

@@ -50,6 +50,7 @@ setters! {
     buffers_bytes_max: usize,
     buffers_per_client: usize,
     clients_max: usize,
+    dials_max: usize,
     clients_per_address_max: usize,
     exempt_addresses: Vec<IpNet>,
     proxy_protocol_from: Vec<IpNet>,

@@ -16,13 +16,15 @@ use std::{
 use wharf::{Buffer, BufferPool, Payload, Refused, Socket, Traffic};
 
 use crate::{
-    ClientTimer, Clients, Outgoing, Peer, SlowReader,
+    ClientTimer, Clients, Dialled, Outgoing, Peer, SlowReader,
     calls::Slot,
     codec::FrameError,
+    dialling::DialledKey,
     mailbox::{Cancelled, DueTimer, Mailbox},
     marks::{Mark, Marks},
     outbox::{Flags, Next, Outbox, Unsent, Waiting},
     pace::Pace,
+    pool::Pooled,
     prelude::Prelude,
     reading::{Parked, Reading},
     rounds::{Look, Noted},
@@ -38,6 +40,12 @@ pub(crate) type Key<M> = Arc<Who<M>>;
 pub(crate) enum Who<M> {
     Listener,
     Client(State<M>),
+    /// A connect, and the client that comes of it.
+    Dialled(Box<DialledKey<M>>),
+    /// A timer: a dial has something to do.
+    Dial(Dialled<M>),
+    /// A timer: a pool has something to do.
+    Pool(Arc<dyn Pooled<M>>),
     /// A timer: try to accept again.
     AcceptAgain,
     /// A timer: look for clients that do nothing.
@@ -60,10 +68,29 @@ impl<M> Who<M> {
         match self {
             Who::Listener => "listener",
             Who::Client(_) => "client",
+            Who::Dialled(_) => "dialled client",
+            Who::Dial(_) => "dial",
+            Who::Pool(_) => "pool",
             Who::AcceptAgain => "accept again",
             Who::Round => "round",
             Who::Linger(..) => "linger",
             Who::Tick => "tick",
+        }
+    }
+
+    /// The state of a client, if it is one's.
+    pub(crate) fn client(&self) -> Option<&State<M>> {
+        match self {
+            Who::Client(state) => Some(state),
+            Who::Dialled(key) => key.client.get(),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn dialled(&self) -> Option<&Dialled<M>> {
+        match self {
+            Who::Dialled(key) => Some(key.dialled()),
+            _ => None,
         }
     }
 }
@@ -396,7 +423,9 @@ impl<M> Client<M> {
     pub(crate) fn state(&self) -> &State<M> {
         match &**self.0.key() {
             Who::Client(state) => state,
-            who => unreachable!("a client's socket has the key of a {who:?}"),
+            who => who
+                .client()
+                .unwrap_or_else(|| unreachable!("a client's socket has the key of a {who:?}")),
         }
     }
 

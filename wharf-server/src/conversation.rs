@@ -69,6 +69,7 @@ impl<M: Send + 'static> ServerState<M> {
     /// The handler is told of the client.
     pub(crate) fn connected(&self, client: &Client<M>) {
         self.call_or_end(client, |handler| handler.connected(client));
+        self.dialled_client_is_there(client);
     }
 
     /// Takes the next step: one of the client's operations has completed.
@@ -454,7 +455,8 @@ impl<M: Send + 'static> ServerState<M> {
             return;
         };
         client.drop_unsent();
-        if let Some(peer) = client.state().counted_peer() {
+        let counted = client.state().counted_peer();
+        if let Some(peer) = counted.filter(|_| client.dialled().is_none()) {
             self.addresses.leave(peer);
         }
         let traffic = client.traffic();
@@ -468,6 +470,7 @@ impl<M: Send + 'static> ServerState<M> {
             self.call(client, |handler| handler.disconnected(client, ended));
         }
         self.forget(client);
+        self.dialled_client_is_gone(client);
         self.make_room(left);
     }
 

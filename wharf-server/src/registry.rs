@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Instant,
 };
@@ -14,6 +14,7 @@ use wharf::{BufferPool, CompletionPort};
 use crate::{
     Client, Outgoing, Settings, Stopper,
     client::{Key, Who},
+    dialling::Dials,
     outbox::{CHUNK_BYTES, Sending},
     patience::Patience,
     present::Present,
@@ -25,6 +26,9 @@ pub struct Clients<M = ()>(Arc<Registry<M>>);
 struct Registry<M> {
     present: Mutex<Present<Client<M>>>,
     last_id: AtomicU64,
+    /// How many of those that are present were dialled.
+    dialled: AtomicUsize,
+    dials: Dials<M>,
     began: Instant,
     /// Sends that were dropped since their clients read too slowly.
     dropped: AtomicU64,
@@ -68,6 +72,8 @@ impl<M> Clients<M> {
         Clients(Arc::new(Registry {
             present: Mutex::default(),
             last_id: AtomicU64::new(0),
+            dialled: AtomicUsize::new(0),
+            dials: Dials::new(settings.dials_max),
             began: Instant::now(),
             dropped: AtomicU64::new(0),
             port,
@@ -221,7 +227,21 @@ impl<M> Clients<M> {
         self.0.last_id.fetch_add(1, Ordering::Relaxed) + 1
     }
 
+    pub(crate) fn dials(&self) -> &Dials<M> {
+        &self.0.dials
+    }
+
+    /// How many of them have connected to the server.
+    pub(crate) fn accepted(&self) -> usize {
+        let dialled = self.0.dialled.load(Ordering::SeqCst);
+        self.len().saturating_sub(dialled)
+    }
+
     pub(crate) fn insert(&self, client: Client<M>) {
+        let is_dialled = client.dialled().is_some();
+        self.0
+            .dialled
+            .fetch_add(usize::from(is_dialled), Ordering::SeqCst);
         let before = self.present().insert(client.id(), client);
         debug_assert!(before.is_none(), "numbers are used once");
     }
@@ -233,6 +253,10 @@ impl<M> Clients<M> {
         let removed = present.remove(client.id());
         let left = present.len();
         drop(present);
+        let was_dialled = removed.is_some() && client.dialled().is_some();
+        self.0
+            .dialled
+            .fetch_sub(usize::from(was_dialled), Ordering::SeqCst);
         removed.map(|_| left)
     }
 }

@@ -44,7 +44,7 @@ impl<M: Send + 'static> std::fmt::Debug for Server<M> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
-    /// Clients that were accepted.
+    /// Clients that were accepted, or dialled.
     pub clients: u64,
     /// Bytes received from them.
     pub received_bytes: u64,
@@ -190,7 +190,7 @@ impl<M: Send + 'static> Server<M> {
 
     /// Stops the server in order, and returns its figures.
     ///
-    /// 1. It stops listening; connections that were not accepted are reset.
+    /// 1. It stops listening; connections that were not accepted are reset. Nothing is [dialled](Clients::dial) any more.
     /// 2. Each client is closed: a handler that is at work finishes, all bytes that were sent arrive, the end follows.
     /// 3. Clients that have not finished after `timeout` are cut.
     /// 4. The port is closed, and the workers end. A worker whose handler does not return is left behind, and its name
@@ -204,6 +204,7 @@ impl<M: Send + 'static> Server<M> {
         let shared = &self.shared;
         shared.set_stopping();
         shared.acceptor.end();
+        shared.clients.end_dials();
         shared.contain("`stopping`", || shared.handler.stopping(&shared.clients));
         for client in shared.clients.all() {
             client.close();
@@ -239,6 +240,7 @@ impl<M: Send + 'static> Server<M> {
 impl<M: Send + 'static> Drop for Server<M> {
     fn drop(&mut self) {
         self.shared.set_stopping();
+        self.shared.clients.end_dials();
         self.shared.cut_and_close();
     }
 }
@@ -276,6 +278,7 @@ impl<M: Send + 'static> ServerState<M> {
                     self.begin(&client);
                 }
             }
+            Finished::Connected { socket } => self.dial_answered(socket, result),
             Finished::Posted => self.posted(&completion.key, completion.transferred),
             done => unreachable!("a server starts no such operation: {done:?}"),
         }
@@ -283,15 +286,13 @@ impl<M: Send + 'static> ServerState<M> {
 
     /// A timer that a client has set is due: only such a timer has a context.
     fn timer_of_client(&self, who: &Who<M>, timer: DueTimer) {
-        if let Who::Client(state) = who {
-            if let Some(client) = self.clients.find(state.id()) {
-                client.fire(timer);
-            }
+        if let Some(client) = who.client().and_then(|state| self.clients.find(state.id())) {
+            client.fire(timer);
         }
     }
 
     fn posted(&self, who: &Who<M>, number: usize) {
-        let Who::Client(state) = who else {
+        let Some(state) = who.client() else {
             unreachable!("nothing is posted for a {who:?}");
         };
         let Some(client) = self.clients.find(state.id()) else {
@@ -314,12 +315,14 @@ impl<M: Send + 'static> ServerState<M> {
                 // It was one of the port's operations, and an accept may have been refused because there was none left.
                 self.resume_accepting();
             }
-            Who::Client(state) => {
+            Who::Client(_) | Who::Dialled(_) => {
                 // It is there: the timer has its turn.
-                if let Some(client) = self.clients.find(state.id()) {
+                if let Some(client) = who.client().and_then(|state| self.clients.find(state.id())) {
                     self.unparked(&client);
                 }
             }
+            Who::Dial(dialled) => self.dial_due(dialled),
+            Who::Pool(pool) => pool.is_due(),
             Who::Tick => self.tick(),
             Who::Listener => unreachable!("no timer is a {who:?}'s"),
         }
@@ -331,7 +334,7 @@ impl<M: Send + 'static> ServerState<M> {
         let left = self.clients.all();
         let cut = left.iter().filter(|client| client.end(Ended::Cut)).count();
         for completion in self.port.close() {
-            if let Who::Client(_) = *completion.key {
+            if completion.key.client().is_some() {
                 self.serve(completion);
             }
         }

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// A client has a receive under way, or instead of it the operation that has its turn; a send at its socket and one of its
-/// outbox; and a timer while it lingers. Twice as many are room enough.
+/// outbox; and a timer while it lingers. Twice as many are room enough. A dial has no more: a timer, and a few attempts.
 const OPERATIONS_PER_CLIENT: usize = 8;
 
 /// Operations for accepts, the server's own timers and posts, which clients can't use up.
@@ -68,6 +68,10 @@ pub struct Settings {
     pub buffers_per_client: usize,
     /// The most clients at once; while it is reached, others wait in the backlog. At least 1.
     pub clients_max: usize,
+    /// The most connections that the server makes at once ([`Clients::dial`](crate::Clients::dial)): those under way, those that wait
+    /// for another attempt, and their clients. They do not count among `clients_max`, so that neither takes the place of the other.
+    /// 256 by default; 0 for none.
+    pub dials_max: usize,
     /// The most clients at once from one address, an IPv6 address counting by its first 64 bits; more are closed as soon
     /// as they are accepted. 0 for a default: a sixteenth of `clients_max`, so that no address fills the table, and an
     /// office behind one has room; but no limit if the server listens on loopback, nor for peers that come over it.
@@ -135,6 +139,7 @@ impl Default for Settings {
             buffers_bytes_max: 0,
             buffers_per_client: 2,
             clients_max: 16_384,
+            dials_max: 256,
             clients_per_address_max: 0,
             exempt_addresses: Vec::new(),
             proxy_protocol_from: Vec::new(),
@@ -173,11 +178,11 @@ impl Settings {
 
     /// How many receive buffers there are, and how many of them each client may have.
     pub(crate) fn buffers(&self) -> (usize, usize) {
-        let all_shares = self.clients_max.saturating_mul(self.buffers_per_client);
+        let all_shares = self.places().saturating_mul(self.buffers_per_client);
         match self.buffers_bytes_max / self.buffer_bytes {
             0 => (all_shares, self.buffers_per_client),
             buffers => {
-                let fitting = (buffers / self.clients_max).max(1);
+                let fitting = (buffers / self.places()).max(1);
                 (buffers, self.buffers_per_client.min(fitting))
             }
         }
@@ -191,9 +196,14 @@ impl Settings {
     /// The most operations at once: as many as all clients can have, and the server's own.
     pub(crate) fn operations_max(&self) -> usize {
         let of_each = OPERATIONS_PER_CLIENT.saturating_add(self.timers_per_client);
-        self.clients_max
+        self.places()
             .saturating_mul(of_each)
             .saturating_add(OPERATIONS_KEPT)
+    }
+
+    /// The most clients, accepted and dialled.
+    fn places(&self) -> usize {
+        self.clients_max.saturating_add(self.dials_max)
     }
 
     /// The most clients from one address; none is without limit.
@@ -235,7 +245,7 @@ impl Settings {
         // A send that waits at the socket takes a whole buffer's memory, however few of its bytes are left.
         let unsent = self.unsent_pause_bytes() + 2 * self.buffer_bytes + 2 * CHUNK_BYTES;
         let of_each = unsent + CLIENT_BYTES;
-        let of_all = self.clients_max.saturating_mul(of_each);
+        let of_all = self.places().saturating_mul(of_each);
         buffers
             .saturating_mul(self.buffer_bytes)
             .saturating_add(of_all)
@@ -264,6 +274,11 @@ impl Settings {
                 "clients_max is {}, above the limit of {CLIENTS_MAX}: a port takes {} handles, of which some are the server's own",
                 self.clients_max,
                 wharf::HANDLES_MAX
+            )
+        } else if self.places() > CLIENTS_MAX {
+            format!(
+                "clients_max is {} and dials_max {}, together above the limit of {CLIENTS_MAX}",
+                self.clients_max, self.dials_max
             )
         } else if self.backlog > i32::MAX as u32 {
             format!(

@@ -288,7 +288,9 @@ mod tests {
         let error = io::Error::from(error);
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
         assert!(
-            error.to_string().contains("127.0.0.2:80: connection refused"),
+            error
+                .to_string()
+                .contains("127.0.0.2:80: connection refused"),
             "{error}"
         );
     }
@@ -306,7 +308,10 @@ mod tests {
         // It is ignored.
         attempts.failed(1, refused());
         let error = attempts.into_error();
-        assert_eq!((error.tried.len(), &error.untried[..]), (1, &[address(2)][..]));
+        assert_eq!(
+            (error.tried.len(), &error.untried[..]),
+            (1, &[address(2)][..])
+        );
         assert_eq!(io::Error::from(error).kind(), io::ErrorKind::TimedOut);
     }
 

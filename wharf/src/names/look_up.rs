@@ -203,10 +203,11 @@ impl Names {
             return Err(io::Error::new(io::ErrorKind::WouldBlock, text));
         }
         let is_new = !state.asked.contains_key(name);
-        self.hire(&mut state, usize::from(is_new)).map_err(|error| {
-            let text = format!("no thread to look {name} up: {error}");
-            io::Error::new(error.kind(), text)
-        })?;
+        self.hire(&mut state, usize::from(is_new))
+            .map_err(|error| {
+                let text = format!("no thread to look {name} up: {error}");
+                io::Error::new(error.kind(), text)
+            })?;
         state.last_number += 1;
         let number = state.last_number;
         state.callers += 1;
@@ -407,10 +408,7 @@ impl Caller {
 }
 
 /// What was found, as callers get it; `found` is none where the look-up has panicked.
-fn ordered(
-    name: &str,
-    found: Option<io::Result<Vec<SocketAddr>>>,
-) -> io::Result<Vec<SocketAddr>> {
+fn ordered(name: &str, found: Option<io::Result<Vec<SocketAddr>>>) -> io::Result<Vec<SocketAddr>> {
     let found = found.unwrap_or_else(|| Err(io::Error::other("the look-up panicked")));
     let found = found.map_err(|error| {
         let text = format!("the addresses of {name} are not known: {error}");
@@ -543,7 +541,10 @@ mod tests {
     fn no_more_look_ups_and_callers_than_the_limits_say() {
         let (names, go, begun) = hanging(limits(2, 3));
         let asked = ["a", "b", "c"].map(|name| ask(&names, name, GUARD));
-        let began = [begun.recv_timeout(GUARD).unwrap(), begun.recv_timeout(GUARD).unwrap()];
+        let began = [
+            begun.recv_timeout(GUARD).unwrap(),
+            begun.recv_timeout(GUARD).unwrap(),
+        ];
         assert!(!began.contains(&"c".to_owned()));
         let refused = names.look_up("d", 80, GUARD, |_| unreachable!("it was refused"));
         let error = refused.unwrap_err();
@@ -553,7 +554,10 @@ mod tests {
         go.send(()).unwrap();
         assert_eq!(begun.recv_timeout(GUARD).unwrap(), "c");
         drop(asked);
-        assert!(names.look_up("d", 80, GUARD, |_| {}).is_ok(), "there is room");
+        assert!(
+            names.look_up("d", 80, GUARD, |_| {}).is_ok(),
+            "there is room"
+        );
         drop(go);
     }
 
