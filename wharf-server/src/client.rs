@@ -36,7 +36,8 @@ pub struct Client<M = ()>(pub(crate) Socket<Key<M>>);
 pub(crate) type Key<M> = Arc<Who<M>>;
 
 pub(crate) enum Who<M> {
-    Listener,
+    /// A listener, by its number.
+    Listener(usize),
     Client(State<M>),
     /// A timer: try to accept again.
     AcceptAgain,
@@ -58,7 +59,7 @@ impl<M> Who<M> {
     /// In a word.
     fn name(&self) -> &'static str {
         match self {
-            Who::Listener => "listener",
+            Who::Listener(_) => "listener",
             Who::Client(_) => "client",
             Who::AcceptAgain => "accept again",
             Who::Round => "round",

@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Instant,
 };
@@ -24,6 +24,8 @@ pub struct Clients<M = ()>(Arc<Registry<M>>);
 
 struct Registry<M> {
     present: Mutex<Present<Client<M>>>,
+    /// How many places are taken: of those that are there, and of those that are just being let in.
+    places: AtomicUsize,
     last_id: AtomicU64,
     began: Instant,
     /// Sends that were dropped since their clients read too slowly.
@@ -67,6 +69,7 @@ impl<M> Clients<M> {
     pub(crate) fn new(port: CompletionPort<Key<M>>, settings: &Settings) -> Self {
         Clients(Arc::new(Registry {
             present: Mutex::default(),
+            places: AtomicUsize::new(0),
             last_id: AtomicU64::new(0),
             began: Instant::now(),
             dropped: AtomicU64::new(0),
@@ -221,6 +224,25 @@ impl<M> Clients<M> {
         self.0.last_id.fetch_add(1, Ordering::Relaxed) + 1
     }
 
+    /// Takes a place for a client that is to be let in, if fewer than `max` are taken.
+    pub(crate) fn take_place(&self, max: usize) -> bool {
+        let more = |places| (places < max).then_some(places + 1);
+        let places = &self.0.places;
+        places
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, more)
+            .is_ok()
+    }
+
+    /// The place of a client that was not let in, or has gone.
+    pub(crate) fn give_place_back(&self) {
+        self.0.places.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// How many places are taken.
+    pub(crate) fn places(&self) -> usize {
+        self.0.places.load(Ordering::SeqCst)
+    }
+
     pub(crate) fn insert(&self, client: Client<M>) {
         let before = self.present().insert(client.id(), client);
         debug_assert!(before.is_none(), "numbers are used once");
@@ -233,6 +255,8 @@ impl<M> Clients<M> {
         let removed = present.remove(client.id());
         let left = present.len();
         drop(present);
-        removed.map(|_| left)
+        removed.as_ref()?;
+        self.give_place_back();
+        Some(left)
     }
 }
