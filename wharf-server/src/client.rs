@@ -38,7 +38,8 @@ pub struct Client<M = ()>(pub(crate) Socket<Key<M>>);
 pub(crate) type Key<M> = Arc<Who<M>>;
 
 pub(crate) enum Who<M> {
-    Listener,
+    /// A listener, by its number.
+    Listener(usize),
     Client(State<M>),
     /// A connect, and the client that comes of it.
     Dialled(Box<DialledKey<M>>),
@@ -66,7 +67,7 @@ impl<M> Who<M> {
     /// In a word.
     fn name(&self) -> &'static str {
         match self {
-            Who::Listener => "listener",
+            Who::Listener(_) => "listener",
             Who::Client(_) => "client",
             Who::Dialled(_) => "dialled client",
             Who::Dial(_) => "dial",

@@ -11,7 +11,7 @@ use std::{
 
 use wharf::{CompletionPort, Key, user_code::log};
 
-use crate::Settings;
+use crate::{Settings, proxy::Proxies};
 
 const ROUNDS_PER_TIMEOUT: u32 = 4;
 
@@ -38,8 +38,8 @@ impl Patience {
     pub(crate) fn new(settings: &Settings) -> Self {
         let (idle, stall) = (settings.idle_timeout, settings.stall_timeout);
         let (first, frame) = (settings.first_bytes_timeout, settings.frame_timeout);
-        let proxied = !settings.proxy_protocol_from.is_empty();
-        let header = proxied.then_some(settings.proxy_header_timeout);
+        let has_proxies = !Proxies::new(settings).are_none();
+        let header = has_proxies.then_some(settings.proxy_header_timeout);
         let timeouts = [idle, stall, first, frame, header].into_iter().flatten();
         let shortest = timeouts.min().unwrap_or(Duration::MAX);
         let round = (shortest / ROUNDS_PER_TIMEOUT).max(ROUND_MIN);

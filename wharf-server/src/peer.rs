@@ -24,10 +24,9 @@ impl Peer {
         }
     }
 
-    /// Its IP address; none for a [local](Self::Local) one. An IPv4 address is one, also if it came to an IPv6 socket
-    /// (`::ffff:192.0.2.1`).
+    /// Its IP address; none for a [local](Self::Local) one.
     pub fn ip(self) -> Option<IpAddr> {
-        Some(self.address()?.ip().to_canonical())
+        Some(self.address()?.ip())
     }
 }
 
@@ -41,8 +40,13 @@ impl fmt::Display for Peer {
 }
 
 impl From<SocketAddr> for Peer {
+    /// An IPv4 address is one, also if it came to an IPv6 socket (`::ffff:192.0.2.1`).
     fn from(address: SocketAddr) -> Self {
-        Peer::Address(address)
+        let ip = address.ip().to_canonical();
+        match ip.is_ipv4() {
+            true => Peer::Address(SocketAddr::new(ip, address.port())),
+            false => Peer::Address(address),
+        }
     }
 }
 

@@ -9,13 +9,12 @@
 
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use ipnet::IpNet;
 use wharf::{Buffer, user_code::log};
 
 use crate::{
     Client, Ended, Peer,
     marks::Mark,
-    proxy::{self, Header},
+    proxy::{self, Header, Proxies},
     shared::ServerState,
 };
 
@@ -41,14 +40,12 @@ pub(crate) enum Awaited {
 }
 
 impl Prelude {
-    /// What is awaited from a peer, where proxies in these ranges send headers.
-    pub(crate) fn of(peer: Peer, proxies: &[IpNet]) -> Option<Box<Prelude>> {
-        if proxies.is_empty() {
+    /// What is awaited from a peer, where these proxies send headers.
+    pub(crate) fn of(peer: Peer, proxies: &Proxies) -> Option<Box<Prelude>> {
+        if proxies.are_none() {
             return None;
         }
-        let is_proxied = peer
-            .ip()
-            .is_some_and(|ip| proxies.iter().any(|range| range.contains(&ip)));
+        let is_proxied = proxies.has(peer);
         let awaited = match is_proxied {
             true => Awaited::Header(Vec::new()),
             false => Awaited::NoHeader,

@@ -3,7 +3,10 @@
 
 use std::net::SocketAddr;
 
+use ipnet::IpNet;
 use proxy_header::{Error, ParseConfig, ProxyHeader};
+
+use crate::{Peer, Settings};
 
 /// The longest header, in bytes. One of version 2 may have fields behind the addresses; those of proxies are much shorter.
 pub(crate) const BYTES_MAX: usize = 4_096;
@@ -13,6 +16,33 @@ const V2_FIXED: usize = 16;
 
 /// How a header begins: of version 1, and of version 2.
 const MARKS: [&[u8]; 2] = [b"PROXY ", b"\r\n\r\n\0\r\nQUIT\n"];
+
+/// The peers that are proxies, and send a header for each client.
+#[derive(Debug)]
+pub(crate) struct Proxies {
+    ranges: Vec<IpNet>,
+    local: bool,
+}
+
+impl Proxies {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        Proxies {
+            ranges: settings.proxy_protocol_from.clone(),
+            local: settings.proxy_protocol_from_local,
+        }
+    }
+
+    pub(crate) fn are_none(&self) -> bool {
+        self.ranges.is_empty() && !self.local
+    }
+
+    pub(crate) fn has(&self, peer: Peer) -> bool {
+        match peer.ip() {
+            Some(ip) => self.ranges.iter().any(|range| range.contains(&ip)),
+            None => self.local,
+        }
+    }
+}
 
 /// What a header tells.
 #[derive(Debug, PartialEq, Eq)]

@@ -25,9 +25,9 @@ pub struct Clients<M = ()>(Arc<Registry<M>>);
 
 struct Registry<M> {
     present: Mutex<Present<Client<M>>>,
+    /// How many places are taken: of those that are there, and of those that are just being let in. Those that were dialled have others.
+    places: AtomicUsize,
     last_id: AtomicU64,
-    /// How many of those that are present were dialled.
-    dialled: AtomicUsize,
     dials: Dials<M>,
     began: Instant,
     /// Sends that were dropped since their clients read too slowly.
@@ -71,8 +71,8 @@ impl<M> Clients<M> {
     pub(crate) fn new(port: CompletionPort<Key<M>>, settings: &Settings) -> Self {
         Clients(Arc::new(Registry {
             present: Mutex::default(),
+            places: AtomicUsize::new(0),
             last_id: AtomicU64::new(0),
-            dialled: AtomicUsize::new(0),
             dials: Dials::new(settings.dials_max),
             began: Instant::now(),
             dropped: AtomicU64::new(0),
@@ -231,17 +231,26 @@ impl<M> Clients<M> {
         &self.0.dials
     }
 
-    /// How many of them have connected to the server.
-    pub(crate) fn accepted(&self) -> usize {
-        let dialled = self.0.dialled.load(Ordering::SeqCst);
-        self.len().saturating_sub(dialled)
+    /// Takes a place for a client that is to be let in, if fewer than `max` are taken.
+    pub(crate) fn take_place(&self, max: usize) -> bool {
+        let more = |places| (places < max).then_some(places + 1);
+        let places = &self.0.places;
+        places
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, more)
+            .is_ok()
+    }
+
+    /// The place of a client that was not let in, or has gone.
+    pub(crate) fn give_place_back(&self) {
+        self.0.places.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// How many places are taken.
+    pub(crate) fn places(&self) -> usize {
+        self.0.places.load(Ordering::SeqCst)
     }
 
     pub(crate) fn insert(&self, client: Client<M>) {
-        let is_dialled = client.dialled().is_some();
-        self.0
-            .dialled
-            .fetch_add(usize::from(is_dialled), Ordering::SeqCst);
         let before = self.present().insert(client.id(), client);
         debug_assert!(before.is_none(), "numbers are used once");
     }
@@ -253,10 +262,10 @@ impl<M> Clients<M> {
         let removed = present.remove(client.id());
         let left = present.len();
         drop(present);
-        let was_dialled = removed.is_some() && client.dialled().is_some();
-        self.0
-            .dialled
-            .fetch_sub(usize::from(was_dialled), Ordering::SeqCst);
-        removed.map(|_| left)
+        removed.as_ref()?;
+        if client.dialled().is_none() {
+            self.give_place_back();
+        }
+        Some(left)
     }
 }

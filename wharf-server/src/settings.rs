@@ -2,7 +2,7 @@
 
 use std::{
     fmt, io,
-    net::{IpAddr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv6Addr},
     ops::RangeInclusive,
     time::Duration,
 };
@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use wharf::DriverChoice;
 
 use crate::{
+    Listen, ListenAddress,
     addresses::Addresses,
     outbox::{CHUNK_BYTES, SlowReader},
 };
@@ -45,8 +46,8 @@ const CLIENT_BYTES: usize = 2_048;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Settings {
-    /// The address to listen at. Port 0 is any free one.
-    pub listen: SocketAddr,
+    /// What to listen on; none, the default, is port 21000 of this machine alone.
+    pub listen: Vec<Listen>,
     /// How many threads serve; 0 for one more than run at once, or [`workers_max`](Self::workers_max) if that is fewer.
     pub workers: usize,
     /// How many threads may serve when others are blocked in their handlers: they are started when work waits, and end
@@ -84,6 +85,8 @@ pub struct Settings {
     pub proxy_protocol_from: Vec<IpNet>,
     /// A client of a proxy is cut whose header has not come for so long (one and a half of it at the latest). 5 s by default.
     pub proxy_header_timeout: Duration,
+    /// Likewise for the peers of local (Unix) sockets: `true` if all of them are such proxies.
+    pub proxy_protocol_from_local: bool,
     /// The backlog: the most connections that the system holds before they are accepted. The system has a limit of its own
     /// (sysctl `net.core.somaxconn`).
     pub backlog: u32,
@@ -119,6 +122,13 @@ pub struct Settings {
     pub messages_max: usize,
     /// The most timers of one client ([`Client::set_timer`](crate::Client::set_timer)), 4 by default.
     pub timers_per_client: usize,
+    /// Where a balancer may ask by HTTP whether new clients are welcome: the answer to any request is 200 while the server is ready, and
+    /// 503 from the moment on when it is to [stop](crate::Server::stop) or to [drain](crate::Stopper::drain), until it has stopped. None by
+    /// default. It is not encrypted and tells no more than that; let it be an address that only balancers reach.
+    pub health: Option<Listen>,
+    /// For how long an orderly stop goes on as before, but for being not [ready](Self::health): in this time a balancer notices, and sends
+    /// new clients elsewhere. Longer than its health checks take to notice; 0 by default.
+    pub drain_delay: Duration,
     /// How often [`Handler::tick`](crate::Handler::tick) is called; `None` never. At least a millisecond.
     pub tick: Option<Duration>,
 }
@@ -130,7 +140,7 @@ impl Default for Settings {
     /// nothing; 1 MiB unsent a client.
     fn default() -> Self {
         Settings {
-            listen: SocketAddr::from(([127, 0, 0, 1], 21_000)),
+            listen: Vec::new(),
             workers: 0,
             workers_max: 0,
             concurrency: 0,
@@ -143,6 +153,7 @@ impl Default for Settings {
             clients_per_address_max: 0,
             exempt_addresses: Vec::new(),
             proxy_protocol_from: Vec::new(),
+            proxy_protocol_from_local: false,
             proxy_header_timeout: Duration::from_secs(5),
             backlog: 1_024,
             idle_timeout: None,
@@ -156,6 +167,8 @@ impl Default for Settings {
             receive_rate: 0,
             messages_max: 1_024,
             timers_per_client: 4,
+            health: None,
+            drain_delay: Duration::ZERO,
             tick: None,
         }
     }
@@ -209,7 +222,7 @@ impl Settings {
     /// The most clients from one address; none is without limit.
     pub fn clients_per_address(&self) -> Option<usize> {
         match self.clients_per_address_max {
-            0 if self.listen.ip().to_canonical().is_loopback() => None,
+            0 if self.listen.iter().all(Listen::is_of_this_machine) => None,
             0 => Some((self.clients_max / 16).max(1)),
             max => Some(max),
         }
@@ -330,8 +343,8 @@ pub enum StartError {
     Port(io::Error),
     /// The listening socket could not be made.
     Socket(io::Error),
-    /// It could not be bound to this address.
-    Bind(SocketAddr, io::Error),
+    /// It could not be bound to this address, the last of those that were tried.
+    Bind(ListenAddress, io::Error),
     /// It could not listen.
     Listen(io::Error),
     /// Accepting could not begin.
@@ -352,7 +365,7 @@ impl fmt::Display for StartError {
                 write!(
                     formatter,
                     "can't bind to {address}: {error}; {}",
-                    bind_remedy(error)
+                    bind_remedy(address, error)
                 )
             }
             StartError::Listen(error) => write!(formatter, "can't listen: {error}"),
@@ -364,8 +377,16 @@ impl fmt::Display for StartError {
     }
 }
 
-fn bind_remedy(error: &io::Error) -> &'static str {
+fn bind_remedy(address: &ListenAddress, error: &io::Error) -> &'static str {
+    let is_local = address.tcp().is_none();
     match error.kind() {
+        io::ErrorKind::AddrInUse if is_local => {
+            "another program listens there, or it is no socket: stop that program, remove the file, or use another path"
+        }
+        io::ErrorKind::PermissionDenied if is_local => {
+            "the folder is not ours to write to: use one that is, or change its permissions"
+        }
+        _ if is_local => "use a path of at most 107 bytes, in a folder that is there",
         io::ErrorKind::AddrInUse => {
             "another program listens there: stop it, or listen on another port (0 is any free one)"
         }
