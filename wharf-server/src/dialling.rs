@@ -89,6 +89,8 @@ enum Stage {
         found: Option<io::Result<Vec<SocketAddr>>>,
     },
     Connecting(Attempts<OperationId>),
+    /// An attempt has failed, or its client has gone, and nothing follows yet: the handler is told.
+    Failed,
     /// Until then.
     Pausing(Instant),
     /// The number of the client, and since when it is there.
@@ -378,30 +380,29 @@ impl<M: Send + 'static> Dialled<M> {
             }
             return Ok(None);
         }
-        let over = Attempts::new("", [], Duration::ZERO, now);
-        let attempts = mem::replace(attempts, over);
-        Ok(Some(attempts.into_error().into()))
+        match mem::replace(&mut progress.stage, Stage::Failed) {
+            Stage::Connecting(attempts) => Ok(Some(attempts.into_error().into())),
+            _ => Ok(None),
+        }
     }
 
     /// An attempt has failed, or a client has gone and is to be connected again. Returns after how long the next attempt is to be made;
     /// none: there is no other, and this is over.
-    fn pause(&self, progress: &mut Progress) -> Option<Duration> {
+    fn fail(&self, progress: &mut Progress) -> Option<Duration> {
+        progress.stage = Stage::Failed;
         let dial = &self.0.dial;
         let is_last = dial.attempts.is_some_and(|max| progress.failures >= max);
-        if is_last || progress.is_stopped {
-            return None;
-        }
-        let pause = dial.pause(progress.failures);
-        progress.stage = Stage::Pausing(wharf::raw::deadline_after(pause));
-        Some(pause)
+        (!is_last && !progress.is_stopped).then(|| dial.pause(progress.failures))
     }
 
-    /// The pause begins, if it has not ended meanwhile.
-    fn begin_pause(&self) {
+    /// The next attempt is made after so long, if this was not stopped meanwhile.
+    fn pause(&self, pause: Duration) {
         let mut progress = self.0.progress();
-        let Stage::Pausing(until) = progress.stage else {
+        if !matches!(progress.stage, Stage::Failed) {
             return;
-        };
+        }
+        let until = wharf::raw::deadline_after(pause);
+        progress.stage = Stage::Pausing(until);
         let set = self.set_timer(&mut progress, until);
         drop(progress);
         if set.is_err() {
@@ -418,7 +419,7 @@ impl<M: Send + 'static> ServerState<M> {
             Ok(None) => {}
             Ok(Some(error)) => {
                 progress.failures = progress.failures.saturating_add(1);
-                let (pause, failures) = (dialled.pause(&mut progress), progress.failures);
+                let (pause, failures) = (dialled.fail(&mut progress), progress.failures);
                 drop(progress);
                 self.dial_has_failed(dialled, &error, failures, pause);
             }
@@ -453,7 +454,7 @@ impl<M: Send + 'static> ServerState<M> {
             self.handler.dial_failed(&self.clients, &failed);
         });
         match again_after {
-            Some(_) => dialled.begin_pause(),
+            Some(pause) => dialled.pause(pause),
             None => dialled.0.tell_over(None, Some(error)),
         }
     }
@@ -556,10 +557,10 @@ impl<M: Send + 'static> ServerState<M> {
             true => progress.failures = 0,
             false => progress.failures = progress.failures.saturating_add(1),
         }
-        let (pause, failures) = (dialled.pause(&mut progress), progress.failures);
+        let (pause, failures) = (dialled.fail(&mut progress), progress.failures);
         drop(progress);
-        if pause.is_some() {
-            dialled.begin_pause();
+        if let Some(pause) = pause {
+            dialled.pause(pause);
             return;
         }
         let text = format!(

@@ -184,7 +184,7 @@ pub trait Handler: Send + Sync + Sized + 'static {
     }
 
     /// An attempt to [dial](crate::Clients::dial) has failed: the name was not found, or none of its addresses could be connected to. By
-    /// one worker at a time for each dial. The next attempt's pause counts from before the call.
+    /// one worker at a time for each dial. The pause before the next attempt begins after the call.
     fn dial_failed(
         &self,
         clients: &Clients<Self::Message>,
