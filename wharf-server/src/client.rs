@@ -121,7 +121,7 @@ struct Rest<M> {
 
 /// What no idle client needs, unless its turn is parked: likewise.
 struct Turns<M> {
-    /// Bytes that were thrown away.
+    /// Bytes that were thrown away, or are none of its own.
     discarded: AtomicU64,
     waiting: Waiting,
     /// Since when it has owed the rest of a frame, or its first bytes.
@@ -361,7 +361,7 @@ impl<M> State<M> {
         &self.turns().owing
     }
 
-    /// So many bytes that it sent were thrown away.
+    /// So many bytes that it sent were thrown away, or are none of its own.
     pub(crate) fn discard(&self, bytes: usize) {
         let discarded = &self.turns().discarded;
         discarded.fetch_add(bytes as u64, Ordering::Relaxed);
@@ -422,16 +422,19 @@ impl<M> Client<M> {
     /// handler sees them; nor are bytes of a transfer at the very moment when the client was [aborted](Self::abort).
     pub fn traffic(&self) -> Traffic {
         match self.0.traffic() {
-            Some(mut traffic) => {
-                let discarded = self.state().discarded();
-                traffic.received_bytes = traffic.received_bytes.saturating_sub(discarded);
-                traffic
-            }
+            Some(traffic) => self.own(traffic),
             None => {
                 let gone = self.state().gone();
                 gone.map(|gone| gone.traffic).unwrap_or_default()
             }
         }
+    }
+
+    /// Without the bytes that were thrown away, or are none of its own.
+    fn own(&self, mut traffic: Traffic) -> Traffic {
+        let discarded = self.state().discarded();
+        traffic.received_bytes = traffic.received_bytes.saturating_sub(discarded);
+        traffic
     }
 
     /// Bytes that wait to be sent to it.
@@ -995,6 +998,7 @@ impl<M> Client<M> {
         };
         let ended = self.reason(Ended::ByPeer);
         // Another thread may have ended it in this very moment.
+        let traffic = self.own(traffic);
         let gone = Box::new(Gone { ended, traffic });
         let _ = self.state().turns().gone.set(gone);
         true

@@ -118,6 +118,8 @@ on_every_driver! {
                 std::thread::yield_now();
             }
         }
+        let report = server.stop(GUARD);
+        assert_eq!(report.received_bytes, 8, "headers are none of the clients' bytes");
     }
 
     fn bytes_behind_a_header_wait_while_reading_is_paused(settings) {
@@ -233,7 +235,7 @@ on_every_driver! {
         }
         let ends: Vec<_> = peers.into_iter().map(|peer| std::thread::spawn(|| expect_refusal(peer))).collect();
         let report = server.stop(GUARD);
-        assert_eq!((report.clients, report.cut), (8, 0));
+        assert_eq!((report.clients, report.received_bytes, report.cut), (8, 0, 0));
         ends.into_iter().for_each(|end| end.join().unwrap());
     }
 }
