@@ -1004,6 +1004,20 @@ impl<M> Client<M> {
         true
     }
 
+    /// Calls `with` with the system's own socket, borrowed for the call, and returns what `with` returns: to read or set an option, with
+    /// the crate `socket2`, say; or to ask the system which process is at the other end of a [local](Peer::Local) one. What may be
+    /// done with it is written in `wharf::Socket::with_descriptor`.
+    ///
+    /// # Errors
+    /// The client is gone; or what `with` returns.
+    pub fn with_descriptor<T>(
+        &self,
+        #[cfg(unix)] with: impl FnOnce(std::os::fd::BorrowedFd<'_>) -> io::Result<T>,
+        #[cfg(windows)] with: impl FnOnce(std::os::windows::io::BorrowedSocket<'_>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        self.0.with_descriptor(with)
+    }
+
     /// How long it has been connected.
     pub fn age(&self) -> Duration {
         self.since().elapsed()
