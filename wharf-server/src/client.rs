@@ -148,7 +148,7 @@ struct Rest<M> {
 
 /// What no idle client needs, unless its turn is parked: likewise.
 struct Turns<M> {
-    /// Bytes that were thrown away.
+    /// Bytes that were thrown away, or are none of its own.
     discarded: AtomicU64,
     waiting: Waiting,
     /// Since when it has owed the rest of a frame, or its first bytes.
@@ -388,7 +388,7 @@ impl<M> State<M> {
         &self.turns().owing
     }
 
-    /// So many bytes that it sent were thrown away.
+    /// So many bytes that it sent were thrown away, or are none of its own.
     pub(crate) fn discard(&self, bytes: usize) {
         let discarded = &self.turns().discarded;
         discarded.fetch_add(bytes as u64, Ordering::Relaxed);
@@ -451,16 +451,19 @@ impl<M> Client<M> {
     /// handler sees them; nor are bytes of a transfer at the very moment when the client was [aborted](Self::abort).
     pub fn traffic(&self) -> Traffic {
         match self.0.traffic() {
-            Some(mut traffic) => {
-                let discarded = self.state().discarded();
-                traffic.received_bytes = traffic.received_bytes.saturating_sub(discarded);
-                traffic
-            }
+            Some(traffic) => self.own(traffic),
             None => {
                 let gone = self.state().gone();
                 gone.map(|gone| gone.traffic).unwrap_or_default()
             }
         }
+    }
+
+    /// Without the bytes that were thrown away, or are none of its own.
+    fn own(&self, mut traffic: Traffic) -> Traffic {
+        let discarded = self.state().discarded();
+        traffic.received_bytes = traffic.received_bytes.saturating_sub(discarded);
+        traffic
     }
 
     /// Bytes that wait to be sent to it.
@@ -1024,9 +1027,24 @@ impl<M> Client<M> {
         };
         let ended = self.reason(Ended::ByPeer);
         // Another thread may have ended it in this very moment.
+        let traffic = self.own(traffic);
         let gone = Box::new(Gone { ended, traffic });
         let _ = self.state().turns().gone.set(gone);
         true
+    }
+
+    /// Calls `with` with the system's own socket, borrowed for the call, and returns what `with` returns: to read or set an option, with
+    /// the crate `socket2`, say; or to ask the system which process is at the other end of a [local](Peer::Local) one. What may be
+    /// done with it is written in `wharf::Socket::with_descriptor`.
+    ///
+    /// # Errors
+    /// The client is gone; or what `with` returns.
+    pub fn with_descriptor<T>(
+        &self,
+        #[cfg(unix)] with: impl FnOnce(std::os::fd::BorrowedFd<'_>) -> io::Result<T>,
+        #[cfg(windows)] with: impl FnOnce(std::os::windows::io::BorrowedSocket<'_>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        self.0.with_descriptor(with)
     }
 
     /// How long it has been connected.

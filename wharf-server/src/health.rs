@@ -13,9 +13,8 @@ use crate::{
 /// Who asks is done within so long, or is cut.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The most that ask at the same time; and of those from one address.
+/// The most that ask at the same time: a sixteenth of them from one address, but for this machine's own.
 const CLIENTS_MAX: usize = 256;
-const CLIENTS_PER_ADDRESS_MAX: usize = 64;
 
 /// The longest head of a request, in bytes.
 const HEAD_BYTES_MAX: usize = 8 << 10;
@@ -32,7 +31,6 @@ impl Health {
             workers_max: 1,
             concurrency: 1,
             clients_max: CLIENTS_MAX,
-            clients_per_address_max: CLIENTS_PER_ADDRESS_MAX,
             frame_bytes_max: HEAD_BYTES_MAX,
             first_bytes_timeout: Some(PATIENCE),
             frame_timeout: Some(PATIENCE),

@@ -6,6 +6,10 @@ mod inherited;
 mod local;
 
 #[cfg(unix)]
+use std::os::fd::{AsFd, BorrowedFd};
+#[cfg(windows)]
+use std::os::windows::io::{AsSocket, BorrowedSocket};
+#[cfg(unix)]
 use std::path::PathBuf;
 use std::{
     fmt, io,
@@ -37,6 +41,23 @@ use crate::StartError;
 pub struct Listen {
     place: Place,
     reuse_port: bool,
+    options: Vec<Options>,
+}
+
+/// A socket, borrowed to set options.
+#[cfg(unix)]
+type Borrowed<'a> = BorrowedFd<'a>;
+#[cfg(windows)]
+type Borrowed<'a> = BorrowedSocket<'a>;
+
+/// Options that the program sets.
+#[derive(Clone)]
+struct Options(Arc<dyn Fn(Borrowed<'_>) -> io::Result<()> + Send + Sync>);
+
+impl fmt::Debug for Options {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Options")
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -95,6 +116,7 @@ impl Listen {
         Listen {
             place,
             reuse_port: false,
+            options: Vec::new(),
         }
     }
 
@@ -106,6 +128,40 @@ impl Listen {
     pub fn reuse_port(mut self, reuse_port: bool) -> Self {
         self.reuse_port = reuse_port;
         self
+    }
+
+    /// Has options set on each listening socket, which is borrowed for the call: before it is bound, so that all options have their effect,
+    /// and accepted connections inherit those that can be inherited. An error of the call is one of the server's start. Sockets that
+    /// the program [has made](Self::from) itself come with their options.
+    ///
+    /// ```
+    /// use socket2::SockRef;
+    /// use wharf_server::{Listen, Server};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let listen: Listen = "127.0.0.1:0".parse()?;
+    /// let listen = listen.options(|socket| SockRef::from(&socket).set_recv_buffer_size(1 << 20));
+    /// let server = Server::builder().listen(listen).serve(|client, bytes| client.send(bytes))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn options(
+        mut self,
+        set: impl Fn(Borrowed<'_>) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        self.options.push(Options(Arc::new(set)));
+        self
+    }
+
+    fn set_options(&self, socket: &Socket) -> io::Result<()> {
+        #[cfg(unix)]
+        let borrowed = socket.as_fd();
+        #[cfg(windows)]
+        let borrowed = socket.as_socket();
+        self.options
+            .iter()
+            .try_for_each(|options| options.0(borrowed))
     }
 
     /// Whether only this machine can connect.
@@ -144,7 +200,10 @@ impl Listen {
             Place::Addresses(addresses) => self.bind_each(addresses, all, backlog),
             #[cfg(unix)]
             Place::Local(path) => {
-                let socket = LocalSocket::bind(path, backlog).map_err(|error| {
+                let socket = Socket::new(Domain::UNIX, Type::STREAM, None)
+                    .and_then(|socket| self.set_options(&socket).map(|()| socket))
+                    .map_err(StartError::Socket)?;
+                let socket = LocalSocket::bind(socket, path, backlog).map_err(|error| {
                     StartError::Bind(ListenAddress::Local(path.clone()), error)
                 })?;
                 Ok(vec![Bound::Local(socket)])
@@ -215,6 +274,7 @@ impl Listen {
                 socket.set_only_v6(has_v4)?;
             }
             set_options(SockRef::from(&socket))?;
+            self.set_options(&socket)?;
             Ok(socket)
         };
         let socket = make().map_err(StartError::Socket)?;

@@ -110,9 +110,11 @@ impl<M: Send + 'static> ServerState<M> {
                 );
                 client.end(Ended::NotBegun(wrong));
             }
-            Ok(Step::Goes) => {}
+            Ok(Step::Goes) => client.state().discard(buffer.len()),
             Ok(Step::IsOver(bytes)) => {
                 *prelude.awaited() = Awaited::Nothing;
+                // They are a proxy's, and not counted as received from the client.
+                client.state().discard(bytes);
                 client.state().marks.set(Mark::Prelude, false);
                 if was_first {
                     self.connected(client);

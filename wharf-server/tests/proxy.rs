@@ -118,6 +118,8 @@ on_every_driver! {
                 std::thread::yield_now();
             }
         }
+        let report = server.stop(GUARD);
+        assert_eq!(report.received_bytes, 8, "headers are none of the clients' bytes");
     }
 
     fn bytes_behind_a_header_wait_while_reading_is_paused(settings) {
@@ -220,6 +222,24 @@ on_every_driver! {
         exchange_behind(&mut third, V1);
     }
 
+    fn a_flood_of_half_headers_keeps_its_places_no_longer_than_a_header_may_take(settings) {
+        let mut settings = trusting(settings);
+        settings.proxy_header_timeout = Duration::from_millis(300);
+        settings.clients_max = 50;
+        let server = serve(&settings, echo).unwrap();
+        let flood: Vec<_> = (0..200).map(|number| {
+            let mut peer = connect(&server);
+            peer.write_all(&V2[..number % V2.len()]).unwrap();
+            peer
+        }).collect();
+        // Behind all of them in the backlog: four times the table.
+        let mut polite = connect(&server);
+        exchange_behind(&mut polite, V1);
+        assert_eq!(server.clients().snapshot().len(), 1);
+        flood.into_iter().for_each(expect_refusal);
+        exchange(&mut polite, b"still there");
+    }
+
     fn a_stop_does_not_wait_for_headers(settings) {
         let mut settings = trusting(settings);
         settings.proxy_header_timeout = Duration::from_secs(3_600);
@@ -233,7 +253,7 @@ on_every_driver! {
         }
         let ends: Vec<_> = peers.into_iter().map(|peer| std::thread::spawn(|| expect_refusal(peer))).collect();
         let report = server.stop(GUARD);
-        assert_eq!((report.clients, report.cut), (8, 0));
+        assert_eq!((report.clients, report.received_bytes, report.cut), (8, 0, 0));
         ends.into_iter().for_each(|end| end.join().unwrap());
     }
 }

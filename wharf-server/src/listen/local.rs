@@ -12,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use socket2::{Domain, SockAddr, Socket, Type};
+use socket2::{SockAddr, Socket};
 
 use super::ListenAddress;
 
@@ -43,9 +43,8 @@ impl From<UnixListener> for LocalSocket {
 
 impl LocalSocket {
     /// Listens at a path. A socket there that nobody listens on any more is replaced.
-    pub(super) fn bind(path: &Path, backlog: i32) -> io::Result<Self> {
+    pub(super) fn bind(socket: Socket, path: &Path, backlog: i32) -> io::Result<Self> {
         let address = SockAddr::unix(path)?;
-        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
         match socket.bind(&address) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_left_behind(path) => {
                 std::fs::remove_file(path)?;
