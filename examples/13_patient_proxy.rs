@@ -38,6 +38,7 @@ struct Proxy {
 }
 
 /// What one side is told of the other.
+#[derive(Debug)]
 enum Told {
     /// It is connected.
     IsConnected(Client<Told>),

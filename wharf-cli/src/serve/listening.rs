@@ -4,20 +4,17 @@
 use std::path::PathBuf;
 use std::{fmt, process::ExitCode};
 
+use wharf::names::{Names, TIMEOUT, Target};
 use wharf_server::{IpNet, Listen, ListenAddress, Server, Settings};
 
 use super::range;
-use crate::{
-    address::{self, Endpoint},
-    exit,
-    output::OUTPUT,
-};
+use crate::{address, exit, output::OUTPUT};
 
 /// One of the places that `--listen` names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     /// A TCP address, or a name that is to be looked up.
-    Tcp(Endpoint),
+    Tcp(Target),
     #[cfg(unix)]
     Local(PathBuf),
     /// The sockets that the process was started with.
@@ -55,10 +52,10 @@ impl Place {
     /// What the server listens on there. Names are looked up now.
     fn listens(&self, reuse_port: bool) -> Result<Vec<Listen>, ExitCode> {
         match self {
-            Place::Tcp(endpoint) => {
-                let addresses = endpoint.resolve().map_err(|error| {
+            Place::Tcp(target) => {
+                let addresses = Names::shared().find(target, TIMEOUT).map_err(|error| {
                     let message = format!(
-                        "can't bind to {endpoint}: {error}; use an address of this machine, such as 127.0.0.1, or a name that has one"
+                        "can't bind to {target}: {error}; use an address of this machine, such as 127.0.0.1, or a name that has one"
                     );
                     exit::fail(exit::BIND, &message)
                 })?;
@@ -152,8 +149,9 @@ pub fn check(places: &[Place], reuse_port: bool) -> Result<(), String> {
         .enumerate()
         .find(|(nth, place)| places[..*nth].contains(place));
     let has_port_0 = |place: &Place| match place {
-        Place::Tcp(Endpoint::At(address)) => address.port() == 0,
-        Place::Tcp(Endpoint::Named { port, .. }) => *port == 0,
+        Place::Tcp(Target::Addresses(addresses)) => addresses.iter().any(|it| it.port() == 0),
+        Place::Tcp(Target::Name(_, port)) => *port == 0,
+        Place::Tcp(_) => false,
         #[cfg(unix)]
         _ => false,
     };

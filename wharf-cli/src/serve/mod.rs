@@ -257,7 +257,8 @@ fn memory_bytes_max(settings: &Settings) -> usize {
 
 /// The figure is worked out, and so is true of the settings as they are.
 fn memory_note() -> String {
-    let defaults = Settings::default();
+    let mut defaults = Settings::default();
+    defaults.dials_max = 0;
     format!(
         "Memory: all clients together use at most --max-clients x (6 x --buffer + 10 KiB), and 64 MiB for the program itself. \
          With the defaults this is {}. An idle client uses less than 1 KiB. With --frames, each client may use 3 x --max-frame more; and where frames are large, what glibc's allocator keeps of freed \
@@ -371,6 +372,8 @@ impl Arguments {
         settings.buffer_bytes = self.buffer as usize;
         settings.unsent_bytes_max = settings.unsent_bytes_max.max(4 * settings.buffer_bytes);
         settings.clients_max = self.max_clients as usize;
+        // It calls nobody.
+        settings.dials_max = 0;
         settings.backlog = self.backlog;
         settings.idle_timeout = self.idle_timeout;
         settings.stall_timeout = Some(self.stall_timeout);

@@ -72,7 +72,9 @@ impl FromStr for Target {
 fn parse_port(text: &str) -> Result<u16, String> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let port = text.parse().ok().filter(|_| digits);
-    port.ok_or_else(|| format!("`{text}` is no port; use one up to 65535"))
+    port.ok_or_else(|| {
+        format!("`{text}` is no port; use one up to 65535, or to listen on 0 for any that is free")
+    })
 }
 
 /// Reads what stands before a port, and is no address of the usual form.
