@@ -282,16 +282,12 @@ impl Settings {
             )
         } else if self.clients_max == 0 {
             "clients_max is 0, so nobody would be served; allow at least 1".to_owned()
-        } else if self.clients_max > CLIENTS_MAX {
-            format!(
-                "clients_max is {}, above the limit of {CLIENTS_MAX}: a port takes {} handles, of which some are the server's own",
-                self.clients_max,
-                wharf::HANDLES_MAX
-            )
         } else if self.places() > CLIENTS_MAX {
             format!(
-                "clients_max is {} and dials_max {}, together above the limit of {CLIENTS_MAX}",
-                self.clients_max, self.dials_max
+                "clients_max is {} and dials_max {}, above the limit of {CLIENTS_MAX} for both: a port takes {} handles, of which some are the server's own",
+                self.clients_max,
+                self.dials_max,
+                wharf::HANDLES_MAX
             )
         } else if self.backlog > i32::MAX as u32 {
             format!(

@@ -174,7 +174,7 @@ on_every_driver! {
         assert_eq!(tag, Some(7));
         assert_eq!(dialled.client(), Some(client.clone()));
         assert_eq!(client.peer().address(), Some(address));
-        assert_eq!(server.clients().snapshot(), [client.clone()]);
+        assert_eq!(server.clients().snapshot(), std::slice::from_ref(&client));
         peer.write_all(b"ahoy").unwrap();
         expect(&mut peer, b"ahoy");
         // One that has come by itself is none.
