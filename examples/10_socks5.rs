@@ -11,13 +11,16 @@
 use std::{
     error::Error,
     io,
-    net::{IpAddr, SocketAddr, ToSocketAddrs},
+    net::{IpAddr, SocketAddr},
     sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
     vec,
 };
 
-use wharf::{Completion, CompletionPort, Finished};
+use wharf::{
+    Completion, CompletionPort, Finished,
+    names::{Names, ToTarget},
+};
 use wharf_examples::relay::{self, Key, Opening, Sessions, Side, WORKERS_MAX};
 
 /// A client that has not said within this time where it wants to go is gone; and so much time has all of the connecting.
@@ -247,16 +250,17 @@ impl Socks {
     fn addresses(&self, destination: Destination) -> Result<vec::IntoIter<SocketAddr>, u8> {
         let name = match destination {
             Destination::Address(address) => return Ok(vec![address].into_iter()),
-            Destination::Name(name, port) => (name, port),
+            Destination::Name(name, port) => (name, port).to_target(),
         };
+        let name = name.map_err(|_| HOST_UNREACHABLE)?;
         if self.lookups.fetch_add(1, Ordering::Relaxed) >= LOOKUPS_MAX {
             self.lookups.fetch_sub(1, Ordering::Relaxed);
             return Err(FAILED);
         }
         // It blocks, for seconds maybe. Said to the port, another worker runs in this one's place at once.
-        let found = wharf::blocking(|| name.to_socket_addrs());
+        let found = wharf::blocking(|| Names::shared().find(&name, TIMEOUT));
         self.lookups.fetch_sub(1, Ordering::Relaxed);
-        found.map_err(|_| HOST_UNREACHABLE)
+        found.map(Vec::into_iter).map_err(|_| HOST_UNREACHABLE)
     }
 }
 

@@ -16,7 +16,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 fn main() -> Result<(), Box<dyn Error>> {
     let address = wharf_examples::address("--listen", "127.0.0.1:21002")?;
-    let builder = Server::builder().listen(address);
+    let builder = Server::builder().listen(address.into());
     // The buffer goes out as it came in, without a copy. A client is no longer read from long before too much waits to be sent
     // to it, so a refusal means that it is gone.
     let server = builder.serve(|client, bytes| client.send(bytes))?;

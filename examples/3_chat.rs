@@ -16,7 +16,7 @@ use wharf_server::{
 
 fn main() -> std::result::Result<(), Box<dyn Error>> {
     let server = Server::builder()
-        .listen(wharf_examples::address("--listen", "127.0.0.1:21003")?)
+        .listen(wharf_examples::address("--listen", "127.0.0.1:21003")?.into())
         .frame_bytes_max(1_000)
         .unsent_bytes_max(64 << 10)
         .slow_reader(SlowReader::Cut)

@@ -16,7 +16,7 @@ const LAST: [&str; 3] = ["connection:close", "content-length", "transfer-encodin
 
 fn main() -> Result<(), Box<dyn Error>> {
     let server = Server::builder()
-        .listen(wharf_examples::address("--listen", "127.0.0.1:21005")?)
+        .listen(wharf_examples::address("--listen", "127.0.0.1:21005")?.into())
         .frame_bytes_max(8 << 10)
         .frame_timeout(Duration::from_secs(10))
         .idle_timeout(Duration::from_secs(60))

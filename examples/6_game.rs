@@ -18,7 +18,7 @@ const FRAMES: LengthPrefixed = LengthPrefixed::u16(ByteOrder::BigEndian);
 
 fn main() -> std::result::Result<(), Box<dyn Error>> {
     let server = Server::builder()
-        .listen(wharf_examples::address("--listen", "127.0.0.1:21006")?)
+        .listen(wharf_examples::address("--listen", "127.0.0.1:21006")?.into())
         .frame_bytes_max(64)
         .clients_max(500)
         .tick(Duration::from_millis(50))

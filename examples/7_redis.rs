@@ -23,7 +23,7 @@ use wharf_server::{
 
 fn main() -> std::result::Result<(), Box<dyn Error>> {
     let server = Server::builder()
-        .listen(wharf_examples::address("--listen", "127.0.0.1:21007")?)
+        .listen(wharf_examples::address("--listen", "127.0.0.1:21007")?.into())
         .frame_bytes_max(1 << 20)
         .tick(Duration::from_secs(1))
         .start(Store::default())?;

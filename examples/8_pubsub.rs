@@ -15,7 +15,7 @@ const TOPICS_MAX: usize = 100;
 
 fn main() -> std::result::Result<(), Box<dyn Error>> {
     let server = Server::builder()
-        .listen(wharf_examples::address("--listen", "127.0.0.1:21008")?)
+        .listen(wharf_examples::address("--listen", "127.0.0.1:21008")?.into())
         .frame_bytes_max(4_096)
         .unsent_max(1_000)
         .slow_reader(SlowReader::DropOldest)

@@ -518,6 +518,112 @@ fn proxy_closes_the_client_where_the_target_refuses() {
     assert_eq!(proxy.stop(), "stopped, 0 sessions were open");
 }
 
+// The patient proxy.
+
+/// Waits for the errors of a program to have a line with this.
+fn says(errors: &Receiver<String>, what: &str) {
+    while !next_line(errors).contains(what) {}
+}
+
+#[test]
+fn patient_proxy_waits_for_its_target_and_carries_both_ways() {
+    let (listener, address) = target();
+    drop(listener);
+    let proxy = Example::start("patient_proxy", &["--target", &address]);
+    let (first, second) = (proxy.connect(), proxy.connect());
+    let refused = format!("can't connect to {address}; {address}: ");
+    says(&proxy.errors, &refused);
+    let mut command = Command::new(program("echo_port"));
+    command.args(["--listen", &address]);
+    let echo = Example::start_command(command);
+    let bytes = pattern(4 << 20);
+    thread::scope(|scope| {
+        scope.spawn(|| echo_to_the_end(&first, &bytes));
+        scope.spawn(|| echo_to_the_end(&second, &bytes[1..]));
+    });
+    drop((first, second));
+    // And one that is under way when it stops.
+    let mut third = proxy.connect();
+    third.write_all(b"ahoy").expect("it takes it");
+    third.read_exact(&mut [0; 4]).expect("it comes back");
+    assert_eq!(proxy.stop(), "stopped: 6 clients, 0 cut");
+    assert_closed(&third);
+    echo.stop();
+}
+
+/// The target ends its side first, and still gets what the client sends.
+#[test]
+fn patient_proxy_passes_a_half_close_on() {
+    let (listener, address) = target();
+    let proxy = Example::start("patient_proxy", &["--target", &address]);
+    let mut client = proxy.connect();
+    let mut server = with_timeouts(listener.accept().expect("the proxy connects").0);
+    server.write_all(b"question").expect("it takes it");
+    server.shutdown(Shutdown::Write).expect("it is connected");
+    let mut text = String::new();
+    client.read_to_string(&mut text).expect("it, and the end");
+    assert_eq!(text, "question");
+    client.write_all(b"answer").expect("it takes it");
+    drop(client);
+    text.clear();
+    server.read_to_string(&mut text).expect("it, and the end");
+    assert_eq!(text, "answer");
+    proxy.stop();
+}
+
+#[test]
+fn patient_proxy_ends_both_sides_on_an_error() {
+    let (listener, address) = target();
+    let proxy = Example::start("patient_proxy", &["--target", &address]);
+    let mut client = proxy.connect();
+    let server = with_timeouts(listener.accept().expect("the proxy connects").0);
+    client.write_all(b"unread").expect("it takes it");
+    server.peek(&mut [0]).expect("it has arrived");
+    // Closed with bytes unread, which is a reset.
+    drop(server);
+    assert_closed(&client);
+    assert_eq!(proxy.stop(), "stopped: 2 clients, 0 cut");
+}
+
+// The bot.
+
+#[test]
+fn bot_comes_back_when_the_chat_does() {
+    let (listener, address) = target();
+    drop(listener);
+    let start_chat = || {
+        let mut command = Command::new(program("chat"));
+        command.args(["--listen", &address]);
+        Example::start_command(command)
+    };
+    let mut command = Command::new(program("bot"));
+    command.arg(&address).stdin(Stdio::piped());
+    let mut bot = spawn(command.stdout(Stdio::piped())).expect("it is built");
+    let output = lines_of(bot.stdout.take().expect("it is piped"));
+    for _ in 0..2 {
+        says(&output, "; attempt 2");
+        let chat = start_chat();
+        says(&output, "connected to ");
+        let mut talker = Talker::join(&chat, "ann");
+        // It may have joined before her, or after.
+        talker.says("bot, how long?\n");
+        loop {
+            let heard = talker.line();
+            if heard.starts_with("bot: for ") {
+                break;
+            }
+            if heard == "* bot has joined.\n" {
+                talker.says("bot, how long?\n");
+            }
+        }
+        drop(talker);
+        chat.stop();
+        says(&output, "gone: ByPeer");
+    }
+    drop(bot.stdin.take());
+    assert!(bot.wait().expect("it ends").success());
+}
+
 // The SOCKS5 proxy.
 
 /// Connects through the proxy; returns the stream, and how the proxy has answered.

@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
+use wharf::names::Target;
+
 use crate::{
-    address::{self, Endpoint},
+    address,
     http_answer::{Answers, HEAD_BYTES_MAX, Part},
     quantity,
     work::{FRAME_BYTES, Frame, Frames, SERVICE_MAX},
@@ -127,14 +129,17 @@ pub fn addresses(bytes: &[u8]) {
     let parsed = address::parse(&text);
     assert_eq!(parsed.clone().ok(), parsed.as_ref().ok().and_then(reread));
     match parsed {
-        Ok(Endpoint::At(address)) => assert_eq!(text.parse(), Ok(address)),
-        Ok(Endpoint::Named { host, .. }) => {
+        Ok(Target::Addresses(addresses)) => {
+            assert_eq!(addresses, [text.parse().expect("an address")]);
+        }
+        Ok(Target::Name(host, _)) => {
             assert!(!host.is_empty() && host.len() <= 254, "{host}");
             assert!(
                 host.is_ascii() && !host.contains(['/', '*', '[', ']', ' ', '\0']),
                 "{host}"
             );
         }
+        Ok(target) => panic!("{target} is of another kind"),
         Err(error) => {
             assert!(text.parse::<std::net::SocketAddr>().is_err());
             assert!(!error.is_empty());
@@ -142,6 +147,6 @@ pub fn addresses(bytes: &[u8]) {
     }
 }
 
-fn reread(place: &Endpoint) -> Option<Endpoint> {
+fn reread(place: &Target) -> Option<Target> {
     address::parse(&place.to_string()).ok()
 }

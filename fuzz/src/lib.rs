@@ -1,6 +1,6 @@
 //! What is fuzzed: the files of the command in which strangers' bytes and users' words are read.
 //!
-//! The command is a program and no library, so its files are taken in by their paths; they need nothing of the rest of it.
+//! The command is a program and no library, so its files are taken in by their paths; they need nothing of the rest of it, but for the library.
 
 // Not all of them is called from here, and what they document is the command's.
 #![allow(dead_code, missing_docs)]

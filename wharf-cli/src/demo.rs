@@ -195,7 +195,7 @@ impl Stage {
     fn open(workers_max: usize) -> io::Result<Stage> {
         let holds = Arc::new(Holds::default());
         let mut settings = Settings::default();
-        settings.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        settings.listen = vec![SocketAddr::from(([127, 0, 0, 1], 0)).into()];
         settings.workers = WORKERS;
         settings.workers_max = workers_max;
         settings.concurrency = CONCURRENCY;

@@ -91,7 +91,7 @@ fn main() {
 fn measure(driver: DriverChoice, load: Load, time: Duration) {
     let echo = Echo::default();
     let builder = Server::builder()
-        .listen(SocketAddr::from(([127, 0, 0, 1], 0)))
+        .listen(SocketAddr::from(([127, 0, 0, 1], 0)).into())
         .driver(driver)
         .tick(PERIOD);
     let server = match builder.start(echo.clone()) {

@@ -1,29 +1,58 @@
-//! The state of accepting, and when each shortage was last logged.
+//! The listeners, the state of accepting on each, and when each shortage was last logged.
 //!
-//! One accept is under way at a time, or accepting is paused: at the limit of clients, until one goes; or because the
-//! system has no descriptor or memory for another, until a client goes or a moment has passed. Meanwhile connections
+//! On each listener one accept is under way at a time, or accepting is paused: at the limit of clients, until one goes; or because
+//! the system has no descriptor or memory for another, until a client goes or a moment has passed. Meanwhile connections
 //! wait in the backlog, and no thread spins.
+//!
+//! With several listeners, a connection may come while another has taken the last place: it is held until there is one, as if it
+//! were in the backlog still.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use wharf::{Listener, user_code::log};
+#[cfg(unix)]
+use wharf::LocalListener;
+use wharf::{CompletionPort, Listener, user_code::log};
 
-use crate::client::Key;
+#[cfg(unix)]
+use crate::listen::SocketFile;
+use crate::{
+    ListenAddress, StartError,
+    admission::Arrival,
+    client::{Key, Who},
+    listen::Bound,
+};
 
 /// A shortage is logged once, and once more if it still comes up after so long.
 const SAY_AGAIN: Duration = Duration::from_secs(60);
 
 pub(crate) struct Acceptor<M> {
     pub(crate) clients_max: usize,
-    listener: Listener<Key<M>>,
-    state: Mutex<Accepting>,
+    listeners: Vec<Listening<M>>,
     /// Each is logged once, and then once a minute.
     said_no_room: Seldom,
     pub(crate) said_crowded: Seldom,
     pub(crate) said_unserved: Seldom,
+}
+
+/// One listener, and how accepting stands there.
+pub(crate) struct Listening<M> {
+    socket: Socket<M>,
+    address: ListenAddress,
+    state: Mutex<Accepting>,
+    /// The file of a local socket, until accepting ends.
+    #[cfg(unix)]
+    file: Mutex<Option<SocketFile>>,
+}
+
+enum Socket<M> {
+    Tcp(Listener<Key<M>>),
+    #[cfg(unix)]
+    Local(LocalListener<Key<M>>),
 }
 
 /// When a shortage was last logged.
@@ -43,45 +72,131 @@ impl Seldom {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Accepting {
     /// An accept is under way, or its completion is being handled.
     UnderWay,
     /// None is under way, because there is no room.
     Paused,
+    /// Likewise, and a connection has come that waits for a place.
+    Held(Arrival),
     /// None will be under way any more.
     Ended,
 }
 
-impl<M> Acceptor<M> {
-    pub(crate) fn new(listener: Listener<Key<M>>, clients_max: usize) -> Self {
+impl<M: Send + 'static> Listening<M> {
+    /// The listener with this number.
+    pub(crate) fn new(
+        port: &CompletionPort<Key<M>>,
+        number: usize,
+        bound: Bound,
+    ) -> Result<Self, StartError> {
+        let address = bound.address().map_err(StartError::Listen)?;
+        let key = Arc::new(Who::Listener(number));
+        #[cfg(unix)]
+        let mut file = None;
+        let socket = match bound {
+            Bound::Tcp(listener) => port.associate(listener, key).map(Socket::Tcp),
+            #[cfg(unix)]
+            Bound::Local(local) => {
+                file = local.file;
+                port.associate(local.listener, key).map(Socket::Local)
+            }
+        };
+        Ok(Listening {
+            socket: socket.map_err(StartError::Accept)?,
+            address,
+            state: Mutex::new(Accepting::UnderWay),
+            #[cfg(unix)]
+            file: Mutex::new(file),
+        })
+    }
+
+    pub(crate) fn accept(&self) -> io::Result<()> {
+        match &self.socket {
+            Socket::Tcp(listener) => listener.accept().map(drop),
+            #[cfg(unix)]
+            Socket::Local(listener) => listener.accept().map(drop),
+        }
+    }
+
+    fn end(&self) {
+        self.set(Accepting::Ended);
+        // Before the socket: who finds the file can connect.
+        #[cfg(unix)]
+        drop(
+            self.file
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
+        match &self.socket {
+            Socket::Tcp(listener) => listener.close(),
+            #[cfg(unix)]
+            Socket::Local(listener) => listener.close(),
+        };
+    }
+
+    fn state(&self) -> MutexGuard<'_, Accepting> {
+        // Nothing under the lock can panic.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Moves to another state, unless accepting has ended.
+    pub(crate) fn set(&self, next: Accepting) {
+        let mut state = self.state();
+        if !matches!(*state, Accepting::Ended) {
+            *state = next;
+        }
+    }
+
+    /// Accepting goes on, if it was paused. Returns whether it was, and the connection that has waited.
+    pub(crate) fn resume(&self) -> Option<Option<Arrival>> {
+        let mut state = self.state();
+        let waited = match std::mem::replace(&mut *state, Accepting::UnderWay) {
+            Accepting::Paused => None,
+            Accepting::Held(arrival) => Some(arrival),
+            before => {
+                *state = before;
+                return None;
+            }
+        };
+        Some(waited)
+    }
+
+    /// Whether a connection waits for a place.
+    pub(crate) fn holds(&self) -> bool {
+        matches!(*self.state(), Accepting::Held(_))
+    }
+}
+
+impl<M: Send + 'static> Acceptor<M> {
+    pub(crate) fn new(listeners: Vec<Listening<M>>, clients_max: usize) -> Self {
         Acceptor {
             clients_max,
-            listener,
-            state: Mutex::new(Accepting::UnderWay),
+            listeners,
             said_no_room: Seldom::default(),
             said_crowded: Seldom::default(),
             said_unserved: Seldom::default(),
         }
     }
 
-    pub(crate) fn listener(&self) -> &Listener<Key<M>> {
-        &self.listener
+    /// The listeners, each at the place of its number.
+    pub(crate) fn listeners(&self) -> &[Listening<M>] {
+        &self.listeners
+    }
+
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = &ListenAddress> {
+        self.listeners.iter().map(|listening| &listening.address)
+    }
+
+    /// The first of the TCP addresses.
+    pub(crate) fn local_addr(&self) -> Option<SocketAddr> {
+        self.addresses().find_map(ListenAddress::tcp)
     }
 
     pub(crate) fn end(&self) {
-        self.set(Accepting::Ended);
-        self.listener.close();
-    }
-
-    /// Moves to another state, unless accepting has ended. Returns the state before.
-    pub(crate) fn set(&self, next: Accepting) -> Accepting {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = *state;
-        if before != Accepting::Ended {
-            *state = next;
-        }
-        before
+        self.listeners.iter().for_each(Listening::end);
     }
 
     /// Logs that there is no room, if that was not logged lately.

@@ -5,11 +5,13 @@
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, SocketAddr},
+    net::IpAddr,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use ipnet::IpNet;
+
+use crate::Peer;
 
 #[derive(Debug)]
 pub(crate) struct Addresses {
@@ -50,8 +52,8 @@ impl Addresses {
     }
 
     /// The limit for this peer, and the addresses that it is counted with.
-    fn limit(&self, peer: SocketAddr) -> Option<(usize, Origin)> {
-        let address = peer.ip().to_canonical();
+    fn limit(&self, peer: Peer) -> Option<(usize, Origin)> {
+        let address = peer.ip()?;
         let is_exempt = self.exempt.iter().any(|range| range.contains(&address));
         self.max
             .filter(|_| !is_exempt)
@@ -59,7 +61,7 @@ impl Addresses {
     }
 
     /// Counts a client, unless its address has as many as it may.
-    pub(crate) fn admit(&self, peer: SocketAddr) -> bool {
+    pub(crate) fn admit(&self, peer: Peer) -> bool {
         let Some((max, origin)) = self.limit(peer) else {
             return true;
         };
@@ -71,7 +73,7 @@ impl Addresses {
     }
 
     /// A client that was counted has gone.
-    pub(crate) fn leave(&self, peer: SocketAddr) {
+    pub(crate) fn leave(&self, peer: Peer) {
         let Some((_, origin)) = self.limit(peer) else {
             return;
         };
@@ -87,10 +89,12 @@ impl Addresses {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
 
-    fn peer(address: &str) -> SocketAddr {
-        SocketAddr::new(address.parse().expect("an address"), 1)
+    fn peer(address: &str) -> Peer {
+        SocketAddr::new(address.parse().expect("an address"), 1).into()
     }
 
     #[test]

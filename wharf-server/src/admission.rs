@@ -3,12 +3,15 @@
 
 use std::{io, sync::Arc, time::Duration};
 
+#[cfg(unix)]
+use wharf::LocalConnection;
 use wharf::{Connection, user_code::log};
 
 use crate::{
-    Client,
-    accepting::Accepting,
+    Client, Peer,
+    accepting::{Accepting, Listening},
     client::{State, Who},
+    prelude::Prelude,
     shared::ServerState,
 };
 
@@ -16,33 +19,66 @@ use crate::{
 /// other programs may have given something back.
 const RETRY: Duration = Duration::from_millis(250);
 
+/// A connection that was accepted.
+#[derive(Debug)]
+pub(crate) enum Arrival {
+    Tcp(Box<Connection>),
+    #[cfg(unix)]
+    Local(LocalConnection),
+}
+
+impl Arrival {
+    fn peer(&self) -> Peer {
+        match self {
+            Arrival::Tcp(connection) => connection.peer.into(),
+            #[cfg(unix)]
+            Arrival::Local(_) => Peer::Local,
+        }
+    }
+}
+
 impl<M: Send + 'static> ServerState<M> {
-    /// An accept has completed. Returns the client that it brought: its conversation is to begin.
+    /// An accept has completed on the listener with this number. Returns the client that it brought: its conversation is to begin.
     pub(crate) fn accepted(
         &self,
+        number: usize,
         result: io::Result<usize>,
-        connection: Option<Box<Connection>>,
+        arrival: Option<Arrival>,
     ) -> Option<Client<M>> {
-        match (result, connection) {
-            (Ok(_), Some(connection)) => {
-                let client = self.admit(connection);
-                // The next accept starts before this client's handler is called, which may take long.
-                self.accept_next();
-                return client;
-            }
+        let listening = &self.acceptor.listeners()[number];
+        match (result, arrival) {
+            (Ok(_), Some(arrival)) => return self.arrived(listening, arrival),
             // Closed: the server stops.
             (Err(error), _) if wharf::raw::is_cancelled(&error) => {}
-            (Err(error), _) => self.pause_or_fail(&error),
+            (Err(error), _) => self.pause_or_fail(listening, &error),
             // It failed, and the system gives no reason.
-            (Ok(_), None) => self.accept_next(),
+            (Ok(_), None) => self.accept_next(listening),
         }
         None
     }
 
+    /// Lets a connection in, and starts the next accept; or holds it until there is a place.
+    fn arrived(&self, listening: &Listening<M>, arrival: Arrival) -> Option<Client<M>> {
+        if !self.clients.take_place(self.acceptor.clients_max) {
+            self.pause(listening, Accepting::Held(arrival));
+            return None;
+        }
+        let client = self.admit(arrival);
+        if client.is_none() {
+            self.clients.give_place_back();
+        }
+        // The next accept starts before this client's handler is called, which may take long.
+        self.accept_next(listening);
+        client
+    }
+
     /// Lets a connection in as a client, if its address has none too many.
-    fn admit(&self, connection: Box<Connection>) -> Option<Client<M>> {
-        let peer = connection.peer;
-        if !self.addresses.admit(peer) {
+    fn admit(&self, arrival: Arrival) -> Option<Client<M>> {
+        let peer = arrival.peer();
+        let prelude = Prelude::of(peer, &self.proxies);
+        // A proxy's clients are counted by their own addresses.
+        let is_counted = !prelude.as_ref().is_some_and(|prelude| prelude.is_proxied());
+        if is_counted && !self.addresses.admit(peer) {
             if let Some(max) = self.addresses.max {
                 if self.acceptor.said_crowded.is_due() {
                     log(|| {
@@ -52,9 +88,11 @@ impl<M: Send + 'static> ServerState<M> {
             }
             return None;
         }
-        let client = self.register(connection);
+        let client = self.register(arrival, peer, prelude);
         let client = client.inspect_err(|error| {
-            self.addresses.leave(peer);
+            if is_counted {
+                self.addresses.leave(peer);
+            }
             if self.acceptor.said_unserved.is_due() {
                 log(|| tracing::warn!(%error, %peer, "a connection can't be served"));
             }
@@ -62,59 +100,111 @@ impl<M: Send + 'static> ServerState<M> {
         client.ok()
     }
 
-    fn register(&self, connection: Box<Connection>) -> io::Result<Client<M>> {
+    fn register(
+        &self,
+        arrival: Arrival,
+        peer: Peer,
+        prelude: Option<Box<Prelude>>,
+    ) -> io::Result<Client<M>> {
         let id = self.clients.next_id();
         let share = self.buffers.share(self.buffers_per_client);
         let slot = self.contained("`codec`", || self.handler.slot());
         let slot = slot.ok_or_else(|| io::Error::other("its handler has no codec for it"))?;
-        let state = State::new(id, connection.peer, self.clients.clone(), share, slot);
+        let state = State::new(id, peer, prelude, self.clients.clone(), share, slot);
         let key = Arc::new(Who::Client(state));
-        let client = Client(self.port.associate(connection, key)?);
+        let socket = match arrival {
+            Arrival::Tcp(connection) => self.port.associate(connection, key)?,
+            #[cfg(unix)]
+            Arrival::Local(connection) => self.port.associate(connection, key)?,
+        };
+        let client = Client(socket);
         self.clients.insert(client.clone());
-        if self.is_stopping() {
-            client.close();
-        }
-        if self.clients.patience().minds_all() {
-            self.clients.watch_patience();
-        }
+        self.watch_new(&client);
         Ok(client)
     }
 
+    /// A client has come.
+    pub(crate) fn watch_new(&self, client: &Client<M>) {
+        if self.is_stopping() {
+            client.close();
+        }
+        if self.clients.patience().minds_all() || client.state().is_in_prelude() {
+            self.clients.watch_patience();
+        }
+    }
+
     /// Starts the next accept, if there is room for another client.
-    fn accept_next(&self) {
-        if self.clients.len() >= self.acceptor.clients_max {
-            let limit = self.acceptor.clients_max;
-            self.acceptor
-                .say(&format!("{limit} clients, the most there may be"));
-            self.acceptor.set(Accepting::Paused);
-            // Clients may have gone between the count and the pause, when accepting was not paused yet.
-            if self.clients.len() < self.acceptor.clients_max {
-                self.resume_accepting();
-            }
-        } else if let Err(error) = self.acceptor.listener().accept() {
-            self.pause_or_fail(&error);
+    fn accept_next(&self, listening: &Listening<M>) {
+        if self.has_no_place() {
+            self.pause(listening, Accepting::Paused);
+        } else if let Err(error) = listening.accept() {
+            self.pause_or_fail(listening, &error);
+        }
+    }
+
+    fn has_no_place(&self) -> bool {
+        self.clients.places() >= self.acceptor.clients_max
+    }
+
+    /// There are as many clients as there may be.
+    fn pause(&self, listening: &Listening<M>, how: Accepting) {
+        let limit = self.acceptor.clients_max;
+        self.acceptor
+            .say(&format!("{limit} clients, the most there may be"));
+        listening.set(how);
+        // Clients may have gone between the count and the pause, when accepting was not paused yet.
+        if !self.has_no_place() {
+            self.resume_accepting();
         }
     }
 
     /// Whether an accept was refused or failed, it is tried again after a while, unless it can never succeed.
-    fn pause_or_fail(&self, error: &io::Error) {
+    fn pause_or_fail(&self, listening: &Listening<M>, error: &io::Error) {
         if is_lasting(error) {
-            self.fail(error);
+            self.fail(listening, error);
             return;
         }
         self.acceptor
             .say(&format!("no client can be accepted now ({error})"));
-        self.acceptor.set(Accepting::Paused);
+        listening.set(Accepting::Paused);
+        self.try_again();
+    }
+
+    /// Accepting is resumed after a while.
+    fn try_again(&self) {
         if let Err(error) = self.port.timer(RETRY, Arc::new(Who::AcceptAgain)) {
             // The next client that goes has it tried again. The port has timers to spare, so it is closed.
             log(|| tracing::debug!(%error, "accepting is not tried again by itself"));
         }
     }
 
-    /// Accepts again, if accepting was paused.
+    /// Accepts again, where accepting was paused. A connection that was held is let in by the worker that takes a packet for it, since
+    /// its handler is called then.
     pub(crate) fn resume_accepting(&self) {
-        if self.acceptor.set(Accepting::UnderWay) == Accepting::Paused {
-            self.accept_next();
+        for (number, listening) in self.acceptor.listeners().iter().enumerate() {
+            if listening.holds() {
+                let key = Arc::new(Who::Listener(number));
+                if self.port.post(key, 0).is_err() {
+                    self.try_again();
+                }
+            } else if listening.resume().is_some() {
+                self.accept_next(listening);
+            }
+        }
+    }
+
+    /// The packet for a connection that was held has come.
+    pub(crate) fn resume_held(&self, number: usize) {
+        let listening = &self.acceptor.listeners()[number];
+        match listening.resume() {
+            Some(Some(arrival)) => {
+                if let Some(client) = self.arrived(listening, arrival) {
+                    self.begin(&client);
+                }
+            }
+            Some(None) => self.accept_next(listening),
+            // Another packet has come before.
+            None => {}
         }
     }
 
@@ -126,11 +216,11 @@ impl<M: Send + 'static> ServerState<M> {
         }
     }
 
-    fn fail(&self, error: &io::Error) {
+    fn fail(&self, listening: &Listening<M>, error: &io::Error) {
         if self.is_stopping() || self.port.is_closed() {
             return;
         }
-        self.acceptor.set(Accepting::Ended);
+        listening.set(Accepting::Ended);
         log(|| tracing::error!(%error, "no more clients can be accepted"));
         self.contain("`failed`", || self.handler.failed(error));
     }

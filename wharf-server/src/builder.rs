@@ -1,12 +1,12 @@
 //! Setting up a server in one expression.
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use ipnet::IpNet;
 use wharf::{Buffer, DriverChoice};
 
 use crate::{
-    Client, Handler, Outcome, Server, Settings, SlowReader, StartError,
+    Client, Handler, Listen, Outcome, Server, Settings, SlowReader, StartError,
     codec::{Codec, Raw},
     handler::Closure,
 };
@@ -41,7 +41,6 @@ macro_rules! setters {
 }
 
 setters! {
-    listen: SocketAddr,
     workers: usize,
     workers_max: usize,
     concurrency: usize,
@@ -50,8 +49,13 @@ setters! {
     buffers_bytes_max: usize,
     buffers_per_client: usize,
     clients_max: usize,
+    dials_max: usize,
     clients_per_address_max: usize,
     exempt_addresses: Vec<IpNet>,
+    proxy_protocol_from: Vec<IpNet>,
+    proxy_protocol_from_local: bool,
+    proxy_header_timeout: Duration,
+    drain_delay: Duration,
     backlog: u32,
     unsent_bytes_max: usize,
     unsent_max: usize,
@@ -86,6 +90,18 @@ times! {
 }
 
 impl ServerBuilder {
+    /// Adds to [`Settings::listen`].
+    pub fn listen(mut self, listen: Listen) -> Self {
+        self.settings.listen.push(listen);
+        self
+    }
+
+    /// Sets [`Settings::health`].
+    pub fn health(mut self, listen: impl Into<Option<Listen>>) -> Self {
+        self.settings.health = listen.into();
+        self
+    }
+
     /// Starts the server. When this returns, clients can connect.
     ///
     /// # Errors

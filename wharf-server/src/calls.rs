@@ -13,7 +13,7 @@ use std::{
 use wharf::Buffer;
 
 use crate::{
-    AfterEnd, Client, Clients, Ended, Failure, Handler, Report, Result, Tick,
+    AfterEnd, Client, Clients, DialFailed, Ended, Failure, Handler, Report, Result, Tick,
     codec::{Codec, FrameError},
     frames::{Frames, Progress},
     mailbox::Mail,
@@ -70,6 +70,7 @@ pub(crate) trait Calls<M>: Send + Sync {
     fn forget(&self, client: &Client<M>);
     fn panicked(&self, client: &Client<M>, message: &str);
     fn tick(&self, clients: &Clients<M>, tick: Tick);
+    fn dial_failed(&self, clients: &Clients<M>, failed: &DialFailed<'_, M>);
     fn stopping(&self, clients: &Clients<M>);
     fn stopped(&self, report: &Report);
     fn failed(&self, error: &io::Error);
@@ -260,6 +261,10 @@ impl<H: Handler> Calls<H::Message> for Typed<H> {
 
     fn tick(&self, clients: &Clients<H::Message>, tick: Tick) {
         self.0.tick(clients, tick);
+    }
+
+    fn dial_failed(&self, clients: &Clients<H::Message>, failed: &DialFailed<'_, H::Message>) {
+        self.0.dial_failed(clients, failed);
     }
 
     fn stopping(&self, clients: &Clients<H::Message>) {

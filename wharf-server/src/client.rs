@@ -16,13 +16,16 @@ use std::{
 use wharf::{Buffer, BufferPool, Payload, Refused, Socket, Traffic};
 
 use crate::{
-    ClientTimer, Clients, Outgoing, SlowReader,
+    ClientTimer, Clients, Dialled, Outgoing, Peer, SlowReader,
     calls::Slot,
     codec::FrameError,
+    dialling::DialledKey,
     mailbox::{Cancelled, DueTimer, Mailbox},
     marks::{Mark, Marks},
     outbox::{Flags, Next, Outbox, Unsent, Waiting},
     pace::Pace,
+    pool::Pooled,
+    prelude::Prelude,
     reading::{Parked, Reading},
     rounds::{Look, Noted},
 };
@@ -35,8 +38,15 @@ pub struct Client<M = ()>(pub(crate) Socket<Key<M>>);
 pub(crate) type Key<M> = Arc<Who<M>>;
 
 pub(crate) enum Who<M> {
-    Listener,
+    /// A listener, by its number.
+    Listener(usize),
     Client(State<M>),
+    /// A connect, and the client that comes of it.
+    Dialled(Box<DialledKey<M>>),
+    /// A timer: a dial has something to do.
+    Dial(Dialled<M>),
+    /// A timer: a pool has something to do.
+    Pool(Arc<dyn Pooled<M>>),
     /// A timer: try to accept again.
     AcceptAgain,
     /// A timer: look for clients that do nothing.
@@ -57,12 +67,31 @@ impl<M> Who<M> {
     /// In a word.
     fn name(&self) -> &'static str {
         match self {
-            Who::Listener => "listener",
+            Who::Listener(_) => "listener",
             Who::Client(_) => "client",
+            Who::Dialled(_) => "dialled client",
+            Who::Dial(_) => "dial",
+            Who::Pool(_) => "pool",
             Who::AcceptAgain => "accept again",
             Who::Round => "round",
             Who::Linger(..) => "linger",
             Who::Tick => "tick",
+        }
+    }
+
+    /// The state of a client, if it is one's.
+    pub(crate) fn client(&self) -> Option<&State<M>> {
+        match self {
+            Who::Client(state) => Some(state),
+            Who::Dialled(key) => key.client.get(),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn dialled(&self) -> Option<&Dialled<M>> {
+        match self {
+            Who::Dialled(key) => Some(key.dialled()),
+            _ => None,
         }
     }
 }
@@ -110,6 +139,8 @@ pub(crate) struct State<M> {
 /// What few clients need: it is made when it is first needed.
 struct Rest<M> {
     peer_v6: Option<SocketAddrV6>,
+    /// What comes before its own bytes, where something does.
+    prelude: Option<Box<Prelude>>,
     /// Its session and its frames, where its handler has such.
     slot: Slot,
     turns: OnceLock<Box<Turns<M>>>,
@@ -117,7 +148,7 @@ struct Rest<M> {
 
 /// What no idle client needs, unless its turn is parked: likewise.
 struct Turns<M> {
-    /// Bytes that were thrown away.
+    /// Bytes that were thrown away, or are none of its own.
     discarded: AtomicU64,
     waiting: Waiting,
     /// Since when it has owed the rest of a frame, or its first bytes.
@@ -192,6 +223,9 @@ pub enum Ended {
     TooSlow,
     /// Its bytes were no frame.
     BadFrame(FrameError),
+    /// Its conversation could not begin: what has to come before its bytes did not come in time, or was wrong, or its address has as
+    /// many clients as it may. The text says which.
+    NotBegun(String),
     /// Its handler returned an error; the text of it.
     ByHandler(String),
     /// Its handler panicked; the message of the panic.
@@ -203,9 +237,10 @@ pub enum Ended {
 }
 
 impl<M> Rest<M> {
-    fn new(peer_v6: Option<SocketAddrV6>, slot: Slot) -> Box<Self> {
+    fn new(peer_v6: Option<SocketAddrV6>, prelude: Option<Box<Prelude>>, slot: Slot) -> Box<Self> {
         Box::new(Rest {
             peer_v6,
+            prelude,
             slot,
             turns: OnceLock::new(),
         })
@@ -215,18 +250,21 @@ impl<M> Rest<M> {
 impl<M> State<M> {
     pub(crate) fn new(
         id: u64,
-        peer: SocketAddr,
+        peer: Peer,
+        prelude: Option<Box<Prelude>>,
         clients: Clients<M>,
         buffers: BufferPool,
         slot: Slot,
     ) -> Self {
         let round = clients.patience().round();
-        let (peer_v4, peer_v6) = match peer {
-            SocketAddr::V4(address) => (Some(address), None),
-            SocketAddr::V6(address) => (None, Some(address)),
+        let (peer_v4, peer_v6) = match peer.address() {
+            Some(SocketAddr::V4(address)) => (Some(address), None),
+            Some(SocketAddr::V6(address)) => (None, Some(address)),
+            None => (None, None),
         };
-        let rest = match peer_v6.is_some() || slot.is_some() {
-            true => OnceLock::from(Rest::new(peer_v6, slot)),
+        let has_prelude = prelude.is_some();
+        let rest = match peer_v6.is_some() || has_prelude || slot.is_some() {
+            true => OnceLock::from(Rest::new(peer_v6, prelude, slot)),
             false => OnceLock::new(),
         };
         let state = State {
@@ -248,23 +286,48 @@ impl<M> State<M> {
         if state.clients.receive_rate() > 0 {
             state.marks.set(Mark::IsPaced, true);
         }
-        if state.clients.patience().minds_debts() {
+        state.marks.set(Mark::Prelude, has_prelude);
+        if has_prelude || state.clients.patience().minds_debts() {
             // It counts from now on.
             state.turns();
         }
         state
     }
 
-    fn peer(&self) -> SocketAddr {
+    fn peer(&self) -> Peer {
+        let prelude = self.prelude().and_then(Prelude::peer);
+        prelude.unwrap_or_else(|| self.socket_peer())
+    }
+
+    /// The peer of its socket, which may be a proxy.
+    fn socket_peer(&self) -> Peer {
         let peer_v6 = || self.rest.get().and_then(|rest| rest.peer_v6);
         let peer = self.peer_v4.map(SocketAddr::V4);
         let peer = peer.or_else(|| peer_v6().map(SocketAddr::V6));
-        peer.expect("it is of one kind or the other")
+        peer.map_or(Peer::Local, Peer::Address)
+    }
+
+    /// The peer that it is counted by among the clients of one address; none if it is not.
+    pub(crate) fn counted_peer(&self) -> Option<Peer> {
+        match self.prelude() {
+            Some(prelude) if prelude.is_proxied() => prelude.peer(),
+            _ => Some(self.socket_peer()),
+        }
+    }
+
+    /// What comes before its own bytes, or came, where something does.
+    pub(crate) fn prelude(&self) -> Option<&Prelude> {
+        self.rest.get()?.prelude.as_deref()
+    }
+
+    /// Whether its handler has not been told of it, since something is awaited before.
+    pub(crate) fn is_in_prelude(&self) -> bool {
+        self.marks.has(Mark::Prelude) && self.prelude().is_some_and(Prelude::comes_first)
     }
 
     /// What most clients need at their end only; it is made if it is not there.
     fn turns(&self) -> &Turns<M> {
-        let rest = self.rest.get_or_init(|| Rest::new(None, None));
+        let rest = self.rest.get_or_init(|| Rest::new(None, None, None));
         rest.turns.get_or_init(|| {
             let round = self.clients.patience().round();
             Box::new(Turns {
@@ -325,7 +388,7 @@ impl<M> State<M> {
         &self.turns().owing
     }
 
-    /// So many bytes that it sent were thrown away.
+    /// So many bytes that it sent were thrown away, or are none of its own.
     pub(crate) fn discard(&self, bytes: usize) {
         let discarded = &self.turns().discarded;
         discarded.fetch_add(bytes as u64, Ordering::Relaxed);
@@ -361,7 +424,9 @@ impl<M> Client<M> {
     pub(crate) fn state(&self) -> &State<M> {
         match &**self.0.key() {
             Who::Client(state) => state,
-            who => unreachable!("a client's socket has the key of a {who:?}"),
+            who => who
+                .client()
+                .unwrap_or_else(|| unreachable!("a client's socket has the key of a {who:?}")),
         }
     }
 
@@ -370,8 +435,9 @@ impl<M> Client<M> {
         self.state().id
     }
 
-    /// The address that it connected from.
-    pub fn peer(&self) -> SocketAddr {
+    /// Where it has connected from: its own address, also where a proxy
+    /// [tells](crate::Settings::proxy_protocol_from) it.
+    pub fn peer(&self) -> Peer {
         self.state().peer()
     }
 
@@ -385,16 +451,19 @@ impl<M> Client<M> {
     /// handler sees them; nor are bytes of a transfer at the very moment when the client was [aborted](Self::abort).
     pub fn traffic(&self) -> Traffic {
         match self.0.traffic() {
-            Some(mut traffic) => {
-                let discarded = self.state().discarded();
-                traffic.received_bytes = traffic.received_bytes.saturating_sub(discarded);
-                traffic
-            }
+            Some(traffic) => self.own(traffic),
             None => {
                 let gone = self.state().gone();
                 gone.map(|gone| gone.traffic).unwrap_or_default()
             }
         }
+    }
+
+    /// Without the bytes that were thrown away, or are none of its own.
+    fn own(&self, mut traffic: Traffic) -> Traffic {
+        let discarded = self.state().discarded();
+        traffic.received_bytes = traffic.received_bytes.saturating_sub(discarded);
+        traffic
     }
 
     /// Bytes that wait to be sent to it.
@@ -966,9 +1035,24 @@ impl<M> Client<M> {
         };
         let ended = self.reason(Ended::ByPeer);
         // Another thread may have ended it in this very moment.
+        let traffic = self.own(traffic);
         let gone = Box::new(Gone { ended, traffic });
         let _ = self.state().turns().gone.set(gone);
         true
+    }
+
+    /// Calls `with` with the system's own socket, borrowed for the call, and returns what `with` returns: to read or set an option, with
+    /// the crate `socket2`, say; or to ask the system which process is at the other end of a [local](Peer::Local) one. What may be
+    /// done with it is written in `wharf::Socket::with_descriptor`.
+    ///
+    /// # Errors
+    /// The client is gone; or what `with` returns.
+    pub fn with_descriptor<T>(
+        &self,
+        #[cfg(unix)] with: impl FnOnce(std::os::fd::BorrowedFd<'_>) -> io::Result<T>,
+        #[cfg(windows)] with: impl FnOnce(std::os::windows::io::BorrowedSocket<'_>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        self.0.with_descriptor(with)
     }
 
     /// How long it has been connected.

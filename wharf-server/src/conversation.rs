@@ -41,6 +41,7 @@ use crate::{
     client::{Event, Who},
     marks::Mark,
     outbox::Next,
+    prelude::Prelude,
     shared::ServerState,
 };
 
@@ -59,8 +60,16 @@ const LINGER_UNTOLD: Duration = Duration::from_secs(1);
 impl<M: Send + 'static> ServerState<M> {
     /// The first turn: the client has just been accepted.
     pub(crate) fn begin(&self, client: &Client<M>) {
-        self.call_or_end(client, |handler| handler.connected(client));
+        if !client.state().is_in_prelude() {
+            self.connected(client);
+        }
         self.go_on(client);
+    }
+
+    /// The handler is told of the client.
+    pub(crate) fn connected(&self, client: &Client<M>) {
+        self.call_or_end(client, |handler| handler.connected(client));
+        self.dialled_client_is_there(client);
     }
 
     /// Takes the next step: one of the client's operations has completed.
@@ -116,12 +125,22 @@ impl<M: Send + 'static> ServerState<M> {
         if let Some(pace) = client.state().pace() {
             pace.charge(buffer.len(), client.since());
         }
+        if client.state().marks.has(Mark::Prelude) {
+            if let Some(prelude) = client.state().prelude() {
+                self.prelude_received(client, prelude, buffer);
+                return;
+            }
+        }
         self.frames(client, |handler| handler.received(client, buffer));
         self.go_on(client);
     }
 
     /// Has frames handed out, and sends what was sent meanwhile.
-    fn frames(&self, client: &Client<M>, call: impl FnOnce(&dyn Calls<M>) -> Result<(), Stopped>) {
+    pub(crate) fn frames(
+        &self,
+        client: &Client<M>,
+        call: impl FnOnce(&dyn Calls<M>) -> Result<(), Stopped>,
+    ) {
         if let Some(Err(broken)) = self.call(client, call) {
             self.break_off(client, &broken);
         }
@@ -165,7 +184,13 @@ impl<M: Send + 'static> ServerState<M> {
         if client.state().marks.set(Mark::Again, false) {
             self.call_or_end(client, |handler| handler.resumed(client));
         } else if client.state().marks.has(Mark::Frames) {
-            self.frames(client, |handler| handler.go_on(client));
+            match client.state().prelude().and_then(Prelude::take_rest) {
+                None => self.frames(client, |handler| handler.go_on(client)),
+                Some(rest) => {
+                    client.state().marks.set(Mark::Frames, false);
+                    self.frames(client, |handler| handler.received(client, rest));
+                }
+            }
         }
     }
 
@@ -327,6 +352,11 @@ impl<M: Send + 'static> ServerState<M> {
             self.give_up(client, Ended::ByServer);
             return;
         }
+        if client.state().is_in_prelude() {
+            let missing = "it ended before its PROXY header was whole".to_owned();
+            self.give_up(client, Ended::NotBegun(missing));
+            return;
+        }
         client.state().peer_side.end();
         self.frames(client, |handler| handler.end(client));
         if self.keeps_sending(client) {
@@ -390,7 +420,7 @@ impl<M: Send + 'static> ServerState<M> {
 
     /// Looks at a client that lingers. Without the turn: closing the socket makes the receive complete, which has it.
     pub(crate) fn look_at_lingering(&self, id: u64, looks: u32) {
-        let Some(client) = self.clients.get(id) else {
+        let Some(client) = self.clients.find(id) else {
             return;
         };
         let patience = match is_delivered(&client) {
@@ -424,7 +454,10 @@ impl<M: Send + 'static> ServerState<M> {
             return;
         };
         client.drop_unsent();
-        self.addresses.leave(client.peer());
+        let counted = client.state().counted_peer();
+        if let Some(peer) = counted.filter(|_| client.dialled().is_none()) {
+            self.addresses.leave(peer);
+        }
         let traffic = client.traffic();
         let (received, sent) = (traffic.received_bytes, traffic.sent_bytes);
         self.received.fetch_add(received, Ordering::Relaxed);
@@ -436,6 +469,7 @@ impl<M: Send + 'static> ServerState<M> {
             self.call(client, |handler| handler.disconnected(client, ended));
         }
         self.forget(client);
+        self.dialled_client_is_gone(client);
         self.make_room(left);
     }
 

@@ -364,7 +364,7 @@ mod tests {
             groups: groups.clone(),
             gone: Mutex::new(sender),
         };
-        let builder = Server::builder().listen(SocketAddr::from(([127, 0, 0, 1], 0)));
+        let builder = Server::builder().listen(SocketAddr::from(([127, 0, 0, 1], 0)).into());
         let server = builder.start(loners).expect("it starts");
         for _ in 0..3 * JOINS_MIN {
             drop(TcpStream::connect(server.local_addr()).expect("it listens"));

@@ -3,7 +3,7 @@
 use std::{error::Error, time::Duration};
 
 use crate::{
-    Client, Clients, Ended, Report,
+    Client, Clients, DialFailed, Ended, Report,
     codec::{Codec, FrameError},
 };
 
@@ -181,6 +181,16 @@ pub trait Handler: Send + Sync + Sized + 'static {
     /// tick comes.
     fn tick(&self, clients: &Clients<Self::Message>, tick: Tick) {
         let _ = (clients, tick);
+    }
+
+    /// An attempt to [dial](crate::Clients::dial) has failed: the name was not found, or none of its addresses could be connected to. By
+    /// one worker at a time for each dial. The pause before the next attempt begins after the call.
+    fn dial_failed(
+        &self,
+        clients: &Clients<Self::Message>,
+        failed: &DialFailed<'_, Self::Message>,
+    ) {
+        let _ = (clients, failed);
     }
 
     /// The server begins to [stop](crate::Server::stop): no client comes any more, and each that is there is closed after this

@@ -18,6 +18,7 @@
 //! - A handler that can't take more for now [pauses reading](Client::pause_reading), and TCP's flow control stops the peer; each
 //!   client may have a [rate](Settings::receive_rate).
 //! - A handler with much to do [takes turns](Client::call_again) with those of other clients.
+//! - The server [dials](Clients::dial) others: a connection that it makes, with retries, is a client as any; a [pool](Pool) keeps some.
 //! - A handler that panics, or returns an error, ends its own client and nothing else.
 //! - Out of descriptors, or at the limit of clients, accepting pauses, and resumes when there is room.
 //! - [`Server::stop`] stops accepting, lets clients finish until a deadline, and then cuts the rest; [`Server::wait_for_signal`]
@@ -54,10 +55,14 @@ mod calls;
 mod client;
 pub mod codec;
 mod conversation;
+mod dial;
+mod dialling;
 mod frames;
 mod groups;
 mod handler;
+mod health;
 mod limits;
+mod listen;
 mod mailbox;
 pub mod manual;
 mod marks;
@@ -65,7 +70,11 @@ mod outbox;
 mod outgoing;
 mod pace;
 mod patience;
+mod peer;
+mod pool;
+mod prelude;
 mod present;
+mod proxy;
 mod reading;
 mod registry;
 mod rounds;
@@ -79,13 +88,17 @@ mod ticker;
 
 pub use builder::ServerBuilder;
 pub use client::{Client, Ended};
+pub use dial::{Dial, DialFailed, Dialled};
 pub use groups::Groups;
 pub use handler::{AfterEnd, Failure, Handler, Outcome, Result, Tick};
 pub use ipnet::IpNet;
 pub use limits::{OpenFiles, raise_open_files};
+pub use listen::{Listen, ListenAddress, ListenError};
 pub use mailbox::ClientTimer;
 pub use outbox::SlowReader;
 pub use outgoing::Outgoing;
+pub use peer::Peer;
+pub use pool::{Lease, Pool, PoolCounts, PoolLimits};
 pub use registry::Clients;
 pub use server::{Report, Server};
 pub use settings::{Settings, StartError};

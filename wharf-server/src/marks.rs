@@ -21,6 +21,8 @@ pub(crate) enum Mark {
     HasSession = 32,
     /// Our side of the stream ends behind what was sent, or has ended, and the client stays.
     EndsSending = 64,
+    /// What it sends is no frame yet: see [`Prelude`](crate::prelude::Prelude).
+    Prelude = 128,
 }
 
 /// The marks of what is to be done.

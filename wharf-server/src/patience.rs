@@ -11,7 +11,7 @@ use std::{
 
 use wharf::{CompletionPort, Key, user_code::log};
 
-use crate::Settings;
+use crate::{Settings, proxy::Proxies};
 
 const ROUNDS_PER_TIMEOUT: u32 = 4;
 
@@ -27,6 +27,8 @@ pub(crate) struct Patience {
     /// For how many rounds it may owe its first bytes, or the rest of a frame.
     first_rounds: Option<u32>,
     frame_rounds: Option<u32>,
+    /// Likewise the header of the PROXY protocol.
+    header_rounds: Option<u32>,
     number: AtomicU32,
     /// A timer for the next round is set.
     is_watching: AtomicBool,
@@ -36,7 +38,9 @@ impl Patience {
     pub(crate) fn new(settings: &Settings) -> Self {
         let (idle, stall) = (settings.idle_timeout, settings.stall_timeout);
         let (first, frame) = (settings.first_bytes_timeout, settings.frame_timeout);
-        let timeouts = [idle, stall, first, frame].into_iter().flatten();
+        let has_proxies = !Proxies::new(settings).are_none();
+        let header = has_proxies.then_some(settings.proxy_header_timeout);
+        let timeouts = [idle, stall, first, frame, header].into_iter().flatten();
         let shortest = timeouts.min().unwrap_or(Duration::MAX);
         let round = (shortest / ROUNDS_PER_TIMEOUT).max(ROUND_MIN);
         let rounds = |timeout: Duration| {
@@ -50,6 +54,7 @@ impl Patience {
             stall_rounds: stall.map(rounds),
             first_rounds: first.map(rounds),
             frame_rounds: frame.map(rounds),
+            header_rounds: header.map(rounds),
             number: AtomicU32::new(0),
             is_watching: AtomicBool::new(false),
         }
@@ -87,7 +92,7 @@ impl Patience {
     where
         K: Key,
     {
-        let minds = self.minds_all() || self.stall_rounds.is_some();
+        let minds = self.minds_all() || self.stall_rounds.or(self.header_rounds).is_some();
         if !minds || self.is_watching.swap(true, Ordering::SeqCst) {
             return;
         }
@@ -121,6 +126,11 @@ impl Patience {
     /// Whether a client may not owe its first bytes for so many rounds.
     pub(crate) fn is_over_for_first(&self, rounds: u32) -> bool {
         self.first_rounds.is_some_and(|max| rounds >= max)
+    }
+
+    /// Whether a client may not owe its PROXY header for so many rounds.
+    pub(crate) fn is_over_for_header(&self, rounds: u32) -> bool {
+        self.header_rounds.is_some_and(|max| rounds >= max)
     }
 
     /// Whether a client may not owe the rest of a frame for so many rounds.

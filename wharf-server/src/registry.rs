@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Instant,
 };
@@ -14,6 +14,7 @@ use wharf::{BufferPool, CompletionPort};
 use crate::{
     Client, Outgoing, Settings, Stopper,
     client::{Key, Who},
+    dialling::Dials,
     outbox::{CHUNK_BYTES, Sending},
     patience::Patience,
     present::Present,
@@ -24,7 +25,10 @@ pub struct Clients<M = ()>(Arc<Registry<M>>);
 
 struct Registry<M> {
     present: Mutex<Present<Client<M>>>,
+    /// How many places are taken: of those that are there, and of those that are just being let in. Those that were dialled have others.
+    places: AtomicUsize,
     last_id: AtomicU64,
+    dials: Dials<M>,
     began: Instant,
     /// Sends that were dropped since their clients read too slowly.
     dropped: AtomicU64,
@@ -67,7 +71,9 @@ impl<M> Clients<M> {
     pub(crate) fn new(port: CompletionPort<Key<M>>, settings: &Settings) -> Self {
         Clients(Arc::new(Registry {
             present: Mutex::default(),
+            places: AtomicUsize::new(0),
             last_id: AtomicU64::new(0),
+            dials: Dials::new(settings.dials_max),
             began: Instant::now(),
             dropped: AtomicU64::new(0),
             port,
@@ -189,13 +195,27 @@ impl<M> Clients<M> {
         self.len() == 0
     }
 
-    /// The client with this number, if it is still there.
+    /// The client with this number, if it is still there, and its handler has been told of it.
     pub fn get(&self, id: u64) -> Option<Client<M>> {
+        let client = self.find(id);
+        client.filter(|client| !client.state().is_in_prelude())
+    }
+
+    /// The client with this number, if it is there.
+    pub(crate) fn find(&self, id: u64) -> Option<Client<M>> {
         self.present().get(id).cloned()
     }
 
-    /// The clients that are there at this moment.
+    /// The clients that are there at this moment; but for those of which their handler has not been told, since a PROXY header is
+    /// awaited from them first.
     pub fn snapshot(&self) -> Vec<Client<M>> {
+        let mut clients = self.all();
+        clients.retain(|client| !client.state().is_in_prelude());
+        clients
+    }
+
+    /// All clients that are there at this moment.
+    pub(crate) fn all(&self) -> Vec<Client<M>> {
         self.present().iter().cloned().collect()
     }
 
@@ -206,6 +226,29 @@ impl<M> Clients<M> {
 
     pub(crate) fn next_id(&self) -> u64 {
         self.0.last_id.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub(crate) fn dials(&self) -> &Dials<M> {
+        &self.0.dials
+    }
+
+    /// Takes a place for a client that is to be let in, if fewer than `max` are taken.
+    pub(crate) fn take_place(&self, max: usize) -> bool {
+        let more = |places| (places < max).then_some(places + 1);
+        let places = &self.0.places;
+        places
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, more)
+            .is_ok()
+    }
+
+    /// The place of a client that was not let in, or has gone.
+    pub(crate) fn give_place_back(&self) {
+        self.0.places.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// How many places are taken.
+    pub(crate) fn places(&self) -> usize {
+        self.0.places.load(Ordering::SeqCst)
     }
 
     pub(crate) fn insert(&self, client: Client<M>) {
@@ -220,6 +263,10 @@ impl<M> Clients<M> {
         let removed = present.remove(client.id());
         let left = present.len();
         drop(present);
-        removed.map(|_| left)
+        removed.as_ref()?;
+        if client.dialled().is_none() {
+            self.give_place_back();
+        }
+        Some(left)
     }
 }

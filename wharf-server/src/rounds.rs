@@ -64,9 +64,9 @@ impl<M: Send + 'static> ServerState<M> {
         let patience = self.clients.patience();
         let round = patience.begin_round();
         let mut any_waits = false;
-        for client in self.clients.snapshot() {
+        for client in self.clients.all() {
             let waits = client.unsent() > 0;
-            any_waits |= waits;
+            any_waits |= waits || client.state().is_in_prelude();
             if patience.is_over_for_stalled(stalled_rounds(&client, waits, round)) {
                 client.end(Ended::Stalled);
             } else if let Some(ended) = owes(&client, patience, round) {
@@ -100,7 +100,8 @@ fn idle_rounds<M>(client: &Client<M>, round: u32) -> u32 {
 
 /// Whether the client has owed its first bytes, or the rest of a frame, for too long.
 fn owes<M>(client: &Client<M>, patience: &Patience, round: u32) -> Option<Ended> {
-    if !patience.minds_debts() {
+    let is_in_prelude = client.state().is_in_prelude();
+    if !is_in_prelude && !patience.minds_debts() {
         return None;
     }
     let owing = client.state().owing();
@@ -111,6 +112,10 @@ fn owes<M>(client: &Client<M>, patience: &Patience, round: u32) -> Option<Ended>
     let rounds = owing.rounds_since(round);
     let is_within = client.state().marks.has(Mark::IsWithinFrame);
     let ended = match is_within {
+        _ if is_in_prelude && patience.is_over_for_header(rounds) => {
+            Ended::NotBegun("its PROXY header did not come in time".to_owned())
+        }
+        _ if is_in_prelude => return None,
         true if patience.is_over_for_frame(rounds) => Ended::SlowFrame,
         false if patience.is_over_for_first(rounds) && client.traffic().received_bytes == 0 => {
             Ended::Silent

@@ -2,19 +2,22 @@
 
 use std::{
     io,
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     ops::RangeInclusive,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
-use socket2::{Domain, Protocol, Socket, Type};
 use wharf::{Completion, CompletionPort, DriverInfo, Finished, Workers, user_code::log};
 
 use crate::{
-    Client, Clients, Ended, Handler, ServerBuilder, Settings, StartError, Stopper,
+    Client, Clients, Ended, Handler, Listen, ListenAddress, ServerBuilder, Settings, StartError,
+    Stopper,
+    accepting::{Acceptor, Listening},
+    admission::Arrival,
     calls::Typed,
     client::{EndsSending, Event, Key, TAKES_TURN_BACK, Who},
+    health::Health,
     mailbox::DueTimer,
     shared::ServerState,
 };
@@ -28,13 +31,15 @@ pub struct Server<M: Send + 'static = ()> {
     shared: Arc<ServerState<M>>,
     workers: Option<Workers>,
     threads: RangeInclusive<usize>,
+    health: Option<Health>,
+    drain_delay: Duration,
 }
 
 impl<M: Send + 'static> std::fmt::Debug for Server<M> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
             .debug_struct("Server")
-            .field("local_addr", &self.local_addr())
+            .field("local_addrs", &self.local_addrs())
             .field("port", &self.shared.port)
             .finish_non_exhaustive()
     }
@@ -44,7 +49,7 @@ impl<M: Send + 'static> std::fmt::Debug for Server<M> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
-    /// Clients that were accepted.
+    /// Clients that were accepted, or dialled.
     pub clients: u64,
     /// Bytes received from them.
     pub received_bytes: u64,
@@ -79,23 +84,18 @@ impl<M: Send + 'static> Server<M> {
             .operations_max(settings.operations_max())
             .build()
             .map_err(StartError::Port)?;
-        let listener = listen(settings)?;
-        let listener = port
-            .associate(listener, Arc::new(Who::Listener))
-            .map_err(StartError::Accept)?;
+        let acceptor = listen(settings, &port)?;
         let threads = settings.threads(port.concurrency());
         warn_of_small_shares(settings);
         let shared = Arc::new(ServerState::new(
             settings,
             port,
-            listener,
+            acceptor,
             Box::new(Typed(handler)),
         ));
-        shared
-            .acceptor
-            .listener()
-            .accept()
-            .map_err(StartError::Accept)?;
+        for listening in shared.acceptor.listeners() {
+            listening.accept().map_err(StartError::Accept)?;
+        }
         let serving = shared.clone();
         let workers = Workers::start(&shared.port, threads.clone(), move |_, completion| {
             serving.serve(completion);
@@ -104,16 +104,37 @@ impl<M: Send + 'static> Server<M> {
             shared,
             workers: None,
             threads,
+            health: None,
+            drain_delay: settings.drain_delay,
         };
         // Where it fails, dropping the server ends the workers that were started.
         server.workers = Some(workers.map_err(StartError::Workers)?);
         server.shared.set_ticker();
+        // Last: it is ready now.
+        if let Some(listen) = &settings.health {
+            server.health = Some(Health::start(listen.clone(), server.stopper())?);
+        }
         Ok(server)
     }
 
-    /// Where it listens, with the real port.
+    /// Where it listens, with the real port: the first TCP address.
+    ///
+    /// # Panics
+    /// It listens on local sockets only, or on nothing; [`local_addrs`](Self::local_addrs) has those.
     pub fn local_addr(&self) -> SocketAddr {
-        self.shared.acceptor.listener().local_addr()
+        let address = self.shared.acceptor.local_addr();
+        address.expect("a server that is asked for its address listens on TCP")
+    }
+
+    /// Everything that it listens on, in the order of the [settings](Settings::listen).
+    pub fn local_addrs(&self) -> Vec<ListenAddress> {
+        self.shared.acceptor.addresses().cloned().collect()
+    }
+
+    /// Where it tells its [health](Settings::health); empty if nowhere.
+    pub fn health_addrs(&self) -> Vec<ListenAddress> {
+        let health = self.health.as_ref();
+        health.map_or(Vec::new(), Health::addresses)
     }
 
     /// The driver that was chosen, and why.
@@ -152,7 +173,7 @@ impl<M: Send + 'static> Server<M> {
         &self.shared.clients
     }
 
-    /// Asks the server to [stop](Self::wait), from any thread. A handler has it from its client:
+    /// Asks the server to [stop](Self::wait) or to [drain](Stopper::drain), from any thread. A handler has it from its client:
     /// [`Clients::stopper`].
     pub fn stopper(&self) -> Stopper {
         self.shared.clients.stopper().clone()
@@ -190,9 +211,10 @@ impl<M: Send + 'static> Server<M> {
 
     /// Stops the server in order, and returns its figures.
     ///
-    /// 1. It stops listening; connections that were not accepted are reset.
+    /// 0. It is not [ready](Settings::health) any more, and goes on for the [`drain_delay`](Settings::drain_delay).
+    /// 1. It stops listening; connections that were not accepted are reset. Nothing is [dialled](Clients::dial) any more.
     /// 2. Each client is closed: a handler that is at work finishes, all bytes that were sent arrive, the end follows.
-    /// 3. Clients that have not finished after `timeout` are cut.
+    /// 3. Clients that have not finished after `timeout`, which counts from the first step on, are cut.
     /// 4. The port is closed, and the workers end. A worker whose handler does not return is left behind, and its name
     ///    returned.
     ///
@@ -200,12 +222,15 @@ impl<M: Send + 'static> Server<M> {
     ///
     /// A client that connects meanwhile is closed like the others. A handler may still send while it finishes.
     pub fn stop(mut self, timeout: Duration) -> Report {
+        self.stopper().stop();
+        std::thread::sleep(self.drain_delay);
         let deadline = wharf::raw::deadline_after(timeout);
         let shared = &self.shared;
         shared.set_stopping();
         shared.acceptor.end();
+        shared.clients.end_dials();
         shared.contain("`stopping`", || shared.handler.stopping(&shared.clients));
-        for client in shared.clients.snapshot() {
+        for client in shared.clients.all() {
             client.close();
         }
         shared.await_end_of_clients(deadline);
@@ -219,7 +244,7 @@ impl<M: Send + 'static> Server<M> {
 
         // Clients whose handlers have not returned are still there.
         let (mut received, mut sent) = (0, 0);
-        for client in shared.clients.snapshot() {
+        for client in shared.clients.all() {
             let traffic = client.traffic();
             received += traffic.received_bytes;
             sent += traffic.sent_bytes;
@@ -238,7 +263,9 @@ impl<M: Send + 'static> Server<M> {
 
 impl<M: Send + 'static> Drop for Server<M> {
     fn drop(&mut self) {
+        self.stopper().stop();
         self.shared.set_stopping();
+        self.shared.clients.end_dials();
         self.shared.cut_and_close();
     }
 }
@@ -272,29 +299,50 @@ impl<M: Send + 'static> ServerState<M> {
                 }
             }
             Finished::Accepted { connection, .. } => {
-                if let Some(client) = self.accepted(result, connection) {
-                    self.begin(&client);
-                }
+                let arrival = connection.map(Arrival::Tcp);
+                self.accept_has_completed(&completion.key, result, arrival);
             }
+            #[cfg(unix)]
+            Finished::AcceptedLocal { connection, .. } => {
+                let arrival = connection.map(Arrival::Local);
+                self.accept_has_completed(&completion.key, result, arrival);
+            }
+            Finished::Connected { socket } => self.dial_answered(socket, result),
             Finished::Posted => self.posted(&completion.key, completion.transferred),
             done => unreachable!("a server starts no such operation: {done:?}"),
         }
     }
 
+    fn accept_has_completed(
+        &self,
+        who: &Who<M>,
+        result: io::Result<usize>,
+        arrival: Option<Arrival>,
+    ) {
+        let Who::Listener(number) = who else {
+            unreachable!("nothing is accepted by a {who:?}");
+        };
+        if let Some(client) = self.accepted(*number, result, arrival) {
+            self.begin(&client);
+        }
+    }
+
     /// A timer that a client has set is due: only such a timer has a context.
     fn timer_of_client(&self, who: &Who<M>, timer: DueTimer) {
-        if let Who::Client(state) = who {
-            if let Some(client) = self.clients.get(state.id()) {
-                client.fire(timer);
-            }
+        if let Some(client) = who.client().and_then(|state| self.clients.find(state.id())) {
+            client.fire(timer);
         }
     }
 
     fn posted(&self, who: &Who<M>, number: usize) {
-        let Who::Client(state) = who else {
+        let state = match who {
+            Who::Listener(number) => return self.resume_held(*number),
+            who => who.client(),
+        };
+        let Some(state) = state else {
             unreachable!("nothing is posted for a {who:?}");
         };
-        let Some(client) = self.clients.get(state.id()) else {
+        let Some(client) = self.clients.find(state.id()) else {
             return;
         };
         // It is there: the packet has its turn, or is to take it.
@@ -314,24 +362,26 @@ impl<M: Send + 'static> ServerState<M> {
                 // It was one of the port's operations, and an accept may have been refused because there was none left.
                 self.resume_accepting();
             }
-            Who::Client(state) => {
+            Who::Client(_) | Who::Dialled(_) => {
                 // It is there: the timer has its turn.
-                if let Some(client) = self.clients.get(state.id()) {
+                if let Some(client) = who.client().and_then(|state| self.clients.find(state.id())) {
                     self.unparked(&client);
                 }
             }
+            Who::Dial(dialled) => self.dial_due(dialled),
+            Who::Pool(pool) => pool.is_due(),
             Who::Tick => self.tick(),
-            Who::Listener => unreachable!("no timer is a {who:?}'s"),
+            Who::Listener(_) => unreachable!("no timer is a {who:?}'s"),
         }
     }
 
     /// Cuts the clients that are left, and closes the port; returns how many there were. Afterwards only clients whose handlers
     /// have not returned are left.
     fn cut_and_close(&self) -> usize {
-        let left = self.clients.snapshot();
+        let left = self.clients.all();
         let cut = left.iter().filter(|client| client.end(Ended::Cut)).count();
         for completion in self.port.close() {
-            if let Who::Client(_) = *completion.key {
+            if completion.key.client().is_some() {
                 self.serve(completion);
             }
         }
@@ -354,27 +404,26 @@ fn warn_of_small_shares(settings: &Settings) {
     }
 }
 
-/// Makes the listening socket. Accepted connections inherit the options that are set here, so there is no call for each.
-fn listen(settings: &Settings) -> Result<TcpListener, StartError> {
-    let make = || -> io::Result<Socket> {
-        let domain = Domain::for_address(settings.listen);
-        let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
-        // A server that is started again need not wait for the connections of the last one to be forgotten.
-        // On Windows this would let others listen at the same address.
-        #[cfg(unix)]
-        socket.set_reuse_address(true)?;
-        // A reply leaves at once; a handler that has more to send makes it one send.
-        socket.set_tcp_nodelay(true)?;
-        // A peer that vanished is noticed at some time, even without an idle time-out.
-        socket.set_keepalive(true)?;
-        Ok(socket)
-    };
-    let socket = make().map_err(StartError::Socket)?;
-    socket
-        .bind(&settings.listen.into())
-        .map_err(|error| StartError::Bind(settings.listen, error))?;
+/// Makes the listening sockets, and what accepts on them.
+fn listen<M: Send + 'static>(
+    settings: &Settings,
+    port: &CompletionPort<Key<M>>,
+) -> Result<Acceptor<M>, StartError> {
     // `check` has made sure that it fits.
     let backlog = i32::try_from(settings.backlog).unwrap_or(i32::MAX);
-    socket.listen(backlog).map_err(StartError::Listen)?;
-    Ok(socket.into())
+    let default = [Listen::default()];
+    let all = match settings.listen.is_empty() {
+        true => &default[..],
+        false => &settings.listen[..],
+    };
+    let mut bound = Vec::new();
+    for listen in all {
+        bound.extend(listen.bind(all, backlog)?);
+    }
+    let listeners = bound
+        .into_iter()
+        .enumerate()
+        .map(|(number, bound)| Listening::new(port, number, bound));
+    let listeners = listeners.collect::<Result<Vec<_>, _>>()?;
+    Ok(Acceptor::new(listeners, settings.clients_max))
 }

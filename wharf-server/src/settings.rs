@@ -2,7 +2,7 @@
 
 use std::{
     fmt, io,
-    net::{IpAddr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv6Addr},
     ops::RangeInclusive,
     time::Duration,
 };
@@ -11,12 +11,13 @@ use ipnet::IpNet;
 use wharf::DriverChoice;
 
 use crate::{
+    Listen, ListenAddress,
     addresses::Addresses,
     outbox::{CHUNK_BYTES, SlowReader},
 };
 
 /// A client has a receive under way, or instead of it the operation that has its turn; a send at its socket and one of its
-/// outbox; and a timer while it lingers. Twice as many are room enough.
+/// outbox; and a timer while it lingers. Twice as many are room enough. A dial has no more: a timer, and a few attempts.
 const OPERATIONS_PER_CLIENT: usize = 8;
 
 /// Operations for accepts, the server's own timers and posts, which clients can't use up.
@@ -45,8 +46,8 @@ const CLIENT_BYTES: usize = 2_048;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Settings {
-    /// The address to listen at. Port 0 is any free one.
-    pub listen: SocketAddr,
+    /// What to listen on; none, the default, is port 21000 of this machine alone.
+    pub listen: Vec<Listen>,
     /// How many threads serve; 0 for one more than run at once, or [`workers_max`](Self::workers_max) if that is fewer.
     pub workers: usize,
     /// How many threads may serve when others are blocked in their handlers: they are started when work waits, and end
@@ -68,12 +69,24 @@ pub struct Settings {
     pub buffers_per_client: usize,
     /// The most clients at once; while it is reached, others wait in the backlog. At least 1.
     pub clients_max: usize,
+    /// The most connections that the server makes at once ([`Clients::dial`](crate::Clients::dial)): those under way, those that wait
+    /// for another attempt, and their clients. They do not count among `clients_max`, so that neither takes the place of the other.
+    /// 256 by default; 0 for none.
+    pub dials_max: usize,
     /// The most clients at once from one address, an IPv6 address counting by its first 64 bits; more are closed as soon
     /// as they are accepted. 0 for a default: a sixteenth of `clients_max`, so that no address fills the table, and an
     /// office behind one has room; but no limit if the server listens on loopback, nor for peers that come over it.
     pub clients_per_address_max: usize,
     /// Addresses without that limit: of proxies, behind which there are many clients.
     pub exempt_addresses: Vec<IpNet>,
+    /// Where proxies are that speak the PROXY protocol (HAProxy's, versions 1 and 2): from a peer in these ranges a header is awaited
+    /// before all else, and its client has the [address](crate::Client::peer) in it, by which it is counted. A header from any
+    /// other peer ends that client. None by default.
+    pub proxy_protocol_from: Vec<IpNet>,
+    /// A client of a proxy is cut whose header has not come for so long (one and a half of it at the latest). 5 s by default.
+    pub proxy_header_timeout: Duration,
+    /// Likewise for the peers of local (Unix) sockets: `true` if all of them are such proxies.
+    pub proxy_protocol_from_local: bool,
     /// The backlog: the most connections that the system holds before they are accepted. The system has a limit of its own
     /// (sysctl `net.core.somaxconn`).
     pub backlog: u32,
@@ -109,6 +122,13 @@ pub struct Settings {
     pub messages_max: usize,
     /// The most timers of one client ([`Client::set_timer`](crate::Client::set_timer)), 4 by default.
     pub timers_per_client: usize,
+    /// Where a balancer may ask by HTTP whether new clients are welcome: the answer to any request is 200 while the server is ready, and
+    /// 503 from the moment on when it is to [stop](crate::Server::stop) or to [drain](crate::Stopper::drain), until it has stopped. None by
+    /// default. It is not encrypted and tells no more than that; let it be an address that only balancers reach.
+    pub health: Option<Listen>,
+    /// For how long an orderly stop goes on as before, but for being not [ready](Self::health): in this time a balancer notices, and sends
+    /// new clients elsewhere. Longer than its health checks take to notice; 0 by default.
+    pub drain_delay: Duration,
     /// How often [`Handler::tick`](crate::Handler::tick) is called; `None` never. At least a millisecond.
     pub tick: Option<Duration>,
 }
@@ -120,7 +140,7 @@ impl Default for Settings {
     /// nothing; 1 MiB unsent a client.
     fn default() -> Self {
         Settings {
-            listen: SocketAddr::from(([127, 0, 0, 1], 21_000)),
+            listen: Vec::new(),
             workers: 0,
             workers_max: 0,
             concurrency: 0,
@@ -129,8 +149,12 @@ impl Default for Settings {
             buffers_bytes_max: 0,
             buffers_per_client: 2,
             clients_max: 16_384,
+            dials_max: 256,
             clients_per_address_max: 0,
             exempt_addresses: Vec::new(),
+            proxy_protocol_from: Vec::new(),
+            proxy_protocol_from_local: false,
+            proxy_header_timeout: Duration::from_secs(5),
             backlog: 1_024,
             idle_timeout: None,
             stall_timeout: Some(Duration::from_secs(60)),
@@ -143,6 +167,8 @@ impl Default for Settings {
             receive_rate: 0,
             messages_max: 1_024,
             timers_per_client: 4,
+            health: None,
+            drain_delay: Duration::ZERO,
             tick: None,
         }
     }
@@ -165,11 +191,11 @@ impl Settings {
 
     /// How many receive buffers there are, and how many of them each client may have.
     pub(crate) fn buffers(&self) -> (usize, usize) {
-        let all_shares = self.clients_max.saturating_mul(self.buffers_per_client);
+        let all_shares = self.places().saturating_mul(self.buffers_per_client);
         match self.buffers_bytes_max / self.buffer_bytes {
             0 => (all_shares, self.buffers_per_client),
             buffers => {
-                let fitting = (buffers / self.clients_max).max(1);
+                let fitting = (buffers / self.places()).max(1);
                 (buffers, self.buffers_per_client.min(fitting))
             }
         }
@@ -183,15 +209,20 @@ impl Settings {
     /// The most operations at once: as many as all clients can have, and the server's own.
     pub(crate) fn operations_max(&self) -> usize {
         let of_each = OPERATIONS_PER_CLIENT.saturating_add(self.timers_per_client);
-        self.clients_max
+        self.places()
             .saturating_mul(of_each)
             .saturating_add(OPERATIONS_KEPT)
+    }
+
+    /// The most clients, accepted and dialled.
+    fn places(&self) -> usize {
+        self.clients_max.saturating_add(self.dials_max)
     }
 
     /// The most clients from one address; none is without limit.
     pub fn clients_per_address(&self) -> Option<usize> {
         match self.clients_per_address_max {
-            0 if self.listen.ip().to_canonical().is_loopback() => None,
+            0 if self.listen.iter().all(Listen::is_of_this_machine) => None,
             0 => Some((self.clients_max / 16).max(1)),
             max => Some(max),
         }
@@ -227,7 +258,7 @@ impl Settings {
         // A send that waits at the socket takes a whole buffer's memory, however few of its bytes are left.
         let unsent = self.unsent_pause_bytes() + 2 * self.buffer_bytes + 2 * CHUNK_BYTES;
         let of_each = unsent + CLIENT_BYTES;
-        let of_all = self.clients_max.saturating_mul(of_each);
+        let of_all = self.places().saturating_mul(of_each);
         buffers
             .saturating_mul(self.buffer_bytes)
             .saturating_add(of_all)
@@ -251,10 +282,11 @@ impl Settings {
             )
         } else if self.clients_max == 0 {
             "clients_max is 0, so nobody would be served; allow at least 1".to_owned()
-        } else if self.clients_max > CLIENTS_MAX {
+        } else if self.places() > CLIENTS_MAX {
             format!(
-                "clients_max is {}, above the limit of {CLIENTS_MAX}: a port takes {} handles, of which some are the server's own",
+                "clients_max is {} and dials_max {}, above the limit of {CLIENTS_MAX} for both: a port takes {} handles, of which some are the server's own",
                 self.clients_max,
+                self.dials_max,
                 wharf::HANDLES_MAX
             )
         } else if self.backlog > i32::MAX as u32 {
@@ -275,6 +307,9 @@ impl Settings {
                 .to_owned()
         } else if self.frame_timeout.is_some_and(|timeout| timeout.is_zero()) {
             "frame_timeout is 0, so every frame would have to come at once; use none for no limit"
+                .to_owned()
+        } else if self.proxy_header_timeout.is_zero() {
+            "proxy_header_timeout is 0, so no header could come in time; 5 s is the default"
                 .to_owned()
         } else if self.frame_bytes_max == 0 {
             "frame_bytes_max is 0, so no frame could be received; allow at least 1".to_owned()
@@ -304,8 +339,8 @@ pub enum StartError {
     Port(io::Error),
     /// The listening socket could not be made.
     Socket(io::Error),
-    /// It could not be bound to this address.
-    Bind(SocketAddr, io::Error),
+    /// It could not be bound to this address, the last of those that were tried.
+    Bind(ListenAddress, io::Error),
     /// It could not listen.
     Listen(io::Error),
     /// Accepting could not begin.
@@ -326,7 +361,7 @@ impl fmt::Display for StartError {
                 write!(
                     formatter,
                     "can't bind to {address}: {error}; {}",
-                    bind_remedy(error)
+                    bind_remedy(address, error)
                 )
             }
             StartError::Listen(error) => write!(formatter, "can't listen: {error}"),
@@ -338,8 +373,16 @@ impl fmt::Display for StartError {
     }
 }
 
-fn bind_remedy(error: &io::Error) -> &'static str {
+fn bind_remedy(address: &ListenAddress, error: &io::Error) -> &'static str {
+    let is_local = address.tcp().is_none();
     match error.kind() {
+        io::ErrorKind::AddrInUse if is_local => {
+            "another program listens there, or it is no socket: stop that program, remove the file, or use another path"
+        }
+        io::ErrorKind::PermissionDenied if is_local => {
+            "the folder is not ours to write to: use one that is, or change its permissions"
+        }
+        _ if is_local => "use a path of at most 107 bytes, in a folder that is there",
         io::ErrorKind::AddrInUse => {
             "another program listens there: stop it, or listen on another port (0 is any free one)"
         }

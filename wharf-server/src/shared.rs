@@ -10,13 +10,13 @@ use std::{
 };
 
 use wharf::{
-    BufferPool, CompletionPort, Listener,
+    BufferPool, CompletionPort,
     user_code::{discard, log, panic_message},
 };
 
 use crate::{
     Clients, Settings, accepting::Acceptor, addresses::Addresses, calls::Calls, client::Key,
-    ticker::Ticker,
+    proxy::Proxies, ticker::Ticker,
 };
 
 /// The data that the workers share.
@@ -27,6 +27,8 @@ pub(crate) struct ServerState<M> {
     pub(crate) clients: Clients<M>,
     pub(crate) ticker: Option<Ticker>,
     pub(crate) addresses: Addresses,
+    /// Where proxies are that tell their clients' addresses.
+    pub(crate) proxies: Proxies,
     pub(crate) buffers: BufferPool,
     pub(crate) buffers_per_client: usize,
     /// Bytes of clients that are gone.
@@ -41,7 +43,7 @@ impl<M: Send + 'static> ServerState<M> {
     pub(crate) fn new(
         settings: &Settings,
         port: CompletionPort<Key<M>>,
-        listener: Listener<Key<M>>,
+        acceptor: Acceptor<M>,
         handler: Box<dyn Calls<M>>,
     ) -> Self {
         let (buffers_max, buffers_per_client) = settings.buffers();
@@ -49,9 +51,10 @@ impl<M: Send + 'static> ServerState<M> {
         ServerState {
             port,
             handler,
-            acceptor: Acceptor::new(listener, settings.clients_max),
+            acceptor,
             clients,
             addresses: settings.addresses(),
+            proxies: Proxies::new(settings),
             buffers: BufferPool::with_limit(settings.buffer_bytes, buffers_max),
             buffers_per_client,
             ticker: settings.tick.map(Ticker::new),

@@ -108,7 +108,7 @@ fn nobody_is_lost_on_the_way(driver: DriverChoice) {
     static SET: Once = Once::new();
     SET.call_once(|| tracing::subscriber::set_global_default(Hostile).expect("the first"));
     let mut settings = Settings::default();
-    settings.listen = "127.0.0.1:0".parse().unwrap();
+    settings.listen = vec!["127.0.0.1:0".parse().unwrap()];
     settings.driver = driver;
     settings.clients_max = 1;
     settings.workers = 1;

@@ -69,6 +69,7 @@
 //! - [`Context`]: what goes with an operation, and comes back with its completion.
 //! - [`PortError`]: why the port itself refused something, inside an [`io::Error`](std::io::Error).
 //! - [`Workers`]: the threads, if the port is to have a pool of its own; [`ThreadPool`]: a pool of the program's.
+//! - [`names`]: names of machines where an address is taken, looked up off the workers; which address to try when.
 //! - [`blocking`]: says beforehand that a handler may block; [`Snapshot`]: how the port and its threads stand.
 //! - `simulated`, with the feature of that name: a kernel in memory, for tests.
 //! - [`raw`]: the layer beneath, for other languages and for memory that is not Rust's.
@@ -96,6 +97,8 @@ mod driver;
 mod handle;
 #[cfg(feature = "safe")]
 pub mod manual;
+#[cfg(feature = "safe")]
+pub mod names;
 #[cfg(feature = "safe")]
 mod operation;
 #[cfg(shuttle)]

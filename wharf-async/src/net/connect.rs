@@ -1,94 +1,118 @@
-//! Connecting: by address or by name, to one address after the other.
+//! Connecting: by address or by name, in the way of [`wharf::names`].
 
 use std::{
-    error, fmt,
-    future::poll_fn,
+    future::{Future, poll_fn},
     io,
-    net::{SocketAddr, ToSocketAddrs},
+    net::SocketAddr,
+    pin::pin,
     sync::Arc,
+    task::{Context, Poll, Waker},
+    time::Duration,
 };
 
-use wharf::{Finished, OperationId};
+use wharf::{
+    Finished, OperationId,
+    names::{Attempts, Names, TIMEOUT},
+};
 
-use super::{Slot, StreamState, Target, TcpStream, stream::Inner};
+use super::{Slot, StreamState, Target, TcpStream, slot::Outcome, stream::Inner};
 use crate::{
     context,
     runtime::{Key, Shared},
+    sync::{Mutex, lock, now, register},
+    time::sleep_until,
 };
 
-/// No address could be connected to.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct ConnectError {
-    /// What was to be connected to.
-    pub target: String,
-    /// Each address that was tried, with what it came to.
-    pub tried: Vec<(SocketAddr, io::Error)>,
+/// What a look-up has found, for the future that waits for it.
+#[derive(Debug, Default)]
+struct Found {
+    addresses: Option<io::Result<Vec<SocketAddr>>>,
+    waker: Option<Waker>,
 }
 
-impl fmt::Display for ConnectError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "can't connect to {}", self.target)?;
-        for (address, error) in &self.tried {
-            write!(formatter, "; {address}: {error}")?;
-        }
-        Ok(())
-    }
-}
-
-impl error::Error for ConnectError {
-    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
-        let last = self.tried.last()?;
-        Some(&last.1)
-    }
-}
-
-/// Finds the addresses of a name. A task does that, since it may take long: so a time-out can end the wait.
+/// Finds the addresses of a name. Threads of their own do that, since it may take long.
 pub(super) async fn resolve(target: Target) -> io::Result<Vec<SocketAddr>> {
     let (name, port) = match target {
         Target::Addresses(addresses) => return Ok(addresses),
         Target::Name(name, port) => (name, port),
+        target => return Err(io::Error::other(format!("{target} is of no known kind"))),
     };
-    let asked = name.clone();
-    let resolved = crate::spawn_blocking(move || (asked.as_str(), port).to_socket_addrs());
-    let addresses: Vec<_> = match resolved.await? {
-        Ok(addresses) => addresses.collect(),
-        Err(error) => {
-            let what = format!("the addresses of {name} are not known: {error}");
-            return Err(io::Error::new(error.kind(), what));
+    let found = Arc::new(Mutex::new(Found::default()));
+    let told = found.clone();
+    // If this future is dropped, nothing more is told.
+    let _look_up = Names::shared().look_up(&name, port, TIMEOUT, move |addresses| {
+        let mut told = lock(&told);
+        told.addresses = Some(addresses);
+        let waker = told.waker.take();
+        drop(told);
+        if let Some(waker) = waker {
+            waker.wake();
         }
-    };
-    if addresses.is_empty() {
-        let what = format!("{name} has no address");
-        return Err(io::Error::new(io::ErrorKind::NotFound, what));
-    }
-    Ok(addresses)
+    })?;
+    poll_fn(|context| {
+        let mut found = lock(&found);
+        match found.addresses.take() {
+            Some(addresses) => Poll::Ready(addresses),
+            None => {
+                register(found, |found| &mut found.waker, context.waker());
+                Poll::Pending
+            }
+        }
+    })
+    .await
 }
 
 /// Connects to the first address that can be connected to.
 pub(super) async fn connect(target: Target) -> io::Result<TcpStream> {
     let name = target.to_string();
     let addresses = resolve(target).await?;
-    let mut tried = Vec::new();
-    for address in addresses {
-        match connect_to(address).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => tried.push((address, error)),
+    // How long is the caller's to say: see `connect_timeout`.
+    let mut attempts = Attempts::new(name, addresses, Duration::MAX, now());
+    loop {
+        // What is given up ends as it is dropped.
+        drop(attempts.step(now(), |_, address| Connecting::begin(address)));
+        if attempts.is_over() {
+            return Err(attempts.into_error().into());
+        }
+        let ended = match attempts.next_step() {
+            None => poll_fn(|context| poll_any(&attempts, context)).await,
+            Some(next) => {
+                let mut sleep = pin!(sleep_until(next));
+                let ended = poll_fn(|context| match poll_any(&attempts, context) {
+                    Poll::Pending => sleep.as_mut().poll(context).map(|()| None),
+                    Poll::Ready(ended) => Poll::Ready(Some(ended)),
+                });
+                match ended.await {
+                    Some(ended) => ended,
+                    None => continue,
+                }
+            }
+        };
+        match ended {
+            (_, Ok(stream)) => return Ok(stream),
+            (number, Err(error)) => attempts.failed(number, error),
         }
     }
-    let kind = tried
-        .last()
-        .map_or(io::ErrorKind::NotFound, |it| it.1.kind());
-    let error = ConnectError {
-        target: name,
-        tried,
-    };
-    Err(io::Error::new(kind, error))
+}
+
+/// The first of the attempts that has ended, with its number.
+fn poll_any(
+    attempts: &Attempts<Connecting>,
+    context: &Context<'_>,
+) -> Poll<(u32, io::Result<TcpStream>)> {
+    for (number, connecting) in attempts.under_way() {
+        if let Poll::Ready(outcome) = connecting.slot.poll(context) {
+            return Poll::Ready((number, connecting.stream(outcome)));
+        }
+    }
+    Poll::Pending
 }
 
 /// An attempt to connect, which ends when this is dropped.
 struct Connecting {
     shared: Arc<Shared>,
+    state: Arc<StreamState>,
+    slot: Slot,
     operation: OperationId,
 }
 
@@ -99,24 +123,30 @@ impl Drop for Connecting {
     }
 }
 
-async fn connect_to(address: SocketAddr) -> io::Result<TcpStream> {
-    let (slot, state) = (Slot::default(), Arc::new(StreamState::default()));
-    let connecting = context::with_current(|shared| {
-        let key = Key::Stream(state.clone());
-        let operation = shared.port.with(slot.clone()).connect(address, key)?;
-        io::Result::Ok(Connecting {
-            shared: Arc::clone(shared),
-            operation,
+impl Connecting {
+    fn begin(address: SocketAddr) -> io::Result<Connecting> {
+        let (slot, state) = (Slot::default(), Arc::new(StreamState::default()));
+        context::with_current(|shared| {
+            let key = Key::Stream(state.clone());
+            let operation = shared.port.with(slot.clone()).connect(address, key)?;
+            Ok(Connecting {
+                shared: Arc::clone(shared),
+                state,
+                slot,
+                operation,
+            })
         })
-    })?;
-    let (result, what) = poll_fn(|context| slot.poll(context)).await;
-    result?;
-    match what {
-        Finished::Connected { socket } => Ok(TcpStream::new(Inner::new(
-            &connecting.shared,
-            socket,
-            state,
-        ))),
-        _ => Err(io::Error::other("the operation connected no socket")),
+    }
+
+    fn stream(&self, (result, what): Outcome) -> io::Result<TcpStream> {
+        result?;
+        match what {
+            Finished::Connected { socket } => Ok(TcpStream::new(Inner::new(
+                &self.shared,
+                socket,
+                self.state.clone(),
+            ))),
+            _ => Err(io::Error::other("the operation connected no socket")),
+        }
     }
 }

@@ -3,7 +3,6 @@
 //! What completes belongs to the stream or the listener, and not to the future that waits for it: a future that is dropped at any
 //! await loses no byte and no connection.
 
-mod address;
 mod connect;
 mod listener;
 mod read;
@@ -15,11 +14,10 @@ mod traits;
 mod unsent;
 mod write;
 
-pub use address::{Target, ToTarget};
-pub use connect::ConnectError;
 pub use listener::TcpListener;
 pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 pub use stream::TcpStream;
+pub use wharf::names::{ConnectError, Target, ToTarget};
 
 pub(crate) use listener::ListenerState;
 pub(crate) use slot::Slot;

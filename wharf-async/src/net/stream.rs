@@ -141,8 +141,9 @@ impl TcpStream {
         Ok(TcpStream::new(Inner::new(shared, socket, state)))
     }
 
-    /// Connects to an address, or to a name and a port, as `"localhost:80"`. The addresses of a name are found by the system, on a
-    /// worker that may block, and are tried in turn.
+    /// Connects to an address, or to a name and a port, as `"localhost:80"`. The addresses of a name are found by the system, on
+    /// threads of their own, within [ten seconds](wharf::names::TIMEOUT). The next address is tried when one has failed, or after a quarter of a
+    /// second ([`wharf::names`]).
     ///
     /// # Errors
     /// [`ConnectError`](super::ConnectError), inside an [`io::Error`]: no address could be connected to; it lists them, with the error of

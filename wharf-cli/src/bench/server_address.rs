@@ -1,6 +1,8 @@
 //! The address of the server: how it is written, and what it stands for.
 
-use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::net::{Ipv6Addr, SocketAddr};
+
+use wharf::names::{Names, TIMEOUT, Target};
 
 /// Whether this may be the address of a server: a name or an address, and a port. The error says what would do.
 pub(super) fn check_address(address: &str) -> Result<(), String> {
@@ -51,25 +53,15 @@ pub(super) fn check_address(address: &str) -> Result<(), String> {
         "" | "*" => Err(format!(
             "`{address}` names no machine; use ADDRESS:PORT, as in 127.0.0.1:{port}"
         )),
-        _ => Ok(()),
+        _ => address.parse::<Target>().map(drop),
     }
 }
 
 /// Finds the addresses of the server, in the order in which they are to be tried.
 pub(super) fn resolve(address: &str) -> Result<Vec<SocketAddr>, String> {
-    let found = address
-        .to_socket_addrs()
-        .map_err(|error| format!("can't find `{address}`: {error}"))?;
-    let mut addresses: Vec<SocketAddr> = Vec::new();
-    for found in found {
-        if !addresses.contains(&found) {
-            addresses.push(found);
-        }
-    }
-    if addresses.is_empty() {
-        return Err(format!("`{address}` has no address"));
-    }
-    Ok(addresses)
+    let target: Target = address.parse()?;
+    let found = Names::shared().find(&target, TIMEOUT);
+    found.map_err(|error| format!("can't find `{address}`: {error}"))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod echo;
 mod frames;
+mod listening;
 mod work;
 
 use std::{
@@ -19,14 +20,18 @@ use std::{
 use clap::{Args, ValueEnum};
 use wharf::DriverChoice;
 use wharf_server::{
-    Client, Ended, Handler, IpNet, OpenFiles, Report, Server, Settings, StartError,
+    Client, Ended, Handler, IpNet, Listen, OpenFiles, Report, Server, Settings, StartError,
     codec::{Codec, Delimited, Fixed, Lines},
     raise_open_files,
 };
 
-use self::{echo::Echo, frames::Frames, work::Work};
+use self::{
+    echo::Echo,
+    frames::Frames,
+    listening::{Place, Proxies},
+    work::Work,
+};
 use crate::{
-    address::{self, Endpoint},
     exit,
     framing::{FIXED_BYTES, Framing},
     help,
@@ -60,13 +65,41 @@ pub const EXAMPLES: &[help::Example] = &[
     after_long_help = help::long(exit::Command::Serve, &[&memory_note(), SIGNALS], EXAMPLES)
 )]
 pub struct Arguments {
-    /// Address and port to listen on; port 0 means any free port
+    /// What to listen on: ADDRESS:PORT, NAME:PORT, unix:PATH or systemd; port 0 means any free port
     ///
-    /// A name may have several addresses: the first one that can be bound is used. By default only this machine can connect.
-    /// The reason: an echo server that is open to the internet can be abused, because it answers to addresses that a sender
-    /// has forged.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:21000", value_parser = address::parse)]
-    listen: Endpoint,
+    /// May be given several times. A name may have several addresses: each one that can be bound is used, and at least one has to be.
+    /// [::] also takes IPv4, unless 0.0.0.0 with the same port is given too. unix:PATH is a local socket: one that is left there by
+    /// a server that has ended is replaced. systemd means the sockets that a socket unit hands over (LISTEN_FDS).
+    /// By default only this machine can connect. The reason: an echo server that is open to the internet can be abused, because it
+    /// answers to addresses that a sender has forged.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:21000", value_parser = listening::parse)]
+    listen: Vec<Place>,
+
+    /// Let other servers listen at the same TCP addresses (SO_REUSEPORT); the kernel shares the connections out
+    ///
+    /// Each of them needs this option, and belongs to the same user. A server that ends resets the connections that it has not
+    /// accepted yet.
+    #[arg(long)]
+    reuse_port: bool,
+
+    /// Where proxies are that speak the PROXY protocol, as in 192.0.2.0/24, or unix for all on local sockets [default: nowhere]
+    ///
+    /// May be given several times. A client from there begins with a header, of version 1 or 2, which has to come within 5s; its
+    /// address is the one in the header, also for --max-clients-per-address. A client from elsewhere that sends a header is closed.
+    #[arg(long, value_name = "RANGE", value_parser = listening::parse_proxies)]
+    proxy_protocol_from: Vec<Proxies>,
+
+    /// Where to tell a load balancer by HTTP whether new clients are welcome: ADDRESS:PORT or unix:PATH [default: nowhere]
+    ///
+    /// The answer is 200 while the server is ready, and 503 as soon as it is to stop: see --drain-delay.
+    #[arg(long, value_name = "ADDRESS", value_parser = listening::parse_health)]
+    health: Option<Listen>,
+
+    /// With --health: how long a stop goes on as before after it has told that no new clients are welcome
+    ///
+    /// Longer than the load balancer takes to notice. Then the server stops accepting, and closes its clients.
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = time)]
+    drain_delay: Duration,
 
     /// What to do with the bytes that clients send
     #[arg(long, value_enum, default_value_t = AppChoice::Echo)]
@@ -224,7 +257,8 @@ fn memory_bytes_max(settings: &Settings) -> usize {
 
 /// The figure is worked out, and so is true of the settings as they are.
 fn memory_note() -> String {
-    let defaults = Settings::default();
+    let mut defaults = Settings::default();
+    defaults.dials_max = 0;
     format!(
         "Memory: all clients together use at most --max-clients x (6 x --buffer + 10 KiB), and 64 MiB for the program itself. \
          With the defaults this is {}. An idle client uses less than 1 KiB. With --frames, each client may use 3 x --max-frame more; and where frames are large, what glibc's allocator keeps of freed \
@@ -299,11 +333,16 @@ fn work_max(text: &str) -> Result<Duration, String> {
 impl Arguments {
     /// What the parser can't see, since it takes two options to be wrong.
     fn check(&self) -> Result<(), String> {
+        listening::check(&self.listen, self.reuse_port)?;
         match (self.workers, self.max_workers) {
             (Some(workers), Some(max)) if max < workers => Err(format!(
                 "--max-workers {max} is fewer than --workers {workers}, which is how many there are from the start; \
                  allow at least {workers}"
             )),
+            _ if self.health.is_none() && !self.drain_delay.is_zero() => Err(
+                "--drain-delay is for --health: without it nobody can see that the server is not ready; add --health ADDRESS"
+                    .to_owned(),
+            ),
             _ if matches!(self.app, AppChoice::Work) && self.frames != Framing::None => Err(
                 "--frames is for `--app echo`: the requests of `--app work` are frames of their own; leave one of both out"
                     .to_owned(),
@@ -333,6 +372,8 @@ impl Arguments {
         settings.buffer_bytes = self.buffer as usize;
         settings.unsent_bytes_max = settings.unsent_bytes_max.max(4 * settings.buffer_bytes);
         settings.clients_max = self.max_clients as usize;
+        // It calls nobody.
+        settings.dials_max = 0;
         settings.backlog = self.backlog;
         settings.idle_timeout = self.idle_timeout;
         settings.stall_timeout = Some(self.stall_timeout);
@@ -344,6 +385,11 @@ impl Arguments {
             settings.unsent_bytes_max += max_frame as usize;
         }
         settings.frame_timeout = self.frame_timeout;
+        for proxies in &self.proxy_protocol_from {
+            proxies.add_to(&mut settings);
+        }
+        settings.health = self.health.clone();
+        settings.drain_delay = self.drain_delay;
         settings
     }
 }
@@ -459,35 +505,6 @@ fn start_app(
     Server::start(settings, Served { app, events })
 }
 
-/// Starts a server at the first address of the place that can be had.
-fn start_at_place(arguments: &Arguments, events: &mpsc::Sender<Event>) -> Result<Server, ExitCode> {
-    let place = &arguments.listen;
-    let mut addresses = place.resolve().map_err(|error| {
-        let message = format!(
-            "can't bind to {place}: {error}; use an address of this machine, such as 127.0.0.1, or a name that has one"
-        );
-        exit::fail(exit::BIND, &message)
-    })?;
-    // The last is tried like the others, and its error is the one that is told.
-    let last = addresses.pop();
-    let mut settings = arguments.settings();
-    for address in addresses {
-        settings.listen = address;
-        match start(arguments, &settings, events.clone()) {
-            Err(error @ StartError::Bind(..)) => {
-                tracing::info!("{error}; trying the next address of {place}");
-            }
-            started => return started.map_err(|error| fail(&error)),
-        }
-    }
-    settings.listen = last.unwrap_or(settings.listen);
-    start(arguments, &settings, events.clone()).map_err(|error| fail(&error))
-}
-
-fn fail(error: &StartError) -> ExitCode {
-    exit::fail(exit::code_of(error), &error.to_string())
-}
-
 fn copy_of(error: &io::Error) -> io::Error {
     match error.raw_os_error() {
         Some(number) => io::Error::from_raw_os_error(number),
@@ -500,6 +517,10 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     if let Err(wrong) = arguments.check() {
         return exit::fail(exit::USAGE, &wrong);
     }
+    let listen = match listening::listens(&arguments.listen, arguments.reuse_port) {
+        Ok(listen) => listen,
+        Err(failed) => return failed,
+    };
     let (events, event) = mpsc::channel();
     // Before the first line: a program that reads that line may send a signal at once.
     let told = events.clone();
@@ -520,19 +541,14 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         );
     }
     prepare_open_files(arguments.max_clients);
-    let server = match start_at_place(arguments, &events) {
+    let mut settings = arguments.settings();
+    settings.listen = listen;
+    let server = match start(arguments, &settings, events.clone()) {
         Ok(server) => server,
-        Err(failed) => return failed,
+        Err(error) => return exit::fail(exit::code_of(&error), &error.to_string()),
     };
     drop(events);
-    OUTPUT.say(&format!(
-        "listening on {} driver={} workers={} max_workers={} concurrency={}",
-        server.local_addr(),
-        server.driver().name,
-        server.workers(),
-        server.workers_max(),
-        server.concurrency()
-    ));
+    listening::say_where(&server);
     let failure = show_until_the_end(&server, &event, arguments);
     report(&server.stop(arguments.stop_timeout));
     match failure {
@@ -557,6 +573,12 @@ fn show_until_the_end(
         };
         match received {
             Ok(Event::Signal(Signal::Stop { name, .. })) => {
+                if !arguments.drain_delay.is_zero() {
+                    tracing::info!(
+                        "{name}: not ready any more, for {:?}",
+                        arguments.drain_delay
+                    );
+                }
                 tracing::info!("{name}: stopping, for {:?} at most", arguments.stop_timeout);
                 return None;
             }

@@ -59,7 +59,7 @@ pub fn uring_can_be_tested() -> bool {
 
 pub fn settings(driver: DriverChoice) -> Settings {
     let mut settings = Settings::default();
-    settings.listen = "127.0.0.1:0".parse().unwrap();
+    settings.listen = vec!["127.0.0.1:0".parse().unwrap()];
     settings.driver = driver;
     settings
 }

@@ -20,6 +20,7 @@ use imports::House;
 const ROOMS: &[(&str, &str)] = &[
     ("lib.rs", THE_ROOMS_BELOW),
     ("manual", ""),
+    ("names", "raw user_code.rs"),
     ("port.rs workers.rs", THE_ROOMS_BELOW),
     ("operation", "port.rs handle record raw buffer driver"),
     ("handle", "port.rs operation record raw buffer snapshot.rs driver driver/simulated"),

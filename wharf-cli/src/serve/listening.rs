@@ -1,0 +1,203 @@
+//! What `serve` listens on, from its options to what it prints.
+
+#[cfg(unix)]
+use std::path::PathBuf;
+use std::{fmt, process::ExitCode};
+
+use wharf::names::{Names, TIMEOUT, Target};
+use wharf_server::{IpNet, Listen, ListenAddress, Server, Settings};
+
+use super::range;
+use crate::{address, exit, output::OUTPUT};
+
+/// One of the places that `--listen` names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// A TCP address, or a name that is to be looked up.
+    Tcp(Target),
+    #[cfg(unix)]
+    Local(PathBuf),
+    /// The sockets that the process was started with.
+    #[cfg(unix)]
+    Systemd,
+}
+
+/// Reads a place. The error says what would do.
+pub fn parse(text: &str) -> Result<Place, String> {
+    #[cfg(unix)]
+    match text.strip_prefix("unix:") {
+        Some("") => {
+            return Err("`unix:` lacks the path of the socket; use unix:/run/wharf.sock".into());
+        }
+        Some(path) => return Ok(Place::Local(path.into())),
+        None if text == "systemd" => return Ok(Place::Systemd),
+        None => {}
+    }
+    address::parse(text).map(Place::Tcp)
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Tcp(endpoint) => endpoint.fmt(formatter),
+            #[cfg(unix)]
+            Place::Local(path) => write!(formatter, "unix:{}", path.display()),
+            #[cfg(unix)]
+            Place::Systemd => formatter.write_str("systemd"),
+        }
+    }
+}
+
+impl Place {
+    /// What the server listens on there. Names are looked up now.
+    fn listens(&self, reuse_port: bool) -> Result<Vec<Listen>, ExitCode> {
+        match self {
+            Place::Tcp(target) => {
+                let addresses = Names::shared().find(target, TIMEOUT).map_err(|error| {
+                    let message = format!(
+                        "can't bind to {target}: {error}; use an address of this machine, such as 127.0.0.1, or a name that has one"
+                    );
+                    exit::fail(exit::BIND, &message)
+                })?;
+                Ok(vec![Listen::any_of(addresses).reuse_port(reuse_port)])
+            }
+            #[cfg(unix)]
+            Place::Local(path) => Ok(vec![Listen::local(path)]),
+            #[cfg(unix)]
+            Place::Systemd => match Listen::inherited() {
+                Ok(sockets) if !sockets.is_empty() => Ok(sockets),
+                Ok(_) => Err(exit::fail(
+                    exit::SOCKET,
+                    "no socket was handed over: LISTEN_FDS is not set for this process. Have a socket unit of systemd start it, or \
+                     systemd-socket-activate; or use --listen ADDRESS",
+                )),
+                Err(error) => Err(exit::fail(
+                    exit::SOCKET,
+                    &format!("the sockets that were handed over can't be used: {error}"),
+                )),
+            },
+        }
+    }
+}
+
+/// What the server listens on at all of the places. To be called before there is a second thread: see [`Listen::inherited`].
+pub fn listens(places: &[Place], reuse_port: bool) -> Result<Vec<Listen>, ExitCode> {
+    let mut all = Vec::new();
+    for place in places {
+        all.extend(place.listens(reuse_port)?);
+    }
+    Ok(all)
+}
+
+/// Who is a proxy that speaks the PROXY protocol.
+#[derive(Debug, Clone)]
+pub enum Proxies {
+    Range(IpNet),
+    /// The peers of local sockets.
+    #[cfg(unix)]
+    Local,
+}
+
+/// Reads a range of proxies. The error says what would do.
+pub fn parse_proxies(text: &str) -> Result<Proxies, String> {
+    #[cfg(unix)]
+    if text == "unix" {
+        return Ok(Proxies::Local);
+    }
+    range(text).map(Proxies::Range)
+}
+
+impl Proxies {
+    pub fn add_to(&self, settings: &mut Settings) {
+        match self {
+            Proxies::Range(range) => settings.proxy_protocol_from.push(*range),
+            #[cfg(unix)]
+            Proxies::Local => settings.proxy_protocol_from_local = true,
+        }
+    }
+}
+
+/// Reads where the server tells its health.
+pub fn parse_health(text: &str) -> Result<Listen, String> {
+    text.parse::<Listen>().map_err(|error| error.to_string())
+}
+
+/// Says where a server listens: the first place in the first line, with what it runs on.
+pub fn say_where(server: &Server) {
+    let addresses = server.local_addrs();
+    let first = addresses.first().map(ListenAddress::to_string);
+    OUTPUT.say(&format!(
+        "listening on {} driver={} workers={} max_workers={} concurrency={}",
+        first.unwrap_or_default(),
+        server.driver().name,
+        server.workers(),
+        server.workers_max(),
+        server.concurrency()
+    ));
+    for address in addresses.iter().skip(1) {
+        OUTPUT.say(&format!("listening on {address} too"));
+    }
+    for address in server.health_addrs() {
+        OUTPUT.say(&format!("health on {address}"));
+    }
+}
+
+/// Refuses what the same process can't listen on twice.
+pub fn check(places: &[Place], reuse_port: bool) -> Result<(), String> {
+    let twice = places
+        .iter()
+        .enumerate()
+        .find(|(nth, place)| places[..*nth].contains(place));
+    let has_port_0 = |place: &Place| match place {
+        Place::Tcp(Target::Addresses(addresses)) => addresses.iter().any(|it| it.port() == 0),
+        Place::Tcp(Target::Name(_, port)) => *port == 0,
+        Place::Tcp(_) => false,
+        #[cfg(unix)]
+        _ => false,
+    };
+    match twice {
+        Some((_, place)) if !reuse_port && !has_port_0(place) => Err(format!(
+            "--listen {place} is given twice; leave one out, or use --reuse-port, which shares the connections out"
+        )),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn places_are_read_and_written_as_they_were() {
+        for text in [
+            "127.0.0.1:21000",
+            "[::]:0",
+            "localhost:80",
+            "unix:/run/a b.sock",
+            "systemd",
+        ] {
+            assert_eq!(parse(text).map(|place| place.to_string()), Ok(text.into()));
+        }
+        for (text, remedy) in [
+            ("unix:", "unix:/run/"),
+            ("systemd:80:90", "in brackets"),
+            ("nowhere", "nowhere:21000"),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.contains(remedy), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_place_is_listened_on_once() {
+        let place = |text| parse(text).unwrap();
+        let twice = [place("127.0.0.1:1"), place("127.0.0.1:1")];
+        assert!(check(&twice, false).is_err());
+        assert_eq!(check(&twice, true), Ok(()));
+        assert_eq!(
+            check(&[place("127.0.0.1:0"), place("127.0.0.1:0")], false),
+            Ok(())
+        );
+    }
+}

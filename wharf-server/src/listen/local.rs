@@ -1,0 +1,101 @@
+//! Local (Unix) sockets to listen on, and their files.
+
+use std::{
+    io,
+    os::{
+        fd::OwnedFd,
+        unix::{
+            fs::{FileTypeExt, MetadataExt},
+            net::{UnixListener, UnixStream},
+        },
+    },
+    path::{Path, PathBuf},
+};
+
+use socket2::{SockAddr, Socket};
+
+use super::ListenAddress;
+
+/// A local listening socket.
+#[derive(Debug)]
+pub(crate) struct LocalSocket {
+    pub(crate) listener: UnixListener,
+    /// Its file, if the server has made it.
+    pub(crate) file: Option<SocketFile>,
+}
+
+/// The file of a local socket, which is removed with this; unless another has taken its place.
+#[derive(Debug)]
+pub(crate) struct SocketFile {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl From<UnixListener> for LocalSocket {
+    fn from(listener: UnixListener) -> Self {
+        LocalSocket {
+            listener,
+            file: None,
+        }
+    }
+}
+
+impl LocalSocket {
+    /// Listens at a path. A socket there that nobody listens on any more is replaced.
+    pub(super) fn bind(socket: Socket, path: &Path, backlog: i32) -> io::Result<Self> {
+        let address = SockAddr::unix(path)?;
+        match socket.bind(&address) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_left_behind(path) => {
+                std::fs::remove_file(path)?;
+                socket.bind(&address)?;
+            }
+            bound => bound?,
+        }
+        let file = SocketFile::of(path)?;
+        socket.listen(backlog)?;
+        Ok(LocalSocket {
+            listener: OwnedFd::from(socket).into(),
+            file: Some(file),
+        })
+    }
+
+    pub(super) fn address(&self) -> io::Result<ListenAddress> {
+        let address = self.listener.local_addr()?;
+        let path = address.as_pathname().map(Path::to_path_buf);
+        Ok(ListenAddress::Local(path.unwrap_or_default()))
+    }
+}
+
+/// Whether this is a socket on which nobody listens: its server has ended without removing it.
+fn is_left_behind(path: &Path) -> bool {
+    let is_socket =
+        std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket());
+    let refuses = || {
+        UnixStream::connect(path)
+            .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+    };
+    is_socket && refuses()
+}
+
+impl SocketFile {
+    fn of(path: &Path) -> io::Result<Self> {
+        let metadata = std::fs::symlink_metadata(path)?;
+        Ok(SocketFile {
+            path: path.to_path_buf(),
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        })
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let is_ours = std::fs::symlink_metadata(&self.path)
+            .is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == (self.device, self.inode));
+        if is_ours {
+            // Where it fails, the next server finds that nobody listens on it.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
