@@ -1,5 +1,9 @@
 //! The manual of the toolkit: [a server in an afternoon](afternoon), step by step, and the [patterns] session, broadcast,
-//! tick and stop. The manual of the port itself is `wharf::manual`.
+//! tick and stop. What stands between a server and a service: [listeners](listening), [proxies], [draining]. The manual of the port
+//! itself is `wharf::manual`.
 
 pub mod afternoon;
+pub mod draining;
+pub mod listening;
 pub mod patterns;
+pub mod proxies;
