@@ -6,7 +6,7 @@ use std::time::Duration;
 use wharf::names::Target;
 
 use crate::{
-    address,
+    address, header,
     http_answer::{Answers, HEAD_BYTES_MAX, Part},
     quantity,
     work::{FRAME_BYTES, Frame, Frames, SERVICE_MAX},
@@ -149,4 +149,29 @@ pub fn addresses(bytes: &[u8]) {
 
 fn reread(place: &Target) -> Option<Target> {
     address::parse(&place.to_string()).ok()
+}
+
+/// Headers of the PROXY protocol: one is taken as soon as its last byte has come, and whatever comes behind it; and what is none is
+/// refused, however the network cuts it.
+pub fn headers(bytes: &[u8]) {
+    let whole = header::parse(bytes);
+    let prefixes = 0..=bytes.len().min(header::BYTES_MAX);
+    let decided = prefixes
+        .map(|end| (end, header::parse(&bytes[..end])))
+        .find(|(_, parsed)| *parsed != Ok(None));
+    match decided {
+        Some((end, Ok(Some(header)))) => {
+            assert_eq!(header.len, end);
+            assert!(header::is_header(&bytes[..end]));
+            assert_eq!(whole, Ok(Some(header)));
+        }
+        Some((_, Err(error))) => {
+            assert!(!error.is_empty());
+            assert!(whole.is_err());
+        }
+        _ => {
+            assert_eq!(whole, Ok(None));
+            assert!(bytes.len() < header::BYTES_MAX, "more is awaited for ever");
+        }
+    }
 }

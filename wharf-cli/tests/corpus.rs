@@ -1,6 +1,6 @@
 //! The corpus of the fuzzers, as an ordinary test: what they once tried holds on every machine, without them.
 //!
-//! Like them it takes in the command's files by their paths, since a command has no library. It is not in the package, which has
+//! Like them it takes in files of the command and of the toolkit by their paths. It is not in the package, which has
 //! no corpus.
 
 // Not all of them is called from here, and what they document is the command's.
@@ -10,6 +10,8 @@
 pub mod address;
 #[path = "../../fuzz/checks.rs"]
 pub mod checks;
+#[path = "../../wharf-server/src/header.rs"]
+pub mod header;
 #[path = "../src/http_answer.rs"]
 pub mod http_answer;
 #[path = "../src/quantity.rs"]
@@ -51,4 +53,9 @@ fn quantities_are_read_whatever_is_written() {
 #[test]
 fn addresses_are_read_whatever_is_written() {
     run("addresses", checks::addresses);
+}
+
+#[test]
+fn headers_are_read_or_refused_whatever_comes() {
+    run("headers", checks::headers);
 }

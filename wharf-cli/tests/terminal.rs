@@ -186,9 +186,9 @@ fn the_lines_of_a_server_fit() {
     let known = "listening on 0:0 driver=uring driver=readiness workers=0 max_workers=0 concurrency=0 stats clients=0 operations=0 \
                  running=0 parked=0 blocked=0 queued=0 oldest=- oldest=0ms releases=0 running_max=0 unknown=0 worker wharf-0 \
                  state parked polling running blocked unknown for packets nothing waits for a worker 0 waiting worker, the \
-                 oldest stopped received=0 sent=0 cut=0";
+                 oldest stopped received=0 sent=0 cut=0 too health";
     for columns in WIDTHS {
-        let words = "serve --listen 127.0.0.1:0 --workers 3 --concurrency 2 --stats 20ms";
+        let words = "serve --listen 127.0.0.1:0 --listen 127.0.0.1:0 --health 127.0.0.1:0 --workers 3 --concurrency 2 --stats 20ms";
         let mut terminal = Terminal::start(columns, wharf(words), Shown::Output);
         let pid = Pid::from_child(&terminal.child);
         terminal.read_until(|text| text.contains("running_max="));

@@ -7,6 +7,8 @@
 //! its socket; each makes the holder of the turn see it. The turn of a client that is not read from is
 //! [parked](crate::reading), and taken up again when another thread asks for something; so is the turn that waits for the socket to
 //! drain. A turn that was left in the [outbox](crate::outbox) is taken back by a packet that is posted for this.
+//! What a [proxy](crate::prelude) sends before the client's bytes is received in the client's turn too, and the handler is told of the client
+//! after it.
 //!
 //! ```text
 //!            data                     much unsent

@@ -1,4 +1,4 @@
-//! A TCP server on a completion port: the parts that every such server needs, written once.
+//! A server on a completion port, over TCP and local sockets: the parts that every such server needs, written once.
 //!
 //! A [`Server`] listens, keeps a registry of its [`Client`]s, and calls a [`Handler`] with each client's bytes, on
 //! any free worker of its thread pool. It deals with the failures that every server meets:
@@ -21,6 +21,8 @@
 //! - The server [dials](Clients::dial) others: a connection that it makes, with retries, is a client as any; a [pool](Pool) keeps some.
 //! - A handler that panics, or returns an error, ends its own client and nothing else.
 //! - Out of descriptors, or at the limit of clients, accepting pauses, and resumes when there is room.
+//! - It [listens](manual::listening) on several addresses, local sockets, and sockets of systemd's; behind a [proxy](manual::proxies) it knows
+//!   its clients' own addresses; and a balancer sees when it [drains](manual::draining).
 //! - [`Server::stop`] stops accepting, lets clients finish until a deadline, and then cuts the rest; [`Server::wait_for_signal`]
 //!   does so at a signal.
 //!
@@ -60,6 +62,7 @@ mod dialling;
 mod frames;
 mod groups;
 mod handler;
+mod header;
 mod health;
 mod limits;
 mod listen;

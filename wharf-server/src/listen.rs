@@ -278,15 +278,10 @@ impl Listen {
             Ok(socket)
         };
         let socket = make().map_err(StartError::Socket)?;
-        let failed = |error| StartError::Bind(ListenAddress::Tcp(address), error);
-        socket.bind(&address.into()).map_err(failed)?;
-        socket.listen(backlog).map_err(|error| {
-            match error.kind() {
-                // Of two sockets at one address, the second may be refused here.
-                io::ErrorKind::AddrInUse => failed(error),
-                _ => StartError::Listen(error),
-            }
-        })?;
+        socket
+            .bind(&address.into())
+            .map_err(|error| StartError::Bind(ListenAddress::Tcp(address), error))?;
+        socket.listen(backlog).map_err(StartError::Listen)?;
         Ok(socket.into())
     }
 }

@@ -1,4 +1,4 @@
-//! What comes before a client's own bytes: the header of the [PROXY protocol](crate::proxy).
+//! What comes before a client's own bytes: the [header](crate::header) of the PROXY protocol.
 //!
 //! A client from which something is awaited has the mark [`Prelude`](Mark::Prelude): what it sends comes here first, in the client's
 //! turn. It is there, counted, and ends with the server like any other; but its handler has not been told of it, and no thread finds
@@ -13,8 +13,9 @@ use wharf::{Buffer, user_code::log};
 
 use crate::{
     Client, Ended, Peer,
+    header::{self, Header},
     marks::Mark,
-    proxy::{self, Header, Proxies},
+    proxy::Proxies,
     shared::ServerState,
 };
 
@@ -116,6 +117,9 @@ impl<M: Send + 'static> ServerState<M> {
                 // They are a proxy's, and not counted as received from the client.
                 client.state().discard(bytes);
                 client.state().marks.set(Mark::Prelude, false);
+                // What it owes from now on are its first bytes.
+                let round = self.clients.patience().round();
+                client.state().owing().note(round);
                 if was_first {
                     self.connected(client);
                 }
@@ -151,14 +155,14 @@ impl<M: Send + 'static> ServerState<M> {
         match &mut *prelude.awaited() {
             Awaited::Header(before) => {
                 let len_before = before.len();
-                before.extend_from_slice(&bytes[..bytes.len().min(proxy::BYTES_MAX)]);
-                let Some(header) = proxy::parse(before)? else {
+                before.extend_from_slice(&bytes[..bytes.len().min(header::BYTES_MAX)]);
+                let Some(header) = header::parse(before)? else {
                     return Ok(Step::Goes);
                 };
                 self.take_header(client, prelude, &header)?;
                 Ok(Step::IsOver(header.len - len_before))
             }
-            Awaited::NoHeader if proxy::is_header(bytes) => {
+            Awaited::NoHeader if header::is_header(bytes) => {
                 Err("it sent a PROXY header, and is none of the proxies that may".to_owned())
             }
             Awaited::NoHeader | Awaited::Nothing => Ok(Step::IsOver(0)),

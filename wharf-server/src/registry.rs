@@ -185,7 +185,7 @@ impl<M> Clients<M> {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many there are.
+    /// How many there are; also those from which a PROXY header is awaited.
     pub fn len(&self) -> usize {
         self.present().len()
     }

@@ -18,6 +18,7 @@ use std::{
 
 use harness::{GUARD, expect, settings};
 use raw::{echo, exchange, serve};
+#[cfg(unix)]
 use socket2::SockRef;
 use wharf::DriverChoice;
 use wharf_server::{Listen, ListenAddress, Server, Settings, StartError};
@@ -209,6 +210,8 @@ fn a_peer_of_a_socket_for_both_families_has_its_own_address() {
     expect(&mut peer, own.as_bytes());
 }
 
+// On Windows other options are inherited.
+#[cfg(unix)]
 #[test]
 fn options_are_set_on_borrowed_sockets_of_listeners_and_clients() {
     let mut settings = settings(DriverChoice::Auto);

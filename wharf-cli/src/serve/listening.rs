@@ -80,13 +80,19 @@ impl Place {
     }
 }
 
-/// What the server listens on at all of the places. To be called before there is a second thread: see [`Listen::inherited`].
-pub fn listens(places: &[Place], reuse_port: bool) -> Result<Vec<Listen>, ExitCode> {
+/// What the server listens on at all of the places, and where it tells its health. To be called before there is a second thread: see
+/// [`Listen::inherited`].
+pub fn listens(
+    places: &[Place],
+    health: Option<&Place>,
+    reuse_port: bool,
+) -> Result<(Vec<Listen>, Option<Listen>), ExitCode> {
     let mut all = Vec::new();
     for place in places {
         all.extend(place.listens(reuse_port)?);
     }
-    Ok(all)
+    let health = health.map(|place| place.listens(reuse_port)).transpose()?;
+    Ok((all, health.and_then(|mut listens| listens.pop())))
 }
 
 /// Who is a proxy that speaks the PROXY protocol.
@@ -118,8 +124,12 @@ impl Proxies {
 }
 
 /// Reads where the server tells its health.
-pub fn parse_health(text: &str) -> Result<Listen, String> {
-    text.parse::<Listen>().map_err(|error| error.to_string())
+pub fn parse_health(text: &str) -> Result<Place, String> {
+    match parse(text)? {
+        #[cfg(unix)]
+        Place::Systemd => Err("a socket of systemd's is for clients; use an address of its own, such as 127.0.0.1:21001".into()),
+        place => Ok(place),
+    }
 }
 
 /// Says where a server listens: the first place in the first line, with what it runs on.

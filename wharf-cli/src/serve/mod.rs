@@ -20,7 +20,7 @@ use std::{
 use clap::{Args, ValueEnum};
 use wharf::DriverChoice;
 use wharf_server::{
-    Client, Ended, Handler, IpNet, Listen, OpenFiles, Report, Server, Settings, StartError,
+    Client, Ended, Handler, IpNet, OpenFiles, Report, Server, Settings, StartError,
     codec::{Codec, Delimited, Fixed, Lines},
     raise_open_files,
 };
@@ -65,7 +65,7 @@ pub const EXAMPLES: &[help::Example] = &[
     after_long_help = help::long(exit::Command::Serve, &[&memory_note(), SIGNALS], EXAMPLES)
 )]
 pub struct Arguments {
-    /// What to listen on: ADDRESS:PORT, NAME:PORT, unix:PATH or systemd; port 0 means any free port
+    /// What to listen on: ADDRESS:PORT or NAME:PORT, on Unix also unix:PATH or systemd; port 0 means any free port
     ///
     /// May be given several times. A name may have several addresses: each one that can be bound is used, and at least one has to be.
     /// [::] also takes IPv4, unless 0.0.0.0 with the same port is given too. unix:PATH is a local socket: one that is left there by
@@ -75,7 +75,7 @@ pub struct Arguments {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:21000", value_parser = listening::parse)]
     listen: Vec<Place>,
 
-    /// Let other servers listen at the same TCP addresses (SO_REUSEPORT); the kernel shares the connections out
+    /// Let other servers listen at the same TCP addresses (SO_REUSEPORT, not on Windows); the kernel shares the connections out
     ///
     /// Each of them needs this option, and belongs to the same user. A server that ends resets the connections that it has not
     /// accepted yet.
@@ -89,11 +89,11 @@ pub struct Arguments {
     #[arg(long, value_name = "RANGE", value_parser = listening::parse_proxies)]
     proxy_protocol_from: Vec<Proxies>,
 
-    /// Where to tell a load balancer by HTTP whether new clients are welcome: ADDRESS:PORT or unix:PATH [default: nowhere]
+    /// Where to tell a load balancer by HTTP whether new clients are welcome: ADDRESS:PORT, NAME:PORT or unix:PATH [default: nowhere]
     ///
     /// The answer is 200 while the server is ready, and 503 as soon as it is to stop: see --drain-delay.
     #[arg(long, value_name = "ADDRESS", value_parser = listening::parse_health)]
-    health: Option<Listen>,
+    health: Option<Place>,
 
     /// With --health: how long a stop goes on as before after it has told that no new clients are welcome
     ///
@@ -388,7 +388,6 @@ impl Arguments {
         for proxies in &self.proxy_protocol_from {
             proxies.add_to(&mut settings);
         }
-        settings.health = self.health.clone();
         settings.drain_delay = self.drain_delay;
         settings
     }
@@ -517,8 +516,10 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     if let Err(wrong) = arguments.check() {
         return exit::fail(exit::USAGE, &wrong);
     }
-    let listen = match listening::listens(&arguments.listen, arguments.reuse_port) {
-        Ok(listen) => listen,
+    let health = arguments.health.as_ref();
+    let listens = listening::listens(&arguments.listen, health, arguments.reuse_port);
+    let (listen, health) = match listens {
+        Ok(listens) => listens,
         Err(failed) => return failed,
     };
     let (events, event) = mpsc::channel();
@@ -543,6 +544,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     prepare_open_files(arguments.max_clients);
     let mut settings = arguments.settings();
     settings.listen = listen;
+    settings.health = health;
     let server = match start(arguments, &settings, events.clone()) {
         Ok(server) => server,
         Err(error) => return exit::fail(exit::code_of(&error), &error.to_string()),
