@@ -88,6 +88,13 @@ impl<M> Who<M> {
         }
     }
 
+    /// The state of a client that was not accepted.
+    #[cold]
+    fn state_of_other(&self) -> &State<M> {
+        let state = self.client();
+        state.unwrap_or_else(|| unreachable!("a client's socket has the key of a {self:?}"))
+    }
+
     pub(crate) fn dialled(&self) -> Option<&Dialled<M>> {
         match self {
             Who::Dialled(key) => Some(key.dialled()),
@@ -421,12 +428,11 @@ impl<M> State<M> {
 }
 
 impl<M> Client<M> {
+    #[inline(always)]
     pub(crate) fn state(&self) -> &State<M> {
         match &**self.0.key() {
             Who::Client(state) => state,
-            who => who
-                .client()
-                .unwrap_or_else(|| unreachable!("a client's socket has the key of a {who:?}")),
+            who => who.state_of_other(),
         }
     }
 
@@ -921,8 +927,10 @@ impl<M> Client<M> {
     }
 
     /// Whether nothing is to be received from it.
+    #[inline(always)]
     pub(crate) fn receives_nothing(&self) -> bool {
-        self.state().reading.is_paused() || self.is_half_closed()
+        let state = self.state();
+        state.reading.is_paused() || state.peer_side.is_half_closed()
     }
 
     /// Whether its peer has ended its side, and more may be sent to it.

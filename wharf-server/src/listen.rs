@@ -223,7 +223,7 @@ impl Listen {
         all: &[Listen],
         backlog: i32,
     ) -> Result<Vec<Bound>, StartError> {
-        let (mut bound, mut port, mut failed) = (Vec::new(), None, None);
+        let (mut bound, mut port, mut failed) = (Vec::new(), None, Vec::new());
         for address in addresses {
             let mut address = *address;
             if address.port() == 0 {
@@ -234,19 +234,23 @@ impl Listen {
                     port = port.or_else(|| Some(listener.local_addr().ok()?.port()));
                     bound.push(Bound::Tcp(listener));
                 }
-                Err(error @ StartError::Bind(..)) => {
-                    log(|| tracing::info!("{error}; it has other addresses"));
-                    failed = Some(error);
-                }
+                Err(error @ StartError::Bind(..)) => failed.push(error),
                 Err(error) => return Err(error),
             }
         }
-        match (bound.is_empty(), failed) {
-            (true, Some(error)) => Err(error),
-            (true, None) => Err(StartError::Settings(
+        let last = match bound.is_empty() {
+            true => failed.pop(),
+            false => None,
+        };
+        for error in failed {
+            log(|| tracing::info!("{error}; it has other addresses"));
+        }
+        match last {
+            Some(error) => Err(error),
+            None if bound.is_empty() => Err(StartError::Settings(
                 "there is no address to listen at: give at least one".to_owned(),
             )),
-            (false, _) => Ok(bound),
+            None => Ok(bound),
         }
     }
 

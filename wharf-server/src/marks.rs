@@ -28,6 +28,9 @@ pub(crate) enum Mark {
 /// The marks of what is to be done.
 const TO_DO: u8 = Mark::Again as u8 | Mark::Frames as u8 | Mark::Mail as u8;
 
+/// The marks of what is to be looked at before a client's bytes are handed out.
+const LOOKED_AT: u8 = Mark::IsPaced as u8 | Mark::Prelude as u8;
+
 /// The marks of one client: read for each receive, and seldom written.
 #[derive(Debug, Default)]
 pub(crate) struct Marks(AtomicU8);
@@ -55,5 +58,11 @@ impl Marks {
     #[inline]
     pub(crate) fn has_to_do(&self) -> bool {
         self.0.load(Ordering::SeqCst) & TO_DO != 0
+    }
+
+    /// Whether anything is to be looked at before the client's bytes are handed out.
+    #[inline]
+    pub(crate) fn has_to_be_looked_at(&self) -> bool {
+        self.0.load(Ordering::SeqCst) & LOOKED_AT != 0
     }
 }

@@ -59,6 +59,7 @@ impl Port {
     ///
     /// # Safety
     /// As for [`start`](Self::start).
+    #[inline(always)]
     pub unsafe fn start_alone(
         &self,
         handle: Handle,
@@ -263,18 +264,28 @@ impl Port {
 ///
 /// # Safety
 /// The list of buffers is in place.
+#[inline(always)]
 unsafe fn check(operation: &mut Overlapped, entry: &Entry) -> io::Result<usize> {
     operation.transferred = 0;
     operation.status = Status::Pending;
     // What a server starts most often is asked the fewest questions.
     match (&operation.request, entry.kind, entry.failure_of(operation)) {
-        (Request::ReceiveProvided(_), Kind::Stream, 0) => return Ok(0),
+        (Request::ReceiveProvided(_), Kind::Stream, 0) => Ok(0),
         (Request::Send(Buffers::One(bytes)), Kind::Stream, 0) => {
             entry.unsent.check_send(bytes.len, entry.limits())?;
-            return Ok(bytes.len);
+            Ok(bytes.len)
         }
-        _ => {}
+        // SAFETY: passed on to the caller.
+        _ => unsafe { check_further(operation, entry) },
     }
+}
+
+/// As [`check`], with all questions.
+///
+/// # Safety
+/// As there.
+#[inline(never)]
+unsafe fn check_further(operation: &mut Overlapped, entry: &Entry) -> io::Result<usize> {
     operation.check_kind(entry.kind)?;
     if operation.connects() && entry.has_under_way(Direction::Write) {
         return Err(io::Error::from_raw_os_error(codes::CONNECTS_ALREADY));

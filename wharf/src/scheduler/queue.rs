@@ -113,13 +113,9 @@ impl<P, R> Queue<P, R> {
         self.enter(Entry::Ready(work), now_ns);
     }
 
+    #[inline]
     fn enter(&mut self, entry: Entry<P, R>, now_ns: u64) {
         self.ages.enter(now_ns);
-        if self.line.is_empty() {
-            // Then it begins again at the start of its memory, and uses no more of it than the line was ever long. Else it
-            // would go through all that is reserved, round and round.
-            self.line.clear();
-        }
         self.line.push_back(entry);
     }
 
