@@ -1,4 +1,4 @@
-//! What comes before a client's own bytes: the [header](crate::header) of the PROXY protocol.
+//! What comes before a client's own bytes: the [`header`] of the PROXY protocol.
 //!
 //! A client from which something is awaited has the mark [`Prelude`](Mark::Prelude): what it sends comes here first, in the client's
 //! turn. It is there, counted, and ends with the server like any other; but its handler has not been told of it, and no thread finds

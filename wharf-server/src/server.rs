@@ -265,6 +265,8 @@ impl<M: Send + 'static> Drop for Server<M> {
     fn drop(&mut self) {
         self.stopper().stop();
         self.shared.set_stopping();
+        // Before the port is closed: as long as a local socket is open, no other file can have the number of its own.
+        self.shared.acceptor.end();
         self.shared.clients.end_dials();
         self.shared.cut_and_close();
     }

@@ -19,12 +19,13 @@ use super::ListenAddress;
 /// A local listening socket.
 #[derive(Debug)]
 pub(crate) struct LocalSocket {
-    pub(crate) listener: UnixListener,
-    /// Its file, if the server has made it.
+    /// Its file, if the server has made it. The first to be dropped, as it has to be.
     pub(crate) file: Option<SocketFile>,
+    pub(crate) listener: UnixListener,
 }
 
-/// The file of a local socket, which is removed with this; unless another has taken its place.
+/// The file of a local socket, which is removed with this; unless another has taken its place. It has to be dropped before the socket
+/// is closed: until then, no other file has its number.
 #[derive(Debug)]
 pub(crate) struct SocketFile {
     path: PathBuf,
@@ -91,8 +92,10 @@ impl SocketFile {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        let is_ours = std::fs::symlink_metadata(&self.path)
-            .is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == (self.device, self.inode));
+        let is_ours = std::fs::symlink_metadata(&self.path).is_ok_and(|metadata| {
+            metadata.file_type().is_socket()
+                && (metadata.dev(), metadata.ino()) == (self.device, self.inode)
+        });
         if is_ours {
             // Where it fails, the next server finds that nobody listens on it.
             let _ = std::fs::remove_file(&self.path);
