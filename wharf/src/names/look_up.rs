@@ -54,7 +54,7 @@ impl Default for NamesLimits {
 /// ```
 /// use wharf::names::{Names, TIMEOUT, Target};
 ///
-/// # fn main() -> std::io::Result<()> {
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let target: Target = "localhost:80".parse()?;
 /// let addresses = Names::shared().find(&target, TIMEOUT)?;
 /// assert!(addresses.iter().all(|address| address.ip().is_loopback() && address.port() == 80));
