@@ -134,6 +134,7 @@ fn dead() -> SocketAddr {
 }
 
 /// A listener that has no room for another connection: the system drops what asks for one.
+#[cfg(target_os = "linux")]
 struct BlackHole {
     address: SocketAddr,
     _listener: socket2::Socket,
