@@ -11,7 +11,7 @@ use std::{
     net::{SocketAddr, TcpStream},
     process::{Child, ChildStdout, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
-    thread,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -65,6 +65,8 @@ pub struct Serve {
     /// None once closed.
     output: Option<BufReader<ChildStdout>>,
     log: Arc<Mutex<String>>,
+    /// Reads its log, until that ends.
+    reader: Option<JoinHandle<()>>,
     pub first_line: String,
     pub address: SocketAddr,
 }
@@ -101,7 +103,7 @@ impl Serve {
             .spawn()
             .expect("wharf starts");
         let log = Arc::new(Mutex::new(String::new()));
-        if let Some(errors) = child.stderr.take() {
+        let reader = child.stderr.take().map(|errors| {
             let copy = log.clone();
             thread::spawn(move || {
                 for line in BufReader::new(errors).lines().map_while(Result::ok) {
@@ -109,8 +111,8 @@ impl Serve {
                     log.push_str(&line);
                     log.push('\n');
                 }
-            });
-        }
+            })
+        });
         let mut output = BufReader::new(child.stdout.take().expect("piped"));
         let mut first_line = String::new();
         output.read_line(&mut first_line).expect("a first line");
@@ -123,6 +125,7 @@ impl Serve {
             child,
             output: Some(output),
             log,
+            reader,
             first_line,
             address,
         }
@@ -137,7 +140,7 @@ impl Serve {
         self.log.lock().unwrap().clone()
     }
 
-    /// Its log, which it may still add to.
+    /// Its log, which it may still add to: all of it after [`wait`](Self::wait).
     pub fn log_at_the_end(&self) -> Arc<Mutex<String>> {
         self.log.clone()
     }
@@ -196,7 +199,11 @@ impl Serve {
         if let Some(output) = &mut self.output {
             output.read_to_string(&mut rest).unwrap();
         }
-        (self.child.wait().unwrap(), rest)
+        let status = self.child.wait().unwrap();
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
+        (status, rest)
     }
 
     /// Closes our end of its standard output.
