@@ -44,6 +44,26 @@ stop() {
     wait "$1" || fail "a stop ended with code $?"
 }
 
+# Starts HAProxy with the sections on standard input. Its process is in $haproxy, its control socket $folder/haproxy.sock.
+haproxy_with() {
+    {
+        cat << CONFIGURATION
+global
+    stats socket $folder/haproxy.sock level admin
+    maxconn 500
+defaults
+    mode tcp
+    timeout connect 5s
+    timeout client 30s
+    timeout server 30s
+CONFIGURATION
+        cat
+    } > "$folder/haproxy.cfg"
+    haproxy -db -f "$folder/haproxy.cfg" > "$folder/haproxy.log" 2>&1 &
+    haproxy=$!
+    eventually test -S "$folder/haproxy.sock"
+}
+
 # A TCP port that is free now: `free_port`.
 free_port() {
     python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'

@@ -435,41 +435,50 @@ fn proxy_carries_both_ways() {
     echo.stop();
 }
 
+/// A proxy, a client of it, and the server's side of what the proxy connects for it.
+fn proxied(name: &str) -> (Example, TcpStream, TcpStream) {
+    let (listener, address) = target();
+    let proxy = Example::start(name, &["--target", &address]);
+    let client = proxy.connect();
+    let server = with_timeouts(listener.accept().expect("the proxy connects").0);
+    (proxy, client, server)
+}
+
+/// One sends a question and ends its side; the other, which sees that, still answers.
+fn ask_by_half_close(mut asking: TcpStream, mut answering: TcpStream) {
+    let expect = |stream: &mut TcpStream, expected| {
+        let mut text = String::new();
+        stream.read_to_string(&mut text).expect("it, and the end");
+        assert_eq!(text, expected);
+    };
+    asking.write_all(b"question").expect("it takes it");
+    asking.shutdown(Shutdown::Write).expect("it is connected");
+    expect(&mut answering, "question");
+    answering.write_all(b"answer").expect("it takes it");
+    drop(answering);
+    expect(&mut asking, "answer");
+}
+
+/// The server closes with bytes unread, which is a reset: the client's connection ends, too.
+fn end_by_a_reset(mut client: &TcpStream, server: TcpStream) {
+    client.write_all(b"unread").expect("it takes it");
+    server.peek(&mut [0]).expect("it has arrived");
+    drop(server);
+    assert_closed(client);
+}
+
 /// The client has ended its side, and the target, which sees that, still answers.
 #[test]
 fn proxy_passes_a_half_close_on() {
-    let (listener, address) = target();
-    let proxy = Example::start("proxy", &["--target", &address]);
-    let mut client = proxy.connect();
-    let mut server = with_timeouts(listener.accept().expect("the proxy connects").0);
-    client.write_all(b"question").expect("it takes it");
-    client.shutdown(Shutdown::Write).expect("it is connected");
-    let mut question = String::new();
-    server
-        .read_to_string(&mut question)
-        .expect("the question, and the end");
-    assert_eq!(question, "question");
-    server.write_all(b"answer").expect("it takes it");
-    drop(server);
-    let mut answer = String::new();
-    client
-        .read_to_string(&mut answer)
-        .expect("the answer, and the end");
-    assert_eq!(answer, "answer");
+    let (proxy, client, server) = proxied("proxy");
+    ask_by_half_close(client, server);
     proxy.stop();
 }
 
 #[test]
 fn proxy_ends_both_sides_on_an_error() {
-    let (listener, address) = target();
-    let proxy = Example::start("proxy", &["--target", &address]);
-    let mut client = proxy.connect();
-    let server = with_timeouts(listener.accept().expect("the proxy connects").0);
-    client.write_all(b"unread").expect("it takes it");
-    server.peek(&mut [0]).expect("it has arrived");
-    // Closed with bytes unread, which is a reset.
-    drop(server);
-    assert_closed(&client);
+    let (proxy, client, server) = proxied("proxy");
+    end_by_a_reset(&client, server);
     let said = next_line(&proxy.errors);
     assert!(said.starts_with("session 1: "), "{said}");
     assert_eq!(proxy.stop(), "stopped, 0 sessions were open");
@@ -554,34 +563,15 @@ fn patient_proxy_waits_for_its_target_and_carries_both_ways() {
 /// The target ends its side first, and still gets what the client sends.
 #[test]
 fn patient_proxy_passes_a_half_close_on() {
-    let (listener, address) = target();
-    let proxy = Example::start("patient_proxy", &["--target", &address]);
-    let mut client = proxy.connect();
-    let mut server = with_timeouts(listener.accept().expect("the proxy connects").0);
-    server.write_all(b"question").expect("it takes it");
-    server.shutdown(Shutdown::Write).expect("it is connected");
-    let mut text = String::new();
-    client.read_to_string(&mut text).expect("it, and the end");
-    assert_eq!(text, "question");
-    client.write_all(b"answer").expect("it takes it");
-    drop(client);
-    text.clear();
-    server.read_to_string(&mut text).expect("it, and the end");
-    assert_eq!(text, "answer");
+    let (proxy, client, server) = proxied("patient_proxy");
+    ask_by_half_close(server, client);
     proxy.stop();
 }
 
 #[test]
 fn patient_proxy_ends_both_sides_on_an_error() {
-    let (listener, address) = target();
-    let proxy = Example::start("patient_proxy", &["--target", &address]);
-    let mut client = proxy.connect();
-    let server = with_timeouts(listener.accept().expect("the proxy connects").0);
-    client.write_all(b"unread").expect("it takes it");
-    server.peek(&mut [0]).expect("it has arrived");
-    // Closed with bytes unread, which is a reset.
-    drop(server);
-    assert_closed(&client);
+    let (proxy, client, server) = proxied("patient_proxy");
+    end_by_a_reset(&client, server);
     assert_eq!(proxy.stop(), "stopped: 2 clients, 0 cut");
 }
 

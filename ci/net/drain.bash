@@ -12,26 +12,16 @@ start() {
 }
 start a
 start b
-cat > "$folder/haproxy.cfg" <<CONFIGURATION
-global
-    stats socket $folder/haproxy.sock level admin
-    maxconn 500
-defaults
-    mode tcp
-    timeout connect 5s
-    timeout client 30s
-    timeout server 30s
-    # A server that is gone before the balancer knows it would show as a failed request.
-    retries 0
+haproxy_with << CONFIGURATION
 listen servers
     bind 127.0.0.1:$front
+    # A server that is gone before the balancer knows it would show as a failed request.
+    retries 0
     balance roundrobin
     option httpchk GET /
     server a 127.0.0.1:$port_a check port $health_a inter 50ms fall 2 rise 2
     server b 127.0.0.1:$port_b check port $health_b inter 50ms fall 2 rise 2
 CONFIGURATION
-haproxy -db -f "$folder/haproxy.cfg" > "$folder/haproxy.log" 2>&1 &
-haproxy=$!
 
 status() { curl --silent --output /dev/null --max-time 5 --write-out '%{http_code}' "http://127.0.0.1:$1/$2"; }
 is_up() {

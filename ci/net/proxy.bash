@@ -11,15 +11,7 @@ serve wary --listen 127.0.0.1:0 --proxy-protocol-from 192.0.2.0/24
 wary=$server
 
 v1=$(free_port) v2=$(free_port) local=$(free_port) wrong=$(free_port)
-cat > "$folder/haproxy.cfg" <<CONFIGURATION
-global
-    stats socket $folder/haproxy.sock level admin
-    maxconn 500
-defaults
-    mode tcp
-    timeout connect 5s
-    timeout client 30s
-    timeout server 30s
+haproxy_with << CONFIGURATION
 listen v1
     bind 127.0.0.1:$v1
     bind [::1]:$v1
@@ -40,9 +32,6 @@ listen wrong
     bind 127.0.0.1:$wrong
     server s $address send-proxy
 CONFIGURATION
-haproxy -db -f "$folder/haproxy.cfg" > "$folder/haproxy.log" 2>&1 &
-haproxy=$!
-eventually test -S "$folder/haproxy.sock"
 
 # A figure of HAProxy's of one backend: `figure BACKEND COLUMN`.
 figure() {

@@ -9,7 +9,7 @@ mod harness;
 
 use std::{
     io::Write,
-    net::{TcpListener, TcpStream},
+    net::{SocketAddr, TcpListener, TcpStream},
     ptr::NonNull,
     sync::{
         Arc,
@@ -51,6 +51,23 @@ fn port(driver: Driver) -> Arc<Port> {
     let mut options = driver.options();
     options.concurrency = 1;
     Port::new(&options).expect("the driver is available here")
+}
+
+/// A listener with a key, and its address.
+fn listener(port: &Port) -> (Handle, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let address = listener.local_addr().expect("an address");
+    let handle = port.associate(listener, 4, Kind::Listener);
+    (handle.expect("an association"), address)
+}
+
+/// The memory stays in place until the operation has ended.
+fn accept_receive(memory: &mut [u8; 8]) -> Request {
+    let buffer = RawBuffer {
+        start: memory.as_mut_ptr(),
+        len: memory.len(),
+    };
+    Request::AcceptReceive(Box::new(AcceptReceive::new(buffer)))
 }
 
 /// A handle with this key, and its peer.
@@ -303,20 +320,9 @@ fn an_accept_that_waits_for_bytes_is_cancelled_if_it_matches(driver: Driver) {
     let [first, second] = [(); 2].map(|()| Watched::default());
     let (mut memory, mut other) = ([0; 8], [0; 8]);
     let port = port(driver);
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
-    let address = listener.local_addr().expect("an address");
-    let handle = port
-        .associate(listener, 4, Kind::Listener)
-        .expect("an association");
-    let request = |memory: &mut [u8; 8]| {
-        let buffer = RawBuffer {
-            start: memory.as_mut_ptr(),
-            len: memory.len(),
-        };
-        Request::AcceptReceive(Box::new(AcceptReceive::new(buffer)))
-    };
-    start(&port, handle, &first, request(&mut memory));
-    start(&port, handle, &second, request(&mut other));
+    let (handle, address) = listener(&port);
+    start(&port, handle, &first, accept_receive(&mut memory));
+    start(&port, handle, &second, accept_receive(&mut other));
     let _peers = [(); 2].map(|()| TcpStream::connect(address).expect("a connection"));
     // Both connections are made, and their bytes awaited.
     expect_nothing(&port);
@@ -337,17 +343,8 @@ fn an_accept_that_waits_for_bytes_says_since_when(driver: Driver) {
     let watched = Watched::default();
     let mut memory = [0; 8];
     let port = port(driver);
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
-    let address = listener.local_addr().expect("an address");
-    let handle = port
-        .associate(listener, 4, Kind::Listener)
-        .expect("an association");
-    let receive = AcceptReceive::new(RawBuffer {
-        start: memory.as_mut_ptr(),
-        len: memory.len(),
-    });
-    let request = Request::AcceptReceive(Box::new(receive));
-    let id = start(&port, handle, &watched, request);
+    let (handle, address) = listener(&port);
+    let id = start(&port, handle, &watched, accept_receive(&mut memory));
     expect_nothing(&port);
     assert_eq!(port.arrived_at(id), None);
     let before = Instant::now();
