@@ -2,15 +2,15 @@
 //!
 //! Reading it makes no look-up, so that a wrong address is refused like any other argument; a name is looked up afterwards.
 
-use wharf::names::Target;
+use wharf::names::{Target, TargetError};
 
 /// Reads a place. The error says what would do.
 pub fn parse(text: &str) -> Result<Target, String> {
     let Some(("" | "*", port)) = text.rsplit_once(':') else {
-        return text.parse();
+        return text.parse().map_err(|error: TargetError| error.to_string());
     };
     // Whether it is a port is found out in the usual way.
-    format!("0.0.0.0:{port}").parse::<Target>()?;
+    parse(&format!("0.0.0.0:{port}"))?;
     Err(format!(
         "`{text}` would let all the world in, which has to be asked for plainly: use 0.0.0.0:{port} for each address of \
          this machine, [::]:{port} for IPv6 too, or 127.0.0.1:{port} for this machine alone"

@@ -427,6 +427,14 @@ impl<M> State<M> {
     }
 }
 
+/// The same error, to be told a second time: the system's is whole, of another there is the text.
+pub(crate) fn copy_of(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(number) => io::Error::from_raw_os_error(number),
+        None => io::Error::new(error.kind(), error.to_string()),
+    }
+}
+
 impl<M> Client<M> {
     #[inline(always)]
     pub(crate) fn state(&self) -> &State<M> {
@@ -596,7 +604,7 @@ impl<M> Client<M> {
             }
             Err(error) => {
                 // A part of what was sent is lost: the peer must not take what follows for it.
-                let copy = io::Error::new(error.kind(), error.to_string());
+                let copy = copy_of(&error);
                 self.end(Ended::Failed(error));
                 return Err(copy);
             }

@@ -124,22 +124,13 @@ impl<M: Send + 'static> ServerState<M> {
             self.receive(client);
             return;
         }
-        if client.state().marks.has_to_be_looked_at() {
-            self.received_specially(client, buffer);
-            return;
-        }
-        self.frames(client, |handler| handler.received(client, buffer));
-        self.go_on(client);
-    }
-
-    /// Bytes of a client that is read from at a rate, or whose own bytes have not begun.
-    #[cold]
-    fn received_specially(&self, client: &Client<M>, buffer: Buffer) {
-        if let Some(pace) = client.state().pace() {
-            pace.charge(buffer.len(), client.since());
-        }
-        if client.state().marks.has(Mark::Prelude) {
-            if let Some(prelude) = client.state().prelude() {
+        let state = client.state();
+        if state.marks.has_to_be_looked_at() {
+            if let Some(pace) = state.pace() {
+                pace.charge(buffer.len(), client.since());
+            }
+            let prelude = state.prelude().filter(|_| state.marks.has(Mark::Prelude));
+            if let Some(prelude) = prelude {
                 self.prelude_received(client, prelude, buffer);
                 return;
             }

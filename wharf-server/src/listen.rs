@@ -375,11 +375,31 @@ impl fmt::Display for ListenError {
 
 impl std::error::Error for ListenError {}
 
+impl From<ListenAddress> for Listen {
+    /// [Bound](Listen::any_of) when the server starts.
+    fn from(address: ListenAddress) -> Self {
+        match address {
+            ListenAddress::Tcp(address) => address.into(),
+            #[cfg(unix)]
+            ListenAddress::Local(path) => Listen::local(path),
+        }
+    }
+}
+
 impl FromStr for Listen {
     type Err = ListenError;
 
-    /// An address and a port, as in `127.0.0.1:21000` and `[::]:0`; on Unix also `unix:PATH`. A name is to be looked up by the program,
-    /// which may take long: [`any_of`](Self::any_of) takes its addresses.
+    /// As [`ListenAddress`] is read. A name is to be looked up by the program, which may take long: [`any_of`](Self::any_of) takes its
+    /// addresses.
+    fn from_str(text: &str) -> Result<Self, ListenError> {
+        text.parse::<ListenAddress>().map(Listen::from)
+    }
+}
+
+impl FromStr for ListenAddress {
+    type Err = ListenError;
+
+    /// An address and a port, as in `127.0.0.1:21000` and `[::]:0`; on Unix also `unix:PATH`.
     fn from_str(text: &str) -> Result<Self, ListenError> {
         #[cfg(unix)]
         if let Some(path) = text.strip_prefix("unix:") {
@@ -387,7 +407,7 @@ impl FromStr for Listen {
                 true => Err(ListenError(
                     "`unix:` lacks the path of the socket; use unix:/run/wharf.sock".to_owned(),
                 )),
-                false => Ok(Listen::local(path)),
+                false => Ok(ListenAddress::Local(path.into())),
             };
         }
         let address = text.parse::<SocketAddr>().map_err(|_| {
@@ -395,7 +415,7 @@ impl FromStr for Listen {
                 "`{text}` is no address to listen at; use 127.0.0.1:21000, [::]:21000 or unix:PATH"
             ))
         });
-        address.map(Listen::from)
+        address.map(ListenAddress::Tcp)
     }
 }
 
@@ -411,7 +431,7 @@ impl ListenAddress {
 }
 
 impl fmt::Display for ListenAddress {
-    /// As [`Listen`] reads it.
+    /// As it is read.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ListenAddress::Tcp(address) => address.fmt(formatter),

@@ -9,7 +9,11 @@ use std::{
 
 use wharf::{OperationId, user_code::contain};
 
-use crate::{Client, Clients, Dial, client::Who, dialling::Owner};
+use crate::{
+    Client, Clients, Dial,
+    client::{Who, copy_of},
+    dialling::Owner,
+};
 
 /// How a [`Pool`] is limited.
 #[derive(Debug, Clone)]
@@ -160,8 +164,8 @@ impl<M: Send + 'static> Pool<M> {
     /// called with it once: before this returns, or by another thread of the program's or a worker. It may send; it should not wait for
     /// long.
     ///
-    /// The error that it gets says what was tried: the dial's, if that has failed
-    /// ([`ConnectError`](wharf::names::ConnectError)); [`TimedOut`](io::ErrorKind::TimedOut) after `timeout`;
+    /// The error that it gets says what was tried: the text of the dial's, if that has failed
+    /// ([`ConnectError`](wharf::names::ConnectError)), and its kind; [`TimedOut`](io::ErrorKind::TimedOut) after `timeout`;
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) if too many wait; [`NotConnected`](io::ErrorKind::NotConnected) if the
     /// server stops.
     pub fn take(
@@ -435,10 +439,8 @@ impl<M: Send + 'static> Owner<M> for Shared<M> {
         let waiting = state.waiting.pop_front();
         drop(state);
         if let Some(waiting) = waiting {
-            let error = match error {
-                Some(error) => io::Error::new(error.kind(), error.to_string()),
-                None => io::Error::new(io::ErrorKind::NotConnected, "its dial was stopped"),
-            };
+            let stopped = || io::Error::new(io::ErrorKind::NotConnected, "its dial was stopped");
+            let error = error.map_or_else(stopped, copy_of);
             self.call(waiting.then, Err(error));
         }
         self.serve();

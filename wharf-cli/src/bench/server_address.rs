@@ -2,7 +2,7 @@
 
 use std::net::{Ipv6Addr, SocketAddr};
 
-use wharf::names::{Names, TIMEOUT, Target};
+use wharf::names::{Names, TIMEOUT, Target, TargetError};
 
 /// Whether this may be the address of a server: a name or an address, and a port. The error says what would do.
 pub(super) fn check_address(address: &str) -> Result<(), String> {
@@ -53,15 +53,20 @@ pub(super) fn check_address(address: &str) -> Result<(), String> {
         "" | "*" => Err(format!(
             "`{address}` names no machine; use ADDRESS:PORT, as in 127.0.0.1:{port}"
         )),
-        _ => address.parse::<Target>().map(drop),
+        _ => target(address).map(drop),
     }
 }
 
 /// Finds the addresses of the server, in the order in which they are to be tried.
 pub(super) fn resolve(address: &str) -> Result<Vec<SocketAddr>, String> {
-    let target: Target = address.parse()?;
-    let found = Names::shared().find(&target, TIMEOUT);
+    let found = Names::shared().find(&target(address)?, TIMEOUT);
     found.map_err(|error| format!("can't find `{address}`: {error}"))
+}
+
+fn target(address: &str) -> Result<Target, String> {
+    address
+        .parse()
+        .map_err(|error: TargetError| error.to_string())
 }
 
 #[cfg(test)]

@@ -1,7 +1,5 @@
 //! What `serve` listens on, from its options to what it prints.
 
-#[cfg(unix)]
-use std::path::PathBuf;
 use std::{fmt, process::ExitCode};
 
 use wharf::names::{Names, TIMEOUT, Target};
@@ -15,8 +13,9 @@ use crate::{address, exit, output::OUTPUT};
 pub enum Place {
     /// A TCP address, or a name that is to be looked up.
     Tcp(Target),
+    /// A local socket.
     #[cfg(unix)]
-    Local(PathBuf),
+    Local(ListenAddress),
     /// The sockets that the process was started with.
     #[cfg(unix)]
     Systemd,
@@ -25,13 +24,11 @@ pub enum Place {
 /// Reads a place. The error says what would do.
 pub fn parse(text: &str) -> Result<Place, String> {
     #[cfg(unix)]
-    match text.strip_prefix("unix:") {
-        Some("") => {
-            return Err("`unix:` lacks the path of the socket; use unix:/run/wharf.sock".into());
-        }
-        Some(path) => return Ok(Place::Local(path.into())),
-        None if text == "systemd" => return Ok(Place::Systemd),
-        None => {}
+    if text == "systemd" {
+        return Ok(Place::Systemd);
+    } else if text.starts_with("unix:") {
+        let local = text.parse::<ListenAddress>();
+        return local.map(Place::Local).map_err(|error| error.to_string());
     }
     address::parse(text).map(Place::Tcp)
 }
@@ -39,9 +36,9 @@ pub fn parse(text: &str) -> Result<Place, String> {
 impl fmt::Display for Place {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Place::Tcp(endpoint) => endpoint.fmt(formatter),
+            Place::Tcp(target) => target.fmt(formatter),
             #[cfg(unix)]
-            Place::Local(path) => write!(formatter, "unix:{}", path.display()),
+            Place::Local(address) => address.fmt(formatter),
             #[cfg(unix)]
             Place::Systemd => formatter.write_str("systemd"),
         }
@@ -62,7 +59,7 @@ impl Place {
                 Ok(vec![Listen::any_of(addresses).reuse_port(reuse_port)])
             }
             #[cfg(unix)]
-            Place::Local(path) => Ok(vec![Listen::local(path)]),
+            Place::Local(address) => Ok(vec![address.clone().into()]),
             #[cfg(unix)]
             Place::Systemd => match Listen::inherited() {
                 Ok(sockets) if !sockets.is_empty() => Ok(sockets),

@@ -16,4 +16,4 @@ mod target;
 
 pub use attempts::{ATTEMPT_DELAY, Attempts, ConnectError};
 pub use look_up::{ADDRESSES_MAX, LookUp, Names, NamesLimits, TIMEOUT};
-pub use target::{Target, ToTarget};
+pub use target::{Target, TargetError, ToTarget};

@@ -1,7 +1,7 @@
 //! What a program may give where an address is wanted. Reading it makes no look-up, so that a wrong one is refused at once.
 
 use std::{
-    fmt, io,
+    error, fmt, io,
     net::{IpAddr, Ipv6Addr, SocketAddr},
     str::FromStr,
 };
@@ -36,37 +36,53 @@ impl fmt::Display for Target {
     }
 }
 
+/// A text that is neither an address nor a name with a port: it says which text, and what would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetError(String);
+
+impl fmt::Display for TargetError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl error::Error for TargetError {}
+
 impl FromStr for Target {
-    type Err = String;
+    type Err = TargetError;
 
     /// Reads `ADDRESS:PORT` or `NAME:PORT`, as `127.0.0.1:80`, `[::1]:80`, `[fe80::1%eth0]:80` or `localhost:80`. The error says what
     /// would do.
-    fn from_str(text: &str) -> Result<Target, String> {
-        if let Ok(address) = text.parse() {
-            return Ok(Target::Addresses(vec![address]));
-        }
-        if let Some((scheme, _)) = text.split_once("://") {
-            return Err(format!(
-                "`{text}` has a scheme; leave {scheme}:// out: ADDRESS:PORT, as in 127.0.0.1:21000"
-            ));
-        }
-        if text.parse::<Ipv6Addr>().is_ok() {
-            return Err(format!(
-                "`{text}` is an address without a port; use [{text}]:21000"
-            ));
-        }
-        let Some((host, port)) = text.rsplit_once(':') else {
-            let host = if text.is_empty() { "127.0.0.1" } else { text };
-            return Err(format!("`{text}` names no port; use {host}:21000"));
-        };
-        let port = parse_port(port)?;
-        if host.is_empty() {
-            return Err(format!(
-                "`{text}` names no machine; use ADDRESS:PORT, as in 127.0.0.1:{port}"
-            ));
-        }
-        Ok(Target::Name(parse_host(host)?.to_owned(), port))
+    fn from_str(text: &str) -> Result<Target, TargetError> {
+        parse(text).map_err(TargetError)
     }
+}
+
+fn parse(text: &str) -> Result<Target, String> {
+    if let Ok(address) = text.parse() {
+        return Ok(Target::Addresses(vec![address]));
+    }
+    if let Some((scheme, _)) = text.split_once("://") {
+        return Err(format!(
+            "`{text}` has a scheme; leave {scheme}:// out: ADDRESS:PORT, as in 127.0.0.1:21000"
+        ));
+    }
+    if text.parse::<Ipv6Addr>().is_ok() {
+        return Err(format!(
+            "`{text}` is an address without a port; use [{text}]:21000"
+        ));
+    }
+    let Some((host, port)) = text.rsplit_once(':') else {
+        let host = if text.is_empty() { "127.0.0.1" } else { text };
+        return Err(format!("`{text}` names no port; use {host}:21000"));
+    };
+    let port = parse_port(port)?;
+    if host.is_empty() {
+        return Err(format!(
+            "`{text}` names no machine; use ADDRESS:PORT, as in 127.0.0.1:{port}"
+        ));
+    }
+    Ok(Target::Name(parse_host(host)?.to_owned(), port))
 }
 
 fn parse_port(text: &str) -> Result<u16, String> {
@@ -182,7 +198,7 @@ impl ToTarget for (String, u16) {
 
 impl ToTarget for str {
     fn to_target(&self) -> io::Result<Target> {
-        self.parse().map_err(refused)
+        self.parse::<Target>().map_err(refused)
     }
 }
 
@@ -204,8 +220,8 @@ impl<T: ToTarget + ?Sized> ToTarget for &T {
     }
 }
 
-fn refused(what: impl Into<String>) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, what.into())
+fn refused(what: impl Into<Box<dyn error::Error + Send + Sync>>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, what)
 }
 
 #[cfg(all(test, not(any(loom, shuttle))))]
