@@ -132,7 +132,7 @@ pub use driver::simulated;
 
 pub use driver::{Descriptor, DriverChoice, DriverInfo, thread_states_available, uring_available};
 #[cfg(all(unix, feature = "safe"))]
-pub use handle::{LocalConnection, LocalListener};
+pub use handle::{LocalConnection, LocalListener, PeerProcess};
 pub use raw::{
     DescriptorReserve, HANDLES_MAX, LentDescriptor, PortError, Spawned, ThreadPool, WaitMany,
     blocking,

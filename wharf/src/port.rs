@@ -342,6 +342,12 @@ impl<K> CompletionPort<K> {
         self.raw().snapshot()
     }
 
+    /// How long the oldest entry of the queue has waited: [`Snapshot::oldest`] alone. It asks the system about no thread and takes no
+    /// memory, so it may be called often.
+    pub fn oldest(&self) -> Option<Duration> {
+        self.raw().oldest()
+    }
+
     /// From now on the port asks this thread pool for a thread when all are blocked: a pool of the program's, in the place of
     /// [`Workers`](crate::Workers) or beside them. [`ThreadPool`] has an example, and tells what else such a pool calls. The port
     /// does not own the pool.

@@ -11,19 +11,25 @@ mod harness;
 
 use std::{
     fs::{self, File},
+    net::{TcpListener, TcpStream},
     ops::RangeInclusive,
+    ptr::NonNull,
     sync::{
         Arc, Mutex, Weak,
         atomic::{AtomicUsize, Ordering},
         mpsc::{self, Receiver, Sender},
     },
     thread::{self, JoinHandle},
+    time::{Duration, Instant},
 };
 
 use crate as shortages;
 use harness::*;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use wharf::{CompletionPort, DescriptorReserve, Spawned, ThreadPool, Wait, WorkerState, Workers};
+use wharf::{
+    CompletionPort, DescriptorReserve, Spawned, ThreadPool, Wait, WorkerState, Workers,
+    raw::{self, Answer, Kind, OperationId, Overlapped, Packet, RawBuffer, Request},
+};
 
 static TURN: Mutex<()> = Mutex::new(());
 
@@ -39,6 +45,9 @@ macro_rules! suite {
                 s09_out_of_threads_a_pool_grows_once_there_are_some
                 s09_out_of_threads_a_thread_that_blocks_is_noticed_once_there_are_some
                 s09_a_pool_keeps_aside_no_more_than_its_part_and_nothing_once_it_is_closed
+                out_of_descriptors_an_accept_that_waits_is_tried_again_by_itself
+                out_of_descriptors_an_accept_that_waits_goes_on_at_a_resume
+                out_of_descriptors_an_accept_that_waits_can_be_cancelled_and_closed
             }
         }
     };
@@ -415,4 +424,125 @@ fn s09_a_pool_keeps_aside_no_more_than_its_part_and_nothing_once_it_is_closed(dr
     assert_eq!(descriptors() - before, ours);
     drop(ports);
     assert_eq!(descriptors(), before);
+}
+
+/// A listener of a raw port with two connections that wait, and accepts that wait for descriptors.
+struct Short {
+    port: Arc<raw::Port>,
+    listener: raw::Handle,
+    _clients: [TcpStream; 2],
+    /// How often accepts were told to wait.
+    refused: Box<AtomicUsize>,
+    nothing_left: Option<NoDescriptors>,
+}
+
+impl Short {
+    fn new(driver: Driver) -> Short {
+        let mut options = driver.options();
+        options.concurrency = 1;
+        let port = raw::Port::new(&options).expect("the driver is available here");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+        let address = listener.local_addr().expect("its address");
+        let clients = [(); 2].map(|()| TcpStream::connect(address).expect("a connection"));
+        let listener = port.associate(listener, 7, Kind::Listener);
+        Short {
+            port,
+            listener: listener.expect("an association"),
+            _clients: clients,
+            refused: Box::default(),
+            nothing_left: Some(NoDescriptors::left()),
+        }
+    }
+
+    /// Starts an accept that is freed by whoever gets its packet.
+    fn accept(&self) -> OperationId {
+        /// # Safety
+        /// The token is the address of a number.
+        unsafe fn waits(operation: NonNull<Overlapped>) -> Option<RawBuffer> {
+            // SAFETY: the token does not change while it is under way.
+            let token = unsafe { (&raw const (*operation.as_ptr()).token).read() };
+            // SAFETY: passed on to the caller.
+            let count =
+                unsafe { &*std::ptr::with_exposed_provenance::<AtomicUsize>(token as usize) };
+            count.fetch_add(1, Ordering::SeqCst);
+            None
+        }
+        let token = (&raw const *self.refused).expose_provenance() as u64;
+        let mut operation = Box::new(Overlapped::new(token, Request::Accept(None)));
+        operation.waits = Some(waits);
+        let operation = NonNull::from(Box::leak(operation));
+        // SAFETY: it is in place until its packet is here.
+        unsafe { self.port.start(self.listener, operation) }.expect("a start")
+    }
+
+    /// The next packet, if it comes in this time, and its operation.
+    fn packet(&self, within: Duration) -> Option<(Packet, Box<Overlapped>)> {
+        let Answer::Packet(mut packet) = self.port.wait(Some(within)).expect("a wait") else {
+            return None;
+        };
+        let operation = packet.operation.take().expect("of an operation");
+        // SAFETY: it was in a box, and the port has handed it out.
+        Some((packet, unsafe { Box::from_raw(operation.as_ptr()) }))
+    }
+
+    /// The accepts wait, and are tried again now and then.
+    fn expect_refused(&self) {
+        let start = Instant::now();
+        assert!(self.packet(Duration::from_millis(120)).is_none());
+        let (refused, passed) = (self.refused.swap(0, Ordering::SeqCst), start.elapsed());
+        let most = passed.as_millis() / 50 + 3;
+        assert!(
+            (1..=most).contains(&(refused as u128)),
+            "{refused} times in {passed:?}"
+        );
+    }
+
+    fn expect_accepted(&self) {
+        let (packet, mut operation) = self.packet(GUARD).expect("a connection");
+        assert!(packet.error.is_none(), "{packet:?}");
+        assert!(operation.take_accepted().is_some());
+    }
+
+    fn end(self) {
+        assert!(self.port.close().is_empty());
+    }
+}
+
+fn out_of_descriptors_an_accept_that_waits_is_tried_again_by_itself(driver: Driver) {
+    let mut short = Short::new(driver);
+    short.accept();
+    short.accept();
+    short.expect_refused();
+    short.nothing_left = None;
+    short.expect_accepted();
+    short.expect_accepted();
+    short.end();
+}
+
+fn out_of_descriptors_an_accept_that_waits_goes_on_at_a_resume(driver: Driver) {
+    let mut short = Short::new(driver);
+    short.accept();
+    short.expect_refused();
+    short.nothing_left = None;
+    assert!(short.port.resume(short.listener));
+    // Not only when its time has come.
+    assert!(short.packet(Duration::ZERO).is_some());
+    assert!(!short.port.resume(short.listener));
+    short.end();
+}
+
+fn out_of_descriptors_an_accept_that_waits_can_be_cancelled_and_closed(driver: Driver) {
+    let mut short = Short::new(driver);
+    let (first, _) = (short.accept(), short.accept());
+    short.expect_refused();
+    short.port.cancel(first).expect("it is under way");
+    let (packet, _) = short.packet(GUARD).expect("its packet");
+    assert!(packet.error.is_some_and(|error| raw::is_cancelled(&error)));
+    short.expect_refused();
+    let mut packets = short.port.close();
+    assert_eq!(packets.len(), 1);
+    let operation = packets[0].operation.take().expect("of an operation");
+    // SAFETY: it was in a box, and the port has handed it out.
+    drop(unsafe { Box::from_raw(operation.as_ptr()) });
+    short.nothing_left = None;
 }

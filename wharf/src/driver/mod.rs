@@ -63,6 +63,8 @@ pub(crate) use system::codes;
 #[cfg(unix)]
 pub(crate) use system::{Probe, Reserve, coarse_now_ns, open, pause_exactly, unregistered};
 pub use system::{thread_states_available, uring_available};
+#[cfg(all(unix, feature = "safe"))]
+pub(crate) use unix::calls::peer_process;
 #[cfg(unix)]
 pub use unix::descriptor::{
     BorrowedDescriptor, Descriptor, LocalAddress, RawDescriptor, SystemSocket,

@@ -15,7 +15,11 @@ use std::{
 use socket2::{Domain, SockAddr, SockRef};
 
 use super::{Associate, Association, Key, Socket, handle};
-use crate::{CompletionPort, driver::Descriptor, raw::Kind};
+use crate::{
+    CompletionPort,
+    driver::{Descriptor, peer_process},
+    raw::Kind,
+};
 
 /// A local (Unix) listening socket, associated with a port. Its path stays in the file system when it is closed.
 #[derive(Debug)]
@@ -80,6 +84,32 @@ impl<K> Socket<K> {
     pub fn peer_addr_unix(&self) -> io::Result<SocketAddr> {
         self.with_descriptor(|beneath| address(&SockRef::from(&beneath).peer_addr()?))
     }
+
+    /// Which process is at the other end of a local (Unix) stream, and whose it is: as it was when the stream was connected, or when the
+    /// listener began to listen.
+    ///
+    /// # Errors
+    /// The system's: the socket is closed, for one.
+    pub fn peer_process(&self) -> io::Result<PeerProcess> {
+        let (process, user, group) = self.with_descriptor(peer_process)?;
+        Ok(PeerProcess {
+            process: Some(process).filter(|&process| process != 0),
+            user,
+            group,
+        })
+    }
+}
+
+/// A process at the other end of a local stream; see [`Socket::peer_process`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct PeerProcess {
+    /// Its number. None: it is in a namespace of which this process sees nothing (pid_namespaces(7)), as one outside of a container is.
+    pub process: Option<i32>,
+    /// The number of its user.
+    pub user: u32,
+    /// The number of its group.
+    pub group: u32,
 }
 
 /// Converts a local address from the system's form to that of the standard library.

@@ -18,7 +18,7 @@ pub use file::File;
 pub use key::Key;
 pub use listener::Listener;
 #[cfg(unix)]
-pub use local::{LocalConnection, LocalListener};
+pub use local::{LocalConnection, LocalListener, PeerProcess};
 pub use socket::Socket;
 
 use crate::{

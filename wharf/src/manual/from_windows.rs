@@ -88,6 +88,7 @@
 //!
 //! - [`socket.skip_port().receive(buffer)`](crate::SkipPort::receive) returns [`Started`](crate::Started): either
 //!   `Started::Completed` with the completion, and no packet follows, or `Started::Pending`, and it follows through the port.
+//! - [`listener.accept_skip_port()`](crate::Listener::accept_skip_port) does so for an accept.
 //! - [`socket.send_quietly(payload)`](crate::Socket::send_quietly) has no completion if it succeeds, at once or later; a failure
 //!   has one. It suits most sends, since their success says little.
 //!

@@ -22,7 +22,8 @@
 //! # Where each ends
 //!
 //! **1, exactly once.** An operation that was asked for in another way has no packet: a [quiet send](crate::Socket::send_quietly)
-//! that succeeds, and what [`skip_port`](crate::Socket::skip_port) brings from the call itself. Nor has a timer that is
+//! that succeeds, and what [`skip_port`](crate::Socket::skip_port) or
+//! [`accept_skip_port`](crate::Listener::accept_skip_port) brings from the call itself. Nor has a timer that is
 //! [cancelled quietly](crate::CompletionPort::cancel_timer_quietly), which has ended when that call returns: statement 48. A
 //! completion that a handler has when it panics, or whose key panics in `Clone`, is lost with what it owns.
 //!

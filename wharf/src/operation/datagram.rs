@@ -72,7 +72,13 @@ impl<K: Key> With<'_, DatagramSocket<K>> {
     /// As there; the buffer and the context come back.
     pub fn receive(self, mut buffer: Buffer) -> Result<OperationId, Refused<Buffer>> {
         let destination = Destination::Buffer(writable(&mut buffer));
-        self.receive_into(Memory::Receive(buffer), destination, Memory::into_buffer)
+        let request = receive_into(destination);
+        self.start(
+            Memory::Receive(buffer),
+            request,
+            Manner::Reported,
+            Memory::into_buffer,
+        )
     }
 
     /// As [`DatagramSocket::receive_from`].
@@ -81,22 +87,9 @@ impl<K: Key> With<'_, DatagramSocket<K>> {
     /// As there; the context comes back.
     pub fn receive_from(self, pool: &BufferPool) -> Result<OperationId, Refused<()>> {
         let memory = Memory::ReceiveFrom(pool.clone(), None);
-        let destination = Destination::Provided(Records::<Origin<K>>::PROVIDER);
-        self.receive_into(memory, destination, |_| Some(()))
-    }
-
-    fn receive_into<T>(
-        self,
-        memory: Memory,
-        destination: Destination,
-        given: fn(Memory) -> Option<T>,
-    ) -> Result<OperationId, Refused<T>> {
-        let datagram = Datagram {
-            destination,
-            peer: None,
-        };
-        let request = Request::ReceiveFrom(Box::new(datagram));
-        self.start(memory, request, Manner::Reported, given)
+        self.start(memory, receive_from_pool::<K>(), Manner::Reported, |_| {
+            Some(())
+        })
     }
 
     /// As [`DatagramSocket::send_to`].
@@ -132,4 +125,16 @@ impl<K: Key> With<'_, DatagramSocket<K>> {
         let request = Request::SendTo(readable(&payload), Box::new(peer));
         self.start(Memory::Send(payload), request, manner, Memory::into_payload)
     }
+}
+
+/// A receive whose memory comes from its operation's pool.
+pub(super) fn receive_from_pool<K: Key>() -> Request {
+    receive_into(Destination::Provided(Records::<Origin<K>>::PROVIDER))
+}
+
+fn receive_into(destination: Destination) -> Request {
+    Request::ReceiveFrom(Box::new(Datagram {
+        destination,
+        peer: None,
+    }))
 }

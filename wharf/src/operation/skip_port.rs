@@ -2,11 +2,16 @@
 
 use std::io;
 
-use super::{Completion, OperationId, Refused, With};
+use super::{
+    Completion, OperationId, Refused, With, context::Startable, datagram::receive_from_pool,
+};
+#[cfg(unix)]
+use crate::LocalListener;
 use crate::{
     buffer::{Buffer, BufferPool, Payload},
-    handle::{Key, Origin, Socket},
-    record::{Memory, Owned},
+    handle::{Association, DatagramSocket, Key, Listener, Origin, Socket},
+    raw::Request,
+    record::{Memory, Owned, Records},
 };
 
 /// The state of an operation that was started through [`skip_port`](Socket::skip_port), when the call returns.
@@ -51,6 +56,54 @@ impl<K> Socket<K> {
     pub fn skip_port(&self) -> SkipPort<'_, K> {
         SkipPort(self)
     }
+}
+
+impl<K: Key> Listener<K> {
+    /// Accepts one connection, as [`accept`](Self::accept) does; but one that is known to be in the backlog comes back from this call,
+    /// and not through the port. So a program that accepts one after the other has all that have come before anything else.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn accept_skip_port(&self) -> io::Result<Started<K>> {
+        accept(self)
+    }
+}
+
+#[cfg(unix)]
+impl<K: Key> LocalListener<K> {
+    /// As [`Listener::accept_skip_port`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn accept_skip_port(&self) -> io::Result<Started<K>> {
+        accept(self)
+    }
+}
+
+impl<K: Key> DatagramSocket<K> {
+    /// Receives one datagram, as [`receive_from`](Self::receive_from) does; but one that is known to be there comes back from this
+    /// call, and not through the port.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn receive_from_skip_port(&self, pool: &BufferPool) -> io::Result<Started<K>> {
+        let memory = Memory::ReceiveFrom(pool.clone(), None);
+        begin(self, memory, receive_from_pool::<K>())
+    }
+}
+
+fn accept<H: Startable>(listener: &H) -> io::Result<Started<H::Key>> {
+    begin(listener, Memory::None, Request::Accept(None))
+}
+
+/// Starts what gives nothing back if it is refused.
+fn begin<H: Startable>(on: &H, memory: Memory, request: Request) -> io::Result<Started<H::Key>> {
+    let owned = Owned {
+        source: on.origin(),
+        memory,
+        context: None,
+    };
+    Ok(start(on.association(), owned, request, |_| Some(()))?)
 }
 
 /// # Errors
@@ -109,7 +162,7 @@ impl<K: Key> With<'_, SkipPort<'_, K>> {
 
     fn start_skip_port<T>(
         self,
-        memory: Memory,
+        mut memory: Memory,
         given: fn(Memory) -> Option<T>,
     ) -> Result<Started<K>, Refused<T>> {
         if self.timeout.is_some() {
@@ -117,19 +170,27 @@ impl<K: Key> With<'_, SkipPort<'_, K>> {
             return Err(self.refuse_time_out(given));
         }
         let socket = self.on.0;
-        let association = socket.association();
+        let request = Records::<Origin<K>>::request_for(&mut memory);
         let owned = Owned {
             source: Origin::Socket(socket.clone()),
             memory,
             context: self.context,
         };
-        match association
-            .records
-            .start_skip_port(association.handle, owned)
-        {
-            Ok(Ok(finished)) => Ok(Started::Completed(Completion::of_operation(finished))),
-            Ok(Err(id)) => Ok(Started::Pending(id)),
-            Err((error, owned)) => Err(Refused::of_owned(error, owned, given)),
-        }
+        start(socket.association(), owned, request, given)
+    }
+}
+
+/// Starts an operation, and returns its completion if it ended within the call.
+fn start<K: Key, T>(
+    association: &Association<K>,
+    owned: Owned<Origin<K>>,
+    request: Request,
+    given: fn(Memory) -> Option<T>,
+) -> Result<Started<K>, Refused<T>> {
+    let (records, handle) = (&association.records, association.handle);
+    match records.start_skip_port(handle, owned, request) {
+        Ok(Ok(finished)) => Ok(Started::Completed(Completion::of_operation(finished))),
+        Ok(Err(id)) => Ok(Started::Pending(id)),
+        Err((error, owned)) => Err(Refused::of_owned(error, owned, given)),
     }
 }

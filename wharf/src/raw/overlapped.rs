@@ -297,6 +297,11 @@ pub struct Overlapped {
     /// Called with a [send](Request::Send) from one buffer that the system has not taken whole, by the thread that
     /// transfers, under no lock: the caller may move the bytes to other memory, and says where all of them are now. `None`
     /// leaves them. Windows has the memory until the send has ended, and does not call it.
+    ///
+    /// Called likewise with an accept that the system refuses for want of a descriptor or of memory (`EMFILE`, `ENFILE`,
+    /// `ENOBUFS`, `ENOMEM`); what it returns is not used. The accept then stays under way: it is tried again 50 ms later, when
+    /// another connection comes, and when [`Port::resume`](super::Port::resume) is called for the listener. Without the function
+    /// it fails. On Windows the socket is there before the connection, and nothing of the kind happens.
     pub waits: Option<unsafe fn(operation: NonNull<Overlapped>) -> Option<RawBuffer>>,
     pub(crate) request: Request,
     /// The next in the line of its side.

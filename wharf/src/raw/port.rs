@@ -8,6 +8,7 @@ use std::{
     fmt, io,
     net::SocketAddr,
     sync::{Arc, Weak},
+    time::Duration,
 };
 
 #[cfg(unix)]
@@ -67,6 +68,12 @@ impl Port {
     /// and then.
     pub fn snapshot(&self) -> Snapshot {
         Parts::snapshot(self)
+    }
+
+    /// How long the oldest entry of the queue has waited, as in a [`Snapshot`], but without asking about threads and without
+    /// taking memory.
+    pub fn oldest(&self) -> Option<Duration> {
+        Parts::oldest(self)
     }
 
     /// Whether the port is closed.
@@ -385,7 +392,8 @@ impl Port {
     }
 
     /// Tries again to find memory for what is received on a handle: a [`Provider`](super::Provider) that had none has some now.
-    /// Returns whether an operation of the handle can use it.
+    /// Returns whether an operation of the handle can use it. Of a listener: there may be a descriptor for an accept that
+    /// [waits](super::Overlapped::waits) for one.
     pub fn resume(&self, handle: Handle) -> bool {
         self.feed(handle)
     }

@@ -36,6 +36,7 @@ pub(super) trait Parts: Sized {
     fn descriptors(&self) -> usize;
     fn counts(&self) -> Counts;
     fn snapshot(&self) -> Snapshot;
+    fn oldest(&self) -> Option<Duration>;
     fn is_closed(&self) -> bool;
 
     /// Starts the thread that is needed when others block, so that it is there.

@@ -160,6 +160,17 @@ impl<T> Timers<T> {
         self.alarm
     }
 
+    /// Has the alarm come at this time at the latest, for something else than a timer. Returns whether it has to be set to it: it
+    /// is noted as set then.
+    #[cfg(unix)]
+    pub(crate) fn hurry(&mut self, deadline: Instant) -> bool {
+        let hurries = self.alarm.is_none_or(|alarm| deadline < alarm);
+        if hurries {
+            self.alarm = Some(deadline);
+        }
+        hurries
+    }
+
     /// When it is noted to come.
     #[cfg(unix)]
     pub(crate) fn alarm(&self) -> Option<Instant> {

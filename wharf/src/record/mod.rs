@@ -292,9 +292,9 @@ impl<S: Source> Records<S> {
     pub(crate) fn start_skip_port(
         &self,
         handle: Handle,
-        mut owned: Owned<S>,
+        owned: Owned<S>,
+        request: Request,
     ) -> Result<Result<Returned<S>, OperationId>, (io::Error, Owned<S>)> {
-        let request = Self::request_for(&mut owned.memory);
         let started = self.give_up(owned, request, Manner::Reported, |operation| {
             // SAFETY: as in `start`.
             let started = unsafe { self.raw.start_skip_port(handle, operation) }?;

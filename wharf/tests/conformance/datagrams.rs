@@ -1,8 +1,8 @@
-//! Statement 34: datagrams.
+//! Statements 17 and 34: datagrams.
 
 use std::{io::ErrorKind, net::SocketAddr};
 
-use wharf::{Buffer, BufferPool, Completion, Finished};
+use wharf::{Buffer, BufferPool, Completion, Finished, Started};
 
 use crate::harness::*;
 
@@ -97,6 +97,39 @@ pub fn s34_what_does_not_fit_is_cut_and_says_so(driver: Driver) {
     let completion = next(&port);
     assert!(!completion.is_truncated());
     assert_eq!(datagram(completion).0[..], *b"next");
+}
+
+pub fn s17_a_datagram_that_has_come_is_received_within_the_call(driver: Driver) {
+    const WORDS: [&[u8]; 3] = [b"one", b"two", b"three"];
+    let port = port(driver, 1);
+    let (here, address) = datagrams(&port, ());
+    let (there, from) = datagrams(&port, ());
+    let pool = BufferPool::new(64);
+    let receive = || here.receive_from_skip_port(&pool).expect("a start");
+    let Started::Pending(first) = receive() else {
+        panic!("nothing was sent");
+    };
+    expect_nothing(&port);
+    for word in WORDS {
+        there.send_to_quietly(word, address).expect("a start");
+    }
+    let mut completions = vec![next(&port)];
+    assert_eq!(completions[0].operation, first);
+    completions.extend((1..WORDS.len()).map(|_| match receive() {
+        Started::Completed(completion) => completion,
+        // There the kernel says whether it has ended.
+        Started::Pending(_) if cfg!(windows) => next(&port),
+        Started::Pending(id) => panic!("it is done at once, it was {id:?}"),
+    }));
+    for (completion, word) in completions.into_iter().zip(WORDS) {
+        let (buffer, peer) = datagram(completion);
+        assert_eq!((&buffer[..], peer), (word, Some(from)));
+    }
+    assert!(
+        matches!(receive(), Started::Pending(_)),
+        "there are no more"
+    );
+    expect_nothing(&port);
 }
 
 pub fn s34_a_buffer_of_a_pool_is_taken_when_a_datagram_is_there(driver: Driver) {

@@ -366,6 +366,22 @@ impl Listening {
     }
 }
 
+/// An address where nobody listens for as long as what is beside it is kept: it is bound, so that no other test gets
+/// the port.
+pub fn nobody(driver: Driver) -> (Option<socket2::Socket>, SocketAddr) {
+    #[cfg(unix)]
+    if driver == Driver::Simulated {
+        return (None, Listening::on(driver).address());
+    }
+    let _ = driver;
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
+    let socket = socket.expect("a socket");
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    socket.bind(&any.into()).expect("a free port");
+    let address = socket.local_addr().expect("it is bound").as_socket();
+    (Some(socket), address.expect("it is of IPv4"))
+}
+
 /// Two connected streams.
 pub fn streams(driver: Driver) -> (Stream, Stream) {
     #[cfg(unix)]

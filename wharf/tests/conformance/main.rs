@@ -482,6 +482,7 @@ statements! {
     setup {
         s17_what_is_done_at_once_comes_back_from_the_call_and_nothing_follows
         s17_what_is_not_done_at_once_gives_its_packet
+        s17_an_accept_takes_what_has_come_within_the_call
         s17_what_stands_in_line_before_goes_first
         s17_what_fails_at_once_comes_back_from_the_call
         s29_an_accept_waits_for_the_first_bytes
@@ -501,6 +502,7 @@ statements! {
         s34_datagrams_keep_their_boundaries_and_bring_their_sender
         s34_an_empty_datagram_is_no_end
         s34_what_does_not_fit_is_cut_and_says_so
+        s17_a_datagram_that_has_come_is_received_within_the_call
         s34_a_buffer_of_a_pool_is_taken_when_a_datagram_is_there
         s34_one_socket_sends_to_several_peers
         s34_a_datagram_that_is_too_long_to_send_fails_alone

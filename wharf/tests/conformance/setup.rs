@@ -62,6 +62,39 @@ pub fn s17_what_is_not_done_at_once_gives_its_packet(driver: Driver) {
     expect_nothing(&port);
 }
 
+pub fn s17_an_accept_takes_what_has_come_within_the_call(driver: Driver) {
+    let port = port(driver, 1);
+    let listener = listen(&port, "key");
+    let started = listener.accept_skip_port().expect("a start");
+    let Started::Pending(first) = started else {
+        panic!("nobody has connected");
+    };
+    expect_nothing(&port);
+    let connect = |_| connect(driver, listener.local_addr());
+    let peers: Vec<_> = (0..4).map(connect).collect();
+    let mut completions = vec![next(&port)];
+    assert_eq!(completions[0].operation, first);
+    for _ in 1..peers.len() {
+        let started = listener.accept_skip_port().expect("a start");
+        completions.push(match started {
+            // There the kernel says whether it has ended.
+            Started::Pending(_) if cfg!(windows) => next(&port),
+            started => done(started),
+        });
+    }
+    for completion in completions {
+        assert_eq!(completion.key, "key");
+        let Finished::Accepted { connection, .. } = completion.what else {
+            panic!("an accept is due, it was {:?}", completion.what);
+        };
+        let peer = connection.expect("a connection").peer;
+        assert!(peers.iter().any(|it| it.local_addr() == peer), "{peer}");
+    }
+    let started = listener.accept_skip_port().expect("a start");
+    assert!(matches!(started, Started::Pending(_)), "there are no more");
+    expect_nothing(&port);
+}
+
 pub fn s17_what_stands_in_line_before_goes_first(driver: Driver) {
     let port = port(driver, 1);
     let (socket, mut peer) = narrow_pair(&port, ());
@@ -282,7 +315,7 @@ pub fn s30_a_connect_sends_its_first_bytes(driver: Driver) {
 
 pub fn s30_a_connect_with_first_bytes_that_is_refused_gives_them_back(driver: Driver) {
     let port = port(driver, 1);
-    let nobody = Listening::on(driver).address();
+    let (_held, nobody) = nobody(driver);
     port.connect_send(nobody, &b"ahoy"[..], ())
         .expect("it is for the completion to say");
     let completion = next(&port);

@@ -1371,7 +1371,7 @@ pub fn s30_a_connection_comes_from_the_address_that_was_asked_for(driver: Driver
 
 pub fn s30_refused_and_unreachable_are_told_apart(driver: Driver) {
     let port = port(driver, 1);
-    let nobody = Listening::on(driver).address();
+    let (_held, nobody) = nobody(driver);
     // No stream goes to a group of hosts: the kernel has no route for it.
     let unreachable = (Ipv4Addr::new(224, 0, 0, 1), 9).into();
     for (address, kind) in [

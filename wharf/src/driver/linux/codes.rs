@@ -19,6 +19,14 @@ pub(crate) const UNKNOWN: i32 = Errno::IO.raw_os_error();
 /// It would have to wait, where nothing tells for what.
 pub(crate) const WOULD_BLOCK: i32 = Errno::AGAIN.raw_os_error();
 
+/// Whether the system had no descriptor, or no memory, for a socket: it may have later.
+pub(crate) fn is_shortage(number: i32) -> bool {
+    matches!(
+        Errno::from_raw_os_error(number),
+        Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM
+    )
+}
+
 /// Whether nothing more will come of a connection whose operation failed so; else this attempt failed, and the next may
 /// not.
 pub(crate) fn breaks_a_stream(number: i32) -> bool {

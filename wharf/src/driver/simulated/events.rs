@@ -73,6 +73,10 @@ impl Queue {
         into.woken || into.timer || !into.list.is_empty()
     }
 
+    pub(super) fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     pub(super) fn enter(&mut self, waiter: &Arc<Parker>) {
         self.waiters.push(waiter.clone());
     }

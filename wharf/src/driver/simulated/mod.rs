@@ -27,6 +27,7 @@ use std::{
 use rustix::io::Errno;
 
 use attempt::Attempt;
+use events::Queue;
 pub use faults::Faults;
 use memory::Memory;
 use network::State;
@@ -106,6 +107,22 @@ impl Kernel {
                 state = self.0.changed.wait(state, None);
             }
         }
+    }
+
+    /// Moves one delayed thing, for a caller that decides itself when that happens, in the place of a thread in
+    /// [`run`](Self::run). False: nothing is on its way.
+    pub fn land_one(&self) -> bool {
+        self.with(|state| {
+            let is_any = state.is_anything_in_flight();
+            state.land();
+            is_any
+        })
+    }
+
+    /// Whether there is an event that no port has taken: after a wait without a packet there may be, since what the wait has tried may have
+    /// brought it.
+    pub fn has_events(&self) -> bool {
+        self.lock().queues.values().any(Queue::has_events)
     }
 
     /// Ends [`run`](Self::run).

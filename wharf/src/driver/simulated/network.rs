@@ -5,7 +5,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
 };
 
 use rustix::io::Errno;
@@ -97,6 +97,13 @@ enum Arrival {
     Again,
 }
 
+/// What has an address of its own, where others can reach it.
+#[derive(Debug, Clone, Copy)]
+enum Bound {
+    Listener,
+    Datagrams,
+}
+
 type Result<T> = std::result::Result<T, Errno>;
 
 impl State {
@@ -129,9 +136,36 @@ impl State {
         self.objects.len()
     }
 
+    /// An address where nobody listens, unless somebody does at all 65,535 of them.
     fn fresh_address(&mut self) -> SocketAddr {
-        self.last_port += 1;
+        for _ in 0..u16::MAX {
+            self.last_port = self.last_port.checked_add(1).unwrap_or(1);
+            let port = self.last_port;
+            let mut bound = self.listeners.keys().chain(self.datagrams.keys());
+            if bound.all(|address| address.port() != port) {
+                break;
+            }
+        }
         (Ipv4Addr::LOCALHOST, self.last_port).into()
+    }
+
+    /// The address that a socket gets which asks for this one, where others of its kind have theirs.
+    fn address_for(&mut self, asked: SocketAddr, kind: Bound) -> Result<SocketAddr> {
+        if asked.port() == 0 {
+            return Ok((asked.ip(), self.fresh_address().port()).into());
+        }
+        let taken = match kind {
+            Bound::Listener => &self.listeners,
+            Bound::Datagrams => &self.datagrams,
+        };
+        let is_every = |ip: IpAddr| ip.is_unspecified();
+        let mut same_port = taken.keys().filter(|it| it.port() == asked.port());
+        let meets =
+            |it: &SocketAddr| it.ip() == asked.ip() || is_every(it.ip()) || is_every(asked.ip());
+        match same_port.any(meets) {
+            true => Err(Errno::ADDRINUSE),
+            false => Ok(asked),
+        }
     }
 
     fn stream(&mut self, number: i32) -> Result<&mut Stream> {
@@ -181,20 +215,20 @@ impl State {
         }
     }
 
-    pub(super) fn listen(&mut self) -> i32 {
-        let address = self.fresh_address();
+    pub(super) fn listen(&mut self, asked: SocketAddr) -> Result<i32> {
+        let address = self.address_for(asked, Bound::Listener)?;
         let backlog = VecDeque::new();
         let number = self.open(Kind::Listener { backlog }, address);
         self.listeners.insert(address, number);
-        number
+        Ok(number)
     }
 
-    pub(super) fn bind_datagrams(&mut self) -> i32 {
-        let address = self.fresh_address();
+    pub(super) fn bind_datagrams(&mut self, asked: SocketAddr) -> Result<i32> {
+        let address = self.address_for(asked, Bound::Datagrams)?;
         let inbox = VecDeque::new();
         let number = self.open(Kind::Datagrams { inbox }, address);
         self.datagrams.insert(address, number);
-        number
+        Ok(number)
     }
 
     pub(super) fn file(&mut self, content: Vec<u8>) -> i32 {
@@ -221,11 +255,10 @@ impl State {
         if stream.other.is_some() {
             return Err(Errno::ISCONN);
         }
-        if !to.ip().is_loopback() {
-            return Err(Errno::NETUNREACH);
-        }
-        let Some(&listener) = self.listeners.get(&to) else {
-            return Err(Errno::CONNREFUSED);
+        let listener = match at(&self.listeners, to) {
+            Some(listener) => listener,
+            None if to.ip().is_loopback() => return Err(Errno::CONNREFUSED),
+            None => return Err(Errno::NETUNREACH),
         };
         let near = self.unconnected(to);
         self.join(near, number);
@@ -377,13 +410,17 @@ impl State {
         if bytes.len() > DATAGRAM_MAX {
             return Err(Errno::MSGSIZE);
         }
-        if !to.ip().is_loopback() {
+        let receiver = at(&self.datagrams, to);
+        if receiver.is_none() && !to.ip().is_loopback() {
             return Err(Errno::NETUNREACH);
         }
-        let from = self.objects.get(&number).ok_or(Errno::BADF)?.local;
+        let mut from = self.objects.get(&number).ok_or(Errno::BADF)?.local;
+        if from.ip().is_unspecified() {
+            from.set_ip(Ipv4Addr::LOCALHOST.into());
+        }
         let lost = self.strikes(self.faults.losses);
-        match self.datagrams.get(&to) {
-            Some(&to) if !lost => self.send_to(to, Arrival::Datagram(from, bytes.to_vec())),
+        match receiver {
+            Some(to) if !lost => self.send_to(to, Arrival::Datagram(from, bytes.to_vec())),
             _ => {}
         }
         Ok(())
@@ -578,6 +615,15 @@ impl Object {
         }
         event
     }
+}
+
+/// What is bound at this address, or at its port on every address.
+fn at(bound: &BTreeMap<SocketAddr, i32>, to: SocketAddr) -> Option<i32> {
+    let every = bound.iter().find(|(address, _)| {
+        address.port() == to.port() && address.ip().is_unspecified() && to.ip().is_loopback()
+    });
+    let number = bound.get(&to).or(every.map(|(_, number)| number));
+    number.copied()
 }
 
 /// The first `count` bytes, of which there are as many. Not one by one: at a sanitizer's pace that takes seconds for a MiB.

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Read, Write},
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     time::Duration,
 };
 
@@ -119,9 +119,21 @@ impl Kernel {
     }
 
     /// A listener, with an address of its own.
+    ///
+    /// # Panics
+    /// There is one on each of the 65,535 ports.
     pub fn listen(&self) -> Listener {
-        let number = self.with(|state| state.listen());
-        Listener(self.opened(number))
+        self.listen_on((Ipv4Addr::LOCALHOST, 0).into())
+            .expect("a port is free")
+    }
+
+    /// A listener on this address; port 0 is one that is free. Any address of a host is this kernel's own, and can be connected to from it.
+    ///
+    /// # Errors
+    /// As bind(2): the address is in use.
+    pub fn listen_on(&self, address: SocketAddr) -> io::Result<Listener> {
+        let number = self.with(|state| state.listen(address))?;
+        Ok(Listener(self.opened(number)))
     }
 
     /// Connects to a listener.
@@ -142,9 +154,21 @@ impl Kernel {
     }
 
     /// A datagram socket, with an address of its own.
+    ///
+    /// # Panics
+    /// There is one on each of the 65,535 ports.
     pub fn datagrams(&self) -> Datagrams {
-        let number = self.with(|state| state.bind_datagrams());
-        Datagrams(self.opened(number))
+        self.datagrams_on((Ipv4Addr::LOCALHOST, 0).into())
+            .expect("a port is free")
+    }
+
+    /// A datagram socket on this address, as [`listen_on`](Self::listen_on).
+    ///
+    /// # Errors
+    /// As bind(2): the address is in use.
+    pub fn datagrams_on(&self, address: SocketAddr) -> io::Result<Datagrams> {
+        let number = self.with(|state| state.bind_datagrams(address))?;
+        Ok(Datagrams(self.opened(number)))
     }
 
     /// A file with this content.

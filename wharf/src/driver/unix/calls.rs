@@ -443,3 +443,29 @@ fn choose_port_late(descriptor: BorrowedFd<'_>) -> io::Result<()> {
         _ => Err(io::Error::last_os_error()),
     }
 }
+
+/// The process at the other end of a local stream, its user and its group (`SO_PEERCRED`, unix(7)). The process is 0 where this one's
+/// namespace has no number for it; so it is a plain number here, where `rustix` would take it for one that is never 0.
+#[cfg(feature = "safe")]
+pub(crate) fn peer_process(descriptor: BorrowedFd<'_>) -> io::Result<(i32, u32, u32)> {
+    let mut told = libc::ucred {
+        pid: 0,
+        uid: 0,
+        gid: 0,
+    };
+    let mut len = size_of_val(&told) as libc::socklen_t;
+    // SAFETY: the option fills in no more than `len` bytes of what the pointer points to, which are that many (unix(7)).
+    let result = unsafe {
+        libc::getsockopt(
+            descriptor.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            (&raw mut told).cast(),
+            &raw mut len,
+        )
+    };
+    match result {
+        0 => Ok((told.pid, told.uid, told.gid)),
+        _ => Err(io::Error::last_os_error()),
+    }
+}

@@ -9,7 +9,7 @@ use std::{io, os::fd::BorrowedFd};
 
 #[cfg(feature = "safe")]
 use super::idle::Make;
-use super::{entry::Entry, files::Files, results::Results, side::Ready};
+use super::{entry::Entry, files::Files, results::Results, side::Ready, timekeeper::Timekeeper};
 use crate::{
     driver::{Driver, Event, Query, Reply},
     raw::{Descriptor, Direction, Handle, Kind, LockedEntry, RawDescriptor, closed, table::Table},
@@ -21,6 +21,7 @@ pub(super) struct Handles {
     pub table: Table,
     pub driver: Box<dyn Driver>,
     pub files: Files,
+    pub timekeeper: Timekeeper,
     /// How receives that are no operations become such.
     #[cfg(feature = "safe")]
     pub make: OnceLock<Make>,
@@ -34,6 +35,7 @@ impl Handles {
             table: Table::new(),
             driver,
             files: Files::default(),
+            timekeeper: Timekeeper::new(),
             #[cfg(feature = "safe")]
             make: OnceLock::new(),
             freed: (Mutex::new(()), Condvar::new()),

@@ -55,6 +55,10 @@ impl Entry {
                 self.judge_in_vain(operation.direction(), pending.had_memory, tick);
                 false
             }
+            Outcome::Failed(_) if pending.is_short(call, &outcome) => {
+                self.side(operation.direction()).starve(tick);
+                false
+            }
             Outcome::Failed(number) => {
                 self.fail(operation, number);
                 true

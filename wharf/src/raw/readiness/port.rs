@@ -18,7 +18,6 @@ use super::{
     handles::Handles,
     monitor::{Called, Monitor},
     side::Ready,
-    timekeeper::Timekeeper,
 };
 use crate::{
     driver::{self, Driver, DriverInfo, Events, Probe, Query, Reply, coarse_now_ns},
@@ -65,7 +64,6 @@ pub struct Port {
     pub(super) places: Places,
     /// For so many of them the queue has memory.
     queue_room: AtomicUsize,
-    pub(super) timekeeper: Timekeeper,
     pools: Pools,
     pub(super) monitor: Monitor,
     /// A thread may linger for posted packets: there is another processor for the threads that post them.
@@ -98,7 +96,6 @@ impl Parts for Port {
             outstanding: Outstanding::new(options.operations_max),
             places: Places::new(),
             queue_room: AtomicUsize::new(0),
-            timekeeper: Timekeeper::new(),
             pools: Pools::default(),
             monitor: Monitor::default(),
             lingers: processors > 1,
@@ -127,15 +124,11 @@ impl Parts for Port {
     }
 
     fn snapshot(&self) -> Snapshot {
-        if self.scheduler.would_hold_up() {
-            // Events that no thread polls for wait too.
-            self.bring_in(&mut Events::default(), &mut Visit::default());
-        }
+        let oldest = Parts::oldest(self);
         let seats = self.scheduler.seats();
         let mut counts = self.scheduler.counts();
         let now_ns = coarse_now_ns();
         let since = |since_ns: u64| Duration::from_nanos(now_ns.saturating_sub(since_ns));
-        let oldest = self.scheduler.oldest_since_ns().map(since);
         let mut workers = Vec::with_capacity(seats.len());
         for (suspect, place) in seats {
             let state = state(&suspect, place);
@@ -158,6 +151,17 @@ impl Parts for Port {
             operations: self.under_way(),
             workers,
         }
+    }
+
+    fn oldest(&self) -> Option<Duration> {
+        if self.scheduler.would_hold_up() {
+            // Events that no thread polls for wait too.
+            self.bring_in(&mut Events::default(), &mut Visit::default());
+        }
+        let since_ns = self.scheduler.oldest_since_ns()?;
+        Some(Duration::from_nanos(
+            coarse_now_ns().saturating_sub(since_ns),
+        ))
     }
 
     fn is_closed(&self) -> bool {

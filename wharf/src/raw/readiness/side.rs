@@ -48,7 +48,7 @@ pub(super) struct Side {
     pub failure: i32,
 }
 
-/// What the head of a line knows of memory to receive into.
+/// What the head of a line knows of memory to receive into, or of a descriptor to accept with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Told {
     #[default]
@@ -122,7 +122,7 @@ impl Side {
         }
     }
 
-    /// Notes that a transfer, begun at `tick`, found no memory.
+    /// Notes that a transfer, begun at `tick`, found no memory, or an accept no descriptor.
     pub(super) fn starve(&mut self, tick: u32) {
         // Else it was told meanwhile.
         if self.tick == tick {

@@ -156,12 +156,12 @@ impl Operations for Port {
         if !id.is_timer() {
             return self.handles.cancel_one(id, &mut self.outside());
         }
-        let timer = self.timekeeper.cancel(id);
+        let timer = self.handles.timekeeper.cancel(id);
         timer.map(|timer| self.complete_timer(timer)).is_some()
     }
 
     fn take_timer(&self, id: OperationId) -> Option<NonNull<Overlapped>> {
-        let Completed(timer) = self.timekeeper.cancel(id)?;
+        let Completed(timer) = self.handles.timekeeper.cancel(id)?;
         self.outstanding.dismiss(1);
         Some(timer)
     }
@@ -180,7 +180,11 @@ impl Operations for Port {
         self.release(self.scheduler.begin_polling());
         let driver = &*self.handles.driver;
         // SAFETY: passed on to the caller.
-        let id = unsafe { self.timekeeper.set(driver, deadline, key, operation) };
+        let id = unsafe {
+            self.handles
+                .timekeeper
+                .set(driver, deadline, key, operation)
+        };
         if self.is_closed() {
             self.cancel_timers();
         }
@@ -197,7 +201,7 @@ impl Port {
     }
 
     pub(super) fn cancel_timers(&self) {
-        while let Some(timer) = self.timekeeper.cancel_any() {
+        while let Some(timer) = self.handles.timekeeper.cancel_any() {
             self.complete_timer(timer);
         }
     }

@@ -2,25 +2,69 @@
 //!
 //! The alarm costs a system call. So it is set when a timer is the first to be due, and after each report; it is left alone when
 //! a timer is cancelled, or a later one is set. An alarm that comes for a timer that is gone does no harm: the thread finds
-//! nothing due, and sets it to the earliest deadline that is left.
+//! nothing due, and sets it to the earliest deadline that is left. It comes also for the listeners whose accepts the system had no
+//! descriptor for, and which wait for a while.
 
-use std::{ptr::NonNull, time::Instant};
+use std::{
+    mem,
+    ptr::NonNull,
+    time::{Duration, Instant},
+};
 
 #[cfg(shuttle)]
 use crate::planted;
 use crate::{
     driver::{Driver, codes},
-    raw::{Completed, OperationId, Overlapped, Status, timers::Timers},
+    raw::{Completed, Handle, OperationId, Overlapped, Status, timers::Timers},
     sync::{Mutex, now},
 };
 
-/// The timers of a port.
+/// How long an accept waits that the system had no descriptor for, before it is tried again.
+const RETRY: Duration = Duration::from_millis(50);
+
+/// The timers of a port, and the handles that are to be tried again.
 #[derive(Debug)]
-pub(super) struct Timekeeper(Mutex<Timers<Completed>>);
+pub(super) struct Timekeeper(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    timers: Timers<Completed>,
+    /// When these handles are to be tried again, if there are any.
+    retry_at: Option<Instant>,
+    short: Vec<Handle>,
+}
+
+/// What has come with an alarm.
+#[derive(Debug, Default)]
+pub(super) struct Fired {
+    /// There were timers.
+    pub timers: bool,
+    /// To be tried again.
+    pub short: Vec<Handle>,
+}
 
 impl Timekeeper {
     pub(super) fn new() -> Self {
-        Timekeeper(Mutex::new(Timers::new()))
+        Timekeeper(Mutex::new(State {
+            timers: Timers::new(),
+            retry_at: None,
+            short: Vec::new(),
+        }))
+    }
+
+    /// Has a handle tried again after a while, with the others that are to be.
+    #[cold]
+    pub(super) fn try_again(&self, driver: &dyn Driver, handle: Handle) {
+        let mut state = self.0.lock();
+        if !state.short.contains(&handle) {
+            state.short.push(handle);
+        }
+        let at = *state.retry_at.get_or_insert_with(|| now() + RETRY);
+        let hurries = state.timers.hurry(at);
+        drop(state);
+        if hurries {
+            self.arm(driver, Some(at));
+        }
     }
 
     /// Sets a timer, and returns its name.
@@ -34,10 +78,10 @@ impl Timekeeper {
         key: usize,
         operation: NonNull<Overlapped>,
     ) -> OperationId {
-        let mut timers = self.0.lock();
+        let mut state = self.0.lock();
         // SAFETY: passed on to the caller.
-        let (id, hurries) = unsafe { timers.set_operation(deadline, key, operation) };
-        drop(timers);
+        let (id, hurries) = unsafe { state.timers.set_operation(deadline, key, operation) };
+        drop(state);
         if hurries {
             self.arm(driver, Some(deadline));
         }
@@ -53,7 +97,7 @@ impl Timekeeper {
         }
         loop {
             driver.arm(alarm.map(|deadline| deadline.saturating_duration_since(now())));
-            let latest = self.0.lock().alarm();
+            let latest = self.0.lock().timers.alarm();
             if latest == alarm {
                 return;
             }
@@ -62,27 +106,39 @@ impl Timekeeper {
     }
 
     /// Completes the timers that are due, and gives them to `complete`, under the lock: so they come in the order of their
-    /// deadlines, whichever threads get the reports. Returns whether there were any.
-    pub(super) fn fire(&self, driver: &dyn Driver, mut complete: impl FnMut(Completed)) -> bool {
+    /// deadlines, whichever threads get the reports.
+    pub(super) fn fire(&self, driver: &dyn Driver, mut complete: impl FnMut(Completed)) -> Fired {
         let now = now();
-        let mut timers = self.0.lock();
-        let any = timers.take_due(now, |timer| complete(timer.with(Status::Done)));
-        let alarm = timers.next_alarm();
-        drop(timers);
+        let mut state = self.0.lock();
+        let timers = (state.timers).take_due(now, |timer| complete(timer.with(Status::Done)));
+        state.timers.next_alarm();
+        let mut short = Vec::new();
+        match state.retry_at {
+            Some(at) if at <= now => {
+                state.retry_at = None;
+                short = mem::take(&mut state.short);
+            }
+            Some(at) => {
+                state.timers.hurry(at);
+            }
+            None => {}
+        }
+        let alarm = state.timers.alarm();
+        drop(state);
         if alarm.is_some() {
             self.arm(driver, alarm);
         }
-        any
+        Fired { timers, short }
     }
 
     /// Takes a timer back, as cancelled. None if its time has come.
     pub(super) fn cancel(&self, id: OperationId) -> Option<Completed> {
-        self.0.lock().cancel_operation(id)
+        self.0.lock().timers.cancel_operation(id)
     }
 
     /// Takes any timer back, as cancelled.
     pub(super) fn cancel_any(&self) -> Option<Completed> {
-        let timer = self.0.lock().take_any()?;
+        let timer = self.0.lock().timers.take_any()?;
         Some(timer.with(Status::Failed(codes::CANCELLED)))
     }
 }
@@ -156,9 +212,33 @@ mod tests {
         assert_eq!(token(&cancelled), (0, Status::Failed(codes::CANCELLED)));
         assert!(timekeeper.cancel(first).is_none());
         let mut fired = Vec::new();
-        assert!(timekeeper.fire(&*driver, |timer| fired.push(token(&timer).0)));
+        let came = timekeeper.fire(&*driver, |timer| fired.push(token(&timer).0));
+        assert!(came.timers);
         assert_eq!(fired, [1]);
         assert!(timekeeper.cancel(second).is_none());
-        assert!(!timekeeper.fire(&*driver, |_| panic!("nothing is due")));
+        let came = timekeeper.fire(&*driver, |_| panic!("nothing is due"));
+        assert!(!came.timers && came.short.is_empty());
+    }
+
+    #[test]
+    fn what_is_to_be_tried_again_comes_once_and_leaves_the_timers_as_they_are() {
+        let (driver, timekeeper) = (driver(), Timekeeper::new());
+        let [mut first, mut last] = operations();
+        let start = now();
+        set(&timekeeper, &*driver, start + RETRY / 2, &mut first);
+        set(&timekeeper, &*driver, start + 2 * RETRY, &mut last);
+        let handles = [1, 2].map(Handle::from_bits);
+        for handle in [handles[0], handles[1], handles[0]] {
+            timekeeper.try_again(&*driver, handle);
+        }
+        let (mut fired, mut short) = (Vec::new(), Vec::new());
+        while fired.len() < 2 {
+            let mut events = Events::default();
+            driver.wait(&mut events, None).expect("a wait");
+            let came = timekeeper.fire(&*driver, |timer| fired.push(token(&timer).0));
+            assert!(came.short.is_empty() || now() >= start + RETRY);
+            short.extend(came.short);
+        }
+        assert_eq!((fired, &short[..]), (vec![0, 1], &handles[..]));
     }
 }

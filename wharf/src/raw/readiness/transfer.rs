@@ -17,6 +17,9 @@ use crate::{
     raw::{Buffers, LockedEntry, Overlapped, Provider, RawBuffer, Request, Status},
 };
 
+/// What is called with an operation that has to wait: see [`Overlapped::waits`].
+type Waits = unsafe fn(NonNull<Overlapped>) -> Option<RawBuffer>;
+
 /// An attempt between [`Handles::begin`] and [`Handles::finish`].
 #[derive(Debug)]
 pub(in crate::raw) struct Pending {
@@ -30,7 +33,7 @@ pub(in crate::raw) struct Pending {
     /// or the rest of a send from one.
     plain: Plain,
     provider: Option<&'static Provider>,
-    waits: Option<unsafe fn(NonNull<Overlapped>) -> Option<RawBuffer>>,
+    waits: Option<Waits>,
 }
 
 /// Whether an attempt is of one of the kinds that most are.
@@ -181,12 +184,7 @@ impl Handles {
             };
             return Some((pending, transfer(call, outcome)));
         };
-        let (plain, waits, outcome) = match overlapped.request {
-            Request::Send(Buffers::One(_)) => (Plain::Send, overlapped.waits, Outcome::Untried),
-            // The operation waits only for the side to be ready.
-            Request::ReceiveReadiness => (Plain::No, None, Outcome::Moved(0)),
-            _ => (Plain::No, None, Outcome::Untried),
-        };
+        let (plain, waits, outcome) = plan(overlapped);
         let pending = Pending {
             ready,
             operation,
@@ -230,6 +228,7 @@ impl Handles {
             }
             outcome => outcome,
         };
+        let is_short = pending.is_short(call, &outcome);
         let ended = entry.apply(&pending, call, outcome, moved_to);
         let mut follow_up = FollowUp::default();
         let is_done = ended && entry.end(ready, operation, &mut follow_up);
@@ -239,6 +238,9 @@ impl Handles {
         } else {
             entry.closing |= ended && entry.listener().is_some();
             self.let_go(entry, ready.handle);
+        }
+        if is_short && !ended {
+            self.timekeeper.try_again(&*self.driver, ready.handle);
         }
         follow_up.tell(results);
     }
@@ -337,6 +339,20 @@ impl Handles {
     }
 }
 
+/// How an operation is attempted whose memory is known, if it has any.
+#[inline]
+fn plan(operation: &Overlapped) -> (Plain, Option<Waits>, Outcome) {
+    match operation.request {
+        Request::Send(Buffers::One(_)) => (Plain::Send, operation.waits, Outcome::Untried),
+        Request::Accept(_) | Request::AcceptReceive(_) => {
+            (Plain::No, operation.waits, Outcome::Untried)
+        }
+        // The operation waits only for the side to be ready.
+        Request::ReceiveReadiness => (Plain::No, None, Outcome::Moved(0)),
+        _ => (Plain::No, None, Outcome::Untried),
+    }
+}
+
 impl Pending {
     /// Of a send that was tried before there was an operation.
     #[cfg(feature = "safe")]
@@ -344,7 +360,7 @@ impl Pending {
         ready: Ready,
         operation: NonNull<Overlapped>,
         tick: u32,
-        waits: Option<unsafe fn(NonNull<Overlapped>) -> Option<RawBuffer>>,
+        waits: Option<Waits>,
     ) -> Self {
         Pending {
             ready,
@@ -369,12 +385,23 @@ impl Pending {
         }
     }
 
-    /// Tells a send that it has to wait, if it has to. Returns the new address of its bytes, if they were moved.
+    /// Whether the system had no descriptor for an accept that waits for one.
+    pub(super) fn is_short(&self, call: Call, outcome: &Outcome) -> bool {
+        let is_refused = matches!(outcome, Outcome::Failed(number) if codes::is_shortage(*number));
+        is_refused && self.waits.is_some() && matches!(call, Call::Accept)
+    }
+
+    /// Tells a send or an accept that it has to wait, if it has to. Returns the new address of its bytes, if they were moved.
     fn tell_it_waits(&self, call: Call, outcome: &Outcome) -> Option<RawBuffer> {
         match (self.waits, call) {
             (Some(waits), Call::Send(rest)) if outcome.leaves_some(rest.len) => {
                 // SAFETY: the operation is in transfer, by this thread.
                 unsafe { waits(self.operation) }
+            }
+            (Some(waits), Call::Accept) if self.is_short(call, outcome) => {
+                // SAFETY: likewise.
+                unsafe { waits(self.operation) };
+                None
             }
             _ => None,
         }

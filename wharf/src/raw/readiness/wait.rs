@@ -219,7 +219,7 @@ impl Port {
     ) -> io::Result<bool> {
         self.handles.driver.wait(events, timeout)?;
         visit.woken |= events.woken;
-        let fired = events.timer && self.fire_timers();
+        let fired = events.timer && self.fire_timers(visit);
         for event in &events.list {
             self.handles.note(event, &mut visit.ready);
         }
@@ -242,10 +242,17 @@ impl Port {
         any
     }
 
-    /// Queues the timers that are due; returns whether there were any.
-    fn fire_timers(&self) -> bool {
+    /// Queues the timers that are due, and notes what is to be tried again; returns whether there were any timers.
+    fn fire_timers(&self, visit: &mut Visit<Queued, Ready>) -> bool {
         let enqueue = |timer| self.scheduler.enqueue(Queued::Operation(timer));
-        self.timekeeper.fire(&*self.handles.driver, enqueue)
+        let handles = &self.handles;
+        let fired = handles.timekeeper.fire(&*handles.driver, enqueue);
+        let ready = fired
+            .short
+            .iter()
+            .filter_map(|short| handles.feed(*short).1);
+        visit.ready.extend(ready);
+        fired.timers
     }
 }
 

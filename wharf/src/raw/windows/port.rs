@@ -8,6 +8,7 @@ use std::{
         Arc, Weak,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use super::{
@@ -135,6 +136,10 @@ impl Parts for Port {
             operations: self.outstanding.count(),
             workers: workers.collect(),
         }
+    }
+
+    fn oldest(&self) -> Option<Duration> {
+        None
     }
 
     fn is_closed(&self) -> bool {
