@@ -162,7 +162,7 @@ pub fn headers(bytes: &[u8]) {
     match decided {
         Some((end, Ok(Some(header)))) => {
             assert_eq!(header.len, end);
-            assert!(header::is_header(&bytes[..end]));
+            assert_eq!(header::is_header(&bytes[..end]), Some(true));
             assert_eq!(whole, Ok(Some(header)));
         }
         Some((_, Err(error))) => {

@@ -37,12 +37,17 @@ pub(crate) struct Acceptor<M> {
     said_no_room: Seldom,
     pub(crate) said_crowded: Seldom,
     pub(crate) said_unserved: Seldom,
+    #[cfg(feature = "tls")]
+    pub(crate) said_handshakes: Seldom,
 }
 
 /// One listener, and how accepting stands there.
 pub(crate) struct Listening<M> {
     socket: Socket<M>,
     address: ListenAddress,
+    /// What those that connect here speak.
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<crate::tls::Server>,
     state: Mutex<Accepting>,
     /// The file of a local socket, until accepting ends.
     #[cfg(unix)]
@@ -106,10 +111,30 @@ impl<M: Send + 'static> Listening<M> {
         Ok(Listening {
             socket: socket.map_err(StartError::Accept)?,
             address,
+            #[cfg(feature = "tls")]
+            tls: None,
             state: Mutex::new(Accepting::UnderWay),
             #[cfg(unix)]
             file: Mutex::new(file),
         })
+    }
+
+    pub(crate) fn address(&self) -> &ListenAddress {
+        &self.address
+    }
+
+    #[cfg(feature = "tls")]
+    pub(crate) fn with_tls(mut self, tls: Option<&crate::tls::Server>) -> Self {
+        self.tls = tls.cloned();
+        self
+    }
+
+    /// Whether those that connect here begin with a handshake.
+    pub(crate) fn speaks_tls(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.tls.is_some();
+        #[cfg(not(feature = "tls"))]
+        false
     }
 
     pub(crate) fn accept(&self) -> io::Result<()> {
@@ -178,6 +203,8 @@ impl<M: Send + 'static> Acceptor<M> {
             said_no_room: Seldom::default(),
             said_crowded: Seldom::default(),
             said_unserved: Seldom::default(),
+            #[cfg(feature = "tls")]
+            said_handshakes: Seldom::default(),
         }
     }
 

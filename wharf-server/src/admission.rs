@@ -10,10 +10,14 @@ use wharf::{Connection, user_code::log};
 use crate::{
     Client, Peer,
     accepting::{Accepting, Listening},
-    client::{State, Who},
+    client::{Beginning, State, Who},
+    metrics::{Counted, Refusal, Shortage},
     prelude::Prelude,
     shared::ServerState,
+    tls::Session,
 };
+#[cfg(feature = "tls")]
+use crate::{Ended, marks::Mark};
 
 /// When the system had no room for another client, and no client of this server goes, an accept is tried again after so long:
 /// other programs may have given something back.
@@ -36,6 +40,9 @@ impl Arrival {
         }
     }
 }
+
+/// A connection is not let in, and it was said why.
+struct Refused;
 
 impl<M: Send + 'static> ServerState<M> {
     /// An accept has completed on the listener with this number. Returns the client that it brought: its conversation is to begin.
@@ -63,9 +70,11 @@ impl<M: Send + 'static> ServerState<M> {
             self.pause(listening, Accepting::Held(arrival));
             return None;
         }
-        let client = self.admit(arrival);
+        let client = self.admit(listening, arrival);
         if client.is_none() {
             self.clients.give_place_back();
+            // Another listener may have found none meanwhile.
+            self.resume_accepting();
         }
         // The next accept starts before this client's handler is called, which may take long.
         self.accept_next(listening);
@@ -73,12 +82,13 @@ impl<M: Send + 'static> ServerState<M> {
     }
 
     /// Lets a connection in as a client, if its address has none too many.
-    fn admit(&self, arrival: Arrival) -> Option<Client<M>> {
+    fn admit(&self, listening: &Listening<M>, arrival: Arrival) -> Option<Client<M>> {
         let peer = arrival.peer();
-        let prelude = Prelude::of(peer, &self.proxies);
+        let prelude = Prelude::of(peer, &self.proxies, listening.speaks_tls());
         // A proxy's clients are counted by their own addresses.
         let is_counted = !prelude.as_ref().is_some_and(|prelude| prelude.is_proxied());
         if is_counted && !self.addresses.admit(peer) {
+            self.count(Counted::Refused(Refusal::Address));
             if let Some(max) = self.addresses.max {
                 if self.acceptor.said_crowded.is_due() {
                     log(|| {
@@ -88,11 +98,37 @@ impl<M: Send + 'static> ServerState<M> {
             }
             return None;
         }
-        let client = self.register(arrival, peer, prelude);
+        let client = self.let_in(listening, arrival, peer, prelude);
+        if client.is_none() && is_counted {
+            self.addresses.leave(peer);
+        }
+        let client = client?;
+        self.count(Counted::Accepted);
+        client.state().make_span(Some(listening.address()), None);
+        Some(client)
+    }
+
+    /// Makes it a client; none if that can't be, and it was said why.
+    fn let_in(
+        &self,
+        listening: &Listening<M>,
+        arrival: Arrival,
+        peer: Peer,
+        prelude: Option<Box<Prelude>>,
+    ) -> Option<Client<M>> {
+        let id = self.clients.next_id();
+        // Behind the look at its address: those that are refused there take no handshake from others.
+        let session = self.session(listening, id);
+        let session = session.inspect_err(|_| self.count(Counted::Refused(Refusal::Tls)));
+        let beginning = Beginning {
+            id,
+            peer,
+            prelude,
+            session: session.ok()?,
+        };
+        let client = self.register(arrival, beginning);
         let client = client.inspect_err(|error| {
-            if is_counted {
-                self.addresses.leave(peer);
-            }
+            self.count(Counted::Refused(Refusal::Unserved));
             if self.acceptor.said_unserved.is_due() {
                 log(|| tracing::warn!(%error, %peer, "a connection can't be served"));
             }
@@ -100,17 +136,63 @@ impl<M: Send + 'static> ServerState<M> {
         client.ok()
     }
 
-    fn register(
-        &self,
-        arrival: Arrival,
-        peer: Peer,
-        prelude: Option<Box<Prelude>>,
-    ) -> io::Result<Client<M>> {
-        let id = self.clients.next_id();
+    /// The TLS session of one that comes here, if it needs one.
+    #[cfg(feature = "tls")]
+    fn session(&self, listening: &Listening<M>, id: u64) -> Result<Option<Box<Session>>, Refused> {
+        let Some(tls) = &listening.tls else {
+            return Ok(None);
+        };
+        let (handshake, oldest) = self.clients.all_handshakes().begin(id);
+        if let Some(oldest) = oldest {
+            self.end_handshake(oldest);
+        }
+        let session = tls.session(self.clients.session_pools(), handshake);
+        match session {
+            Ok(session) => Ok(Some(Box::new(session))),
+            Err(error) => {
+                log(|| tracing::warn!(%error, "a connection can't be served"));
+                Err(Refused)
+            }
+        }
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn session(&self, _: &Listening<M>, _: u64) -> Result<Option<Box<Session>>, Refused> {
+        Ok(None)
+    }
+
+    /// The handshake with a client gives its place to a newer one.
+    #[cfg(feature = "tls")]
+    fn end_handshake(&self, client: u64) {
+        let most = self.clients.all_handshakes().at_most();
+        if self.acceptor.said_handshakes.is_due() {
+            log(|| {
+                tracing::warn!(
+                    "{most} TLS handshakes are under way, the most that may (handshakes_at_most): the oldest end for newer ones"
+                );
+            });
+        }
+        self.count(Counted::Refused(Refusal::Tls));
+        // One that is not there yet looks itself.
+        if let Some(client) = self.clients.find(client) {
+            client.end(newer_go_first(most));
+        }
+    }
+
+    /// Ends a new client whose handshake has lost its place before the client was there.
+    #[cfg(feature = "tls")]
+    fn look_at_handshake(&self, client: &Client<M>) {
+        let all = self.clients.all_handshakes();
+        if client.state().marks.has(Mark::IsSealed) && !all.are_with(client.id()) {
+            client.end(newer_go_first(all.at_most()));
+        }
+    }
+
+    fn register(&self, arrival: Arrival, beginning: Beginning) -> io::Result<Client<M>> {
         let share = self.buffers.share(self.buffers_per_client);
         let slot = self.contained("`codec`", || self.handler.slot());
         let slot = slot.ok_or_else(|| io::Error::other("its handler has no codec for it"))?;
-        let state = State::new(id, peer, prelude, self.clients.clone(), share, slot);
+        let state = State::new(beginning, self.clients.clone(), share, slot);
         let key = Arc::new(Who::Client(state));
         let socket = match arrival {
             Arrival::Tcp(connection) => self.port.associate(connection, key)?,
@@ -119,6 +201,8 @@ impl<M: Send + 'static> ServerState<M> {
         };
         let client = Client(socket);
         self.clients.insert(client.clone());
+        #[cfg(feature = "tls")]
+        self.look_at_handshake(&client);
         self.watch_new(&client);
         Ok(client)
     }
@@ -148,6 +232,7 @@ impl<M: Send + 'static> ServerState<M> {
 
     /// There are as many clients as there may be.
     fn pause(&self, listening: &Listening<M>, how: Accepting) {
+        self.count(Counted::Paused(Shortage::Clients));
         let limit = self.acceptor.clients_max;
         self.acceptor
             .say(&format!("{limit} clients, the most there may be"));
@@ -164,6 +249,7 @@ impl<M: Send + 'static> ServerState<M> {
             self.fail(listening, error);
             return;
         }
+        self.count(Counted::Paused(Shortage::System));
         self.acceptor
             .say(&format!("no client can be accepted now ({error})"));
         listening.set(Accepting::Paused);
@@ -179,15 +265,22 @@ impl<M: Send + 'static> ServerState<M> {
     }
 
     /// Accepts again, where accepting was paused. A connection that was held is let in by the worker that takes a packet for it, since
-    /// its handler is called then.
+    /// its handler is called then. Those that were held come first: a listener where others crowd in would take each place before them.
     pub(crate) fn resume_accepting(&self) {
-        for (number, listening) in self.acceptor.listeners().iter().enumerate() {
+        let listeners = self.acceptor.listeners();
+        // In this order: one that is let in is not held any more before it has its place.
+        let free = self
+            .acceptor
+            .clients_max
+            .saturating_sub(self.clients.places());
+        let held = listeners.iter().filter(|it| it.holds()).count();
+        for (number, listening) in listeners.iter().enumerate() {
             if listening.holds() {
                 let key = Arc::new(Who::Listener(number));
                 if self.port.post(key, 0).is_err() {
                     self.try_again();
                 }
-            } else if listening.resume().is_some() {
+            } else if free > held && listening.resume().is_some() {
                 self.accept_next(listening);
             }
         }
@@ -224,6 +317,14 @@ impl<M: Send + 'static> ServerState<M> {
         log(|| tracing::error!(%error, "no more clients can be accepted"));
         self.contain("`failed`", || self.handler.failed(error));
     }
+}
+
+/// Why a client ends whose handshake has lost its place.
+#[cfg(feature = "tls")]
+fn newer_go_first(most: usize) -> Ended {
+    Ended::NotBegun(format!(
+        "{most} TLS handshakes were under way, and newer ones go first"
+    ))
 }
 
 /// Whether no accept can succeed any more. All other errors are temporary: a shortage of descriptors or memory, a firewall's

@@ -102,6 +102,34 @@ impl ServerBuilder {
         self
     }
 
+    /// Sets [`Settings::metrics`]: the name of the server, which may be empty.
+    #[cfg(feature = "metrics")]
+    pub fn metrics(mut self, server: impl Into<String>) -> Self {
+        self.settings.metrics = Some(server.into());
+        self
+    }
+
+    /// Sets [`Settings::tls`].
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: impl Into<Option<crate::tls::Server>>) -> Self {
+        self.settings.tls = tls.into();
+        self
+    }
+
+    /// Sets [`Settings::tls_handshake_timeout`].
+    #[cfg(feature = "tls")]
+    pub fn tls_handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.tls_handshake_timeout = timeout;
+        self
+    }
+
+    /// Sets [`Settings::handshakes_at_most`].
+    #[cfg(feature = "tls")]
+    pub fn handshakes_at_most(mut self, handshakes: usize) -> Self {
+        self.settings.handshakes_at_most = handshakes;
+        self
+    }
+
     /// Starts the server. When this returns, clients can connect.
     ///
     /// # Errors

@@ -122,7 +122,7 @@ impl<H: Handler> Typed<H> {
             return Ok(());
         };
         let bytes_max = client.clients().frame_bytes_max();
-        let (mut since, mut any) = (None, false);
+        let (mut since, mut count) = (None, 0);
         let mut handed_out = Ok(());
         while frames.has_more() && client.takes_frames() {
             let next = frames.next(bytes_max, |frame, is_last| {
@@ -134,7 +134,7 @@ impl<H: Handler> Typed<H> {
             });
             handed_out = match next {
                 Ok(Progress::Frame(result)) => {
-                    any = true;
+                    count += 1;
                     result.map_err(by_handler)
                 }
                 Ok(Progress::Incomplete) => break,
@@ -144,7 +144,8 @@ impl<H: Handler> Typed<H> {
                 break;
             }
         }
-        client.note_frames(any, frames.has_more(), frames.bytes() > 0);
+        client.state().count_frames(count);
+        client.note_frames(count > 0, frames.has_more(), frames.bytes() > 0);
         handed_out
     }
 }
@@ -172,6 +173,7 @@ impl<H: Handler> Calls<H::Message> for Typed<H> {
 
     fn received(&self, client: &Client<H::Message>, buffer: Buffer) -> Result<(), Stopped> {
         let Some(mut kept) = Self::kept(client) else {
+            client.state().count_frames(1);
             let Ok(frame) = self.0.codec().decode_buffer(buffer) else {
                 unreachable!("where nothing is kept, a buffer is a frame")
             };
@@ -183,6 +185,7 @@ impl<H: Handler> Calls<H::Message> for Typed<H> {
         let Kept { session, frames } = &mut *kept;
         match (frames.receive(buffer), session) {
             (Some(frame), Some(session)) => {
+                client.state().count_frames(1);
                 let received = self.0.received(client, session, frame);
                 received.map_err(by_handler)
             }
@@ -205,7 +208,10 @@ impl<H: Handler> Calls<H::Message> for Typed<H> {
         let Some(session) = session else {
             return Ok(());
         };
-        let last = frames.end(|frame| self.0.received(client, session, frame));
+        let last = frames.end(|frame| {
+            client.state().count_frames(1);
+            self.0.received(client, session, frame)
+        });
         client.note_frames(true, false, false);
         let last = last.map_err(by_frame)?;
         last.unwrap_or(Ok(())).map_err(by_handler)

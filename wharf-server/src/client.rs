@@ -13,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tracing::Span;
 use wharf::{Buffer, BufferPool, Payload, Refused, Socket, Traffic};
 
 use crate::{
@@ -22,12 +23,14 @@ use crate::{
     dialling::DialledKey,
     mailbox::{Cancelled, DueTimer, Mailbox},
     marks::{Mark, Marks},
+    metrics::Counted,
     outbox::{Flags, Next, Outbox, Unsent, Waiting},
     pace::Pace,
     pool::Pooled,
     prelude::Prelude,
     reading::{Parked, Reading},
     rounds::{Look, Noted},
+    tls::Session,
 };
 
 /// A client of a [`Server`](crate::Server), which can be [told](Self::tell) an `M`. Clones are the same client; a clone that is
@@ -128,8 +131,6 @@ pub(crate) struct State<M> {
     /// No more is to be received: operations that are under way finish, then the client ends.
     closing: AtomicBool,
     pub(crate) peer_side: PeerSide,
-    /// Our side has ended; what still arrives is thrown away.
-    pub(crate) lingering: AtomicBool,
     /// Its handler is being called, or waits to be called again.
     pub(crate) handling: AtomicBool,
     /// What is to be done before more is received.
@@ -170,9 +171,13 @@ struct Turns<M> {
 /// What only clients need whose handlers ask for it: likewise.
 struct More<M> {
     mailbox: Mailbox<M>,
+    /// Where the program's subscriber wants it.
+    span: OnceLock<Span>,
     pace: Pace,
     /// Why it is to end, if that is decided before it is gone.
     ending: Mutex<Option<Box<Ended>>>,
+    /// There was such a reason.
+    had_reason: AtomicBool,
 }
 
 /// Whether a peer has ended its side.
@@ -228,6 +233,8 @@ pub enum Ended {
     SlowFrame,
     /// Too much waited to be sent to it, and it was to be [cut](SlowReader::Cut) for that.
     TooSlow,
+    /// Its connection ended, and its TLS did not: bytes of its may be missing, and somebody else may have cut them off.
+    Truncated,
     /// Its bytes were no frame.
     BadFrame(FrameError),
     /// Its conversation could not begin: what has to come before its bytes did not come in time, or was wrong, or its address has as
@@ -243,6 +250,16 @@ pub enum Ended {
     Cut,
 }
 
+/// How a client begins.
+pub(crate) struct Beginning {
+    pub(crate) id: u64,
+    pub(crate) peer: Peer,
+    /// What comes before its own bytes.
+    pub(crate) prelude: Option<Box<Prelude>>,
+    /// What opens and seals its bytes.
+    pub(crate) session: Option<Box<Session>>,
+}
+
 impl<M> Rest<M> {
     fn new(peer_v6: Option<SocketAddrV6>, prelude: Option<Box<Prelude>>, slot: Slot) -> Box<Self> {
         Box::new(Rest {
@@ -256,20 +273,24 @@ impl<M> Rest<M> {
 
 impl<M> State<M> {
     pub(crate) fn new(
-        id: u64,
-        peer: Peer,
-        prelude: Option<Box<Prelude>>,
+        beginning: Beginning,
         clients: Clients<M>,
         buffers: BufferPool,
         slot: Slot,
     ) -> Self {
+        let Beginning {
+            id,
+            peer,
+            prelude,
+            session,
+        } = beginning;
         let round = clients.patience().round();
         let (peer_v4, peer_v6) = match peer.address() {
             Some(SocketAddr::V4(address)) => (Some(address), None),
             Some(SocketAddr::V6(address)) => (None, Some(address)),
             None => (None, None),
         };
-        let has_prelude = prelude.is_some();
+        let (has_prelude, is_sealed) = (prelude.is_some(), session.is_some());
         let rest = match peer_v6.is_some() || has_prelude || slot.is_some() {
             true => OnceLock::from(Rest::new(peer_v6, prelude, slot)),
             false => OnceLock::new(),
@@ -280,7 +301,6 @@ impl<M> State<M> {
             since_ns: clients.age_ns(),
             closing: AtomicBool::new(false),
             peer_side: PeerSide::default(),
-            lingering: AtomicBool::new(false),
             handling: AtomicBool::new(false),
             marks: Marks::default(),
             moved: Look::new(round),
@@ -293,15 +313,22 @@ impl<M> State<M> {
         if state.clients.receive_rate() > 0 {
             state.marks.set(Mark::IsPaced, true);
         }
+        state
+            .marks
+            .set(Mark::IsWatched, state.clients.metrics().are_on());
         state.marks.set(Mark::Prelude, has_prelude);
-        if has_prelude || state.clients.patience().minds_debts() {
+        if is_sealed {
+            state.marks.set(Mark::IsSealed, true);
+            state.outbox.set_behind(true);
+            state.turns_with(session);
+        } else if has_prelude || state.clients.patience().minds_debts() {
             // It counts from now on.
             state.turns();
         }
         state
     }
 
-    fn peer(&self) -> Peer {
+    pub(crate) fn peer(&self) -> Peer {
         let prelude = self.prelude().and_then(Prelude::peer);
         prelude.unwrap_or_else(|| self.socket_peer())
     }
@@ -334,12 +361,16 @@ impl<M> State<M> {
 
     /// What most clients need at their end only; it is made if it is not there.
     fn turns(&self) -> &Turns<M> {
+        self.turns_with(None)
+    }
+
+    fn turns_with(&self, session: Option<Box<Session>>) -> &Turns<M> {
         let rest = self.rest.get_or_init(|| Rest::new(None, None, None));
         rest.turns.get_or_init(|| {
             let round = self.clients.patience().round();
             Box::new(Turns {
                 discarded: AtomicU64::new(0),
-                waiting: Waiting::default(),
+                waiting: Waiting::new(session),
                 owing: Noted::new(round),
                 more: OnceLock::new(),
                 taken: Look::new(round),
@@ -353,8 +384,10 @@ impl<M> State<M> {
         self.turns().more.get_or_init(|| {
             Box::new(More {
                 mailbox: Mailbox::default(),
+                span: OnceLock::new(),
                 pace: Pace::new(self.clients.receive_rate()),
                 ending: Mutex::new(None),
+                had_reason: AtomicBool::new(false),
             })
         })
     }
@@ -364,12 +397,37 @@ impl<M> State<M> {
         Some(more)
     }
 
+    /// Its [span](crate::span), if it has one.
+    pub(crate) fn span(&self) -> Option<&Span> {
+        self.more_if_any()?.span.get()
+    }
+
+    /// Before its first call.
+    pub(crate) fn set_span(&self, span: Span) {
+        let _ = self.more().span.set(span);
+        self.marks.set(Mark::IsWatched, true);
+    }
+
+    /// Whether its calls are measured, or made in its span: most servers have neither.
+    #[inline(always)]
+    pub(crate) fn is_watched(&self) -> bool {
+        self.marks.has(Mark::IsWatched)
+    }
+
+    /// So many frames are handed out.
+    #[inline]
+    pub(crate) fn count_frames(&self, frames: u64) {
+        if self.is_watched() {
+            self.clients.metrics().count(Counted::Frames(frames));
+        }
+    }
+
     fn turns_if_any(&self) -> Option<&Turns<M>> {
         let turns = self.rest.get()?.turns.get()?;
         Some(turns)
     }
 
-    fn outbox(&self) -> Outbox<'_> {
+    pub(crate) fn outbox(&self) -> Outbox<'_> {
         Outbox {
             flags: &self.outbox,
             waiting: &self.turns().waiting,
@@ -455,13 +513,24 @@ impl<M> Client<M> {
         self.state().peer()
     }
 
+    /// What was agreed on in its TLS handshake; none for a client without TLS.
+    #[cfg(feature = "tls")]
+    pub fn tls(&self) -> Option<crate::tls::Agreed> {
+        if !self.state().marks.has(Mark::IsSealed) {
+            return None;
+        }
+        let agreed = self.state().outbox().with_session(|it| it.agreed());
+        agreed.flatten()
+    }
+
     /// When it was accepted.
     pub fn since(&self) -> Instant {
         let state = self.state();
         state.clients.began() + Duration::from_nanos(state.since_ns)
     }
 
-    /// Bytes received from it and sent to it. Bytes that arrive after the server has ended its side are not counted, since no
+    /// Bytes received from it and sent to it; with TLS as they are on their way, and those of the client's handshake are not
+    /// counted. Bytes that arrive after the server has ended its side are not counted, since no
     /// handler sees them; nor are bytes of a transfer at the very moment when the client was [aborted](Self::abort).
     pub fn traffic(&self) -> Traffic {
         match self.0.traffic() {
@@ -625,7 +694,7 @@ impl<M> Client<M> {
             return Err(io::ErrorKind::NotConnected.into());
         }
         let was_ending = self.state().marks.set(Mark::EndsSending, true);
-        if was_ending || self.state().outbox().end_sending() {
+        if was_ending || self.state().outbox().end_sending(&self.0) {
             return Ok(());
         }
         self.shut_down()
@@ -858,8 +927,11 @@ impl<M> Client<M> {
     }
 
     /// Takes no more sends. Leaves its turn with the unsent bytes, if there are any.
-    pub(crate) fn ends_behind_unsent(&self) -> bool {
-        self.state().outbox().end()
+    pub(crate) fn ends_behind_unsent(&self) -> bool
+    where
+        M: Send + 'static,
+    {
+        self.state().outbox().end(&self.0)
     }
 
     /// Has the handler called again for this client ([`Handler::resumed`](crate::Handler::resumed)), once the call that asks
@@ -995,6 +1067,10 @@ impl<M> Client<M> {
 
     /// Ends the client in order, for a reason that is known now: what was sent to it still arrives.
     pub(crate) fn close_for(&self, ended: Ended) {
+        // One that the program has closed is not connected again, whatever comes after.
+        if !self.is_closing() {
+            self.state().more().had_reason.store(true, Ordering::SeqCst);
+        }
         // The first reason counts.
         self.ending().get_or_insert(Box::new(ended));
         self.close();
@@ -1016,6 +1092,14 @@ impl<M> Client<M> {
 
     pub(crate) fn is_closing(&self) -> bool {
         self.state().closing.load(Ordering::SeqCst)
+    }
+
+    /// Whether the program has asked for its [end](Self::close), whatever came of that. The server ends clients in order for
+    /// reasons of its own.
+    pub(crate) fn is_closed_by_program(&self) -> bool {
+        let more = self.state().more_if_any();
+        let is_for_reason = more.is_some_and(|more| more.had_reason.load(Ordering::SeqCst));
+        self.is_closing() && !is_for_reason
     }
 
     /// Ends the client, for a reason; the first reason counts. Returns whether this was the first.

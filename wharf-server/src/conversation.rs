@@ -29,12 +29,13 @@ use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, atomic::Ordering},
+    thread,
     time::Duration,
 };
 
 use wharf::{
     Buffer, Payload,
-    user_code::{discard, log, panic_message},
+    user_code::{contain, discard, log, panic_message},
 };
 
 use crate::{
@@ -42,9 +43,11 @@ use crate::{
     calls::{Broken, Calls, Stopped},
     client::{Event, Who},
     marks::Mark,
+    metrics::Counted,
     outbox::Next,
     prelude::Prelude,
     shared::ServerState,
+    span,
 };
 
 /// A client is told so many things before other clients have their turns.
@@ -62,14 +65,16 @@ const LINGER_UNTOLD: Duration = Duration::from_secs(1);
 impl<M: Send + 'static> ServerState<M> {
     /// The first turn: the client has just been accepted.
     pub(crate) fn begin(&self, client: &Client<M>) {
-        if !client.state().is_in_prelude() {
-            self.connected(client);
+        match client.state().is_in_prelude() {
+            true => self.prelude_begins(client),
+            false => self.connected(client),
         }
         self.go_on(client);
     }
 
     /// The handler is told of the client.
     pub(crate) fn connected(&self, client: &Client<M>) {
+        client.state().record_peer();
         self.call_or_end(client, |handler| handler.connected(client));
         self.dialled_client_is_there(client);
     }
@@ -79,6 +84,8 @@ impl<M: Send + 'static> ServerState<M> {
         match (event, result) {
             // A send has no turn, except the empty one that drains; and the turn may have been left with the outbox.
             (Event::Send(payload), result) if !payload.is_empty() => {
+                // It may be the last of bytes of the user's, and the thread may be one that stops the server.
+                contain("the drop of a payload", || drop(payload));
                 let next = match result.and_then(|_| client.send_next()) {
                     Ok(next) => next,
                     Err(error) => {
@@ -110,6 +117,7 @@ impl<M: Send + 'static> ServerState<M> {
             (Event::Receive(_), Err(error)) if wharf::raw::is_cancelled(&error) => {
                 self.interrupted(client);
             }
+            (Event::Shutdown, Err(error)) => self.give_up(client, failed_at_end(client, error)),
             (_, Err(error)) => self.give_up(client, Ended::Failed(error)),
             (Event::Receive(_), Ok(0)) => self.peer_has_ended(client),
             (Event::Receive(buffer), Ok(_)) => self.received(client, buffer),
@@ -117,8 +125,8 @@ impl<M: Send + 'static> ServerState<M> {
         }
     }
 
-    fn received(&self, client: &Client<M>, buffer: Buffer) {
-        if client.state().lingering.load(Ordering::Relaxed) {
+    fn received(&self, client: &Client<M>, mut buffer: Buffer) {
+        if client.state().marks.has(Mark::Lingers) {
             client.state().discard(buffer.len());
             drop(buffer);
             self.receive(client);
@@ -132,6 +140,12 @@ impl<M: Send + 'static> ServerState<M> {
             let prelude = state.prelude().filter(|_| state.marks.has(Mark::Prelude));
             if let Some(prelude) = prelude {
                 self.prelude_received(client, prelude, buffer);
+                return;
+            }
+            if state.marks.has(Mark::IsSealed) {
+                self.sealed_received(client, &mut buffer);
+                drop(buffer);
+                self.go_on(client);
                 return;
             }
         }
@@ -168,7 +182,7 @@ impl<M: Send + 'static> ServerState<M> {
 
     /// A receive was cancelled, since the client is to be closed or its reading was paused.
     fn interrupted(&self, client: &Client<M>) {
-        match client.state().lingering.load(Ordering::Relaxed) {
+        match client.state().marks.has(Mark::Lingers) {
             true => self.receive(client),
             false => self.go_on(client),
         }
@@ -189,6 +203,7 @@ impl<M: Send + 'static> ServerState<M> {
             self.call_or_end(client, |handler| handler.resumed(client));
         } else if client.state().marks.has(Mark::Frames) {
             match client.state().prelude().and_then(Prelude::take_rest) {
+                None if client.state().marks.has(Mark::IsSealed) => self.hand_on_opened(client),
                 None => self.frames(client, |handler| handler.go_on(client)),
                 Some(rest) => {
                     client.state().marks.set(Mark::Frames, false);
@@ -267,6 +282,11 @@ impl<M: Send + 'static> ServerState<M> {
     #[cold]
     fn answer(&self, client: &Client<M>) -> Answer {
         if !client.is_called_again() {
+            let is_paused = client.state().reading.is_paused();
+            if !is_paused && client.state().marks.set(Mark::PeerSaidEnd, false) {
+                self.peer_has_ended(client);
+                return Answer::GaveWay;
+            }
             return Answer::Nothing;
         }
         if self.give_way(client) {
@@ -344,7 +364,7 @@ impl<M: Send + 'static> ServerState<M> {
         if let Err(error) = client.0.receive_from(&client.state().buffers) {
             self.give_up(client, Ended::Failed(error));
         } else if (client.is_closing() || client.receives_nothing() || client.has_mail())
-            && !client.state().lingering.load(Ordering::Relaxed)
+            && !client.state().marks.has(Mark::Lingers)
         {
             // Another thread asked for that after the check, and before there was a receive to cancel.
             client.0.cancel_receives();
@@ -352,16 +372,24 @@ impl<M: Send + 'static> ServerState<M> {
     }
 
     fn peer_has_ended(&self, client: &Client<M>) {
-        if client.state().lingering.load(Ordering::Relaxed) {
+        if client.state().marks.has(Mark::Lingers) {
             self.give_up(client, Ended::ByServer);
             return;
         }
         if client.state().is_in_prelude() {
-            let missing = "it ended before its PROXY header was whole".to_owned();
+            let awaited = client.state().prelude().map(Prelude::awaits);
+            let missing = format!("it ended before its {}", awaited.unwrap_or_default());
+            self.count_not_begun(client);
             self.give_up(client, Ended::NotBegun(missing));
             return;
         }
         client.state().peer_side.end();
+        if client.state().marks.has(Mark::IsSealed) && !client.stands().peer_has_ended {
+            // What was sent to it still goes: only what it sent may lack something.
+            client.close_for(Ended::Truncated);
+            self.go_on(client);
+            return;
+        }
         self.frames(client, |handler| handler.end(client));
         if self.keeps_sending(client) {
             client.state().peer_side.half_close();
@@ -396,14 +424,17 @@ impl<M: Send + 'static> ServerState<M> {
             return;
         }
         if let Err(error) = client.0.shutdown() {
-            self.give_up(client, Ended::Failed(error));
+            self.give_up(client, failed_at_end(client, error));
         }
     }
 
     /// Our side has ended. If a socket is closed while received bytes are unread, the connection is reset, and the peer may
     /// lose bytes that it has not read yet; so the socket is closed only once nothing can be lost.
     fn linger(&self, client: &Client<M>) {
-        if client.peer_has_ended() {
+        // Where the peer has said so by TLS, its side of the connection may still be there.
+        let is_sealed = client.state().marks.has(Mark::IsSealed);
+        let any_unread = || is_sealed && client.0.unread().unwrap_or(0) > 0;
+        if client.peer_has_ended() && !any_unread() {
             // Nothing can be unread.
             let ended = match client.is_half_closed() {
                 true => Ended::ByServer,
@@ -416,7 +447,7 @@ impl<M: Send + 'static> ServerState<M> {
             self.give_up(client, Ended::ByServer);
             return;
         }
-        client.state().lingering.store(true, Ordering::Relaxed);
+        client.state().marks.set(Mark::Lingers, true);
         // Before the receive, which passes the turn on.
         self.look_again(client, 1);
         self.receive(client);
@@ -454,10 +485,11 @@ impl<M: Send + 'static> ServerState<M> {
 
     /// The last turn.
     pub(crate) fn finish(&self, client: &Client<M>) {
+        // Before the client is off the list: its handshake is not counted as under way when there is no such client.
+        client.drop_unsent();
         let Some(left) = self.clients.remove(client) else {
             return;
         };
-        client.drop_unsent();
         let counted = client.state().counted_peer();
         if let Some(peer) = counted.filter(|_| client.dialled().is_none()) {
             self.addresses.leave(peer);
@@ -466,7 +498,9 @@ impl<M: Send + 'static> ServerState<M> {
         let (received, sent) = (traffic.received_bytes, traffic.sent_bytes);
         self.received.fetch_add(received, Ordering::Relaxed);
         self.sent.fetch_add(sent, Ordering::Relaxed);
+        self.dialled_client_goes(client);
         if let Some(ended) = client.ended() {
+            self.count(Counted::Ended(ended));
             log(|| {
                 tracing::debug!(client = client.id(), peer = %client.peer(), received, sent, ?ended, "a client is gone");
             });
@@ -490,10 +524,34 @@ impl<M: Send + 'static> ServerState<M> {
         }
     }
 
+    /// Calls the handler in the client's [span], and tells how long that took.
+    #[cold]
+    fn call_watched<T>(
+        &self,
+        client: &Client<M>,
+        call: impl FnOnce(&dyn Calls<M>) -> T,
+    ) -> thread::Result<T> {
+        let span = client.state().span();
+        if let Some(span) = span {
+            span::enter(span);
+        }
+        let called = self
+            .clients
+            .metrics()
+            .time(|| catch_unwind(AssertUnwindSafe(|| call(&*self.handler))));
+        if let Some(span) = span {
+            span::exit(span);
+        }
+        called
+    }
+
     /// Calls the handler. If it panics, that is the end of this client, and nothing is returned.
     fn call<T>(&self, client: &Client<M>, call: impl FnOnce(&dyn Calls<M>) -> T) -> Option<T> {
         client.state().handling.store(true, Ordering::Relaxed);
-        let called = catch_unwind(AssertUnwindSafe(|| call(&*self.handler)));
+        let called = match client.state().is_watched() {
+            false => catch_unwind(AssertUnwindSafe(|| call(&*self.handler))),
+            true => self.call_watched(client, call),
+        };
         client.state().handling.store(false, Ordering::Relaxed);
         let panic = match called {
             Ok(returned) => return Some(returned),
@@ -518,10 +576,19 @@ impl<M: Send + 'static> ServerState<M> {
 enum Answer {
     /// It was done, and there may be more.
     Done,
-    /// The client's turn is with a packet.
+    /// The client's turn is with a packet, or with what has come of the answer.
     GaveWay,
     /// There is nothing to be done now.
     Nothing,
+}
+
+/// Our side could not be ended. A peer that has said its end by TLS, as most do right before they close, need not hear ours.
+fn failed_at_end<M>(client: &Client<M>, error: io::Error) -> Ended {
+    let is_sealed = client.state().marks.has(Mark::IsSealed);
+    match is_sealed && client.peer_has_ended() && !client.is_half_closed() {
+        true => Ended::ByPeer,
+        false => Ended::Failed(error),
+    }
 }
 
 /// A handler has returned an error.

@@ -10,6 +10,9 @@ use crate::{Client, Clients, Server, dialling::Dialling};
 /// How long a round of attempts may take, where nothing else is asked for.
 const CONNECT_TIMEOUT: Duration = TIMEOUT;
 
+/// The shortest pause between two attempts.
+const BACKOFF_MIN: Duration = Duration::from_millis(1);
+
 /// A connection that is to be made, to be given to [`Clients::dial`] or [`Server::dial`]. The server then has a [`Client`] at the
 /// other end: with the same handler, frames, limits and time-outs as those that connect to it, and told from these by
 /// [`Client::dialled`].
@@ -49,6 +52,8 @@ pub struct Dial {
     pub(crate) timeout: Duration,
     pub(crate) reconnects: bool,
     pub(crate) names: Names,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<crate::tls::Client>,
 }
 
 impl Dial {
@@ -67,7 +72,16 @@ impl Dial {
             timeout: CONNECT_TIMEOUT,
             reconnects: false,
             names: Names::shared().clone(),
+            #[cfg(feature = "tls")]
+            tls: None,
         })
+    }
+
+    /// Has TLS spoken with it. An attempt fails too if its handshake does, or is not done [in time](crate::Settings::tls_handshake_timeout).
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: crate::tls::Client) -> Self {
+        self.tls = Some(tls);
+        self
     }
 
     /// A number by which the program knows the client ([`Dialled::tag`]); 0 by default.
@@ -84,7 +98,7 @@ impl Dial {
 
     /// The pauses between attempts: at most `first` after the first that fails, twice as much after each that follows, and never more
     /// than `longest`. Each is shortened by up to a half, by chance, so that many clients of a server that went down do not all come
-    /// back at once. By default 100 ms and 30 s.
+    /// back at once. 1 ms at least; by default 100 ms and 30 s.
     pub fn backoff(mut self, first: Duration, longest: Duration) -> Self {
         self.backoff_first = first;
         self.backoff_max = longest;
@@ -100,7 +114,7 @@ impl Dial {
     /// Whether it is connected again when the client has ended, until the program ends it by [`Client::close`], [`Client::abort`] or
     /// [`Dialled::stop`]. A connection that did not last for the longest pause of the [back-off](Self::backoff) counts as an attempt
     /// that has failed: so a server that accepts and closes at once is not called without a pause, and not more often than
-    /// [may be](Self::attempts).
+    /// [may be](Self::attempts). These are 1 by default: to outlast a server that is started anew, allow more.
     pub fn reconnect(mut self, reconnects: bool) -> Self {
         self.reconnects = reconnects;
         self
@@ -117,8 +131,11 @@ impl Dial {
         let wrong = if self.attempts == Some(0) {
             "attempts is 0, so nothing would be tried; allow at least 1, or None for no limit"
                 .into()
-        } else if self.backoff_first.is_zero() {
-            "the first pause is 0, so a server that is down would be called without end; use 1 ms or more".into()
+        } else if self.backoff_first < BACKOFF_MIN {
+            format!(
+                "the first pause is {:?}, so a server that is down would be called without end; use {BACKOFF_MIN:?} or more",
+                self.backoff_first
+            )
         } else if self.backoff_first > self.backoff_max {
             format!(
                 "the first pause is {:?}, more than the longest of {:?}; use backoff(first, longest)",
@@ -299,7 +316,11 @@ mod tests {
         let (second, none) = (Duration::from_secs(1), Duration::ZERO);
         for (wrong, text) in [
             (dial().attempts(0), "attempts is 0"),
-            (dial().backoff(none, second), "the first pause is 0"),
+            (dial().backoff(none, second), "the first pause is 0ns"),
+            (
+                dial().backoff(Duration::from_micros(999), second),
+                "is 999µs, so a server that is down would be called without end; use 1ms",
+            ),
             (
                 dial().backoff(second, second / 2),
                 "1s, more than the longest of 500ms",

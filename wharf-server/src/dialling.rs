@@ -36,8 +36,11 @@ use wharf::{
 
 use crate::{
     Client, Clients, Dial, DialFailed, Dialled, Ended,
-    client::{Key, State, Who},
+    client::{Beginning, Key, State, Who},
+    metrics::Counted,
+    prelude::Prelude,
     shared::ServerState,
+    tls::Session,
 };
 
 /// A server's dials that are not over.
@@ -148,10 +151,10 @@ impl<M: Send + 'static> Clients<M> {
         let dialled = {
             let mut state = dials.lock();
             if state.is_closed {
-                let text = format!("the server stops: {} is not dialled", dial.target);
-                return Err(io::Error::new(io::ErrorKind::NotConnected, text));
+                return Err(server_stops(&dial.target));
             }
             if state.dials.len() >= dials.max {
+                self.metrics().count(Counted::DialRefused);
                 let text = format!(
                     "{} connections are dialled, the most that may (dials_max); {} is not",
                     dials.max, dial.target
@@ -175,12 +178,32 @@ impl<M: Send + 'static> Clients<M> {
             state.dials.insert(dialled.id(), dialled.clone());
             dialled
         };
-        let begun = dialled.begin(&mut dialled.0.progress());
+        let begun = {
+            let mut progress = dialled.0.progress();
+            match progress.is_stopped {
+                // The server has come to stop since it is among its dials.
+                true => Err(server_stops(dialled.target())),
+                false => dialled.begin(&mut progress),
+            }
+        };
         if let Err(error) = begun {
             dialled.0.end();
             return Err(error);
         }
         Ok(dialled)
+    }
+
+    /// Nobody needs a connection of this owner's any more: its attempts are given up.
+    pub(crate) fn stop_dials_of(&self, owner: &Arc<dyn Owner<M>>) {
+        let is_its = |dialled: &&Dialled<M>| {
+            let other = dialled.0.owner.as_ref();
+            other.is_some_and(|other| std::ptr::addr_eq(Arc::as_ptr(other), Arc::as_ptr(owner)))
+        };
+        let dials: Vec<_> = {
+            let state = self.dials().lock();
+            state.dials.values().filter(is_its).cloned().collect()
+        };
+        dials.iter().for_each(Dialled::stop);
     }
 
     /// The server stops: no attempt is made any more.
@@ -192,12 +215,16 @@ impl<M: Send + 'static> Clients<M> {
         };
         for dialled in dials {
             if dialled.0.stop() {
-                let text = format!("the server stops: {} is not dialled", dialled.target());
-                let error = io::Error::new(io::ErrorKind::NotConnected, text);
+                let error = server_stops(dialled.target());
                 dialled.0.tell_over(None, Some(&error));
             }
         }
     }
+}
+
+fn server_stops(target: &Target) -> io::Error {
+    let text = format!("the server stops: {target} is not dialled");
+    io::Error::new(io::ErrorKind::NotConnected, text)
 }
 
 impl<M> Dialling<M> {
@@ -228,20 +255,23 @@ impl<M> Dialling<M> {
 impl<M: Send + 'static> Dialling<M> {
     /// Makes no attempt any more. Returns whether that was its end: it has no client.
     pub(crate) fn stop(&self) -> bool {
-        let mut progress = self.progress();
-        progress.is_stopped = true;
-        if matches!(progress.stage, Stage::Connected(..) | Stage::Over) {
-            return false;
-        }
-        drop(progress);
+        self.progress().is_stopped = true;
         self.end()
     }
 
-    /// Ends, unless it has ended before; what is under way is given up.
+    /// Ends, unless it has ended before, or has a client: what is under way is given up.
     fn end(&self) -> bool {
+        self.end_if(|stage| !matches!(stage, Stage::Connected(..)))
+    }
+
+    /// Likewise, if the stage is such: whether it is, and the end, are one step, since a connect may complete at any moment.
+    fn end_if(&self, may_end: impl FnOnce(&Stage) -> bool) -> bool {
         let port = self.clients.port();
         let (stage, timer) = {
             let mut progress = self.progress();
+            if !may_end(&progress.stage) {
+                return false;
+            }
             let stage = mem::replace(&mut progress.stage, Stage::Over);
             (stage, progress.timer.take())
         };
@@ -275,6 +305,7 @@ impl<M: Send + 'static> Dialled<M> {
     fn begin(&self, progress: &mut Progress) -> io::Result<()> {
         let dial = &self.0.dial;
         progress.attempt = progress.attempt.wrapping_add(1);
+        self.0.clients.metrics().count(Counted::Attempt);
         let deadline = wharf::raw::deadline_after(dial.timeout);
         let (look_up, found) = match &dial.target {
             Target::Addresses(addresses) => (None, Some(Ok(addresses.clone()))),
@@ -417,17 +448,25 @@ impl<M: Send + 'static> ServerState<M> {
         let mut progress = dialled.0.progress();
         match dialled.step(&mut progress, Instant::now()) {
             Ok(None) => {}
-            Ok(Some(error)) => {
-                progress.failures = progress.failures.saturating_add(1);
-                let (pause, failures) = (dialled.fail(&mut progress), progress.failures);
-                drop(progress);
-                self.dial_has_failed(dialled, &error, failures, pause);
-            }
+            Ok(Some(error)) => self.attempt_has_failed(dialled, progress, &error),
             Err(_) => {
                 drop(progress);
                 dialled.is_lost();
             }
         }
+    }
+
+    fn attempt_has_failed(
+        &self,
+        dialled: &Dialled<M>,
+        mut progress: MutexGuard<'_, Progress>,
+        error: &io::Error,
+    ) {
+        self.count(Counted::AttemptFailed);
+        progress.failures = progress.failures.saturating_add(1);
+        let (pause, failures) = (dialled.fail(&mut progress), progress.failures);
+        drop(progress);
+        self.dial_has_failed(dialled, error, failures, pause);
     }
 
     fn dial_has_failed(
@@ -501,6 +540,8 @@ impl<M: Send + 'static> ServerState<M> {
         if let Some(timer) = timer {
             let _ = self.port.cancel_timer_quietly(timer);
         }
+        self.count(Counted::Dialled);
+        client.state().make_span(None, Some(&dialled.target()));
         self.watch_new(&client);
         self.begin(&client);
     }
@@ -519,9 +560,40 @@ impl<M: Send + 'static> ServerState<M> {
         let share = self.buffers.share(self.buffers_per_client);
         let slot = self.contained("`codec`", || self.handler.slot());
         let slot = slot.ok_or_else(|| io::Error::other("its handler has no codec for it"))?;
-        let id = self.clients.next_id();
         let clients = key.dialled.0.clients.clone();
-        Ok(State::new(id, peer.into(), None, clients, share, slot))
+        let session = self.dialled_session(&key.dialled.0.dial, peer)?;
+        let beginning = Beginning {
+            id: self.clients.next_id(),
+            peer: peer.into(),
+            prelude: session.is_some().then(Prelude::handshake),
+            session,
+        };
+        Ok(State::new(beginning, clients, share, slot))
+    }
+
+    /// The TLS session with one that is dialled, if there is to be one.
+    #[cfg(feature = "tls")]
+    fn dialled_session(
+        &self,
+        dial: &Dial,
+        address: SocketAddr,
+    ) -> io::Result<Option<Box<Session>>> {
+        let Some(tls) = &dial.tls else {
+            return Ok(None);
+        };
+        let name = match &dial.target {
+            Target::Name(name, _) => Some(name.as_ref()),
+            _ => None,
+        };
+        let handshake = self.clients.all_handshakes().begin_own();
+        let pools = self.clients.session_pools();
+        let session = tls.session(name, Some(address.ip()), pools, handshake)?;
+        Ok(Some(Box::new(session)))
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn dialled_session(&self, _: &Dial, _: SocketAddr) -> io::Result<Option<Box<Session>>> {
+        Ok(None)
     }
 
     /// The handler was told of a client: so is the owner of its dial.
@@ -531,24 +603,56 @@ impl<M: Send + 'static> ServerState<M> {
         }
     }
 
+    /// A client goes, before the handler is told: that may dial anew, and have the place of this one.
+    pub(crate) fn dialled_client_goes(&self, client: &Client<M>) {
+        let Some(dialled) = client.dialled() else {
+            return;
+        };
+        let progress = dialled.0.progress();
+        // An attempt that has failed has its place until it was the last.
+        let keeps = is_failed_attempt(client, &progress)
+            || self.is_connected_again(client, &dialled.0, &progress);
+        drop(progress);
+        if !keeps {
+            self.clients.dials().remove(dialled.id());
+        }
+    }
+
+    /// Whether another connection is to take the place of this client's. Once it is not, it never is.
+    fn is_connected_again(
+        &self,
+        client: &Client<M>,
+        dialling: &Dialling<M>,
+        progress: &Progress,
+    ) -> bool {
+        let may_be = dialling.dial.reconnects && !progress.is_stopped;
+        may_be && !is_ended_by_program(client) && !self.is_stopping()
+    }
+
     /// A client has gone, after all that the handler is told of it.
     pub(crate) fn dialled_client_is_gone(&self, client: &Client<M>) {
         let Some(dialled) = client.dialled() else {
             return;
         };
-        let is_by_program = matches!(
-            client.ended(),
-            Some(Ended::ByServer | Ended::Aborted | Ended::Cut)
-        );
         let dial = &dialled.0.dial;
         let mut progress = dialled.0.progress();
         let Stage::Connected(_, since) = progress.stage else {
             return;
         };
-        let is_again = dial.reconnects && !progress.is_stopped && !is_by_program;
-        if !is_again || self.is_stopping() {
+        if is_failed_attempt(client, &progress) {
+            let (kind, why) = match client.ended() {
+                Some(Ended::NotBegun(why)) => (io::ErrorKind::InvalidData, why.clone()),
+                Some(Ended::Failed(error)) => (error.kind(), error.to_string()),
+                ended => (io::ErrorKind::Other, format!("{ended:?}")),
+            };
+            let text = format!("can't connect to {}: {why}", dial.target);
+            self.attempt_has_failed(dialled, progress, &io::Error::new(kind, text));
+            return;
+        }
+        if !self.is_connected_again(client, &dialled.0, &progress) {
             drop(progress);
-            if dialled.0.end() {
+            // It has this client, so nobody else ends it.
+            if dialled.0.end_if(|_| true) {
                 dialled.0.tell_over(Some(client.id()), None);
             }
             return;
@@ -560,6 +664,7 @@ impl<M: Send + 'static> ServerState<M> {
         let (pause, failures) = (dialled.fail(&mut progress), progress.failures);
         drop(progress);
         if let Some(pause) = pause {
+            self.count(Counted::Reconnect);
             dialled.pause(pause);
             return;
         }
@@ -569,4 +674,17 @@ impl<M: Send + 'static> ServerState<M> {
         );
         self.dial_has_failed(dialled, &io::Error::other(text), failures, None);
     }
+}
+
+/// The connection of an attempt was there, and the handler was not told of it: its handshake did not come to its end.
+fn is_failed_attempt<M>(client: &Client<M>, progress: &Progress) -> bool {
+    client.state().is_in_prelude() && !progress.is_stopped && !is_ended_by_program(client)
+}
+
+fn is_ended_by_program<M>(client: &Client<M>) -> bool {
+    let ended = matches!(
+        client.ended(),
+        Some(Ended::ByServer | Ended::Aborted | Ended::Cut)
+    );
+    ended || client.is_closed_by_program()
 }

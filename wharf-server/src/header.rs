@@ -35,6 +35,9 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Option<Header>, String> {
     if !MARKS.iter().any(|mark| begins_alike(bytes, mark)) {
         return Err("there is no PROXY header in front of its bytes".to_owned());
     }
+    // Nothing behind the end of a header is looked at, whatever is in it.
+    let mut bytes = bytes;
+    let mut is_whole = false;
     if bytes.len() >= V2_FIXED && bytes.starts_with(MARKS[1]) {
         let len = V2_FIXED + usize::from(u16::from_be_bytes([bytes[14], bytes[15]]));
         if len > BYTES_MAX {
@@ -42,6 +45,8 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Option<Header>, String> {
                 "its PROXY header has {len} bytes, above the limit of {BYTES_MAX}"
             ));
         }
+        is_whole = bytes.len() >= len;
+        bytes = &bytes[..bytes.len().min(len)];
     }
     match ProxyHeader::parse(bytes, ParseConfig::default()) {
         // Whether it came in one piece or in many.
@@ -52,14 +57,25 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Option<Header>, String> {
             let client = header.proxied_address().map(|address| address.source);
             Ok(Some(Header { len, client }))
         }
+        Err(Error::BufferTooShort) if is_whole => Err(format!(
+            "its PROXY header has {} bytes, too few for its addresses",
+            bytes.len()
+        )),
         Err(Error::BufferTooShort) => Ok(None),
         Err(error) => Err(format!("its PROXY header is wrong: {error}")),
     }
 }
 
-/// Whether these bytes begin as a header does.
-pub(crate) fn is_header(bytes: &[u8]) -> bool {
-    MARKS.iter().any(|mark| bytes.starts_with(mark))
+/// The most bytes that it takes to tell whether they begin as a header does.
+pub(crate) const MARK_BYTES_MAX: usize = MARKS[1].len();
+
+/// Whether these bytes begin as a header does; none if they are too few to tell.
+pub(crate) fn is_header(bytes: &[u8]) -> Option<bool> {
+    if MARKS.iter().any(|mark| bytes.starts_with(mark)) {
+        return Some(true);
+    }
+    let may_become = MARKS.iter().any(|mark| begins_alike(bytes, mark));
+    (!may_become).then_some(false)
 }
 
 /// Whether one is the beginning of the other.
@@ -120,6 +136,10 @@ mod tests {
             b"\r\n\r\n\0\r\nQUIT\n\x31\x11\0\x0c\xc0\0\x02\x01\xc0\0\x02\x02\x0f\xa0\0\x50",
             &too_long,
             &endless,
+            // Their lengths leave no room for their addresses.
+            b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\0",
+            b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x05abcdefghijklmnop",
+            b"\r\n\r\n\0\r\nQUIT\n\x21\x21\0\x0c\xc0\0\x02\x01\xc0\0\x02\x02\x0f\xa0\0\x50",
             &[b"PROXY UNKNOWN ".as_slice(), &[b'1'; 100], b"\r\n"].concat(),
         ] {
             assert!(parse(wrong).is_err(), "{}", wrong.escape_ascii());

@@ -23,6 +23,8 @@
 //! - Out of descriptors, or at the limit of clients, accepting pauses, and resumes when there is room.
 //! - It [listens](manual::listening) on several addresses, local sockets, and sockets of systemd's; behind a [proxy](manual::proxies) it knows
 //!   its clients' own addresses; and a balancer sees when it [drains](manual::draining).
+//! - With the feature `tls` it speaks TLS, with those that connect and with those that it dials; certificates are reloaded without a stop.
+//! - It tells [metrics](manual::metrics) to the program's recorder, and gives each client a span.
 //! - [`Server::stop`] stops accepting, lets clients finish until a deadline, and then cuts the rest; [`Server::wait_for_signal`]
 //!   does so at a signal.
 //!
@@ -52,6 +54,7 @@
 mod accepting;
 mod addresses;
 mod admission;
+mod answers;
 mod builder;
 mod calls;
 mod client;
@@ -59,6 +62,7 @@ pub mod codec;
 mod conversation;
 mod dial;
 mod dialling;
+mod dropped;
 mod frames;
 mod groups;
 mod handler;
@@ -69,6 +73,7 @@ mod listen;
 mod mailbox;
 pub mod manual;
 mod marks;
+mod metrics;
 mod outbox;
 mod outgoing;
 mod pace;
@@ -81,14 +86,23 @@ mod proxy;
 mod reading;
 mod registry;
 mod rounds;
+mod sealed;
 mod server;
 mod settings;
 mod shared;
 #[cfg(feature = "signals")]
 mod signals;
+mod span;
 mod stopper;
 mod ticker;
+#[cfg(feature = "tls")]
+pub mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "tls/off.rs"]
+mod tls;
 
+#[doc(hidden)]
+pub use answers::{Answer, Answers};
 pub use builder::ServerBuilder;
 pub use client::{Client, Ended};
 pub use dial::{Dial, DialFailed, Dialled};

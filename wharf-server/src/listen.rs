@@ -42,6 +42,8 @@ pub struct Listen {
     place: Place,
     reuse_port: bool,
     options: Vec<Options>,
+    #[cfg(feature = "tls")]
+    tls: Option<crate::tls::Server>,
 }
 
 /// A socket, borrowed to set options.
@@ -117,7 +119,28 @@ impl Listen {
             place,
             reuse_port: false,
             options: Vec::new(),
+            #[cfg(feature = "tls")]
+            tls: None,
         }
+    }
+
+    /// Has those that connect here speak TLS, in place of the server's [setting](crate::Settings::tls).
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: crate::tls::Server) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    #[cfg(feature = "tls")]
+    pub(crate) fn has_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// The TLS of those that connect here, where the server has none.
+    #[cfg(feature = "tls")]
+    pub(crate) fn own_tls(&self) -> Option<&crate::tls::Server> {
+        self.tls.as_ref()
     }
 
     /// Whether other servers may listen at the same TCP address, if they allow it too (`SO_REUSEPORT`): the system shares out the
@@ -186,9 +209,7 @@ impl Listen {
     /// Whether it has an IPv4 address with this port.
     fn has_v4(&self, port: u16) -> bool {
         match &self.place {
-            Place::Addresses(addresses) => addresses
-                .iter()
-                .any(|address| address.is_ipv4() && address.port() == port),
+            Place::Addresses(addresses) => has_v4(addresses, port),
             _ => false,
         }
     }
@@ -226,10 +247,13 @@ impl Listen {
         let (mut bound, mut port, mut failed) = (Vec::new(), None, Vec::new());
         for address in addresses {
             let mut address = *address;
+            // The others of this name have the same port, also if it is a free one.
+            let has_v4 = has_v4(addresses, address.port())
+                || address.port() != 0 && all.iter().any(|listen| listen.has_v4(address.port()));
             if address.port() == 0 {
                 address.set_port(port.unwrap_or(0));
             }
-            match self.bind_one(address, all, backlog) {
+            match self.bind_one(address, has_v4, backlog) {
                 Ok(listener) => {
                     port = port.or_else(|| Some(listener.local_addr().ok()?.port()));
                     bound.push(Bound::Tcp(listener));
@@ -258,7 +282,7 @@ impl Listen {
     fn bind_one(
         &self,
         address: SocketAddr,
-        all: &[Listen],
+        has_v4: bool,
         backlog: i32,
     ) -> Result<TcpListener, StartError> {
         let make = || -> io::Result<Socket> {
@@ -273,8 +297,6 @@ impl Listen {
             }
             if address.is_ipv6() && address.ip().is_unspecified() {
                 // All addresses of this machine are IPv4's too, whatever the system's default; unless those are bound separately.
-                let port = address.port();
-                let has_v4 = port != 0 && all.iter().any(|listen| listen.has_v4(port));
                 socket.set_only_v6(has_v4)?;
             }
             set_options(SockRef::from(&socket))?;
@@ -285,9 +307,19 @@ impl Listen {
         socket
             .bind(&address.into())
             .map_err(|error| StartError::Bind(ListenAddress::Tcp(address), error))?;
-        socket.listen(backlog).map_err(StartError::Listen)?;
+        socket.listen(backlog).map_err(|error| {
+            // Of two that bind at the same moment, the system refuses one only now.
+            let text = format!("{address}: {error}");
+            StartError::Listen(io::Error::new(error.kind(), text))
+        })?;
         Ok(socket.into())
     }
+}
+
+/// Whether one of them is of IPv4, and has this port.
+fn has_v4(addresses: &[SocketAddr], port: u16) -> bool {
+    let is_such = |address: &SocketAddr| address.is_ipv4() && address.port() == port;
+    addresses.iter().any(is_such)
 }
 
 /// The options of every TCP listener.

@@ -1,11 +1,11 @@
 //! What is noted of a client between its calls, one bit each: what is to be done before more is received from it, and how it
 //! stands.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 /// What may be noted.
 #[derive(Debug, Clone, Copy)]
-#[repr(u8)]
+#[repr(u16)]
 pub(crate) enum Mark {
     /// To do: its handler has asked to be called again.
     Again = 1,
@@ -23,17 +23,26 @@ pub(crate) enum Mark {
     EndsSending = 64,
     /// What it sends is no frame yet: see [`Prelude`](crate::prelude::Prelude).
     Prelude = 128,
+    /// What it sends is [TLS](crate::tls), and is opened before it is handed out.
+    IsSealed = 256,
+    /// To do: its peer has said that all of its bytes have come.
+    PeerSaidEnd = 512,
+    /// Our side has ended; what still arrives is thrown away.
+    Lingers = 1024,
+    /// Its calls are measured, or made in its span.
+    IsWatched = 2048,
 }
 
 /// The marks of what is to be done.
-const TO_DO: u8 = Mark::Again as u8 | Mark::Frames as u8 | Mark::Mail as u8;
+const TO_DO: u16 =
+    Mark::Again as u16 | Mark::Frames as u16 | Mark::Mail as u16 | Mark::PeerSaidEnd as u16;
 
 /// The marks of what is to be looked at before a client's bytes are handed out.
-const LOOKED_AT: u8 = Mark::IsPaced as u8 | Mark::Prelude as u8;
+const LOOKED_AT: u16 = Mark::IsPaced as u16 | Mark::Prelude as u16 | Mark::IsSealed as u16;
 
 /// The marks of one client: read for each receive, and seldom written.
 #[derive(Debug, Default)]
-pub(crate) struct Marks(AtomicU8);
+pub(crate) struct Marks(AtomicU16);
 
 impl Marks {
     /// Sets the mark, or takes it away. Returns whether it was set before.
@@ -41,7 +50,7 @@ impl Marks {
         if self.has(mark) == is_set {
             return is_set;
         }
-        let bit = mark as u8;
+        let bit = mark as u16;
         let before = match is_set {
             true => self.0.fetch_or(bit, Ordering::SeqCst),
             false => self.0.fetch_and(!bit, Ordering::SeqCst),
@@ -51,7 +60,7 @@ impl Marks {
 
     #[inline]
     pub(crate) fn has(&self, mark: Mark) -> bool {
-        self.0.load(Ordering::SeqCst) & mark as u8 != 0
+        self.0.load(Ordering::SeqCst) & mark as u16 != 0
     }
 
     /// Whether anything is to be done.

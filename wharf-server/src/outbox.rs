@@ -8,6 +8,9 @@
 //!
 //! An outbox is *corked* while its client's handler is called for one of several frames: what is sent waits here too, and leaves
 //! in one piece when the last of the frames is handled.
+//!
+//! A client of [TLS](crate::tls) has its session here. Its sends all come here, since they are sealed in the order in which they go to
+//! the socket, and when they go: what waits is as it was given.
 
 use std::{
     collections::VecDeque,
@@ -20,7 +23,11 @@ use std::{
 
 use wharf::{Buffer, BufferPool, Key, Payload, PortError, Socket};
 
-use crate::outgoing::Outgoing;
+use crate::{
+    dropped::Dropped,
+    outgoing::Outgoing,
+    tls::{Session, Stands},
+};
 
 /// The size of a chunk, in bytes: one page.
 pub(crate) const CHUNK_BYTES: usize = 4096;
@@ -96,6 +103,8 @@ struct State {
     slow_reader: Option<SlowReader>,
     /// None before something waits, and once all is out that has waited.
     pieces: Option<Box<Pieces>>,
+    /// Seals what is sent, if it is.
+    session: Option<Box<Session>>,
 }
 
 #[derive(Debug, Default)]
@@ -121,6 +130,16 @@ struct Piece {
     sends: usize,
     /// It is one send, all of it.
     is_whole: bool,
+    /// It is of the session itself, and goes as it is.
+    is_sealed: bool,
+}
+
+/// Where pieces go.
+struct Way<'a, K> {
+    socket: &'a Socket<K>,
+    session: Option<&'a mut Session>,
+    /// What has a drop of the user's, which may not run under the lock.
+    dropped: &'a mut Dropped,
 }
 
 impl Flags {
@@ -128,8 +147,18 @@ impl Flags {
         self.is_behind.load(Ordering::Acquire)
     }
 
-    fn set_behind(&self, is_behind: bool) {
+    pub(crate) fn set_behind(&self, is_behind: bool) {
         self.is_behind.store(is_behind, Ordering::Release);
+    }
+}
+
+impl Waiting {
+    /// With what seals its sends, if they are sealed: then its [flags](Flags) have to be [set](Flags::set_behind) too, for good.
+    pub(crate) fn new(session: Option<Box<Session>>) -> Self {
+        Waiting(Mutex::new(State {
+            session,
+            ..State::default()
+        }))
     }
 }
 
@@ -157,25 +186,29 @@ impl Outbox<'_> {
         sending: &Sending,
     ) -> Result<Pushed, Unsent> {
         // Dropped after the lock is given back: the drop of a payload may run code of the user's.
-        let mut dropped = Vec::new();
+        let mut dropped = Dropped::default();
         let mut state = self.lock();
         if self.flags.is_ending.load(Ordering::Relaxed) {
             return Err(Unsent::Failed(io::ErrorKind::BrokenPipe.into()));
         }
         let was_behind = self.flags.is_behind();
         let dropped_sends = self.make_room(&mut state, socket, outgoing, sending, &mut dropped)?;
+        if state.session.is_some() && !state.waits() {
+            let sent = state.seal_at_once(socket, outgoing);
+            return sent.map_err(Unsent::Failed);
+        }
         let is_whole = state.slow_reader(sending) == SlowReader::DropOldest;
-        let pieces = state.pieces.get_or_insert_default();
+        let (pieces, mut way) = state.pieces_and_way(socket, &mut dropped);
         pieces.push(outgoing, is_whole, &sending.chunks);
         let sent = match pieces.is_sending || pieces.is_corked {
             true => Ok(true),
-            false => pieces.send_next(socket, &mut dropped),
+            false => pieces.send_next(&mut way),
         };
         let pushed = Pushed {
             has_fallen_behind: !was_behind && !pieces.is_corked,
             dropped: dropped_sends,
         };
-        self.flags.set_behind(sent.is_ok());
+        self.set_behind(&state, sent.is_ok());
         if sent.is_err() {
             state.clear(&mut dropped);
         }
@@ -190,17 +223,15 @@ impl Outbox<'_> {
         socket: &Socket<K>,
         outgoing: &Outgoing<'_>,
         sending: &Sending,
-        dropped: &mut Vec<Payload>,
+        dropped: &mut Dropped,
     ) -> Result<usize, Unsent> {
         let mut refusal = state.refusal(socket, outgoing.len(), sending);
         if refusal.is_some() {
             // What is corked waits for the server, and not for the client.
-            if let Some(pieces) = state
-                .pieces
-                .as_mut()
-                .filter(|it| it.is_corked && !it.is_sending)
-            {
-                let sent = pieces.send_at_once(socket, dropped);
+            let is_ready = |pieces: &Pieces| pieces.is_corked && !pieces.is_sending;
+            if state.pieces.as_deref().is_some_and(is_ready) {
+                let (pieces, mut way) = state.pieces_and_way(socket, dropped);
+                let sent = pieces.send_at_once(&mut way);
                 sent.map_err(Unsent::Failed)?;
                 refusal = state.refusal(socket, outgoing.len(), sending);
             }
@@ -235,21 +266,25 @@ impl Outbox<'_> {
     /// # Errors
     /// It can't be sent, and what has waited is dropped.
     pub(crate) fn uncork<K: Key>(&self, socket: &Socket<K>) -> io::Result<bool> {
-        let mut dropped = Vec::new();
+        let mut dropped = Dropped::default();
         let mut state = self.lock();
-        let Some(pieces) = state.pieces.as_mut().filter(|pieces| pieces.is_corked) else {
+        if !state.pieces.as_ref().is_some_and(|pieces| pieces.is_corked) {
             return Ok(false);
-        };
+        }
+        let (pieces, mut way) = state.pieces_and_way(socket, &mut dropped);
         pieces.is_corked = false;
         if pieces.is_sending {
             return Ok(false);
         }
-        let sent = pieces.send_at_once(socket, &mut dropped);
+        let sent = pieces.send_at_once(&mut way);
+        self.say_end(&mut state, socket);
+        let pieces = state.pieces.get_or_insert_default();
         let is_sending = pieces.is_sending && sent.is_ok();
-        self.flags.set_behind(is_sending);
+        let has_much = pieces.pieces.capacity() > PLACES_KEPT;
+        self.set_behind(&state, is_sending);
         let is_behind = is_sending || socket.unsent() > 0;
         // A little memory is kept for the next time.
-        if sent.is_err() || (!is_sending && pieces.pieces.capacity() > PLACES_KEPT) {
+        if sent.is_err() || (!is_sending && has_much) {
             state.clear(&mut dropped);
         }
         drop(state);
@@ -258,17 +293,22 @@ impl Outbox<'_> {
 
     /// The operation of the outbox has succeeded: sends the next piece. If there is none, returns the next step.
     pub(crate) fn advance<K: Key>(&self, socket: &Socket<K>) -> io::Result<Next> {
-        let mut dropped = Vec::new();
+        let mut dropped = Dropped::default();
         let mut state = self.lock();
-        let Some(pieces) = &mut state.pieces else {
-            return Ok(Next::Nothing);
-        };
-        pieces.is_sending = false;
-        // What waits while it is corked leaves when the last frame is handled.
-        if pieces.is_corked || pieces.send_next(socket, &mut dropped)? {
+        if state.pieces.is_none() {
             return Ok(Next::Nothing);
         }
-        self.flags.set_behind(false);
+        let (pieces, mut way) = state.pieces_and_way(socket, &mut dropped);
+        pieces.is_sending = false;
+        // What waits while it is corked leaves when the last frame is handled.
+        if pieces.is_corked || pieces.send_next(&mut way)? {
+            return Ok(Next::Nothing);
+        }
+        self.say_end(&mut state, socket);
+        if state.waits() {
+            return Ok(Next::Nothing);
+        }
+        self.set_behind(&state, false);
         Ok(state.take_next())
     }
 
@@ -277,10 +317,13 @@ impl Outbox<'_> {
     pub(crate) fn fail(&self) -> Next {
         let mut state = self.lock();
         self.flags.is_ending.store(true, Ordering::Relaxed);
-        self.flags.set_behind(false);
+        if let Some(session) = &mut state.session {
+            session.fail();
+        }
+        self.set_behind(&state, false);
         let dropped = state.pieces.take();
+        // Not under the lock: the drop of a payload may run code of the user's.
         drop(state);
-        // The drop of a payload may run code of the user's: not under the lock.
         dropped.map_or(Next::Nothing, |pieces| pieces.next)
     }
 
@@ -308,9 +351,10 @@ impl Outbox<'_> {
 
     /// Takes nothing more. Returns whether something waits, or is corked: then [`advance`](Self::advance) or
     /// [`uncork`](Self::uncork) is called when it is out.
-    pub(crate) fn end_sending(&self) -> bool {
-        let state = self.lock();
+    pub(crate) fn end_sending<K: Key>(&self, socket: &Socket<K>) -> bool {
+        let mut state = self.lock();
         self.flags.is_ending.store(true, Ordering::Relaxed);
+        self.say_end(&mut state, socket);
         state.waits()
     }
 
@@ -320,9 +364,10 @@ impl Outbox<'_> {
     }
 
     /// Takes nothing more. Leaves the client's turn here if something waits, until it is out.
-    pub(crate) fn end(&self) -> bool {
+    pub(crate) fn end<K: Key>(&self, socket: &Socket<K>) -> bool {
         let mut state = self.lock();
         self.flags.is_ending.store(true, Ordering::Relaxed);
+        self.say_end(&mut state, socket);
         match &mut state.pieces {
             Some(pieces) if pieces.is_sending => {
                 pieces.next = Next::EndOurSide;
@@ -332,13 +377,56 @@ impl Outbox<'_> {
         }
     }
 
-    /// Calls a function while nothing waits here; none if something waits.
+    /// Calls a function while nothing waits here, nor is to be said at the end; none otherwise.
     pub(crate) fn if_empty<T>(&self, then: impl FnOnce() -> Option<T>) -> Option<T> {
         let state = self.lock();
-        match state.waits() {
+        match state.waits() || state.session.is_some() {
             true => None,
             false => then(),
         }
+    }
+
+    /// A client whose sends are sealed has all of them come here.
+    fn set_behind(&self, state: &State, is_behind: bool) {
+        self.flags.set_behind(is_behind || state.session.is_some());
+    }
+
+    /// Says that what was sent was all, where it is to be said, and nothing waits any more. Where that can't be sent, the connection has
+    /// failed.
+    fn say_end<K: Key>(&self, state: &mut State, socket: &Socket<K>) {
+        if !self.flags.is_ending.load(Ordering::Relaxed) || state.waits() {
+            return;
+        }
+        if let Some(end) = state.session.as_mut().and_then(|session| session.end()) {
+            let _ = state.send_sealed(socket, end);
+        }
+    }
+
+    /// Opens what was received, and sends what is to be sent because of it.
+    ///
+    /// # Errors
+    /// It can't be opened, or the connection has failed.
+    pub(crate) fn open<K: Key>(
+        &self,
+        socket: &Socket<K>,
+        received: &mut [u8],
+    ) -> io::Result<Stands> {
+        let mut state = self.lock();
+        let Some(session) = &mut state.session else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
+        let mut reply = Vec::new();
+        let opened = session.open(received, &mut reply);
+        if !reply.is_empty() {
+            let sent = state.send_sealed(socket, Payload::from(reply));
+            return opened.and_then(|stands| sent.map(|()| stands));
+        }
+        opened
+    }
+
+    /// Calls a function with the session, if there is one.
+    pub(crate) fn with_session<T>(&self, call: impl FnOnce(&mut Session) -> T) -> Option<T> {
+        self.lock().session.as_mut().map(|session| call(session))
     }
 }
 
@@ -392,6 +480,67 @@ impl State {
         (sends >= most).then(too_many)
     }
 
+    /// The pieces, and where they go.
+    fn pieces_and_way<'a, K>(
+        &'a mut self,
+        socket: &'a Socket<K>,
+        dropped: &'a mut Dropped,
+    ) -> (&'a mut Pieces, Way<'a, K>) {
+        let way = Way {
+            socket,
+            session: self.session.as_deref_mut(),
+            dropped,
+        };
+        (self.pieces.get_or_insert_default(), way)
+    }
+
+    /// Seals and sends what has nothing before it.
+    fn seal_at_once<K: Key>(
+        &mut self,
+        socket: &Socket<K>,
+        outgoing: &Outgoing<'_>,
+    ) -> io::Result<Pushed> {
+        let Some(session) = &mut self.session else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
+        let sealed = match outgoing.in_one() {
+            Some(bytes) => session.seal(bytes)?,
+            None => session.seal(&outgoing.to_vec())?,
+        };
+        self.send_sealed(socket, sealed)?;
+        Ok(Pushed {
+            has_fallen_behind: socket.unsent() > 0,
+            dropped: 0,
+        })
+    }
+
+    /// Sends what is sealed: before all that waits, since that is sealed when it is sent.
+    fn send_sealed<K: Key>(&mut self, socket: &Socket<K>, sealed: Payload) -> io::Result<()> {
+        let Some(pieces) = self.pieces.as_mut().filter(|pieces| pieces.is_sending) else {
+            let Err(refused) = socket.send_if_idle(sealed) else {
+                return Ok(());
+            };
+            if refused.error.kind() != io::ErrorKind::WouldBlock {
+                return Err(refused.error);
+            }
+            // It is memory of ours: its drop may run here.
+            let pieces = self.pieces.get_or_insert_default();
+            return pieces.start(socket, refused.given, &mut Dropped::default());
+        };
+        let at = pieces.pieces.iter().take_while(|it| it.is_sealed).count();
+        pieces.bytes += sealed.len();
+        pieces.pieces.insert(
+            at,
+            Piece {
+                payload: sealed,
+                sends: 0,
+                is_whole: false,
+                is_sealed: true,
+            },
+        );
+        Ok(())
+    }
+
     /// Nothing waits any more: returns the next step.
     fn take_next(&mut self) -> Next {
         let pieces = self.pieces.take();
@@ -399,10 +548,16 @@ impl State {
     }
 
     /// What waits is not to be sent.
-    fn clear(&mut self, dropped: &mut Vec<Payload>) {
-        if let Some(pieces) = self.pieces.take() {
-            dropped.extend(pieces.pieces.into_iter().map(|piece| piece.payload));
+    fn clear(&mut self, dropped: &mut Dropped) {
+        if let Some(mut pieces) = self.pieces.take() {
+            pieces.leave(dropped);
         }
+    }
+}
+
+impl Drop for Pieces {
+    fn drop(&mut self) {
+        self.leave(&mut Dropped::default());
     }
 }
 
@@ -412,9 +567,26 @@ impl Pieces {
         self.is_sending || self.is_corked || !self.pieces.is_empty()
     }
 
-    fn take_first(&mut self) -> Option<Payload> {
-        let piece = self.pieces.pop_front()?;
-        Some(self.forget(piece))
+    /// None of what waits is to be sent.
+    fn leave(&mut self, dropped: &mut Dropped) {
+        dropped.extend(self.pieces.drain(..).map(|piece| piece.payload));
+    }
+
+    /// Takes the first piece, as it is to be sent.
+    fn take_first<K>(&mut self, way: &mut Way<'_, K>) -> io::Result<Option<Payload>> {
+        let Some(piece) = self.pieces.pop_front() else {
+            return Ok(None);
+        };
+        let is_sealed = piece.is_sealed;
+        let payload = self.forget(piece);
+        match way.session.as_mut().filter(|_| !is_sealed) {
+            None => Ok(Some(payload)),
+            Some(session) => {
+                let sealed = session.seal(&payload);
+                way.dropped.push(payload);
+                sealed.map(Some)
+            }
+        }
     }
 
     /// Takes the oldest send out of the line, of those that are pieces of their own.
@@ -455,13 +627,15 @@ impl Pieces {
             payload,
             sends: 1,
             is_whole: true,
+            is_sealed: false,
         });
     }
 
     /// Copies bytes behind the last, into chunks.
     fn copy(&mut self, mut bytes: &[u8], chunks: &BufferPool) {
         while !bytes.is_empty() {
-            let room = match self.pieces.back_mut().map(|piece| &mut piece.payload) {
+            let last = self.pieces.back_mut().filter(|piece| !piece.is_sealed);
+            let room = match last.map(|piece| &mut piece.payload) {
                 Some(Payload::Buffer(chunk)) => append(chunk, bytes),
                 _ => 0,
             };
@@ -473,19 +647,16 @@ impl Pieces {
                     payload: Payload::Buffer(chunk),
                     sends: 0,
                     is_whole: false,
+                    is_sealed: false,
                 });
             }
         }
     }
 
     /// Starts to send the first piece; returns whether there was one. What is refused is left in `dropped`.
-    fn send_next<K: Key>(
-        &mut self,
-        socket: &Socket<K>,
-        dropped: &mut Vec<Payload>,
-    ) -> io::Result<bool> {
-        match self.take_first() {
-            Some(payload) => self.start(socket, payload, dropped).map(|()| true),
+    fn send_next<K: Key>(&mut self, way: &mut Way<'_, K>) -> io::Result<bool> {
+        match self.take_first(way)? {
+            Some(payload) => self.start(way.socket, payload, way.dropped).map(|()| true),
             None => Ok(false),
         }
     }
@@ -494,7 +665,7 @@ impl Pieces {
         &mut self,
         socket: &Socket<K>,
         payload: Payload,
-        dropped: &mut Vec<Payload>,
+        dropped: &mut Dropped,
     ) -> io::Result<()> {
         match socket.send(payload) {
             Ok(_) => {
@@ -510,24 +681,20 @@ impl Pieces {
 
     /// Sends the pieces without reports, as long as the system takes them at once; starts an operation for the next. What has a
     /// drop of the user's is left in `dropped`.
-    fn send_at_once<K: Key>(
-        &mut self,
-        socket: &Socket<K>,
-        dropped: &mut Vec<Payload>,
-    ) -> io::Result<()> {
-        while let Some(payload) = self.take_first() {
+    fn send_at_once<K: Key>(&mut self, way: &mut Way<'_, K>) -> io::Result<()> {
+        while let Some(payload) = self.take_first(way)? {
             if let Payload::Bytes(bytes) = &payload {
                 // So that the send does not drop the last of it.
-                dropped.push(Payload::Bytes(bytes.clone()));
+                way.dropped.push(Payload::Bytes(bytes.clone()));
             }
-            let Err(refused) = socket.send_if_idle(payload) else {
+            let Err(refused) = way.socket.send_if_idle(payload) else {
                 continue;
             };
             if refused.error.kind() != io::ErrorKind::WouldBlock {
-                dropped.push(refused.given);
+                way.dropped.push(refused.given);
                 return Err(refused.error);
             }
-            return self.start(socket, refused.given, dropped);
+            return self.start(way.socket, refused.given, way.dropped);
         }
         Ok(())
     }

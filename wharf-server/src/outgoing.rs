@@ -46,6 +46,15 @@ impl Outgoing<'_> {
         }
     }
 
+    /// All of it, where it is in one piece.
+    pub(crate) fn in_one(&self) -> Option<&[u8]> {
+        match &self.0 {
+            Content::Owned(payload) => Some(payload),
+            Content::One(bytes) => Some(bytes),
+            Content::Frame(_) | Content::Several(_) => None,
+        }
+    }
+
     /// The shared bytes, if it has such.
     pub(crate) fn shared(&self) -> Option<&Bytes> {
         match &self.0 {

@@ -29,6 +29,8 @@ pub(crate) struct Patience {
     frame_rounds: Option<u32>,
     /// Likewise the header of the PROXY protocol.
     header_rounds: Option<u32>,
+    /// Likewise the handshake of TLS.
+    handshake_rounds: Option<u32>,
     number: AtomicU32,
     /// A timer for the next round is set.
     is_watching: AtomicBool,
@@ -40,7 +42,9 @@ impl Patience {
         let (first, frame) = (settings.first_bytes_timeout, settings.frame_timeout);
         let has_proxies = !Proxies::new(settings).are_none();
         let header = has_proxies.then_some(settings.proxy_header_timeout);
-        let timeouts = [idle, stall, first, frame, header].into_iter().flatten();
+        let handshake = settings.handshake_timeout();
+        let timeouts = [idle, stall, first, frame, header, handshake];
+        let timeouts = timeouts.into_iter().flatten();
         let shortest = timeouts.min().unwrap_or(Duration::MAX);
         let round = (shortest / ROUNDS_PER_TIMEOUT).max(ROUND_MIN);
         let rounds = |timeout: Duration| {
@@ -55,6 +59,7 @@ impl Patience {
             first_rounds: first.map(rounds),
             frame_rounds: frame.map(rounds),
             header_rounds: header.map(rounds),
+            handshake_rounds: handshake.map(rounds),
             number: AtomicU32::new(0),
             is_watching: AtomicBool::new(false),
         }
@@ -92,7 +97,8 @@ impl Patience {
     where
         K: Key,
     {
-        let minds = self.minds_all() || self.stall_rounds.or(self.header_rounds).is_some();
+        let others = self.header_rounds.or(self.handshake_rounds);
+        let minds = self.minds_all() || self.stall_rounds.or(others).is_some();
         if !minds || self.is_watching.swap(true, Ordering::SeqCst) {
             return;
         }
@@ -131,6 +137,11 @@ impl Patience {
     /// Whether a client may not owe its PROXY header for so many rounds.
     pub(crate) fn is_over_for_header(&self, rounds: u32) -> bool {
         self.header_rounds.is_some_and(|max| rounds >= max)
+    }
+
+    /// Whether a client may not owe the rest of its handshake for so many rounds.
+    pub(crate) fn is_over_for_handshake(&self, rounds: u32) -> bool {
+        self.handshake_rounds.is_some_and(|max| rounds >= max)
     }
 
     /// Whether a client may not owe the rest of a frame for so many rounds.

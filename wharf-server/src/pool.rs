@@ -1,8 +1,9 @@
 //! A pool of dialled clients: they are taken for a while, and given back.
 
 use std::{
+    cell::RefCell,
     collections::VecDeque,
-    fmt, io,
+    fmt, io, mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc},
     time::{Duration, Instant},
 };
@@ -63,7 +64,21 @@ impl Default for PoolLimits {
 /// # Ok(())
 /// # }
 /// ```
-pub struct Pool<M = ()>(Arc<Shared<M>>);
+///
+/// When the last clone is dropped, those that wait still get their connections. What nobody has is closed then, and no other is made.
+pub struct Pool<M = ()> {
+    shared: Arc<Shared<M>>,
+    handle: Arc<Handle<M>>,
+}
+
+/// What the clones of a pool have, and nothing else: when it is dropped, nobody takes any more.
+struct Handle<M>(Arc<dyn Pooled<M>>);
+
+impl<M> Drop for Handle<M> {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}
 
 struct Shared<M> {
     clients: Clients<M>,
@@ -78,12 +93,26 @@ struct State<M> {
     /// Those that nobody has: the one that was given back last is at the end.
     idle: Vec<Idle<M>>,
     waiting: VecDeque<Waiting<M>>,
+    /// None of them has an earlier deadline. Many may wait, so not all are looked at each time.
+    first_deadline: Option<Instant>,
     /// All connections, those that are being made included.
     connections: usize,
     /// Those that are being made.
     dialling: usize,
     /// The timer, and when it is due.
     timer: Option<(Instant, OperationId)>,
+    use_of_it: Use,
+}
+
+/// Who needs connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// Whoever takes one.
+    Taken,
+    /// Those that wait, and nobody else: the pool was dropped.
+    Left,
+    /// Nobody any more.
+    Over,
 }
 
 struct Idle<M> {
@@ -91,7 +120,12 @@ struct Idle<M> {
     since: Instant,
 }
 
-type Then<M> = Box<dyn FnOnce(io::Result<Lease<M>>) + Send>;
+/// What is done with a client that was taken, or with the error.
+enum Then<M> {
+    Calls(Box<dyn FnOnce(io::Result<Lease<M>>) + Send>),
+    /// A thread waits for it, perhaps within such a call.
+    Sends(mpsc::Sender<io::Result<Lease<M>>>),
+}
 
 struct Waiting<M> {
     deadline: Instant,
@@ -111,6 +145,10 @@ pub(crate) trait Pooled<M>: Send + Sync {
     fn give_back(&self, client: &Client<M>);
     /// The timer is due.
     fn is_due(&self);
+    /// Nobody takes any more.
+    fn leave(&self);
+    /// How it stands.
+    fn counts(&self) -> PoolCounts;
 }
 
 /// How a pool stands.
@@ -145,27 +183,33 @@ impl<M: Send + 'static> Pool<M> {
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
             }
         }
-        Ok(Pool(Arc::new_cyclic(|own| Shared {
+        let shared = Arc::new_cyclic(|own| Shared {
             clients: clients.clone(),
             dial: dial.reconnect(false),
             limits,
             state: Mutex::new(State {
                 idle: Vec::new(),
                 waiting: VecDeque::new(),
+                first_deadline: None,
                 connections: 0,
                 dialling: 0,
                 timer: None,
+                use_of_it: Use::Taken,
             }),
             own: own.clone(),
-        })))
+        });
+        clients.note_pool(shared.own.clone());
+        let handle = Arc::new(Handle(shared.clone()));
+        Ok(Pool { shared, handle })
     }
 
     /// Takes a client: one that is idle, or the first that becomes free or is connected, in the order of the calls. `then` is
-    /// called with it once: before this returns, or by another thread of the program's or a worker. It may send; it should not wait for
-    /// long.
+    /// called with it once: before this returns, or by another thread of the program's or a worker. It may send, and take another, for
+    /// which `then` is called after it; it should not wait for long.
     ///
     /// The error that it gets says what was tried: the text of the dial's, if that has failed
-    /// ([`ConnectError`](wharf::names::ConnectError)), and its kind; [`TimedOut`](io::ErrorKind::TimedOut) after `timeout`;
+    /// ([`ConnectError`](wharf::names::ConnectError)), and its kind; [`ConnectionAborted`](io::ErrorKind::ConnectionAborted) if it
+    /// ended as soon as it was made; [`TimedOut`](io::ErrorKind::TimedOut) after `timeout`;
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) if too many wait; [`NotConnected`](io::ErrorKind::NotConnected) if the
     /// server stops.
     pub fn take(
@@ -173,7 +217,7 @@ impl<M: Send + 'static> Pool<M> {
         timeout: Duration,
         then: impl FnOnce(io::Result<Lease<M>>) + Send + 'static,
     ) {
-        self.0.take(timeout, Box::new(then));
+        self.shared.take(timeout, Then::Calls(Box::new(then)));
     }
 
     /// As [`take`](Self::take), and waits for it. For threads of the program's own: a handler that waits holds a worker, and
@@ -184,7 +228,7 @@ impl<M: Send + 'static> Pool<M> {
     pub fn wait(&self, timeout: Duration) -> io::Result<Lease<M>> {
         let (sender, receiver) = mpsc::channel();
         // If this thread does not wait any more, the lease goes back.
-        self.take(timeout, move |lease| drop(sender.send(lease)));
+        self.shared.take(timeout, Then::Sends(sender));
         let gone = |_| {
             Err(io::Error::new(
                 io::ErrorKind::NotConnected,
@@ -196,14 +240,7 @@ impl<M: Send + 'static> Pool<M> {
 
     /// How it stands at this moment.
     pub fn counts(&self) -> PoolCounts {
-        let state = self.0.state();
-        PoolCounts {
-            idle: state.idle.len(),
-            // One that has gone may be on the list for a moment.
-            taken: (state.connections - state.dialling).saturating_sub(state.idle.len()),
-            dialling: state.dialling,
-            waiting: state.waiting.len(),
-        }
+        Pooled::counts(&*self.shared)
     }
 }
 
@@ -238,6 +275,11 @@ impl<M: Send + 'static> Shared<M> {
             let error = io::Error::new(io::ErrorKind::WouldBlock, text);
             return self.call(then, Err(error));
         }
+        let first = match state.first_deadline {
+            Some(first) if !state.waiting.is_empty() => first.min(deadline),
+            _ => deadline,
+        };
+        state.first_deadline = Some(first);
         state.waiting.push_back(Waiting {
             deadline,
             timeout,
@@ -252,7 +294,10 @@ impl<M: Send + 'static> Shared<M> {
         loop {
             let mut state = self.state();
             if state.waiting.is_empty() {
-                return self.fail(self.set_timer(state));
+                return match state.use_of_it {
+                    Use::Taken => self.fail(self.set_timer(state)),
+                    Use::Left | Use::Over => self.wind_down(state),
+                };
             }
             if let Some(client) = state.take_idle() {
                 let waiting = state.waiting.pop_front();
@@ -295,7 +340,30 @@ impl<M: Send + 'static> Shared<M> {
             let pool = pool.ok_or_else(gone)?;
             Ok(Lease { client, pool })
         });
-        contain("what takes a client of a pool", || then(lease));
+        match then {
+            Then::Sends(sender) => drop(sender.send(lease)),
+            Then::Calls(then) => call_in_turn(Box::new(|| {
+                contain("what takes a client of a pool", || then(lease));
+            })),
+        }
+    }
+
+    /// Nobody needs connections any more: what is idle is closed, and what is under way is given up.
+    fn wind_down(&self, mut state: MutexGuard<'_, State<M>>) {
+        if mem::replace(&mut state.use_of_it, Use::Over) == Use::Over {
+            return;
+        }
+        let (idle, timer) = (mem::take(&mut state.idle), state.timer.take());
+        drop(state);
+        if let Some((_, timer)) = timer {
+            drop(self.clients.port().cancel_timer_quietly(timer));
+        }
+        for idle in idle {
+            idle.client.close();
+        }
+        if let Some(own) = self.own.upgrade() {
+            self.clients.stop_dials_of(&(own as Arc<dyn Owner<M>>));
+        }
     }
 
     /// Sets the timer for what is next. Returns those that wait, if there is none to be had.
@@ -304,8 +372,11 @@ impl<M: Send + 'static> Shared<M> {
             (Some(first), Some(timeout)) => first.since.checked_add(timeout),
             _ => None,
         };
-        let waiting = state.waiting.iter().map(|waiting| waiting.deadline);
-        match waiting.chain(idle).min() {
+        let waiting = match state.waiting.is_empty() {
+            true => None,
+            false => state.first_deadline,
+        };
+        match waiting.into_iter().chain(idle).min() {
             Some(next) => self.set_timer_at(state, next),
             None => Vec::new(),
         }
@@ -342,6 +413,36 @@ impl<M: Send + 'static> Shared<M> {
     }
 }
 
+type Call = Box<dyn FnOnce()>;
+
+thread_local! {
+    /// The calls that this thread is to make behind the one that it makes.
+    static CALLS: RefCell<Option<VecDeque<Call>>> = const { RefCell::new(None) };
+}
+
+/// Makes a call that does not unwind: behind the one that this thread is within, if it is within one. So a function that takes a
+/// client, and takes the next one when it has it, needs no more of the stack each time.
+fn call_in_turn(call: Call) {
+    let mut next = Some(call);
+    // A thread that ends has no such list any more.
+    let _ = CALLS.try_with(|calls| match &mut *calls.borrow_mut() {
+        Some(behind) => behind.extend(next.take()),
+        none => *none = Some(VecDeque::new()),
+    });
+    while let Some(call) = next {
+        call();
+        let take_next = |calls: &RefCell<Option<VecDeque<Call>>>| {
+            let mut calls = calls.borrow_mut();
+            let next = calls.as_mut().and_then(VecDeque::pop_front);
+            if next.is_none() {
+                *calls = None;
+            }
+            next
+        };
+        next = CALLS.try_with(take_next).ok().flatten();
+    }
+}
+
 impl<M> State<M> {
     /// The client that was given back last, of those that are still there.
     fn take_idle(&mut self) -> Option<Client<M>> {
@@ -355,11 +456,15 @@ impl<M> State<M> {
 
     /// Takes those that have waited for too long.
     fn take_over(&mut self, now: Instant) -> Vec<Waiting<M>> {
+        if self.first_deadline.is_none_or(|first| first > now) {
+            return Vec::new();
+        }
         let (over, waiting): (Vec<_>, _) = self
             .waiting
             .drain(..)
             .partition(|waiting| waiting.deadline <= now);
         self.waiting = waiting.into();
+        self.first_deadline = self.waiting.iter().map(|waiting| waiting.deadline).min();
         over
     }
 
@@ -373,10 +478,15 @@ impl<M> State<M> {
 
 impl<M: Send + 'static> Pooled<M> for Shared<M> {
     fn give_back(&self, client: &Client<M>) {
+        let mut state = self.state();
+        // Under the lock: one that ends from here on is taken off the list behind it.
         if client.ended().is_some() || client.is_closing() {
             return;
         }
-        let mut state = self.state();
+        if state.use_of_it == Use::Over {
+            drop(state);
+            return client.close();
+        }
         let since = Instant::now();
         let client = client.clone();
         state.idle.push(Idle { client, since });
@@ -388,10 +498,22 @@ impl<M: Send + 'static> Pooled<M> for Shared<M> {
         self.fail(failed);
     }
 
+    fn counts(&self) -> PoolCounts {
+        let state = self.state();
+        PoolCounts {
+            idle: state.idle.len(),
+            // One that has gone may be on the list for a moment.
+            taken: (state.connections - state.dialling).saturating_sub(state.idle.len()),
+            dialling: state.dialling,
+            waiting: state.waiting.len(),
+        }
+    }
+
     fn is_due(&self) {
         let now = Instant::now();
         let mut state = self.state();
-        if state.timer.is_some_and(|(at, _)| at <= now) {
+        // A port that is closed gives its timers back before they are due.
+        if state.timer.is_some_and(|(at, _)| at <= now) || self.clients.port().is_closed() {
             state.timer = None;
         }
         let over = state.take_over(now);
@@ -413,12 +535,34 @@ impl<M: Send + 'static> Pooled<M> for Shared<M> {
         }
         self.serve();
     }
+
+    fn leave(&self) {
+        let mut state = self.state();
+        state.use_of_it = Use::Left;
+        if state.waiting.is_empty() {
+            self.wind_down(state);
+        }
+    }
 }
 
 impl<M: Send + 'static> Owner<M> for Shared<M> {
     fn connected(&self, client: &Client<M>) {
         let mut state = self.state();
         state.dialling -= 1;
+        if client.ended().is_some() || client.is_closing() {
+            // By its handler, as a rule; and so would the next one. As where a dial has failed, one is told.
+            let waiting = state.waiting.pop_front();
+            drop(state);
+            if let Some(waiting) = waiting {
+                let error = ended_at_once(&self.dial, client);
+                self.call(waiting.then, Err(error));
+            }
+            return self.serve();
+        }
+        if state.use_of_it == Use::Over {
+            drop(state);
+            return client.close();
+        }
         let since = Instant::now();
         let client = client.clone();
         state.idle.push(Idle { client, since });
@@ -447,9 +591,21 @@ impl<M: Send + 'static> Owner<M> for Shared<M> {
     }
 }
 
+fn ended_at_once<M>(dial: &Dial, client: &Client<M>) -> io::Error {
+    let why = match client.ended() {
+        Some(ended) => format!("{ended:?}"),
+        None => "it is closed".to_owned(),
+    };
+    let text = format!("the connection to {} ended at once: {why}", dial.target);
+    io::Error::new(io::ErrorKind::ConnectionAborted, text)
+}
+
 impl<M> Clone for Pool<M> {
     fn clone(&self) -> Self {
-        Pool(self.0.clone())
+        Pool {
+            shared: self.shared.clone(),
+            handle: self.handle.clone(),
+        }
     }
 }
 
@@ -457,7 +613,7 @@ impl<M: Send + 'static> fmt::Debug for Pool<M> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Pool")
-            .field("target", &self.0.dial.target.to_string())
+            .field("target", &self.shared.dial.target.to_string())
             .field("counts", &self.counts())
             .finish_non_exhaustive()
     }

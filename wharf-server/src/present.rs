@@ -6,6 +6,9 @@ use std::collections::BTreeMap;
 /// So many stand in a block. If all but one in each are gone, that one takes the memory of a block.
 const BLOCK: u64 = 16;
 
+/// So many blocks are looked at under one lock.
+const BLOCKS_AT_ONCE: usize = 256;
+
 #[derive(Debug)]
 pub(crate) struct Present<T> {
     blocks: BTreeMap<u64, Box<Block<T>>>,
@@ -58,6 +61,15 @@ impl<T> Present<T> {
             .flatten()
     }
 
+    /// Looks at those from this number on, some thousands of them. Returns where to go on, if there are more.
+    pub(crate) fn some_from(&self, number: u64, mut look: impl FnMut(&T)) -> Option<u64> {
+        let mut blocks = self.blocks.range(number / BLOCK..);
+        for (_, block) in blocks.by_ref().take(BLOCKS_AT_ONCE) {
+            block.things.iter().flatten().for_each(&mut look);
+        }
+        blocks.next().map(|(block, _)| block * BLOCK)
+    }
+
     /// Returns what had the number before.
     pub(crate) fn insert(&mut self, number: u64, thing: T) -> Option<T> {
         let (block, place) = place(number);
@@ -104,6 +116,9 @@ mod tests {
             (33, None, Some(&6))
         );
         let left: Vec<u64> = present.iter().copied().collect();
+        let mut looked = Vec::new();
+        assert_eq!(present.some_from(0, |number| looked.push(*number)), None);
+        assert_eq!(looked, left);
         assert!(left.iter().zip(1..).all(|(left, nth)| *left == 3 * nth));
     }
 
@@ -112,6 +127,7 @@ mod tests {
         let mut present = Present::default();
         (1..1000).for_each(|number| assert!(present.insert(number, ()).is_none()));
         assert_eq!(present.blocks.len(), 63);
+        assert_eq!(present.some_from(993, |()| ()), None);
         (1..1000).for_each(|number| assert!(present.remove(number).is_some()));
         assert_eq!((present.blocks.len(), present.len()), (0, 0));
     }

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Instant,
@@ -15,8 +15,10 @@ use crate::{
     Client, Outgoing, Settings, Stopper,
     client::{Key, Who},
     dialling::Dials,
+    metrics::Metrics,
     outbox::{CHUNK_BYTES, Sending},
     patience::Patience,
+    pool::Pooled,
     present::Present,
 };
 
@@ -32,12 +34,24 @@ struct Registry<M> {
     began: Instant,
     /// Sends that were dropped since their clients read too slowly.
     dropped: AtomicU64,
+    metrics: Metrics,
+    /// Where there are metrics: all pools.
+    pools: Mutex<Vec<Weak<dyn Pooled<M>>>>,
     // The parts of its server that a client needs, on any thread.
     port: CompletionPort<Key<M>>,
     sending: Sending,
     patience: Patience,
     limits: Limits,
     stopper: Stopper,
+    #[cfg(feature = "tls")]
+    tls: Tls,
+}
+
+/// What sessions of TLS share.
+#[cfg(feature = "tls")]
+struct Tls {
+    pools: crate::tls::Pools,
+    handshakes: Arc<crate::tls::Handshakes>,
 }
 
 /// What each client may have.
@@ -69,6 +83,7 @@ impl<M> fmt::Debug for Clients<M> {
 
 impl<M> Clients<M> {
     pub(crate) fn new(port: CompletionPort<Key<M>>, settings: &Settings) -> Self {
+        let chunks = BufferPool::new(CHUNK_BYTES);
         Clients(Arc::new(Registry {
             present: Mutex::default(),
             places: AtomicUsize::new(0),
@@ -76,9 +91,16 @@ impl<M> Clients<M> {
             dials: Dials::new(settings.dials_max),
             began: Instant::now(),
             dropped: AtomicU64::new(0),
+            metrics: Metrics::new(settings),
+            pools: Mutex::default(),
             port,
+            #[cfg(feature = "tls")]
+            tls: Tls {
+                pools: crate::tls::Pools::new(chunks.clone()),
+                handshakes: crate::tls::Handshakes::new(settings.handshakes_at_most),
+            },
             sending: Sending {
-                chunks: BufferPool::new(CHUNK_BYTES),
+                chunks,
                 bytes_max: settings.unsent_bytes_max,
                 sends_max: settings.unsent_max,
                 slow_reader: settings.slow_reader,
@@ -156,6 +178,56 @@ impl<M> Clients<M> {
         sent.count()
     }
 
+    #[inline(always)]
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    fn pools(&self) -> MutexGuard<'_, Vec<Weak<dyn Pooled<M>>>> {
+        // No code of the user's runs under the lock.
+        self.0.pools.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// There is another pool.
+    pub(crate) fn note_pool(&self, pool: Weak<dyn Pooled<M>>) {
+        if self.metrics().are_on() {
+            let mut pools = self.pools();
+            pools.retain(|pool| pool.strong_count() > 0);
+            pools.push(pool);
+        }
+    }
+
+    /// How each pool stands.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn each_pool(&self, mut tell: impl FnMut(crate::PoolCounts)) {
+        for number in 0.. {
+            // Not under the lock: this may be the last that holds the pool.
+            let pool = match self.pools().get(number) {
+                None => return,
+                Some(pool) => pool.upgrade(),
+            };
+            if let Some(pool) = pool {
+                tell(pool.counts());
+            }
+        }
+    }
+
+    /// How many TLS handshakes of its clients came to what.
+    #[cfg(feature = "tls")]
+    pub fn handshakes(&self) -> crate::tls::HandshakeCounts {
+        self.0.tls.handshakes.counts()
+    }
+
+    #[cfg(feature = "tls")]
+    pub(crate) fn all_handshakes(&self) -> &Arc<crate::tls::Handshakes> {
+        &self.0.tls.handshakes
+    }
+
+    #[cfg(feature = "tls")]
+    pub(crate) fn session_pools(&self) -> &crate::tls::Pools {
+        &self.0.tls.pools
+    }
+
     pub(crate) fn sending(&self) -> &Sending {
         &self.0.sending
     }
@@ -219,7 +291,15 @@ impl<M> Clients<M> {
         self.present().iter().cloned().collect()
     }
 
-    /// How many there were in all.
+    /// Looks at each client that is there, some thousands under one lock. One that comes or goes meanwhile may be missed.
+    pub(crate) fn each(&self, mut look: impl FnMut(&Client<M>)) {
+        let mut from = Some(0);
+        while let Some(number) = from {
+            from = self.present().some_from(number, &mut look);
+        }
+    }
+
+    /// How many there were in all, those included that were refused when they had their number.
     pub fn seen(&self) -> u64 {
         self.0.last_id.load(Ordering::Relaxed)
     }

@@ -3,7 +3,9 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::{Client, Ended, marks::Mark, patience::Patience, shared::ServerState};
+use crate::{
+    Client, Ended, marks::Mark, patience::Patience, prelude::Prelude, shared::ServerState,
+};
 
 /// A number of bytes at the last look, and the round in which that number had changed. Of the number, the lower half is kept: a
 /// client is cut only after several rounds, and would have to move a multiple of 4 GiB, to the byte, in each.
@@ -70,7 +72,10 @@ impl<M: Send + 'static> ServerState<M> {
             if patience.is_over_for_stalled(stalled_rounds(&client, waits, round)) {
                 client.end(Ended::Stalled);
             } else if let Some(ended) = owes(&client, patience, round) {
-                client.end(ended);
+                let is_refused = matches!(ended, Ended::NotBegun(_));
+                if client.end(ended) && is_refused {
+                    self.count_not_begun(&client);
+                }
             } else if patience.is_over_for_idle(idle_rounds(&client, round)) {
                 client.end(Ended::Idle);
             }
@@ -100,7 +105,9 @@ fn idle_rounds<M>(client: &Client<M>, round: u32) -> u32 {
 
 /// Whether the client has owed its first bytes, or the rest of a frame, for too long.
 fn owes<M>(client: &Client<M>, patience: &Patience, round: u32) -> Option<Ended> {
-    let is_in_prelude = client.state().is_in_prelude();
+    let state = client.state();
+    let is_in_prelude = state.is_in_prelude();
+    let prelude = state.prelude().filter(|_| is_in_prelude);
     if !is_in_prelude && !patience.minds_debts() {
         return None;
     }
@@ -111,11 +118,9 @@ fn owes<M>(client: &Client<M>, patience: &Patience, round: u32) -> Option<Ended>
     }
     let rounds = owing.rounds_since(round);
     let is_within = client.state().marks.has(Mark::IsWithinFrame);
+    let of_prelude = prelude.map(|prelude| prelude_owes(prelude, patience, rounds));
     let ended = match is_within {
-        _ if is_in_prelude && patience.is_over_for_header(rounds) => {
-            Ended::NotBegun("its PROXY header did not come in time".to_owned())
-        }
-        _ if is_in_prelude => return None,
+        _ if of_prelude.is_some() => of_prelude.flatten()?,
         true if patience.is_over_for_frame(rounds) => Ended::SlowFrame,
         false if patience.is_over_for_first(rounds) && client.traffic().received_bytes == 0 => {
             Ended::Silent
@@ -128,6 +133,15 @@ fn owes<M>(client: &Client<M>, patience: &Patience, round: u32) -> Option<Ended>
         return None;
     }
     Some(ended)
+}
+
+/// Whether what comes before a client's own bytes has not come for too long.
+fn prelude_owes(prelude: &Prelude, patience: &Patience, rounds: u32) -> Option<Ended> {
+    let (is_over, what) = match prelude.awaits_handshake() {
+        true => (patience.is_over_for_handshake(rounds), "TLS handshake"),
+        false => (patience.is_over_for_header(rounds), "PROXY header"),
+    };
+    is_over.then(|| Ended::NotBegun(format!("its {what} did not come in time")))
 }
 
 /// Whether its handler is at work, or the server has paused its reading.

@@ -4,7 +4,7 @@ use std::{
     io,
     net::SocketAddr,
     ops::RangeInclusive,
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -19,10 +19,12 @@ use crate::{
     client::{EndsSending, Event, Key, TAKES_TURN_BACK, Who},
     health::Health,
     mailbox::DueTimer,
+    metrics::Publisher,
     shared::ServerState,
 };
 
-/// After the deadline of a stop, workers have so long to end before they are left in their handlers.
+/// After the deadline of a stop, workers have so long to end before they are left in their handlers; and the thread that publishes, before
+/// it is left in the recorder.
 const WORKERS_GRACE: Duration = Duration::from_millis(500);
 
 /// A running server. [Stop](Self::stop) it in order; if it is dropped, it cuts its clients and ends at once.
@@ -32,6 +34,7 @@ pub struct Server<M: Send + 'static = ()> {
     workers: Option<Workers>,
     threads: RangeInclusive<usize>,
     health: Option<Health>,
+    publisher: Option<Publisher>,
     drain_delay: Duration,
 }
 
@@ -105,11 +108,13 @@ impl<M: Send + 'static> Server<M> {
             workers: None,
             threads,
             health: None,
+            publisher: None,
             drain_delay: settings.drain_delay,
         };
         // Where it fails, dropping the server ends the workers that were started.
         server.workers = Some(workers.map_err(StartError::Workers)?);
         server.shared.set_ticker();
+        server.publisher = Publisher::start(&server.shared)?;
         // Last: it is ready now.
         if let Some(listen) = &settings.health {
             server.health = Some(Health::start(listen.clone(), server.stopper())?);
@@ -187,7 +192,8 @@ impl<M: Send + 'static> Server<M> {
 
     /// Waits until the process gets a signal to end (SIGINT or SIGTERM; Ctrl-C or Ctrl-Break on Windows), or a [`Stopper`] asks
     /// the server to stop, and stops it [in order](Self::stop). While it stops, a second signal ends the process at once; the same
-    /// one within 200 ms counts as the first. Where no server waits like this, the signals do what they do by default.
+    /// one within 200 ms counts as the first. Where no server waits like this, the signals do what they do by default. If its console is
+    /// closed, Windows ends the process at once.
     ///
     /// ```no_run
     /// use std::time::Duration;
@@ -217,6 +223,7 @@ impl<M: Send + 'static> Server<M> {
     /// 3. Clients that have not finished after `timeout`, which counts from the first step on, are cut.
     /// 4. The port is closed, and the workers end. A worker whose handler does not return is left behind, and its name
     ///    returned.
+    /// 5. The last figures are published. A recorder that blocks is left behind with the thread that publishes.
     ///
     /// A `timeout` that is too long for the clock waits for all of them.
     ///
@@ -236,26 +243,25 @@ impl<M: Send + 'static> Server<M> {
         shared.await_end_of_clients(deadline);
 
         let cut = shared.cut_and_close();
-        let remaining = deadline.saturating_duration_since(Instant::now());
+        let rest = || {
+            let rest = deadline.saturating_duration_since(Instant::now());
+            rest.max(WORKERS_GRACE)
+        };
         let workers = self.workers.take();
-        let workers_left = workers.map_or(Vec::new(), |workers| {
-            workers.join_timeout(remaining.max(WORKERS_GRACE))
-        });
+        let workers_left = workers.map_or(Vec::new(), |workers| workers.join_timeout(rest()));
 
-        // Clients whose handlers have not returned are still there.
-        let (mut received, mut sent) = (0, 0);
-        for client in shared.clients.all() {
-            let traffic = client.traffic();
-            received += traffic.received_bytes;
-            sent += traffic.sent_bytes;
-        }
+        // Also of clients whose handlers have not returned: they are still there.
+        let moved = shared.moved();
         let report = Report {
             clients: shared.clients.seen(),
-            received_bytes: shared.received.load(Ordering::Relaxed) + received,
-            sent_bytes: shared.sent.load(Ordering::Relaxed) + sent,
+            received_bytes: moved.received,
+            sent_bytes: moved.sent,
             cut,
             workers_left,
         };
+        if let Some(publisher) = self.publisher.take() {
+            publisher.stop(rest());
+        }
         shared.contain("`stopped`", || shared.handler.stopped(&report));
         report
     }
@@ -269,6 +275,9 @@ impl<M: Send + 'static> Drop for Server<M> {
         self.shared.acceptor.end();
         self.shared.clients.end_dials();
         self.shared.cut_and_close();
+        if let Some(publisher) = self.publisher.take() {
+            publisher.stop(WORKERS_GRACE);
+        }
     }
 }
 
@@ -383,7 +392,9 @@ impl<M: Send + 'static> ServerState<M> {
         let left = self.clients.all();
         let cut = left.iter().filter(|client| client.end(Ended::Cut)).count();
         for completion in self.port.close() {
-            if completion.key.client().is_some() {
+            // Those that wait for a pool are told.
+            let is_of_pool = matches!(*completion.key, Who::Pool(_));
+            if is_of_pool || completion.key.client().is_some() {
                 self.serve(completion);
             }
         }
@@ -420,12 +431,17 @@ fn listen<M: Send + 'static>(
     };
     let mut bound = Vec::new();
     for listen in all {
-        bound.extend(listen.bind(all, backlog)?);
+        let of_this = listen.bind(all, backlog)?;
+        bound.extend(of_this.into_iter().map(|bound| (listen, bound)));
     }
-    let listeners = bound
-        .into_iter()
-        .enumerate()
-        .map(|(number, bound)| Listening::new(port, number, bound));
-    let listeners = listeners.collect::<Result<Vec<_>, _>>()?;
+    let mut listeners = Vec::new();
+    for (number, (listen, bound)) in bound.into_iter().enumerate() {
+        let listening = Listening::new(port, number, bound)?;
+        #[cfg(feature = "tls")]
+        let listening = listening.with_tls(listen.own_tls().or(settings.tls.as_ref()));
+        #[cfg(not(feature = "tls"))]
+        let _ = listen;
+        listeners.push(listening);
+    }
     Ok(Acceptor::new(listeners, settings.clients_max))
 }

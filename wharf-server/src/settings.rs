@@ -32,6 +32,10 @@ const TICK_MIN: Duration = Duration::from_millis(1);
 /// The memory for a client's state, in the library too.
 const CLIENT_BYTES: usize = 2_048;
 
+/// What a session of TLS takes in the worst case beside that: its own state, a part of a record, records that were opened.
+#[cfg(feature = "tls")]
+const SESSION_BYTES: usize = 100 << 10;
+
 /// The settings that a server is started with. [`Server::builder`](crate::Server::builder) has a method for each of them; or they are
 /// set one by one:
 ///
@@ -58,7 +62,8 @@ pub struct Settings {
     pub concurrency: usize,
     /// Which driver to use.
     pub driver: DriverChoice,
-    /// The size of a receive buffer, in bytes. At least 1.
+    /// The size of a receive buffer, in bytes. At least 1. A server with a listener that speaks TLS has larger ones if need be, of 16,645
+    /// bytes: the longest record lies whole in one then, and is opened where it lies.
     pub buffer_bytes: usize,
     /// The most memory in receive buffers, in bytes; 0 for as much as the shares of all clients together. While it is reached,
     /// receives wait for a buffer to come back, first in, first out: backpressure for the clients.
@@ -129,8 +134,25 @@ pub struct Settings {
     /// For how long an orderly stop goes on as before, but for being not [ready](Self::health): in this time a balancer notices, and sends
     /// new clients elsewhere. Longer than its health checks take to notice; 0 by default.
     pub drain_delay: Duration,
+    /// TLS for everything that is listened on, but for what has its [own](Listen::tls). None by default. It is not for
+    /// [`health`](Self::health).
+    #[cfg(feature = "tls")]
+    pub tls: Option<crate::tls::Server>,
+    /// A client is cut whose TLS handshake is not done after so long (one and a half of it at the latest); behind a proxy it counts from
+    /// the end of the header. 10 s by default.
+    #[cfg(feature = "tls")]
+    pub tls_handshake_timeout: Duration,
+    /// The most TLS handshakes at once, of clients that were accepted: above that, the oldest ends for each newer one. At least 1; 1,000
+    /// by default.
+    #[cfg(feature = "tls")]
+    pub handshakes_at_most: usize,
     /// How often [`Handler::tick`](crate::Handler::tick) is called; `None` never. At least a millisecond.
     pub tick: Option<Duration>,
+    /// Whether the server tells the program's [metrics](crate::manual::metrics) how it stands, and its name there: the label `server` of each,
+    /// unless the name is empty. The recorder that the program has when the server starts is told; by default none is. With the feature
+    /// `metrics`.
+    #[cfg(feature = "metrics")]
+    pub metrics: Option<String>,
 }
 
 impl Default for Settings {
@@ -169,7 +191,15 @@ impl Default for Settings {
             timers_per_client: 4,
             health: None,
             drain_delay: Duration::ZERO,
+            #[cfg(feature = "tls")]
+            tls: None,
+            #[cfg(feature = "tls")]
+            tls_handshake_timeout: Duration::from_secs(10),
+            #[cfg(feature = "tls")]
+            handshakes_at_most: 1_000,
             tick: None,
+            #[cfg(feature = "metrics")]
+            metrics: None,
         }
     }
 }
@@ -192,13 +222,28 @@ impl Settings {
     /// How many receive buffers there are, and how many of them each client may have.
     pub(crate) fn buffers(&self) -> (usize, usize) {
         let all_shares = self.places().saturating_mul(self.buffers_per_client);
-        match self.buffers_bytes_max / self.buffer_bytes {
+        match self.buffers_bytes_max / self.receive_bytes() {
             0 => (all_shares, self.buffers_per_client),
             buffers => {
                 let fitting = (buffers / self.places()).max(1);
                 (buffers, self.buffers_per_client.min(fitting))
             }
         }
+    }
+
+    /// The size of a receive buffer, in bytes.
+    pub(crate) fn receive_bytes(&self) -> usize {
+        #[cfg(feature = "tls")]
+        if self.has_tls() {
+            return self.buffer_bytes.max(crate::tls::RECEIVE_BYTES);
+        }
+        self.buffer_bytes
+    }
+
+    /// Whether a listener speaks TLS.
+    #[cfg(feature = "tls")]
+    fn has_tls(&self) -> bool {
+        self.tls.is_some() || self.listen.iter().any(Listen::has_tls)
     }
 
     /// A client to which more bytes wait to be sent is no longer read from: one more receive may bring as many again.
@@ -256,16 +301,56 @@ impl Settings {
     pub fn memory_bytes_max(&self) -> usize {
         let (buffers, _) = self.buffers();
         // A send that waits at the socket takes a whole buffer's memory, however few of its bytes are left.
-        let unsent = self.unsent_pause_bytes() + 2 * self.buffer_bytes + 2 * CHUNK_BYTES;
+        let unsent = self.unsent_pause_bytes() + 2 * self.receive_bytes() + 2 * CHUNK_BYTES;
         let of_each = unsent + CLIENT_BYTES;
         let of_all = self.places().saturating_mul(of_each);
         buffers
-            .saturating_mul(self.buffer_bytes)
+            .saturating_mul(self.receive_bytes())
             .saturating_add(of_all)
+            .saturating_add(self.sessions_bytes_max())
+    }
+
+    /// The most memory of TLS.
+    fn sessions_bytes_max(&self) -> usize {
+        #[cfg(feature = "tls")]
+        if self.has_tls() {
+            let handshakes = self.handshakes_at_most.min(self.clients_max);
+            let all = self.clients_max.saturating_mul(SESSION_BYTES);
+            return all.saturating_add(handshakes.saturating_mul(crate::tls::UNOPENED_MAX));
+        }
+        0
+    }
+
+    /// For how long a client may owe its TLS handshake; none if there is no such.
+    pub(crate) fn handshake_timeout(&self) -> Option<Duration> {
+        #[cfg(feature = "tls")]
+        if self.dials_max > 0 || self.has_tls() {
+            return Some(self.tls_handshake_timeout);
+        }
+        None
+    }
+
+    /// Finds settings of TLS that can't work.
+    #[cfg(feature = "tls")]
+    fn check_tls(&self) -> Result<(), StartError> {
+        let wrong = if self.tls_handshake_timeout.is_zero() {
+            "tls_handshake_timeout is 0, so no handshake could be done in time; 10 s is the default"
+        } else if self.handshakes_at_most == 0 {
+            "handshakes_at_most is 0, so no client of TLS could come; allow at least 1"
+        } else {
+            return Ok(());
+        };
+        Err(StartError::Settings(wrong.to_owned()))
     }
 
     /// Finds settings that can't work, before anything is started.
     pub(crate) fn check(&self) -> Result<(), StartError> {
+        #[cfg(feature = "tls")]
+        self.check_tls()?;
+        self.check_all()
+    }
+
+    fn check_all(&self) -> Result<(), StartError> {
         let wrong = if self.workers_max > 0 && self.workers > self.workers_max {
             format!(
                 "workers_max is {}, fewer than the {} workers to start with; allow at least as many",
@@ -275,11 +360,9 @@ impl Settings {
             "buffer_bytes is 0; a receive needs at least 1 byte".to_owned()
         } else if self.buffers_per_client == 0 {
             "buffers_per_client is 0, so nothing could be received; allow at least 1".to_owned()
-        } else if (1..self.buffer_bytes).contains(&self.buffers_bytes_max) {
-            format!(
-                "buffers_bytes_max is {}, less than one buffer of {}; allow at least one",
-                self.buffers_bytes_max, self.buffer_bytes
-            )
+        } else if (1..self.receive_bytes()).contains(&self.buffers_bytes_max) {
+            let (max, one) = (self.buffers_bytes_max, self.receive_bytes());
+            format!("buffers_bytes_max is {max}, less than one buffer of {one}; allow at least one")
         } else if self.clients_max == 0 {
             "clients_max is 0, so nobody would be served; allow at least 1".to_owned()
         } else if self.places() > CLIENTS_MAX {
@@ -377,14 +460,14 @@ fn bind_remedy(address: &ListenAddress, error: &io::Error) -> &'static str {
     let is_local = address.tcp().is_none();
     match error.kind() {
         io::ErrorKind::AddrInUse if is_local => {
-            "another program listens there, or it is no socket: stop that program, remove the file, or use another path"
+            "another program listens there, or this one does already, or it is no socket: stop that program, remove the file, or use another path"
         }
         io::ErrorKind::PermissionDenied if is_local => {
             "the folder is not ours to write to: use one that is, or change its permissions"
         }
         _ if is_local => "use a path of at most 107 bytes, in a folder that is there",
         io::ErrorKind::AddrInUse => {
-            "another program listens there: stop it, or listen on another port (0 is any free one)"
+            "another program listens there, or this one does already: stop it, or listen on another port (0 is any free one)"
         }
         io::ErrorKind::PermissionDenied => {
             "ports below 1024 need a privilege: use a higher one, or grant CAP_NET_BIND_SERVICE"

@@ -16,7 +16,7 @@ use wharf::{
 
 use crate::{
     Clients, Settings, accepting::Acceptor, addresses::Addresses, calls::Calls, client::Key,
-    proxy::Proxies, ticker::Ticker,
+    metrics::Counted, proxy::Proxies, ticker::Ticker,
 };
 
 /// The data that the workers share.
@@ -39,6 +39,15 @@ pub(crate) struct ServerState<M> {
     emptied: (Mutex<()>, Condvar),
 }
 
+/// The bytes of all clients.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moved {
+    pub(crate) received: u64,
+    pub(crate) sent: u64,
+    /// Those that wait to be sent.
+    pub(crate) unsent: u64,
+}
+
 impl<M: Send + 'static> ServerState<M> {
     pub(crate) fn new(
         settings: &Settings,
@@ -55,7 +64,7 @@ impl<M: Send + 'static> ServerState<M> {
             clients,
             addresses: settings.addresses(),
             proxies: Proxies::new(settings),
-            buffers: BufferPool::with_limit(settings.buffer_bytes, buffers_max),
+            buffers: BufferPool::with_limit(settings.receive_bytes(), buffers_max),
             buffers_per_client,
             ticker: settings.tick.map(Ticker::new),
             received: AtomicU64::new(0),
@@ -63,6 +72,23 @@ impl<M: Send + 'static> ServerState<M> {
             stopping: AtomicBool::new(false),
             emptied: (Mutex::new(()), Condvar::new()),
         }
+    }
+
+    /// The bytes of all clients until now. None are counted twice; those of a client that goes at this moment may be missed.
+    pub(crate) fn moved(&self) -> Moved {
+        // Those that are gone come first: one that goes meanwhile is not counted with both.
+        let mut moved = Moved {
+            received: self.received.load(Ordering::SeqCst),
+            sent: self.sent.load(Ordering::SeqCst),
+            unsent: 0,
+        };
+        self.clients.each(|client| {
+            let traffic = client.traffic();
+            moved.received += traffic.received_bytes;
+            moved.sent += traffic.sent_bytes;
+            moved.unsent += client.unsent() as u64;
+        });
+        moved
     }
 
     /// Makes a call that is no client's. A panic of it ends here, and is logged.
@@ -80,6 +106,11 @@ impl<M: Send + 'static> ServerState<M> {
                 None
             }
         }
+    }
+
+    /// Counts something for the program's metrics.
+    pub(crate) fn count(&self, what: Counted<'_>) {
+        self.clients.metrics().count(what);
     }
 
     pub(crate) fn is_stopping(&self) -> bool {

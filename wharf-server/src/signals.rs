@@ -96,7 +96,7 @@ fn watch() -> io::Result<()> {
     builder.spawn(watch).map(drop)
 }
 
-/// Ctrl-C, Ctrl-Break and the closing of the console are one signal here.
+/// Ctrl-C and Ctrl-Break are one signal here. So is the closing of the console, but the system ends the process right after it.
 #[cfg(windows)]
 fn watch() -> io::Result<()> {
     const INTERRUPTED: i32 = 130;

@@ -128,9 +128,13 @@ fn accept(listener: &TcpListener) -> TcpStream {
     stream
 }
 
-/// An address where nobody listens.
-fn dead() -> SocketAddr {
-    listen().1
+/// An address where nobody listens for as long as the socket is kept: it is bound, so that no other test gets the port.
+fn dead() -> (socket2::Socket, SocketAddr) {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    socket.bind(&any.into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    (socket, address)
 }
 
 /// A listener that has no room for another connection: the system drops what asks for one.
@@ -194,7 +198,7 @@ on_every_driver! {
     }
 
     fn a_server_that_is_down_is_called_until_it_is_up(settings) {
-        let address = dead();
+        let (socket, address) = dead();
         let (server, told) = start(&settings);
         server.dial(quick(address).attempts(None)).unwrap();
         for nth in 1..=5 {
@@ -203,16 +207,17 @@ on_every_driver! {
             assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
             assert!(error.to_string().contains(&address.to_string()), "{error}");
         }
-        let listener = TcpListener::bind(address).unwrap();
-        let mut peer = accept(&listener);
+        socket.listen(1).unwrap();
+        let mut peer = accept(&socket.into());
         peer.write_all(b"ahoy").unwrap();
         expect(&mut peer, b"ahoy");
         server.stop(GUARD);
     }
 
     fn no_more_attempts_than_may_be(settings) {
+        let (_held, address) = dead();
         let (server, told) = start(&settings);
-        let dialled = server.dial(quick(dead()).attempts(3)).unwrap();
+        let dialled = server.dial(quick(address).attempts(3)).unwrap();
         let again = [failed(&told).2, failed(&told).2, failed(&told).2];
         assert_eq!(again, [true, true, false]);
         assert!(dialled.is_over());
@@ -290,8 +295,9 @@ on_every_driver! {
     }
 
     fn a_stop_ends_a_pause_and_refuses_what_comes_later(settings) {
+        let (_held, address) = dead();
         let (server, told) = start(&settings);
-        let dial = quick(dead()).backoff(GUARD, GUARD).attempts(None);
+        let dial = quick(address).backoff(GUARD, GUARD).attempts(None);
         let dialled = server.dial(dial.clone()).unwrap();
         assert!(failed(&told).2);
         let clients = server.clients().clone();
@@ -305,8 +311,9 @@ on_every_driver! {
     }
 
     fn a_dial_is_stopped_by_itself(settings) {
+        let (_held, address) = dead();
         let (server, told) = start(&settings);
-        let dialled = server.dial(quick(dead()).backoff(GUARD, GUARD).attempts(None)).unwrap();
+        let dialled = server.dial(quick(address).backoff(GUARD, GUARD).attempts(None)).unwrap();
         assert!(failed(&told).2);
         dialled.stop();
         assert!(dialled.is_over());
@@ -418,6 +425,157 @@ on_every_driver! {
         drop(told);
     }
 
+    fn what_the_program_has_closed_is_not_connected_again_whatever_came_of_that(settings) {
+        let mut settings = settings;
+        settings.unsent_bytes_max = 64 << 20;
+        let (listener, address) = listen();
+        let (server, told) = start(&settings);
+        let dialled = server.dial(quick(address).attempts(None).reconnect(true)).unwrap();
+        let mut peer = accept(&listener);
+        let client = connected(&told).0;
+        for _ in 0..64 {
+            client.send(vec![0; 1 << 16]).unwrap();
+        }
+        client.close();
+        peer.read_exact(&mut [0]).unwrap();
+        // A reset, since some of it is unread: the client has failed, and did not end in order.
+        drop(peer);
+        assert!(matches!(next(&told), Told::Gone("otherwise")));
+        let report = server.stop(GUARD);
+        assert!(dialled.is_over());
+        assert_eq!(report.clients, 1);
+    }
+
+    fn a_handler_dials_anew_when_its_client_has_gone(settings) {
+        let mut settings = settings;
+        settings.dials_max = 1;
+        let (listener, address) = listen();
+        let server = Server::start(&settings, DialsAnew(address)).unwrap();
+        server.dial(quick(address)).unwrap();
+        for _ in 0..5 {
+            drop(accept(&listener));
+        }
+        drop(server);
+    }
+
+    fn a_pool_whose_clients_are_refused_by_the_handler_says_so(settings) {
+        let (listener, address) = listen();
+        let server = Server::start(&settings, Refuses).unwrap();
+        let pool = pool(&server, address, |_| {});
+        let error = pool.wait(GUARD).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionAborted);
+        assert!(error.to_string().contains("no thanks"), "{error}");
+        server.stop(GUARD);
+        accept(&listener);
+        listener.set_nonblocking(true).unwrap();
+        assert!(listener.accept().is_err(), "it was not called again and again");
+    }
+
+    fn a_take_within_a_take_needs_no_more_of_the_stack(settings) {
+        let mut settings = settings;
+        let (listener, address) = listen();
+        let (server, _told) = start(&settings);
+        let (sender, done) = mpsc::channel();
+        take_again(pool(&server, address, |_| {}), 20_000, sender.clone());
+        assert!(done.recv_timeout(GUARD).unwrap());
+        drop((server, listener));
+        // Nor where each is refused.
+        settings.dials_max = 0;
+        let (server, _told) = start(&settings);
+        take_again(pool(&server, address, |_| {}), 20_000, sender);
+        assert!(!done.recv_timeout(GUARD).unwrap());
+    }
+
+    fn a_thread_may_wait_within_a_take(settings) {
+        let (listener, address) = listen();
+        let (server, _told) = start(&settings);
+        let pool = pool(&server, address, |_| {});
+        drop(pool.wait(GUARD).unwrap());
+        let (within, (sender, done)) = (pool.clone(), mpsc::channel());
+        pool.take(GUARD, move |first| {
+            drop(first);
+            let _ = sender.send(within.wait(GUARD).is_ok());
+        });
+        assert!(done.recv_timeout(GUARD).unwrap());
+        drop(listener);
+    }
+
+    fn a_pool_that_is_dropped_ends_its_connections_and_its_dials(settings) {
+        let mut settings = settings;
+        settings.dials_max = 1;
+        let (listener, address) = listen();
+        let (server, told) = start(&settings);
+        let keeping = |limits: &mut PoolLimits| limits.idle_timeout = None;
+        let end_of = |mut peer: TcpStream| {
+            expect_end(&mut peer);
+            drop(peer);
+            connected(&told);
+            assert!(matches!(next(&told), Told::Gone("by server")));
+        };
+        // What nobody has at that moment.
+        let idle = pool(&server, address, keeping);
+        drop(idle.wait(GUARD).unwrap());
+        drop(idle);
+        end_of(accept(&listener));
+        // What is taken stays until it is given back; and those that wait get it before.
+        let waited = pool(&server, address, |limits| (limits.idle_timeout, limits.clients_max) = (None, 1));
+        let lease = waited.wait(GUARD).unwrap();
+        let wait = later(&waited);
+        drop(waited);
+        drop(lease);
+        drop(wait.recv_timeout(GUARD).unwrap().unwrap());
+        end_of(accept(&listener));
+        // A dial without end is given up, and its place is free.
+        let (_held, nobody) = dead();
+        let endless = Pool::new(server.clients(), quick(nobody).attempts(None), PoolLimits::default()).unwrap();
+        assert!(endless.wait(Duration::from_millis(20)).is_err());
+        assert!(server.dial(quick(address)).is_err());
+        drop(endless);
+        server.dial(quick(address)).unwrap();
+        drop(accept(&listener));
+        server.stop(GUARD);
+    }
+
+    fn a_stop_tells_those_that_wait_also_where_a_handler_hangs(settings) {
+        let (listener, address) = listen();
+        let (go, hang) = mpsc::channel();
+        let server = Server::start(&settings, Hangs(Mutex::new(hang))).unwrap();
+        let pool = pool(&server, address, |limits| limits.clients_max = 1);
+        let lease = pool.wait(GUARD).unwrap();
+        let mut peer = accept(&listener);
+        peer.write_all(b"hang").unwrap();
+        expect(&mut peer, b"hung");
+        let wait = later(&pool);
+        server.stop(Duration::from_millis(1));
+        let error = wait.recv_timeout(GUARD / 2).unwrap().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotConnected, "{error}");
+        drop((lease, go));
+    }
+
+    fn a_stop_at_any_moment_leaves_no_dial_and_nobody_that_waits(settings) {
+        let (listener, address) = listen();
+        for round in 0..40_u64 {
+            let (server, _told) = start(&settings);
+            let pool = pool(&server, address, |_| {});
+            let taker = std::thread::spawn(move || {
+                let waits = [later(&pool), later(&pool), later(&pool)];
+                for wait in waits {
+                    drop(wait.recv_timeout(GUARD).expect("it is told"));
+                }
+                pool
+            });
+            // Any moment will do: those of interest are within microseconds.
+            let until = Instant::now() + Duration::from_micros(round * 20);
+            while Instant::now() < until {
+                std::hint::spin_loop();
+            }
+            assert_eq!(server.stop(GUARD).cut, 0);
+            let counts = taker.join().unwrap().counts();
+            assert_eq!((counts.dialling, counts.waiting), (0, 0));
+        }
+        drop(listener);
+    }
+
     fn a_pool_closes_what_nobody_takes(settings) {
         let (listener, address) = listen();
         let (server, told) = start(&settings);
@@ -437,7 +595,7 @@ on_every_driver! {
     }
 
     fn who_waits_for_a_pool_is_told_why_there_is_none(settings) {
-        let address = dead();
+        let (_held, address) = dead();
         let (server, told) = start(&settings);
         let pool = pool(&server, address, |limits| limits.clients_max = 2);
         let waits = [later(&pool), later(&pool), later(&pool), later(&pool)];
@@ -460,6 +618,73 @@ on_every_driver! {
     }
 }
 
+/// Refuses each client.
+struct Refuses;
+
+impl Handler for Refuses {
+    raw_bytes!();
+
+    fn connected(&self, _: &Client) -> Result {
+        Err("no thanks".into())
+    }
+
+    fn received(&self, _: &Client, (): &mut (), _: Buffer) -> Result {
+        Ok(())
+    }
+}
+
+/// Dials again by itself.
+struct DialsAnew(SocketAddr);
+
+impl Handler for DialsAnew {
+    raw_bytes!();
+
+    fn connected(&self, _: &Client) -> Result {
+        Ok(())
+    }
+
+    fn received(&self, _: &Client, (): &mut (), _: Buffer) -> Result {
+        Ok(())
+    }
+
+    fn disconnected(&self, client: &Client, (): &mut (), _: &Ended) {
+        // Refused where the server stops.
+        let _ = client.clients().dial(quick(self.0));
+    }
+}
+
+/// Does not return from the call for what it has received.
+struct Hangs(Mutex<mpsc::Receiver<()>>);
+
+impl Handler for Hangs {
+    raw_bytes!();
+
+    fn connected(&self, _: &Client) -> Result {
+        Ok(())
+    }
+
+    fn received(&self, client: &Client, (): &mut (), _: Buffer) -> Result {
+        client.send(b"hung")?;
+        client.flush()?;
+        let _ = self.0.lock().unwrap().recv();
+        Ok(())
+    }
+}
+
+/// Takes a client so many times, each within the call for the one before; then tells whether the last one was to be had.
+fn take_again(pool: Pool, times: usize, done: mpsc::Sender<bool>) {
+    let next = pool.clone();
+    pool.take(GUARD, move |lease| {
+        if times == 0 {
+            let _ = done.send(lease.is_ok());
+            return;
+        }
+        drop(lease);
+        take_again(next, times - 1, done);
+    });
+}
+
+/// A pool of short pauses.
 fn pool(server: &Server, address: SocketAddr, set: impl FnOnce(&mut PoolLimits)) -> Pool {
     let mut limits = PoolLimits::default();
     set(&mut limits);

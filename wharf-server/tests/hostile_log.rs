@@ -1,4 +1,7 @@
-//! What the toolkit promises where the log panics at every line, and what a handler's panic carries does so too.
+//! What the toolkit promises where the log panics at every line, and what a handler's panic carries, and bytes that are sent, do so when dropped.
+
+#[macro_use]
+mod harness;
 
 use std::{
     io::{Read, Write},
@@ -9,17 +12,21 @@ use std::{
         atomic::{AtomicUsize, Ordering},
         mpsc,
     },
-    time::Duration,
 };
 
+use bytes::Bytes;
+use harness::{GUARD, connect, expect};
 use tracing::{Event, Metadata, Subscriber, span};
-use wharf::{Buffer, DriverChoice};
-use wharf_server::{Client, Ended, Handler, Result, Server, Settings, codec::Raw};
+use wharf::Buffer;
+use wharf_server::{Client, Ended, Handler, Result, Server, Settings};
 
-/// Nothing that is waited for takes as long, unless it is broken.
-const GUARD: Duration = Duration::from_secs(30);
+/// More than systems keep for a client that does not read.
+const FLOOD_BYTES: usize = 32 << 20;
 
-/// Panics as it takes a line.
+/// So many are kept uncopied.
+const TRAPPED_BYTES: usize = 10_000;
+
+/// Panics as it takes a line, and as a span is entered or left.
 struct Hostile;
 
 static LINES: AtomicUsize = AtomicUsize::new(0);
@@ -42,9 +49,13 @@ impl Subscriber for Hostile {
         resume_unwind(Box::new("the log"));
     }
 
-    fn enter(&self, _: &span::Id) {}
+    fn enter(&self, _: &span::Id) {
+        resume_unwind(Box::new("the log"));
+    }
 
-    fn exit(&self, _: &span::Id) {}
+    fn exit(&self, _: &span::Id) {
+        resume_unwind(Box::new("the log"));
+    }
 }
 
 /// What a panic carries, which panics when it is dropped.
@@ -60,13 +71,7 @@ impl Drop for Trap {
 struct Teller(mpsc::Sender<bool>);
 
 impl Handler for Teller {
-    type Session = ();
-    type Codec = Raw;
-    type Message = ();
-
-    fn codec(&self) -> Raw {
-        Raw
-    }
+    raw_bytes!();
 
     fn connected(&self, _: &Client) -> Result {
         Ok(())
@@ -90,62 +95,90 @@ impl Handler for Teller {
     }
 }
 
-fn connect(server: &Server) -> TcpStream {
-    let stream = TcpStream::connect(server.local_addr()).unwrap();
-    stream.set_read_timeout(Some(GUARD)).unwrap();
-    stream
-}
-
 fn exchange(stream: &mut TcpStream) {
     stream.write_all(b"ahoy").unwrap();
-    let mut echo = [0; 4];
-    stream.read_exact(&mut echo).unwrap();
-    assert_eq!(&echo, b"ahoy");
+    expect(stream, b"ahoy");
 }
 
-/// One client at a time, so that accepting pauses for each, which is said.
-fn nobody_is_lost_on_the_way(driver: DriverChoice) {
-    static SET: Once = Once::new();
-    SET.call_once(|| tracing::subscriber::set_global_default(Hostile).expect("the first"));
-    let mut settings = Settings::default();
-    settings.listen = vec!["127.0.0.1:0".parse().unwrap()];
-    settings.driver = driver;
-    settings.clients_max = 1;
-    settings.workers = 1;
-    settings.workers_max = 1;
-    let (tell, told) = mpsc::channel();
-    let server = Server::start(&settings, Teller(tell)).unwrap();
-    let lines = LINES.load(Ordering::SeqCst);
-    for word in [b"panic", b"trap!", b"panic", b"trap!"] {
+/// Bytes that panic when they are dropped.
+struct Trapped(Vec<u8>, Trap);
+
+impl AsRef<[u8]> for Trapped {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Sends at once more than anybody takes who does not read.
+struct Flood(mpsc::Sender<String>);
+
+impl Handler for Flood {
+    raw_bytes!();
+
+    fn connected(&self, _: &Client) -> Result {
+        Ok(())
+    }
+
+    fn received(&self, client: &Client, (): &mut (), _: Buffer) -> Result {
+        client.send(vec![7; FLOOD_BYTES])?;
+        for _ in 0..3 {
+            let bytes = Trapped(vec![7; TRAPPED_BYTES], Trap);
+            client.send(Bytes::from_owner(bytes))?;
+        }
+        let _ = self.0.send("sent".to_owned());
+        Ok(())
+    }
+
+    fn disconnected(&self, _: &Client, (): &mut (), ended: &Ended) {
+        let _ = self.0.send(format!("{ended:?}"));
+    }
+}
+
+on_every_driver! {
+    fn nobody_is_lost_to_a_log_that_panics(settings) {
+        static SET: Once = Once::new();
+        // One client at a time, so that accepting pauses for each, which is said.
+        let mut settings = settings;
+        SET.call_once(|| tracing::subscriber::set_global_default(Hostile).expect("the first"));
+        settings.clients_max = 1;
+        settings.workers = 1;
+        settings.workers_max = 1;
+        let (tell, told) = mpsc::channel();
+        let server = Server::start(&settings, Teller(tell)).unwrap();
+        let lines = LINES.load(Ordering::SeqCst);
+        for word in [b"panic", b"trap!", b"panic", b"trap!"] {
+            let mut peer = connect(&server);
+            exchange(&mut peer);
+            peer.write_all(word).unwrap();
+            assert_eq!(told.recv_timeout(GUARD), Ok(true), "it is told of its end");
+        }
         let mut peer = connect(&server);
         exchange(&mut peer);
-        peer.write_all(word).unwrap();
-        assert_eq!(told.recv_timeout(GUARD), Ok(true), "it is told of its end");
+        drop(peer);
+        assert_eq!(told.recv_timeout(GUARD), Ok(false));
+        assert_eq!(server.snapshot().workers.len(), 1, "the worker is there");
+        let report = server.stop(GUARD);
+        assert_eq!((report.clients, report.cut), (5, 0));
+        assert!(LINES.load(Ordering::SeqCst) >= lines + 5, "it was said");
     }
-    let mut peer = connect(&server);
-    exchange(&mut peer);
-    drop(peer);
-    assert_eq!(told.recv_timeout(GUARD), Ok(false));
-    assert_eq!(server.snapshot().workers.len(), 1, "the worker is there");
-    let report = server.stop(GUARD);
-    assert_eq!((report.clients, report.cut), (5, 0));
-    assert!(LINES.load(Ordering::SeqCst) >= lines + 5, "it was said");
-}
 
-#[cfg(unix)]
-#[test]
-fn nobody_is_lost_to_a_log_that_panics_on_readiness() {
-    nobody_is_lost_on_the_way(DriverChoice::Readiness);
-}
-
-#[cfg(unix)]
-#[test]
-fn nobody_is_lost_to_a_log_that_panics_on_the_best_driver() {
-    nobody_is_lost_on_the_way(DriverChoice::Auto);
-}
-
-#[cfg(windows)]
-#[test]
-fn nobody_is_lost_to_a_log_that_panics_on_windows() {
-    nobody_is_lost_on_the_way(DriverChoice::Windows);
+    fn no_place_is_lost_to_bytes_that_panic(settings) {
+        // What waits for a client that is gone is dropped before it leaves its place.
+        let mut settings = settings;
+        settings.clients_max = 1;
+        settings.unsent_bytes_max = 2 * FLOOD_BYTES;
+        let (tell, told) = mpsc::channel();
+        let server = Server::start(&settings, Flood(tell)).unwrap();
+        for _ in 0..3 {
+            let mut peer = connect(&server);
+            peer.write_all(b"ahoy").unwrap();
+            peer.read_exact(&mut [0]).unwrap();
+            assert_eq!(told.recv_timeout(GUARD).unwrap(), "sent");
+            drop(peer);
+            let ended = told.recv_timeout(GUARD).expect("it is told of its end");
+            assert!(ended.starts_with("Failed"), "{ended}");
+        }
+        let report = server.stop(GUARD);
+        assert_eq!((report.clients, report.cut), (3, 0));
+    }
 }

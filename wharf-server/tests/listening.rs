@@ -10,8 +10,8 @@ mod raw;
 
 use std::{
     io::{Read, Write},
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
-    sync::mpsc,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream},
+    sync::{Mutex, PoisonError, mpsc},
     thread,
     time::{Duration, Instant},
 };
@@ -21,7 +21,9 @@ use raw::{echo, exchange, serve};
 #[cfg(unix)]
 use socket2::SockRef;
 use wharf::DriverChoice;
-use wharf_server::{Listen, ListenAddress, Server, Settings, StartError};
+use wharf_server::{
+    Client, Handler, Listen, ListenAddress, Result, Server, Settings, StartError, codec::Lines,
+};
 
 fn any_port() -> Listen {
     "127.0.0.1:0".parse().unwrap()
@@ -108,6 +110,50 @@ on_every_driver! {
         exchange(&mut reach(addresses[0]), b"again");
     }
 
+    fn a_connection_that_was_held_comes_before_those_in_the_backlog_of_another_listener(settings) {
+        let mut settings = settings;
+        settings.listen = vec![any_port(), any_port()];
+        settings.clients_max = 1;
+        let server = serve(&settings, echo).unwrap();
+        let addresses = tcp(&server);
+        for _ in 0..10 {
+            let mut first = reach(addresses[0]);
+            exchange(&mut first, b"ahoy");
+            let mut held = reach(addresses[1]);
+            let mut behind = reach(addresses[0]);
+            held.write_all(b"held").unwrap();
+            behind.write_all(b"behind").unwrap();
+            exchange(&mut first, b"a moment for it to be accepted");
+            thread::sleep(Duration::from_millis(5));
+            drop(first);
+            // The one behind is not served before this one has gone.
+            expect(&mut held, b"held");
+            assert_eq!(server.clients().snapshot()[0].peer(), held.local_addr().unwrap());
+            drop(held);
+            expect(&mut behind, b"behind");
+        }
+    }
+
+    fn a_connection_that_waits_for_a_place_gets_that_of_one_that_was_not_let_in(settings) {
+        let mut settings = settings;
+        settings.listen = vec![any_port(), any_port()];
+        settings.clients_max = 1;
+        let (go, wait) = mpsc::channel();
+        let (asks, asked) = mpsc::channel();
+        let handler = Picky { asked: Mutex::new(asks), go: Mutex::new(wait) };
+        let server = Server::start(&settings, handler).unwrap();
+        let addresses = tcp(&server);
+        let _refused = reach(addresses[0]);
+        asked.recv_timeout(GUARD).unwrap();
+        let mut waits = reach(addresses[1]);
+        waits.write_all(b"ahoy\n").unwrap();
+        // It waits once it was accepted: the backlog of its listener is empty then, for which there is no event.
+        thread::sleep(Duration::from_millis(30));
+        go.send(false).unwrap();
+        go.send(true).unwrap();
+        expect(&mut waits, b"ahoy");
+    }
+
     fn a_balancer_sees_that_a_server_drains_while_it_serves(settings) {
         let mut settings = settings;
         settings.health = Some(any_port());
@@ -150,13 +196,68 @@ on_every_driver! {
     }
 }
 
+/// Has a codec for those clients for which it is told so.
+struct Picky {
+    asked: Mutex<mpsc::Sender<()>>,
+    go: Mutex<mpsc::Receiver<bool>>,
+}
+
+impl Handler for Picky {
+    type Session = ();
+    type Codec = Lines;
+    type Message = ();
+
+    fn codec(&self) -> Lines {
+        let _ = self.asked.lock().unwrap().send(());
+        let go = self.go.lock().unwrap_or_else(PoisonError::into_inner);
+        assert!(go.recv().unwrap_or(true), "it has none for this one");
+        Lines::new()
+    }
+
+    fn connected(&self, _: &Client) -> Result {
+        Ok(())
+    }
+
+    fn received(&self, client: &Client, (): &mut (), line: &str) -> Result {
+        client.send(line)?;
+        Ok(())
+    }
+}
+
+#[test]
+fn a_free_port_is_that_of_both_families() {
+    let v4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+    let v6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
+    if TcpListener::bind(v6).is_err() {
+        eprintln!("NOT JUDGED: no IPv6 here");
+        return;
+    }
+    for addresses in [[v4, v6], [v6, v4]] {
+        let mut settings = settings(DriverChoice::Auto);
+        settings.listen = vec![Listen::any_of(addresses)];
+        let server = serve(&settings, echo).unwrap();
+        let ports: Vec<_> = tcp(&server).iter().map(SocketAddr::port).collect();
+        assert_eq!(ports.len(), 2, "{:?}", server.local_addrs());
+        assert_eq!(ports[0], ports[1]);
+        exchange(&mut reach((Ipv4Addr::LOCALHOST, ports[0]).into()), b"ahoy");
+        exchange(&mut reach((Ipv6Addr::LOCALHOST, ports[0]).into()), b"ahoy");
+    }
+}
+
 #[test]
 fn who_asks_for_the_health_and_says_nothing_or_too_much_is_cut_and_others_are_answered() {
     let mut settings = settings(DriverChoice::Auto);
     settings.health = Some(any_port());
     let server = serve(&settings, echo).unwrap();
     let health = server.health_addrs()[0].tcp().unwrap();
-    let silent: Vec<_> = (0..100).map(|_| reach(health)).collect();
+    // More than may ask at the same time.
+    let silent: Vec<_> = (0..400).map(|_| reach(health)).collect();
+    let start = Instant::now();
+    assert!(ask(health, "GET / HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 200 "));
+    assert!(
+        start.elapsed() < Duration::from_secs(4),
+        "before the last of them are cut for their silence"
+    );
     let mut endless = reach(health);
     // It may be refused before it has sent all of it.
     let _ = endless.write_all(&[b'a'; 100_000]);
@@ -316,6 +417,37 @@ mod local {
             assert_eq!(server.stop(GUARD).cut, 0);
             assert!(!path.exists());
         }
+    }
+
+    #[test]
+    fn a_path_with_a_zero_byte_is_refused_and_not_cut() {
+        let folder = Folder::new("zero");
+        let path = folder.0.join("socket");
+        let mut settings = settings(DriverChoice::Auto);
+        settings.listen = vec![Listen::local(format!("{}\0.allowed", path.display()))];
+        let error = serve(&settings, echo).unwrap_err();
+        assert!(error.to_string().contains("zero byte"), "{error}");
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_server_that_is_stuck_does_not_hold_up_the_start_of_another() {
+        let folder = Folder::new("stuck");
+        let path = folder.0.join("socket");
+        let stuck = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None);
+        let stuck = stuck.unwrap();
+        stuck
+            .bind(&socket2::SockAddr::unix(&path).unwrap())
+            .unwrap();
+        stuck.listen(0).unwrap();
+        // Its backlog is full: to connect would wait until it accepts.
+        let _waits = UnixStream::connect(&path).unwrap();
+        let mut settings = settings(DriverChoice::Auto);
+        settings.listen = vec![Listen::local(&path)];
+        let (sender, told) = mpsc::channel();
+        thread::spawn(move || sender.send(serve(&settings, echo).map(drop)));
+        let started = told.recv_timeout(GUARD).expect("it does not wait");
+        assert!(matches!(started, Err(StartError::Bind(..))));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::{
 };
 
 use wharf_server::{
-    Client, Handler, Result, Server,
+    Client, Handler, Result, Server, ServerBuilder,
     codec::{ByteOrder, LengthPrefixed},
 };
 
@@ -75,9 +75,9 @@ fn exchange(peer: &mut TcpStream, frames: &[u8], echo: &mut [u8]) {
     }
 }
 
-#[test]
-fn frames_and_their_answers_cost_no_allocation() {
-    let builder = Server::builder().listen("127.0.0.1:0".parse().unwrap());
+/// How many allocations 46,000 frames cost, and their answers.
+fn allocations(builder: ServerBuilder) -> usize {
+    let builder = builder.listen("127.0.0.1:0".parse().unwrap());
     let server = builder.workers(1).workers_max(1).start(Echo).unwrap();
     let mut peer = TcpStream::connect(server.local_addr()).unwrap();
     peer.set_nodelay(true).unwrap();
@@ -93,7 +93,65 @@ fn frames_and_their_answers_cost_no_allocation() {
     rounds(200);
     let before = ALLOCATIONS.load(Ordering::SeqCst);
     rounds(2_000);
-    let allocations = ALLOCATIONS.load(Ordering::SeqCst) - before;
-    // 46,000 frames. Some lists may grow once more.
+    ALLOCATIONS.load(Ordering::SeqCst) - before
+}
+
+#[test]
+fn frames_and_their_answers_cost_no_allocation() {
+    let allocations = allocations(Server::builder());
+    // Some lists may grow once more.
     assert!(allocations <= 10, "{allocations} allocations");
+    #[cfg(feature = "metrics")]
+    measured::nor_do_their_metrics();
+}
+
+/// The same with metrics, and a recorder that needs no memory itself.
+#[cfg(feature = "metrics")]
+mod measured {
+    use std::sync::Arc;
+
+    use metrics::{
+        Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString,
+        Unit, atomics::AtomicU64,
+    };
+
+    use super::*;
+
+    static HANDLED: AtomicUsize = AtomicUsize::new(0);
+
+    struct Atomics;
+
+    struct Samples;
+
+    impl HistogramFn for Samples {
+        fn record(&self, _: f64) {
+            HANDLED.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    impl Recorder for Atomics {
+        fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+        fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+            Counter::from_arc(Arc::new(AtomicU64::new(0)))
+        }
+
+        fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+            Gauge::from_arc(Arc::new(AtomicU64::new(0)))
+        }
+
+        fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+            Histogram::from_arc(Arc::new(Samples))
+        }
+    }
+
+    pub fn nor_do_their_metrics() {
+        let builder = Server::builder().metrics("echo");
+        let allocations = metrics::with_local_recorder(&Atomics, || allocations(builder));
+        assert!(allocations <= 10, "{allocations} allocations with metrics");
+        let handled = HANDLED.load(Ordering::SeqCst);
+        assert!(handled >= 8_000, "{handled} calls were timed");
+    }
 }

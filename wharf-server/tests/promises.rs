@@ -306,16 +306,17 @@ on_every_driver! {
     fn a_client_whose_handler_is_at_work_is_not_idle(settings) {
         let mut settings = settings;
         settings.idle_timeout = Some(Duration::from_millis(100));
-        let server = serve(&settings, |client: &Client, bytes: Buffer| {
+        let (tell, answered) = mpsc::channel();
+        let server = serve(&settings, move |client: &Client, bytes: Buffer| {
             thread::sleep(Duration::from_millis(500));
+            tell.send(Instant::now()).unwrap();
             let _ = client.send(bytes);
         }).unwrap();
         let mut peer = connect(&server);
         exchange(&mut peer, b"slow");
         // And then it is.
-        let answered = Instant::now();
         expect_end(&mut peer);
-        assert!(answered.elapsed() >= Duration::from_millis(100));
+        assert!(answered.recv().unwrap().elapsed() >= Duration::from_millis(100));
     }
 
     fn a_handler_that_gives_way_goes_on_when_others_have_had_their_turn(settings) {

@@ -167,6 +167,19 @@ on_every_driver! {
         let mut peer = connect(&server);
         exchange(&mut peer, b"PROXIMA");
         exchange(&mut peer, V1);
+        // What could be the beginning of one is the handler's at once, and the rest of it ends the client all the same.
+        for (header, some) in [(V1, 3), (V2, 2)] {
+            let mut peer = connect(&server);
+            for len in 0..some {
+                exchange(&mut peer, &header[len..=len]);
+            }
+            peer.write_all(&header[some..]).unwrap();
+            expect_refusal(peer);
+        }
+        let mut peer = connect(&server);
+        exchange(&mut peer, b"PROX");
+        exchange(&mut peer, b"IMA");
+        exchange(&mut peer, V1);
         let greeting = greeting(&settings);
         let mut peer = connect(&greeting);
         let hello = format!("hello {}\n", peer.local_addr().unwrap());

@@ -18,21 +18,29 @@ impl Listen {
     /// `LISTEN_PID` out of it.
     ///
     /// # Errors
-    /// One of them is no stream socket that listens ([`InvalidInput`](io::ErrorKind::InvalidInput)), or there are more than 1,024.
+    /// One of them is no stream socket that listens ([`InvalidInput`](io::ErrorKind::InvalidInput)), or there are more than 1,024, or `LISTEN_FDS` is no
+    /// number.
     pub fn inherited() -> io::Result<Vec<Listen>> {
-        let count = std::env::var("LISTEN_FDS")
-            .ok()
-            .and_then(|count| count.parse::<usize>().ok());
-        if count.is_some_and(|count| count > SOCKETS_MAX) {
-            return Err(invalid(format!(
-                "LISTEN_FDS is {}, above the limit of {SOCKETS_MAX}",
-                count.unwrap_or_default()
-            )));
+        if let Some(count) = std::env::var_os("LISTEN_FDS") {
+            check_count(&count.to_string_lossy()).map_err(invalid)?;
         }
         let mut sockets = ListenFd::from_env();
         (0..sockets.len())
             .map(|number| take(&mut sockets, number))
             .collect()
+    }
+}
+
+/// Refuses what is no number of sockets.
+fn check_count(count: &str) -> Result<(), String> {
+    match count.parse::<usize>() {
+        Ok(count) if count <= SOCKETS_MAX => Ok(()),
+        Ok(count) => Err(format!(
+            "LISTEN_FDS is {count}, above the limit of {SOCKETS_MAX}"
+        )),
+        Err(_) => Err(format!(
+            "LISTEN_FDS is `{count}`, which is no number of sockets; unset it, or start this by a socket unit"
+        )),
     }
 }
 
@@ -69,4 +77,20 @@ fn check_that_it_listens(socket: &impl AsFd, number: usize) -> io::Result<()> {
 
 fn invalid(message: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_number_of_sockets_is_told() {
+        for count in ["0", "1", "1024"] {
+            assert_eq!(check_count(count), Ok(()));
+        }
+        for wrong in ["", "abc", "-1", "1025", "99999999999999999999999"] {
+            let error = check_count(wrong).unwrap_err();
+            assert!(error.contains(wrong), "{error}");
+        }
+    }
 }

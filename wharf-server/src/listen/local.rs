@@ -5,14 +5,15 @@ use std::{
     os::{
         fd::OwnedFd,
         unix::{
+            ffi::OsStrExt,
             fs::{FileTypeExt, MetadataExt},
-            net::{UnixListener, UnixStream},
+            net::UnixListener,
         },
     },
     path::{Path, PathBuf},
 };
 
-use socket2::{SockAddr, Socket};
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::ListenAddress;
 
@@ -45,7 +46,7 @@ impl From<UnixListener> for LocalSocket {
 impl LocalSocket {
     /// Listens at a path. A socket there that nobody listens on any more is replaced.
     pub(super) fn bind(socket: Socket, path: &Path, backlog: i32) -> io::Result<Self> {
-        let address = SockAddr::unix(path)?;
+        let address = address(path)?;
         match socket.bind(&address) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_left_behind(path) => {
                 std::fs::remove_file(path)?;
@@ -68,15 +69,31 @@ impl LocalSocket {
     }
 }
 
+/// The address of a path. One with a zero byte is refused: the system would take what is before it for the path.
+fn address(path: &Path) -> io::Result<SockAddr> {
+    if path.as_os_str().as_bytes().contains(&0) {
+        let what = format!(
+            "{} is no path for a local socket; use one without zero bytes",
+            path.display()
+        );
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+    }
+    SockAddr::unix(path)
+}
+
 /// Whether this is a socket on which nobody listens: its server has ended without removing it.
 fn is_left_behind(path: &Path) -> bool {
     let is_socket =
         std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket());
-    let refuses = || {
-        UnixStream::connect(path)
-            .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
-    };
-    is_socket && refuses()
+    is_socket
+        && try_to_connect(path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+}
+
+/// Does not wait: who listens may have a full backlog, and be stuck.
+fn try_to_connect(path: &Path) -> io::Result<()> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.connect(&SockAddr::unix(path)?)
 }
 
 impl SocketFile {

@@ -28,7 +28,7 @@
 //! | from a proxy, with a header that tells no address (`LOCAL`, `UNKNOWN`, a local socket's) | it keeps the address of the proxy, and is not counted by it: health checks are such |
 //! | from a proxy, without a header, with a wrong one, or one that is longer than 4 KiB | it is closed, and the handler is told nothing |
 //! | from a proxy, whose header is not there within [5 s](crate::Settings::proxy_header_timeout) | likewise |
-//! | from elsewhere, with a header | it is closed as soon as that is seen |
+//! | from elsewhere, with a header | it is closed as soon as that is seen, by its first 6 or 12 bytes; those that came before alone were the handler's |
 //! | from elsewhere, without | a client like any other |
 //!
 //! A proxy on the same machine may connect by a local socket: [`proxy_protocol_from_local`](crate::Settings::proxy_protocol_from_local).

@@ -78,6 +78,7 @@ pub fn expect(stream: &mut TcpStream, bytes: &[u8]) {
 }
 
 /// A server that goes may interrupt who started it, once: unlike `read`, this tries again.
+#[allow(dead_code, reason = "not every test waits for an end")]
 pub fn expect_end(stream: &mut TcpStream) {
     let mut rest = Vec::new();
     stream.read_to_end(&mut rest).unwrap();
