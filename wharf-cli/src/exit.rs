@@ -4,9 +4,10 @@
 
 use std::process::ExitCode;
 
+use tracing::Level;
 use wharf_server::StartError;
 
-use crate::output;
+use crate::{log, output};
 
 /// The command did what it was asked to.
 pub const DONE: u8 = 0;
@@ -199,7 +200,8 @@ impl Command {
 pub fn fail(code: u8, message: &str) -> ExitCode {
     debug_assert!(CODES.iter().any(|known| known.number == code));
     // Where standard error is gone, the code alone has to say it.
-    output::ERRORS.say(&format!("error: {message}"));
+    let text = format!("error: {message}");
+    output::ERRORS.say(&log::line(Level::ERROR, text));
     ExitCode::from(code)
 }
 

@@ -9,6 +9,7 @@ mod exit;
 mod framing;
 mod help;
 mod http_answer;
+mod log;
 mod output;
 mod quantity;
 mod serve;
@@ -20,8 +21,9 @@ mod wrap;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
-use tracing::Level;
+use clap::{Parser, Subcommand};
+
+use self::log::{LogFormat, LogLevel};
 
 const EXAMPLES: &[help::Example] = &[
     (
@@ -55,6 +57,10 @@ struct Arguments {
     /// The least severe level of log messages to write to standard error
     #[arg(long, global = true, display_order = 900, value_enum, default_value_t = LogLevel::Info)]
     log: LogLevel,
+
+    /// How log messages are written: text, or one JSON object a line
+    #[arg(long, global = true, display_order = 901, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
 }
 
 #[derive(Debug, Subcommand)]
@@ -77,27 +83,6 @@ enum Command {
     Doctor,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum LogLevel {
-    Error,
-    Warn,
-    Info,
-    Debug,
-    Trace,
-}
-
-impl From<LogLevel> for Level {
-    fn from(level: LogLevel) -> Self {
-        match level {
-            LogLevel::Error => Level::ERROR,
-            LogLevel::Warn => Level::WARN,
-            LogLevel::Info => Level::INFO,
-            LogLevel::Debug => Level::DEBUG,
-            LogLevel::Trace => Level::TRACE,
-        }
-    }
-}
-
 fn main() -> ExitCode {
     let _flushed = output::Flushed;
     let arguments = match Arguments::try_parse() {
@@ -105,13 +90,7 @@ fn main() -> ExitCode {
         Err(said) => return help::print(&said),
     };
     output::tell_of_panics();
-    tracing_subscriber::fmt()
-        .with_writer(|| output::Log)
-        // Else it would print its own failures, and panic where that fails.
-        .log_internal_errors(false)
-        .with_max_level(Level::from(arguments.log))
-        .with_target(false)
-        .init();
+    log::start(arguments.log, arguments.log_format);
     match arguments.command {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),

@@ -18,8 +18,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tracing::Level;
+
 use crate::{
-    system,
+    log, system,
     wrap::{Stream, fit},
 };
 
@@ -54,11 +56,16 @@ pub static OUTPUT: Outlet = Outlet::new(
 pub static ERRORS: Outlet = Outlet::new(
     "errors",
     system::write_errors,
-    || Stream::Errors.columns(),
+    // An object is one line, however long.
+    || match log::is_json() {
+        true => None,
+        false => Stream::Errors.columns(),
+    },
     |lines| {
-        format!(
-            "{lines} lines are missing here: they were not read in time, or could not be written\n"
-        )
+        let text = format!(
+            "{lines} lines are missing here: they were not read in time, or could not be written"
+        );
+        log::line(Level::WARN, text) + "\n"
     },
 );
 
@@ -270,10 +277,11 @@ pub fn tell_of_panics() {
         let thread = thread::current();
         let name = thread.name().unwrap_or("without a name");
         let backtrace = Backtrace::capture();
-        ERRORS.say_as_it_is(&match backtrace.status() {
+        let text = match backtrace.status() {
             BacktraceStatus::Captured => format!("thread '{name}' {panic}\n{backtrace}"),
             _ => format!("thread '{name}' {panic}"),
-        });
+        };
+        ERRORS.say_as_it_is(&log::line(Level::ERROR, text));
         // It may be the last thing that the process does.
         ERRORS.flush(AT_ONCE);
     }));

@@ -6,7 +6,7 @@ mod common;
 
 use std::{
     io::{Read, Write},
-    net::{Shutdown, TcpStream},
+    net::{Shutdown, SocketAddr, TcpStream},
     process::{Child, Command, Stdio},
     thread,
 };
@@ -108,6 +108,66 @@ on_every_driver! {
         serve.stop();
     }
 
+    fn metrics_are_told_by_http(driver) {
+        let mut serve = Serve::start(driver, &["--frames", "lines", "--metrics", "127.0.0.1:0"]);
+        let line = serve.line();
+        let address: SocketAddr = line.strip_prefix("metrics on ").expect(&line).parse().unwrap();
+        let mut client = serve.connect();
+        echo(&mut client, b"ahoy\n");
+        let told = || ask(address, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
+        eventually("its bytes are told", || told().contains("\nwharf_received_bytes_total 5\n"));
+        let text = told();
+        assert!(text.starts_with("HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4"), "{text}");
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("\r\nContent-Length: {}\r\n", body.len())), "{head}");
+        for expected in [
+            "# TYPE wharf_clients gauge\nwharf_clients 1\n",
+            "\nwharf_accepted_clients_total 1\n",
+            "\nwharf_frames_total 1\n",
+            "\nwharf_ended_clients_total{reason=\"by_peer\"} 0\n",
+            "\nwharf_handler_seconds_bucket{le=\"+Inf\"} 2\n",
+        ] {
+            assert!(body.contains(expected), "{expected} in {body}");
+        }
+        let head = ask(address, "HEAD / HTTP/1.1\r\n\r\n");
+        assert!(head.starts_with("HTTP/1.1 200 ") && head.ends_with("\r\n\r\n"), "{head}");
+        assert!(ask(address, "GET /favicon.ico HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 404 "));
+        assert!(ask(address, "POST /metrics HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 405 "));
+        // Who asks for too much is cut, and others are answered.
+        let mut endless = client_of(address);
+        endless.write_all(&[b'a'; 16 << 10]).unwrap();
+        expect_end(&mut endless);
+        assert!(told().contains("wharf_clients 1\n"));
+        serve.stop();
+    }
+
+    fn each_line_of_the_log_is_an_object(driver) {
+        let options = ["--log", "debug", "--log-format", "json", "--idle-timeout", "50ms"];
+        let serve = Serve::start(driver, &options);
+        let mut client = serve.connect();
+        echo(&mut client, b"ahoy");
+        expect_end(&mut client);
+        let log = serve.log_at_the_end();
+        serve.signal(Signal::TERM);
+        serve.wait();
+        let said = objects(&log.lock().unwrap());
+        let cut = said.iter().find(|line| line["message"] == "cut: idle");
+        let cut = cut.unwrap_or_else(|| panic!("{said:?}"));
+        let own = client.local_addr().unwrap().to_string();
+        assert_eq!((&cut["level"], &cut["client"], &cut["peer"]), (&"INFO".into(), &1.into(), &own.into()));
+        // The span of the client, in whose handler that is said.
+        assert_eq!((&cut["span"]["name"], &cut["span"]["id"]), (&"client".into(), &1.into()));
+
+        // What is wrong at the start is one too.
+        let mut command = serve_on("192.0.2.1:1", driver);
+        command.args(["--log-format", "json"]);
+        let (code, _, errors) = run(command);
+        let said = objects(&errors);
+        let last = &said.last().unwrap();
+        assert_eq!((code, &last["level"]), (Some(30), &"ERROR".into()));
+        assert!(last["message"].as_str().unwrap().starts_with("error: can't bind to 192.0.2.1:1"), "{errors}");
+    }
+
     fn a_log_that_nobody_takes_costs_nobody_a_worker(driver) {
         let (_nobody_reads, full_pipe) = full_pipe();
         let gone = [Stdio::from(full_disk()), pipe_without_reader().into(), full_pipe.into()];
@@ -149,6 +209,27 @@ on_every_driver! {
         assert!(errors.contains("another program listens there"), "{errors}");
         assert!(errors.contains(&first.address.to_string()), "{errors}");
     }
+}
+
+/// What is answered by HTTP.
+fn ask(address: SocketAddr, request: &str) -> String {
+    let mut stream = client_of(address);
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+/// The lines of a log in JSON. Each has its time, its level and its message.
+fn objects(log: &str) -> Vec<serde_json::Value> {
+    let object = |line| -> serde_json::Value {
+        let object: serde_json::Value = serde_json::from_str(line).expect(line);
+        for name in ["timestamp", "level", "message"] {
+            assert!(object[name].is_string(), "{name}: {line}");
+        }
+        object
+    };
+    log.lines().map(object).collect()
 }
 
 /// A process that ends with its test.
@@ -317,6 +398,9 @@ fn arguments_that_make_no_sense_are_exit_code_2_and_name_the_value() {
         (&["--proxy-protocol-from", "proxy"], "no range of addresses"),
         (&["--health", "nowhere"], "nowhere:21000"),
         (&["--health", "systemd"], "an address of its own"),
+        (&["--metrics", "nowhere"], "nowhere:21000"),
+        (&["--metrics", "systemd"], "an address of its own"),
+        (&["--log-format", "xml"], "json"),
         (&["--drain-delay", "1s"], "add --health"),
         (&["--idle-timeout", "999999h"], "999999h"),
         (&["--stats", "999999h"], "999999h"),
@@ -370,6 +454,8 @@ fn each_default_is_in_the_help_with_its_reason() {
         "proxy-protocol-from",
         "health",
         "drain-delay",
+        "metrics",
+        "log-format",
         "frames",
         "max-frame",
         "frame-timeout",

@@ -186,9 +186,9 @@ fn the_lines_of_a_server_fit() {
     let known = "listening on 0:0 driver=uring driver=readiness workers=0 max_workers=0 concurrency=0 stats clients=0 operations=0 \
                  running=0 parked=0 blocked=0 queued=0 oldest=- oldest=0ms releases=0 running_max=0 unknown=0 worker wharf-0 \
                  state parked polling running blocked unknown for packets nothing waits for a worker 0 waiting worker, the \
-                 oldest stopped received=0 sent=0 cut=0 too health";
+                 oldest stopped received=0 sent=0 cut=0 too health metrics";
     for columns in WIDTHS {
-        let words = "serve --listen 127.0.0.1:0 --listen 127.0.0.1:0 --health 127.0.0.1:0 --workers 3 --concurrency 2 --stats 20ms";
+        let words = "serve --listen 127.0.0.1:0 --listen 127.0.0.1:0 --health 127.0.0.1:0 --metrics 127.0.0.1:0 --workers 3 --concurrency 2 --stats 20ms";
         let mut terminal = Terminal::start(columns, wharf(words), Shown::Output);
         let pid = Pid::from_child(&terminal.child);
         terminal.read_until(|text| text.contains("running_max="));
@@ -200,6 +200,21 @@ fn the_lines_of_a_server_fit() {
         expect_known_words(&text, &kinds(known, UNITS), columns);
         assert!(text.contains("stopped"), "{text}");
     }
+}
+
+#[test]
+fn an_object_of_the_log_is_one_line_however_long() {
+    let words = "--log debug serve --log-format json --listen 127.0.0.1:0 --stop-with-stdin";
+    let terminal = Terminal::start(40, wharf(words), Shown::Errors);
+    let (code, text, _) = terminal.end();
+    assert_eq!(code, Some(0), "{text}");
+    let said = "\"message\":\"standard input has ended: stopping\"";
+    let line = text.lines().find(|line| line.contains(said));
+    let line = line.unwrap_or_else(|| panic!("{text}"));
+    assert!(
+        line.starts_with('{') && line.trim_end().ends_with('}'),
+        "{text}"
+    );
 }
 
 #[test]

@@ -71,7 +71,7 @@ impl Load {
                 let _ = told.send(Event::Signal);
             }
         };
-        watch_signals(tell, flush_at_once)?;
+        watch_signals(tell, flush_at_once, false)?;
         Ok(Load { sender, events })
     }
 

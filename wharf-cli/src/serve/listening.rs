@@ -5,7 +5,7 @@ use std::{fmt, process::ExitCode};
 use wharf::names::{Names, TIMEOUT, Target};
 use wharf_server::{IpNet, Listen, ListenAddress, Server, Settings};
 
-use super::range;
+use super::{metrics::Endpoint, range};
 use crate::{address, exit, output::OUTPUT};
 
 /// One of the places that `--listen` names.
@@ -77,19 +77,25 @@ impl Place {
     }
 }
 
-/// What the server listens on at all of the places, and where it tells its health. To be called before there is a second thread: see
-/// [`Listen::inherited`].
-pub fn listens(
+/// What the server listens on at all of the places, and at each of those where it tells how it is. To be called before there is a
+/// second thread: see [`Listen::inherited`].
+pub fn listens<const N: usize>(
     places: &[Place],
-    health: Option<&Place>,
+    told: [Option<&Place>; N],
     reuse_port: bool,
-) -> Result<(Vec<Listen>, Option<Listen>), ExitCode> {
+) -> Result<(Vec<Listen>, [Option<Listen>; N]), ExitCode> {
     let mut all = Vec::new();
     for place in places {
         all.extend(place.listens(reuse_port)?);
     }
-    let health = health.map(|place| place.listens(reuse_port)).transpose()?;
-    Ok((all, health.and_then(|mut listens| listens.pop())))
+    let mut told_on = [const { None }; N];
+    for (place, listen) in told.into_iter().zip(&mut told_on) {
+        if let Some(place) = place {
+            // Of several servers at one address, another might answer for this one.
+            *listen = place.listens(false)?.pop();
+        }
+    }
+    Ok((all, told_on))
 }
 
 /// Who is a proxy that speaks the PROXY protocol.
@@ -120,7 +126,7 @@ impl Proxies {
     }
 }
 
-/// Reads where the server tells its health.
+/// Reads where the server tells how it is.
 pub fn parse_health(text: &str) -> Result<Place, String> {
     match parse(text)? {
         #[cfg(unix)]
@@ -130,7 +136,7 @@ pub fn parse_health(text: &str) -> Result<Place, String> {
 }
 
 /// Says where a server listens: the first place in the first line, with what it runs on.
-pub fn say_where(server: &Server) {
+pub fn say_where(server: &Server, metrics: Option<&Endpoint>) {
     let addresses = server.local_addrs();
     let first = addresses.first().map(ListenAddress::to_string);
     OUTPUT.say(&format!(
@@ -147,26 +153,47 @@ pub fn say_where(server: &Server) {
     for address in server.health_addrs() {
         OUTPUT.say(&format!("health on {address}"));
     }
+    for address in metrics.map_or(Vec::new(), Endpoint::addresses) {
+        OUTPUT.say(&format!("metrics on {address}"));
+    }
 }
 
 /// Refuses what the same process can't listen on twice.
-pub fn check(places: &[Place], reuse_port: bool) -> Result<(), String> {
+pub fn check(
+    places: &[Place],
+    told: &[(&str, Option<&Place>)],
+    reuse_port: bool,
+) -> Result<(), String> {
+    for (option, place) in told {
+        if let Some(place) = place
+            && places.contains(place)
+            && !has_port_0(place)
+        {
+            return Err(format!(
+                "{option} {place} is given to --listen too, and clients are told nothing of it; use another address for one of both"
+            ));
+        }
+    }
     let twice = places
         .iter()
         .enumerate()
         .find(|(nth, place)| places[..*nth].contains(place));
-    let has_port_0 = |place: &Place| match place {
-        Place::Tcp(Target::Addresses(addresses)) => addresses.iter().any(|it| it.port() == 0),
-        Place::Tcp(Target::Name(_, port)) => *port == 0,
-        Place::Tcp(_) => false,
-        #[cfg(unix)]
-        _ => false,
-    };
     match twice {
         Some((_, place)) if !reuse_port && !has_port_0(place) => Err(format!(
             "--listen {place} is given twice; leave one out, or use --reuse-port, which shares the connections out"
         )),
         _ => Ok(()),
+    }
+}
+
+/// Whether it is another address each time.
+fn has_port_0(place: &Place) -> bool {
+    match place {
+        Place::Tcp(Target::Addresses(addresses)) => addresses.iter().any(|it| it.port() == 0),
+        Place::Tcp(Target::Name(_, port)) => *port == 0,
+        Place::Tcp(_) => false,
+        #[cfg(unix)]
+        _ => false,
     }
 }
 
@@ -200,11 +227,18 @@ mod tests {
     fn a_place_is_listened_on_once() {
         let place = |text| parse(text).unwrap();
         let twice = [place("127.0.0.1:1"), place("127.0.0.1:1")];
-        assert!(check(&twice, false).is_err());
-        assert_eq!(check(&twice, true), Ok(()));
-        assert_eq!(
-            check(&[place("127.0.0.1:0"), place("127.0.0.1:0")], false),
-            Ok(())
-        );
+        assert!(check(&twice, &[], false).is_err());
+        assert_eq!(check(&twice, &[], true), Ok(()));
+        let free = [place("127.0.0.1:0"), place("127.0.0.1:0")];
+        let told = [("--health", Some(&free[0])), ("--metrics", None)];
+        assert_eq!(check(&free, &told, false), Ok(()));
+        for (option, reuse_port) in [("--health", false), ("--health", true), ("--metrics", true)] {
+            let told = [("--other", None), (option, Some(&twice[0]))];
+            let error = check(&twice[..1], &told, reuse_port).unwrap_err();
+            assert!(
+                error.contains(&format!("{option} 127.0.0.1:1 is given")),
+                "{error}"
+            );
+        }
     }
 }

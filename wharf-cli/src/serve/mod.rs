@@ -3,6 +3,9 @@
 mod echo;
 mod frames;
 mod listening;
+mod metrics;
+mod recorder;
+mod tls;
 mod work;
 
 use std::{
@@ -29,6 +32,7 @@ use self::{
     echo::Echo,
     frames::Frames,
     listening::{Place, Proxies},
+    metrics::Endpoint,
     work::Work,
 };
 use crate::{
@@ -91,7 +95,8 @@ pub struct Arguments {
 
     /// Where to tell a load balancer by HTTP whether new clients are welcome: ADDRESS:PORT, NAME:PORT or unix:PATH [default: nowhere]
     ///
-    /// The answer is 200 while the server is ready, and 503 as soon as it is to stop: see --drain-delay.
+    /// The answer is 200 while the server is ready, and 503 as soon as it is to stop: see --drain-delay. Each server needs an address of
+    /// its own, also with --reuse-port.
     #[arg(long, value_name = "ADDRESS", value_parser = listening::parse_health)]
     health: Option<Place>,
 
@@ -100,6 +105,16 @@ pub struct Arguments {
     /// Longer than the load balancer takes to notice. Then the server stops accepting, and closes its clients.
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = time)]
     drain_delay: Duration,
+
+    /// Where to tell metrics by HTTP, in Prometheus' text format: ADDRESS:PORT, NAME:PORT or unix:PATH [default: nowhere]
+    ///
+    /// It is not encrypted, and tells how busy the server is: let it be an address that only the monitoring reaches. The page
+    /// wharf_server::manual::metrics of the documentation lists the metrics. What takes times costs some percent of an echo.
+    #[arg(long, value_name = "ADDRESS", value_parser = listening::parse_health)]
+    metrics: Option<Place>,
+
+    #[command(flatten)]
+    tls: tls::Arguments,
 
     /// What to do with the bytes that clients send
     #[arg(long, value_enum, default_value_t = AppChoice::Echo)]
@@ -157,7 +172,7 @@ pub struct Arguments {
     /// Bytes in a receive buffer
     ///
     /// A client has a buffer only while it has data. The default holds several TCP segments, and is smaller than what a memory
-    /// allocator treats as a large block.
+    /// allocator treats as a large block. With --tls-cert a buffer has at least 16,645 bytes: a whole record.
     #[arg(long, value_name = "BYTES", default_value_t = 15_000, value_parser = bytes(1))]
     buffer: u32,
 
@@ -225,7 +240,8 @@ const SIGNALS: &str = match cfg!(windows) {
         "Stop: the first Ctrl-C or Ctrl-Break stops the server in order. The second one ends it at once."
     }
     false => {
-        "Stop: the first SIGINT or SIGTERM stops the server in order. The second one ends it at once."
+        "Stop: the first SIGINT or SIGTERM stops the server in order. The second one ends it at once. With --tls-cert, SIGHUP reads the \
+         files of TLS again."
     }
 };
 
@@ -261,7 +277,8 @@ fn memory_note() -> String {
     defaults.dials_max = 0;
     format!(
         "Memory: all clients together use at most --max-clients x (6 x --buffer + 10 KiB), and 64 MiB for the program itself. \
-         With the defaults this is {}. An idle client uses less than 1 KiB. With --frames, each client may use 3 x --max-frame more; and where frames are large, what glibc's allocator keeps of freed \
+         With the defaults this is {}. An idle client uses less than 1 KiB. With --tls-cert, a buffer has at least 16,645 bytes, each client may use \
+         100 KiB more, and each handshake under way 256 KiB. With --frames, each client may use 3 x --max-frame more; and where frames are large, what glibc's allocator keeps of freed \
          memory for each thread comes on top (with MALLOC_ARENA_MAX=1 in the environment it keeps much less). Memory that the kernel uses for connections comes \
          on top; on Linux, sysctl net.ipv4.tcp_mem bounds it.",
         show_bytes(memory_bytes_max(&defaults) as f64, "B")
@@ -333,7 +350,12 @@ fn work_max(text: &str) -> Result<Duration, String> {
 impl Arguments {
     /// What the parser can't see, since it takes two options to be wrong.
     fn check(&self) -> Result<(), String> {
-        listening::check(&self.listen, self.reuse_port)?;
+        let told = [
+            ("--health", self.health.as_ref()),
+            ("--metrics", self.metrics.as_ref()),
+        ];
+        listening::check(&self.listen, &told, self.reuse_port)?;
+        self.tls.check()?;
         match (self.workers, self.max_workers) {
             (Some(workers), Some(max)) if max < workers => Err(format!(
                 "--max-workers {max} is fewer than --workers {workers}, which is how many there are from the start; \
@@ -389,6 +411,7 @@ impl Arguments {
             proxies.add_to(&mut settings);
         }
         settings.drain_delay = self.drain_delay;
+        self.tls.add_to(&mut settings);
         settings
     }
 }
@@ -463,6 +486,7 @@ impl<A: App> Handler for Served<A> {
             Ended::Idle => "idle",
             Ended::Stalled => "it took none of its answers",
             Ended::SlowFrame => "the rest of a frame did not come",
+            Ended::Truncated => "its connection ended before its TLS did",
             _ => "",
         };
         if !why.is_empty() {
@@ -516,9 +540,12 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     if let Err(wrong) = arguments.check() {
         return exit::fail(exit::USAGE, &wrong);
     }
-    let health = arguments.health.as_ref();
-    let listens = listening::listens(&arguments.listen, health, arguments.reuse_port);
-    let (listen, health) = match listens {
+    let listens = listening::listens(
+        &arguments.listen,
+        [arguments.health.as_ref(), arguments.metrics.as_ref()],
+        arguments.reuse_port,
+    );
+    let (listen, [health, metrics]) = match listens {
         Ok(listens) => listens,
         Err(failed) => return failed,
     };
@@ -530,7 +557,11 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     if let Err(error) = output::start() {
         return exit::fail(exit::PORT, &format!("no thread for the output: {error}"));
     }
-    if let Err(error) = watch_signals(tell, output::flush_at_once) {
+    let tls = match arguments.tls.server() {
+        Ok(tls) => tls,
+        Err(error) => return exit::fail(exit::USAGE, &error.to_string()),
+    };
+    if let Err(error) = watch_signals(tell, output::flush_at_once, tls.is_some()) {
         return exit::fail(exit::PORT, &format!("signals can't be watched: {error}"));
     }
     if arguments.stop_with_stdin
@@ -545,13 +576,20 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     let mut settings = arguments.settings();
     settings.listen = listen;
     settings.health = health;
+    // Before the server, which tells the recorder that is there when it starts.
+    let endpoint = match metrics.map(Endpoint::start).transpose() {
+        Ok(endpoint) => endpoint,
+        Err(error) => return exit::fail(exit::code_of(&error), &error.to_string()),
+    };
+    settings.metrics = endpoint.as_ref().map(|_| String::new());
+    settings.tls.clone_from(&tls);
     let server = match start(arguments, &settings, events.clone()) {
         Ok(server) => server,
         Err(error) => return exit::fail(exit::code_of(&error), &error.to_string()),
     };
     drop(events);
-    listening::say_where(&server);
-    let failure = show_until_the_end(&server, &event, arguments);
+    listening::say_where(&server, endpoint.as_ref());
+    let failure = show_until_the_end(&server, &event, arguments, tls.as_ref());
     report(&server.stop(arguments.stop_timeout));
     match failure {
         None => ExitCode::SUCCESS,
@@ -564,7 +602,11 @@ fn show_until_the_end(
     server: &Server,
     event: &mpsc::Receiver<Event>,
     arguments: &Arguments,
+    tls: Option<&wharf_server::tls::Server>,
 ) -> Option<io::Error> {
+    // There is no signal that would have it reloaded.
+    #[cfg(windows)]
+    let _ = tls;
     let mut next_line = arguments
         .stats
         .and_then(|period| Instant::now().checked_add(period));
@@ -589,6 +631,8 @@ fn show_until_the_end(
                 let columns = crate::wrap::Stream::Output.columns();
                 OUTPUT.say(&snapshot_table::table(&server.snapshot(), columns));
             }
+            #[cfg(unix)]
+            Ok(Event::Signal(Signal::Reload)) => tls.into_iter().for_each(tls::reload),
             Ok(Event::StdinEnded) => {
                 tracing::debug!("standard input has ended: stopping");
                 return None;

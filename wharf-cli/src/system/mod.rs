@@ -28,6 +28,9 @@ pub enum Signal {
     /// To print the table of workers. Windows has no signal for it.
     #[cfg(unix)]
     Table,
+    /// To read files again. Likewise.
+    #[cfg(unix)]
+    Reload,
 }
 
 impl Signal {
@@ -36,7 +39,7 @@ impl Signal {
         match self {
             Signal::Stop { .. } => true,
             #[cfg(unix)]
-            Signal::Table => false,
+            Signal::Table | Signal::Reload => false,
         }
     }
 }
@@ -77,15 +80,17 @@ impl Stops {
 }
 
 /// Has `each` told of the signals to this process, on a thread of its own. The second that asks it to stop ends it at once;
-/// the same one within 200 ms counts as the first. `before_end` is called before it does.
+/// the same one within 200 ms counts as the first. `before_end` is called before it does. Where nothing is to be reloaded, the signal
+/// for that does what it does by default.
 ///
 /// # Errors
 /// The system's: signals can't be watched, or there is no thread.
 pub fn watch_signals(
     mut each: impl FnMut(Signal) + Send + 'static,
     before_end: fn(),
+    reloads: bool,
 ) -> io::Result<()> {
-    let signals = signals()?;
+    let signals = signals(reloads)?;
     let watch = move || {
         let mut stops = Stops::default();
         for signal in signals {

@@ -7,7 +7,7 @@ use rustix::{
     time::{ClockId, clock_gettime},
 };
 use signal_hook::{
-    consts::{SIGINT, SIGTERM, SIGUSR1},
+    consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1},
     iterator::Signals,
 };
 
@@ -18,11 +18,15 @@ use crate::exit;
 ///
 /// # Errors
 /// The system's.
-pub fn signals() -> io::Result<impl Iterator<Item = Signal> + Send> {
+pub fn signals(reloads: bool) -> io::Result<impl Iterator<Item = Signal> + Send> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGUSR1])?;
+    if reloads {
+        signals.add_signal(SIGHUP)?;
+    }
     Ok(std::iter::from_fn(move || {
         let signal = match signals.forever().next()? {
             SIGUSR1 => return Some(Signal::Table),
+            SIGHUP => return Some(Signal::Reload),
             signal => signal,
         };
         Some(Signal::Stop {

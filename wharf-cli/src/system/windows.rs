@@ -18,7 +18,7 @@ const NEW_PROCESS_GROUP: u32 = 0x200;
 ///
 /// # Errors
 /// The system's.
-pub fn signals() -> io::Result<impl Iterator<Item = Signal> + Send> {
+pub fn signals(_: bool) -> io::Result<impl Iterator<Item = Signal> + Send> {
     let (sender, receiver) = mpsc::channel();
     ctrlc::set_handler(move || {
         // The receiver is gone once the command ends.
