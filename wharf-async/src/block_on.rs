@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     budget, context, local,
-    runtime::Shared,
+    shared::Shared,
     sync::{AtomicBool, Ordering, Thread, thread},
 };
 
@@ -35,6 +35,8 @@ impl Wake for Unpark {
 /// Polls a future until it is ready, with `shared` as the runtime of this thread.
 pub(crate) fn block_on<F: Future>(shared: &Arc<Shared>, future: F) -> F::Output {
     let _entered = context::Entered::new(shared);
+    #[cfg(feature = "tokio")]
+    let _context = crate::tokio_context::enter(shared);
     context::give_up_next();
     let unpark = Arc::new(Unpark {
         thread: thread::current(),
@@ -46,14 +48,20 @@ pub(crate) fn block_on<F: Future>(shared: &Arc<Shared>, future: F) -> F::Output 
     let mut future = pin!(future);
     let local = local::Entered::new();
     loop {
-        if unpark.is_woken.swap(false, Ordering::SeqCst) {
+        if is_its_turn(shared) && unpark.is_woken.swap(false, Ordering::SeqCst) {
             budget::refill();
             if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
                 return output;
             }
         }
         let is_idle = || !unpark.is_woken.load(Ordering::SeqCst) && !local.is_ready();
-        if !local.run() && is_idle() {
+        let has_run = local.run();
+        #[cfg(all(unix, feature = "simulated"))]
+        if let Some(world) = &shared.world {
+            world.turn(shared, is_idle);
+            continue;
+        }
+        if !has_run && is_idle() {
             // A worker gives its place away before it sleeps, and takes it back when there is something to do: a sleep may end
             // for no reason.
             wharf::blocking(|| {
@@ -63,4 +71,14 @@ pub(crate) fn block_on<F: Future>(shared: &Arc<Shared>, future: F) -> F::Output 
             });
         }
     }
+}
+
+/// Whether the future may be polled now: in a simulation tasks may go first.
+fn is_its_turn(shared: &Shared) -> bool {
+    #[cfg(all(unix, feature = "simulated"))]
+    if let Some(world) = &shared.world {
+        return world.is_its_turn();
+    }
+    let _ = shared;
+    true
 }

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, mem, sync::Arc, task::Waker};
 
-use crate::{runtime::Shared, sync::thread_local, task::Runnable};
+use crate::{shared::Shared, sync::thread_local, task::Runnable};
 
 thread_local! {
     static CURRENT: RefCell<Option<Current>> = const { RefCell::new(None) };
@@ -35,13 +35,15 @@ pub(crate) fn with_current<T>(with: impl FnOnce(&Current) -> T) -> T {
     }
 }
 
-/// Until it is dropped, the thread works for a runtime; then for the one before, if there was one.
+/// Until it is dropped, the thread works for a runtime; then for the one before, if there was one. In the destructor of another
+/// thread-local, as the thread ends, ours may be gone: then it works for none.
 pub(crate) struct Entered(Option<Current>);
 
 impl Entered {
     pub(crate) fn new(shared: &Arc<Shared>) -> Entered {
         let entered = Some(Arc::new(Arc::clone(shared)));
-        Entered(CURRENT.with(|current| mem::replace(&mut *current.borrow_mut(), entered)))
+        let before = CURRENT.try_with(|current| mem::replace(&mut *current.borrow_mut(), entered));
+        Entered(before.ok().flatten())
     }
 }
 

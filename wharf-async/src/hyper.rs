@@ -13,27 +13,36 @@ use std::{
 
 use hyper::rt::{self, ReadBufCursor};
 use hyper_util::rt::TokioIo;
-use wharf::raw::deadline_after;
 
 use crate::{
     Handle,
-    net::{TcpStream, writes},
-    sync::{Mutex, lock, now},
+    net::{TcpStream, traits::writes},
+    sync::{Mutex, lock},
     time::{self, Sleep},
 };
 
-impl rt::Read for TcpStream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        cursor: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        // It makes hyper's memory tokio's, which safe code can't.
-        rt::Read::poll_read(Pin::new(&mut TokioIo::new(self.get_mut())), context, cursor)
-    }
+/// Implements hyper's traits for a stream.
+macro_rules! for_hyper {
+    ($stream:ty) => {
+        impl rt::Read for $stream {
+            fn poll_read(
+                self: Pin<&mut Self>,
+                context: &mut Context<'_>,
+                cursor: ReadBufCursor<'_>,
+            ) -> Poll<io::Result<()>> {
+                // It makes hyper's memory tokio's, which safe code can't.
+                let mut stream = TokioIo::new(self.get_mut());
+                rt::Read::poll_read(Pin::new(&mut stream), context, cursor)
+            }
+        }
+
+        writes!([] rt::Write, $stream, inner);
+    };
 }
 
-writes!(rt::Write, TcpStream, inner);
+for_hyper!(TcpStream);
+#[cfg(unix)]
+for_hyper!(crate::net::UnixStream);
 
 /// Begins hyper's tasks on a runtime.
 #[derive(Debug, Clone)]
@@ -83,7 +92,7 @@ impl Timer {
 
 impl rt::Timer for Timer {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn rt::Sleep>> {
-        self.sleep_until(deadline_after(duration))
+        self.sleep_until(time::after(duration))
     }
 
     fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn rt::Sleep>> {
@@ -100,7 +109,7 @@ impl rt::Timer for Timer {
     }
 
     fn now(&self) -> Instant {
-        now()
+        time::now()
     }
 
     fn reset(&self, sleep: &mut Pin<Box<dyn rt::Sleep>>, deadline: Instant) {

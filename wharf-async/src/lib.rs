@@ -1,7 +1,6 @@
-//! An `async` runtime on an I/O completion port: any worker polls any task, and a task that blocks or computes does not halt the
-//! rest.
+//! An `async` runtime on an I/O completion port: any worker polls any task, and a task that blocks does not halt the rest.
 //!
-//! On other runtimes a task must not block: a worker that sleeps in a database's driver, waits for a lock or computes holds up all
+//! On other runtimes a task must not block: a worker that sleeps in a database's driver, or waits for a lock holds up all
 //! tasks of its thread, and each such call has to be found and marked (`spawn_blocking`, `block_in_place`). Here nothing is marked. The runtime
 //! is a pool of threads on a [completion port](wharf): as many run as there are processors, and when one of them blocks, the port
 //! notices and another goes on in its place.
@@ -30,11 +29,21 @@
 //! # What is here
 //!
 //! - [`Runtime`], [`Handle`], [`spawn`], [`JoinHandle`], [`JoinSet`], [`spawn_local`], [`spawn_blocking`], [`yield_now`](yield_now())
-//! - [`net`]: TCP. Streams have tokio's I/O traits, and hyper's with the feature `hyper`.
-//! - [`time`]: sleep, time-outs, intervals. [`ctrl_c`].
+//! - `main` and `test`, attributes of an `async fn`, with the feature `macros`, which is on by default
+//! - [`net`]: TCP, UDP, and on Unix local sockets. Streams have tokio's I/O traits, and by the features `hyper` and
+//!   `futures-io` those of hyper and of the `futures` crates.
+//! - [`fs`]: files and folders.
+//! - [`time`]: sleep, time-outs, intervals.
+//! - [`signal`]: [`ctrl_c`], and on Unix the other signals.
+//! - `simulation`, with the feature `simulated`: tests whose network, clock and order of tasks are simulated, by a seed.
+//! - `process`, on Unix: child processes.
 //! - `hyper`, with the feature of that name: an executor and a timer for hyper. axum is in the crate `wharf-axum`.
+//! - With the feature `tokio`: [tokio's context](manual::from_tokio#a-runtime-of-tokios-beside-it) on each worker, for crates that ask for it.
 //!
 //! Channels, locks, `select!` and `join!` are tokio's or the `futures` crates': they need no runtime.
+//!
+//! tokio-console sees the tasks: they have the spans that it looks for. With the feature `metrics` a runtime tells its
+//! [figures](manual::metrics).
 //!
 //! [`manual`]: what a task costs that blocks or computes, and how a runtime is stopped; and what a program that comes
 //! [from tokio](manual::from_tokio) has to change, what works as it is, and what does not.
@@ -44,7 +53,8 @@
 //! - A task that is ready is on the queue that all workers share, or is the very one that a worker polls next: none waits for a
 //!   thread that blocks.
 //! - A wake can't fail: a task has its place on the queue from its spawn to its end.
-//! - What completes belongs to the stream or the listener: a future that is dropped at any await loses no byte and no connection.
+//! - What completes belongs to the stream, the listener or the socket: a future that is dropped at any await loses no byte, no
+//!   connection and no datagram that has arrived.
 //! - A task that is always ready lets others go first, after 128 results of this crate's futures; and so does one that
 //!   [yields](yield_now()).
 //! - Code of the program's runs in polls, and in the drop of what they own: never within a wait on the port.
@@ -59,31 +69,107 @@
 
 mod block_on;
 mod budget;
+mod builder;
+mod console;
 mod context;
+pub mod fs;
 #[cfg(feature = "hyper")]
 pub mod hyper;
 mod join_set;
 mod local;
 pub mod manual;
+#[cfg(feature = "metrics")]
+mod metrics;
 pub mod net;
 mod polls;
+#[cfg(unix)]
+pub mod process;
 mod registry;
 mod runtime;
-mod signal;
+mod shared;
+pub mod signal;
+#[cfg(all(unix, feature = "simulated"))]
+pub mod simulation;
 mod sync;
 #[allow(unsafe_code)] // A task travels through the port as a pointer.
 mod task;
 pub mod time;
+#[cfg(feature = "tokio")]
+mod tokio_context;
+#[cfg(unix)]
+mod watch;
 mod yield_now;
 
+pub use builder::Builder;
 pub use join_set::JoinSet;
 pub use local::spawn_local;
 pub use polls::PollSnapshot;
-pub use runtime::{Builder, Handle, Runtime, Snapshot, StopReport, spawn, spawn_blocking};
+pub use runtime::{Handle, Runtime, Snapshot, StopReport, spawn, spawn_blocking};
 pub use signal::ctrl_c;
 pub use task::{AbortHandle, JoinError, JoinHandle};
 pub use wharf::{Buffer, DriverChoice, Payload};
 pub use yield_now::yield_now;
+
+/// Runs an `async fn main` on a [`Runtime`], and stops that when it has ended, within [five seconds](Builder::run).
+///
+/// ```
+/// #[wharf_async::main(concurrency = 2, threads = 2..=64)]
+/// async fn main() -> std::io::Result<()> {
+///     let listener = wharf_async::net::TcpListener::bind("127.0.0.1:0").await?;
+///     println!("listening on {}", listener.local_addr());
+///     Ok(())
+/// }
+/// ```
+///
+/// Both arguments may be left out: `concurrency` is [`Builder::concurrency`], and `threads` is [`Builder::threads`]. A program that needs more of
+/// the builder, or the report of the [stop](Runtime::stop), has a plain `main`.
+///
+/// What is wrong is an error of the compiler's, at its place:
+///
+/// ```compile_fail
+/// #[wharf_async::main(worker_threads = 2)] // it has no such argument
+/// async fn main() {}
+/// ```
+/// ```compile_fail
+/// #[wharf_async::main(concurrency = "2")] // no number
+/// async fn main() {}
+/// ```
+/// ```compile_fail
+/// #[wharf_async::main(threads = 64..=2)] // it ends before it begins
+/// async fn main() {}
+/// ```
+/// ```compile_fail
+/// #[wharf_async::main(threads = 4)] // no range
+/// async fn main() {}
+/// ```
+/// ```compile_fail
+/// #[wharf_async::main(threads = 1..=4, threads = 1..=4)] // twice
+/// async fn main() {}
+/// ```
+/// ```compile_fail
+/// #[wharf_async::main] // it is not async
+/// fn main() {}
+/// ```
+/// ```compile_fail
+/// #[wharf_async::main] // it has a parameter
+/// async fn main(arguments: Vec<String>) {}
+/// ```
+#[cfg(feature = "macros")]
+pub use wharf_async_macros::main;
+
+/// Makes a test of an `async fn`: it runs on a [`Runtime`] of its own, which then stops, within [five seconds](Builder::run). The arguments are
+/// those of [`main`](macro@main).
+///
+/// ```
+/// #[wharf_async::test(concurrency = 1, threads = 1..=8)]
+/// async fn a_task_that_blocks_does_not_halt_the_others() {
+///     let blocks = wharf_async::spawn(async { std::thread::sleep(std::time::Duration::from_millis(10)) });
+///     wharf_async::spawn(async {}).await.expect("no panic");
+///     blocks.await.expect("no panic");
+/// }
+/// ```
+#[cfg(feature = "macros")]
+pub use wharf_async_macros::test;
 
 /// The package's README: its program is compiled like any other.
 #[cfg(doctest)]

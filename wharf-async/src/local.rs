@@ -45,8 +45,12 @@ impl Entered {
             ready: Mutex::default(),
             thread: thread::current(),
         });
-        let before = QUEUE.with(|current| current.replace(Some(queue.clone())));
-        Entered { queue, before }
+        // As the thread ends, it may be gone: then nobody finds the queue to put a task into it.
+        let before = QUEUE.try_with(|current| current.replace(Some(queue.clone())));
+        Entered {
+            queue,
+            before: before.ok().flatten(),
+        }
     }
 
     /// Whether there is a task to be polled.
@@ -75,7 +79,8 @@ impl Drop for Entered {
                 wharf::blocking(thread::park);
             }
         }
-        QUEUE.with(|current| current.replace(self.before.take()));
+        let ours = QUEUE.try_with(|current| current.replace(self.before.take()));
+        drop(ours);
     }
 }
 
@@ -92,7 +97,8 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    let Some(queue) = QUEUE.with(|current| current.borrow().clone()) else {
+    let queue = QUEUE.try_with(|current| current.borrow().clone());
+    let Some(queue) = queue.ok().flatten() else {
         panic!("`spawn_local` must be called within `Runtime::block_on`, on its thread");
     };
     task::spawn_local(&queue, Location::caller(), future)

@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     registry::Id,
-    runtime::Shared,
+    shared::Shared,
     sync::{
         AtomicU64, AtomicUsize, Mutex, Ordering, coarse_now_ns, lock, now, thread, thread_local,
     },
@@ -31,6 +31,8 @@ pub(crate) struct Polls {
     workers: Mutex<Vec<Weak<Worker>>>,
     longest: Mutex<Option<(Duration, Where)>>,
     told: Mutex<Option<Instant>>,
+    /// Polls that have taken long.
+    long: AtomicU64,
 }
 
 /// A worker, and the poll that it is in.
@@ -107,6 +109,12 @@ impl Polls {
         *lock(&self.longest)
     }
 
+    /// How many polls have taken 10 ms or more.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn long(&self) -> u64 {
+        self.long.load(Ordering::Relaxed)
+    }
+
     /// The polls that are under way.
     pub(crate) fn under_way(&self, shared: &Shared) -> Vec<PollSnapshot> {
         let now_ns = coarse_now_ns();
@@ -154,7 +162,8 @@ impl Drop for Registered {
 /// Notes that this thread polls a task, until what is returned is dropped. On a thread that is no worker nothing is noted.
 pub(crate) fn watch(id: Id, location: Where) -> Watched {
     let begun_ns = coarse_now_ns();
-    let outer = WORKER.with(|worker| {
+    // A thread that ends, and blocks on a future in the destructor of a thread-local, has none of ours any more.
+    let outer = WORKER.try_with(|worker| {
         let worker = worker.borrow();
         let worker = worker.as_ref()?;
         Some(worker.poll.replace((Some(id), begun_ns)))
@@ -162,7 +171,7 @@ pub(crate) fn watch(id: Id, location: Where) -> Watched {
     Watched {
         location,
         begun_ns,
-        outer,
+        outer: outer.ok().flatten(),
     }
 }
 
@@ -203,6 +212,9 @@ impl Worker {
         let took = Duration::from_nanos(took_ns);
         self.longest_ns.fetch_max(took_ns, Ordering::Relaxed);
         shared.polls.note(took, location);
+        if took_ns >= LONG_NS {
+            shared.polls.long.fetch_add(1, Ordering::Relaxed);
+        }
         if took_ns >= LONG_NS && shared.is_at_its_limit() && shared.polls.may_tell() {
             let threads = shared.threads_max;
             wharf::user_code::log(|| {

@@ -45,6 +45,7 @@ pub(crate) struct Registry {
     shards: [Mutex<Slab<Entry>>; SHARDS],
     numbers: AtomicU64,
     count: AtomicUsize,
+    panics: AtomicU64,
     /// Tasks that were aborted and have not ended: while there are none, nobody has to look.
     aborted: AtomicUsize,
     /// No task begins any more.
@@ -64,14 +65,29 @@ impl Registry {
         self.count.load(Ordering::Relaxed)
     }
 
+    /// How many tasks were begun, and how many of them have panicked.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn totals(&self) -> (u64, u64) {
+        let panics = self.panics.load(Ordering::Relaxed);
+        (self.numbers.load(Ordering::Relaxed), panics)
+    }
+
+    pub(crate) fn count_panic(&self) {
+        self.panics.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The number of a task that is to be listed: from 1 on, 0 is no task's.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
     /// Lists a task that `make` makes, which calls no code of the user's. None: no task begins any more, and none was made.
     pub(crate) fn insert<T>(
         &self,
+        number: u64,
         location: &'static Location<'static>,
         make: impl FnOnce(Id) -> (Waker, T),
     ) -> Option<T> {
-        // From 1 on: 0 is no task's.
-        let number = self.numbers.fetch_add(1, Ordering::Relaxed) + 1;
         let mut shard = lock(&self.shards[number as usize % SHARDS]);
         // Read under the lock, under which `close` looks for those that are listed.
         if self.is_closed.load(Ordering::SeqCst) {
@@ -167,7 +183,8 @@ impl Registry {
         find(&mut shard, id).map(|entry| entry.location)
     }
 
-    fn locations(&self) -> Vec<&'static Location<'static>> {
+    /// Where the tasks were spawned that have not ended.
+    pub(crate) fn locations(&self) -> Vec<&'static Location<'static>> {
         let shards = self.shards.iter();
         let all = shards.flat_map(|shard| {
             let shard = lock(shard);

@@ -1,98 +1,21 @@
 //! The runtime: a completion port, its workers, and the tasks that they poll.
 
-use std::{
-    fmt, future::Future, io, ops::RangeInclusive, panic::Location, sync::Arc, task::Waker,
-    time::Duration,
-};
+use std::{fmt, future::Future, io, panic::Location, task::Waker, time::Duration};
 
-use wharf::{
-    BufferPool, Completion, CompletionPort, DriverChoice, Workers,
-    raw::deadline_after,
-    user_code::{contain, log},
-};
+use wharf::{Workers, raw::deadline_after, user_code::contain};
 
+#[cfg(feature = "metrics")]
+use crate::metrics::Publisher;
 use crate::{
-    block_on,
+    Builder, block_on,
     context::{self, Current},
-    net::{Listed, ListenerState, Slot, StreamState, Unsent},
-    polls::{PollSnapshot, Polls},
-    registry::Registry,
+    polls::PollSnapshot,
+    shared::complete,
     task::{self, JoinHandle},
-    time::Timer,
 };
-
-/// The most workers, unless a program says otherwise: as many as tokio has threads for blocking.
-const THREADS_MAX: usize = 512;
-
-/// Bytes of a buffer of the pool: what one receive brings at most, unless it is straight into the caller's memory.
-pub(crate) const BUFFER_BYTES: usize = 16 << 10;
-
-/// As long as clients have for the head of a request, as a rule.
-const UNSENT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Workers that are idle end within this time, or the machine is very busy.
 const IDLE_GRACE: Duration = Duration::from_millis(200);
-
-/// Whose completion it is. None of them owns a future, so that none is dropped within a wait.
-#[derive(Debug, Clone)]
-pub(crate) enum Key {
-    Timer(Arc<Timer>),
-    Stream(Arc<StreamState>),
-    Listener(Arc<ListenerState>),
-}
-
-/// What tasks, streams and timers share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) port: CompletionPort<Key>,
-    pub(crate) registry: Registry,
-    pub(crate) polls: Polls,
-    pub(crate) buffers: BufferPool,
-    pub(crate) threads_max: usize,
-    pub(crate) unsent: Arc<Unsent>,
-}
-
-impl Shared {
-    /// Whether all workers that there may be have work, and more work waits.
-    pub(crate) fn is_at_its_limit(&self) -> bool {
-        let counts = self.port.counts();
-        counts.queued > 0
-            && counts.parked == 0
-            && counts.running + counts.blocked >= self.threads_max
-    }
-}
-
-/// What a worker does with a completion: it wakes the task that waits for it, and polls that.
-fn handle(shared: &Shared, completion: Completion<Key>) {
-    if let Some(waker) = complete(completion) {
-        context::wake_and_run(shared, waker);
-    }
-}
-
-/// Gives a completion to what waits for it. Returns what to wake.
-fn complete(mut completion: Completion<Key>) -> Option<Waker> {
-    let is_cancelled = completion.is_cancelled();
-    let (slot, listed): (Option<Slot>, Option<Listed>) = match completion.context {
-        None => (None, None),
-        Some(_) => (completion.take_context(), completion.take_context()),
-    };
-    let Completion {
-        key, result, what, ..
-    } = completion;
-    if let Some(slot) = slot {
-        return slot.complete(result, what);
-    }
-    if let Some(listed) = listed {
-        listed.end(&result);
-        return None;
-    }
-    match key {
-        // A timer is cancelled without a completion; it has this one only when the port is closed.
-        Key::Timer(timer) => timer.fire(!is_cancelled),
-        Key::Stream(stream) => stream.complete(result, what),
-        Key::Listener(listener) => listener.complete(result, what),
-    }
-}
 
 /// A runtime for `async` on an I/O completion port: any worker polls any task that is ready. A task that blocks holds its thread;
 /// the port notices, and another worker goes on in its place. Nothing has to be marked.
@@ -124,9 +47,13 @@ fn complete(mut completion: Completion<Key>) -> Option<Waker> {
 /// ```
 #[derive(Debug)]
 pub struct Runtime {
-    handle: Handle,
+    pub(crate) handle: Handle,
     /// None: it has stopped.
-    workers: Option<Workers>,
+    pub(crate) workers: Option<Workers>,
+    #[cfg(feature = "metrics")]
+    pub(crate) publisher: Option<Publisher>,
+    #[cfg(feature = "tokio")]
+    pub(crate) side: Option<crate::tokio_context::Side>,
 }
 
 impl Runtime {
@@ -173,7 +100,9 @@ impl Runtime {
     /// time is over, the port is closed and the workers end. A program that wants its tasks to come to their own ends waits for them before.
     ///
     /// What is left is named: tasks that are still in a poll, and the workers that make it. They are left alone; such a task ends
-    /// with its poll, and its worker after it. A worker that is idle gets 200 ms to end, even where no time is left.
+    /// with its poll, and its worker after it. A worker that is idle gets 200 ms to end, even where no time is left. With the
+    /// feature `tokio`, the side runtime ends after the workers, with the same bounds; with `metrics`, the last figures are told then. A
+    /// recorder that blocks is left behind with the thread that tells it.
     ///
     /// A [`block_on`](Self::block_on) of another thread goes on: its operations fail as cancelled, and a sleep in it panics.
     ///
@@ -195,13 +124,28 @@ impl Runtime {
         for completion in shared.port.close() {
             contain("a waker", || complete(completion).map(Waker::wake));
         }
-        let rest = deadline.saturating_duration_since(crate::sync::now());
-        let rest = rest.max(IDLE_GRACE);
-        let workers_left = wharf::blocking(|| workers.join_timeout(rest));
+        let rest = || {
+            let rest = deadline.saturating_duration_since(crate::sync::now());
+            rest.max(IDLE_GRACE)
+        };
+        let workers_left = wharf::blocking(|| workers.join_timeout(rest()));
+        // Until then tasks could wait for what was spawned there.
+        #[cfg(feature = "tokio")]
+        let side_threads_left = match self.side.take() {
+            Some(side) => wharf::blocking(|| side.stop(rest())),
+            None => 0,
+        };
+        // After the last of them, so that its figures are the last.
+        #[cfg(feature = "metrics")]
+        if let Some(publisher) = self.publisher.take() {
+            wharf::blocking(|| publisher.stop(rest()));
+        }
         StopReport {
             tasks_left,
             workers_left,
             streams_left,
+            #[cfg(feature = "tokio")]
+            side_threads_left,
         }
     }
 }
@@ -222,6 +166,9 @@ pub struct StopReport {
     pub workers_left: Vec<String>,
     /// How many streams had bytes that were written and unsent. They were reset: their peers see a failure, and not an early end.
     pub streams_left: usize,
+    /// How many threads of [tokio's side runtime](Builder::tokio_context) had not ended: what was spawned there blocks or computes.
+    #[cfg(feature = "tokio")]
+    pub side_threads_left: usize,
 }
 
 /// A handle to a runtime. It does not keep the runtime from stopping.
@@ -360,160 +307,5 @@ impl fmt::Display for Snapshot {
             )?;
         }
         Ok(())
-    }
-}
-
-/// What each worker runs within.
-type Around = dyn Fn(Box<dyn FnOnce() + '_>) + Send + Sync;
-
-/// Makes a [`Runtime`] with other than the default settings.
-#[must_use = "nothing is made before `build`"]
-pub struct Builder {
-    concurrency: usize,
-    threads: Option<RangeInclusive<usize>>,
-    driver: DriverChoice,
-    name_prefix: String,
-    unsent_timeout: Duration,
-    around: Option<Box<Around>>,
-    #[cfg(all(unix, feature = "simulated"))]
-    kernel: Option<wharf::simulated::Kernel>,
-}
-
-impl fmt::Debug for Builder {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut debug = formatter.debug_struct("Builder");
-        debug.field("concurrency", &self.concurrency);
-        debug.field("threads", &self.threads);
-        debug.field("driver", &self.driver);
-        debug.field("name_prefix", &self.name_prefix);
-        debug.finish_non_exhaustive()
-    }
-}
-
-impl Default for Builder {
-    fn default() -> Self {
-        Builder {
-            concurrency: 0,
-            threads: None,
-            driver: DriverChoice::default(),
-            name_prefix: "wharf-".into(),
-            unsent_timeout: UNSENT_TIMEOUT,
-            around: None,
-            #[cfg(all(unix, feature = "simulated"))]
-            kernel: None,
-        }
-    }
-}
-
-impl Builder {
-    /// The most workers that run at once. Those that block do not count. 0, the default, is as many as the processors that this
-    /// process may use.
-    pub fn concurrency(mut self, workers: usize) -> Self {
-        self.concurrency = workers;
-        self
-    }
-
-    /// How many workers there are, and up to how many while tasks block. A worker that is not needed ends after 5 seconds. The
-    /// default is the concurrency, up to 512. If both are the same, tasks that block halt the others as on any other
-    /// runtime, and the log says so.
-    pub fn threads(mut self, threads: RangeInclusive<usize>) -> Self {
-        self.threads = Some(threads);
-        self
-    }
-
-    /// Which driver the port uses; the default is the best that the kernel allows.
-    pub fn driver(mut self, driver: DriverChoice) -> Self {
-        self.driver = driver;
-        self
-    }
-
-    /// What the names of the workers begin with; a number follows. The default is `wharf-`. Linux shows 15 bytes.
-    pub fn name_prefix(mut self, prefix: impl Into<String>) -> Self {
-        self.name_prefix = prefix.into();
-        self
-    }
-
-    /// How long a stream that was dropped may still send what was written to it. A peer that has not taken it by then loses it:
-    /// else a peer that never reads would keep a descriptor for ever. The default is 30 seconds.
-    pub fn unsent_timeout(mut self, timeout: Duration) -> Self {
-        self.unsent_timeout = timeout;
-        self
-    }
-
-    /// A function that each worker runs within, from its start to its end: its argument is the rest of the worker's life, and it has to
-    /// call it. For guards that a thread needs, such as another runtime's; and for what is to happen at a thread's start or
-    /// end. [`WorkersBuilder::around`](wharf::WorkersBuilder::around) tells what becomes of a panic there.
-    pub fn around<A>(mut self, around: A) -> Self
-    where
-        A: Fn(Box<dyn FnOnce() + '_>) + Send + Sync + 'static,
-    {
-        self.around = Some(Box::new(around));
-        self
-    }
-
-    /// Puts the runtime on a simulated kernel, for tests.
-    #[cfg(all(unix, feature = "simulated"))]
-    pub fn simulated(mut self, kernel: &wharf::simulated::Kernel) -> Self {
-        self.kernel = Some(kernel.clone());
-        self
-    }
-
-    /// Makes the runtime, and starts its workers.
-    ///
-    /// # Errors
-    /// The system's, if it has no descriptors, memory or threads to give.
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if there are to be no threads, or the most is less than the least, or the
-    /// prefix of their names has a zero byte.
-    pub fn build(self) -> io::Result<Runtime> {
-        // A task must never be refused: its place on the port is one of these.
-        let port = CompletionPort::builder().operations_max(usize::MAX / 2);
-        let port = port.concurrency(self.concurrency).driver(self.driver);
-        #[cfg(all(unix, feature = "simulated"))]
-        let port = match &self.kernel {
-            Some(kernel) => port.simulated(kernel),
-            None => port,
-        };
-        let port = port.build()?;
-        let threads = self.threads.unwrap_or_else(|| {
-            let least = port.concurrency();
-            least..=THREADS_MAX.max(least)
-        });
-        if threads.start() == threads.end() {
-            log(|| {
-                let threads = threads.end();
-                tracing::warn!(
-                    "a runtime with exactly {threads} threads: tasks that block halt the others; Builder::threads takes a range"
-                );
-            });
-        }
-        let shared = Arc::new(Shared {
-            unsent: Arc::new(Unsent::new(self.unsent_timeout)),
-            port,
-            registry: Registry::default(),
-            polls: Polls::default(),
-            buffers: BufferPool::new(BUFFER_BYTES),
-            threads_max: *threads.end(),
-        });
-        let workers = Workers::builder(&shared.port)
-            .threads(threads)
-            .name_prefix(self.name_prefix);
-        let (lives, around) = (shared.clone(), self.around);
-        let workers = workers.around(move |life| live(&lives, around.as_deref(), life));
-        let handles = shared.clone();
-        let workers = workers.start(move |_, completion| handle(&handles, completion))?;
-        Ok(Runtime {
-            handle: Handle(Arc::new(shared)),
-            workers: Some(workers),
-        })
-    }
-}
-
-/// A worker's life, within what the program gave and what the runtime needs.
-fn live(shared: &Arc<Shared>, around: Option<&Around>, life: Box<dyn FnOnce() + '_>) {
-    let _entered = context::Entered::new(shared);
-    let _registered = Polls::enter(shared);
-    match around {
-        Some(around) => around(life),
-        None => life(),
     }
 }

@@ -9,23 +9,25 @@ use std::{
     panic::{AssertUnwindSafe, Location, catch_unwind},
     pin::Pin,
     ptr::NonNull,
-    sync::Arc,
+    sync::{Arc, PoisonError},
     task::{Context, Poll, ready},
 };
 
 use async_task::{Builder, FallibleTask, ScheduleInfo, WithInfo};
 use pin_project_lite::pin_project;
+use tracing::{Span, span};
 use wharf::{
     raw::{PostPlace, Task, TaskFunctions},
     user_code,
 };
 
 use crate::{
-    budget,
+    budget, console,
     context::{self, Current},
     local::Queue,
     polls,
     registry::{Id, Registry},
+    sync::{Mutex, lock},
 };
 
 /// A task that is to be polled.
@@ -53,6 +55,7 @@ pub(crate) struct Header {
     pub(crate) home: Home,
     id: Id,
     location: &'static Location<'static>,
+    span: Option<span::Id>,
 }
 
 static FUNCTIONS: TaskFunctions = TaskFunctions {
@@ -85,6 +88,7 @@ pub(crate) fn run(task: Runnable) {
 /// Posts a task that was woken, or has this worker run it next. `place` lies in the task's own memory, which is kept until this
 /// returns.
 fn schedule(task: Runnable, info: ScheduleInfo, runtime: &Current, place: &PostPlace) {
+    console::woken(task.metadata().span.as_ref());
     // Woken in its poll, it has its turn behind those that are ready.
     let offered = match info.woken_while_running {
         true => Some(task),
@@ -93,6 +97,10 @@ fn schedule(task: Runnable, info: ScheduleInfo, runtime: &Current, place: &PostP
     let Some(task) = offered else {
         return;
     };
+    #[cfg(all(unix, feature = "simulated"))]
+    if let Some(world) = &runtime.world {
+        return world.push(task);
+    }
     // SAFETY: the pointer is given up for the packet, and either function makes it a `Runnable` again, on any thread: the future
     // of a task that goes through the port is `Send`.
     let packet = unsafe { Task::new(&FUNCTIONS, task.into_raw()) };
@@ -106,12 +114,15 @@ pin_project! {
     struct Contained<F> {
         #[pin]
         future: Option<F>,
+        span: Span,
         listed: Listed,
     }
 
     impl<F> PinnedDrop for Contained<F> {
         fn drop(this: Pin<&mut Self>) {
-            drop_future(this.project().future);
+            let this = this.project();
+            drop_future(this.future);
+            console::end(this.span);
         }
     }
 }
@@ -138,27 +149,50 @@ fn drop_future<F>(mut future: Pin<&mut Option<F>>) {
     user_code::contain("the drop of a future", || future.set(None));
 }
 
+/// What a task has brought, until it is taken. If nobody takes it, it is dropped where a panic would end the process; so that is
+/// contained.
+struct Brought<T>(Option<Result<T, JoinError>>);
+
+impl<T> Brought<T> {
+    fn take(&mut self) -> Option<Result<T, JoinError>> {
+        self.0.take()
+    }
+}
+
+impl<T> Drop for Brought<T> {
+    fn drop(&mut self) {
+        if let Some(left) = self.0.take() {
+            user_code::contain("the drop of a task's output", || drop(left));
+        }
+    }
+}
+
 impl<F: Future> Future for Contained<F> {
-    type Output = Result<F::Output, JoinError>;
+    type Output = Brought<F::Output>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         // Asked in the poll, from whose beginning on a wake brings another: the wake of an abort that comes after this is not lost.
         if this.listed.is_aborted() {
             drop_future(this.future);
-            return Poll::Ready(Err(JoinError(Cause::Cancelled)));
+            return Poll::Ready(Brought(Some(Err(JoinError(Cause::Cancelled)))));
         }
         let future = this.future.as_mut().as_pin_mut();
         let future = future.expect("a task is not polled after its end");
+        let entered = console::enter(this.span);
         let polled = catch_unwind(AssertUnwindSafe(|| future.poll(context)));
+        drop(entered);
         let result = match polled {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(output)) => Ok(output),
-            Err(panic) => Err(JoinError(Cause::Panicked(panic))),
+            Err(panic) => {
+                this.listed.home.registry().count_panic();
+                Err(JoinError(Cause::Panicked(Box::new(Mutex::new(panic)))))
+            }
         };
         // Before the result is there for others: what the future holds is gone by then.
         drop_future(this.future);
-        Poll::Ready(result)
+        Poll::Ready(Brought(Some(result)))
     }
 }
 
@@ -177,7 +211,7 @@ where
         return JoinHandle(None);
     };
     let (home, runtime) = (Home::Runtime(runtime.clone()), runtime.clone());
-    begin(&home, location, future, |header, future| {
+    begin(&home, "task", location, future, |header, future| {
         let wake = WithInfo(move |task, info| schedule(task, info, &runtime, &place));
         Builder::new().metadata(header).spawn(|_| future, wake)
     })
@@ -196,10 +230,14 @@ where
     let ready = queue.clone();
     begin(
         &Home::Local(queue.clone()),
+        "local",
         location,
         future,
         |header, future| {
-            let wake = move |task| ready.push(task);
+            let wake = move |task: Runnable| {
+                console::woken(task.metadata().span.as_ref());
+                ready.push(task);
+            };
             Builder::new()
                 .metadata(header)
                 .spawn_local(|_| future, wake)
@@ -210,19 +248,18 @@ where
 /// Lists a task, makes it and schedules it.
 fn begin<F: Future>(
     home: &Home,
+    kind: &'static str,
     location: &'static Location<'static>,
     future: F,
-    make: impl FnOnce(
-        Header,
-        Contained<F>,
-    ) -> (
-        Runnable,
-        async_task::Task<Result<F::Output, JoinError>, Header>,
-    ),
+    make: impl FnOnce(Header, Contained<F>) -> (Runnable, async_task::Task<Brought<F::Output>, Header>),
 ) -> JoinHandle<F::Output> {
-    let begun = home.registry().insert(location, |id| {
+    let number = home.registry().next_number();
+    let span = console::span(kind, number, location);
+    let span_id = span.id();
+    let begun = home.registry().insert(number, location, |id| {
         let future = Contained {
             future: Some(future),
+            span,
             listed: Listed {
                 home: home.clone(),
                 id,
@@ -232,6 +269,7 @@ fn begin<F: Future>(
             home: home.clone(),
             id,
             location,
+            span: span_id,
         };
         let (task, handle) = make(header, future);
         (task.waker(), (id, task, handle))
@@ -245,11 +283,14 @@ fn begin<F: Future>(
 }
 
 /// The result of a task, for one that waits for it: a future. Dropped, it detaches the task, which goes on.
+///
+/// A result that nobody takes is dropped by the runtime; if that panics, it is logged. What is not contained is a waker that panics when
+/// the task wakes it: if an executor of the program's own awaits the handle with such a waker, the process ends.
 #[must_use = "a handle that is dropped detaches the task; `abort` ends it"]
 pub struct JoinHandle<T>(Option<(Joined<T>, AbortHandle)>);
 
 /// A task with its result. None: its future was dropped before it had one.
-type Joined<T> = FallibleTask<Result<T, JoinError>, Header>;
+type Joined<T> = FallibleTask<Brought<T>, Header>;
 
 impl<T> fmt::Debug for JoinHandle<T> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -293,10 +334,11 @@ impl<T> Drop for JoinHandle<T> {
 impl<T> JoinHandle<T> {
     /// The result, whatever the poll has had.
     pub(crate) fn poll_ended(&mut self, context: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
-        let result = match &mut self.0 {
+        let brought = match &mut self.0 {
             Some((task, _)) => ready!(Pin::new(task).poll(context)),
             None => None,
         };
+        let result = brought.and_then(|mut brought| brought.take());
         Poll::Ready(result.unwrap_or(Err(JoinError(Cause::Cancelled))))
     }
 }
@@ -330,7 +372,8 @@ impl AbortHandle {
 pub struct JoinError(Cause);
 
 enum Cause {
-    Panicked(Box<dyn Any + Send>),
+    /// Under a lock, so that the error may be in any other (which has to be `Sync`).
+    Panicked(Box<Mutex<Box<dyn Any + Send>>>),
     Cancelled,
 }
 
@@ -338,11 +381,9 @@ impl fmt::Debug for Cause {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Cause::Panicked(panic) => {
-                write!(
-                    formatter,
-                    "Panicked({:?})",
-                    user_code::panic_message(&**panic)
-                )
+                let panic = lock(panic);
+                let message = user_code::panic_message(&**panic);
+                write!(formatter, "Panicked({message:?})")
             }
             Cause::Cancelled => formatter.write_str("Cancelled"),
         }
@@ -366,7 +407,9 @@ impl JoinError {
     /// The task did not panic.
     pub fn try_into_panic(self) -> Result<Box<dyn Any + Send>, JoinError> {
         match self.0 {
-            Cause::Panicked(panic) => Ok(panic),
+            Cause::Panicked(panic) => {
+                Ok(panic.into_inner().unwrap_or_else(PoisonError::into_inner))
+            }
             Cause::Cancelled => Err(self),
         }
     }
@@ -376,6 +419,7 @@ impl fmt::Display for JoinError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Cause::Panicked(panic) => {
+                let panic = lock(panic);
                 let message = user_code::panic_message(&**panic);
                 write!(formatter, "the task panicked: {message}")
             }

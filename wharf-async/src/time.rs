@@ -13,12 +13,35 @@ use std::{
 use pin_project_lite::pin_project;
 use wharf::{OperationId, raw::deadline_after};
 
+#[cfg(all(unix, feature = "simulated"))]
+use crate::simulation;
+
 use crate::{
     budget,
     context::{self, Current},
-    runtime::Key,
-    sync::{Mutex, lock, now},
+    shared::Key,
+    sync::{Mutex, lock},
 };
+
+/// The time, by the clock of the runtime that this thread works for: that of a simulation (the feature `simulated`), or else the
+/// system's, as [`Instant::now`].
+pub fn now() -> Instant {
+    #[cfg(all(unix, feature = "simulated"))]
+    if let Some(now) = simulation::now() {
+        return now;
+    }
+    crate::sync::now()
+}
+
+/// The moment that comes after this time, by the same clock. A time that is too long for the clock is a very long one.
+pub(crate) fn after(duration: Duration) -> Instant {
+    #[cfg(all(unix, feature = "simulated"))]
+    if let Some(now) = simulation::now() {
+        const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+        return now.checked_add(duration).unwrap_or_else(|| now + CENTURY);
+    }
+    deadline_after(duration)
+}
 
 /// A timer that is under way, or has fired.
 #[derive(Debug)]
@@ -52,19 +75,19 @@ struct Armed {
     runtime: Current,
     deadline: Instant,
     timer: Arc<Timer>,
-    operation: OperationId,
+    place: Place,
 }
 
 impl Armed {
     fn new(deadline: Instant, waker: &Waker) -> Armed {
         context::with_current(|runtime| {
             let timer = Arc::new(Timer(Mutex::new(State::Waits(waker.clone()))));
-            match runtime.port.timer_at(deadline, Key::Timer(timer.clone())) {
-                Ok(operation) => Armed {
+            match Place::of(runtime, deadline, &timer) {
+                Ok(place) => Armed {
                     runtime: runtime.clone(),
                     deadline,
                     timer,
-                    operation,
+                    place,
                 },
                 Err(error) => panic!("no timer: the runtime has stopped ({error})"),
             }
@@ -74,8 +97,36 @@ impl Armed {
 
 impl Drop for Armed {
     fn drop(&mut self) {
-        // It may have fired, and its packet be on the way.
-        let _ = self.runtime.port.cancel_timer_quietly(self.operation);
+        match self.place {
+            // It may have fired, and its packet be on the way.
+            Place::Port(operation) => {
+                let _ = self.runtime.port.cancel_timer_quietly(operation);
+            }
+            #[cfg(all(unix, feature = "simulated"))]
+            Place::World(number) => {
+                let world = self.runtime.world.as_ref();
+                world.inspect(|world| world.cancel_timer(self.deadline, number));
+            }
+        }
+    }
+}
+
+/// Whose timer it is.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    Port(OperationId),
+    #[cfg(all(unix, feature = "simulated"))]
+    World(u64),
+}
+
+impl Place {
+    fn of(runtime: &Current, deadline: Instant, timer: &Arc<Timer>) -> io::Result<Place> {
+        #[cfg(all(unix, feature = "simulated"))]
+        if let Some(world) = &runtime.world {
+            return Ok(Place::World(world.set_timer(deadline, timer.clone())));
+        }
+        let operation = runtime.port.timer_at(deadline, Key::Timer(timer.clone()))?;
+        Ok(Place::Port(operation))
     }
 }
 
@@ -92,7 +143,7 @@ pub struct Sleep {
 
 /// Waits for so long, never less. A time that is too long for the clock counts as a very long one.
 pub fn sleep(duration: Duration) -> Sleep {
-    sleep_until(deadline_after(duration))
+    sleep_until(after(duration))
 }
 
 /// Waits until then, never less. On Linux it ends a fraction of a millisecond late, on Windows up to 16 ms.
@@ -220,7 +271,7 @@ pin_project! {
 /// Waits for a future, for so long at most. If the time is over the future is not dropped before this is: its owner may keep it, by
 /// giving a reference.
 pub fn timeout<F: Future>(duration: Duration, future: F) -> Timeout<F> {
-    timeout_at(deadline_after(duration), future)
+    timeout_at(after(duration), future)
 }
 
 /// As [`timeout`], until then.
@@ -307,7 +358,7 @@ impl Interval {
 
     /// The next tick comes a period from now.
     pub fn reset(&mut self) {
-        self.sleep.reset(deadline_after(self.period));
+        self.sleep.reset(after(self.period));
     }
 
     /// Waits for the next tick. Returns when it was due. If the future is dropped, the tick is not lost.
@@ -335,7 +386,6 @@ impl Interval {
                 self.period.saturating_mul(passed + 1)
             }
         };
-        due.checked_add(wait)
-            .unwrap_or_else(|| deadline_after(wait))
+        due.checked_add(wait).unwrap_or_else(|| after(wait))
     }
 }

@@ -1,5 +1,5 @@
 //! What the manual's page "from tokio" says: what works as it is, what panics for want of tokio's context, and what a runtime of
-//! tokio's beside this one does about that.
+//! the program's own beside this one does about that. What the feature `tokio` does: `tokio_context.rs`.
 
 #![allow(missing_docs)]
 
@@ -8,7 +8,10 @@ use std::{
     future::Future,
     io,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex as StdMutex},
+    sync::{
+        Arc, Mutex as StdMutex,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -23,7 +26,7 @@ use tokio_util::{
     sync::CancellationToken,
 };
 use wharf_async::{
-    Runtime,
+    Builder, Runtime,
     net::{TcpListener, TcpStream},
     time::{sleep, timeout},
 };
@@ -31,9 +34,15 @@ use wharf_async::{
 /// Long enough for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn runtime() -> Runtime {
+fn builder() -> Builder {
     let builder = Runtime::builder().concurrency(2).threads(2..=32);
-    builder.build().expect("a runtime")
+    #[cfg(feature = "tokio")]
+    let builder = builder.tokio_context(false);
+    builder
+}
+
+fn runtime() -> Runtime {
+    builder().build().expect("a runtime")
 }
 
 /// Runs a future as a task, and gives what it comes to.
@@ -254,6 +263,89 @@ fn local_sets_within_block_on() {
     assert_eq!(number, 1);
 }
 
+/// The same text for both: what is changed is the crate.
+#[cfg(unix)]
+macro_rules! program {
+    ($name:ident, $tokio:ident) => {
+        async fn $name(folder: std::path::PathBuf) -> io::Result<()> {
+            use tokio::io::AsyncSeekExt;
+            use $tokio::{
+                fs,
+                net::{UdpSocket, UnixDatagram, UnixListener, UnixStream, unix},
+                process::{Child, Command},
+                signal::unix::{SignalKind, signal},
+            };
+
+            fs::create_dir_all(folder.join("deep")).await?;
+            let mut file = fs::File::create(folder.join("words")).await?;
+            file.write_all(b"ahoy\n").await?;
+            file.sync_all().await?;
+            assert_eq!(fs::read_to_string(folder.join("words")).await?, "ahoy\n");
+            let mut options = fs::OpenOptions::new();
+            let mut file = options.read(true).open(folder.join("words")).await?;
+            assert_eq!(file.seek(io::SeekFrom::End(-1)).await?, 4);
+            let mut entries = fs::read_dir(&folder).await?;
+            while let Some(entry) = entries.next_entry().await? {
+                assert!(["deep", "words"].iter().any(|it| entry.file_name() == *it));
+            }
+
+            let socket = UdpSocket::bind("127.0.0.1:0").await?;
+            let peer = UdpSocket::bind("127.0.0.1:0").await?;
+            peer.connect(socket.local_addr()?).await?;
+            peer.send(b"ahoy").await?;
+            let mut bytes = [0; 16];
+            let (len, from) = socket.recv_from(&mut bytes).await?;
+            assert_eq!((len, from), (4, peer.local_addr()?));
+
+            let listener = UnixListener::bind(folder.join("socket"))?;
+            let near = UnixStream::connect(folder.join("socket")).await?;
+            let (mut far, _address) = listener.accept().await?;
+            assert_eq!(near.peer_cred()?.uid(), far.peer_cred()?.uid());
+            let (_reads, mut writes): (unix::OwnedReadHalf, unix::OwnedWriteHalf) =
+                near.into_split();
+            writes.write_all(b"ahoy").await?;
+            drop(writes);
+            let mut text = String::new();
+            far.read_to_string(&mut text).await?;
+            let (one, other) = UnixDatagram::pair()?;
+            one.send(text.as_bytes()).await?;
+            assert_eq!(other.recv(&mut bytes).await?, 4);
+
+            let mut hangup = signal(SignalKind::hangup())?;
+            let kills = format!("kill -HUP {}", std::process::id());
+            let status = Command::new("sh").arg("-c").arg(kills).status().await?;
+            assert!(status.success());
+            assert_eq!(hangup.recv().await, Some(()));
+            let output = Command::new("echo").arg("ahoy").output().await?;
+            assert_eq!(output.stdout, b"ahoy\n");
+            let mut child: Child = Command::new("sleep")
+                .arg("600")
+                .kill_on_drop(true)
+                .spawn()?;
+            child.kill().await?;
+            fs::remove_dir_all(folder).await
+        }
+    };
+}
+
+#[cfg(unix)]
+program!(as_it_was, tokio);
+#[cfg(unix)]
+program!(as_it_is_here, wharf_async);
+
+#[cfg(unix)]
+#[test]
+fn sockets_files_signals_and_processes_have_the_names_of_tokios() {
+    let folder = |name| {
+        let name = format!("wharf-async-{name}-{}", std::process::id());
+        std::env::temp_dir().join(name)
+    };
+    let mut tokio = tokio::runtime::Builder::new_current_thread();
+    let tokio = tokio.enable_all().build().expect("a runtime of tokio's");
+    tokio.block_on(as_it_was(folder("was"))).expect("it works");
+    in_a_task(as_it_is_here(folder("is"))).expect("it works");
+}
+
 #[test]
 fn block_in_place_just_runs() {
     assert_eq!(in_a_task(async { tokio::task::block_in_place(|| 5) }), 5);
@@ -323,16 +415,15 @@ fn signals_and_processes_of_tokios_panic_without_its_context() {
 
 /// A runtime with one of tokio's beside it, whose context each worker has.
 fn with_tokio() -> (Runtime, tokio::runtime::Runtime) {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    let builder = builder.worker_threads(1).thread_name("tokio");
-    let tokio = builder.enable_all().build().expect("a runtime of tokio's");
+    let mut tokio = tokio::runtime::Builder::new_multi_thread();
+    let tokio = tokio.worker_threads(1).thread_name("tokio");
+    let tokio = tokio.enable_all().build().expect("a runtime of tokio's");
     let handle = tokio.handle().clone();
-    let builder = Runtime::builder().concurrency(2).threads(2..=32);
-    let builder = builder.around(move |life| {
+    let ours = builder().around(move |life| {
         let _context = handle.enter();
         life();
     });
-    (builder.build().expect("a runtime"), tokio)
+    (ours.build().expect("a runtime"), tokio)
 }
 
 /// What is spawned there is outside of our runtime, but for what is taken along.
@@ -419,6 +510,17 @@ fn the_thread_of_block_on_enters_by_itself() {
     runtime.block_on(sleeps());
 }
 
+/// As with `anyhow`.
+#[test]
+fn a_join_error_goes_into_any_error() {
+    async fn fails() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        wharf_async::spawn(async { panic!("ahoy") }).await?;
+        Ok(())
+    }
+    let error = in_a_task(fails()).expect_err("it panics");
+    assert!(error.to_string().contains("ahoy"), "{error}");
+}
+
 #[test]
 fn a_handle_that_is_dropped_detaches() {
     in_a_task(async {
@@ -483,16 +585,18 @@ fn an_abort_waits_for_the_end_of_the_poll() {
     let runtime = runtime();
     runtime.block_on(async {
         let (sender, receiver) = oneshot::channel();
+        let ends = Arc::new(AtomicBool::new(false));
+        let is_over = ends.clone();
         let task = wharf_async::spawn(async move {
             let _ = sender.send(());
             thread::sleep(Duration::from_millis(50));
+            ends.store(true, Ordering::SeqCst);
             sleep(PATIENCE).await;
         });
         receiver.await.expect("it was sent");
-        let aborted = Instant::now();
         task.abort();
         assert!(task.await.expect_err("it was aborted").is_cancelled());
-        assert!(aborted.elapsed() >= Duration::from_millis(25));
+        assert!(is_over.load(Ordering::SeqCst));
         let ended = wharf_async::spawn(async { 1 });
         while !ended.is_finished() {
             sleep(Duration::from_millis(1)).await;
@@ -565,4 +669,64 @@ fn a_failure_comes_with_a_later_call() {
         }
         told.expect("the connection is reset");
     });
+}
+
+/// More than may run at once compute, and a task that only passes by does not wait for their end.
+#[test]
+fn what_computes_in_spawn_blocking_shares_the_processors() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let runtime = builder()
+        .concurrency(1)
+        .threads(1..=8)
+        .build()
+        .expect("a runtime");
+    let is_over = std::sync::Arc::new(AtomicBool::new(false));
+    let computes = |_| {
+        let is_over = is_over.clone();
+        let task = async move {
+            let computing = move || while !is_over.load(Ordering::Relaxed) {};
+            wharf_async::spawn_blocking(computing).await
+        };
+        runtime.spawn(task)
+    };
+    let computing: Vec<_> = (0..3).map(computes).collect();
+    // It would wait for ever, were it to wait for one of them.
+    runtime
+        .block_on(runtime.spawn(async { wharf_async::yield_now().await }))
+        .expect("no panic");
+    is_over.store(true, Ordering::Relaxed);
+    for task in computing {
+        runtime.block_on(task).expect("no panic").expect("no panic");
+    }
+}
+
+/// What the table of crates says is checked is there to check it.
+#[test]
+fn each_crate_of_the_table_has_its_test() {
+    let repository = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let page = include_str!("../src/manual/from_tokio.rs");
+    let table = page.split("# Which crates work").nth(1).expect("the table");
+    let table = table.split("# What to change").next().expect("its end");
+    let rows = table.lines().filter(|line| line.starts_with("//! | "));
+    let rows: Vec<_> = rows.skip(1).collect();
+    assert!(rows.len() > 15, "{} rows", rows.len());
+    for row in rows {
+        let checks = row
+            .trim_end_matches(" |")
+            .rsplit(" | ")
+            .next()
+            .expect("a cell");
+        let mut file = None;
+        for check in checks.split('`').skip(1).step_by(2) {
+            if check.contains('/') {
+                let text = std::fs::read_to_string(repository.join(check));
+                file = Some(text.unwrap_or_else(|error| panic!("{check}: {error}")));
+                continue;
+            }
+            let text = file.as_deref().unwrap_or_else(|| panic!("no file: {row}"));
+            let is_there = text.contains(&format!("fn {check}("));
+            assert!(is_there, "no test {check}: {row}");
+        }
+        assert!(file.is_some(), "nothing checks it: {row}");
+    }
 }

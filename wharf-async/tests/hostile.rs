@@ -21,7 +21,7 @@ use harness::{builder, one_at_once, run, soon};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use wharf::{Buffer, DriverChoice};
 use wharf_async::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpStream, UdpSocket},
     spawn,
     time::{sleep, timeout},
 };
@@ -33,6 +33,7 @@ macro_rules! suite {
             an_executor_within_a_task_is_not_starved
             a_buffer_without_room_ends_no_stream
             an_accept_that_is_given_up_leaves_no_waker
+            polls_from_ever_other_tasks_leave_few_wakers
             a_peer_that_reads_nothing_is_got_rid_of
             a_waker_may_block_on
             a_peer_that_sends_much_lets_others_go_first
@@ -226,6 +227,45 @@ fn a_peer_that_reads_nothing_is_got_rid_of(driver: DriverChoice) {
         };
         let told = timeout(Duration::from_secs(2), told).await;
         told.expect("it is reset");
+    });
+}
+
+/// Who has given up is not known; the last is woken all the same.
+fn polls_from_ever_other_tasks_leave_few_wakers(driver: DriverChoice) {
+    struct Tells(Arc<()>, mpsc::Sender<u32>, u32);
+    impl Wake for Tells {
+        fn wake(self: Arc<Self>) {
+            let _ = (&self.0, self.1.send(self.2));
+        }
+    }
+    let runtime = builder(driver).build().expect("a runtime");
+    run(&runtime, async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
+        let datagrams = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
+        let to = datagrams.local_addr().expect("an address");
+        let (wakes, woken) = mpsc::channel();
+        let (counts, mut memory) = ([Arc::new(()), Arc::new(())], [0; 4]);
+        for number in 0..1_000 {
+            let waker =
+                |of: &Arc<()>| Waker::from(Arc::new(Tells(of.clone(), wakes.clone(), number)));
+            let [accepts, receives] = counts.each_ref().map(waker);
+            let polled = listener.poll_accept(&mut Context::from_waker(&accepts));
+            assert!(polled.is_pending());
+            let mut buffer = ReadBuf::new(&mut memory);
+            let polled = datagrams.poll_recv_from(&mut Context::from_waker(&receives), &mut buffer);
+            assert!(polled.is_pending());
+        }
+        for count in &counts {
+            assert!(
+                Arc::strong_count(count) <= 65,
+                "{}",
+                Arc::strong_count(count)
+            );
+        }
+        let _peer = TcpStream::connect(listener.local_addr()).await;
+        while soon(&woken) != 999 {}
+        datagrams.send_to(b"ahoy", to).await.expect("it goes");
+        while soon(&woken) != 999 {}
     });
 }
 

@@ -9,14 +9,20 @@ use std::{
     net::{Shutdown, SocketAddr},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    sync::{Arc, mpsc},
-    task::Poll,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+    task::{Context, Poll, Wake, Waker},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use harness::{PATIENCE, builder, one_at_once, run, soon};
-use socket2::SockRef;
+use harness::{
+    PATIENCE, Turns, builder, one_at_once, pattern, run, sleep_until, sleep_until_idle, soon,
+};
+use socket2::{Domain, SockRef, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use wharf::{Buffer, DriverChoice, Payload};
 use wharf_async::{
@@ -29,9 +35,7 @@ use wharf_async::{
 macro_rules! suite {
     ($driver:expr) => {
         tests! { $driver,
-            bytes_come_in_order_small_and_large
             the_end_of_the_stream_comes_behind_all_bytes
-            a_read_that_is_dropped_loses_no_byte
             an_accept_that_is_dropped_loses_no_connection
             a_connect_that_is_dropped_leaves_nothing
             a_peek_takes_nothing
@@ -42,6 +46,7 @@ macro_rules! suite {
             a_payload_that_is_sent_comes_back_and_is_sent_though_the_future_is_dropped
             vectored_writes_keep_the_order_of_their_pieces
             a_writer_waits_while_its_peer_does_not_read
+            single_bytes_that_are_not_read_are_few_operations
             what_was_written_arrives_though_the_stream_is_dropped
             halves_read_and_write_in_two_tasks_and_can_be_put_together
             a_shutdown_waits_until_all_is_out
@@ -51,10 +56,19 @@ macro_rules! suite {
             options_are_set_and_a_linger_that_would_block_is_refused
             a_listener_that_is_dropped_refuses
             a_peer_that_never_reads_keeps_no_socket_for_ever
+            a_stream_that_is_dropped_while_a_read_waits_is_closed
+            a_linger_of_zero_resets_what_is_unsent_at_once
+            what_waits_to_be_sent_is_bounded_in_bytes
+            a_waker_that_panics_keeps_no_other_from_its_connection
+            who_polls_again_and_again_is_woken_though_many_others_have_polled
             a_payload_that_is_sent_behind_others_keeps_no_socket_for_ever
             what_was_written_arrives_though_the_runtime_stops
             a_stop_that_cuts_a_stream_resets_it_and_says_so
+            a_stop_that_cuts_a_shutdown_resets_the_stream_and_says_so
+            what_was_shut_down_and_dropped_arrives_though_the_runtime_stops
+            a_shutdown_that_is_dropped_keeps_no_socket_for_ever
             tasks_that_accept_at_once_get_a_connection_each
+            connections_that_have_come_are_accepted_without_a_turn_of_others_for_each
             a_peek_leaves_a_failure_to_the_next_read
             a_block_on_of_another_thread_ends_when_the_runtime_stops
             a_stream_is_idle_without_operations_but_one
@@ -72,34 +86,6 @@ async fn pair() -> (TcpStream, std::net::TcpStream) {
     peer.set_write_timeout(Some(PATIENCE)).expect("a time-out");
     let (stream, _) = listener.accept().await.expect("a connection");
     (stream, peer)
-}
-
-/// Bytes of which each is told from its neighbours.
-fn pattern(len: usize) -> Vec<u8> {
-    (0..len).map(|at| (at % 251) as u8).collect()
-}
-
-fn bytes_come_in_order_small_and_large(driver: DriverChoice) {
-    let runtime = one_at_once(driver);
-    run(&runtime, async {
-        for size in [1, 100, 16 << 10, (16 << 10) + 1, 1 << 20] {
-            let (mut stream, mut peer) = pair().await;
-            let sent = pattern(size);
-            let expected = sent.clone();
-            let peer = thread::spawn(move || {
-                peer.write_all(&sent).expect("it takes them");
-                let mut back = vec![0; sent.len()];
-                peer.read_exact(&mut back).expect("they come back");
-                assert!(back == sent, "{size} bytes came back otherwise");
-            });
-            let mut received = vec![0; size];
-            stream.read_exact(&mut received).await.expect("they come");
-            assert!(received == expected, "{size} bytes came otherwise");
-            stream.write_all(&received).await.expect("they go");
-            stream.flush().await.expect("nothing has failed");
-            peer.join().expect("no panic");
-        }
-    });
 }
 
 fn the_end_of_the_stream_comes_behind_all_bytes(driver: DriverChoice) {
@@ -121,40 +107,6 @@ fn the_end_of_the_stream_comes_behind_all_bytes(driver: DriverChoice) {
                 .expect("the end"),
             0
         );
-    });
-}
-
-fn a_read_that_is_dropped_loses_no_byte(driver: DriverChoice) {
-    let runtime = one_at_once(driver);
-    run(&runtime, async {
-        let (mut stream, mut peer) = pair().await;
-        let sent = pattern(100_000);
-        let sends = sent.clone();
-        let peer = thread::spawn(move || {
-            for piece in sends.chunks(777) {
-                peer.write_all(piece).expect("it takes them");
-            }
-            peer
-        });
-        let mut received: Vec<u8> = Vec::new();
-        let mut dropped = 0;
-        while received.len() < sent.len() {
-            let mut piece = [0; 500];
-            let mut read = Box::pin(stream.read(&mut piece));
-            // Polled once, and dropped if it is not ready.
-            let polled = poll_fn(|context| Poll::Ready(read.as_mut().poll(context))).await;
-            drop(read);
-            match polled {
-                Poll::Ready(len) => received.extend(&piece[..len.expect("no failure")]),
-                Poll::Pending => {
-                    dropped += 1;
-                    sleep(Duration::from_micros(100)).await;
-                }
-            }
-        }
-        assert!(received == sent, "bytes were lost");
-        assert!(dropped > 0, "no read was dropped");
-        drop(peer.join());
     });
 }
 
@@ -196,17 +148,6 @@ fn a_connect_that_is_dropped_leaves_nothing(driver: DriverChoice) {
         }
     });
     sleep_until_idle(&runtime);
-}
-
-/// Nothing is under way but what the asking itself needs.
-fn sleep_until_idle(runtime: &wharf_async::Runtime) {
-    for _ in 0..2_000 {
-        if runtime.snapshot().port.operations == 0 && runtime.snapshot().tasks == 0 {
-            return;
-        }
-        thread::sleep(Duration::from_millis(1));
-    }
-    panic!("left: {:?}", runtime.snapshot());
 }
 
 fn a_peek_takes_nothing(driver: DriverChoice) {
@@ -531,6 +472,15 @@ fn a_reset_is_told_by_read_and_by_write(driver: DriverChoice) {
     });
 }
 
+/// An address where nobody listens for as long as the socket is kept: no other test gets its port.
+fn bound() -> (Socket, SocketAddr) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    socket.bind(&any.into()).expect("a free port");
+    let address = socket.local_addr().expect("it is bound");
+    (socket, address.as_socket().expect("of IPv4"))
+}
+
 fn names_are_connected_to_and_errors_list_what_was_tried(driver: DriverChoice) {
     let runtime = one_at_once(driver);
     run(&runtime, async {
@@ -544,8 +494,7 @@ fn names_are_connected_to_and_errors_list_what_was_tried(driver: DriverChoice) {
             stream.peer_addr().expect("connected"),
             listener.local_addr()
         );
-        drop(listener);
-        let dead = SocketAddr::from(([127, 0, 0, 1], port));
+        let (_held, dead) = bound();
         let error = TcpStream::connect(&[dead, dead][..])
             .await
             .expect_err("nobody listens");
@@ -555,10 +504,7 @@ fn names_are_connected_to_and_errors_list_what_was_tried(driver: DriverChoice) {
             .and_then(|it| it.downcast_ref::<ConnectError>());
         let tried = &inside.expect("it lists them").tried;
         assert_eq!(tried.len(), 2);
-        assert!(
-            error.to_string().contains(&format!("127.0.0.1:{port}")),
-            "{error}"
-        );
+        assert!(error.to_string().contains(&dead.to_string()), "{error}");
         let error = TcpStream::connect("no-such-name.invalid:80").await;
         let error = error.expect_err("it has no address").to_string();
         assert!(error.contains("no-such-name.invalid"), "{error}");
@@ -571,16 +517,8 @@ fn a_connect_has_a_time_out(driver: DriverChoice) {
     let runtime = one_at_once(driver);
     run(&runtime, async {
         // A listener whose backlog is full answers no more.
-        let full = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)
-            .expect("a socket");
-        full.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())
-            .expect("it binds");
+        let (full, address) = bound();
         full.listen(0).expect("it listens");
-        let address = full
-            .local_addr()
-            .expect("it has one")
-            .as_socket()
-            .expect("of IPv4");
         let mut made = Vec::new();
         let error = loop {
             match TcpStream::connect_timeout(address, Duration::from_millis(100)).await {
@@ -622,7 +560,8 @@ fn options_are_set_and_a_linger_that_would_block_is_refused(driver: DriverChoice
 fn a_listener_that_is_dropped_refuses(driver: DriverChoice) {
     let runtime = one_at_once(driver);
     run(&runtime, async {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("it listens");
+        // An address of its own: else another test may get the port once it is free.
+        let listener = TcpListener::bind("127.7.7.8:0").await.expect("it listens");
         let address = listener.local_addr();
         assert!(
             timeout(Duration::from_millis(1), listener.accept())
@@ -630,9 +569,14 @@ fn a_listener_that_is_dropped_refuses(driver: DriverChoice) {
                 .is_err()
         );
         drop(listener);
-        let error = TcpStream::connect(address)
-            .await
-            .expect_err("nobody listens");
+        let error = loop {
+            match TcpStream::connect(address).await {
+                Err(error) => break error,
+                // Wine closes the socket when the thread that began the accept has heard of its end.
+                Ok(_) if cfg!(windows) => {}
+                Ok(stream) => panic!("nobody listens: {stream:?}"),
+            }
+        };
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
         // The address is free.
         TcpListener::bind(address).await.expect("it listens");
@@ -648,9 +592,8 @@ fn a_stream_is_idle_without_operations_but_one(driver: DriverChoice) {
         stream.read_u8().await
     });
     let peer = soon(&receiver);
-    thread::sleep(Duration::from_millis(20));
     // The receive that waits, and the place of its task.
-    assert_eq!(runtime.snapshot().port.operations, 2);
+    sleep_until(&runtime, |snapshot| snapshot.port.operations == 2);
     peer.shutdown(Shutdown::Write).expect("it ends");
     let error = run(&runtime, waits).expect("it ends").expect_err("the end");
     assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
@@ -674,6 +617,28 @@ fn tasks_that_accept_at_once_get_a_connection_each(driver: DriverChoice) {
         for accept in accepts {
             accept.await.expect("it ends").expect("a connection");
         }
+    });
+}
+
+/// Where tasks compute, a turn of theirs is long.
+fn connections_that_have_come_are_accepted_without_a_turn_of_others_for_each(driver: DriverChoice) {
+    const COUNT: usize = 64;
+    let runtime = builder(driver).concurrency(1).threads(1..=1);
+    run(&runtime.build().expect("a runtime"), async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("it listens");
+        let address = listener.local_addr();
+        let connect = |_| std::net::TcpStream::connect(address).expect("it connects");
+        let _peers: Vec<_> = (0..COUNT).map(connect).collect();
+        let turns = Turns::begin();
+        let mut accepted = vec![listener.accept().await.expect("a connection")];
+        let before = turns.until_now();
+        while accepted.len() < COUNT {
+            accepted.push(listener.accept().await.expect("a connection"));
+        }
+        let between = turns.until_now() - before;
+        // On Windows the kernel may have each come through its queue.
+        let is_few = between < COUNT / 4 || cfg!(windows);
+        assert!(is_few, "{between} turns of another task");
     });
 }
 
@@ -731,42 +696,231 @@ fn a_block_on_of_another_thread_ends_when_the_runtime_stops(driver: DriverChoice
     assert_eq!(ended.count(), 2);
 }
 
+/// Each of them would be one, with memory of its own.
+fn single_bytes_that_are_not_read_are_few_operations(driver: DriverChoice) {
+    let runtime = one_at_once(driver);
+    let counts = runtime.handle().clone();
+    run(&runtime, async move {
+        let (mut stream, mut peer) = pair().await;
+        // What the system itself takes.
+        let mut written = 0;
+        let full = loop {
+            match stream.option(|socket| socket.send(&[7; 10_000])) {
+                Ok(len) => written += len,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(full.kind(), io::ErrorKind::WouldBlock);
+        let mut singles = 0;
+        let all = async {
+            loop {
+                singles += stream.write(&[7]).await.expect("it goes");
+            }
+        };
+        let waits = timeout(Duration::from_millis(200), all).await;
+        assert!(waits.is_err(), "the writer waits");
+        // A few go to the system, which has room for a byte more.
+        assert!((1..1_000).contains(&singles), "{singles} bytes");
+        let operations = counts.snapshot().port.operations;
+        assert!(operations < 200, "{operations} operations");
+        let reads = thread::spawn(move || {
+            let mut all = Vec::new();
+            peer.read_to_end(&mut all).map(|_| all.len())
+        });
+        for _ in 0..1_000 {
+            stream.write_all(&[7]).await.expect("it goes on");
+        }
+        stream.shutdown().await.expect("it goes");
+        let read = reads.join().expect("no panic").expect("no reset");
+        assert_eq!(read, written + singles + 1_000);
+    });
+}
+
+/// A peer that does not get all bytes is not to take those it gets for all.
+fn expect_reset(peer: &mut std::net::TcpStream, written: usize) {
+    let mut all = Vec::new();
+    match peer.read_to_end(&mut all) {
+        Err(error) => assert_eq!(error.kind(), io::ErrorKind::ConnectionReset),
+        // Wine tells a reset as an end.
+        Ok(_) if cfg!(windows) => {}
+        Ok(_) => panic!("it was reset"),
+    }
+    assert!(all.len() < written);
+}
+
 fn a_peer_that_never_reads_keeps_no_socket_for_ever(driver: DriverChoice) {
     let builder = harness::builder(driver).unsent_timeout(Duration::from_millis(50));
     let runtime = builder.build().expect("a runtime");
-    let mut peer = run(&runtime, async {
-        let (mut stream, peer) = pair().await;
-        let small = |socket: SockRef<'_>| socket.set_send_buffer_size(4 << 10);
-        stream.option(small).expect("an option");
-        let piece = pattern(10_000);
-        let full = async {
-            loop {
-                stream.write_all(&piece).await.expect("they go");
-            }
-        };
-        let waits = timeout(Duration::from_millis(200), full).await;
-        assert!(waits.is_err(), "the writer waits");
-        peer
-    });
+    let (mut peer, written) = fill(&runtime);
     sleep_until_idle(&runtime);
-    // What the system had arrives, and then the end.
-    let mut all = Vec::new();
-    let _ = peer.read_to_end(&mut all);
-    assert!(!all.is_empty());
+    expect_reset(&mut peer, written);
 }
 
-/// Writes as much as a stream takes whose peer does not read, and drops it. Returns the peer, and how many bytes were written.
-fn fill(runtime: &wharf_async::Runtime) -> (std::net::TcpStream, usize) {
-    run(runtime, async {
+/// The receive that is under way would keep it open.
+fn a_stream_that_is_dropped_while_a_read_waits_is_closed(driver: DriverChoice) {
+    let runtime = one_at_once(driver);
+    let mut peer = run(&runtime, async {
         let (mut stream, peer) = pair().await;
+        let mut read = Box::pin(stream.read_u8());
+        let polled = poll_fn(|context| Poll::Ready(read.as_mut().poll(context))).await;
+        assert!(polled.is_pending(), "nothing has come");
+        drop(read);
+        drop(stream);
+        peer
+    });
+    assert_eq!(peer.read(&mut [0; 1]).expect("the end"), 0);
+    sleep_until_idle(&runtime);
+}
+
+/// Within the time that a stream has else, which is longer than anything is waited for here.
+fn a_linger_of_zero_resets_what_is_unsent_at_once(driver: DriverChoice) {
+    let builder = harness::builder(driver).unsent_timeout(10 * PATIENCE);
+    let runtime = builder.build().expect("a runtime");
+    let (mut peer, written) = fill_and(&runtime, GivenUp::Reset);
+    sleep_until_idle(&runtime);
+    expect_reset(&mut peer, written);
+}
+
+/// 64 KiB, and a piece more; a small part of what as many writes as may wait would come to.
+fn what_waits_to_be_sent_is_bounded_in_bytes(driver: DriverChoice) {
+    let runtime = one_at_once(driver);
+    run(&runtime, async {
+        let (mut stream, peer) = pair().await;
+        let small = |socket: SockRef<'_>| socket.set_send_buffer_size(4 << 10);
+        SockRef::from(&peer)
+            .set_recv_buffer_size(4 << 10)
+            .expect("an option");
+        stream.option(small).expect("an option");
+        // What the system itself takes.
+        while stream.option(|socket| socket.send(&[7; 10_000])).is_ok() {}
         let mut written = 0;
-        let full = async {
+        let all = async {
             loop {
                 written += stream.write(&[7; 10_000]).await.expect("it goes");
             }
         };
-        let waits = timeout(Duration::from_millis(200), full).await;
+        let waits = timeout(Duration::from_millis(200), all).await;
         assert!(waits.is_err(), "the writer waits");
+        assert!((1..400_000).contains(&written), "{written} bytes");
+        // What is unsent is no concern any more.
+        stream.set_linger(Some(Duration::ZERO)).expect("it is set");
+        drop(peer);
+    });
+}
+
+/// So many are kept that have polled a listener by hand, and those go first that have not polled for longest.
+fn who_polls_again_and_again_is_woken_though_many_others_have_polled(driver: DriverChoice) {
+    #[derive(Default)]
+    struct Counts(AtomicUsize);
+    impl Wake for Counts {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    let runtime = one_at_once(driver);
+    run(&runtime, async {
+        // Whichever of the others comes last.
+        for others in 64..192 {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("it listens");
+            let woken = Arc::new(Counts::default());
+            let own = Waker::from(woken.clone());
+            for _ in 0..others {
+                let other = Waker::from(Arc::new(Counts::default()));
+                for waker in [&own, &other] {
+                    let polled = listener.poll_accept(&mut Context::from_waker(waker));
+                    assert!(polled.is_pending(), "nobody has connected");
+                }
+            }
+            let address = listener.local_addr();
+            let _peer = std::net::TcpStream::connect(address).expect("it connects");
+            let start = Instant::now();
+            while woken.0.load(Ordering::SeqCst) == 0 {
+                assert!(start.elapsed() < PATIENCE, "with {others} others");
+                sleep(Duration::from_millis(1)).await;
+            }
+        }
+    });
+}
+
+/// Each of them is woken for a connection that one alone gets.
+fn a_waker_that_panics_keeps_no_other_from_its_connection(driver: DriverChoice) {
+    struct Panics;
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("as a test wants it");
+        }
+    }
+    let runtime = one_at_once(driver);
+    run(&runtime, async {
+        let listener = Arc::new(TcpListener::bind("127.0.0.1:0").await.expect("it listens"));
+        for _ in 0..3 {
+            let waker = Waker::from(Arc::new(Panics));
+            let polled = listener.poll_accept(&mut Context::from_waker(&waker));
+            assert!(polled.is_pending(), "nobody has connected");
+        }
+        let accepts = listener.clone();
+        let accept = spawn(async move { accepts.accept().await });
+        yield_now().await;
+        let address = listener.local_addr();
+        let _peer = std::net::TcpStream::connect(address).expect("it connects");
+        accept.await.expect("it ends").expect("a connection");
+    });
+}
+
+/// How a stream is given up.
+#[derive(Debug, Clone, Copy)]
+enum GivenUp {
+    /// It is dropped.
+    Dropped,
+    /// Its shutdown is begun, and given up as well.
+    ShutDown,
+    /// Its halves are dropped, that which writes first.
+    InHalves,
+    /// It is dropped, with a linger of zero.
+    Reset,
+}
+
+/// Writes as much as a stream takes whose peer does not read. Returns how many bytes that was.
+async fn write_until_full(stream: &mut TcpStream) -> usize {
+    let (mut written, mut waited) = (0, 0);
+    // A thread that was late itself may be in time with the next.
+    while waited < 3 {
+        match timeout(Duration::from_millis(70), stream.write(&[7; 10_000])).await {
+            Ok(len) => (written, waited) = (written + len.expect("it goes"), 0),
+            Err(_) => waited += 1,
+        }
+    }
+    written
+}
+
+/// Writes as much as a stream takes whose peer does not read, and drops it. Returns the peer, and how many bytes were written.
+fn fill(runtime: &wharf_async::Runtime) -> (std::net::TcpStream, usize) {
+    fill_and(runtime, GivenUp::Dropped)
+}
+
+fn fill_and(runtime: &wharf_async::Runtime, given_up: GivenUp) -> (std::net::TcpStream, usize) {
+    run(runtime, async move {
+        let (mut stream, peer) = pair().await;
+        let written = write_until_full(&mut stream).await;
+        match given_up {
+            GivenUp::Dropped => drop(stream),
+            GivenUp::ShutDown => {
+                let polled = poll_fn(|context| {
+                    Poll::Ready(Pin::new(&mut stream).poll_shutdown(context).is_pending())
+                });
+                assert!(polled.await, "bytes are unsent");
+                drop(stream);
+            }
+            GivenUp::InHalves => {
+                let (reads, writes) = stream.into_split();
+                drop(writes);
+                drop(reads);
+            }
+            GivenUp::Reset => {
+                stream.set_linger(Some(Duration::ZERO)).expect("it is set");
+                drop(stream);
+            }
+        }
         (peer, written)
     })
 }
@@ -779,7 +933,10 @@ fn what_was_written_arrives_though_the_runtime_stops(driver: DriverChoice) {
         let mut all = Vec::new();
         peer.read_to_end(&mut all).map(|_| all.len())
     });
-    let report = runtime.stop(PATIENCE);
+    let start = Instant::now();
+    let report = runtime.stop(2 * PATIENCE);
+    // As soon as all is out.
+    assert!(start.elapsed() < PATIENCE);
     assert_eq!((report.streams_left, report.tasks_left.len()), (0, 0));
     assert_eq!(reads.join().expect("no panic").expect("no reset"), written);
 }
@@ -795,19 +952,64 @@ fn a_stop_that_cuts_a_stream_resets_it_and_says_so(driver: DriverChoice) {
     assert!(all.len() < written);
 }
 
+fn a_stop_that_cuts_a_shutdown_resets_the_stream_and_says_so(driver: DriverChoice) {
+    for given_up in [GivenUp::ShutDown, GivenUp::InHalves] {
+        let runtime = one_at_once(driver);
+        let (mut peer, written) = fill_and(&runtime, given_up);
+        let report = runtime.stop(Duration::from_millis(20));
+        assert_eq!(report.streams_left, 1, "{given_up:?}");
+        let mut all = Vec::new();
+        let error = peer.read_to_end(&mut all).expect_err("it was reset");
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+        assert!(all.len() < written);
+    }
+}
+
+fn what_was_shut_down_and_dropped_arrives_though_the_runtime_stops(driver: DriverChoice) {
+    for given_up in [GivenUp::ShutDown, GivenUp::InHalves] {
+        let runtime = one_at_once(driver);
+        let (mut peer, written) = fill_and(&runtime, given_up);
+        let (stopping, begun) = mpsc::channel();
+        let reads = thread::spawn(move || {
+            soon(&begun);
+            // The stop waits by now, or it does not: without a wait it would be over.
+            thread::sleep(Duration::from_millis(50));
+            let mut all = Vec::new();
+            peer.read_to_end(&mut all).map(|_| all.len())
+        });
+        stopping.send(()).expect("the peer waits");
+        let report = runtime.stop(PATIENCE);
+        assert_eq!(report.streams_left, 0, "{given_up:?}");
+        assert_eq!(reads.join().expect("no panic").expect("no reset"), written);
+    }
+}
+
+/// Nor does it keep its timer, if the peer reads.
+fn a_shutdown_that_is_dropped_keeps_no_socket_for_ever(driver: DriverChoice) {
+    for given_up in [GivenUp::ShutDown, GivenUp::InHalves] {
+        let builder = harness::builder(driver).unsent_timeout(Duration::from_millis(50));
+        let runtime = builder.build().expect("a runtime");
+        let (mut silent, _) = fill_and(&runtime, given_up);
+        sleep_until(&runtime, |it| it.port.operations == 0);
+        let mut all = Vec::new();
+        let error = silent.read_to_end(&mut all).expect_err("it was reset");
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+
+        let runtime = one_at_once(driver);
+        let (mut peer, written) = fill_and(&runtime, given_up);
+        let mut all = Vec::new();
+        peer.read_to_end(&mut all).expect("no failure");
+        assert_eq!(all.len(), written);
+        sleep_until(&runtime, |it| it.port.operations == 0);
+    }
+}
+
 fn a_payload_that_is_sent_behind_others_keeps_no_socket_for_ever(driver: DriverChoice) {
-    let builder = harness::builder(driver).unsent_timeout(Duration::from_millis(100));
+    let builder = harness::builder(driver).unsent_timeout(Duration::from_secs(2));
     let runtime = builder.build().expect("a runtime");
     let peer = run(&runtime, async {
         let (mut stream, mut peer) = pair().await;
-        let mut written = 0;
-        let full = async {
-            loop {
-                written += stream.write(&[7; 10_000]).await.expect("it goes");
-            }
-        };
-        let waits = timeout(Duration::from_millis(200), full).await;
-        assert!(waits.is_err(), "the writer waits");
+        let written = write_until_full(&mut stream).await;
         let mut send = Box::pin(stream.send(vec![7; 32 << 20]));
         let _ = poll_fn(|context| Poll::Ready(send.as_mut().poll(context))).await;
         drop(send);

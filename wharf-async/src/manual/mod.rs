@@ -38,7 +38,8 @@
 //!
 //! | question | answer |
 //! |---|---|
-//! | What does it cost? | A thread for as long as it blocks: its stack, and on Linux one descriptor. A worker that is not needed ends after 5 seconds |
+//! | What does it cost? | A thread for as long as it blocks: its stack. A worker that is not needed ends after 5 seconds. On Linux each worker has a descriptor, which is kept open from the start for those that there may be: 512, or a quarter of the limit of open files (`ulimit -n`) if that is less |
+//! | Does a time-out end it? | No. [`time::timeout`](crate::time::timeout), or a layer with a time-out, looks at the time when the call has come back, and if the future is ready then, its result counts. The driver of the database has a time-out of its own, as a rule |
 //! | How late is it noticed? | On Linux 0.1 to some milliseconds after it began, while work waits; later on a machine whose processors are all busy. On Windows the kernel notices at once |
 //! | Where is that too late? | Where a call is known to take long, and the other tasks take microseconds: [`wharf::blocking`] around the call gives the place away at once. [`spawn_blocking`](crate::spawn_blocking) has that in it |
 //! | What if it blocks for less than 0.1 ms, as in most locks? | Nothing happens, and nothing has to |
@@ -56,7 +57,9 @@
 //! # Tasks that compute
 //!
 //! A task that computes keeps its place, on purpose: another worker beside it would take turns with it on the same processors. As
-//! many such tasks as the concurrency halt the rest, until they come to an await. [`yield_now`](crate::yield_now()) is one:
+//! many such tasks as the concurrency halt the rest, until they come to an await. So a password's hash, or a picture that is made smaller, is
+//! for [`spawn_blocking`](crate::spawn_blocking), as on tokio: it gives the place away, and shares the processors with the others.
+//! Where a computation comes in pieces, [`yield_now`](crate::yield_now()) is an await between them:
 //!
 //! ```
 //! # fn main() -> std::io::Result<()> {
@@ -124,3 +127,4 @@
 //! should end before the stop: after it, its operations fail as cancelled, and a sleep in it panics.
 
 pub mod from_tokio;
+pub mod metrics;

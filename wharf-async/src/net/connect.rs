@@ -18,9 +18,9 @@ use wharf::{
 use super::{Slot, StreamState, Target, TcpStream, slot::Outcome, stream::Inner};
 use crate::{
     context,
-    runtime::{Key, Shared},
-    sync::{Mutex, lock, now, register},
-    time::sleep_until,
+    shared::{Key, Shared},
+    sync::{Mutex, lock, register},
+    time::{self, sleep_until},
 };
 
 /// What a look-up has found, for the future that waits for it.
@@ -37,6 +37,13 @@ pub(super) async fn resolve(target: Target) -> io::Result<Vec<SocketAddr>> {
         Target::Name(name, port) => (name, port),
         target => return Err(io::Error::other(format!("{target} is of no known kind"))),
     };
+    #[cfg(all(unix, feature = "simulated"))]
+    if let Some(addresses) = context::with_current(|runtime| {
+        let world = runtime.world.as_ref();
+        world.map(|world| world.resolve(&name, port))
+    }) {
+        return addresses;
+    }
     let found = Arc::new(Mutex::new(Found::default()));
     let told = found.clone();
     // If this future is dropped, nothing more is told.
@@ -67,10 +74,10 @@ pub(super) async fn connect(target: Target) -> io::Result<TcpStream> {
     let name = target.to_string();
     let addresses = resolve(target).await?;
     // How long is the caller's to say: see `connect_timeout`.
-    let mut attempts = Attempts::new(name, addresses, Duration::MAX, now());
+    let mut attempts = Attempts::new(name, addresses, Duration::MAX, time::now());
     loop {
         // What is given up ends as it is dropped.
-        drop(attempts.step(now(), |_, address| Connecting::begin(address)));
+        drop(attempts.step(time::now(), |_, address| Connecting::begin(address)));
         if attempts.is_over() {
             return Err(attempts.into_error().into());
         }

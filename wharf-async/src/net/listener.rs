@@ -1,83 +1,39 @@
 //! A TCP listener.
 
 use std::{
-    collections::BTreeMap,
-    fmt,
-    future::poll_fn,
-    io,
+    fmt, io,
     net::SocketAddr,
     sync::Arc,
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, ready},
 };
 
 use socket2::SockRef;
-use wharf::{Associate, Connection, Finished, Listener, user_code::contain};
+use wharf::{Associate, Connection, Finished, Listener};
 
-use super::{TcpStream, ToTarget, connect};
+use super::{Arrivals, TcpStream, ToTarget, arrivals::Arrival, connect, stream::Inner};
 use crate::{
-    budget, context,
-    runtime::{Key, Shared},
-    sync::{Mutex, lock},
+    context,
+    shared::{Key, Shared},
 };
 
 /// Connections that the system may hold, made and not accepted; as tokio has it.
-const BACKLOG: i32 = 1024;
+pub(super) const BACKLOG: i32 = 1024;
 
-/// The key of a listener's socket: what its accept brings, until a future takes it.
-#[derive(Debug, Default)]
-pub(crate) struct ListenerState(Mutex<Accepting>);
-
-#[derive(Debug, Default)]
-struct Accepting {
-    is_under_way: bool,
-    accepted: Option<io::Result<Box<Connection>>>,
-    /// Of each future that waits: which of them takes the connection is not known before. Those of [`TcpListener::accept`] have a
-    /// number each, by which they leave when they are dropped; those of a caller's own share 0.
-    wakers: BTreeMap<u64, Vec<Waker>>,
-    last_number: u64,
-}
-
-impl ListenerState {
-    /// An accept has completed. Returns what to wake.
-    pub(crate) fn complete(&self, result: io::Result<usize>, what: Finished<Key>) -> Option<Waker> {
-        let Finished::Accepted { connection, .. } = what else {
-            return None;
-        };
-        let mut accepting = lock(&self.0);
-        accepting.is_under_way = false;
-        accepting.accepted = match (connection, result) {
-            (Some(connection), _) => Some(Ok(connection)),
-            (None, Err(error)) => Some(Err(error)),
-            (None, Ok(_)) => None,
-        };
-        let wakers = std::mem::take(&mut accepting.wakers);
-        drop(accepting);
-        let mut wakers = wakers.into_values().flatten();
-        let first = wakers.next();
-        // A waker of the program's may panic; the others are woken all the same.
-        for waker in wakers {
-            contain("a waker", || waker.wake());
+impl Arrival for Box<Connection> {
+    fn of(result: io::Result<usize>, what: Finished<Key>) -> Option<io::Result<Self>> {
+        match what {
+            Finished::Accepted { connection, .. } => Some(brought(result, connection)),
+            _ => None,
         }
-        first
-    }
-
-    fn next_number(&self) -> u64 {
-        let mut accepting = lock(&self.0);
-        accepting.last_number += 1;
-        accepting.last_number
     }
 }
 
-/// A future that waits, or has waited: dropped, it leaves no waker behind.
-struct Waits<'a> {
-    state: &'a ListenerState,
-    number: u64,
-}
-
-impl Drop for Waits<'_> {
-    fn drop(&mut self) {
-        let left = lock(&self.state.0).wakers.remove(&self.number);
-        drop(left);
+/// What an accept brought.
+pub(super) fn brought<T>(result: io::Result<usize>, connection: Option<T>) -> io::Result<T> {
+    match (connection, result) {
+        (Some(connection), _) => Ok(connection),
+        (None, Err(error)) => Err(error),
+        (None, Ok(_)) => Err(io::Error::other("the accept brought no connection")),
     }
 }
 
@@ -86,7 +42,7 @@ impl Drop for Waits<'_> {
 /// Cancel-safe: a future that is dropped loses no connection.
 pub struct TcpListener {
     listener: Listener<Key>,
-    state: Arc<ListenerState>,
+    state: Arc<Arrivals<Box<Connection>>>,
     shared: Arc<Shared>,
 }
 
@@ -112,9 +68,16 @@ impl TcpListener {
         let target = target.to_target()?;
         let name = target.to_string();
         let addresses = connect::resolve(target).await?;
-        let listener = std::net::TcpListener::bind(&addresses[..]).map_err(|error| {
+        let refused = |error: io::Error| {
             io::Error::new(error.kind(), format!("can't listen on {name}: {error}"))
-        })?;
+        };
+        #[cfg(all(unix, feature = "simulated"))]
+        if let Some(kernel) = context::with_current(|runtime| runtime.kernel()) {
+            let address = addresses.first().ok_or(io::ErrorKind::InvalidInput)?;
+            let listener = kernel.listen_on(*address).map_err(refused)?;
+            return TcpListener::from_simulated(listener);
+        }
+        let listener = std::net::TcpListener::bind(&addresses[..]).map_err(refused)?;
         SockRef::from(&listener).listen(BACKLOG)?;
         TcpListener::from_std(listener)
     }
@@ -147,7 +110,7 @@ impl TcpListener {
         listener: impl Associate<Associated<Key> = Listener<Key>>,
     ) -> io::Result<TcpListener> {
         context::with_current(|shared| {
-            let state = Arc::new(ListenerState::default());
+            let state = Arc::new(Arrivals::default());
             let listener = shared
                 .port
                 .associate(listener, Key::Listener(state.clone()))?;
@@ -170,54 +133,25 @@ impl TcpListener {
     /// The system's: descriptors or memory have run out, for one. The connection stays in the backlog then, and to
     /// accept again at once would fail again: wait a moment.
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        let waits = Waits {
-            state: &self.state,
-            number: self.state.next_number(),
-        };
-        poll_fn(|context| self.poll_accept_as(waits.number, context)).await
+        let start = || self.listener.accept_skip_port();
+        let accepted = self.state.next(start, Option::take).await?;
+        self.stream(*accepted?)
     }
 
-    /// As [`accept`](Self::accept), for a future of the caller's own.
+    /// As [`accept`](Self::accept), for a future of the caller's own. Of those that wait so, the 64 that polled last are woken.
     pub fn poll_accept(
         &self,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
-        self.poll_accept_as(0, context)
+        let start = || self.listener.accept_skip_port();
+        let accepted = ready!(self.state.poll_next(context, start, Option::take))?;
+        Poll::Ready(self.stream(*accepted?))
     }
 
-    fn poll_accept_as(
-        &self,
-        number: u64,
-        context: &mut Context<'_>,
-    ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
-        ready!(budget::poll_left(context));
-        let mut accepting = lock(&self.state.0);
-        if let Some(accepted) = accepting.accepted.take() {
-            drop(accepting);
-            budget::spend();
-            let connection = accepted?;
-            let peer = connection.peer;
-            let stream = TcpStream::accepted(&self.shared, *connection)?;
-            return Poll::Ready(Ok((stream, peer)));
-        }
-        if !accepting.is_under_way {
-            self.listener.accept()?;
-            accepting.is_under_way = true;
-        }
-        let waker = context.waker();
-        let held = accepting.wakers.entry(number).or_default();
-        if held.iter().any(|held| held.will_wake(waker)) {
-            return Poll::Pending;
-        }
-        // A future that is polled in another task now wants no wake of the one before.
-        let before = match number {
-            0 => Vec::new(),
-            _ => std::mem::take(held),
-        };
-        held.push(waker.clone());
-        drop(accepting);
-        drop(before);
-        Poll::Pending
+    fn stream(&self, connection: Connection) -> io::Result<(TcpStream, SocketAddr)> {
+        let peer = connection.peer;
+        let inner = Inner::associate_with(&self.shared, connection)?;
+        Ok((TcpStream::new(inner), peer))
     }
 }
 

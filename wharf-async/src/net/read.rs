@@ -13,7 +13,7 @@ use wharf::Buffer;
 use super::{state::Held, stream::Inner};
 use crate::{
     budget,
-    runtime::BUFFER_BYTES,
+    shared::BUFFER_BYTES,
     sync::{MutexGuard, lock, register},
 };
 
@@ -27,7 +27,7 @@ pub(super) struct ReadSide {
     is_receiving: bool,
     /// The last receive had no room for more, or none was made though there was something: so there may be more.
     may_have_more: bool,
-    /// The peer sends much: the last receive filled a buffer of the pool, or more.
+    /// The peer sends much: what came last would have filled a buffer of the pool.
     is_bulk: bool,
     end: End,
     /// The caller's own buffer, come back from a receive that brought nothing.
@@ -56,7 +56,7 @@ impl ReadSide {
                 self.held = Some(Held::new(buffer));
                 return self.waker.take();
             }
-            Err(error) => self.end = End::Failed(error),
+            Err(error) => self.fail(error),
         }
         self.returned = (buffer.capacity() > 0).then_some(buffer);
         self.waker.take()
@@ -67,9 +67,16 @@ impl ReadSide {
         self.is_receiving = false;
         self.may_have_more = result.is_ok();
         if let Err(error) = result {
-            self.end = End::Failed(error);
+            self.fail(error);
         }
         self.waker.take()
+    }
+
+    /// The first failure is the one that is told, behind what was received.
+    pub(super) fn fail(&mut self, error: io::Error) {
+        if matches!(self.end, End::NotYet) {
+            self.end = End::Failed(error);
+        }
     }
 
     /// The end of the stream, if it was found: a failure is told once.
@@ -125,10 +132,10 @@ impl Inner {
         let held = side.take_held(memory.remaining(), |bytes| memory.put_slice(bytes));
         let read = match held {
             // A reader with much room is likely to have need of it.
-            Some(len) => Some(Ok(len + self.read_more(&mut side, memory))),
+            Some(len) => Some(Ok(len + self.read_more(&mut side, memory, len))),
             None => side
                 .take_end()
-                .or_else(|| self.read_straight(&mut side, memory)),
+                .or_else(|| self.read_straight(&mut side, memory, 0)),
         };
         match read {
             Some(read) => {
@@ -143,11 +150,11 @@ impl Inner {
     }
 
     /// What the system has now, behind bytes that were received before. A failure, or the end, is left to the next read.
-    fn read_more(&self, side: &mut ReadSide, memory: &mut ReadBuf<'_>) -> usize {
+    fn read_more(&self, side: &mut ReadSide, memory: &mut ReadBuf<'_>, before: usize) -> usize {
         if side.held.is_some() {
             return 0;
         }
-        match self.read_straight(side, memory) {
+        match self.read_straight(side, memory, before) {
             None => 0,
             Some(Ok(len)) => len,
             Some(Err(error)) => {
@@ -157,12 +164,12 @@ impl Inner {
         }
     }
 
+    pub(super) async fn peek(&self, memory: &mut [u8]) -> io::Result<usize> {
+        poll_fn(|context| self.poll_peek(context, memory)).await
+    }
+
     /// As [`poll_read`](Self::poll_read), and leaves the bytes where they are. No more than one receive has brought.
-    pub(crate) fn poll_peek(
-        &self,
-        context: &Context<'_>,
-        memory: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_peek(&self, context: &Context<'_>, memory: &mut [u8]) -> Poll<io::Result<usize>> {
         ready!(budget::poll_left(context));
         let side = lock(&self.state.read);
         let held = side.held.as_ref().map(|held| {
@@ -179,11 +186,13 @@ impl Inner {
         }
     }
 
-    /// What the system has now, if it is likely to have any, and there is room for much.
+    /// What the system has now, if it is likely to have any, and there is room for much. It is one with the bytes that were received just
+    /// before it: a message that is a little longer than a buffer is much too.
     fn read_straight(
         &self,
         side: &mut ReadSide,
         memory: &mut ReadBuf<'_>,
+        before: usize,
     ) -> Option<io::Result<usize>> {
         let room = memory.remaining();
         if !side.may_have_more || side.is_receiving || room < STRAIGHT_MIN {
@@ -194,7 +203,7 @@ impl Inner {
         match read {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
             Ok(len @ 1..) => {
-                side.is_bulk = len >= BUFFER_BYTES || (side.is_bulk && len == room);
+                side.is_bulk = before + len >= BUFFER_BYTES || (side.is_bulk && len == room);
                 Some(Ok(len))
             }
             end => {
@@ -282,5 +291,46 @@ impl Inner {
         }
         self.wait_for_more(side, context, false)
             .map(|error| (Err(error), own.take().unwrap_or_default()))
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+    use crate::{
+        Runtime,
+        net::{TcpListener, TcpStream},
+        yield_now,
+    };
+
+    /// Whether a peer that has sent messages of this length is one that sends much.
+    fn sends_much(message_len: usize) -> bool {
+        let runtime = Runtime::new().expect("a runtime");
+        runtime.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("it listens");
+            let peer = TcpStream::connect(listener.local_addr()).await;
+            let mut peer = peer.expect("connected");
+            let (mut near, _) = listener.accept().await.expect("accepted");
+            let (message, mut memory) = (vec![7; message_len], vec![0; 2 * message_len]);
+            for _ in 0..2 {
+                peer.write_all(&message).await.expect("sent");
+                // Then all of it is here.
+                while peer.unacknowledged().expect("Linux tells it") > 0 {
+                    yield_now().await;
+                }
+                let read = near.read(&mut memory).await.expect("received");
+                assert_eq!(read, message_len);
+            }
+            lock(&near.inner.state.read).is_bulk
+        })
+    }
+
+    #[test]
+    fn a_message_that_a_buffer_does_not_hold_is_much() {
+        assert!(!sends_much(BUFFER_BYTES - 1));
+        assert!(sends_much(BUFFER_BYTES + 1));
+        assert!(sends_much(3 * BUFFER_BYTES));
     }
 }

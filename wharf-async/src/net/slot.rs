@@ -10,7 +10,7 @@ use std::{
 use wharf::Finished;
 
 use crate::{
-    runtime::Key,
+    shared::Key,
     sync::{Mutex, lock, register},
 };
 

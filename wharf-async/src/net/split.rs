@@ -3,6 +3,7 @@
 use std::{
     fmt,
     io::{self, IoSlice},
+    marker::PhantomData,
     net::SocketAddr,
     pin::Pin,
     sync::Arc,
@@ -16,76 +17,114 @@ use super::{
     traits::{reads, writes},
 };
 
+/// A stream that has halves; nobody else's can have them.
+pub trait Whole {
+    /// The stream of what its halves shared.
+    fn whole(inner: Shares) -> Self;
+}
+
+/// What the halves of a stream share.
+#[derive(Debug)]
+pub struct Shares(pub(super) Arc<Inner>);
+
 /// The reading half of a stream; see [`TcpStream::split`].
 #[derive(Debug)]
-pub struct ReadHalf<'a>(&'a Inner);
+pub struct ReadHalf<'a>(pub(super) &'a Inner);
 
 /// The writing half of a stream; see [`TcpStream::split`].
 #[derive(Debug)]
-pub struct WriteHalf<'a>(&'a Inner);
+pub struct WriteHalf<'a>(pub(super) &'a Inner);
 
 /// The reading half of a stream; see [`TcpStream::into_split`].
-#[derive(Debug)]
-pub struct OwnedReadHalf(Arc<Inner>);
+pub struct OwnedReadHalf<S = TcpStream> {
+    pub(super) inner: Arc<Inner>,
+    of: PhantomData<fn() -> S>,
+}
 
 /// The writing half of a stream; see [`TcpStream::into_split`]. Dropped, it ends the stream behind what was written.
-#[derive(Debug)]
-pub struct OwnedWriteHalf {
-    inner: Arc<Inner>,
+pub struct OwnedWriteHalf<S = TcpStream> {
+    pub(super) inner: Arc<Inner>,
     /// It was put together with the other half again.
     is_reunited: bool,
+    of: PhantomData<fn() -> S>,
 }
 
-pub(super) fn split(stream: &mut TcpStream) -> (ReadHalf<'_>, WriteHalf<'_>) {
-    (ReadHalf(&stream.inner), WriteHalf(&stream.inner))
+impl<S> fmt::Debug for OwnedReadHalf<S> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = formatter.debug_struct("OwnedReadHalf");
+        debug.finish_non_exhaustive()
+    }
 }
 
-pub(super) fn into_split(stream: TcpStream) -> (OwnedReadHalf, OwnedWriteHalf) {
-    let inner = stream.inner;
-    let write = OwnedWriteHalf {
+impl<S> fmt::Debug for OwnedWriteHalf<S> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = formatter.debug_struct("OwnedWriteHalf");
+        debug.finish_non_exhaustive()
+    }
+}
+
+pub(super) fn split(inner: &Inner) -> (ReadHalf<'_>, WriteHalf<'_>) {
+    (ReadHalf(inner), WriteHalf(inner))
+}
+
+pub(super) fn into_split<S>(inner: Arc<Inner>) -> (OwnedReadHalf<S>, OwnedWriteHalf<S>) {
+    let read = OwnedReadHalf {
         inner: inner.clone(),
-        is_reunited: false,
+        of: PhantomData,
     };
-    (OwnedReadHalf(inner), write)
+    let write = OwnedWriteHalf {
+        inner,
+        is_reunited: false,
+        of: PhantomData,
+    };
+    (read, write)
 }
 
 /// Two halves that are not of the same stream.
-#[derive(Debug)]
 #[non_exhaustive]
-pub struct ReuniteError {
+pub struct ReuniteError<S = TcpStream> {
     /// The reading half.
-    pub read: OwnedReadHalf,
+    pub read: OwnedReadHalf<S>,
     /// The writing half.
-    pub write: OwnedWriteHalf,
+    pub write: OwnedWriteHalf<S>,
 }
 
-impl fmt::Display for ReuniteError {
+impl<S> fmt::Debug for ReuniteError<S> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = formatter.debug_struct("ReuniteError");
+        debug.finish_non_exhaustive()
+    }
+}
+
+impl<S> fmt::Display for ReuniteError<S> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("the halves are of two streams")
     }
 }
 
-impl std::error::Error for ReuniteError {}
+impl<S> std::error::Error for ReuniteError<S> {}
 
-impl OwnedReadHalf {
+impl<S: Whole> OwnedReadHalf<S> {
     /// Puts the halves together again.
     ///
     /// # Errors
     /// They are of two streams, and come back.
-    pub fn reunite(self, mut write: OwnedWriteHalf) -> Result<TcpStream, Box<ReuniteError>> {
-        if !Arc::ptr_eq(&self.0, &write.inner) {
+    pub fn reunite(self, mut write: OwnedWriteHalf<S>) -> Result<S, Box<ReuniteError<S>>> {
+        if !Arc::ptr_eq(&self.inner, &write.inner) {
             return Err(Box::new(ReuniteError { read: self, write }));
         }
         write.is_reunited = true;
-        Ok(TcpStream { inner: self.0 })
+        Ok(S::whole(Shares(self.inner)))
     }
+}
 
+impl OwnedReadHalf {
     /// As [`TcpStream::peer_addr`].
     ///
     /// # Errors
     /// As there.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.0.socket.peer_addr()
+        self.inner.socket.peer_addr()
     }
 }
 
@@ -99,7 +138,29 @@ impl OwnedWriteHalf {
     }
 }
 
-impl Drop for OwnedWriteHalf {
+#[cfg(unix)]
+impl OwnedReadHalf<super::UnixStream> {
+    /// As [`UnixStream::peer_addr`](super::UnixStream::peer_addr).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn peer_addr(&self) -> io::Result<std::os::unix::net::SocketAddr> {
+        self.inner.socket.peer_addr_unix()
+    }
+}
+
+#[cfg(unix)]
+impl OwnedWriteHalf<super::UnixStream> {
+    /// As [`UnixStream::peer_addr`](super::UnixStream::peer_addr).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn peer_addr(&self) -> io::Result<std::os::unix::net::SocketAddr> {
+        self.inner.socket.peer_addr_unix()
+    }
+}
+
+impl<S> Drop for OwnedWriteHalf<S> {
     fn drop(&mut self) {
         if !self.is_reunited {
             self.inner.begin_shutdown();
@@ -107,7 +168,7 @@ impl Drop for OwnedWriteHalf {
     }
 }
 
-reads!(ReadHalf<'_>, 0);
-reads!(OwnedReadHalf, 0);
-writes!(AsyncWrite, WriteHalf<'_>, 0);
-writes!(AsyncWrite, OwnedWriteHalf, inner);
+reads!([] ReadHalf<'_>, 0);
+reads!([S] OwnedReadHalf<S>, inner);
+writes!([] AsyncWrite, WriteHalf<'_>, 0);
+writes!([S] AsyncWrite, OwnedWriteHalf<S>, inner);

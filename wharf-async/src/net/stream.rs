@@ -2,7 +2,6 @@
 
 use std::{
     fmt,
-    future::poll_fn,
     io::{self, IoSlice},
     net::SocketAddr,
     pin::Pin,
@@ -16,14 +15,13 @@ use std::{
 
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use wharf::{Associate, Buffer, BufferPool, Connection, Payload, Socket};
+use wharf::{Associate, Buffer, BufferPool, Payload, Socket};
 
 use super::{
-    StreamState, ToTarget, Unsent, connect,
-    split::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf},
+    StreamState, ToTarget, Unsent, connect, split,
     traits::{reads, writes},
 };
-use crate::runtime::{Key, Shared};
+use crate::shared::{Key, Shared};
 
 /// What the halves of a stream share.
 #[derive(Debug)]
@@ -32,7 +30,7 @@ pub(crate) struct Inner {
     pub(super) state: Arc<StreamState>,
     pub(super) buffers: BufferPool,
     /// Where it is listed, if it is dropped with unsent bytes.
-    unsent: Arc<Unsent>,
+    pub(super) unsent: Arc<Unsent>,
     /// Its linger is zero: dropped, it is reset at once.
     is_to_reset: AtomicBool,
 }
@@ -49,12 +47,20 @@ impl Inner {
     }
 
     /// Takes a stream into the runtime that this thread works for.
-    fn associate(stream: impl Associate<Associated<Key> = Socket<Key>>) -> io::Result<Inner> {
-        crate::context::with_current(|shared| {
-            let state = Arc::new(StreamState::default());
-            let socket = shared.port.associate(stream, Key::Stream(state.clone()))?;
-            Ok(Inner::new(shared, socket, state))
-        })
+    pub(crate) fn associate(
+        stream: impl Associate<Associated<Key> = Socket<Key>>,
+    ) -> io::Result<Inner> {
+        crate::context::with_current(|shared| Inner::associate_with(shared, stream))
+    }
+
+    /// Takes a stream into a runtime.
+    pub(super) fn associate_with(
+        shared: &Shared,
+        stream: impl Associate<Associated<Key> = Socket<Key>>,
+    ) -> io::Result<Inner> {
+        let state = Arc::new(StreamState::default());
+        let socket = shared.port.associate(stream, Key::Stream(state.clone()))?;
+        Ok(Inner::new(shared, socket, state))
     }
 }
 
@@ -68,10 +74,7 @@ impl Drop for Inner {
         // Else it would keep the socket open. What was written still goes out, and the socket closes after it.
         self.socket.cancel_receives();
         if self.socket.unsent() > 0 {
-            // Behind all that is unsent. If it is refused, so is what is before it.
-            let end = self.socket.with(self.unsent.list(&self.socket));
-            let end = end.with_timeout(self.unsent.timeout);
-            let _ = end.send(Payload::from(&b""[..]));
+            self.linger();
         }
     }
 }
@@ -84,7 +87,7 @@ impl Drop for Inner {
 /// [`send`](Self::send).
 ///
 /// A write is complete when the runtime has the bytes; a failure after that is told by the next write, flush or
-/// shutdown. While more than 64 KiB wait to be sent, writers wait. Dropped, a stream still sends what was written, for
+/// shutdown. If the system had no memory for the bytes, the connection is reset, and a read tells it, too. While more than 64 KiB or 128 writes wait to be sent, writers wait. Dropped, a stream still sends what was written, for
 /// [30 seconds](crate::Builder::unsent_timeout) at most, and then closes; if the time is over before, it is reset. A
 /// [stop](crate::Runtime::stop) waits for such streams.
 ///
@@ -128,19 +131,6 @@ impl fmt::Debug for TcpStream {
 }
 
 impl TcpStream {
-    pub(super) fn new(inner: Inner) -> TcpStream {
-        TcpStream {
-            inner: Arc::new(inner),
-        }
-    }
-
-    pub(super) fn accepted(shared: &Shared, connection: Connection) -> io::Result<TcpStream> {
-        let state = Arc::new(StreamState::default());
-        let key = Key::Stream(state.clone());
-        let socket = shared.port.associate(connection, key)?;
-        Ok(TcpStream::new(Inner::new(shared, socket, state)))
-    }
-
     /// Connects to an address, or to a name and a port, as `"localhost:80"`. The addresses of a name are found by the system, on
     /// threads of their own, within [ten seconds](wharf::names::TIMEOUT). The next address is tried when one has failed, or after a quarter of a
     /// second ([`wharf::names`]).
@@ -258,72 +248,93 @@ impl TcpStream {
     pub fn set_ttl(&self, hops: u32) -> io::Result<()> {
         self.option(|socket| socket.set_ttl_v4(hops))
     }
-
-    /// Sets any other option, by socket2.
-    ///
-    /// # Errors
-    /// The system's, or the function's.
-    pub fn option<T>(&self, set: impl FnOnce(SockRef<'_>) -> io::Result<T>) -> io::Result<T> {
-        let socket = &self.inner.socket;
-        socket.with_descriptor(|descriptor| set(SockRef::from(&descriptor)))
-    }
-
-    /// Bytes that were written and that the peer's system has not acknowledged. A peer that reads makes it less, if little by little.
-    ///
-    /// # Errors
-    /// The system's; on Windows it is not known ([`Unsupported`](io::ErrorKind::Unsupported)).
-    pub fn unacknowledged(&self) -> io::Result<u64> {
-        let unsent = self.inner.socket.unsent() as u64;
-        Ok(self.inner.socket.unacknowledged()? + unsent)
-    }
-
-    /// Waits for bytes, copies some of the first of them, and leaves them to the next read. 0 is the end of the stream. One task at a
-    /// time peeks or reads, so that each is woken.
-    ///
-    /// # Errors
-    /// The connection has failed.
-    pub async fn peek(&mut self, memory: &mut [u8]) -> io::Result<usize> {
-        poll_fn(|context| self.inner.poll_peek(context, memory)).await
-    }
-
-    /// Receives at least one byte into a buffer that the operation owns, from its front; 0 is the end of the stream, or the buffer has
-    /// no room. Nothing is copied, unless bytes were received before by a read.
-    ///
-    /// If the future is dropped, its buffer is lost, and no byte: the next read has them.
-    ///
-    /// # Errors
-    /// In the first part of the result: the connection has failed.
-    pub async fn receive(&mut self, buffer: Buffer) -> (io::Result<usize>, Buffer) {
-        self.inner.receive(buffer).await
-    }
-
-    /// Sends a payload whole, behind all that was written; it is complete when the system has the bytes. The payload comes back.
-    ///
-    /// If the future is dropped, the payload is sent all the same. There is no bound but the port's on what is sent so at once.
-    ///
-    /// # Errors
-    /// In the first part of the result: the connection has failed.
-    pub async fn send(&self, payload: impl Into<Payload>) -> (io::Result<usize>, Payload) {
-        self.inner.send(payload.into()).await
-    }
-
-    /// Two halves, for one task.
-    pub fn split(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>) {
-        split::split(self)
-    }
-
-    /// Two halves, for two tasks. The half that writes, dropped, ends the stream behind what was written.
-    pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
-        split::into_split(self)
-    }
 }
 
-reads!(TcpStream, inner);
-writes!(AsyncWrite, TcpStream, inner);
+/// What each kind of stream has, whose field `inner` is an [`Inner`].
+macro_rules! stream {
+    ($stream:ident) => {
+        impl $stream {
+            pub(super) fn new(inner: Inner) -> $stream {
+                $stream {
+                    inner: Arc::new(inner),
+                }
+            }
 
-/// Waits for the first byte that another thread writes to a pair of sockets.
+            /// Sets any other option, by socket2.
+            ///
+            /// # Errors
+            /// The system's, or the function's.
+            pub fn option<T>(&self, set: impl FnOnce(SockRef<'_>) -> io::Result<T>) -> io::Result<T> {
+                let socket = &self.inner.socket;
+                socket.with_descriptor(|descriptor| set(SockRef::from(&descriptor)))
+            }
+
+            /// Bytes that were written and that the peer's system has not acknowledged. A peer that reads makes it less, if little by little.
+            /// On a local socket: that the peer has not read; Linux counts its own memory for them as well.
+            ///
+            /// # Errors
+            /// The system's; on Windows it is not known ([`Unsupported`](io::ErrorKind::Unsupported)).
+            pub fn unacknowledged(&self) -> io::Result<u64> {
+                let unsent = self.inner.socket.unsent() as u64;
+                Ok(self.inner.socket.unacknowledged()? + unsent)
+            }
+
+            /// Waits for bytes, copies some of the first of them, and leaves them to the next read. 0 is the end of the stream. One task at a
+            /// time peeks or reads, so that each is woken.
+            ///
+            /// # Errors
+            /// The connection has failed.
+            pub async fn peek(&mut self, memory: &mut [u8]) -> io::Result<usize> {
+                self.inner.peek(memory).await
+            }
+
+            /// Receives at least one byte into a buffer that the operation owns, from its front; 0 is the end of the stream, or the buffer has
+            /// no room. Nothing is copied, unless bytes were received before by a read.
+            ///
+            /// If the future is dropped, its buffer is lost, and no byte: the next read has them.
+            ///
+            /// # Errors
+            /// In the first part of the result: the connection has failed.
+            pub async fn receive(&mut self, buffer: Buffer) -> (io::Result<usize>, Buffer) {
+                self.inner.receive(buffer).await
+            }
+
+            /// Sends a payload whole, behind all that was written; it is complete when the system has the bytes. The payload comes back.
+            ///
+            /// If the future is dropped, the payload is sent all the same. There is no bound but the port's on what is sent so at once.
+            ///
+            /// # Errors
+            /// In the first part of the result: the connection has failed.
+            pub async fn send(&self, payload: impl Into<Payload>) -> (io::Result<usize>, Payload) {
+                self.inner.send(payload.into()).await
+            }
+
+            /// Two halves, for one task.
+            pub fn split(&mut self) -> (split::ReadHalf<'_>, split::WriteHalf<'_>) {
+                split::split(&self.inner)
+            }
+
+            /// Two halves, for two tasks. The half that writes, dropped, ends the stream behind what was written.
+            pub fn into_split(self) -> (
+                split::OwnedReadHalf<Self>,
+                split::OwnedWriteHalf<Self>,
+            ) {
+                split::into_split(self.inner)
+            }
+        }
+
+        impl split::Whole for $stream {
+            fn whole(inner: split::Shares) -> $stream {
+                $stream { inner: inner.0 }
+            }
+        }
+
+        reads!([] $stream, inner);
+        writes!([] AsyncWrite, $stream, inner);
+    };
+}
+
 #[cfg(unix)]
-pub(crate) async fn receive_one(stream: std::os::unix::net::UnixStream) -> io::Result<()> {
-    let inner = Inner::associate(stream)?;
-    inner.receive(Buffer::with_capacity(1)).await.0.map(drop)
-}
+pub(super) use stream;
+
+stream!(TcpStream);

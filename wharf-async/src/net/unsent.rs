@@ -8,10 +8,11 @@ use std::{
 };
 
 use slab::Slab;
-use wharf::Socket;
+use wharf::{CompletionPort, OperationId, Socket};
 
+use super::StreamState;
 use crate::{
-    runtime::Key,
+    shared::Key,
     sync::{Condvar, Mutex, lock, now, wait},
 };
 
@@ -22,11 +23,13 @@ pub(crate) struct Unsent {
     pub(super) timeout: Duration,
     sockets: Mutex<Slab<Socket<Key>>>,
     sent: Condvar,
+    port: CompletionPort<Key>,
 }
 
 impl Unsent {
-    pub(crate) fn new(timeout: Duration) -> Unsent {
+    pub(crate) fn new(port: CompletionPort<Key>, timeout: Duration) -> Unsent {
         Unsent {
+            port,
             timeout,
             sockets: Mutex::default(),
             sent: Condvar::new(),
@@ -58,7 +61,8 @@ impl Unsent {
     }
 }
 
-/// A stream on the list: the context of an empty send, behind all that is unsent.
+/// A stream on the list: the context of an empty send, behind all that is unsent; or part of a [`Cut`].
+#[derive(Debug)]
 pub(crate) struct Listed {
     unsent: Arc<Unsent>,
     place: usize,
@@ -66,8 +70,8 @@ pub(crate) struct Listed {
 
 impl Listed {
     /// The send has ended: all is out, or the time is over.
-    pub(crate) fn end(self, result: &io::Result<usize>) {
-        if result.is_err() {
+    pub(crate) fn end(self, has_failed: bool) {
+        if has_failed {
             let socket = lock(&self.unsent.sockets)[self.place].clone();
             // The peer is not to take what it has for all.
             socket.reset();
@@ -86,5 +90,38 @@ impl Drop for Listed {
         if is_last {
             self.unsent.sent.notify_all();
         }
+    }
+}
+
+/// A stream on the list that was dropped during its shutdown, behind which no send is taken: the end of the shutdown says that all is
+/// out, and a timer that the time is over.
+#[derive(Debug)]
+pub(super) struct Cut {
+    listed: Listed,
+    timer: OperationId,
+}
+
+impl Cut {
+    /// Lists the stream, and has its state get the completion of a timer when its time is over.
+    ///
+    /// # Errors
+    /// The port is closed, and so is the stream.
+    pub(super) fn after(
+        unsent: &Arc<Unsent>,
+        socket: &Socket<Key>,
+        state: &Arc<StreamState>,
+    ) -> io::Result<Cut> {
+        let key = Key::Stream(state.clone());
+        Ok(Cut {
+            timer: unsent.port.timer(unsent.timeout, key)?,
+            listed: unsent.list(socket),
+        })
+    }
+
+    /// The shutdown has ended, or the time is over.
+    pub(super) fn end(self, has_failed: bool) {
+        // It may have fired.
+        let _ = self.listed.unsent.port.cancel_timer_quietly(self.timer);
+        self.listed.end(has_failed);
     }
 }

@@ -9,15 +9,19 @@ use std::{
 
 use wharf::{Finished, Payload};
 
-use super::{Slot, stream::Inner};
+use super::{Slot, stream::Inner, unsent::Cut};
 use crate::{
     budget,
-    runtime::BUFFER_BYTES,
+    shared::BUFFER_BYTES,
     sync::{MutexGuard, lock, register},
 };
 
 /// While so many bytes wait to be sent, a writer waits as well.
 const UNSENT_MAX: usize = 64 << 10;
+
+/// While so many copies may wait to be sent, a writer waits as well: each is an operation, however few bytes it has. No poll makes
+/// more ([`budget`]), so that none waits that the system could have kept up with.
+const COPIES_MAX: u32 = 128;
 
 /// Pieces that are no more bytes than these together are copied into one: for the system that is less work than a list.
 const GATHERED_MAX: usize = 1 << 10;
@@ -27,9 +31,13 @@ const GATHERED_MAX: usize = 1 << 10;
 pub(super) struct WriteSide {
     /// An empty send is under way, which ends when the bytes before it are out.
     is_draining: bool,
+    /// So many copies were made since nothing was unsent.
+    copies: u32,
     failure: Option<io::Error>,
     shutdown: Shutdown,
     waker: Option<Waker>,
+    /// The stream was dropped during its shutdown.
+    cut: Option<Box<Cut>>,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -44,8 +52,14 @@ impl WriteSide {
     /// A send has completed: an empty one, or one that failed. Returns what to wake.
     pub(super) fn sent(&mut self, result: io::Result<usize>) -> Option<Waker> {
         self.is_draining = false;
+        self.copies = 0;
         self.fail(result);
         self.waker.take()
+    }
+
+    /// The stream was dropped during its shutdown, and that has ended or its time is over. To be ended under no lock.
+    pub(super) fn take_cut(&mut self) -> Option<Box<Cut>> {
+        self.cut.take()
     }
 
     pub(super) fn shut_down(&mut self, result: io::Result<usize>) -> Option<Waker> {
@@ -148,9 +162,14 @@ impl Inner {
             }
         }
         let unsent = self.socket.unsent();
-        if unsent >= UNSENT_MAX || (unsent == 0 && len > BUFFER_BYTES) {
+        if unsent == 0 {
+            side.copies = 0;
+        }
+        let is_full = unsent >= UNSENT_MAX || side.copies >= COPIES_MAX;
+        if is_full || (unsent == 0 && len > BUFFER_BYTES) {
             return self.drain(side, context);
         }
+        side.copies += 1;
         let written = self.send_copy(&pieces, len.min(BUFFER_BYTES));
         budget::spend_for(&written);
         Poll::Ready(written)
@@ -214,6 +233,22 @@ impl Inner {
         if side.shutdown == Shutdown::NotBegun && self.socket.shutdown().is_ok() {
             side.shutdown = Shutdown::UnderWay;
         }
+    }
+
+    /// The stream is dropped with unsent bytes: it stays open until they are out, for so long at most.
+    pub(super) fn linger(&self) {
+        let mut side = lock(&self.state.write);
+        if side.shutdown == Shutdown::UnderWay {
+            // Behind a shutdown no send is taken.
+            let cut = Cut::after(&self.unsent, &self.socket, &self.state);
+            side.cut = cut.ok().map(Box::new);
+            return;
+        }
+        drop(side);
+        // Behind all that is unsent. If it is refused, so is what is before it.
+        let end = self.socket.with(self.unsent.list(&self.socket));
+        let end = end.with_timeout(self.unsent.timeout);
+        let _ = end.send(Payload::from(&b""[..]));
     }
 
     /// Sends a payload whole; see [`TcpStream::send`](super::TcpStream::send).

@@ -4,13 +4,17 @@
 
 use std::{
     future::Future,
-    sync::mpsc::{Receiver, RecvTimeoutError},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{Receiver, RecvTimeoutError},
+    },
     thread,
     time::Duration,
 };
 
 use wharf::DriverChoice;
-use wharf_async::{Builder, Runtime};
+use wharf_async::{Builder, JoinHandle, Runtime, Snapshot, spawn, yield_now};
 
 /// Long enough for the slowest machine.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -61,6 +65,11 @@ pub fn is_here(driver: DriverChoice) -> bool {
     true
 }
 
+/// Bytes of which each is told from its neighbours.
+pub fn pattern(len: usize) -> Vec<u8> {
+    (0..len).map(|at| (at % 251) as u8).collect()
+}
+
 pub fn builder(driver: DriverChoice) -> Builder {
     Runtime::builder().driver(driver)
 }
@@ -69,6 +78,37 @@ pub fn builder(driver: DriverChoice) -> Builder {
 pub fn one_at_once(driver: DriverChoice) -> Runtime {
     let builder = builder(driver).concurrency(1).threads(1..=8);
     builder.build().expect("a runtime")
+}
+
+/// A task that does nothing but have its turns, and counts them: so much of the time that others leave is used.
+pub struct Turns {
+    count: Arc<AtomicUsize>,
+    task: JoinHandle<()>,
+}
+
+impl Turns {
+    /// To be called in a task.
+    pub fn begin() -> Self {
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = count.clone();
+        let task = spawn(async move {
+            loop {
+                counted.fetch_add(1, Ordering::Relaxed);
+                yield_now().await;
+            }
+        });
+        Turns { count, task }
+    }
+
+    pub fn until_now(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Turns {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 /// Runs a future on a runtime to its end, which must come soon.
@@ -91,4 +131,22 @@ pub fn soon<T>(receiver: &Receiver<T>) -> T {
         Err(RecvTimeoutError::Timeout) => panic!("nothing came in {PATIENCE:?}"),
         Err(RecvTimeoutError::Disconnected) => panic!("the sender is gone"),
     }
+}
+
+/// Waits until nothing is under way on a runtime, and no task is left.
+pub fn sleep_until_idle(runtime: &Runtime) {
+    sleep_until(runtime, |snapshot| {
+        snapshot.port.operations == 0 && snapshot.tasks == 0
+    });
+}
+
+/// Waits until a runtime stands as it should.
+pub fn sleep_until(runtime: &Runtime, stands: impl Fn(&Snapshot) -> bool) {
+    for _ in 0..5_000 {
+        if stands(&runtime.snapshot()) {
+            return;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    panic!("it stands otherwise: {:?}", runtime.snapshot());
 }
