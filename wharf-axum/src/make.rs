@@ -1,6 +1,6 @@
 //! From what a program gives to the service of one connection: a router, or a service that knows the peer.
 
-use std::{convert::Infallible, future::Future, net::SocketAddr};
+use std::{convert::Infallible, fmt, future::Future, net::SocketAddr};
 
 use axum::{
     Router,
@@ -12,28 +12,46 @@ use axum::{
     routing::{IntoMakeService, MethodRouter},
 };
 use tower_service::Service;
-use wharf_async::net::TcpStream;
+use wharf_async::net::TcpListener;
+#[cfg(unix)]
+use wharf_async::net::{UnixListener, unix};
+
+use crate::listener::Listener;
 
 /// A connection that was accepted, for [`ConnectInfo`](axum::extract::ConnectInfo): a type of a program's own implements
-/// [`Connected`] for it. [`SocketAddr`] does: it is the address of the peer.
-#[derive(Debug)]
+/// [`Connected`] for it, and for that of each kind of listener that it has. [`SocketAddr`] does, for TCP: it is the address of the peer; on
+/// Unix so does that of a local socket.
 #[non_exhaustive]
-pub struct Accepted<'a> {
-    /// The connection.
-    pub stream: &'a TcpStream,
+pub struct Accepted<'a, L: Listener = TcpListener> {
+    /// The connection. Under TLS, what is beneath; nothing was read of it yet.
+    pub stream: &'a L::Stream,
     /// The address of the peer.
-    pub peer: SocketAddr,
+    pub peer: L::Address,
 }
 
-impl Connected<Accepted<'_>> for SocketAddr {
-    fn connect_info(accepted: Accepted<'_>) -> Self {
+impl<L: Listener> fmt::Debug for Accepted<'_, L> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = formatter.debug_struct("Accepted");
+        debug.field("peer", &self.peer).finish_non_exhaustive()
+    }
+}
+
+impl Connected<Accepted<'_, TcpListener>> for SocketAddr {
+    fn connect_info(accepted: Accepted<'_, TcpListener>) -> Self {
+        accepted.peer
+    }
+}
+
+#[cfg(unix)]
+impl Connected<Accepted<'_, UnixListener>> for unix::SocketAddr {
+    fn connect_info(accepted: Accepted<'_, UnixListener>) -> Self {
         accepted.peer
     }
 }
 
 /// What [`serve`](crate::serve()) takes: a [`Router`], a [`MethodRouter`], or what their `into_make_service` and
-/// `into_make_service_with_connect_info` make.
-pub trait MakeService: Send + 'static {
+/// `into_make_service_with_connect_info` make; for each kind of listener.
+pub trait MakeService<L: Listener = TcpListener>: Send + 'static {
     /// The service of one connection.
     type Service: Service<Request, Response = Response, Error = Infallible, Future: Send>
         + Clone
@@ -41,46 +59,46 @@ pub trait MakeService: Send + 'static {
         + 'static;
 
     /// Makes the service of a connection.
-    fn make(&mut self, accepted: Accepted<'_>) -> impl Future<Output = Self::Service> + Send;
+    fn make(&mut self, accepted: Accepted<'_, L>) -> impl Future<Output = Self::Service> + Send;
 }
 
-impl MakeService for Router {
+impl<L: Listener> MakeService<L> for Router {
     type Service = Router;
 
-    async fn make(&mut self, _accepted: Accepted<'_>) -> Router {
+    async fn make(&mut self, _accepted: Accepted<'_, L>) -> Router {
         self.clone()
     }
 }
 
-impl MakeService for MethodRouter {
+impl<L: Listener> MakeService<L> for MethodRouter {
     type Service = MethodRouter;
 
-    async fn make(&mut self, _accepted: Accepted<'_>) -> MethodRouter {
+    async fn make(&mut self, _accepted: Accepted<'_, L>) -> MethodRouter {
         self.clone()
     }
 }
 
-impl<S> MakeService for IntoMakeService<S>
+impl<S, L: Listener> MakeService<L> for IntoMakeService<S>
 where
     S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
 {
     type Service = S;
 
-    fn make(&mut self, _accepted: Accepted<'_>) -> impl Future<Output = S> + Send {
+    fn make(&mut self, _accepted: Accepted<'_, L>) -> impl Future<Output = S> + Send {
         made(self.call(()))
     }
 }
 
-impl<S, C> MakeService for IntoMakeServiceWithConnectInfo<S, C>
+impl<S, C, L: Listener> MakeService<L> for IntoMakeServiceWithConnectInfo<S, C>
 where
     S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
-    C: for<'a> Connected<Accepted<'a>> + Sync,
+    C: for<'a> Connected<Accepted<'a, L>> + Sync,
 {
-    type Service = <Self as Service<Accepted<'static>>>::Response;
+    type Service = <Self as Service<Accepted<'static, L>>>::Response;
 
-    fn make(&mut self, accepted: Accepted<'_>) -> impl Future<Output = Self::Service> + Send {
+    fn make(&mut self, accepted: Accepted<'_, L>) -> impl Future<Output = Self::Service> + Send {
         made(self.call(accepted))
     }
 }

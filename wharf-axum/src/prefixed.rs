@@ -3,28 +3,35 @@
 use std::{
     io::{self, IoSlice},
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
 use hyper::rt::{Read, ReadBufCursor, Write};
-use tokio::io::AsyncReadExt;
-use wharf_async::net::TcpStream;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
-use crate::stall::Stall;
+use crate::{answer::Doing, frames::Streams, listener::Stream, room::Place, stall::Stall};
 
 /// What a client says first that speaks HTTP/2 without having asked (RFC 9113, section 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// A stream, behind the bytes that were read of it.
 #[derive(Debug)]
-pub(crate) struct Prefixed {
-    stream: TcpStream,
+pub(crate) struct Prefixed<T: Stream> {
+    stream: T,
     prefix: [u8; PREFACE.len()],
     /// Which bytes of the prefix were not read again yet.
     from: usize,
     to: usize,
     stall: Stall,
+    doing: Arc<Doing>,
+    /// On HTTP/2.
+    streams: Option<Streams>,
+    /// Also when the connection is upgraded, until its end.
+    #[expect(dead_code, reason = "for its drop")]
+    place: Place,
 }
 
 /// Which HTTP a client speaks.
@@ -34,50 +41,83 @@ pub(crate) enum Version {
     Two,
 }
 
-impl Prefixed {
-    /// Reads until it is known which HTTP the client speaks. None: it has ended before.
-    pub(crate) async fn find_version(
-        mut stream: TcpStream,
+impl<T: Stream> Prefixed<T> {
+    /// A stream of which nothing was read.
+    pub(crate) fn new(
+        stream: T,
+        place: Place,
         stall_timeout: Option<Duration>,
-    ) -> io::Result<Option<(Version, Prefixed)>> {
-        let mut prefix = [0; PREFACE.len()];
-        let mut to = 0;
-        let version = loop {
-            let read = stream.read(&mut prefix[to..]).await?;
+        doing: Arc<Doing>,
+    ) -> Prefixed<T> {
+        Prefixed {
+            stream,
+            prefix: [0; PREFACE.len()],
+            from: 0,
+            to: 0,
+            stall: Stall::new(stall_timeout),
+            doing,
+            streams: None,
+            place,
+        }
+    }
+
+    /// It speaks HTTP/2: from the first frame on it is seen which streams there are; the client may have so many at once.
+    pub(crate) fn see_streams(&mut self, at_most: u32) {
+        self.streams = Some(Streams::new(at_most));
+    }
+
+    /// So many of these bytes were written.
+    fn wrote<'a>(&mut self, pieces: impl IntoIterator<Item = &'a [u8]>, mut len: usize) {
+        let Some(streams) = &mut self.streams else {
+            return;
+        };
+        for piece in pieces {
+            let written = piece.len().min(len);
+            streams.wrote(&piece[..written]);
+            len -= written;
+        }
+        self.doing.has_open(streams.open());
+    }
+
+    /// Reads until it is known which HTTP the client speaks. None: it has ended before.
+    pub(crate) async fn find_version(&mut self) -> io::Result<Option<Version>> {
+        loop {
+            let read = self.stream.read(&mut self.prefix[self.to..]).await?;
             if read == 0 {
                 return Ok(None);
             }
-            to += read;
-            if prefix[..to] != PREFACE[..to] {
-                break Version::One;
+            self.to += read;
+            if self.prefix[..self.to] != PREFACE[..self.to] {
+                return Ok(Some(Version::One));
             }
-            if to == PREFACE.len() {
-                break Version::Two;
+            if self.to == PREFACE.len() {
+                return Ok(Some(Version::Two));
             }
-        };
-        let prefixed = Prefixed {
-            stream,
-            prefix,
-            from: 0,
-            to,
-            stall: Stall::new(stall_timeout),
-        };
-        Ok(Some((version, prefixed)))
+        }
     }
 
     /// Writes, and judges whether the peer takes anything.
-    fn write<T>(
+    fn write<R>(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        write: impl FnOnce(Pin<&mut TcpStream>, &mut Context<'_>) -> Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
+        write: impl FnOnce(Pin<&mut T>, &mut Context<'_>) -> Poll<io::Result<R>>,
+    ) -> Poll<io::Result<R>> {
         let this = self.get_mut();
         let written = write(Pin::new(&mut this.stream), context);
+        this.doing.writes(written.is_pending());
         this.stall.judge(&this.stream, context, written)
     }
 }
 
-impl Read for Prefixed {
+impl<T: Stream> Drop for Prefixed<T> {
+    fn drop(&mut self) {
+        if self.doing.is_cut() {
+            self.stream.reset();
+        }
+    }
+}
+
+impl<T: Stream> Read for Prefixed<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -90,40 +130,76 @@ impl Read for Prefixed {
             self.from += len;
             return Poll::Ready(Ok(()));
         }
-        Read::poll_read(Pin::new(&mut self.stream), context, cursor)
+        let this = self.get_mut();
+        let (stream, streams) = (&mut this.stream, &mut this.streams);
+        // It makes hyper's memory tokio's, which safe code can't.
+        let mut stream = TokioIo::new(Seen { stream, streams });
+        let read = Read::poll_read(Pin::new(&mut stream), context, cursor);
+        if let Some(streams) = &this.streams {
+            this.doing.has_open(streams.open());
+        }
+        read
     }
 }
 
-impl Write for Prefixed {
+/// A stream whose frames are seen as they are read.
+struct Seen<'a, T> {
+    stream: &'a mut T,
+    streams: &'a mut Option<Streams>,
+}
+
+impl<T: Stream> AsyncRead for Seen<'_, T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        memory: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = memory.filled().len();
+        let read = Pin::new(&mut *self.stream).poll_read(context, memory);
+        if let Some(streams) = &mut self.streams {
+            streams.read(&memory.filled()[before..]);
+        }
+        read
+    }
+}
+
+impl<T: Stream> Write for Prefixed<T> {
     fn poll_write(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.write(context, |stream, context| {
-            Write::poll_write(stream, context, bytes)
-        })
+        let writing = self.as_mut();
+        let written = writing.write(context, |stream, context| stream.poll_write(context, bytes));
+        if let Poll::Ready(Ok(len)) = written {
+            self.wrote([bytes], len);
+        }
+        written
     }
 
     fn poll_write_vectored(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.write(context, |stream, context| {
-            Write::poll_write_vectored(stream, context, pieces)
-        })
+        let written = self.as_mut().write(context, |stream, context| {
+            stream.poll_write_vectored(context, pieces)
+        });
+        if let Poll::Ready(Ok(len)) = written {
+            self.wrote(pieces.iter().map(|piece| &piece[..]), len);
+        }
+        written
     }
 
     fn is_write_vectored(&self) -> bool {
-        Write::is_write_vectored(&self.stream)
+        self.stream.is_write_vectored()
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.write(context, Write::poll_flush)
+        self.write(context, AsyncWrite::poll_flush)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.write(context, Write::poll_shutdown)
+        self.write(context, AsyncWrite::poll_shutdown)
     }
 }

@@ -9,10 +9,9 @@ use std::{
     time::Duration,
 };
 
-use wharf_async::{
-    net::TcpStream,
-    time::{self, Sleep},
-};
+use wharf_async::time::{self, Sleep};
+
+use crate::listener::Stream;
 
 /// For the writes of one connection.
 #[derive(Debug)]
@@ -30,10 +29,10 @@ struct Until {
 }
 
 impl Until {
-    fn new(timeout: Duration, stream: &TcpStream) -> Until {
+    fn new(timeout: Duration, stream: &impl Stream) -> Until {
         Until {
             sleep: time::sleep(timeout),
-            unacknowledged: stream.unacknowledged().ok(),
+            unacknowledged: stream.unacknowledged(),
         }
     }
 }
@@ -49,7 +48,7 @@ impl Stall {
     /// What a write came to; a failure, if it waits and the peer has taken nothing for the time.
     pub(crate) fn judge<T>(
         &mut self,
-        stream: &TcpStream,
+        stream: &impl Stream,
         context: &mut Context<'_>,
         written: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
@@ -66,7 +65,7 @@ impl Stall {
             // Where it is not known, as on Windows, it has taken nothing.
             if next.unacknowledged >= until.unacknowledged {
                 // What is unsent keeps the connection no longer.
-                let _ = stream.set_linger(Some(Duration::ZERO));
+                stream.reset();
                 let what = format!("the peer has taken nothing for {timeout:?}");
                 return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, what)));
             }

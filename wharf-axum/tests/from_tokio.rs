@@ -1,5 +1,5 @@
 //! What the manual of `wharf-async` ("from tokio") says of axum's features and of layers: what works as it is, what panics for want
-//! of tokio's context, and a runtime of tokio's beside this one.
+//! of tokio's context, and what works with the feature `tokio`.
 
 #![allow(missing_docs)]
 
@@ -24,30 +24,26 @@ use axum::{
 };
 use futures_util::{SinkExt, StreamExt, stream};
 use http_body_util::BodyExt;
+use hyper_util::rt::TokioIo;
 use tokio_tungstenite::tungstenite::Message;
 use tower::ServiceExt;
 use wharf_async::{
-    Handle, Runtime,
+    Builder, Handle, Runtime,
     net::{TcpListener, TcpStream},
 };
 
+fn builder() -> Builder {
+    Runtime::builder().concurrency(2).threads(2..=16)
+}
+
+/// Without tokio's context.
 fn runtime() -> Runtime {
-    let builder = Runtime::builder().concurrency(2).threads(2..=16);
+    let builder = builder().tokio_context(false);
     builder.build().expect("a runtime")
 }
 
-/// With the context of a runtime of tokio's in each worker.
-fn with_tokio() -> (Runtime, tokio::runtime::Runtime) {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    let builder = builder.worker_threads(1).thread_name("tokio").enable_all();
-    let tokio = builder.build().expect("a runtime of tokio's");
-    let handle = tokio.handle().clone();
-    let builder = Runtime::builder().concurrency(2).threads(2..=16);
-    let builder = builder.around(move |life| {
-        let _context = handle.enter();
-        life();
-    });
-    (builder.build().expect("a runtime"), tokio)
+fn with_tokio() -> Runtime {
+    builder().build().expect("a runtime")
 }
 
 /// Serves a router until the runtime stops.
@@ -131,6 +127,39 @@ fn events() -> impl stream::Stream<Item = Result<Event, Infallible>> + Send + 's
     stream::iter([Ok(Event::default().data("ahoy"))])
 }
 
+/// Ours needs no context; axum's has it from the side runtime.
+#[test]
+fn events_are_kept_alive() {
+    let millisecond = Duration::from_millis(1);
+    let two = move || {
+        let late = stream::once(async move {
+            wharf_async::time::sleep(20 * millisecond).await;
+            Ok::<_, Infallible>(Event::default().data("late"))
+        });
+        events().chain(late)
+    };
+    let ours = move || async move {
+        Sse::new(wharf_axum::sse::KeepAlive::new(two()).interval(millisecond))
+    };
+    let theirs =
+        move || async move { Sse::new(two()).keep_alive(KeepAlive::new().interval(millisecond)) };
+    let runtimes = [
+        (runtime(), "/ours"),
+        (with_tokio(), "/ours"),
+        (with_tokio(), "/theirs"),
+    ];
+    for (runtime, path) in runtimes {
+        let app = Router::new().route("/ours", get(ours));
+        let address = serve(&runtime, app.route("/theirs", get(theirs)));
+        let answer = get_of(address, path);
+        let (before, after) = answer.split_once("data: ahoy\n\n").expect("the first");
+        let is_comment = |line: &str| line.trim_end() == ":";
+        assert!(!before.lines().any(is_comment), "{path}: {answer}");
+        let (between, _) = after.split_once("data: late").expect("the second");
+        assert!(between.lines().any(is_comment), "{path}: {answer}");
+    }
+}
+
 /// The layers and features that ask for tokio's context, each behind a path.
 fn timed() -> Router {
     let hello = || async { "hello" };
@@ -191,15 +220,39 @@ fn buffers_and_rate_limits_of_tower_panic_without_tokios_context() {
 }
 
 #[test]
-fn layers_with_timers_work_beside_a_runtime_of_tokios() {
-    let (runtime, tokio) = with_tokio();
-    // The router is made on this thread.
-    let _context = tokio.enter();
-    let address = serve(&runtime, timed());
+fn layers_with_timers_work_with_tokios_context() {
+    let runtime = with_tokio();
+    // It is made in the context, as in a program whose `main` is within `block_on`.
+    let app = runtime.block_on(async { timed() });
+    let address = serve(&runtime, app);
     for path in TIMED {
         let answer = get_of(address, path);
         assert!(answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
     }
+}
+
+/// What the manual says of time-outs: the first handler is ready when its call comes back, and the second has yet to wait.
+#[test]
+fn a_time_out_ends_what_waits_and_not_what_blocks() {
+    let runtime = with_tokio();
+    let block = || std::thread::sleep(Duration::from_millis(20));
+    let waits = move || async move {
+        block();
+        std::future::pending::<()>().await;
+    };
+    let (late, short) = (StatusCode::REQUEST_TIMEOUT, Duration::from_millis(1));
+    let timeout = tower_http::timeout::TimeoutLayer::with_status_code(late, short);
+    let app = Router::new().route("/blocks", get(move || async move { block() }));
+    let address = serve(&runtime, app.route("/waits", get(waits)).layer(timeout));
+    for (path, status) in [("/blocks", "200"), ("/waits", "408")] {
+        let answer = get_of(address, path);
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status}")),
+            "{path}: {answer}"
+        );
+    }
+    let ended = runtime.block_on(wharf_async::time::timeout(short, async move { block() }));
+    assert_eq!(ended, Ok(()));
 }
 
 const UPGRADE: &str = "GET /ws HTTP/1.1\r\nhost: it\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
@@ -236,8 +289,8 @@ async fn echoes(stream: TcpStream) -> Option<Message> {
 }
 
 #[test]
-fn axums_web_sockets_work_beside_a_runtime_of_tokios() {
-    let (runtime, _tokio) = with_tokio();
+fn axums_web_sockets_work_with_tokios_context() {
+    let runtime = with_tokio();
     let address = serve(&runtime, web_sockets());
     let task = runtime.spawn(async move {
         let stream = TcpStream::connect(address).await.expect("a connection");
@@ -277,6 +330,27 @@ fn clients_of_hyper_work_over_streams() {
     });
 }
 
+/// As reqwest is made: a stream of tokio's, a connection that is a task of tokio's, and a time-out by tokio's timer. The handler blocks, and
+/// what waits for it is not on a thread that does.
+#[test]
+fn clients_on_tokio_work_with_its_context() {
+    let sleeps = || async { std::thread::sleep(Duration::from_millis(20)) };
+    let runtime = with_tokio();
+    let address = serve(&runtime, Router::new().route("/", get(sleeps)));
+    let task = runtime.spawn(async move {
+        let stream = tokio::net::TcpStream::connect(address).await;
+        let stream = TokioIo::new(stream.expect("a connection"));
+        let handshake = hyper::client::conn::http1::handshake(stream).await;
+        let (mut client, connection) = handshake.expect("a handshake");
+        tokio::spawn(connection);
+        let request = Request::get("/").header("host", "it").body(Body::empty());
+        let asks = client.send_request(request.expect("a request"));
+        let answer = tokio::time::timeout(Duration::from_secs(20), asks).await;
+        answer.expect("in time").expect("an answer").status()
+    });
+    assert_eq!(runtime.block_on(task).expect("no panic"), StatusCode::OK);
+}
+
 /// They work, and their connections are tokio's; without the context they don't begin.
 #[test]
 fn axums_own_serve_needs_tokios_context() {
@@ -290,7 +364,7 @@ fn axums_own_serve_needs_tokios_context() {
     let task = runtime.spawn(async move { drop(tokio::net::TcpListener::from_std(listener())) });
     assert!(runtime.block_on(task).expect_err("no context").is_panic());
 
-    let (runtime, _tokio) = with_tokio();
+    let runtime = with_tokio();
     let listener = listener();
     let address = listener.local_addr().expect("an address");
     let task = runtime.spawn(async move {
@@ -298,7 +372,7 @@ fn axums_own_serve_needs_tokios_context() {
         axum::serve(listener, hello()).await
     });
     let answer = get_of(address, "/");
-    assert!(answer.ends_with("tokio"), "{answer}");
+    assert!(answer.ends_with("wharf-tokio"), "{answer}");
     drop(task);
 }
 

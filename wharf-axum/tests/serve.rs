@@ -6,7 +6,7 @@ mod harness;
 
 use std::{
     convert::Infallible,
-    future,
+    future::{self, IntoFuture},
     io::{self, Read, Write},
     net::{Shutdown, SocketAddr, TcpStream},
     pin::Pin,
@@ -27,10 +27,11 @@ use axum::{
     http::StatusCode,
     routing::{get, post},
 };
+use futures_util::{StreamExt, stream};
 use hyper::body::Frame;
 use hyper_util::rt::TokioIo;
 use tokio::{io::AsyncReadExt, io::AsyncWriteExt, sync::Notify};
-use wharf_axum::Accepted;
+use wharf_axum::{Accepted, Serve};
 
 use harness::{Client, PATIENCE, Server, pattern};
 
@@ -138,6 +139,16 @@ on_every_driver! {
         server.stop();
     }
 
+    fn a_connect_info_that_panics_costs_its_own_connection(driver) {
+        let app = says_its_path().into_make_service_with_connect_info::<Panics>();
+        let server = Server::start(driver, app);
+        for _ in 0..3 {
+            let mut client = server.connect();
+            client.expect_closed();
+        }
+        server.stop();
+    }
+
     fn routers_and_what_they_make_are_served(driver) {
         async fn hello() -> &'static str {
             "hello"
@@ -152,6 +163,16 @@ on_every_driver! {
             assert_eq!(server.connect().get("/"), "hello");
             server.stop();
         }
+    }
+}
+
+/// It can't be made.
+#[derive(Debug, Clone)]
+struct Panics;
+
+impl Connected<Accepted<'_>> for Panics {
+    fn connect_info(_: Accepted<'_>) -> Self {
+        panic!("as a test wants it")
     }
 }
 
@@ -230,6 +251,47 @@ on_every_driver! {
         server.wait_for_the_end();
     }
 
+    /// Its time for a head is longer than anything is waited for.
+    fn a_head_that_is_not_complete_holds_no_stop_and_an_answer_has_its_time(driver) {
+        let (app, begun, go, _unblock) = waits_and_blocks();
+        let goes = Arc::new(Notify::new());
+        let (begins, ends) = (Arc::new(Notify::new()), goes.clone());
+        let piece = begins.clone();
+        let pieces = || async move {
+            let pieces = stream::iter([begins, ends]);
+            Body::from_stream(pieces.then(|it| async move {
+                it.notified().await;
+                Ok::<_, Infallible>("ahoy")
+            }))
+        };
+        let mut server = Server::start(driver, app.route("/pieces", get(pieces)));
+        let (mut waits, mut body) = (server.connect(), server.connect());
+        waits.ask("/wait");
+        begun.recv_timeout(PATIENCE).unwrap();
+        body.ask("/pieces");
+        piece.notify_one();
+        body.expect(b"HTTP/1.1 200 OK\r\n");
+        let mut half = server.connect();
+        half.send("GET");
+        let mut kept = server.connect();
+        assert_eq!(kept.get("/a"), "a");
+        kept.send("GET /a HTTP/1.1\r\nhost: te");
+        let mut last = server.connect();
+        assert_eq!(last.get("/a"), "a");
+
+        server.begin_stop();
+        half.expect_closed();
+        kept.expect_closed();
+        // So their second is over.
+        go.notify_one();
+        assert_eq!(waits.answer().text(), "waited");
+        goes.notify_one();
+        let mut rest = String::new();
+        body.stream().read_to_string(&mut rest).unwrap();
+        assert!(rest.ends_with("4\r\nahoy\r\n0\r\n\r\n"), "{rest:?}");
+        server.wait_for_the_end();
+    }
+
     fn a_body_that_is_under_way_at_the_stop_arrives(driver) {
         let (begin, begun) = mpsc::channel();
         let echo = |body: Body| async move {
@@ -255,10 +317,13 @@ on_every_driver! {
         let mut client = server.connect();
         client.ask("/");
         client.expect(b"HTTP/1.1 200 OK\r\n");
-        let mut silent = server.connect();
+        let mut half = server.connect();
+        half.send("GET");
+        let mut last = server.connect();
+        assert_eq!(last.get("/").len(), LEN);
         server.begin_stop();
-        silent.expect_closed();
-        // The system can't have had room for all of it until now.
+        half.expect_closed();
+        // So the second is over that heads have. The system can't have had room for all of it until now.
         let mut rest = Vec::new();
         client.stream().read_to_end(&mut rest).unwrap();
         assert!(rest.ends_with(&vec![b'w'; LEN - (64 << 10)]), "{} bytes", rest.len());
@@ -306,11 +371,11 @@ on_every_driver! {
             .map(|begun| {
                 let start = Instant::now();
                 let mut client = server.connect();
+                match begun {
+                    "." => assert_eq!(client.get("/a"), "a"),
+                    begun => client.send(begun),
+                }
                 thread::spawn(move || {
-                    match begun {
-                        "." => assert_eq!(client.get("/a"), "a"),
-                        begun => client.send(begun),
-                    }
                     client.expect_closed();
                     let cut_after = start.elapsed();
                     assert!(cut_after >= HEADER_TIMEOUT, "{begun:?}: {cut_after:?}");
@@ -390,9 +455,10 @@ on_every_driver! {
         let server = Server::start_with(driver, app, |serve| {
             serve.header_timeout(HEADER_TIMEOUT)
         });
-        let (mut waits, mut sends) = (server.connect(), server.connect());
+        let mut waits = server.connect();
         waits.ask("/wait");
         begun.recv_timeout(PATIENCE).unwrap();
+        let mut sends = server.connect();
         sends.send("POST /echo HTTP/1.1\r\nhost: test\r\ncontent-length: 8\r\n\r\nahoy");
         // It takes the time-out, twice.
         for _ in 0..2 {
@@ -405,6 +471,67 @@ on_every_driver! {
         server.stop();
     }
 
+    fn who_is_silent_within_a_body_is_cut_and_holds_no_stop(driver) {
+        let tell = |body: Body| async {
+            match axum::body::to_bytes(body, usize::MAX).await {
+                Ok(bytes) => panic!("{bytes:?}"),
+                Err(error) => error.to_string(),
+            }
+        };
+        let app = says_its_path().route("/tell", post(tell));
+        let mut server = Server::start_with(driver, app, |serve| {
+            serve.body_timeout(HEADER_TIMEOUT)
+        });
+        for (encoding, body) in [("content-length: 100", ""), ("transfer-encoding: chunked", "4\r\nahoy\r\n")] {
+            let mut client = server.connect();
+            let start = Instant::now();
+            client.send(format!("POST /tell HTTP/1.1\r\nhost: test\r\n{encoding}\r\n\r\n{body}"));
+            let told = client.answer();
+            assert!(start.elapsed() >= HEADER_TIMEOUT);
+            assert!(told.text().contains("has sent nothing of its body for 200ms"), "{told:?}");
+            client.expect_closed();
+        }
+        let mut silent = server.connect();
+        silent.send("POST /tell HTTP/1.1\r\nhost: test\r\ncontent-length: 9\r\n\r\nahoy");
+        server.begin_stop();
+        server.wait_for_the_end();
+    }
+
+    fn who_sends_a_body_slowly_is_not_cut(driver) {
+        const BODY_TIMEOUT: Duration = Duration::from_secs(3);
+        let app = Router::new().route("/echo", post(|body: Bytes| async { body }));
+        let server = Server::start_with(driver, app, |serve| serve.body_timeout(BODY_TIMEOUT));
+        let mut client = server.connect();
+        client.send("POST /echo HTTP/1.1\r\nhost: test\r\ncontent-length: 26\r\n\r\n");
+        // For more than the time-out, little at a time.
+        for _ in 0..26 {
+            thread::sleep(BODY_TIMEOUT / 20);
+            client.send("w");
+        }
+        assert_eq!(client.answer().text(), "w".repeat(26));
+        server.stop();
+    }
+
+    fn a_bound_of_connections_of_no_end_is_as_none(driver) {
+        let server = Server::start_with(driver, says_its_path(), |serve| {
+            serve.connections_at_most(usize::MAX)
+        });
+        assert_eq!(server.connect().get("/a"), "a");
+        server.stop();
+    }
+
+    fn a_time_out_of_no_end_is_as_none(driver) {
+        let server = Server::start_with(driver, says_its_path(), |serve| {
+            let serve = serve.header_timeout(Duration::MAX).body_timeout(Duration::MAX);
+            serve.stall_timeout(Duration::MAX)
+        });
+        let mut client = server.connect();
+        client.send("POST /a HTTP/1.1\r\nhost: test\r\ncontent-length: 1\r\n\r\nw");
+        assert_eq!(client.answer().text(), "a");
+        assert_eq!(client.get("/b"), "b");
+        server.stop();
+    }
+
     fn without_a_time_out_a_client_may_take_its_time(driver) {
         let server = Server::start_with(driver, says_its_path(), |serve| {
             serve.header_timeout(None).nodelay(false)
@@ -414,6 +541,66 @@ on_every_driver! {
         thread::sleep(Duration::from_millis(20));
         client.send("host: test\r\n\r\n");
         assert_eq!(client.answer().text(), "a");
+        server.stop();
+    }
+}
+
+#[test]
+fn what_can_not_work_is_refused_with_its_name_and_a_remedy() {
+    type Set = fn(Serve<Router>) -> Serve<Router>;
+    let wrong: [(Set, &str); 5] = [
+        (
+            |it| it.header_timeout(Duration::ZERO),
+            "header_timeout is 0",
+        ),
+        (|it| it.body_timeout(Duration::ZERO), "body_timeout is 0"),
+        (|it| it.stall_timeout(Duration::ZERO), "stall_timeout is 0"),
+        (|it| it.requests_at_most(0), "requests_at_most is 0"),
+        (|it| it.connections_at_most(0), "connections_at_most is 0"),
+    ];
+    let runtime = wharf_async::Runtime::new().unwrap();
+    for (set, told) in wrong {
+        let error = runtime.block_on(async {
+            let listener = wharf_async::net::TcpListener::bind("127.0.0.1:0")
+                .await
+                .unwrap();
+            let serving = set(wharf_axum::serve(listener, says_its_path()));
+            wharf_async::time::timeout(PATIENCE, serving.into_future()).await
+        });
+        let error = error.expect("it serves").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        let text = error.to_string();
+        assert!(
+            text.starts_with(told) && text.ends_with("is the default"),
+            "{text}"
+        );
+    }
+}
+
+on_every_driver! {
+    fn above_the_bound_of_connections_accepting_pauses_until_one_ends(driver) {
+        let app = says_its_path().route("/echo", get(upgrades_to_echo));
+        let server = Server::start_with(driver, app, |serve| serve.connections_at_most(2));
+        let mut kept = server.connect();
+        assert_eq!(kept.get("/a"), "a");
+        // It has its place also when it is the program's.
+        let mut upgraded = server.connect();
+        upgraded.send("GET /echo HTTP/1.1\r\nhost: test\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\nahoy");
+        assert_eq!(upgraded.answer().status, 101);
+        upgraded.expect(b"ahoy");
+        let mut served = Vec::new();
+        for leaves in [upgraded, kept] {
+            let mut waits = server.connect();
+            waits.ask("/b");
+            let stream = waits.stream();
+            stream.set_read_timeout(Some(HEADER_TIMEOUT)).unwrap();
+            let error = stream.peek(&mut [0]).unwrap_err();
+            assert!(matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut));
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            drop(leaves);
+            assert_eq!(waits.answer().text(), "b");
+            served.push(waits);
+        }
         server.stop();
     }
 }

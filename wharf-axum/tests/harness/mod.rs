@@ -1,5 +1,7 @@
 //! What the tests share: a server on each driver, and a client of HTTP/1 that shows each byte.
 
+#![allow(dead_code, reason = "each test target uses some of it")]
+
 use std::{
     future::IntoFuture,
     io::{self, BufRead, BufReader, Read, Write},
@@ -67,12 +69,12 @@ pub struct Server {
 }
 
 impl Server {
-    pub fn start<M: MakeService>(driver: DriverChoice, make: M) -> Server {
+    pub fn start<M: MakeService + Clone>(driver: DriverChoice, make: M) -> Server {
         Server::start_with(driver, make, |serve| serve)
     }
 
     /// Starts one with other settings.
-    pub fn start_with<M: MakeService>(
+    pub fn start_with<M: MakeService + Clone>(
         driver: DriverChoice,
         make: M,
         set: impl FnOnce(Serve<M>) -> Serve<M>,
@@ -84,7 +86,7 @@ impl Server {
         let (stop, stopping) = oneshot::channel();
         let serve = set(wharf_axum::serve(listener, make));
         let serve = serve.with_graceful_shutdown(async { stopping.await.unwrap() });
-        assert_eq!(serve.local_addr(), address);
+        assert_eq!(serve.local_addrs()[0], address);
         let serving = runtime.spawn(serve.into_future());
         Server {
             address,
@@ -124,7 +126,6 @@ impl Server {
     }
 
     /// Drops the future of `serve`.
-    #[allow(dead_code, reason = "not every test does")]
     pub fn abort(&self) {
         self.serving.abort();
     }
@@ -154,7 +155,6 @@ impl Answer {
     }
 }
 
-#[allow(dead_code, reason = "not every test needs all of it")]
 impl Client {
     pub fn connect(address: SocketAddr) -> Client {
         let stream = TcpStream::connect(address).unwrap();

@@ -1,0 +1,228 @@
+//! What a connection is doing: its requests that are under way, and whether its client takes the answers.
+
+use std::{
+    io, mem,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::{Duration, Instant},
+};
+
+use axum::body::{Body, Bytes};
+use hyper::body::{Body as _, Frame, SizeHint};
+use wharf_async::time;
+
+/// What is given to HTTP/2 at once: as much as its frames have. hyper asks for the next when the client has allowed this one, so that it is
+/// seen whether it takes anything.
+const PIECE: usize = 16 << 10;
+
+/// Before a client is cut that has taken nothing, it has so much time more.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Of one connection.
+#[derive(Debug, Default)]
+pub(crate) struct Doing {
+    /// From the head of a request until all of its answer was given to hyper.
+    requests: AtomicUsize,
+    /// On HTTP/2: streams that the client has begun, and whose answers have not ended.
+    streams: AtomicUsize,
+    /// The last write waits.
+    is_writing: AtomicBool,
+    is_cut: AtomicBool,
+    taking: Mutex<Taking>,
+}
+
+/// How a client of HTTP/2 takes answers.
+#[derive(Debug, Default)]
+struct Taking {
+    /// Answers of which hyper has a piece, or is to have one.
+    offered: usize,
+    /// When it has taken something, or had nothing to take.
+    last: Option<Instant>,
+}
+
+impl Doing {
+    /// After a poll that has no end: no request is under way, and no answer waits to be written.
+    pub(crate) fn waits_for_a_head(&self) -> bool {
+        self.requests.load(Ordering::Relaxed) == 0 && !self.is_writing.load(Ordering::Relaxed)
+    }
+
+    /// As [`waits_for_a_head`](Self::waits_for_a_head), on HTTP/2: there h2 may have the end of an answer, which waits until the client
+    /// allows it. A stream that was upgraded counts as such, until it ends.
+    pub(crate) fn owes_nothing(&self) -> bool {
+        self.waits_for_a_head() && self.streams.load(Ordering::Relaxed) == 0
+    }
+
+    /// So many streams are open: told and asked by the task of the connection.
+    pub(crate) fn has_open(&self, streams: usize) {
+        self.streams.store(streams, Ordering::Relaxed);
+    }
+
+    /// A write waits, or does not. What waits is judged by what the peer's system acknowledges ([`Stall`](crate::stall::Stall)); when it
+    /// waits no more, something was taken.
+    pub(crate) fn writes(&self, waits: bool) {
+        if self.is_writing.swap(waits, Ordering::Relaxed) && !waits {
+            self.taking().last = Some(time::now());
+        }
+    }
+
+    /// Whether the client was cut: what is unsent keeps the connection no longer.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.is_cut.load(Ordering::Relaxed)
+    }
+
+    /// Ready when the client has taken nothing of any answer for the time, though it was offered some; up to as late again,
+    /// and [so much](LOOK_AGAIN) later.
+    pub(crate) async fn stalled(&self, timeout: Option<Duration>) -> io::Error {
+        let Some(timeout) = timeout else {
+            return std::future::pending().await;
+        };
+        let (mut until, mut is_suspect) = (time::now() + timeout, false);
+        loop {
+            time::sleep_until(until).await;
+            let now = time::now();
+            let due = self.offered_since().unwrap_or(now) + timeout;
+            if due > now {
+                (until, is_suspect) = (due, false);
+            } else if is_suspect {
+                self.is_cut.store(true, Ordering::Relaxed);
+                let what = format!("the peer has taken nothing for {timeout:?}");
+                return io::Error::new(io::ErrorKind::TimedOut, what);
+            } else {
+                // Where all threads have stood still, what the client has said was not looked at yet.
+                (until, is_suspect) = (now + timeout.min(LOOK_AGAIN), true);
+            }
+        }
+    }
+
+    /// Since when the client could have taken something, and has not. None: there is nothing, or it waits in a write.
+    fn offered_since(&self) -> Option<Instant> {
+        let taking = self.taking();
+        let is_judged = taking.offered > 0 && !self.is_writing.load(Ordering::Relaxed);
+        taking.last.filter(|_| is_judged)
+    }
+
+    fn taking(&self) -> MutexGuard<'_, Taking> {
+        self.taking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A request, until its answer is.
+#[derive(Debug)]
+pub(crate) struct UnderWay(Arc<Doing>);
+
+impl UnderWay {
+    pub(crate) fn begin(doing: Arc<Doing>) -> UnderWay {
+        doing.requests.fetch_add(1, Ordering::Relaxed);
+        UnderWay(doing)
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.requests.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The body of an answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    body: Body,
+    under_way: UnderWay,
+    is_judged: bool,
+    /// Of a piece of the body: what was not asked for yet.
+    rest: Bytes,
+    is_offered: bool,
+}
+
+impl Answer {
+    pub(crate) fn new(body: Body, under_way: UnderWay, is_judged: bool) -> Answer {
+        let mut answer = Answer {
+            body,
+            under_way,
+            is_judged,
+            rest: Bytes::new(),
+            is_offered: false,
+        };
+        if is_judged && !answer.is_end_stream() {
+            answer.offer(true, false);
+        }
+        answer
+    }
+
+    /// Notes whether the client may take more now, and whether it has taken some.
+    fn offer(&mut self, offered: bool, taken: bool) {
+        let mut taking = self.under_way.0.taking();
+        match (mem::replace(&mut self.is_offered, offered), offered) {
+            (false, true) => taking.offered += 1,
+            (true, false) => taking.offered -= 1,
+            _ => {}
+        }
+        if taken || taking.offered == 1 && offered {
+            taking.last = Some(time::now());
+        }
+    }
+
+    /// What is next of the body, in pieces.
+    fn poll_piece(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if self.rest.is_empty() {
+            let frame = match ready!(Pin::new(&mut self.body).poll_frame(context)) {
+                Some(Ok(frame)) => frame,
+                other => return Poll::Ready(other),
+            };
+            match frame.into_data() {
+                Ok(data) => self.rest = data,
+                Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+            }
+        }
+        let len = self.rest.len().min(PIECE);
+        Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(len)))))
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        if self.is_offered {
+            self.offer(false, false);
+        }
+    }
+}
+
+impl hyper::body::Body for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if !self.is_judged {
+            return Pin::new(&mut self.body).poll_frame(context);
+        }
+        let polled = self.poll_piece(context);
+        // While the program has nothing, the client can take nothing. What was the last is dropped when it was taken.
+        let is_offered = matches!(polled, Poll::Ready(Some(Ok(_))));
+        self.offer(is_offered, true);
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let (of_body, rest) = (self.body.size_hint(), self.rest.len() as u64);
+        let mut hint = SizeHint::new();
+        if let Some(upper) = of_body.upper() {
+            hint.set_upper(upper + rest);
+        }
+        hint.set_lower(of_body.lower() + rest);
+        hint
+    }
+}

@@ -1,0 +1,210 @@
+//! The frames of HTTP/2 that a client and a server exchange (RFC 9113, section 4.1): which streams the client has begun, and of which the
+//! answer has not ended. hyper and h2 don't tell when the last frame of one is out, which may have to wait until the client allows it; nor
+//! of requests that h2 answers or refuses by itself.
+
+use std::collections::BTreeSet;
+
+/// What comes before the payload of a frame: 3 bytes of its length, the kind, the flags, and 4 of the stream.
+const HEAD_BYTES: usize = 9;
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const CONTINUATION: u8 = 9;
+
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+
+/// So many streams more than there may be are kept in mind: those that h2 refuses, or has done with, until that is written.
+const STREAMS_MORE: usize = 1 << 10;
+
+/// The streams of a connection whose answers have not ended.
+#[derive(Debug)]
+pub(crate) struct Streams {
+    read: Frames,
+    written: Frames,
+    open: BTreeSet<u32>,
+    at_most: usize,
+    /// The last that the client has begun. They rise.
+    last: u32,
+}
+
+impl Streams {
+    /// Of a connection of which nothing was seen but the client's preface. So many may be open at once.
+    pub(crate) fn new(at_most: u32) -> Streams {
+        Streams {
+            read: Frames::default(),
+            written: Frames::default(),
+            open: BTreeSet::new(),
+            at_most: (at_most as usize).saturating_add(STREAMS_MORE),
+            last: 0,
+        }
+    }
+
+    /// How many there are.
+    pub(crate) fn open(&self) -> usize {
+        self.open.len()
+    }
+
+    /// These bytes were read.
+    pub(crate) fn read(&mut self, bytes: &[u8]) {
+        let (open, last, at_most) = (&mut self.open, &mut self.last, self.at_most);
+        self.read.go_over(bytes, |head| {
+            let stream = head.stream();
+            match head.kind() {
+                // Where a head has come in part, the client is not waited for. What comes on a stream that was begun is its trailers.
+                HEADERS | CONTINUATION if head.has(END_HEADERS) && stream > *last => {
+                    *last = stream;
+                    if open.len() < at_most {
+                        open.insert(stream);
+                    }
+                }
+                RST_STREAM => {
+                    open.remove(&stream);
+                }
+                _ => {}
+            }
+        });
+    }
+
+    /// These bytes were written.
+    pub(crate) fn wrote(&mut self, bytes: &[u8]) {
+        let open = &mut self.open;
+        self.written.go_over(bytes, |head| {
+            let is_end = match head.kind() {
+                DATA | HEADERS => head.has(END_STREAM),
+                kind => kind == RST_STREAM,
+            };
+            if is_end {
+                open.remove(&head.stream());
+            }
+        });
+    }
+}
+
+/// How far the frames of one direction were seen.
+#[derive(Debug, Default)]
+struct Frames {
+    head: Head,
+    /// Bytes of the head that were seen.
+    seen: usize,
+    /// Bytes of the payload that were not.
+    rest: usize,
+}
+
+impl Frames {
+    /// Goes on over these bytes: calls for each frame that ends within them.
+    fn go_over(&mut self, mut bytes: &[u8], mut ended: impl FnMut(&Head)) {
+        while !bytes.is_empty() {
+            if self.seen < HEAD_BYTES {
+                let len = bytes.len().min(HEAD_BYTES - self.seen);
+                self.head.0[self.seen..][..len].copy_from_slice(&bytes[..len]);
+                self.seen += len;
+                bytes = &bytes[len..];
+                if self.seen < HEAD_BYTES {
+                    break;
+                }
+                self.rest = self.head.len();
+            }
+            let len = bytes.len().min(self.rest);
+            self.rest -= len;
+            bytes = &bytes[len..];
+            if self.rest == 0 {
+                self.seen = 0;
+                ended(&self.head);
+            }
+        }
+    }
+}
+
+/// What comes before the payload of a frame.
+#[derive(Debug, Default)]
+struct Head([u8; HEAD_BYTES]);
+
+impl Head {
+    fn len(&self) -> usize {
+        let [a, b, c, ..] = self.0;
+        u32::from_be_bytes([0, a, b, c]) as usize
+    }
+
+    fn kind(&self) -> u8 {
+        self.0[3]
+    }
+
+    fn has(&self, flag: u8) -> bool {
+        self.0[4] & flag != 0
+    }
+
+    /// Its first bit has no meaning.
+    fn stream(&self) -> u32 {
+        let [.., a, b, c, d] = self.0;
+        u32::from_be_bytes([a & 0x7f, b, c, d])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{STREAMS_MORE, Streams};
+
+    /// Settings; a request; one whose head, data and trailers are four frames; one of which half the head has come; the acknowledgement of
+    /// a ping; a request that is reset, and one that is not.
+    const READ: &[&[u8]] = &[
+        &[0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 100],
+        &[0, 0, 1, 1, 5, 0, 0, 0, 1, 0x82],
+        &[0, 0, 1, 1, 0, 0, 0, 0, 3, 0x82],
+        &[0, 0, 1, 9, 4, 0, 0, 0, 3, 0x82],
+        &[0, 0, 8, 6, 1, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1],
+        &[0, 0, 3, 0, 0, 0, 0, 0, 3, 1, 1, 1],
+        &[0, 0, 1, 1, 5, 0, 0, 0, 3, 0x82],
+        &[0, 0, 1, 1, 5, 0, 0, 0, 5, 0x82],
+        &[0, 0, 4, 3, 0, 0, 0, 0, 5, 0, 0, 0, 8],
+        &[0, 0, 1, 1, 5, 0x80, 0, 0, 7, 0x82],
+        &[0, 0, 1, 1, 5, 0, 0, 0, 9, 0x82],
+        &[0, 0, 1, 1, 1, 0, 0, 0, 11, 0x82],
+    ];
+
+    /// Settings; an answer without a body; one whose head, data and trailers are three frames; the acknowledgement of a ping, whose flag has
+    /// the same number; a stream that is reset; and a head.
+    const WRITTEN: &[&[u8]] = &[
+        &[0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 100],
+        &[0, 0, 2, 1, 5, 0, 0, 0, 1, 0x88, 0x88],
+        &[0, 0, 1, 1, 4, 0, 0, 0, 3, 0x88],
+        &[0, 0, 3, 0, 0, 0, 0, 0, 3, 1, 1, 1],
+        &[0, 0, 1, 1, 5, 0, 0, 0, 3, 0x88],
+        &[0, 0, 8, 6, 1, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1],
+        &[0, 0, 4, 3, 0, 0, 0, 0, 7, 0, 0, 0, 8],
+        &[0, 0, 1, 1, 4, 0, 0, 0, 9, 0x88],
+    ];
+
+    #[test]
+    fn the_same_streams_are_open_however_the_bytes_are_cut() {
+        for len in 1..=READ.concat().len() {
+            let mut streams = Streams::new(100);
+            READ.concat().chunks(len).for_each(|it| streams.read(it));
+            assert_eq!(Vec::from_iter(&streams.open), [&1, &3, &7, &9]);
+            let written = WRITTEN.concat();
+            written.chunks(len).for_each(|it| streams.wrote(it));
+            assert_eq!(Vec::from_iter(&streams.open), [&9], "in pieces of {len}");
+        }
+    }
+
+    #[test]
+    fn an_answer_has_ended_when_its_last_byte_is_there() {
+        let mut streams = Streams::new(100);
+        streams.read(READ[1]);
+        streams.wrote(&WRITTEN[1][..10]);
+        assert_eq!(streams.open(), 1);
+        streams.wrote(&WRITTEN[1][10..]);
+        assert_eq!(streams.open(), 0);
+    }
+
+    #[test]
+    fn a_client_that_begins_without_end_takes_no_more_memory_than_some() {
+        let mut streams = Streams::new(3);
+        for stream in 0..2 * STREAMS_MORE as u32 {
+            let [a, b, c, d] = (2 * stream + 1).to_be_bytes();
+            streams.read(&[0, 0, 1, 1, 5, a, b, c, d, 0x82]);
+        }
+        assert_eq!(streams.open(), 3 + STREAMS_MORE);
+    }
+}
