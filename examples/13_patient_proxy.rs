@@ -1,5 +1,5 @@
 //! A TCP proxy on the toolkit, whose clients wait while the server behind it is started again: each client that comes has a
-//! connection dialled for it, with retries, and the bytes of one go to the other.
+//! connection dialled for it, with retries, and the bytes of one go to the other. The handler is in `patient.rs`.
 //!
 //! To be read beside the proxy on the bare port (`4_proxy.rs`), which needs a quarter of the memory for a session, and does not retry.
 //!
@@ -8,16 +8,10 @@
 
 use std::{error::Error, time::Duration};
 
-use wharf::Buffer;
-use wharf_server::{
-    AfterEnd, Client, Clients, Dial, DialFailed, Dialled, Ended, Handler, Result, Server,
-    codec::Raw,
-};
+use wharf_examples::patient::Proxy;
+use wharf_server::{Dial, Server};
 
-/// A side to which more waits to be sent is waited for: nothing more is read for it.
-const UNSENT_MAX: usize = 64 << 10;
-
-fn main() -> std::result::Result<(), Box<dyn Error>> {
+fn main() -> Result<(), Box<dyn Error>> {
     let listen = wharf_examples::address("--listen", "127.0.0.1:21013")?;
     let target = wharf_examples::address("--target", "127.0.0.1:21001")?;
     // Some ten seconds of attempts.
@@ -31,119 +25,4 @@ fn main() -> std::result::Result<(), Box<dyn Error>> {
         .start(Proxy { dial })?;
     wharf_examples::run(server);
     Ok(())
-}
-
-struct Proxy {
-    dial: Dial,
-}
-
-/// What one side is told of the other.
-#[derive(Debug)]
-enum Told {
-    /// It is connected.
-    IsConnected(Client<Told>),
-    /// It waits until this side has taken what was sent to it.
-    Waits,
-}
-
-/// What is kept of each side.
-#[derive(Default)]
-struct Side {
-    other: Option<Client<Told>>,
-    /// While there is no other: what is to bring it.
-    dialled: Option<Dialled<Told>>,
-}
-
-impl Handler for Proxy {
-    type Session = Side;
-    type Codec = Raw;
-    type Message = Told;
-
-    fn codec(&self) -> Raw {
-        Raw
-    }
-
-    fn connected(&self, client: &Client<Told>) -> Result<Side> {
-        let Some(dialled) = client.dialled() else {
-            // What it sends stays with the system until there is somebody to take it.
-            client.pause_reading();
-            let dial = self.dial.clone().tag(client.id());
-            return Ok(Side {
-                other: None,
-                dialled: Some(client.clients().dial(dial)?),
-            });
-        };
-        let other = client.clients().get(dialled.tag());
-        let other = other.ok_or("its client has gone meanwhile")?;
-        other.tell(Told::IsConnected(client.clone()))?;
-        Ok(Side {
-            other: Some(other),
-            dialled: None,
-        })
-    }
-
-    fn received(&self, client: &Client<Told>, side: &mut Side, bytes: Buffer) -> Result {
-        let other = side.other.as_ref().ok_or("nothing is read before")?;
-        other.send(bytes)?;
-        if other.unsent() > UNSENT_MAX {
-            client.pause_reading();
-            other.tell(Told::Waits)?;
-        }
-        Ok(())
-    }
-
-    fn told(&self, client: &Client<Told>, side: &mut Side, told: Told) -> Result {
-        match told {
-            Told::IsConnected(other) => {
-                side.other = Some(other);
-                client.resume_reading();
-            }
-            // The call comes once the client has taken most of what was sent to it.
-            Told::Waits => client.call_again(),
-        }
-        Ok(())
-    }
-
-    fn resumed(&self, _: &Client<Told>, side: &mut Side) -> Result {
-        if let Some(other) = &side.other {
-            other.resume_reading();
-        }
-        Ok(())
-    }
-
-    /// The end passes on behind all bytes, and the other direction goes on.
-    fn peer_ended(&self, _: &Client<Told>, side: &mut Side) -> AfterEnd {
-        match &side.other {
-            Some(other) if other.peer_has_ended() => {
-                other.close();
-                AfterEnd::Close
-            }
-            Some(other) => {
-                let _ = other.end_sending();
-                AfterEnd::KeepSending
-            }
-            None => AfterEnd::Close,
-        }
-    }
-
-    fn disconnected(&self, _: &Client<Told>, side: &mut Side, ended: &Ended) {
-        if let Some(dialled) = &side.dialled {
-            dialled.stop();
-        }
-        match (&side.other, ended) {
-            (Some(other), Ended::ByPeer | Ended::ByServer) => other.close(),
-            // Else a part of the bytes would be taken for the whole.
-            (Some(other), _) => other.abort(),
-            (None, _) => {}
-        }
-    }
-
-    fn dial_failed(&self, clients: &Clients<Told>, failed: &DialFailed<'_, Told>) {
-        eprintln!("{}", failed.error);
-        if failed.again_after.is_none() {
-            if let Some(client) = clients.get(failed.dialled.tag()) {
-                client.close();
-            }
-        }
-    }
 }

@@ -3,158 +3,39 @@
 //! `cargo test -p wharf-examples` builds the examples and runs this. Nothing here waits for ever: sockets have
 //! time-outs, output is waited for with one, and a program that is still there when its test ends is killed.
 
+mod harness;
+
 use std::{
     env,
     io::{self, BufRead, BufReader, Read, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
-    path::PathBuf,
-    process::{Child, ChildStdin, Command, Stdio},
-    sync::mpsc::{self, Receiver},
+    process::{Command, Stdio},
+    sync::mpsc::Receiver,
     thread,
     time::{Duration, Instant},
 };
 
+use harness::{Example, PATIENCE, lines_of, next_line, program, spawn, with_timeouts};
+use rustls::{
+    ClientConfig, ClientConnection, RootCertStore, StreamOwned,
+    crypto::ring,
+    pki_types::{CertificateDer, ServerName, pem::PemObject},
+};
 use socket2::{Domain, Socket, Type};
-
-/// The time-out for everything that should come at once, long enough for the slowest machine.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A moment in which sent bytes arrive, so that the next ones are received apart from them.
 const MOMENT: Duration = Duration::from_millis(50);
 
-// The programs.
-
-/// Starts one. Wine on a busy machine now and then fails to (`ERROR_INTERNAL_ERROR`); then it is tried again.
-fn spawn(command: &mut Command) -> io::Result<Child> {
-    const INTERNAL_ERROR: i32 = 1359;
-    for _ in 0..3 {
-        match command.spawn() {
-            Err(error) if cfg!(windows) && error.raw_os_error() == Some(INTERNAL_ERROR) => {}
-            spawned => return spawned,
-        }
-    }
-    command.spawn()
-}
-
-/// A running example.
-struct Example {
-    child: Child,
-    input: Option<ChildStdin>,
-    output: Receiver<String>,
-    errors: Receiver<String>,
-    address: SocketAddr,
-}
-
-impl Example {
-    /// Starts an example on a free port.
-    fn start(name: &str, arguments: &[&str]) -> Example {
-        let mut command = Command::new(program(name));
-        command.args(["--listen", "127.0.0.1:0"]).args(arguments);
-        Self::start_command(command)
-    }
-
-    fn start_command(mut command: Command) -> Example {
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = spawn(&mut command).expect("the example starts");
-        let input = child.stdin.take();
-        let output = lines_of(child.stdout.take().expect("it was piped"));
-        let errors = lines_of(child.stderr.take().expect("it was piped"));
-        let mut example = Example {
-            child,
-            input,
-            output,
-            errors,
-            address: SocketAddr::from(([0; 4], 0)),
-        };
-        let first = next_line(&example.output);
-        let address = first.strip_prefix("listening on ");
-        let address = address.unwrap_or_else(|| panic!("the first line is {first:?}"));
-        example.address = address.parse().expect("an address with the real port");
-        example
-    }
-
-    fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.address).expect("it listens");
-        with_timeouts(stream)
-    }
-
-    /// Ends its standard input, and sees it end in order. Returns the last line that it printed.
-    fn stop(mut self) -> String {
-        drop(self.input.take());
-        let deadline = Instant::now() + PATIENCE;
-        let status = loop {
-            if let Some(status) = self.child.try_wait().expect("it is our child") {
-                break status;
-            }
-            assert!(
-                Instant::now() < deadline,
-                "it goes on after the end of its input"
-            );
-            thread::sleep(Duration::from_millis(5));
-        };
-        assert!(status.success(), "it ended with {status}");
-        let last = next_line(&self.output);
-        assert!(last.starts_with("stopped"), "the last line is {last:?}");
-        last
-    }
-}
-
-impl Drop for Example {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Where cargo puts an example: beside the directory of the tests.
-fn program(name: &str) -> PathBuf {
-    let test = env::current_exe().expect("a test is a file");
-    let profile = test
-        .ancestors()
-        .nth(2)
-        .expect("a test is in `deps`, in the profile's directory");
-    let program = profile
-        .join("examples")
-        .join(format!("{name}{}", env::consts::EXE_SUFFIX));
-    assert!(
-        program.exists(),
-        "{} is not built: run `cargo build -p wharf-examples --examples`",
-        program.display()
-    );
-    program
-}
-
-/// The lines of a program's output, as they come.
-fn lines_of(output: impl Read + Send + 'static) -> Receiver<String> {
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || {
-        for line in BufReader::new(output).lines().map_while(Result::ok) {
-            if sender.send(line).is_err() {
-                return;
-            }
-        }
-    });
-    receiver
-}
-
-fn next_line(lines: &Receiver<String>) -> String {
-    lines.recv_timeout(PATIENCE).expect("it prints a line")
-}
-
 // Sockets.
-
-fn with_timeouts(stream: TcpStream) -> TcpStream {
-    stream.set_read_timeout(Some(PATIENCE)).expect("not zero");
-    stream.set_write_timeout(Some(PATIENCE)).expect("not zero");
-    stream
-}
 
 /// A listener of the test's own, for the proxy to connect to, and its address.
 fn target() -> (TcpListener, String) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    target_at("127.0.0.1")
+}
+
+/// One that is to go and to come back has an address of its own: else another test may get its port.
+fn target_at(ip: &str) -> (TcpListener, String) {
+    let listener = TcpListener::bind((ip, 0)).expect("a free port");
     let address = listener.local_addr().expect("it is bound").to_string();
     (listener, address)
 }
@@ -412,12 +293,11 @@ fn chat_drops_who_does_not_read() {
     chat.stop();
 }
 
-// The proxy.
+// The proxies, on the bare port and as `async` code.
 
-#[test]
-fn proxy_carries_both_ways() {
+fn carries_both_ways(name: &str) {
     let echo = Example::start("echo_port", &[]);
-    let proxy = Example::start("proxy", &["--target", &echo.address.to_string()]);
+    let proxy = Example::start(name, &["--target", &echo.address.to_string()]);
     let bytes = pattern(1 << 20);
     // Two sessions at once, which must not mix.
     let (first, second) = (proxy.connect(), proxy.connect());
@@ -433,6 +313,16 @@ fn proxy_carries_both_ways() {
     proxy.stop();
     assert_closed(&third);
     echo.stop();
+}
+
+#[test]
+fn proxy_carries_both_ways() {
+    carries_both_ways("proxy");
+}
+
+#[test]
+fn async_proxy_carries_both_ways() {
+    carries_both_ways("async_proxy");
 }
 
 /// A proxy, a client of it, and the server's side of what the proxy connects for it.
@@ -470,25 +360,38 @@ fn end_by_a_reset(mut client: &TcpStream, server: TcpStream) {
 /// The client has ended its side, and the target, which sees that, still answers.
 #[test]
 fn proxy_passes_a_half_close_on() {
-    let (proxy, client, server) = proxied("proxy");
-    ask_by_half_close(client, server);
-    proxy.stop();
+    for name in ["proxy", "async_proxy"] {
+        let (proxy, client, server) = proxied(name);
+        ask_by_half_close(client, server);
+        proxy.stop();
+    }
 }
 
 #[test]
 fn proxy_ends_both_sides_on_an_error() {
-    let (proxy, client, server) = proxied("proxy");
-    end_by_a_reset(&client, server);
-    let said = next_line(&proxy.errors);
-    assert!(said.starts_with("session 1: "), "{said}");
-    assert_eq!(proxy.stop(), "stopped, 0 sessions were open");
+    for name in ["proxy", "async_proxy"] {
+        let (proxy, client, server) = proxied(name);
+        end_by_a_reset(&client, server);
+        let said = next_line(&proxy.errors);
+        assert!(said.starts_with("session 1: "), "{said}");
+        assert_eq!(proxy.stop(), "stopped, 0 sessions were open");
+    }
 }
 
 /// A client that resets while the target sends: what is still on its way to it belongs to no session.
 #[test]
 fn proxy_survives_clients_that_reset_while_the_target_sends() {
+    survives_resets("proxy");
+}
+
+#[test]
+fn async_proxy_survives_clients_that_reset_while_the_target_sends() {
+    survives_resets("async_proxy");
+}
+
+fn survives_resets(name: &str) {
     let (listener, address) = target();
-    let proxy = Example::start("proxy", &["--target", &address]);
+    let proxy = Example::start(name, &["--target", &address]);
     let sends = thread::spawn(move || {
         for _ in 0..20 {
             let mut server = listener.accept().expect("the proxy connects").0;
@@ -512,13 +415,19 @@ fn proxy_survives_clients_that_reset_while_the_target_sends() {
 
 #[test]
 fn proxy_closes_the_client_where_the_target_refuses() {
+    for name in ["proxy", "async_proxy"] {
+        closes_where_refused(name);
+    }
+}
+
+fn closes_where_refused(name: &str) {
     // Bound, and no socket listens at it: so the system gives the address to no other program, either.
     let target = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     target.bind(&any.into()).expect("a free port");
     let address = target.local_addr().expect("it is bound").as_socket();
     let address = address.expect("of the Internet").to_string();
-    let proxy = Example::start("proxy", &["--target", &address]);
+    let proxy = Example::start(name, &["--target", &address]);
     assert_closed(&proxy.connect());
     let said = next_line(&proxy.errors);
     assert!(said.starts_with("session 1: "), "{said}");
@@ -536,7 +445,7 @@ fn says(errors: &Receiver<String>, what: &str) {
 
 #[test]
 fn patient_proxy_waits_for_its_target_and_carries_both_ways() {
-    let (listener, address) = target();
+    let (listener, address) = target_at("127.7.7.1");
     drop(listener);
     let proxy = Example::start("patient_proxy", &["--target", &address]);
     let (first, second) = (proxy.connect(), proxy.connect());
@@ -575,11 +484,70 @@ fn patient_proxy_ends_both_sides_on_an_error() {
     assert_eq!(proxy.stop(), "stopped: 2 clients, 0 cut");
 }
 
+// TLS.
+
+/// A client that trusts the certificate that an example has made and printed.
+fn trusting(example: &Example) -> StreamOwned<ClientConnection, TcpStream> {
+    let mut pem = String::new();
+    while !pem.contains("-----END CERTIFICATE-----") {
+        pem += &next_line(&example.errors);
+        pem.push('\n');
+    }
+    let mut roots = RootCertStore::empty();
+    let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).expect("a certificate");
+    roots.add(certificate).expect("it can be trusted");
+    let config = ClientConfig::builder_with_provider(ring::default_provider().into())
+        .with_safe_default_protocol_versions()
+        .expect("they are known")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from("localhost").expect("a name");
+    let connection = ClientConnection::new(config.into(), name).expect("a connection");
+    StreamOwned::new(connection, example.connect())
+}
+
+#[test]
+fn tls_echo_greets_and_echoes() {
+    let example = Example::start("tls_echo", &[]);
+    let mut client = trusting(&example);
+    let mut reader = BufReader::new(&mut client);
+    let mut line = String::new();
+    reader.read_line(&mut line).expect("it greets");
+    assert!(line.starts_with("TLS 1.3, TLS13_"), "{line}");
+    let bytes = pattern(40_000);
+    client.write_all(&bytes).expect("it takes it");
+    let mut received = vec![0; bytes.len()];
+    client.read_exact(&mut received).expect("it comes back");
+    assert!(received == bytes, "other bytes than were sent");
+    drop(client);
+    assert_eq!(example.stop(), "stopped: 1 clients, 0 cut");
+}
+
+#[test]
+fn tls_proxy_carries_both_ways_in_the_clear_behind_it() {
+    let (listener, address) = target();
+    let proxy = Example::start("tls_proxy", &["--target", &address]);
+    let mut client = trusting(&proxy);
+    client.write_all(b"question").expect("it takes it");
+    let mut server = with_timeouts(listener.accept().expect("the proxy connects").0);
+    let mut question = [0; 8];
+    server.read_exact(&mut question).expect("it arrives");
+    assert_eq!(&question, b"question");
+    server.write_all(b"answer").expect("it takes it");
+    drop(server);
+    let mut answer = String::new();
+    // An end that is not said would be an error.
+    client.read_to_string(&mut answer).expect("it, and the end");
+    assert_eq!(answer, "answer");
+    drop(client);
+    proxy.stop();
+}
+
 // The bot.
 
 #[test]
 fn bot_comes_back_when_the_chat_does() {
-    let (listener, address) = target();
+    let (listener, address) = target_at("127.7.7.2");
     drop(listener);
     let start_chat = || {
         let mut command = Command::new(program("chat"));
@@ -662,10 +630,10 @@ fn socks5_connects_by_address_and_by_name() {
 #[test]
 fn socks5_says_why_it_does_not_connect() {
     let socks = Example::start("socks5", &[]);
-    let (listener, _) = target();
+    let (listener, _) = target_at("127.7.7.3");
     let refusing = listener.local_addr().expect("it is bound").port();
     drop(listener);
-    let (refused, code) = connect_by(&socks, b"\x01\x7F\0\0\x01", refusing);
+    let (refused, code) = connect_by(&socks, b"\x01\x7F\x07\x07\x03", refusing);
     assert_eq!(code, 5);
     assert_closed(&refused);
     let (unknown, code) = connect_by(&socks, b"\x03\x0Cnone.invalid", 80);
