@@ -5,7 +5,8 @@
 #     PREFIX=~/.local ci/install-win32.sh       for one user
 #     DESTDIR=root PREFIX=/usr ci/install-win32.sh     below another folder, as packages are made
 #
-# PROFILE=dev installs the build for debugging. A C compiler and cargo are needed.
+# Programs that are built by what pkg-config says find the library where it is, also if that is none of the system's folders: their
+# run path names it. PROFILE=dev installs the build for debugging. A C compiler and cargo are needed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -22,8 +23,13 @@ cargo rustc --package wharf-win32 --lib --profile "$profile" -- --print native-s
 private=$(sed -n 's/^note: native-static-libs: //p' "$said" | tail -n 1)
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
 
+# pkg-config puts in the folder. The loader looks in these two by itself.
+# shellcheck disable=SC2016
+run_path=' -Wl,-rpath,${libdir}'
+[ "$prefix" != /usr ] && [ "$prefix" != /usr/local ] || run_path=
+
 fill_in() {
-    sed -e "s|@PREFIX@|$prefix|" -e "s|@VERSION@|$version|" -e "s|@PRIVATE@|${private:--lpthread -ldl -lm -lc}|" "$1"
+    sed -e "s|@PREFIX@|$prefix|" -e "s|@RUN_PATH@|$run_path|" -e "s|@VERSION@|$version|" -e "s|@PRIVATE@|${private:--lpthread -ldl -lm -lc}|" "$1"
 }
 
 install -d "$root/lib/pkgconfig" "$root/lib/cmake/WharfWin32" "$root/bin" "$root/include/wharf"

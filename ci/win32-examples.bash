@@ -142,64 +142,100 @@ copy_of() {
 }
 
 check_examples() {
-    local name folder program
-    for name in pool textbook acceptex chat datagrams; do
-        program=$([ "$name" = pool ] && echo pool || echo server)
-        folder=$(copy_of "$name")
-        CFLAGS=-Werror CXXFLAGS=-Werror make --silent -C "$folder" || { fail "$name by its Makefile" && continue; }
-        try_program "$name" "$folder/$program"
-        cmake -S "$folder" -B "$folder/cmake" -DCMAKE_PREFIX_PATH="$root" > "$work/cmake.log" && cmake --build "$folder/cmake" >> "$work/cmake.log" ||
-            { cat "$work/cmake.log" && fail "$name by CMake"; }
-        try_program "$name" "$folder/cmake/$program"
-        with_wine || continue
-        folder=$(copy_of "$name.windows")
-        make --silent -C "$folder" WINDOWS=1 CC=x86_64-w64-mingw32-gcc CXX=x86_64-w64-mingw32-g++ || { fail "$name by MinGW" && continue; }
-        try_program "$name" wine "$(ls "$folder/$program" "$folder/$program.exe" 2> /dev/null | tail -n 1)"
+    local name program
+    local -a names=(pool textbook acceptex chat datagrams)
+    in_parallel build_example "${names[@]}"
+    for name in "${names[@]}"; do
+        for program in "$name/"{pool,server} "$name/cmake/"{pool,server} "$name.windows/"{pool,server}{,.exe}; do
+            [ -f "$work/examples/$program" ] || continue
+            case $program in
+            *.windows/*) try_program "$name" wine "$work/examples/$program" ;;
+            *) try_program "$name" "$work/examples/$program" ;;
+            esac
+        done
     done
     echo "textbook, with message boxes"
     try_message_boxes "$work/examples/textbook/server"
 }
 
+# By its Makefile, by CMake, and by MinGW.
+build_example() {
+    local name=$1 folder
+    folder=$(copy_of "$name")
+    CFLAGS=-Werror CXXFLAGS=-Werror make --silent -C "$folder" || fail "$name by its Makefile"
+    cmake -S "$folder" -B "$folder/cmake" -DCMAKE_PREFIX_PATH="$root" > "$folder/cmake.log" && cmake --build "$folder/cmake" >> "$folder/cmake.log" ||
+        { cat "$folder/cmake.log" && fail "$name by CMake"; }
+    with_wine || return 0
+    folder=$(copy_of "$name.windows")
+    make --silent -C "$folder" WINDOWS=1 CC=x86_64-w64-mingw32-gcc CXX=x86_64-w64-mingw32-g++ || fail "$name by MinGW"
+}
+
 # The wrappers: the textbook server in the spellings of Windows, in both kinds of characters, and programs with each kind of main.
 check_manners() {
-    local folder flags
+    local kind
     export PATH=$root/bin:$PATH
-    folder=$(copy_of textbook-mfc)
-    for flags in "" UNICODE=1; do
-        rm -f "$folder/server"
-        # shellcheck disable=SC2086
-        make --silent -C "$folder" $flags || { fail "textbook-mfc $flags" && continue; }
-        try_program textbook-mfc "$folder/server"
-        try_message_boxes "$folder/server"
+    mkdir -p "$work/manners"
+    in_parallel build_manners mfc.narrow mfc.wide older server.narrow server.wide "${!mains[@]}"
+    for kind in narrow wide; do
+        [ "$("$work/manners/mfc.$kind")" = ok ] || fail "mfc.cpp, $kind: $("$work/manners/mfc.$kind")"
+        try_program textbook-mfc "$work/examples/textbook-mfc.$kind/server"
+        try_message_boxes "$work/examples/textbook-mfc.$kind/server"
     done
-    check_mains
     check_low_memory
 }
 
+# `build_manners NAME.KIND`, of which the kind of characters is narrow or wide; or the index of one of the mains.
+build_manners() {
+    local folder unicode=()
+    [[ $1 != *.wide ]] || unicode=(UNICODE=1)
+    case $1 in
+    mfc.*) wharf-c++ -std=c++11 ${unicode[0]:+-DUNICODE -D_UNICODE} -Wall -Werror "$crate/tests/mfc.cpp" -o "$work/manners/$1" || fail "mfc.cpp" ;;
+    older) build_older ;;
+    server.*)
+        folder=$(copy_of "textbook-mfc.${1#*.}")
+        make --silent -C "$folder" "${unicode[@]}" || fail "textbook-mfc ${1#*.}"
+        ;;
+    *) try_main "$1" ;;
+    esac
+}
+
+# Older macros, and C beside C++. What a build is told to depend on is there afterwards.
+build_older() {
+    (
+        cd "$work/manners"
+        wharf-c++ -std=c++17 "$crate/tests/older.cpp" "$crate/tests/older.c" -o older || fail "older.cpp"
+        [ "$(./older)" = ok ] || fail "older.cpp: $(./older)"
+        wharf-c++ -MMD -c "$crate/tests/older.cpp" -o older.o || fail "older.cpp with -MMD"
+        grep -q '^older.o:' older.d && grep -q 'older\.h' older.d && ! grep -q "${TMPDIR:-/tmp}/" older.d || fail "older.d: $(cat older.d)"
+        [ "$failures" -eq 0 ]
+    ) || fail "older"
+}
+
 # Each kind of main, with an argument that is not ASCII.
-check_mains() {
-    local body='{ printf("%d arguments\n", argc); }' text flags
-    local -a mains=(
-        "void main(int argc, char *argv[]) $body"
-        "void main() { int argc = 2; printf(\"%d arguments\\n\", argc); }"
-        "int main(int argc, char **argv) { printf(\"%d arguments\\n\", argc); return 0; }"
-        "#include <tchar.h>
+readonly body='{ printf("%d arguments\n", argc); }'
+readonly -a mains=(
+    "void main(int argc, char *argv[]) $body"
+    "void main() { int argc = 2; printf(\"%d arguments\\n\", argc); }"
+    "int main(int argc, char **argv) { printf(\"%d arguments\\n\", argc); return 0; }"
+    "#include <tchar.h>
 int _tmain(int argc, _TCHAR *argv[]) { _tprintf(_T(\"%d arguments\\n\"), argc); return 0; }"
-        "#include <tchar.h>
+    "#include <tchar.h>
 void _tmain(int argc, _TCHAR *argv[]) { _tprintf(_T(\"%d arguments\\n\"), argc); }"
-        "int wmain(int argc, wchar_t *argv[]) { printf(\"%d arguments\\n\", argc); return argv[1][0] != 0xe4; }"
-    )
-    for text in "${mains[@]}"; do
-        for flags in "" -DUNICODE; do
-            printf '#include <Windows.h>\n#include <STDIO.h>\n%s\n' "$text" > "$work/Main.Cpp"
-            # shellcheck disable=SC2086
-            wharf-c++ $flags -w "$work/Main.Cpp" -o "$work/main" || { fail "wharf-c++: $text" && continue; }
-            [ "$("$work/main" ä)" = "2 arguments" ] || fail "wharf-c++ $flags: $text"
-            cp "$work/Main.Cpp" "$work/main.c"
-            # shellcheck disable=SC2086
-            wharf-cc $flags -w "$work/main.c" -o "$work/main" || { fail "wharf-cc: $text" && continue; }
-            [ "$("$work/main" ä)" = "2 arguments" ] || fail "wharf-cc $flags: $text"
-        done
+    "int wmain(int argc, wchar_t *argv[]) { printf(\"%d arguments\\n\", argc); return argv[1][0] != 0xe4; }"
+)
+
+try_main() {
+    local text=${mains[$1]} folder=$work/manners/main.$1 flags
+    mkdir -p "$folder"
+    printf '#include <Windows.h>\n#include <STDIO.h>\n%s\n' "$text" > "$folder/Main.Cpp"
+    cp "$folder/Main.Cpp" "$folder/main.c"
+    for flags in "" -DUNICODE; do
+        # Only the `_t` names are others then.
+        [[ -z $flags || $text == *tchar* ]] || continue
+        # shellcheck disable=SC2086
+        wharf-c++ $flags -w "$folder/Main.Cpp" -o "$folder/main" && [ "$("$folder/main" ä)" = "2 arguments" ] || fail "wharf-c++ $flags: $text"
+        # shellcheck disable=SC2086
+        wharf-cc $flags -w "$folder/main.c" -o "$folder/main" && [ "$("$folder/main" ä)" = "2 arguments" ] || fail "wharf-cc $flags: $text"
     done
 }
 

@@ -319,6 +319,9 @@ impl Record {
     pub(crate) fn into_raw(mut self: Box<Self>, request: Request) -> NonNull<Overlapped> {
         self.raw = Overlapped::new(0, request);
         self.raw.on_end = OnEnd::PacketIf(ended);
+        if matches!(self.work, Work::Accept(_)) {
+            self.raw.waits = Some(waits);
+        }
         let pointer = NonNull::from(Box::leak(self)).cast::<Overlapped>();
         // SAFETY: it is ours, and not started yet. The token is the record's address, for those who look at it under way.
         unsafe { (*pointer.as_ptr()).token = pointer.as_ptr().expose_provenance() as u64 };
@@ -423,6 +426,19 @@ unsafe fn ended(operation: NonNull<Overlapped>) -> bool {
             false
         }
     }
+}
+
+/// Called by the raw layer when the system has no descriptor for an accept, which stays under way.
+///
+/// # Safety
+/// It is that of a record, which is in transfer.
+unsafe fn waits(operation: NonNull<Overlapped>) -> Option<RawBuffer> {
+    let record = operation.cast::<Record>().as_ptr();
+    // SAFETY: passed on to the caller. This field does not change while it is under way.
+    if let Some(listener) = unsafe { &(*record).socket } {
+        socket::note_short(listener);
+    }
+    None
 }
 
 /// What follows the end of an operation.

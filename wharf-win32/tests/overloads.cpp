@@ -11,6 +11,10 @@
 #include <process.h>
 #include <tchar.h>
 #include <concurrent_queue.h>
+#include <dbghelp.h>
+#include <intrin.h>
+#include <new.h>
+#include <psapi.h>
 #include <random>
 #include <regex>
 // Of another ABI: nothing of them is seen.
@@ -133,4 +137,26 @@ int main() {
     queue.push((int)large.LowPart);
     thread([] {}).join();
     return 0;
+}
+
+// Handlers of faults build; none is ever called.
+static LONG WINAPI write_dump(EXCEPTION_POINTERS *fault) {
+    MINIDUMP_EXCEPTION_INFORMATION information = {GetCurrentThreadId(), fault, FALSE};
+    MiniDumpWriteDump(GetCurrentProcess(), GetCurrentProcessId(), NULL, MiniDumpNormal, &information, NULL, NULL);
+    return EXCEPTION_EXECUTE_HANDLER;
+}
+
+unsigned long long monitor(const char *format, ...) {
+    char text[64];
+    PROCESS_MEMORY_COUNTERS_EX memory;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf_s(text, 32, format, arguments);
+    va_end(arguments);
+    va_start(arguments, format);
+    vsnprintf_s(text, sizeof text, _TRUNCATE, format, arguments);
+    va_end(arguments);
+    SetUnhandledExceptionFilter(write_dump);
+    GetProcessMemoryInfo(GetCurrentProcess(), (PROCESS_MEMORY_COUNTERS *)&memory, sizeof memory);
+    return __rdtsc();
 }

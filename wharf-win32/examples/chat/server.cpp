@@ -19,7 +19,8 @@
 namespace {
 
 constexpr int workers_count = 2;
-constexpr size_t waiting_max = 1000; // messages that a client may leave untaken
+constexpr size_t waiting_max = 1024 * 1024; // bytes that a client may leave untaken
+constexpr size_t message_cost = 64;         // what a message takes beside its bytes
 
 class Lock {
 public:
@@ -46,6 +47,7 @@ struct Client {
     Operation receiving, sending;
     char buffer[4096] = {};
     std::deque<std::string> waiting; // the first is under way if `busy`
+    size_t waiting_size = 0;         // of all of them
     bool busy = false;
 };
 
@@ -105,7 +107,8 @@ void tell_others(const Client &speaker, const std::string &text) {
         if (client->number == speaker.number)
             continue;
         client->waiting.push_back(text);
-        if (client->waiting.size() > waiting_max || (!client->busy && !begin_send(client)))
+        client->waiting_size += text.size() + message_cost;
+        if (client->waiting_size > waiting_max || (!client->busy && !begin_send(client)))
             leave(client);
     }
 }
@@ -120,8 +123,11 @@ void sent(const std::shared_ptr<Client> &client, DWORD bytes) {
     std::string &text = client->waiting.front();
     client->busy = false;
     text.erase(0, bytes);
-    if (text.empty())
+    client->waiting_size -= bytes;
+    if (text.empty()) {
         client->waiting.pop_front();
+        client->waiting_size -= message_cost;
+    }
     if (!client->waiting.empty() && !begin_send(client))
         leave(client);
 }

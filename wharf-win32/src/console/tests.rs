@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
-    os::unix::process::ExitStatusExt,
+    os::unix::process::{CommandExt, ExitStatusExt},
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     ptr,
 };
@@ -19,7 +19,16 @@ struct Part {
 
 impl Part {
     fn start(name: &str, variables: &[(&str, &str)]) -> Part {
-        let mut child = Command::new(std::env::current_exe().unwrap())
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        let from_the_terminal = || {
+            // SAFETY: the calls take numbers only, and may be made between `fork` and `exec`.
+            unsafe { libc::signal(libc::SIGHUP, libc::SIG_DFL) };
+            Ok(())
+        };
+        // Also where the tests themselves were started by nohup.
+        // SAFETY: as said there.
+        unsafe { command.pre_exec(from_the_terminal) };
+        let mut child = command
             .args(["--exact", "--ignored", "--nocapture", "--quiet"])
             .arg(format!("console::tests::{name}"))
             .envs(variables.iter().copied())

@@ -105,6 +105,7 @@ impl Socket {
         let listens = checked(unsafe { libc::listen(self.number(), backlog) });
         listens.map_err(|errno| self.code_of(errno))?;
         self.set(flag::LISTENS, true);
+        self.wake_sleepers();
         Ok(())
     }
 
@@ -251,6 +252,7 @@ impl Socket {
     /// An attempt is under way.
     fn connects(&self) -> Outcome<()> {
         self.set(flag::CONNECTS, true);
+        self.wake_sleepers();
         // It may have come to its end before that was known.
         self.enable_again();
         Err(wsa::WOULD_BLOCK)

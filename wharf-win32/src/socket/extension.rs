@@ -14,7 +14,7 @@ use wharf::raw::{AcceptReceive, ConnectSend, Kind, OperationId, RawBuffer, Reque
 use super::{
     Socket,
     address::{self, Address},
-    find, flag, life,
+    find, flag, life, shortage,
     transfer::{buffer_of, put_count},
 };
 use crate::{
@@ -112,9 +112,12 @@ pub(super) fn arrived(
             }
         }
     };
+    // That of the connection was closed, or the one in whose place it is.
+    shortage::has_room();
     if status != SUCCESS {
         return (status, 0);
     }
+    target.choose_again();
     // The connection may have waited for its first bytes.
     match record.arrived_at() {
         Some(moment) => target.note_connected_at(super::second_of(moment)),

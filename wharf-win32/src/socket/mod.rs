@@ -11,9 +11,10 @@
 //! | `connect.rs` | `bind` to `shutdown` |
 //! | `transfer.rs`, `datagram.rs` | what moves bytes, overlapped and not |
 //! | `extension.rs` | AcceptEx and its like |
+//! | `shortage.rs` | listeners that wait for a descriptor |
 //! | `transmit.rs` | TransmitFile |
 //! | `cancel.rs` | cancelling, and asking for results |
-//! | `option.rs`, `control.rs` | options; ioctls |
+//! | `option.rs`, `protocol.rs`, `control.rs` | options; what a socket is; ioctls |
 //! | `events.rs` | events that are set when something happens |
 //! | `select.rs` | `select`, `WSAPoll` |
 //! | `names.rs` | names of hosts and of addresses |
@@ -31,8 +32,10 @@ mod life;
 mod model;
 mod names;
 mod option;
+mod protocol;
 mod seat;
 mod select;
+mod shortage;
 mod sleep;
 mod table;
 mod transfer;
@@ -57,6 +60,7 @@ use crate::{
 use seat::Seat;
 
 pub(crate) use extension::Arrival;
+pub(crate) use shortage::note_short;
 pub(crate) use table::{close, find};
 pub(crate) use transfer::{read_file, write_file};
 pub(crate) use transmit::Transmission;
@@ -133,6 +137,8 @@ struct Rest {
     waitable: Option<Arc<Waitable>>,
     /// The descriptor that is to be put in the place of its own.
     replacement: Option<OwnedFd>,
+    /// What was set on a stream that is not connected yet.
+    chosen: Vec<option::Chosen>,
 }
 
 impl Rest {
@@ -143,9 +149,10 @@ impl Rest {
             awaited_by,
             waitable,
             replacement,
+            chosen,
         } = self;
         let waits = !left.is_empty() || !sleepers.is_empty() || awaited_by.is_some();
-        !waits && waitable.is_none() && replacement.is_none()
+        !waits && waitable.is_none() && replacement.is_none() && chosen.is_empty()
     }
 }
 
@@ -240,6 +247,11 @@ impl Socket {
         self.broken.store(0, Ordering::Release);
         self.set(flag::CONNECTED | flag::BOUND, true);
         self.set(flag::CONNECTS | flag::REUSED, false);
+        if let Some(rest) = self.rest().get() {
+            rest.chosen = Vec::new();
+            // A `select` may have left it out.
+            rest.sleepers.iter().for_each(|sleeper| sleeper.ring());
+        }
     }
 
     fn was_never_connected(&self) -> bool {

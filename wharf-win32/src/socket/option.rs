@@ -26,6 +26,8 @@ const SO_RCVTIMEO: i32 = 0x1006;
 const SO_ERROR: i32 = 0x1007;
 const SO_TYPE: i32 = 0x1008;
 const SO_MAX_MSG_SIZE: i32 = 0x2003;
+const SO_PROTOCOL_INFOA: i32 = 0x2004;
+const SO_PROTOCOL_INFOW: i32 = 0x2005;
 const SO_CONDITIONAL_ACCEPT: i32 = 0x3002;
 const SO_RANDOMIZE_PORT: i32 = 0x3005;
 const SO_PORT_SCALABILITY: i32 = 0x3006;
@@ -89,6 +91,9 @@ const ALIKE: &[(i32, i32, i32, i32, usize)] = &[
     (41, 13, libc::IPPROTO_IPV6, libc::IPV6_DROP_MEMBERSHIP, 20),
 ];
 
+/// No datagram is longer.
+pub(super) const MESSAGE_MAX: i32 = 65_507;
+
 /// Those that are taken and change nothing here: what they ask for is so, or has no counterpart.
 const TAKEN: &[i32] = &[
     SO_OPENTYPE,
@@ -100,7 +105,43 @@ const TAKEN: &[i32] = &[
     SO_UPDATE_CONNECT_CONTEXT,
 ];
 
+/// An option of Windows that was set on a stream before it was connected: for the connection that an AcceptEx brings.
+#[derive(Debug)]
+pub(super) struct Chosen {
+    level: i32,
+    name: i32,
+    value: Vec<u8>,
+}
+
+/// No option that is kept is longer.
+const CHOSEN_VALUE_MAX: usize = 8;
+
 impl Socket {
+    fn choose(&self, level: i32, name: i32, value: &[u8]) -> Outcome<()> {
+        self.set_option(level, name, value)?;
+        let may_be_given = self.is_stream() && !self.is(flag::CONNECTED | flag::LISTENS);
+        if may_be_given && !TAKEN.contains(&name) {
+            let mut rest = self.rest();
+            let chosen = &mut rest.make().chosen;
+            chosen.retain(|before| (before.level, before.name) != (level, name));
+            let value = value[..value.len().min(CHOSEN_VALUE_MAX)].to_vec();
+            chosen.push(Chosen { level, name, value });
+        }
+        Ok(())
+    }
+
+    /// Its descriptor is another, which an AcceptEx has brought: what was set before is set there too. The others are its listener's.
+    pub(super) fn choose_again(&self) {
+        let chosen = self
+            .rest()
+            .get()
+            .map(|rest| std::mem::take(&mut rest.chosen));
+        for Chosen { level, name, value } in chosen.into_iter().flatten() {
+            // It was taken before. What Linux does not take of a connection stays as it is.
+            let _ = self.set_option(level, name, &value);
+        }
+    }
+
     fn set_option(&self, level: i32, name: i32, value: &[u8]) -> Outcome<()> {
         let socket = self.number();
         let alike = ALIKE.iter().find(|row| (row.0, row.1) == (level, name));
@@ -238,7 +279,7 @@ impl Socket {
                 }
             }
             (SOL_SOCKET, SO_CONNECT_TIME) => self.connect_time(),
-            (SOL_SOCKET, SO_MAX_MSG_SIZE) if !self.is_stream() => 65_507,
+            (SOL_SOCKET, SO_MAX_MSG_SIZE) if !self.is_stream() => MESSAGE_MAX,
             (SOL_SOCKET, SO_DONTLINGER) => i32::from(self.linger()?.l_onoff == 0),
             (SOL_SOCKET, name) if TAKEN.contains(&name) => 0,
             (0, 14) => {
@@ -313,7 +354,7 @@ pub unsafe extern "C" fn wharf_w32_setsockopt(
             Ok(_) => &[],
             Err(_) => return Err(wsa::FAULT),
         };
-        socket.set_option(level, name, value)
+        socket.choose(level, name, value)
     })
 }
 
@@ -333,6 +374,18 @@ pub unsafe extern "C" fn wharf_w32_getsockopt(
         let socket = find(socket)?;
         if value.is_null() || len.is_null() {
             return Err(wsa::FAULT);
+        }
+        match (level, name) {
+            (SOL_SOCKET, SO_PROTOCOL_INFOA) => {
+                // SAFETY: passed on to the caller.
+                return unsafe { socket.write_info::<u8>(value, len) };
+            }
+            // A WCHAR has 32 bits.
+            (SOL_SOCKET, SO_PROTOCOL_INFOW) => {
+                // SAFETY: passed on to the caller.
+                return unsafe { socket.write_info::<u32>(value, len) };
+            }
+            _ => {}
         }
         let mut bytes = [0; 4];
         if (level, name) == (SOL_SOCKET, SO_LINGER) {

@@ -70,11 +70,14 @@ const READ: PollFlags = PollFlags::IN.union(PollFlags::HUP).union(PollFlags::RDH
 const WRITE: PollFlags = PollFlags::OUT;
 const EXCEPT: PollFlags = PollFlags::PRI;
 
+/// Whether it is a stream that was never connected, and does not listen. Linux reports such as hung up and writable, Windows not at all.
+fn has_no_role(socket: &Socket) -> bool {
+    socket.is_stream() && !socket.is(flag::LISTENS | flag::CONNECTED | flag::CONNECTS)
+}
+
 /// Whether a socket belongs into a set, which asks for `asked`, after a poll.
 fn belongs(socket: &Socket, asked: PollFlags, found: PollFlags) -> bool {
-    // Linux reports one that was never connected as hung up and writable.
-    let is_at_work = flag::LISTENS | flag::CONNECTED | flag::CONNECTS;
-    if socket.is_stream() && !socket.is(is_at_work) {
+    if has_no_role(socket) {
         return false;
     }
     let failed = found.contains(PollFlags::ERR);
@@ -129,7 +132,11 @@ pub unsafe extern "C" fn wharf_w32_select(
                 u64::try_from(time.micros).unwrap_or(0),
             ))
         });
-        let mut found = poll_all(&polled, patience)?.into_iter();
+        let counts = |at: usize, found| {
+            let (socket, asked) = polled[at];
+            belongs(socket, asked, found)
+        };
+        let mut found = poll_all(&polled, patience, counts)?.into_iter();
         if polled.iter().any(|(socket, _)| socket.is_closed()) {
             return Err(wsa::NOT_A_SOCKET);
         }
@@ -177,6 +184,14 @@ fn to_windows(found: PollFlags) -> i16 {
     each.fold(0, |flags, (windows, _)| flags | windows)
 }
 
+/// What WSAPoll reports of a socket after a poll.
+fn reported(socket: &Socket, found: PollFlags) -> i16 {
+    match has_no_role(socket) {
+        true => 0,
+        false => to_windows(found),
+    }
+}
+
 /// Waits until one of the sockets is ready, for so many milliseconds; less than 0 is for ever. Returns how many are.
 ///
 /// An entry whose socket is below 0, as INVALID_SOCKET, is passed over, as WSAPOLLFD's page says: POLLNVAL stands in it, it does not
@@ -210,12 +225,13 @@ pub unsafe extern "C" fn WSAPoll(list: *mut CallerPoll, count: u32, milliseconds
             Ok(milliseconds) => Some(Duration::from_millis(milliseconds)),
             Err(_) => None,
         };
-        let mut found = poll_all(&polled, patience)?.into_iter();
+        let counts = |at: usize, found| reported(polled[at].0, found) != 0;
+        let mut found = poll_all(&polled, patience, counts)?.into_iter();
         let mut ready = 0;
         for (one, socket) in list.iter_mut().zip(&sockets) {
             let found = socket.as_ref().and_then(|_| found.next());
             one.found = match (socket, found) {
-                (Some(socket), Some(found)) if !socket.is_closed() => to_windows(found),
+                (Some(socket), Some(found)) if !socket.is_closed() => reported(socket, found),
                 _ => INVALID,
             };
             ready += i32::from(one.found != 0 && !is_left_out(one));

@@ -82,46 +82,67 @@ pub(super) fn poll(polled: &mut [PollFd<'_>], deadline: Option<Instant>) -> Outc
     })
 }
 
-/// Waits until one of the sockets is ready for what is asked of it, or is closed, or the time is over. Returns what each is ready for.
-/// The thread's place is given away only if nothing is ready at once.
+/// Waits until one of the sockets has something that `counts`, or is closed, or the time is over. Returns what each has. The thread's
+/// place is given away only if there is nothing at once.
 pub(super) fn poll_all(
     asked: &[(&Socket, PollFlags)],
     patience: Option<Duration>,
+    counts: impl Fn(usize, PollFlags) -> bool,
 ) -> Outcome<Vec<PollFlags>> {
+    let found = look_at_all(asked)?;
+    let any = |found: &[PollFlags]| (found.iter().enumerate()).any(|(at, it)| counts(at, *it));
+    if patience == Some(Duration::ZERO) || any(&found) {
+        return Ok(found);
+    }
+    let sleeper = Sleeper::of_this_thread()?;
+    for (socket, _) in asked {
+        socket.rest().make().sleepers.push(sleeper.clone());
+    }
+    let found = wait_for_any(asked, &sleeper, deadline_of(patience), any);
+    for (socket, _) in asked {
+        socket.leave(&sleeper);
+    }
+    found
+}
+
+fn wait_for_any(
+    asked: &[(&Socket, PollFlags)],
+    sleeper: &Sleeper,
+    deadline: Option<Instant>,
+    any: impl Fn(&[PollFlags]) -> bool,
+) -> Outcome<Vec<PollFlags>> {
+    loop {
+        sleeper.quieten();
+        let found = look_at_all(asked)?;
+        if any(&found) || asked.iter().any(|(socket, _)| socket.is_closed()) {
+            return Ok(found);
+        }
+        // What has something that does not count would end each wait at once: it is left out. Only a call that gives the socket
+        // another role can change that, and rings.
+        let silent = (asked.iter().zip(&found)).filter(|(_, found)| found.is_empty());
+        let each =
+            silent.map(|((socket, flags), _)| PollFd::from_borrowed_fd(socket.borrow(), *flags));
+        let bell = PollFd::from_borrowed_fd(sleeper.bell.as_fd(), PollFlags::IN);
+        let mut polled: Vec<_> = each.chain([bell]).collect();
+        if !poll(&mut polled, deadline)? {
+            return Ok(found);
+        }
+    }
+}
+
+fn look_at_all(asked: &[(&Socket, PollFlags)]) -> Outcome<Vec<PollFlags>> {
     const AT_ONCE: Timespec = Timespec {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    let sleeper;
     let each = asked
         .iter()
         .map(|(socket, flags)| PollFd::from_borrowed_fd(socket.borrow(), *flags));
     let mut polled: Vec<_> = each.collect();
-    let now = rustix::event::poll(&mut polled, Some(&AT_ONCE));
-    if !matches!(now, Ok(1..)) && patience != Some(Duration::ZERO) {
-        sleeper = Sleeper::of_this_thread()?;
-        sleeper.quieten();
-        for (socket, _) in asked {
-            socket.rest().make().sleepers.push(sleeper.clone());
-        }
-        polled.push(PollFd::from_borrowed_fd(
-            sleeper.bell.as_fd(),
-            PollFlags::IN,
-        ));
-        let ready = match asked.iter().any(|(socket, _)| socket.is_closed()) {
-            true => Ok(true),
-            false => poll(&mut polled, deadline_of(patience)),
-        };
-        for (socket, _) in asked {
-            socket.leave(&sleeper);
-        }
-        ready?;
+    match rustix::event::poll(&mut polled, Some(&AT_ONCE)) {
+        Ok(_) | Err(Errno::INTR) => Ok(polled.iter().map(PollFd::revents).collect()),
+        Err(error) => Err(codes::of_call(error.raw_os_error(), false)),
     }
-    Ok(polled
-        .iter()
-        .take(asked.len())
-        .map(PollFd::revents)
-        .collect())
 }
 
 impl Socket {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::{Socket, flag};
+use super::{Socket, flag, shortage};
 use crate::{call::Outcome, codes::wsa};
 
 const CHUNK: usize = 1024;
@@ -62,5 +62,7 @@ pub(crate) fn close(number: usize) -> bool {
         return false;
     };
     socket.end();
+    drop(socket);
+    shortage::has_room();
     true
 }

@@ -490,6 +490,77 @@ static void a_socket_that_was_never_connected_is_not_ready(void) {
     closesocket(lonely);
 }
 
+/* Not at once, though Linux has something to report of them: they wait as long as they are told to. */
+static void waits_for_what_does_not_come_take_their_time(void) {
+    SOCKET lonely = socket(AF_INET, SOCK_STREAM, IPPROTO_TCP);
+    struct timeval time = {0, SILENCE * 1000};
+    WSAPOLLFD polled;
+    fd_set write;
+    DWORD start = GetTickCount();
+    FD_ZERO(&write);
+    FD_SET(lonely, &write);
+    EQUAL(select(0, NULL, &write, NULL, &time), 0);
+    /* As exact as the clock. */
+    CHECK(GetTickCount() - start + 20 >= SILENCE);
+    memset(&polled, 0, sizeof polled);
+    polled.fd = lonely;
+    polled.events = POLLRDNORM | POLLWRNORM;
+    start = GetTickCount();
+    EQUAL(WSAPoll(&polled, 1, SILENCE), 0);
+    EQUAL(polled.revents, 0);
+    CHECK(GetTickCount() - start + 20 >= SILENCE);
+    closesocket(lonely);
+}
+
+struct selecting {
+    SOCKET socket;
+    HANDLE ready;
+    int result;
+};
+static DWORD WINAPI select_writable(LPVOID argument) {
+    struct selecting *selecting = (struct selecting *)argument;
+    struct timeval time = {SOON / 1000, 0};
+    fd_set write;
+    FD_ZERO(&write);
+    FD_SET(selecting->socket, &write);
+    SetEvent(selecting->ready);
+    selecting->result = select(0, NULL, &write, NULL, &time);
+    return 0;
+}
+static void a_select_goes_on_when_its_socket_is_connected_meanwhile(void) {
+    struct sockaddr_in address;
+    SOCKET listener = new_listener(&address);
+    struct selecting selecting = {new_socket(), new_event(FALSE), -1};
+    DWORD start = GetTickCount();
+    HANDLE thread = start_blocking(select_writable, &selecting, selecting.ready);
+    EQUAL(connect(selecting.socket, (struct sockaddr *)&address, sizeof address), 0);
+    join(thread);
+    EQUAL(selecting.result, 1);
+    CHECK(GetTickCount() - start < SOON);
+    CloseHandle(selecting.ready);
+    closesocket(selecting.socket);
+    closesocket(listener);
+}
+
+static void a_socket_says_what_its_protocol_is(void) {
+    SOCKET s = new_socket();
+    WSAPROTOCOL_INFOA info;
+    int length = sizeof info;
+    memset(&info, 0, sizeof info);
+    EQUAL(getsockopt(s, SOL_SOCKET, SO_PROTOCOL_INFOA, (char *)&info, &length), 0);
+    EQUAL(length, sizeof info);
+    EQUAL(info.iAddressFamily, AF_INET);
+    EQUAL(info.iSocketType, SOCK_STREAM);
+    EQUAL(info.iProtocol, IPPROTO_TCP);
+    EQUAL(info.ProtocolChain.ChainLen, BASE_PROTOCOL);
+    CHECK(info.dwServiceFlags1 & XP1_IFS_HANDLES);
+    CHECK(info.szProtocol[0] != 0);
+    length = 8;
+    EQUAL(getsockopt(s, SOL_SOCKET, SO_PROTOCOL_INFOA, (char *)&info, &length), SOCKET_ERROR);
+    EQUAL(WSAGetLastError(), WSAEFAULT);
+    closesocket(s);
+}
+
 static void select_tells_of_what_is_ready(void) {
     struct pair pair = new_pair(), other = new_pair();
     fd_set readable;
@@ -648,7 +719,10 @@ static const struct test tests[] = {
     TEST("18", addresses_are_text_and_back),
     TEST("18", names_are_looked_up),
     TEST("18", six_is_an_address_too),
+    TEST("18", waits_for_what_does_not_come_take_their_time),
+    TEST("18", a_select_goes_on_when_its_socket_is_connected_meanwhile),
     TEST("18", select_tells_of_what_is_ready),
+    TEST("16", a_socket_says_what_its_protocol_is),
     TEST("18", a_socket_that_was_never_connected_is_not_ready),
     TEST("18", a_connection_that_was_reset_can_be_written_to),
     TEST("18", an_error_that_was_asked_for_stays_one),

@@ -4,6 +4,11 @@
 
 #include "windows.h"
 
+typedef char *STRSAFE_LPSTR;
+typedef const char *STRSAFE_LPCSTR, *STRSAFE_PCNZCH;
+typedef wchar_t *STRSAFE_LPWSTR;
+typedef const wchar_t *STRSAFE_LPCWSTR, *STRSAFE_PCNZWCH;
+
 #define STRSAFE_MAX_CCH 2147483647
 #define STRSAFE_E_INSUFFICIENT_BUFFER ((HRESULT)0x8007007A)
 #define STRSAFE_E_INVALID_PARAMETER ((HRESULT)0x80070057)
@@ -25,6 +30,23 @@ static inline HRESULT wharf_safe(errno_t error) {
     }                                                                                                                                                \
     static inline HRESULT StringCbCat##letter(character *to, size_t size, const character *from) {                                                  \
         return StringCchCat##letter(to, size / sizeof(character), from);                                                                             \
+    }                                                                                                                                                \
+    static inline HRESULT StringCchCopyN##letter(character *to, size_t size, const character *from, size_t most) {                                   \
+        size_t length = from == NULL ? 0 : length_of(from, most);                                                                                    \
+        if (to == NULL || size == 0 || from == NULL)                                                                                                 \
+            return STRSAFE_E_INVALID_PARAMETER;                                                                                                      \
+        copy_count(to, size, from, length < size ? length : size - 1);                                                                               \
+        return length < size ? S_OK : STRSAFE_E_INSUFFICIENT_BUFFER;                                                                                 \
+    }                                                                                                                                                \
+    static inline HRESULT StringCbCopyN##letter(character *to, size_t size, const character *from, size_t most) {                                    \
+        return StringCchCopyN##letter(to, size / sizeof(character), from, most / sizeof(character));                                                 \
+    }                                                                                                                                                \
+    static inline HRESULT StringCchCatN##letter(character *to, size_t size, const character *from, size_t most) {                                    \
+        size_t length = to == NULL ? size : length_of(to, size);                                                                                     \
+        return length == size ? STRSAFE_E_INVALID_PARAMETER : StringCchCopyN##letter(to + length, size - length, from, most);                        \
+    }                                                                                                                                                \
+    static inline HRESULT StringCbCatN##letter(character *to, size_t size, const character *from, size_t most) {                                     \
+        return StringCchCatN##letter(to, size / sizeof(character), from, most / sizeof(character));                                                  \
     }                                                                                                                                                \
     static inline HRESULT StringCchLength##letter(const character *text, size_t most, size_t *length) {                                             \
         size_t count = text == NULL ? most : length_of(text, most);                                                                                  \
@@ -59,6 +81,10 @@ WHARF_SAFE(W, wchar_t, wcsncpy_s, wcsncat_s, wcsnlen_s, _vsnwprintf_s)
 #define StringCbCopy StringCbCopyW
 #define StringCchCat StringCchCatW
 #define StringCbCat StringCbCatW
+#define StringCchCopyN StringCchCopyNW
+#define StringCbCopyN StringCbCopyNW
+#define StringCchCatN StringCchCatNW
+#define StringCbCatN StringCbCatNW
 #define StringCchLength StringCchLengthW
 #define StringCbLength StringCbLengthW
 #define StringCchPrintf StringCchPrintfW
@@ -70,6 +96,10 @@ WHARF_SAFE(W, wchar_t, wcsncpy_s, wcsncat_s, wcsnlen_s, _vsnwprintf_s)
 #define StringCbCopy StringCbCopyA
 #define StringCchCat StringCchCatA
 #define StringCbCat StringCbCatA
+#define StringCchCopyN StringCchCopyNA
+#define StringCbCopyN StringCbCopyNA
+#define StringCchCatN StringCchCatNA
+#define StringCbCatN StringCbCatNA
 #define StringCchLength StringCchLengthA
 #define StringCbLength StringCbLengthA
 #define StringCchPrintf StringCchPrintfA

@@ -14,6 +14,7 @@
 #include "topic/system.h"
 #include "topic/files.h"
 #include "topic/console.h"
+#include "topic/exceptions.h"
 #include "topic/text.h"
 #include "topic/modules.h"
 #include "topic/socket_extensions.h"

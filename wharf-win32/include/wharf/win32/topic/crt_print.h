@@ -64,10 +64,25 @@ WHARF_PRINTERS(wchar_t, wharf_print_wide, swprintf_s, wharf_snwprintf_s, wharf_s
 #define _vsnprintf vwharf_snprintf
 #define _snprintf_s wharf_snprintf_s
 #define _vsnprintf_s vwharf_snprintf_s
+#define vsnprintf_s vwharf_snprintf_s
 #define _snwprintf wharf_snwprintf
 #define _vsnwprintf vwharf_snwprintf
 #define _snwprintf_s wharf_snwprintf_s
 #define _vsnwprintf_s vwharf_snwprintf_s
+
+/* How long the text would be, without the 0. */
+static inline int _vscprintf(const char *format, va_list arguments) {
+    int length;
+    free(wharf_print(format, arguments, &length));
+    return length;
+}
+static inline int _vscwprintf(const wchar_t *format, va_list arguments) {
+    int length;
+    free(wharf_print_wide(format, arguments, &length));
+    return length;
+}
+static inline WHARF_VARIADIC(int, _scprintf, (const char *format, ...), _vscprintf(format, arguments))
+static inline WHARF_VARIADIC(int, _scwprintf, (const wchar_t *format, ...), _vscwprintf(format, arguments))
 
 /* To a stream. The wide ones write UTF-8, so that wide and narrow output may be mixed as they may there. */
 static inline int vfprintf_s(FILE *stream, const char *format, va_list arguments) {
@@ -138,6 +153,17 @@ inline WHARF_VARIADIC(int, swprintf_s, (wchar_t (&to)[size], const wchar_t *form
 template <size_t size>
 inline WHARF_VARIADIC(int, wharf_snprintf_s, (char (&to)[size], size_t count, const char *format, ...),
                       vwharf_snprintf_s(to, size, count, format, arguments))
+template <size_t size>
+inline int vwharf_snprintf_s(char (&to)[size], size_t count, const char *format, va_list arguments) {
+    return vwharf_snprintf_s(to, size, count, format, arguments);
+}
+template <size_t size>
+inline WHARF_VARIADIC(int, wharf_snwprintf_s, (wchar_t (&to)[size], size_t count, const wchar_t *format, ...),
+                      vwharf_snwprintf_s(to, size, count, format, arguments))
+template <size_t size>
+inline int vwharf_snwprintf_s(wchar_t (&to)[size], size_t count, const wchar_t *format, va_list arguments) {
+    return vwharf_snwprintf_s(to, size, count, format, arguments);
+}
 #endif
 
 #endif

@@ -2,6 +2,8 @@
 #ifndef WHARF_WIN32_CRT_REST_H
 #define WHARF_WIN32_CRT_REST_H
 
+#include "crt_files.h"
+#include "crt_paths.h"
 #include "crt_print.h"
 #include "crt_text.h"
 #include "overloads.h"
@@ -40,6 +42,18 @@ static inline errno_t ctime_s(char *text, size_t size, const time_t *time) {
     char room[64];
     return ctime_r(time, room) == NULL ? EINVAL : strcpy_s(text, size, room);
 }
+/* The time of day as `hh:mm:ss`, the day as `mm/dd/yy`. */
+static inline errno_t wharf_clock_text(char *text, size_t size, const char *format) {
+    struct tm parts;
+    time_t now = time(NULL);
+    if (text == NULL || size < 9 || localtime_r(&now, &parts) == NULL)
+        return EINVAL;
+    return strftime(text, size, format, &parts) == 8 ? 0 : EINVAL;
+}
+static inline errno_t _strtime_s(char *text, size_t size) { return wharf_clock_text(text, size, "%H:%M:%S"); }
+static inline errno_t _strdate_s(char *text, size_t size) { return wharf_clock_text(text, size, "%m/%d/%y"); }
+static inline char *_strtime(char *text) { return _strtime_s(text, 9) == 0 ? text : NULL; }
+static inline char *_strdate(char *text) { return _strdate_s(text, 9) == 0 ? text : NULL; }
 typedef time_t __time64_t;
 #define _time64 time
 #define _localtime64_s localtime_s

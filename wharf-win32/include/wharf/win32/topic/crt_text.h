@@ -187,14 +187,67 @@ static inline char *_itoa(int number, char *text, int base) {
 }
 static inline char *_ltoa(long number, char *text, int base) { return base == 10 ? _i64toa(number, text, base) : _itoa((int)number, text, base); }
 static inline char *_ultoa(unsigned long number, char *text, int base) { return _ui64toa(number, text, base); }
-static inline errno_t _itoa_s(int number, char *text, size_t size, int base) {
-    char digits[66];
-    return strcpy_s(text, size, _itoa(number, digits, base));
+/* The same into room of a known size, and in wide characters; of each type of number. */
+static inline wchar_t *wharf_widen_digits(wchar_t *to, const char *from) {
+    size_t at = 0;
+    do
+        to[at] = (wchar_t)from[at];
+    while (from[at++] != 0);
+    return to;
 }
+#define WHARF_DIGITS(type, name, name_secure, wide, wide_secure)                                                                                     \
+    static inline errno_t name_secure(type number, char *text, size_t size, int base) {                                                             \
+        char digits[66];                                                                                                                             \
+        return strcpy_s(text, size, name(number, digits, base));                                                                                     \
+    }                                                                                                                                                \
+    static inline wchar_t *wide(type number, wchar_t *text, int base) {                                                                             \
+        char digits[66];                                                                                                                             \
+        return wharf_widen_digits(text, name(number, digits, base));                                                                                 \
+    }                                                                                                                                                \
+    static inline errno_t wide_secure(type number, wchar_t *text, size_t size, int base) {                                                          \
+        wchar_t digits[66];                                                                                                                          \
+        return wcscpy_s(text, size, wide(number, digits, base));                                                                                     \
+    }
+WHARF_DIGITS(int, _itoa, _itoa_s, _itow, _itow_s)
+WHARF_DIGITS(long, _ltoa, _ltoa_s, _ltow, _ltow_s)
+WHARF_DIGITS(unsigned long, _ultoa, _ultoa_s, _ultow, _ultow_s)
+WHARF_DIGITS(long long, _i64toa, _i64toa_s, _i64tow, _i64tow_s)
+WHARF_DIGITS(unsigned long long, _ui64toa, _ui64toa_s, _ui64tow, _ui64tow_s)
+#undef WHARF_DIGITS
 static inline long long _atoi64(const char *text) { return strtoll(text, NULL, 10); }
 #define _strtoi64 strtoll
 #define _strtoui64 strtoull
 static inline int _wtoi(const wchar_t *text) { return (int)wcstol(text, NULL, 10); }
+
+/* Text of the one kind to the other, in the encoding of the program's locale. `converted` is with the 0, `count` the most without it; to
+ * NULL, only the room is told. */
+#define WHARF_CONVERTER(name, convert, character, other)                                                                                             \
+    static inline errno_t name(size_t *converted, character *to, size_t size, const other *from, size_t count) {                                    \
+        size_t length = from == NULL ? 0 : convert(NULL, from, 0);                                                                                   \
+        errno_t status = 0;                                                                                                                          \
+        if (converted != NULL)                                                                                                                       \
+            *converted = 0;                                                                                                                          \
+        if (to != NULL && size > 0)                                                                                                                  \
+            to[0] = 0;                                                                                                                               \
+        if (from == NULL || (to == NULL) != (size == 0))                                                                                            \
+            return EINVAL;                                                                                                                           \
+        if (length == (size_t)-1)                                                                                                                    \
+            return EILSEQ;                                                                                                                           \
+        if (to != NULL) {                                                                                                                            \
+            size_t most = length < count ? length : count;                                                                                           \
+            if (most >= size && count != _TRUNCATE)                                                                                                  \
+                return ERANGE;                                                                                                                       \
+            status = most >= size ? STRUNCATE : 0;                                                                                                   \
+            length = convert(to, from, most >= size ? size - 1 : most);                                                                              \
+            to[length] = 0;                                                                                                                          \
+        }                                                                                                                                            \
+        if (converted != NULL)                                                                                                                       \
+            *converted = length + 1;                                                                                                                 \
+        return status;                                                                                                                               \
+    }
+WHARF_CONVERTER(mbstowcs_s, mbstowcs, wchar_t, char)
+WHARF_CONVERTER(wcstombs_s, wcstombs, char, wchar_t)
+#undef WHARF_CONVERTER
 
 #ifdef __cplusplus
 /* The size of an array need not be said. */
@@ -223,8 +276,24 @@ inline errno_t wcscat_s(wchar_t (&to)[size], const wchar_t *from) {
     return wcscat_s(to, size, from);
 }
 template <size_t size>
+inline errno_t wcsncpy_s(wchar_t (&to)[size], const wchar_t *from, size_t count) {
+    return wcsncpy_s(to, size, from, count);
+}
+template <size_t size>
 inline errno_t _itoa_s(int number, char (&to)[size], int base) {
     return _itoa_s(number, to, size, base);
+}
+template <size_t size>
+inline errno_t _itow_s(int number, wchar_t (&to)[size], int base) {
+    return _itow_s(number, to, size, base);
+}
+template <size_t size>
+inline errno_t mbstowcs_s(size_t *converted, wchar_t (&to)[size], const char *from, size_t count) {
+    return mbstowcs_s(converted, to, size, from, count);
+}
+template <size_t size>
+inline errno_t wcstombs_s(size_t *converted, char (&to)[size], const wchar_t *from, size_t count) {
+    return wcstombs_s(converted, to, size, from, count);
 }
 #endif
 

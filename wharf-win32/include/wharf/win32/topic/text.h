@@ -43,15 +43,30 @@ static inline LPSTR lstrcpynA(LPSTR to, LPCSTR from, int size) {
     snprintf(to, (size_t)size, "%s", from);
     return to;
 }
+static inline LPWSTR lstrcpynW(LPWSTR to, LPCWSTR from, int size) {
+    int at = 0;
+    for (; at + 1 < size && from[at] != 0; at++)
+        to[at] = from[at];
+    if (size > 0)
+        to[at] = 0;
+    return to;
+}
 static inline int lstrcmpA(LPCSTR one, LPCSTR other) { return strcmp(one, other); }
 static inline int lstrcmpW(LPCWSTR one, LPCWSTR other) { return wcscmp(one, other); }
 static inline int lstrcmpiA(LPCSTR one, LPCSTR other) { return strcasecmp(one, other); }
+static inline int lstrcmpiW(LPCWSTR one, LPCWSTR other) {
+    while (*one != 0 && towlower((wint_t)*one) == towlower((wint_t)*other))
+        one++, other++;
+    return (int)towlower((wint_t)*one) - (int)towlower((wint_t)*other);
+}
 
 #ifdef UNICODE
 #define lstrlen lstrlenW
 #define lstrcpy lstrcpyW
 #define lstrcat lstrcatW
 #define lstrcmp lstrcmpW
+#define lstrcpyn lstrcpynW
+#define lstrcmpi lstrcmpiW
 #else
 #define lstrlen lstrlenA
 #define lstrcpy lstrcpyA

@@ -1,4 +1,4 @@
-/* Of MFC what console servers use: CString, CPtrList, AfxBeginThread, AfxMessageBox and locks. Windows of MFC are not served. */
+/* Of MFC what console servers use: CString, lists, arrays and maps, AfxBeginThread, AfxMessageBox and locks. Windows of MFC are not served. */
 #ifndef WHARF_MFC_H
 #define WHARF_MFC_H
 
@@ -9,10 +9,13 @@
 #include "../win32/tchar.h"
 #include "../win32/windows.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cstdarg>
 #include <list>
 #include <string>
+#include <type_traits>
+#include <unordered_map>
 #include <vector>
 
 #define ASSERT(condition) assert(condition)
@@ -110,8 +113,32 @@ public:
         return count;
     }
     int Delete(int index, int count = 1) {
-        text.erase(static_cast<size_t>(index), static_cast<size_t>(count));
+        if (index >= 0 && index < GetLength() && count > 0)
+            text.erase(static_cast<size_t>(index), static_cast<size_t>(count));
         return GetLength();
+    }
+    int Insert(int index, const wharf_cstring &more) {
+        text.insert(index < 0 ? 0 : index > GetLength() ? text.size() : static_cast<size_t>(index), more.text);
+        return GetLength();
+    }
+    int Remove(Character what) {
+        size_t before = text.size();
+        text.erase(std::remove(text.begin(), text.end(), what), text.end());
+        return static_cast<int>(before - text.size());
+    }
+    int FindOneOf(const Character *any) const { return place(text.find_first_of(any)); }
+    wharf_cstring SpanIncluding(const Character *any) const { return part(0, text.find_first_not_of(any)); }
+    wharf_cstring SpanExcluding(const Character *any) const { return part(0, text.find_first_of(any)); }
+    /* The next part between separators from `from` on, which is moved behind it; an empty text and -1 at the end. */
+    wharf_cstring Tokenize(const Character *separators, int &from) const {
+        size_t begin = from < 0 ? text_type::npos : text.find_first_not_of(separators, static_cast<size_t>(from));
+        if (begin == text_type::npos) {
+            from = -1;
+            return wharf_cstring();
+        }
+        size_t end = text.find_first_of(separators, begin);
+        from = static_cast<int>(end == text_type::npos ? text.size() : end) + 1;
+        return part(begin, end);
     }
     /* Room that the caller writes into; ReleaseBuffer says how much of it is text. */
     Character *GetBuffer(int room = 0) {
@@ -120,6 +147,11 @@ public:
             text.resize(static_cast<size_t>(room));
         return &text[0];
     }
+    Character *GetBufferSetLength(int length) {
+        text.resize(static_cast<size_t>(length));
+        return &text[0];
+    }
+    void ReleaseBufferSetLength(int length) { ReleaseBuffer(length); }
     void ReleaseBuffer(int length = -1) { text.resize(length >= 0 ? static_cast<size_t>(length) : text_type(text.c_str()).size()); }
 
     wharf_cstring &operator+=(const wharf_cstring &more) {
@@ -146,6 +178,11 @@ public:
 private:
     text_type text;
 
+    wharf_cstring part(size_t begin, size_t end) const {
+        wharf_cstring part;
+        part.text = text.substr(begin, end == text_type::npos ? end : end - begin);
+        return part;
+    }
     static int place(size_t index) { return index == text_type::npos ? -1 : static_cast<int>(index); }
     static bool is_space(Character c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
     void convert(const char *from, int length) {
@@ -178,123 +215,7 @@ public:
     virtual ~CObject() {}
 };
 
-/* A list whose positions stay valid while others come and go. */
-template <class Type, class Argument = const Type &>
-class CList : public CObject {
-public:
-    CList(int = 10) : head(nullptr), tail(nullptr), count(0) {}
-    CList(const CList &) = delete;
-    CList &operator=(const CList &) = delete;
-    ~CList() { RemoveAll(); }
-
-    int GetCount() const { return count; }
-    int GetSize() const { return count; }
-    bool IsEmpty() const { return count == 0; }
-    POSITION GetHeadPosition() const { return position(head); }
-    POSITION GetTailPosition() const { return position(tail); }
-    Type &GetHead() { return head->value; }
-    Type &GetTail() { return tail->value; }
-    Type &GetAt(POSITION at) { return node(at)->value; }
-    void SetAt(POSITION at, Argument value) { node(at)->value = value; }
-    Type &GetNext(POSITION &at) {
-        Node *now = node(at);
-        at = position(now->next);
-        return now->value;
-    }
-    Type &GetPrev(POSITION &at) {
-        Node *now = node(at);
-        at = position(now->previous);
-        return now->value;
-    }
-    POSITION AddTail(Argument value) { return insert(value, tail, nullptr); }
-    POSITION AddHead(Argument value) { return insert(value, nullptr, head); }
-    POSITION InsertBefore(POSITION at, Argument value) { return at == nullptr ? AddHead(value) : insert(value, node(at)->previous, node(at)); }
-    POSITION InsertAfter(POSITION at, Argument value) { return at == nullptr ? AddTail(value) : insert(value, node(at), node(at)->next); }
-    void RemoveAt(POSITION at) {
-        Node *gone = node(at);
-        (gone->previous == nullptr ? head : gone->previous->next) = gone->next;
-        (gone->next == nullptr ? tail : gone->next->previous) = gone->previous;
-        delete gone;
-        count--;
-    }
-    Type RemoveHead() {
-        Type value = head->value;
-        RemoveAt(position(head));
-        return value;
-    }
-    Type RemoveTail() {
-        Type value = tail->value;
-        RemoveAt(position(tail));
-        return value;
-    }
-    void RemoveAll() {
-        while (count > 0)
-            RemoveAt(position(head));
-    }
-    POSITION Find(Argument value, POSITION after = nullptr) const {
-        Node *at = after == nullptr ? head : node(after)->next;
-        while (at != nullptr && !(at->value == value))
-            at = at->next;
-        return position(at);
-    }
-    POSITION FindIndex(int index) const {
-        Node *at = index < 0 ? nullptr : head;
-        for (; at != nullptr && index > 0; index--)
-            at = at->next;
-        return position(at);
-    }
-
-private:
-    struct Node {
-        Type value;
-        Node *previous, *next;
-    };
-    Node *head, *tail;
-    int count;
-
-    static POSITION position(Node *node) { return reinterpret_cast<POSITION>(node); }
-    static Node *node(POSITION at) { return reinterpret_cast<Node *>(at); }
-    POSITION insert(const Type &value, Node *previous, Node *next) {
-        Node *fresh = new Node{value, previous, next};
-        (previous == nullptr ? head : previous->next) = fresh;
-        (next == nullptr ? tail : next->previous) = fresh;
-        count++;
-        return position(fresh);
-    }
-};
-typedef CList<void *, void *> CPtrList;
-typedef CList<CObject *, CObject *> CObList;
-typedef CList<CString, const CString &> CStringList;
-
-/* An array that grows by Add and SetAtGrow. */
-template <class Type, class Argument = const Type &>
-class CArray : public CObject {
-public:
-    int GetSize() const { return static_cast<int>(items.size()); }
-    int GetCount() const { return GetSize(); }
-    int GetUpperBound() const { return GetSize() - 1; }
-    bool IsEmpty() const { return items.empty(); }
-    void SetSize(int size, int = -1) { items.resize(static_cast<size_t>(size)); }
-    int Add(Argument value) {
-        items.push_back(value);
-        return GetUpperBound();
-    }
-    Type &GetAt(int index) { return items[static_cast<size_t>(index)]; }
-    Type &operator[](int index) { return items[static_cast<size_t>(index)]; }
-    void SetAt(int index, Argument value) { items[static_cast<size_t>(index)] = value; }
-    void SetAtGrow(int index, Argument value) {
-        if (index >= GetSize())
-            SetSize(index + 1);
-        SetAt(index, value);
-    }
-    void RemoveAt(int index, int count = 1) { items.erase(items.begin() + index, items.begin() + index + count); }
-    void RemoveAll() { items.clear(); }
-
-private:
-    std::vector<Type> items;
-};
-typedef CArray<void *, void *> CPtrArray;
-typedef CArray<DWORD, DWORD> CDWordArray;
+#include "mfc_collections.h"
 
 /* Locks. */
 class CSyncObject {

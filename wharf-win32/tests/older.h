@@ -1,0 +1,5 @@
+/* Of older.cpp and older.c. */
+#ifdef __cplusplus
+extern "C"
+#endif
+int older_sum(void);
