@@ -13,7 +13,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # A thousand clients are as many files, in the server and in the peer.
 ulimit -n "$(ulimit -Hn)" || true
 
-cargo build --release --package wharf-cli --package wharf-hostile
+# Each by itself: together they would be built with features that the command alone does not have, and for this step only.
+cargo build --release --package wharf-cli
+cargo build --release --package wharf-hostile
 built=${CARGO_TARGET_DIR:-target}/release
 
 arguments=(--max-clients 1000)

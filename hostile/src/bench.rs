@@ -236,10 +236,13 @@ fn run_cases(arguments: &Arguments) -> Result<ExitCode, String> {
             help: &help,
         };
         let mut outcome = case.run()?;
-        if outcome.is_not_judged() {
-            say(&format!(
-                "{outcome}\n    the machine is too busy; once more"
-            ));
+        let again = match () {
+            _ if outcome.is_not_judged() => Some("the machine is too busy; once more"),
+            _ if outcome.is_late_alone() => Some("late, and nothing else: once more, which counts"),
+            _ => None,
+        };
+        if let Some(again) = again {
+            say(&format!("{outcome}\n    {again}"));
             outcome = case.run()?;
         }
         say(&outcome.to_string());

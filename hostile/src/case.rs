@@ -89,6 +89,12 @@ impl Outcome {
     pub fn is_not_judged(&self) -> bool {
         self.failed.is_empty() && self.judgement.verdict == Verdict::NotJudged
     }
+
+    /// Whether late answers are all that failed. Where work is asked for, another program that computes makes the attacked server late, and
+    /// the idle one is quick all the same: only a second time tells it from a fault.
+    pub fn is_late_alone(&self) -> bool {
+        self.failed.len() == 1 && matches!(self.judgement.verdict, Verdict::Late(_))
+    }
 }
 
 impl fmt::Display for Outcome {

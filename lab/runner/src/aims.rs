@@ -1,6 +1,8 @@
 //! The aims: what the project set out to reach, and how far it has come.
 
 mod http;
+mod tls;
+mod web;
 mod win32;
 
 use serde::Deserialize;
@@ -41,6 +43,8 @@ pub fn tell(results: &Results) -> String {
     aims.extend(redis_aims(results));
     aims.extend(http::aims(results));
     aims.extend(win32::aims(results));
+    aims.extend(tls::aims(results));
+    aims.extend(web::aims(results));
     let rows: Vec<Vec<String>> = aims
         .into_iter()
         .map(|aim| {
@@ -51,7 +55,7 @@ pub fn tell(results: &Results) -> String {
     format!(
         "## The aims\n\nA figure is a median, with its 95% interval. An aim is met if the interval lies above it (below, for \
          what may be at most so much), missed if it lies on the other side, and else open: also if there were too few rounds for an \
-         interval. Where an aim compares with several, the worst ratio is told, with its name. The third column is one server against itself in the same rounds, which is noise. Ratios of rows 1, 2, 13, 17 and 20 \
+         interval. Where an aim compares with several, the worst ratio is told, with its name. The third column is one server against itself in the same rounds, which is noise. Ratios of rows 1, 2, 13, 17 and 20 to 24 \
          are of echoes (or connections, or requests) for each second of the server's processor time. Bytes and instructions are counted, \
          and have no rounds.\n\n{}",
         table(&["aim", "figure", "against itself", ""], &rows)

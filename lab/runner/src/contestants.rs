@@ -1,6 +1,8 @@
 //! Who is measured: one line each.
 
 pub mod http;
+pub mod tls;
+pub mod web;
 pub mod win32;
 
 use std::path::{self, Path, PathBuf};
@@ -277,7 +279,7 @@ impl Contestant {
             add(&["--concurrency", &concurrency.to_string()]);
             // As the others, it refuses no work.
             add(&["--work-max", "10s"]);
-        } else if self.name != "tokio-one" {
+        } else if !self.has_one_thread() {
             add(&["--threads", &workers.to_string()]);
         }
         command
@@ -299,6 +301,11 @@ impl Contestant {
 
     /// Whether it can serve on so many threads.
     pub fn serves_on(&self, threads: u32) -> bool {
-        threads == 1 || self.name != "tokio-one"
+        threads == 1 || !self.has_one_thread()
+    }
+
+    /// Those on tokio's current-thread runtime.
+    fn has_one_thread(&self) -> bool {
+        self.arguments == ["--flavour", "one"]
     }
 }

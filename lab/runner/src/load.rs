@@ -1,4 +1,5 @@
-//! `wharf bench`, as the lab uses it: pinned, and read by its JSON.
+//! `wharf bench`, as the lab uses it: pinned, and read by its JSON. `echo-load` is used in the same way, over TLS and for
+//! WebSockets.
 
 use std::{
     path::{Path, PathBuf},
@@ -13,6 +14,8 @@ use crate::server::Server;
 #[derive(Debug)]
 pub struct Bench {
     program: PathBuf,
+    /// What it is started with in any case.
+    words: &'static [&'static str],
 }
 
 /// What a run of it came to, as far as the lab wants to know.
@@ -67,18 +70,30 @@ struct Failure {
 impl Bench {
     pub fn new(lab: &Path) -> Result<Self, String> {
         let program = lab.join("../target/release/wharf");
-        if program.exists() {
-            Ok(Bench { program })
-        } else {
-            Err(format!("{} is missing; run lab/build", program.display()))
+        Bench::of(program, &["bench", "--json", "--quiet"])
+    }
+
+    /// The load over TLS and by WebSockets.
+    pub fn echo(lab: &Path) -> Result<Self, String> {
+        Bench::of(lab.join("target/release/echo-load"), &[])
+    }
+
+    fn of(program: PathBuf, words: &'static [&'static str]) -> Result<Self, String> {
+        match program.exists() {
+            true => Ok(Bench { program, words }),
+            false => Err(format!("{} is missing; run lab/build", program.display())),
         }
+    }
+
+    pub fn program(&self) -> &Path {
+        &self.program
     }
 
     /// Loads a server from these processors. Errors, and bytes that are wrong or missing, void the run.
     pub fn load(&self, processors: &str, server: &Server, words: &str) -> Result<Run, String> {
         let pid = server.pid().to_string();
         let address = server.address.to_string();
-        let mut arguments = vec![address.as_str(), "--json", "--quiet", "--server-pid", &pid];
+        let mut arguments = vec![address.as_str(), "--server-pid", &pid];
         arguments.extend(words.split_whitespace());
         let output: Output = self.json(processors, &arguments)?;
         if let Some(failure) = output.errors.first() {
@@ -105,7 +120,7 @@ impl Bench {
     }
 
     /// Runs it and reads what it prints.
-    pub fn json<T: for<'a> Deserialize<'a>>(
+    fn json<T: for<'a> Deserialize<'a>>(
         &self,
         processors: &str,
         arguments: &[&str],
@@ -113,7 +128,7 @@ impl Bench {
         let output = Command::new("taskset")
             .args(["-c", processors])
             .arg(&self.program)
-            .arg("bench")
+            .args(self.words)
             .args(arguments)
             .output()
             .map_err(|error| format!("can't start taskset: {error}"))?;

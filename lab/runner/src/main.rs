@@ -9,11 +9,13 @@ mod chart;
 mod contention;
 mod contestants;
 mod figures;
+mod h2load;
 mod interval;
 mod judge;
 mod load;
 mod machine;
 mod plot;
+mod processor_time;
 mod queueing;
 mod report;
 mod results;
@@ -35,8 +37,8 @@ use results::Results;
 #[derive(Debug, Parser)]
 #[command(name = "lab")]
 struct Arguments {
-    /// Measure only this row, 1 to 20; may be given several times
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=20))]
+    /// Measure only this row, 1 to 24; may be given several times
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=24))]
     row: Vec<u8>,
 
     /// Of row 1, measure only this point: connections, bytes, and requests under way, as in 64x64x1; may be given several
@@ -81,6 +83,10 @@ struct Lab {
     http: Vec<Contestant>,
     /// Those of Windows' names, and what they are measured against.
     win32: Vec<Contestant>,
+    /// Those of TLS.
+    tls: Vec<Contestant>,
+    /// Those of HTTP/2, HTTPS and WebSockets.
+    web: Vec<Contestant>,
     results: Results,
     /// Of row 1; all if there are none.
     points: Vec<(u32, u32, u32)>,
@@ -148,6 +154,8 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         contestants: chosen(contestants::all()),
         http: chosen(contestants::http::all()),
         win32: chosen(contestants::win32::all()),
+        tls: chosen(contestants::tls::all()),
+        web: chosen(contestants::web::all()),
         results,
         points: arguments.point.clone(),
         rounds: arguments.rounds,

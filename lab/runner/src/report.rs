@@ -51,6 +51,8 @@ fn contestants(lab: &Path) -> String {
         contestants::all(),
         contestants::http::all(),
         contestants::win32::all(),
+        contestants::tls::all(),
+        contestants::web::all(),
     ];
     let rows: Vec<Vec<String>> = all
         .into_iter()

@@ -10,6 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::processor_time;
+
 /// No server takes as long to start, unless it is broken.
 const START_MAX: Duration = Duration::from_secs(20);
 
@@ -59,17 +61,7 @@ impl Server {
 
     /// How much time of processors its threads have used that are there.
     pub fn processor_time(&self) -> Result<Duration, String> {
-        let threads = format!("/proc/{}/task", self.pid());
-        let read = |error: io::Error| format!("{threads} can't be read: {error}");
-        let mut nanoseconds = 0;
-        for thread in fs::read_dir(&threads).map_err(read)? {
-            let file = thread.map_err(read)?.path().join("schedstat");
-            // A thread that has just ended has used little.
-            let text = fs::read_to_string(file).unwrap_or_default();
-            let of_thread = text.split(' ').next().and_then(|word| word.parse().ok());
-            nanoseconds += of_thread.unwrap_or(0);
-        }
-        Ok(Duration::from_nanos(nanoseconds))
+        processor_time::of_process(self.pid())
     }
 
     pub fn pid(&self) -> u32 {

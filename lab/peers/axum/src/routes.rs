@@ -1,6 +1,8 @@
-//! What is served: the same routes as those of Wharf's example `axum`, which has a copy of its own. What a handler does has to
-//! be the same there and here (where a body's memory comes from, whether it is read whole), or it is the handlers that the lab
-//! compares.
+//! What is served on tokio, and by `peers/wharf-axum`, which is built with this file. Wharf's example `axum`, of rows 13 to 19, has a copy of
+//! its own, without WebSockets. What a handler does has to be the same there and here (where a body's memory comes from, whether it is read
+//! whole), or it is the handlers that the lab compares.
+//!
+//! What differs is of each `main.rs`: `Remedy`, and where `WebSocketUpgrade` is from.
 //!
 //! | route | answer |
 //! |---|---|
@@ -10,36 +12,27 @@
 //! | `POST /echo` | the body, piece by piece as it comes |
 //! | `GET /bytes/{n}` | so many bytes |
 //! | `POST /count` | how many bytes the body has |
+//! | `GET /ws` | a WebSocket, which sends back each message |
 
-use std::{thread, time::Duration};
+use std::{fmt, thread, time::Duration};
 
 use axum::{
     Router,
     body::{Body, Bytes},
     extract::{DefaultBodyLimit, Path},
     http::StatusCode,
-    routing::{get, post},
+    response::Response,
+    routing::{any, get, post},
 };
-use clap::ValueEnum;
 use peer_common::work::Request;
-use tokio::task::{block_in_place, spawn_blocking};
+
+use crate::{Remedy, WebSocket, WebSocketUpgrade};
 
 /// No handler may block or compute for longer: a mistake would hold a thread for days.
 const SERVICE_MS_MAX: u64 = 60_000;
 
 /// No body is longer.
 const BYTES_MAX: usize = 64 << 20;
-
-/// How a handler blocks or computes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Remedy {
-    /// On the worker, as it is written
-    None,
-    /// On a thread of the pool for what blocks
-    SpawnBlocking,
-    /// On the worker, which gives its tasks away first
-    BlockInPlace,
-}
 
 /// A request that can't be served, and why.
 type Refusal = (StatusCode, String);
@@ -62,7 +55,24 @@ pub fn router(remedy: Remedy) -> Router {
         .route("/echo", post(async |body: Body| body))
         .route("/bytes/{n}", get(bytes))
         .route("/count", post(async |body: Bytes| body.len().to_string()))
+        .route(
+            "/ws",
+            any(async |upgrade: WebSocketUpgrade| web_socket(upgrade)),
+        )
         .layer(DefaultBodyLimit::max(BYTES_MAX))
+}
+
+fn web_socket(upgrade: WebSocketUpgrade) -> Response {
+    upgrade.on_upgrade(echo)
+}
+
+/// Until the client ends it, or fails.
+async fn echo(mut socket: WebSocket) {
+    while let Some(Ok(message)) = socket.recv().await {
+        if socket.send(message).await.is_err() {
+            return;
+        }
+    }
 }
 
 async fn bytes(Path(count): Path<usize>) -> Result<Vec<u8>, Refusal> {
@@ -79,18 +89,7 @@ fn service(ms: u64) -> Result<Duration, Refusal> {
     Ok(Duration::from_millis(ms))
 }
 
-fn too_much<N: std::fmt::Display>(asked: N, unit: &str, most: N) -> Refusal {
+fn too_much<N: fmt::Display>(asked: N, unit: &str, most: N) -> Refusal {
     let message = format!("{asked} {unit} are too many: there may be {most}\n");
     (StatusCode::BAD_REQUEST, message)
-}
-
-impl Remedy {
-    async fn run(self, work: impl FnOnce() + Send + 'static) {
-        match self {
-            Remedy::None => work(),
-            Remedy::BlockInPlace => block_in_place(work),
-            // A panic has ended the process already, and nobody aborts it.
-            Remedy::SpawnBlocking => spawn_blocking(work).await.expect("it does not panic"),
-        }
-    }
 }

@@ -9,10 +9,13 @@ use std::{
 use super::{
     BOTH,
     http::{self, Answer},
+    tls::Tls,
+    web_check,
 };
 use crate::{
     Lab,
     contestants::{self, Contestant, Role},
+    load::Bench,
     server::Server,
 };
 
@@ -39,8 +42,15 @@ const HTTP_RUNS: [&str; 8] = [
     "--http /count --post --size 1048576 --answer 1048576 -n 50 -c 10",
 ];
 
+/// And over TLS.
+const TLS_RUNS: [&str; 3] = [
+    "-c 100 --turn-ms 100",
+    "-c 10 --size 100000 --turn-ms 100",
+    "-c 10 --per-connection 1 --turn-ms 100",
+];
+
 /// Every route, what is sent to it, and what the answer has to be.
-const ROUTES: [(&str, &str, Expected); 11] = [
+pub const ROUTES: [(&str, &str, Expected); 11] = [
     ("GET /hello", "", Expected::Text("hello")),
     ("GET /sleep/1", "", Expected::Any),
     ("GET /spin/1", "", Expected::Any),
@@ -61,7 +71,7 @@ const ROUTES: [(&str, &str, Expected); 11] = [
 /// No answer takes longer, unless a server hangs.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 
-enum Expected {
+pub enum Expected {
     Text(&'static str),
     Bytes(usize),
     Any,
@@ -82,6 +92,17 @@ pub fn run(lab: &Lab) -> Result<(), String> {
     failed.extend(check_all(contestants::win32::all(), &lab.win32, |built| {
         let echoes = RUNS.into_iter().filter(|(app, _)| *app == "echo");
         check_bytes(lab, built, echoes)
+    }));
+    let tls = Tls::new(&lab.folder)?;
+    failed.extend(check_all(contestants::tls::all(), &lab.tls, |built| {
+        check_tls(&tls, built)
+    }));
+    let echoes = Bench::echo(&lab.folder)?;
+    failed.extend(check_all(contestants::web::all(), &lab.web, |built| {
+        [1, 2]
+            .into_iter()
+            .flat_map(|threads| web_check::check(&echoes, &tls, built, threads))
+            .collect()
     }));
     if failed.is_empty() {
         return Ok(());
@@ -135,6 +156,20 @@ fn check_bytes(
         .collect()
 }
 
+/// As [`check_bytes`], over TLS.
+fn check_tls(tls: &Tls, built: &Contestant) -> Vec<String> {
+    let threads = [1, 2]
+        .into_iter()
+        .filter(|threads| built.serves_on(*threads));
+    threads
+        .flat_map(|threads| TLS_RUNS.map(|words| (threads, words)))
+        .filter_map(|(threads, words)| {
+            let error = tls.turn(built, (BOTH, BOTH), threads, words).err()?;
+            Some(format!("{threads} threads, {words}: {error}"))
+        })
+        .collect()
+}
+
 fn check(
     lab: &Lab,
     contestant: &Contestant,
@@ -165,7 +200,12 @@ fn check_http(lab: &Lab, contestant: &Contestant, threads: u32) -> Vec<String> {
     by_hand.chain(under_load).collect()
 }
 
-fn ask(address: SocketAddr, route: &str, body: &str, expected: &Expected) -> Result<(), String> {
+pub fn ask(
+    address: SocketAddr,
+    route: &str,
+    body: &str,
+    expected: &Expected,
+) -> Result<(), String> {
     let exchange = || {
         let mut client = TcpStream::connect(address)?;
         client.set_read_timeout(Some(ANSWER_MAX))?;

@@ -23,6 +23,9 @@ pub mod sleepers;
 pub mod spinner;
 pub mod sweep;
 pub mod tasks;
+pub mod tls;
+pub mod web;
+pub mod web_check;
 pub mod win32;
 
 use std::path::Path;
@@ -40,7 +43,7 @@ pub struct Row {
     pub tell: fn(&Value, &Path) -> Result<String, String>,
 }
 
-pub const ROWS: [Row; 20] = [
+pub const ROWS: [Row; 24] = [
     Row {
         number: 1,
         title: "What an echo costs",
@@ -160,6 +163,30 @@ pub const ROWS: [Row; 20] = [
         title: "Windows' names",
         measure: win32::measure,
         tell: win32::tell,
+    },
+    Row {
+        number: 21,
+        title: "An echo over TLS",
+        measure: tls::measure,
+        tell: tls::tell,
+    },
+    Row {
+        number: 22,
+        title: "HTTP/2",
+        measure: web::measure_http2,
+        tell: web::tell_http2,
+    },
+    Row {
+        number: 23,
+        title: "HTTPS",
+        measure: web::measure_https,
+        tell: web::tell_https,
+    },
+    Row {
+        number: 24,
+        title: "A message of a WebSocket",
+        measure: web::measure_web_sockets,
+        tell: web::tell_web_sockets,
     },
 ];
 

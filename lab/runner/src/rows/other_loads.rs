@@ -9,6 +9,7 @@ use super::{LOAD, http};
 use crate::{
     contestants::{Contestant, http::TOKIO},
     figures::{digits, table},
+    h2load,
 };
 
 /// The name, Debian's package, and the words before the address. All of 64 connections, for about a second.
@@ -72,6 +73,9 @@ fn run(contestant: &Contestant, package: &str, words: &str) -> Result<f64, Strin
 
 /// How many requests were answered, by what wrk or h2load tells. An error if not all were.
 fn answered(told: &str) -> Result<u64, String> {
+    if told.contains("requests: ") {
+        return h2load::answered(told);
+    }
     let mut answered = None;
     for line in told.lines().map(str::trim) {
         if line.starts_with("Non-2xx") || line.starts_with("Socket errors") {
@@ -80,16 +84,6 @@ fn answered(told: &str) -> Result<u64, String> {
         // Of wrk: `123 requests in 1.00s, 1.5MB read`.
         if let Some((count, _)) = line.split_once(" requests in ") {
             answered = count.parse().ok();
-        }
-        // Of h2load: `requests: 9 total, 9 started, 9 done, 9 succeeded, 0 failed, 0 errored, 0 timeout`.
-        if let Some((total, rest)) = line
-            .strip_prefix("requests: ")
-            .and_then(|line| line.split_once(" total,"))
-        {
-            if !rest.contains(&format!(" {total} succeeded")) {
-                return Err(line.to_owned());
-            }
-            answered = total.parse().ok();
         }
     }
     answered
