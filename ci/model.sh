@@ -3,9 +3,15 @@
 # wharf-win32/src/{objects,locks,socket}/model.rs under loom, which runs a few threads in every order that takes at most LOOM_MAX_PREEMPTIONS
 # pre-emptions (3 unless set; 2 takes seconds, each more about twenty times as long). Arguments go to the tests:
 # `ci/model.sh close` runs those whose names begin with "close". If a test fails, run it alone with LOOM_LOG=trace
-# LOOM_LOCATION=1 to see the order. Takes about four minutes on 2 cores, and fails if the models take more than 8.
+# LOOM_LOCATION=1 to see the order. Takes about four minutes on 2 cores, and fails if the models take more than 8. `ci/model.sh --short` has at
+# most two pre-emptions: what .ci/run runs.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+if [ "${1:-}" = --short ]; then
+    LOOM_MAX_PREEMPTIONS=2
+    shift
+fi
 
 # Optimised, for the many orders; but with the checks that a count can't go below 0.
 export RUSTFLAGS="${RUSTFLAGS:-} --cfg loom -C debug-assertions=on -C overflow-checks=on"

@@ -4,11 +4,11 @@
 # licences and no large file, and no other package of the repository may be released by mistake.
 #
 # `cargo package` would build each package by itself, with all that it depends on; here they are built together.
-# About a minute on 2 cores, once the registry's packages are there.
+# About two and a half minutes on 2 cores the first time, once the registry's packages are there.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-readonly released=(wharf-port wharf-server wharf-async wharf-axum wharf-cli)
+readonly released=(wharf-port wharf-tls wharf-server wharf-async-macros wharf-async wharf-axum wharf-cli)
 CARGO_TARGET_DIR=$(realpath --canonicalize-missing "${CARGO_TARGET_DIR:-target}")
 export CARGO_TARGET_DIR
 readonly unpacked=$CARGO_TARGET_DIR/packages-unpacked
@@ -78,15 +78,17 @@ members = [$(printf '"%s", ' "${released[@]}")]
 
 [patch.crates-io]
 wharf-port = { path = "wharf-port" }
+wharf-tls = { path = "wharf-tls" }
 wharf-server = { path = "wharf-server" }
+wharf-async-macros = { path = "wharf-async-macros" }
 wharf-async = { path = "wharf-async" }
 wharf-axum = { path = "wharf-axum" }
 END
-export CARGO_TARGET_DIR=$CARGO_TARGET_DIR/packages
+# The target directory is the repository's own, as what the packages depend on is there already.
 cd "$unpacked"
 cargo check --workspace --all-targets --all-features
-# As the documentation is built for readers: what is public, of the package alone.
-RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features --package wharf-port --package wharf-server --package wharf-async --package wharf-axum
+# As the documentation is built for readers: what is public, of the package alone. That of the macros is in wharf-async's.
+RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features --package wharf-port --package wharf-tls --package wharf-server --package wharf-async --package wharf-axum
 # The names of the programs in a README have `Readme` in them; that there is one of each keeps this from judging nothing.
 for package in wharf-port wharf-server wharf-async wharf-axum; do
     cargo test --doc --package "$package" Readme | tee "$unpacked/output"

@@ -18,7 +18,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . ci/need.bash
 
-readonly libraries=(wharf-port wharf-server wharf-async wharf-axum) packages=(wharf-port wharf-server wharf-async wharf-axum wharf-cli)
+readonly libraries=(wharf-port wharf-tls wharf-server wharf-async wharf-axum) packages=(wharf-port wharf-tls wharf-server wharf-async-macros wharf-async wharf-axum wharf-cli)
 CARGO_TARGET_DIR=$(realpath --canonicalize-missing "${CARGO_TARGET_DIR:-target}")
 export CARGO_TARGET_DIR
 readonly tools=$CARGO_TARGET_DIR/tools
