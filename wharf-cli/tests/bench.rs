@@ -916,8 +916,9 @@ fn its_server_does_not_outlive_it() {
 fn a_sweep_measures_each_count_under_both_loads_and_draws_them() {
     let file = std::env::temp_dir().join(format!("sweep-{}.svg", std::process::id()));
     let name = file.to_str().expect("a name");
+    // Long enough for an answer on a busy machine.
     let figures = figures(&format!(
-        "--sweep-workers 1..3 -d 100ms --warmup 10ms -c 4 --svg {name}"
+        "--sweep-workers 1..3 -d 300ms --warmup 10ms -c 4 --svg {name}"
     ));
     let points = figures["points"].as_array().expect("a list");
     let told: Vec<_> = points

@@ -172,7 +172,8 @@ fn the_progress_of_a_bench_is_one_line_that_fits() {
 
 #[test]
 fn the_table_of_a_sweep_fits() {
-    let words = "bench --sweep-workers 1..1 -d 100ms --warmup 1ms -c 4";
+    // Long enough for an answer on a busy machine.
+    let words = "bench --sweep-workers 1..1 -d 200ms --warmup 1ms -c 4";
     let (_, plain, _) = run(wharf(words));
     let known = kinds(&plain, &format!("- requests requests/s {UNITS}"));
     expect_shows(words, &known, |text, errors| {

@@ -203,13 +203,18 @@ fn check(outcome: &Outcome) -> Result<(), Ended> {
         return Err(Ended::Early);
     }
     let unanswered = outcome.missing + outcome.timed_out;
-    if outcome.wrong + unanswered + outcome.errors.total() > 0 || outcome.requests == 0 {
+    if outcome.wrong + unanswered + outcome.errors.total() > 0 {
         let groups = outcome.errors.groups();
         let what = groups.first().map_or("", |(what, _)| what);
         return Err(Ended::Failed(format!(
             "a point failed: {} answered, {unanswered} missing, {} wrong; {what}",
             outcome.requests, outcome.wrong
         )));
+    }
+    if outcome.requests == 0 {
+        return Err(Ended::Failed(
+            "a point failed: no request was answered within --duration; use a longer one".into(),
+        ));
     }
     Ok(())
 }
