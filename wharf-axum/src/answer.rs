@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering},
     },
     task::{Context, Poll, ready},
     time::{Duration, Instant},
@@ -32,7 +32,23 @@ pub(crate) struct Doing {
     /// The last write waits.
     is_writing: AtomicBool,
     is_cut: AtomicBool,
+    /// On HTTP/2: a [`Stage`].
+    stage: AtomicU8,
+    /// On HTTP/2, at a stop: a part of an answer has not arrived.
+    is_in_flight: AtomicBool,
+    /// On HTTP/2, at a stop: the word of it has arrived.
+    is_told: AtomicBool,
     taking: Mutex<Taking>,
+}
+
+/// How far the stop of a connection of HTTP/2 has come.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Stage {
+    Begun = 1,
+    /// The client has had its time: what it begins from now on does not count.
+    Late,
+    /// It has all that counts.
+    Over,
 }
 
 /// How a client of HTTP/2 takes answers.
@@ -47,13 +63,46 @@ struct Taking {
 impl Doing {
     /// After a poll that has no end: no request is under way, and no answer waits to be written.
     pub(crate) fn waits_for_a_head(&self) -> bool {
-        self.requests.load(Ordering::Relaxed) == 0 && !self.is_writing.load(Ordering::Relaxed)
+        self.requests.load(Ordering::Relaxed) == 0 && self.writes_nothing()
     }
 
-    /// As [`waits_for_a_head`](Self::waits_for_a_head), on HTTP/2: there h2 may have the end of an answer, which waits until the client
-    /// allows it. A stream that was upgraded counts as such, until it ends.
+    /// Whether the stop has come so far.
+    pub(crate) fn is_at(&self, stage: Stage) -> bool {
+        self.stage.load(Ordering::Relaxed) >= stage as u8
+    }
+
+    pub(crate) fn goes_on_to(&self, stage: Stage) {
+        self.stage.store(stage as u8, Ordering::Relaxed);
+    }
+
+    /// What has arrived: seen by the task of the connection, at a stop.
+    pub(crate) fn arrives(&self, is_in_flight: bool, is_told: bool) {
+        self.is_in_flight.store(is_in_flight, Ordering::Relaxed);
+        self.is_told.store(is_told, Ordering::Relaxed);
+    }
+
+    /// Whether a part of an answer has not arrived.
+    pub(crate) fn is_in_flight(&self) -> bool {
+        self.is_in_flight.load(Ordering::Relaxed)
+    }
+
+    /// At a stop of HTTP/2, when some time is over: whether the client has had it. Not while the word is on its way behind an answer,
+    /// which it may take slowly. One that is gone takes nothing, and there is nothing that it has to take.
+    pub(crate) fn was_waited_for(&self) -> bool {
+        let waits = !self.writes_nothing() || self.is_in_flight();
+        self.is_told.load(Ordering::Relaxed) || !waits
+    }
+
+    /// After a poll that has no end, on HTTP/2: the client has all answers. h2 may have the end of one, which waits until the client
+    /// allows it. A stream that was upgraded counts as an answer, until it ends; one that the client has reset does not.
     pub(crate) fn owes_nothing(&self) -> bool {
-        self.waits_for_a_head() && self.streams.load(Ordering::Relaxed) == 0
+        let waits = !self.writes_nothing() || self.is_in_flight();
+        self.streams.load(Ordering::Relaxed) == 0 && !waits
+    }
+
+    /// No write waits.
+    pub(crate) fn writes_nothing(&self) -> bool {
+        !self.is_writing.load(Ordering::Relaxed)
     }
 
     /// So many streams are open: told and asked by the task of the connection.
@@ -101,7 +150,7 @@ impl Doing {
     /// Since when the client could have taken something, and has not. None: there is nothing, or it waits in a write.
     fn offered_since(&self) -> Option<Instant> {
         let taking = self.taking();
-        let is_judged = taking.offered > 0 && !self.is_writing.load(Ordering::Relaxed);
+        let is_judged = taking.offered > 0 && self.writes_nothing();
         taking.last.filter(|_| is_judged)
     }
 

@@ -25,7 +25,7 @@ use wharf_async::{
 };
 
 use crate::{
-    answer::{Answer, Doing, UnderWay},
+    answer::{Answer, Doing, Stage, UnderWay},
     front::{Front, Io},
     listener::Stream,
     prefixed::{Prefixed, Version},
@@ -37,7 +37,7 @@ use crate::{
 const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// How long a client has at a stop to complete the head of a request that it has begun; and one of HTTP/2 to say which it has begun.
-const HEAD_AT_STOP: Duration = Duration::from_secs(1);
+pub(crate) const HEAD_AT_STOP: Duration = Duration::from_secs(1);
 
 /// What all connections of a server have.
 #[derive(Debug, Clone)]
@@ -165,9 +165,10 @@ async fn serve_two<T, S>(
     let at_stop = doing.clone();
     let mut connection = pin!(builder.serve_connection(stream, service));
     let serving = until_stop(connection.as_mut(), stop, |mut connection| async move {
+        at_stop.goes_on_to(Stage::Begun);
         connection.as_mut().graceful_shutdown();
         // It waits for answers; and before it ends, for the client to answer a ping, which one that is gone never does.
-        end_in_time(connection, || at_stop.owes_nothing()).await
+        end_two(connection, &at_stop).await
     });
     let mut serving = pin!(serving);
     let mut stalled = pin!(doing.stalled(settings.stall_timeout));
@@ -251,6 +252,34 @@ where
         match is_late && owes_nothing() {
             true => Poll::Ready(Ok(())),
             false => Poll::Pending,
+        }
+    })
+    .await
+}
+
+/// As [`end_in_time`], on HTTP/2: a client that answers no ping is closed when it has the answers to what it has begun within the time.
+async fn end_two<C>(mut connection: Pin<&mut C>, doing: &Doing) -> C::Output
+where
+    C: Future<Output = hyper::Result<()>>,
+{
+    let mut patience = time::sleep(HEAD_AT_STOP);
+    poll_fn(|context| {
+        loop {
+            if let Poll::Ready(ended) = connection.as_mut().poll(context) {
+                return Poll::Ready(ended);
+            }
+            while Pin::new(&mut patience).poll(context).is_ready() {
+                patience.reset(time::now() + HEAD_AT_STOP);
+                if !doing.is_at(Stage::Late) && doing.was_waited_for() {
+                    doing.goes_on_to(Stage::Late);
+                }
+            }
+            let is_over = doing.is_at(Stage::Over);
+            if is_over || !doing.is_at(Stage::Late) || !doing.owes_nothing() {
+                return Poll::Pending;
+            }
+            // The next poll reads the end.
+            doing.goes_on_to(Stage::Over);
         }
     })
     .await

@@ -147,8 +147,12 @@ impl<M: Send + 'static> Serve<M> {
 
     /// When this future is ready, the server stops in order: it accepts no more, ends the connections that have asked nothing, and
     /// ends itself when the requests that are under way have their answers. A client of HTTP/1 that has begun a request's head has a
-    /// second to complete it; one of HTTP/2 has a second to say which requests it has begun, and then is closed when all have their
-    /// answers, also if it says nothing any more. Bodies of HTTP/1's requests have their [time-out](Self::body_timeout); handlers have none.
+    /// second to complete it; one of HTTP/2 has a second to say which requests it has begun, and then is closed when it has their
+    /// answers, also if it says nothing any more, or goes on to ask. Bodies of HTTP/1's requests have their
+    /// [time-out](Self::body_timeout); handlers have none.
+    ///
+    /// A client of HTTP/2 may take the end of its answers slowly, as the [time-out](Self::stall_timeout) of what is not taken allows, and
+    /// then has a second to end the connection; on Windows it has that second only.
     ///
     /// It does not wait for connections of HTTP/1 that were upgraded, as WebSockets are: they are the program's. On HTTP/2 these are
     /// streams of their connection, which goes on while there are any, and the stop waits for it: the program has to end them itself, or

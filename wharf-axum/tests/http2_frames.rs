@@ -134,6 +134,35 @@ fn read_to_the_end(client: &mut Client) {
     while next_data(client).flags & 1 == 0 {}
 }
 
+/// More than the systems take at once, and less than what they have room for.
+const LARGE: usize = 3 << 20;
+
+/// A client that has asked for /, allows all of the answer, and whose system takes little of it.
+fn ask_for_all(server: &Server) -> Client {
+    let mut client = server.connect();
+    let socket = SockRef::from(client.stream());
+    socket.set_recv_buffer_size(64 << 10).unwrap();
+    let settings = frame(SETTINGS, 0, 0, &window(2 * LARGE as u32));
+    let all = (2 * LARGE as u32).to_be_bytes();
+    let allowed = frame(WINDOW_UPDATE, 0, 0, &all);
+    client.send([PREFACE, &settings, &allowed, &frame(HEADERS, 5, 1, HEAD)].concat());
+    client
+}
+
+/// Takes a large answer, of which so much is there, and allows as much again as it takes, as clients do.
+fn take_all(client: &mut Client, mut taken: usize) {
+    loop {
+        let frame = next_data(client);
+        taken += frame.payload.len();
+        if frame.flags & 1 == 1 {
+            break;
+        }
+        let len = (frame.payload.len() as u32).max(1).to_be_bytes();
+        client.send(self::frame(WINDOW_UPDATE, 0, 0, &len));
+    }
+    assert_eq!(taken, LARGE);
+}
+
 on_every_driver! {
     fn a_client_is_told_how_many_requests_it_may_have_at_once(driver) {
         for (set, told) in [(None, 100), (Some(7), 7_u32)] {
@@ -287,6 +316,80 @@ on_every_driver! {
         allow(&mut client, 6_000);
         let rest = next_data(&mut client);
         assert_eq!((rest.payload.len(), rest.flags & 1), (6_000, 1));
+        server.wait_for_the_end();
+    }
+
+    /// All of it is in the systems' buffers when a client that is gone is cut, and the word of the stop is behind it. What the client
+    /// goes on to say must not have the system throw away what is on its way.
+    fn an_answer_that_is_taken_slowly_arrives_at_a_stop(driver) {
+        let mut server = Server::start(driver, get(|| async { vec![7; LARGE] }));
+        let mut client = ask_for_all(&server);
+        let taken = data(&mut client).len();
+        let mut gone = server.connect();
+        gone.send(PREFACE);
+        assert_eq!(next(&mut gone).unwrap().kind, SETTINGS);
+        server.begin_stop();
+        gone.stream().read_to_end(&mut Vec::new()).unwrap();
+        take_all(&mut client, taken);
+        server.wait_for_the_end();
+    }
+
+    /// It was told of the stop before, and has said that it was.
+    fn an_answer_that_is_given_after_the_word_of_a_stop_arrives(driver) {
+        let (begin, begun) = mpsc::channel();
+        let go = Arc::new(Notify::new());
+        let goes = go.clone();
+        let late = get(move || async move {
+            begin.send(()).unwrap();
+            goes.notified().await;
+            vec![7; LARGE]
+        });
+        let mut server = Server::start(driver, late);
+        let mut client = ask_for_all(&server);
+        begun.recv_timeout(PATIENCE).unwrap();
+        server.begin_stop();
+        while next(&mut client).expect("it is not cut").kind != PING {}
+        go.notify_one();
+        take_all(&mut client, 0);
+        server.wait_for_the_end();
+    }
+
+    fn who_takes_nothing_of_what_is_on_its_way_holds_no_stop(driver) {
+        let app = get(|| async { vec![7; LARGE] });
+        let mut server = Server::start_with(driver, app, |serve| serve.stall_timeout(STALL_TIMEOUT));
+        let mut client = ask_for_all(&server);
+        data(&mut client);
+        server.begin_stop();
+        server.wait_for_the_end();
+    }
+
+    /// It does not say that it was told of the stop, and there is always something that it has asked.
+    fn who_goes_on_to_ask_holds_no_stop(driver) {
+        let (begin, begun) = mpsc::channel();
+        let go = Arc::new(Notify::new());
+        let goes = go.clone();
+        let late = get(move || async move {
+            let _ = begin.send(());
+            goes.notified().await;
+        });
+        let mut server = Server::start(driver, late);
+        let client = ask(&server, &[]);
+        begun.recv_timeout(PATIENCE).unwrap();
+        server.begin_stop();
+        let start = Instant::now();
+        thread::scope(|scope| {
+            let cut = scope.spawn(|| client.stream().read_to_end(&mut Vec::new()));
+            for stream in (3..).step_by(2) {
+                // When it is cut, that may fail.
+                let _ = client.stream().write_all(&frame(HEADERS, 5, stream, HEAD));
+                thread::sleep(Duration::from_millis(20));
+                go.notify_one();
+                if cut.is_finished() {
+                    break;
+                }
+                assert!(start.elapsed() < PATIENCE, "it is not cut");
+            }
+        });
         server.wait_for_the_end();
     }
 
