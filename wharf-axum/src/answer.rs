@@ -13,7 +13,10 @@ use std::{
 
 use axum::body::{Body, Bytes};
 use hyper::body::{Body as _, Frame, SizeHint};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wharf_async::time;
+
+use crate::prefixed::Version;
 
 /// What is given to HTTP/2 at once: as much as its frames have. hyper asks for the next when the client has allowed this one, so that it is
 /// seen whether it takes anything.
@@ -161,18 +164,45 @@ impl Doing {
 
 /// A request, until its answer is.
 #[derive(Debug)]
-pub(crate) struct UnderWay(Arc<Doing>);
+pub(crate) struct UnderWay {
+    doing: Arc<Doing>,
+    turn: Option<OwnedSemaphorePermit>,
+}
 
 impl UnderWay {
     pub(crate) fn begin(doing: Arc<Doing>) -> UnderWay {
         doing.requests.fetch_add(1, Ordering::Relaxed);
-        UnderWay(doing)
+        UnderWay { doing, turn: None }
+    }
+
+    pub(crate) fn has_its_turn(&mut self, turn: Option<OwnedSemaphorePermit>) {
+        self.turn = turn;
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.requests.fetch_sub(1, Ordering::Relaxed);
+        self.doing.requests.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// How many requests of a connection of HTTP/2 are in handlers at once. The client has as many streams at most, but one that it resets
+/// is a stream no more, while its handler may block and can't be dropped: another would begin in its place, and another.
+#[derive(Debug, Clone)]
+pub(crate) struct Turns(Option<Arc<Semaphore>>);
+
+impl Turns {
+    pub(crate) fn new(version: Version, at_most: u32) -> Turns {
+        let at_most = (at_most as usize).min(Semaphore::MAX_PERMITS);
+        let turns = (version == Version::Two).then(|| Semaphore::new(at_most));
+        Turns(turns.map(Arc::new))
+    }
+
+    /// Waits until one is free. None: there is one request at a time.
+    pub(crate) async fn next(&self) -> Option<OwnedSemaphorePermit> {
+        let turns = self.0.clone()?;
+        let turn = turns.acquire_owned().await;
+        Some(turn.expect("it is never closed"))
     }
 }
 
@@ -204,7 +234,7 @@ impl Answer {
 
     /// Notes whether the client may take more now, and whether it has taken some.
     fn offer(&mut self, offered: bool, taken: bool) {
-        let mut taking = self.under_way.0.taking();
+        let mut taking = self.under_way.doing.taking();
         match (mem::replace(&mut self.is_offered, offered), offered) {
             (false, true) => taking.offered += 1,
             (true, false) => taking.offered -= 1,

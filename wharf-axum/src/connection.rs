@@ -25,7 +25,7 @@ use wharf_async::{
 };
 
 use crate::{
-    answer::{Answer, Doing, Stage, UnderWay},
+    answer::{Answer, Doing, Stage, Turns, UnderWay},
     front::{Front, Io},
     listener::Stream,
     prefixed::{Prefixed, Version},
@@ -108,6 +108,7 @@ pub(crate) async fn serve<T, S>(
             .filter(|_| begun.version == Version::One),
         doing,
         is_judged: begun.version == Version::Two && settings.stall_timeout.is_some(),
+        turns: Turns::new(begun.version, settings.requests_at_most),
         #[cfg(feature = "tls")]
         agreed: begun.agreed,
     };
@@ -327,6 +328,7 @@ struct Asked<S> {
     doing: Arc<Doing>,
     /// Whether it is seen by the bodies of answers that a client takes nothing.
     is_judged: bool,
+    turns: Turns,
     #[cfg(feature = "tls")]
     agreed: Option<Arc<crate::tls::Agreed>>,
 }
@@ -344,9 +346,11 @@ impl<S: ServiceOfAxum> Asked<S> {
 
 async fn answer<S: ServiceOfAxum>(
     asked: Asked<S>,
-    under_way: UnderWay,
+    mut under_way: UnderWay,
     request: hyper::Request<Incoming>,
 ) -> Result<hyper::Response<Answer>, Infallible> {
+    // If the client resets the request meanwhile, this is dropped here, and the handler is not called.
+    under_way.has_its_turn(asked.turns.next().await);
     #[cfg_attr(
         not(feature = "tls"),
         allow(unused_mut, reason = "there is nothing to add")

@@ -186,7 +186,8 @@ impl<M: Send + 'static> Serve<M> {
     }
 
     /// The most requests of one connection at once, on HTTP/2 (`SETTINGS_MAX_CONCURRENT_STREAMS`); on HTTP/1 it is one. A client that
-    /// begins more is told so, and that request is refused. At least 1; the default is 100. A handler that blocks takes a worker for as
+    /// begins more is told so, and that request is refused. One that the client resets counts until its handler has ended: another waits
+    /// for its turn until then. At least 1; the default is 100. A handler that blocks takes a worker for as
     /// long: one client may so hold this many, and with several connections more. How to bound that is told [in the
     /// manual](crate#limits).
     pub fn requests_at_most(mut self, requests: u32) -> Self {

@@ -393,6 +393,37 @@ on_every_driver! {
         server.wait_for_the_end();
     }
 
+    /// Of three requests the first is reset when its handler blocks, and the second before its turn has come.
+    fn a_request_that_is_reset_counts_while_its_handler_blocks(driver) {
+        let (begin, begun) = mpsc::channel();
+        let (release, released) = mpsc::channel();
+        let released = Arc::new(Mutex::new(released));
+        let block = get(move || async move {
+            begin.send(()).unwrap();
+            released.lock().unwrap().recv_timeout(PATIENCE).unwrap();
+        });
+        let app = Router::new().route("/", block).route("/other", get(|| async { "other" }));
+        let server = Server::start_with(driver, app, |serve| serve.requests_at_most(1));
+        let mut client = ask(&server, &[]);
+        begun.recv_timeout(PATIENCE).unwrap();
+        for stream in [1, 3] {
+            client.send(frame(RST_STREAM, 0, stream, &CANCEL));
+            client.send(frame(HEADERS, 5, stream + 2, HEAD));
+            client.send(frame(PING, 0, 0, &[7; 8]));
+            while next(&mut client).expect("it is not cut").kind != PING {}
+            // Other tasks had their turns.
+            assert_eq!(server.connect().get("/other"), "other");
+            begun.try_recv().unwrap_err();
+        }
+        release.send(()).unwrap();
+        begun.recv_timeout(PATIENCE).unwrap();
+        release.send(()).unwrap();
+        while next(&mut client).expect("it is not cut").kind != HEADERS {}
+        begun.try_recv().unwrap_err();
+        drop(client);
+        server.stop();
+    }
+
     fn an_answer_of_which_there_is_nothing_yet_is_not_cut(driver) {
         let go = Arc::new(Notify::new());
         let goes = go.clone();
