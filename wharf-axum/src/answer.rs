@@ -16,7 +16,7 @@ use hyper::body::{Body as _, Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wharf_async::time;
 
-use crate::prefixed::Version;
+use crate::{patience::Taken, prefixed::Version};
 
 /// What is given to HTTP/2 at once: as much as its frames have. hyper asks for the next when the client has allowed this one, so that it is
 /// seen whether it takes anything.
@@ -42,6 +42,9 @@ pub(crate) struct Doing {
     /// On HTTP/2, at a stop: the word of it has arrived.
     is_told: AtomicBool,
     taking: Mutex<Taking>,
+    /// On HTTP/2: it was asked what the client has taken.
+    is_asked: AtomicBool,
+    taken: Mutex<Taken>,
 }
 
 /// How far the stop of a connection of HTTP/2 has come.
@@ -76,6 +79,24 @@ impl Doing {
 
     pub(crate) fn goes_on_to(&self, stage: Stage) {
         self.stage.store(stage as u8, Ordering::Relaxed);
+    }
+
+    /// Has the task of the connection see what the client has taken, in the poll that it is in, or in the next.
+    pub(crate) fn ask_what_is_taken(&self) {
+        self.is_asked.store(true, Ordering::Relaxed);
+    }
+
+    /// What the client had taken when it was asked last.
+    pub(crate) fn taken(&self) -> Taken {
+        *self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at what the client has taken, if that was asked.
+    pub(crate) fn is_to_tell_taken(&self, look: impl FnOnce() -> Taken) {
+        if self.is_asked.load(Ordering::Relaxed) {
+            self.is_asked.store(false, Ordering::Relaxed);
+            *self.taken.lock().unwrap_or_else(PoisonError::into_inner) = look();
+        }
     }
 
     /// What has arrived: seen by the task of the connection, at a stop.

@@ -28,6 +28,7 @@ use crate::{
     answer::{Answer, Doing, Stage, Turns, UnderWay},
     front::{Front, Io},
     listener::Stream,
+    patience,
     prefixed::{Prefixed, Version},
     request_body::RequestBody,
     room::Place,
@@ -152,11 +153,12 @@ async fn serve_two<T, S>(
     S: ServiceOfAxum,
 {
     let mut builder = http2::Builder::new(Executor::current());
-    builder.timer(Timer::new());
     builder.max_concurrent_streams(settings.requests_at_most);
     // A peer that is gone is found by that.
     builder.keep_alive_interval(settings.header_timeout);
     if let Some(timeout) = settings.header_timeout {
+        let (doing, more) = (asked.doing.clone(), timeout);
+        builder.timer(patience::Timer { doing, more });
         builder.keep_alive_timeout(timeout);
     }
     // Upgrades of HTTP/2 (RFC 8441), as axum has them.

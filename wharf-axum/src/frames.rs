@@ -11,6 +11,7 @@ const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 
 const END_STREAM: u8 = 1;
@@ -28,6 +29,8 @@ pub(crate) struct Streams {
     at_most: usize,
     /// The last that the client has begun. They rise.
     last: u32,
+    /// How often the client has allowed more of an answer.
+    allowed: u64,
     /// The first so many bytes that were written have the answers.
     answers_end: u64,
     /// So many have the word that the server stops.
@@ -43,6 +46,7 @@ impl Streams {
             open: BTreeSet::new(),
             at_most: (at_most as usize).saturating_add(STREAMS_MORE),
             last: 0,
+            allowed: 0,
             answers_end: 0,
             word_ends: None,
         }
@@ -69,14 +73,20 @@ impl Streams {
         self.word_ends.is_some_and(|end| end <= arrived)
     }
 
-    /// At least. Behind TLS the same bytes are some more for the system.
-    fn arrived(&self, unacknowledged: u64) -> u64 {
+    /// How often the client has allowed more of an answer.
+    pub(crate) fn allowed(&self) -> u64 {
+        self.allowed
+    }
+
+    /// How many bytes have arrived, if so many have not; at least. Behind TLS the same bytes are some more for the system.
+    pub(crate) fn arrived(&self, unacknowledged: u64) -> u64 {
         self.written.passed.saturating_sub(unacknowledged)
     }
 
     /// These bytes were read. What is begun with them counts, or does not.
     pub(crate) fn read(&mut self, bytes: &[u8], counts: bool) {
         let (open, last, at_most) = (&mut self.open, &mut self.last, self.at_most);
+        let allowed = &mut self.allowed;
         self.read.go_over(bytes, |head, _| {
             let stream = head.stream();
             match head.kind() {
@@ -90,6 +100,7 @@ impl Streams {
                 RST_STREAM => {
                     open.remove(&stream);
                 }
+                WINDOW_UPDATE => *allowed += 1,
                 _ => {}
             }
         });

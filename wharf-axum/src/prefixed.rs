@@ -19,6 +19,7 @@ use crate::{
     connection::HEAD_AT_STOP,
     frames::Streams,
     listener::Stream,
+    patience::Taken,
     room::Place,
     stall::Stall,
 };
@@ -127,6 +128,23 @@ impl<T: Stream> Prefixed<T> {
         }
     }
 
+    /// On HTTP/2: looks at how far the client is, if that was asked.
+    fn look_at_taking(&self) {
+        let Some(streams) = &self.streams else {
+            return;
+        };
+        self.doing.is_to_tell_taken(|| {
+            // Where it is not known, as on Windows, nothing of it is seen.
+            let unacknowledged = self.stream.unacknowledged().unwrap_or(0);
+            let is_behind = unacknowledged > 0;
+            Taken::new(
+                streams.arrived(unacknowledged),
+                is_behind,
+                streams.allowed(),
+            )
+        });
+    }
+
     /// At a stop of HTTP/2: looks at what has arrived. Ready: the peer takes nothing of an answer.
     fn poll_arrivals(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(streams) = self.streams.as_ref().filter(|_| self.knows_of_stop) else {
@@ -232,7 +250,10 @@ impl<T: Stream> Read for Prefixed<T> {
             this.doing.has_open(streams.open());
         }
         match read {
-            Poll::Pending => this.poll_arrivals(context),
+            Poll::Pending => {
+                this.look_at_taking();
+                this.poll_arrivals(context)
+            }
             read => read,
         }
     }

@@ -168,7 +168,7 @@ impl<M: Send + 'static> Serve<M> {
 
     /// How long a client may take for its first bytes, and for the head of each request. On HTTP/1 this also ends a connection that is
     /// idle for so long between two requests; on HTTP/2 a client that has sent nothing for so long is asked whether it is still
-    /// there, and has as much time again to say so. None is for ever; 0 is refused. The default is 30 seconds.
+    /// there, and has as much time again to say so; and more while it takes what was sent before the question. None is for ever; 0 is refused. The default is 30 seconds.
     pub fn header_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.settings.header_timeout = timeout.into();
         self

@@ -254,6 +254,28 @@ on_every_driver! {
         server.stop();
     }
 
+    /// It is asked whether it is there, and does not come to the question for some time-outs.
+    fn who_reads_an_answer_slowly_is_there(driver) {
+        const LEN: usize = 16 << 20;
+        let large = get(|| async { vec![7; LEN] });
+        let server = Server::start_with(driver, large, |serve| serve.header_timeout(STALL_TIMEOUT));
+        let mut client = server.connect();
+        SockRef::from(client.stream()).set_recv_buffer_size(64 << 10).unwrap();
+        let first = frame(SETTINGS, 0, 0, &window(2 * LEN as u32));
+        client.send([PREFACE, &first, &frame(HEADERS, 5, 1, HEAD)].concat());
+        client.send(frame(WINDOW_UPDATE, 0, 0, &(2 * LEN as u32).to_be_bytes()));
+        let (mut taken, start) = (0, Instant::now());
+        while taken < LEN {
+            let frame = next(&mut client).expect("it is not cut");
+            taken += if frame.kind == 0 { frame.payload.len() } else { 0 };
+            if start.elapsed() < 6 * STALL_TIMEOUT {
+                thread::sleep(STALL_TIMEOUT / 10);
+            }
+        }
+        drop(client);
+        server.stop();
+    }
+
     /// One that has asked nothing, and one that has its answer: neither says anything more, as if its machine were gone. The time-outs
     /// that find such a client are longer than the test may take.
     fn a_client_that_is_gone_holds_up_no_stop(driver) {
