@@ -28,6 +28,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Of one connection.
 #[derive(Debug, Default)]
 pub(crate) struct Doing {
+    /// There are first bytes.
+    has_begun: AtomicBool,
     /// From the head of a request until all of its answer was given to hyper.
     requests: AtomicUsize,
     /// On HTTP/2: streams that the client has begun, and whose answers have not ended.
@@ -67,6 +69,15 @@ struct Taking {
 }
 
 impl Doing {
+    /// The client has sent its first bytes.
+    pub(crate) fn begins(&self) {
+        self.has_begun.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_begun(&self) -> bool {
+        self.has_begun.load(Ordering::Relaxed)
+    }
+
     /// After a poll that has no end: no request is under way, and no answer waits to be written.
     pub(crate) fn waits_for_a_head(&self) -> bool {
         self.requests.load(Ordering::Relaxed) == 0 && self.writes_nothing()

@@ -94,9 +94,8 @@ pub(crate) async fn serve<T, S>(
     }
     let doing = Arc::new(Doing::default());
     let opening = begin(stream, place, &front, &settings, &doing);
-    // A client that has not asked is not waited for.
-    let found = before_stop(pin!(opening), &mut stop).await;
-    let begun = match found.unwrap_or(Ok(None)) {
+    let found = begin_before_stop(opening, &doing, &mut stop).await;
+    let begun = match found {
         Ok(Some(begun)) => begun,
         Ok(None) => return,
         Err(error) => return tell(&error),
@@ -216,6 +215,26 @@ async fn begin<T: Stream>(
         #[cfg(feature = "tls")]
         agreed: opened.agreed,
     }))
+}
+
+/// Waits for the first bytes until the server is to stop; where there are some by then, the rest has some time more.
+async fn begin_before_stop<T: Stream>(
+    opening: impl Future<Output = io::Result<Option<Begun<T>>>>,
+    doing: &Doing,
+    stop: &mut watch::Receiver<()>,
+) -> io::Result<Option<Begun<T>>> {
+    let mut opening = pin!(opening);
+    match before_stop(opening.as_mut(), stop).await {
+        Some(found) => found,
+        // A client that has not asked is not waited for.
+        None if !doing.has_begun() => Ok(None),
+        None => {
+            // The connection, if it comes to be one, has to see the stop, too.
+            stop.mark_changed();
+            let found = time::timeout(HEAD_AT_STOP, opening).await;
+            found.unwrap_or(Ok(None))
+        }
+    }
 }
 
 /// Drives a connection to its end. When the server is to stop, it goes on with what `end` makes of it.

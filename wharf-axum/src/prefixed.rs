@@ -105,6 +105,7 @@ impl<T: Stream> Prefixed<T> {
                 return Ok(None);
             }
             self.to += read;
+            self.doing.begins();
             if self.prefix[..self.to] != PREFACE[..self.to] {
                 return Ok(Some(Version::One));
             }
