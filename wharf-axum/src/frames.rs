@@ -31,6 +31,8 @@ pub(crate) struct Streams {
     last: u32,
     /// How often the client has allowed more of an answer.
     allowed: u64,
+    /// It has said that it leaves.
+    is_left: bool,
     /// The first so many bytes that were written have the answers.
     answers_end: u64,
     /// So many have the word that the server stops.
@@ -47,6 +49,7 @@ impl Streams {
             at_most: (at_most as usize).saturating_add(STREAMS_MORE),
             last: 0,
             allowed: 0,
+            is_left: false,
             answers_end: 0,
             word_ends: None,
         }
@@ -73,6 +76,11 @@ impl Streams {
         self.word_ends.is_some_and(|end| end <= arrived)
     }
 
+    /// Whether the client has said that it leaves, when it has its answers.
+    pub(crate) fn is_left(&self) -> bool {
+        self.is_left
+    }
+
     /// How often the client has allowed more of an answer.
     pub(crate) fn allowed(&self) -> u64 {
         self.allowed
@@ -86,7 +94,7 @@ impl Streams {
     /// These bytes were read. What is begun with them counts, or does not.
     pub(crate) fn read(&mut self, bytes: &[u8], counts: bool) {
         let (open, last, at_most) = (&mut self.open, &mut self.last, self.at_most);
-        let allowed = &mut self.allowed;
+        let (allowed, is_left) = (&mut self.allowed, &mut self.is_left);
         self.read.go_over(bytes, |head, _| {
             let stream = head.stream();
             match head.kind() {
@@ -101,6 +109,7 @@ impl Streams {
                     open.remove(&stream);
                 }
                 WINDOW_UPDATE => *allowed += 1,
+                GOAWAY => *is_left = true,
                 _ => {}
             }
         });

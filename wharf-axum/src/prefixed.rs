@@ -39,10 +39,10 @@ pub(crate) struct Prefixed<T: Stream> {
     doing: Arc<Doing>,
     /// On HTTP/2.
     streams: Option<Streams>,
-    /// On HTTP/2, at a stop: what is in flight has to arrive.
+    /// On HTTP/2, at a stop, or when the client leaves: what is in flight has to arrive.
+    lets_arrive: bool,
     arriving: Stall,
-    knows_of_stop: bool,
-    /// On HTTP/2, when all is written at a stop.
+    /// And when all is written.
     leaving: Option<Sleep>,
     /// Also when the connection is upgraded, until its end.
     #[expect(dead_code, reason = "for its drop")]
@@ -73,7 +73,7 @@ impl<T: Stream> Prefixed<T> {
             doing,
             streams: None,
             arriving: Stall::new(stall_timeout),
-            knows_of_stop: false,
+            lets_arrive: false,
             leaving: None,
             place,
         }
@@ -120,10 +120,10 @@ impl<T: Stream> Prefixed<T> {
         let Some(streams) = &mut self.streams else {
             return;
         };
-        if self.knows_of_stop || !self.doing.is_at(Stage::Begun) {
+        if self.lets_arrive || !self.doing.is_at(Stage::Begun) {
             return;
         }
-        self.knows_of_stop = true;
+        self.lets_arrive = true;
         if self.doing.writes_nothing() && self.stream.unacknowledged() == Some(0) {
             streams.answers_have_arrived();
         }
@@ -146,9 +146,9 @@ impl<T: Stream> Prefixed<T> {
         });
     }
 
-    /// At a stop of HTTP/2: looks at what has arrived. Ready: the peer takes nothing of an answer.
+    /// Where it has to: looks at what has arrived. Ready: the peer takes nothing of an answer.
     fn poll_arrivals(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Some(streams) = self.streams.as_ref().filter(|_| self.knows_of_stop) else {
+        let Some(streams) = self.streams.as_ref().filter(|_| self.lets_arrive) else {
             return Poll::Pending;
         };
         // Where it is not known, as on Windows, all has arrived.
@@ -167,10 +167,10 @@ impl<T: Stream> Prefixed<T> {
         }
     }
 
-    /// At a stop of HTTP/2, when all is written: reads what the client says until it ends, or until it has its answers and some time more.
+    /// When all is written, and has to arrive: reads what the client says until it ends, or until it has its answers and some time more.
     /// What comes to a socket that is closed has the system reset it, and what is on its way is lost.
     fn poll_leave(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.knows_of_stop {
+        if !self.lets_arrive {
             return Poll::Ready(Ok(()));
         }
         let mut memory = [0; 1 << 10];
@@ -322,6 +322,7 @@ impl<T: Stream> Write for Prefixed<T> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.as_mut().write(context, AsyncWrite::poll_shutdown))?;
+        self.lets_arrive |= self.streams.as_ref().is_some_and(Streams::is_left);
         self.poll_leave(context)
     }
 }

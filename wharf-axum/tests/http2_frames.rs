@@ -30,6 +30,7 @@ const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
+const GOAWAY: u8 = 7;
 const WINDOW_UPDATE: u8 = 8;
 
 /// The code of an error.
@@ -374,6 +375,17 @@ on_every_driver! {
         go.notify_one();
         take_all(&mut client, 0);
         server.wait_for_the_end();
+    }
+
+    /// Clients say so that begin nothing more on a connection. The server ends it, when it has written all.
+    fn an_answer_arrives_where_its_client_says_that_it_leaves(driver) {
+        let server = Server::start(driver, get(|| async { vec![7; LARGE] }));
+        let mut client = ask_for_all(&server);
+        let taken = data(&mut client).len();
+        client.send(frame(GOAWAY, 0, 0, &[0; 8]));
+        take_all(&mut client, taken);
+        drop(client);
+        server.stop();
     }
 
     fn who_takes_nothing_of_what_is_on_its_way_holds_no_stop(driver) {
