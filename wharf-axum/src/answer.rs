@@ -66,6 +66,8 @@ struct Taking {
     offered: usize,
     /// When it has taken something, or had nothing to take.
     last: Option<Instant>,
+    /// When the last write that waits, or did, began to.
+    waits_since: Option<Instant>,
 }
 
 impl Doing {
@@ -145,11 +147,17 @@ impl Doing {
         self.streams.store(streams, Ordering::Relaxed);
     }
 
-    /// A write waits, or does not. What waits is judged by what the peer's system acknowledges ([`Stall`](crate::stall::Stall)); when it
-    /// waits no more, something was taken.
+    /// A write waits, or does not. What waits is judged by what the peer's system acknowledges ([`Stall`](crate::stall::Stall)), and that
+    /// time does not count here. Something was taken then, but it may have been no answer: a ping's is none.
     pub(crate) fn writes(&self, waits: bool) {
-        if self.is_writing.swap(waits, Ordering::Relaxed) && !waits {
-            self.taking().last = Some(time::now());
+        if self.is_writing.swap(waits, Ordering::Relaxed) == waits {
+            return;
+        }
+        let (now, mut taking) = (time::now(), self.taking());
+        if waits {
+            taking.waits_since = Some(now);
+        } else if let (Some(since), Some(last)) = (taking.waits_since, taking.last) {
+            taking.last = Some(now.min(last + (now - since)));
         }
     }
 

@@ -32,7 +32,7 @@ pub(crate) struct Streams {
     /// How often the client has allowed more of an answer.
     allowed: u64,
     /// It has said that it leaves.
-    is_left: bool,
+    leaves: bool,
     /// The first so many bytes that were written have the answers.
     answers_end: u64,
     /// So many have the word that the server stops.
@@ -49,7 +49,7 @@ impl Streams {
             at_most: (at_most as usize).saturating_add(STREAMS_MORE),
             last: 0,
             allowed: 0,
-            is_left: false,
+            leaves: false,
             answers_end: 0,
             word_ends: None,
         }
@@ -77,8 +77,8 @@ impl Streams {
     }
 
     /// Whether the client has said that it leaves, when it has its answers.
-    pub(crate) fn is_left(&self) -> bool {
-        self.is_left
+    pub(crate) fn leaves(&self) -> bool {
+        self.leaves
     }
 
     /// How often the client has allowed more of an answer.
@@ -94,7 +94,7 @@ impl Streams {
     /// These bytes were read. What is begun with them counts, or does not.
     pub(crate) fn read(&mut self, bytes: &[u8], counts: bool) {
         let (open, last, at_most) = (&mut self.open, &mut self.last, self.at_most);
-        let (allowed, is_left) = (&mut self.allowed, &mut self.is_left);
+        let (allowed, leaves) = (&mut self.allowed, &mut self.leaves);
         self.read.go_over(bytes, |head, _| {
             let stream = head.stream();
             match head.kind() {
@@ -109,7 +109,7 @@ impl Streams {
                     open.remove(&stream);
                 }
                 WINDOW_UPDATE => *allowed += 1,
-                GOAWAY => *is_left = true,
+                GOAWAY => *leaves = true,
                 _ => {}
             }
         });

@@ -322,7 +322,7 @@ impl<T: Stream> Write for Prefixed<T> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.as_mut().write(context, AsyncWrite::poll_shutdown))?;
-        self.lets_arrive |= self.streams.as_ref().is_some_and(Streams::is_left);
+        self.lets_arrive |= self.streams.as_ref().is_some_and(Streams::leaves);
         self.poll_leave(context)
     }
 }

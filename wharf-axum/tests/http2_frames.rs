@@ -206,6 +206,40 @@ on_every_driver! {
         }
     }
 
+    /// It lets the answers to its pings wait, and takes them, again and again: they are no part of an answer.
+    fn who_takes_pings_only_is_cut(driver) {
+        const TIMEOUT: Duration = Duration::from_secs(2);
+        let app = get(|| async { vec![7; 1 << 20] });
+        let server = Server::start_with(driver, app, |serve| serve.stall_timeout(TIMEOUT));
+        let client = ask(&server, &window(0));
+        let mut stream = client.stream();
+        SockRef::from(stream).set_recv_buffer_size(64 << 10).unwrap();
+        stream.set_write_timeout(Some(TIMEOUT / 40)).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT / 40)).unwrap();
+        let pings = frame(PING, 0, 0, &[7; 8]).repeat(1_000);
+        let waits = |error: &io::Error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
+        let (mut at, start, mut memory) = (0, Instant::now(), vec![0; 1 << 20]);
+        'open: loop {
+            assert!(start.elapsed() < PATIENCE, "it is not cut");
+            loop {
+                match stream.write(&pings[at..]) {
+                    Ok(len) => at = (at + len) % pings.len(),
+                    Err(error) if waits(&error) => break,
+                    Err(_) => break 'open,
+                }
+            }
+            loop {
+                match stream.read(&mut memory) {
+                    Ok(0) => break 'open,
+                    Ok(_) => {}
+                    Err(error) if waits(&error) => break,
+                    Err(_) => break 'open,
+                }
+            }
+        }
+        server.stop();
+    }
+
     fn who_allows_an_answer_little_by_little_is_not_cut(driver) {
         const LEN: usize = 1 << 20;
         let large = get(|| async { vec![7; LEN] });
