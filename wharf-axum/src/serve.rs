@@ -149,7 +149,7 @@ impl<M: Send + 'static> Serve<M> {
     /// ends itself when the requests that are under way have their answers. A client of HTTP/1 that has begun a request's head has a
     /// second to complete it; one of HTTP/2 has a second to say which requests it has begun, and then is closed when it has their
     /// answers, also if it says nothing any more, or goes on to ask. Bodies of HTTP/1's requests have their
-    /// [time-out](Self::body_timeout); handlers have none.
+    /// [time-out](Self::body_timeout), and on HTTP/2 a handler waits for one as long as the client is there; handlers have none.
     ///
     /// A client of HTTP/2 may take the end of its answers slowly, as the [time-out](Self::stall_timeout) of what is not taken allows, and
     /// then has a second to end the connection; on Windows it has that second only.
