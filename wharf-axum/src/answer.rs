@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering},
     },
     task::{Context, Poll, ready},
     time::{Duration, Instant},
@@ -13,7 +13,10 @@ use std::{
 
 use axum::body::{Body, Bytes};
 use hyper::body::{Body as _, Frame, SizeHint};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wharf_async::time;
+
+use crate::{patience::Taken, prefixed::Version};
 
 /// What is given to HTTP/2 at once: as much as its frames have. hyper asks for the next when the client has allowed this one, so that it is
 /// seen whether it takes anything.
@@ -25,6 +28,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Of one connection.
 #[derive(Debug, Default)]
 pub(crate) struct Doing {
+    /// There are first bytes.
+    has_begun: AtomicBool,
     /// From the head of a request until all of its answer was given to hyper.
     requests: AtomicUsize,
     /// On HTTP/2: streams that the client has begun, and whose answers have not ended.
@@ -32,7 +37,26 @@ pub(crate) struct Doing {
     /// The last write waits.
     is_writing: AtomicBool,
     is_cut: AtomicBool,
+    /// On HTTP/2: a [`Stage`].
+    stage: AtomicU8,
+    /// On HTTP/2, at a stop: a part of an answer has not arrived.
+    is_in_flight: AtomicBool,
+    /// On HTTP/2, at a stop: the word of it has arrived.
+    is_told: AtomicBool,
     taking: Mutex<Taking>,
+    /// On HTTP/2: it was asked what the client has taken.
+    is_asked: AtomicBool,
+    taken: Mutex<Taken>,
+}
+
+/// How far the stop of a connection of HTTP/2 has come.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Stage {
+    Begun = 1,
+    /// The client has had its time: what it begins from now on does not count.
+    Late,
+    /// It has all that counts.
+    Over,
 }
 
 /// How a client of HTTP/2 takes answers.
@@ -42,18 +66,80 @@ struct Taking {
     offered: usize,
     /// When it has taken something, or had nothing to take.
     last: Option<Instant>,
+    /// When the last write that waits, or did, began to.
+    waits_since: Option<Instant>,
 }
 
 impl Doing {
-    /// After a poll that has no end: no request is under way, and no answer waits to be written.
-    pub(crate) fn waits_for_a_head(&self) -> bool {
-        self.requests.load(Ordering::Relaxed) == 0 && !self.is_writing.load(Ordering::Relaxed)
+    /// The client has sent its first bytes.
+    pub(crate) fn begins(&self) {
+        self.has_begun.store(true, Ordering::Relaxed);
     }
 
-    /// As [`waits_for_a_head`](Self::waits_for_a_head), on HTTP/2: there h2 may have the end of an answer, which waits until the client
-    /// allows it. A stream that was upgraded counts as such, until it ends.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.has_begun.load(Ordering::Relaxed)
+    }
+
+    /// After a poll that has no end: no request is under way, and no answer waits to be written.
+    pub(crate) fn waits_for_a_head(&self) -> bool {
+        self.requests.load(Ordering::Relaxed) == 0 && self.writes_nothing()
+    }
+
+    /// Whether the stop has come so far.
+    pub(crate) fn is_at(&self, stage: Stage) -> bool {
+        self.stage.load(Ordering::Relaxed) >= stage as u8
+    }
+
+    pub(crate) fn goes_on_to(&self, stage: Stage) {
+        self.stage.store(stage as u8, Ordering::Relaxed);
+    }
+
+    /// Has the task of the connection see what the client has taken, in the poll that it is in, or in the next.
+    pub(crate) fn ask_what_is_taken(&self) {
+        self.is_asked.store(true, Ordering::Relaxed);
+    }
+
+    /// What the client had taken when it was asked last.
+    pub(crate) fn taken(&self) -> Taken {
+        *self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at what the client has taken, if that was asked.
+    pub(crate) fn is_to_tell_taken(&self, look: impl FnOnce() -> Taken) {
+        if self.is_asked.load(Ordering::Relaxed) {
+            self.is_asked.store(false, Ordering::Relaxed);
+            *self.taken.lock().unwrap_or_else(PoisonError::into_inner) = look();
+        }
+    }
+
+    /// What has arrived: seen by the task of the connection, at a stop.
+    pub(crate) fn arrives(&self, is_in_flight: bool, is_told: bool) {
+        self.is_in_flight.store(is_in_flight, Ordering::Relaxed);
+        self.is_told.store(is_told, Ordering::Relaxed);
+    }
+
+    /// Whether a part of an answer has not arrived.
+    pub(crate) fn is_in_flight(&self) -> bool {
+        self.is_in_flight.load(Ordering::Relaxed)
+    }
+
+    /// At a stop of HTTP/2, when some time is over: whether the client has had it. Not while the word is on its way behind an answer,
+    /// which it may take slowly. One that is gone takes nothing, and there is nothing that it has to take.
+    pub(crate) fn was_waited_for(&self) -> bool {
+        let waits = !self.writes_nothing() || self.is_in_flight();
+        self.is_told.load(Ordering::Relaxed) || !waits
+    }
+
+    /// After a poll that has no end, on HTTP/2: the client has all answers. h2 may have the end of one, which waits until the client
+    /// allows it. A stream that was upgraded counts as an answer, until it ends; one that the client has reset does not.
     pub(crate) fn owes_nothing(&self) -> bool {
-        self.waits_for_a_head() && self.streams.load(Ordering::Relaxed) == 0
+        let waits = !self.writes_nothing() || self.is_in_flight();
+        self.streams.load(Ordering::Relaxed) == 0 && !waits
+    }
+
+    /// No write waits.
+    pub(crate) fn writes_nothing(&self) -> bool {
+        !self.is_writing.load(Ordering::Relaxed)
     }
 
     /// So many streams are open: told and asked by the task of the connection.
@@ -61,11 +147,17 @@ impl Doing {
         self.streams.store(streams, Ordering::Relaxed);
     }
 
-    /// A write waits, or does not. What waits is judged by what the peer's system acknowledges ([`Stall`](crate::stall::Stall)); when it
-    /// waits no more, something was taken.
+    /// A write waits, or does not. What waits is judged by what the peer's system acknowledges ([`Stall`](crate::stall::Stall)), and that
+    /// time does not count here. Something was taken then, but it may have been no answer: a ping's is none.
     pub(crate) fn writes(&self, waits: bool) {
-        if self.is_writing.swap(waits, Ordering::Relaxed) && !waits {
-            self.taking().last = Some(time::now());
+        if self.is_writing.swap(waits, Ordering::Relaxed) == waits {
+            return;
+        }
+        let (now, mut taking) = (time::now(), self.taking());
+        if waits {
+            taking.waits_since = Some(now);
+        } else if let (Some(since), Some(last)) = (taking.waits_since, taking.last) {
+            taking.last = Some(now.min(last + (now - since)));
         }
     }
 
@@ -101,7 +193,7 @@ impl Doing {
     /// Since when the client could have taken something, and has not. None: there is nothing, or it waits in a write.
     fn offered_since(&self) -> Option<Instant> {
         let taking = self.taking();
-        let is_judged = taking.offered > 0 && !self.is_writing.load(Ordering::Relaxed);
+        let is_judged = taking.offered > 0 && self.writes_nothing();
         taking.last.filter(|_| is_judged)
     }
 
@@ -112,18 +204,45 @@ impl Doing {
 
 /// A request, until its answer is.
 #[derive(Debug)]
-pub(crate) struct UnderWay(Arc<Doing>);
+pub(crate) struct UnderWay {
+    doing: Arc<Doing>,
+    turn: Option<OwnedSemaphorePermit>,
+}
 
 impl UnderWay {
     pub(crate) fn begin(doing: Arc<Doing>) -> UnderWay {
         doing.requests.fetch_add(1, Ordering::Relaxed);
-        UnderWay(doing)
+        UnderWay { doing, turn: None }
+    }
+
+    pub(crate) fn has_its_turn(&mut self, turn: Option<OwnedSemaphorePermit>) {
+        self.turn = turn;
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.requests.fetch_sub(1, Ordering::Relaxed);
+        self.doing.requests.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// How many requests of a connection of HTTP/2 are in handlers at once. The client has as many streams at most, but one that it resets
+/// is a stream no more, while its handler may block and can't be dropped: another would begin in its place, and another.
+#[derive(Debug, Clone)]
+pub(crate) struct Turns(Option<Arc<Semaphore>>);
+
+impl Turns {
+    pub(crate) fn new(version: Version, at_most: u32) -> Turns {
+        let at_most = (at_most as usize).min(Semaphore::MAX_PERMITS);
+        let turns = (version == Version::Two).then(|| Semaphore::new(at_most));
+        Turns(turns.map(Arc::new))
+    }
+
+    /// Waits until one is free. None: there is one request at a time.
+    pub(crate) async fn next(&self) -> Option<OwnedSemaphorePermit> {
+        let turns = self.0.clone()?;
+        let turn = turns.acquire_owned().await;
+        Some(turn.expect("it is never closed"))
     }
 }
 
@@ -155,7 +274,7 @@ impl Answer {
 
     /// Notes whether the client may take more now, and whether it has taken some.
     fn offer(&mut self, offered: bool, taken: bool) {
-        let mut taking = self.under_way.0.taking();
+        let mut taking = self.under_way.doing.taking();
         match (mem::replace(&mut self.is_offered, offered), offered) {
             (false, true) => taking.offered += 1,
             (true, false) => taking.offered -= 1,

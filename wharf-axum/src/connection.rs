@@ -25,9 +25,10 @@ use wharf_async::{
 };
 
 use crate::{
-    answer::{Answer, Doing, UnderWay},
+    answer::{Answer, Doing, Stage, Turns, UnderWay},
     front::{Front, Io},
     listener::Stream,
+    patience,
     prefixed::{Prefixed, Version},
     request_body::RequestBody,
     room::Place,
@@ -37,7 +38,7 @@ use crate::{
 const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// How long a client has at a stop to complete the head of a request that it has begun; and one of HTTP/2 to say which it has begun.
-const HEAD_AT_STOP: Duration = Duration::from_secs(1);
+pub(crate) const HEAD_AT_STOP: Duration = Duration::from_secs(1);
 
 /// What all connections of a server have.
 #[derive(Debug, Clone)]
@@ -93,9 +94,8 @@ pub(crate) async fn serve<T, S>(
     }
     let doing = Arc::new(Doing::default());
     let opening = begin(stream, place, &front, &settings, &doing);
-    // A client that has not asked is not waited for.
-    let found = before_stop(pin!(opening), &mut stop).await;
-    let begun = match found.unwrap_or(Ok(None)) {
+    let found = begin_before_stop(opening, &doing, &mut stop).await;
+    let begun = match found {
         Ok(Some(begun)) => begun,
         Ok(None) => return,
         Err(error) => return tell(&error),
@@ -108,6 +108,7 @@ pub(crate) async fn serve<T, S>(
             .filter(|_| begun.version == Version::One),
         doing,
         is_judged: begun.version == Version::Two && settings.stall_timeout.is_some(),
+        turns: Turns::new(begun.version, settings.requests_at_most),
         #[cfg(feature = "tls")]
         agreed: begun.agreed,
     };
@@ -151,11 +152,12 @@ async fn serve_two<T, S>(
     S: ServiceOfAxum,
 {
     let mut builder = http2::Builder::new(Executor::current());
-    builder.timer(Timer::new());
     builder.max_concurrent_streams(settings.requests_at_most);
     // A peer that is gone is found by that.
     builder.keep_alive_interval(settings.header_timeout);
     if let Some(timeout) = settings.header_timeout {
+        let (doing, more) = (asked.doing.clone(), timeout);
+        builder.timer(patience::Timer { doing, more });
         builder.keep_alive_timeout(timeout);
     }
     // Upgrades of HTTP/2 (RFC 8441), as axum has them.
@@ -165,9 +167,10 @@ async fn serve_two<T, S>(
     let at_stop = doing.clone();
     let mut connection = pin!(builder.serve_connection(stream, service));
     let serving = until_stop(connection.as_mut(), stop, |mut connection| async move {
+        at_stop.goes_on_to(Stage::Begun);
         connection.as_mut().graceful_shutdown();
         // It waits for answers; and before it ends, for the client to answer a ping, which one that is gone never does.
-        end_in_time(connection, || at_stop.owes_nothing()).await
+        end_two(connection, &at_stop).await
     });
     let mut serving = pin!(serving);
     let mut stalled = pin!(doing.stalled(settings.stall_timeout));
@@ -214,6 +217,26 @@ async fn begin<T: Stream>(
     }))
 }
 
+/// Waits for the first bytes until the server is to stop; where there are some by then, the rest has some time more.
+async fn begin_before_stop<T: Stream>(
+    opening: impl Future<Output = io::Result<Option<Begun<T>>>>,
+    doing: &Doing,
+    stop: &mut watch::Receiver<()>,
+) -> io::Result<Option<Begun<T>>> {
+    let mut opening = pin!(opening);
+    match before_stop(opening.as_mut(), stop).await {
+        Some(found) => found,
+        // A client that has not asked is not waited for.
+        None if !doing.has_begun() => Ok(None),
+        None => {
+            // The connection, if it comes to be one, has to see the stop, too.
+            stop.mark_changed();
+            let found = time::timeout(HEAD_AT_STOP, opening).await;
+            found.unwrap_or(Ok(None))
+        }
+    }
+}
+
 /// Drives a connection to its end. When the server is to stop, it goes on with what `end` makes of it.
 async fn until_stop<'a, C, E>(
     mut connection: Pin<&'a mut C>,
@@ -251,6 +274,34 @@ where
         match is_late && owes_nothing() {
             true => Poll::Ready(Ok(())),
             false => Poll::Pending,
+        }
+    })
+    .await
+}
+
+/// As [`end_in_time`], on HTTP/2: a client that answers no ping is closed when it has the answers to what it has begun within the time.
+async fn end_two<C>(mut connection: Pin<&mut C>, doing: &Doing) -> C::Output
+where
+    C: Future<Output = hyper::Result<()>>,
+{
+    let mut patience = time::sleep(HEAD_AT_STOP);
+    poll_fn(|context| {
+        loop {
+            if let Poll::Ready(ended) = connection.as_mut().poll(context) {
+                return Poll::Ready(ended);
+            }
+            while Pin::new(&mut patience).poll(context).is_ready() {
+                patience.reset(time::now() + HEAD_AT_STOP);
+                if !doing.is_at(Stage::Late) && doing.was_waited_for() {
+                    doing.goes_on_to(Stage::Late);
+                }
+            }
+            let is_over = doing.is_at(Stage::Over);
+            if is_over || !doing.is_at(Stage::Late) || !doing.owes_nothing() {
+                return Poll::Pending;
+            }
+            // The next poll reads the end.
+            doing.goes_on_to(Stage::Over);
         }
     })
     .await
@@ -298,6 +349,7 @@ struct Asked<S> {
     doing: Arc<Doing>,
     /// Whether it is seen by the bodies of answers that a client takes nothing.
     is_judged: bool,
+    turns: Turns,
     #[cfg(feature = "tls")]
     agreed: Option<Arc<crate::tls::Agreed>>,
 }
@@ -315,9 +367,11 @@ impl<S: ServiceOfAxum> Asked<S> {
 
 async fn answer<S: ServiceOfAxum>(
     asked: Asked<S>,
-    under_way: UnderWay,
+    mut under_way: UnderWay,
     request: hyper::Request<Incoming>,
 ) -> Result<hyper::Response<Answer>, Infallible> {
+    // If the client resets the request meanwhile, this is dropped here, and the handler is not called.
+    under_way.has_its_turn(asked.turns.next().await);
     #[cfg_attr(
         not(feature = "tls"),
         allow(unused_mut, reason = "there is nothing to add")

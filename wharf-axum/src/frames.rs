@@ -1,6 +1,6 @@
 //! The frames of HTTP/2 that a client and a server exchange (RFC 9113, section 4.1): which streams the client has begun, and of which the
 //! answer has not ended. hyper and h2 don't tell when the last frame of one is out, which may have to wait until the client allows it; nor
-//! of requests that h2 answers or refuses by itself.
+//! of requests that h2 answers or refuses by itself. And how far the bytes have to arrive until the client has its answers.
 
 use std::collections::BTreeSet;
 
@@ -10,6 +10,8 @@ const HEAD_BYTES: usize = 9;
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
+const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 
 const END_STREAM: u8 = 1;
@@ -27,6 +29,14 @@ pub(crate) struct Streams {
     at_most: usize,
     /// The last that the client has begun. They rise.
     last: u32,
+    /// How often the client has allowed more of an answer.
+    allowed: u64,
+    /// It has said that it leaves.
+    leaves: bool,
+    /// The first so many bytes that were written have the answers.
+    answers_end: u64,
+    /// So many have the word that the server stops.
+    word_ends: Option<u64>,
 }
 
 impl Streams {
@@ -38,6 +48,10 @@ impl Streams {
             open: BTreeSet::new(),
             at_most: (at_most as usize).saturating_add(STREAMS_MORE),
             last: 0,
+            allowed: 0,
+            leaves: false,
+            answers_end: 0,
+            word_ends: None,
         }
     }
 
@@ -46,22 +60,56 @@ impl Streams {
         self.open.len()
     }
 
-    /// These bytes were read.
-    pub(crate) fn read(&mut self, bytes: &[u8]) {
+    /// The client has all answers of which something was written until now.
+    pub(crate) fn answers_have_arrived(&mut self) {
+        self.answers_end = 0;
+    }
+
+    /// Whether an answer, or a part of one, has not arrived, if so many bytes have not.
+    pub(crate) fn is_in_flight(&self, unacknowledged: u64) -> bool {
+        self.answers_end > self.arrived(unacknowledged)
+    }
+
+    /// Whether the client was told of the stop, if so many bytes have not arrived.
+    pub(crate) fn is_told(&self, unacknowledged: u64) -> bool {
+        let arrived = self.arrived(unacknowledged);
+        self.word_ends.is_some_and(|end| end <= arrived)
+    }
+
+    /// Whether the client has said that it leaves, when it has its answers.
+    pub(crate) fn leaves(&self) -> bool {
+        self.leaves
+    }
+
+    /// How often the client has allowed more of an answer.
+    pub(crate) fn allowed(&self) -> u64 {
+        self.allowed
+    }
+
+    /// How many bytes have arrived, if so many have not; at least. Behind TLS the same bytes are some more for the system.
+    pub(crate) fn arrived(&self, unacknowledged: u64) -> u64 {
+        self.written.passed.saturating_sub(unacknowledged)
+    }
+
+    /// These bytes were read. What is begun with them counts, or does not.
+    pub(crate) fn read(&mut self, bytes: &[u8], counts: bool) {
         let (open, last, at_most) = (&mut self.open, &mut self.last, self.at_most);
-        self.read.go_over(bytes, |head| {
+        let (allowed, leaves) = (&mut self.allowed, &mut self.leaves);
+        self.read.go_over(bytes, |head, _| {
             let stream = head.stream();
             match head.kind() {
                 // Where a head has come in part, the client is not waited for. What comes on a stream that was begun is its trailers.
                 HEADERS | CONTINUATION if head.has(END_HEADERS) && stream > *last => {
                     *last = stream;
-                    if open.len() < at_most {
+                    if counts && open.len() < at_most {
                         open.insert(stream);
                     }
                 }
                 RST_STREAM => {
                     open.remove(&stream);
                 }
+                WINDOW_UPDATE => *allowed += 1,
+                GOAWAY => *leaves = true,
                 _ => {}
             }
         });
@@ -70,11 +118,17 @@ impl Streams {
     /// These bytes were written.
     pub(crate) fn wrote(&mut self, bytes: &[u8]) {
         let open = &mut self.open;
-        self.written.go_over(bytes, |head| {
+        self.written.go_over(bytes, |head, end| {
             let is_end = match head.kind() {
                 DATA | HEADERS => head.has(END_STREAM),
                 kind => kind == RST_STREAM,
             };
+            if head.kind() == GOAWAY {
+                self.word_ends.get_or_insert(end);
+            }
+            if open.contains(&head.stream()) {
+                self.answers_end = end;
+            }
             if is_end {
                 open.remove(&head.stream());
             }
@@ -90,11 +144,15 @@ struct Frames {
     seen: usize,
     /// Bytes of the payload that were not.
     rest: usize,
+    /// Bytes that were seen, of all frames.
+    passed: u64,
 }
 
 impl Frames {
-    /// Goes on over these bytes: calls for each frame that ends within them.
-    fn go_over(&mut self, mut bytes: &[u8], mut ended: impl FnMut(&Head)) {
+    /// Goes on over these bytes: calls for each frame that ends within them, and tells how many bytes there were until then.
+    fn go_over(&mut self, mut bytes: &[u8], mut ended: impl FnMut(&Head, u64)) {
+        let end = self.passed + bytes.len() as u64;
+        self.passed = end;
         while !bytes.is_empty() {
             if self.seen < HEAD_BYTES {
                 let len = bytes.len().min(HEAD_BYTES - self.seen);
@@ -111,7 +169,7 @@ impl Frames {
             bytes = &bytes[len..];
             if self.rest == 0 {
                 self.seen = 0;
-                ended(&self.head);
+                ended(&self.head, end - bytes.len() as u64);
             }
         }
     }
@@ -180,7 +238,9 @@ mod tests {
     fn the_same_streams_are_open_however_the_bytes_are_cut() {
         for len in 1..=READ.concat().len() {
             let mut streams = Streams::new(100);
-            READ.concat().chunks(len).for_each(|it| streams.read(it));
+            READ.concat()
+                .chunks(len)
+                .for_each(|it| streams.read(it, true));
             assert_eq!(Vec::from_iter(&streams.open), [&1, &3, &7, &9]);
             let written = WRITTEN.concat();
             written.chunks(len).for_each(|it| streams.wrote(it));
@@ -191,11 +251,37 @@ mod tests {
     #[test]
     fn an_answer_has_ended_when_its_last_byte_is_there() {
         let mut streams = Streams::new(100);
-        streams.read(READ[1]);
+        streams.read(READ[1], true);
         streams.wrote(&WRITTEN[1][..10]);
         assert_eq!(streams.open(), 1);
         streams.wrote(&WRITTEN[1][10..]);
         assert_eq!(streams.open(), 0);
+    }
+
+    /// 11 bytes of an answer, and 17 of the word of the stop.
+    #[test]
+    fn what_has_arrived_is_told_by_what_has_not() {
+        let mut streams = Streams::new(100);
+        streams.read(READ[1], true);
+        streams.wrote(WRITTEN[1]);
+        assert!(streams.is_in_flight(1) && !streams.is_in_flight(0));
+        assert!(!streams.is_told(0));
+        streams.wrote(&[
+            0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0,
+        ]);
+        assert!(streams.is_in_flight(18) && !streams.is_in_flight(17));
+        assert!(!streams.is_told(1) && streams.is_told(0));
+        streams.answers_have_arrived();
+        assert!(!streams.is_in_flight(28));
+    }
+
+    #[test]
+    fn what_does_not_count_is_no_stream_and_its_answer_is_not_waited_for() {
+        let mut streams = Streams::new(100);
+        streams.read(READ[1], false);
+        streams.wrote(WRITTEN[1]);
+        assert_eq!(streams.open(), 0);
+        assert!(!streams.is_in_flight(11));
     }
 
     #[test]
@@ -203,7 +289,7 @@ mod tests {
         let mut streams = Streams::new(3);
         for stream in 0..2 * STREAMS_MORE as u32 {
             let [a, b, c, d] = (2 * stream + 1).to_be_bytes();
-            streams.read(&[0, 0, 1, 1, 5, a, b, c, d, 0x82]);
+            streams.read(&[0, 0, 1, 1, 5, a, b, c, d, 0x82], true);
         }
         assert_eq!(streams.open(), 3 + STREAMS_MORE);
     }

@@ -58,6 +58,7 @@ mod frames;
 mod front;
 mod listener;
 mod make;
+mod patience;
 mod prefixed;
 mod request_body;
 mod room;

@@ -1,18 +1,28 @@
 //! A stream of which the first bytes were read already, to find out which HTTP it speaks.
 
 use std::{
+    future::Future,
     io::{self, IoSlice},
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use wharf_async::time::{self, Sleep};
 
-use crate::{answer::Doing, frames::Streams, listener::Stream, room::Place, stall::Stall};
+use crate::{
+    answer::{Doing, Stage},
+    connection::HEAD_AT_STOP,
+    frames::Streams,
+    listener::Stream,
+    patience::Taken,
+    room::Place,
+    stall::Stall,
+};
 
 /// What a client says first that speaks HTTP/2 without having asked (RFC 9113, section 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -29,6 +39,11 @@ pub(crate) struct Prefixed<T: Stream> {
     doing: Arc<Doing>,
     /// On HTTP/2.
     streams: Option<Streams>,
+    /// On HTTP/2, at a stop, or when the client leaves: what is in flight has to arrive.
+    lets_arrive: bool,
+    arriving: Stall,
+    /// And when all is written.
+    leaving: Option<Sleep>,
     /// Also when the connection is upgraded, until its end.
     #[expect(dead_code, reason = "for its drop")]
     place: Place,
@@ -57,6 +72,9 @@ impl<T: Stream> Prefixed<T> {
             stall: Stall::new(stall_timeout),
             doing,
             streams: None,
+            arriving: Stall::new(stall_timeout),
+            lets_arrive: false,
+            leaving: None,
             place,
         }
     }
@@ -87,12 +105,95 @@ impl<T: Stream> Prefixed<T> {
                 return Ok(None);
             }
             self.to += read;
+            self.doing.begins();
             if self.prefix[..self.to] != PREFACE[..self.to] {
                 return Ok(Some(Version::One));
             }
             if self.to == PREFACE.len() {
                 return Ok(Some(Version::Two));
             }
+        }
+    }
+
+    /// To be called before something is written at a stop of HTTP/2: who has everything by then has all of its answers.
+    fn look_at_stop(&mut self) {
+        let Some(streams) = &mut self.streams else {
+            return;
+        };
+        if self.lets_arrive || !self.doing.is_at(Stage::Begun) {
+            return;
+        }
+        self.lets_arrive = true;
+        if self.doing.writes_nothing() && self.stream.unacknowledged() == Some(0) {
+            streams.answers_have_arrived();
+        }
+    }
+
+    /// On HTTP/2: looks at how far the client is, if that was asked.
+    fn look_at_taking(&self) {
+        let Some(streams) = &self.streams else {
+            return;
+        };
+        self.doing.is_to_tell_taken(|| {
+            // Where it is not known, as on Windows, nothing of it is seen.
+            let unacknowledged = self.stream.unacknowledged().unwrap_or(0);
+            let is_behind = unacknowledged > 0;
+            Taken::new(
+                streams.arrived(unacknowledged),
+                is_behind,
+                streams.allowed(),
+            )
+        });
+    }
+
+    /// Where it has to: looks at what has arrived. Ready: the peer takes nothing of an answer.
+    fn poll_arrivals(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(streams) = self.streams.as_ref().filter(|_| self.lets_arrive) else {
+            return Poll::Pending;
+        };
+        // Where it is not known, as on Windows, all has arrived.
+        let unacknowledged = self.stream.unacknowledged().unwrap_or(0);
+        let is_in_flight = streams.is_in_flight(unacknowledged);
+        let is_told = streams.is_told(unacknowledged);
+        self.doing.arrives(is_in_flight, is_told);
+        let arrived = match is_in_flight {
+            true => Poll::Pending,
+            false => Poll::Ready(Ok(())),
+        };
+        let judged = self.arriving.judge(&self.stream, context, arrived);
+        match is_in_flight {
+            true => judged,
+            false => Poll::Pending,
+        }
+    }
+
+    /// When all is written, and has to arrive: reads what the client says until it ends, or until it has its answers and some time more.
+    /// What comes to a socket that is closed has the system reset it, and what is on its way is lost.
+    fn poll_leave(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.lets_arrive {
+            return Poll::Ready(Ok(()));
+        }
+        let mut memory = [0; 1 << 10];
+        loop {
+            let mut memory = ReadBuf::new(&mut memory);
+            match Pin::new(&mut self.stream).poll_read(context, &mut memory) {
+                Poll::Ready(Ok(())) if !memory.filled().is_empty() => {}
+                Poll::Ready(_ended) => return Poll::Ready(Ok(())),
+                Poll::Pending => break,
+            }
+        }
+        if let Poll::Ready(stalled) = self.poll_arrivals(context) {
+            return Poll::Ready(stalled);
+        }
+        let patience = self
+            .leaving
+            .get_or_insert_with(|| time::sleep(HEAD_AT_STOP));
+        loop {
+            ready!(Pin::new(&mut *patience).poll(context));
+            if !self.doing.is_in_flight() {
+                return Poll::Ready(Ok(()));
+            }
+            patience.reset(time::now() + HEAD_AT_STOP);
         }
     }
 
@@ -103,6 +204,7 @@ impl<T: Stream> Prefixed<T> {
         write: impl FnOnce(Pin<&mut T>, &mut Context<'_>) -> Poll<io::Result<R>>,
     ) -> Poll<io::Result<R>> {
         let this = self.get_mut();
+        this.look_at_stop();
         let written = write(Pin::new(&mut this.stream), context);
         this.doing.writes(written.is_pending());
         this.stall.judge(&this.stream, context, written)
@@ -131,14 +233,30 @@ impl<T: Stream> Read for Prefixed<T> {
             return Poll::Ready(Ok(()));
         }
         let this = self.get_mut();
+        this.look_at_stop();
+        if this.doing.is_at(Stage::Over) {
+            // As if the client had ended: h2 ends the connection in order, then.
+            return Poll::Ready(Ok(()));
+        }
+        let counts = !this.doing.is_at(Stage::Late);
         let (stream, streams) = (&mut this.stream, &mut this.streams);
         // It makes hyper's memory tokio's, which safe code can't.
-        let mut stream = TokioIo::new(Seen { stream, streams });
+        let mut stream = TokioIo::new(Seen {
+            stream,
+            streams,
+            counts,
+        });
         let read = Read::poll_read(Pin::new(&mut stream), context, cursor);
         if let Some(streams) = &this.streams {
             this.doing.has_open(streams.open());
         }
-        read
+        match read {
+            Poll::Pending => {
+                this.look_at_taking();
+                this.poll_arrivals(context)
+            }
+            read => read,
+        }
     }
 }
 
@@ -146,18 +264,21 @@ impl<T: Stream> Read for Prefixed<T> {
 struct Seen<'a, T> {
     stream: &'a mut T,
     streams: &'a mut Option<Streams>,
+    /// Whether requests that begin are waited for.
+    counts: bool,
 }
 
 impl<T: Stream> AsyncRead for Seen<'_, T> {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
         memory: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
         let before = memory.filled().len();
-        let read = Pin::new(&mut *self.stream).poll_read(context, memory);
-        if let Some(streams) = &mut self.streams {
-            streams.read(&memory.filled()[before..]);
+        let read = Pin::new(&mut *this.stream).poll_read(context, memory);
+        if let Some(streams) = this.streams {
+            streams.read(&memory.filled()[before..], this.counts);
         }
         read
     }
@@ -199,7 +320,9 @@ impl<T: Stream> Write for Prefixed<T> {
         self.write(context, AsyncWrite::poll_flush)
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.write(context, AsyncWrite::poll_shutdown)
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.as_mut().write(context, AsyncWrite::poll_shutdown))?;
+        self.lets_arrive |= self.streams.as_ref().is_some_and(Streams::leaves);
+        self.poll_leave(context)
     }
 }

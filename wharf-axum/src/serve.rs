@@ -147,8 +147,12 @@ impl<M: Send + 'static> Serve<M> {
 
     /// When this future is ready, the server stops in order: it accepts no more, ends the connections that have asked nothing, and
     /// ends itself when the requests that are under way have their answers. A client of HTTP/1 that has begun a request's head has a
-    /// second to complete it; one of HTTP/2 has a second to say which requests it has begun, and then is closed when all have their
-    /// answers, also if it says nothing any more. Bodies of HTTP/1's requests have their [time-out](Self::body_timeout); handlers have none.
+    /// second to complete it; one of HTTP/2 has a second to say which requests it has begun, and then is closed when it has their
+    /// answers, also if it says nothing any more, or goes on to ask. Bodies of HTTP/1's requests have their
+    /// [time-out](Self::body_timeout), and on HTTP/2 a handler waits for one as long as the client is there; handlers have none.
+    ///
+    /// A client of HTTP/2 may take the end of its answers slowly, as the [time-out](Self::stall_timeout) of what is not taken allows, and
+    /// then has a second to end the connection; on Windows it has that second only.
     ///
     /// It does not wait for connections of HTTP/1 that were upgraded, as WebSockets are: they are the program's. On HTTP/2 these are
     /// streams of their connection, which goes on while there are any, and the stop waits for it: the program has to end them itself, or
@@ -164,7 +168,7 @@ impl<M: Send + 'static> Serve<M> {
 
     /// How long a client may take for its first bytes, and for the head of each request. On HTTP/1 this also ends a connection that is
     /// idle for so long between two requests; on HTTP/2 a client that has sent nothing for so long is asked whether it is still
-    /// there, and has as much time again to say so. None is for ever; 0 is refused. The default is 30 seconds.
+    /// there, and has as much time again to say so; and more while it takes what was sent before the question. None is for ever; 0 is refused. The default is 30 seconds.
     pub fn header_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.settings.header_timeout = timeout.into();
         self
@@ -182,7 +186,8 @@ impl<M: Send + 'static> Serve<M> {
     }
 
     /// The most requests of one connection at once, on HTTP/2 (`SETTINGS_MAX_CONCURRENT_STREAMS`); on HTTP/1 it is one. A client that
-    /// begins more is told so, and that request is refused. At least 1; the default is 100. A handler that blocks takes a worker for as
+    /// begins more is told so, and that request is refused. One that the client resets counts until its handler has ended: another waits
+    /// for its turn until then. At least 1; the default is 100. A handler that blocks takes a worker for as
     /// long: one client may so hold this many, and with several connections more. How to bound that is told [in the
     /// manual](crate#limits).
     pub fn requests_at_most(mut self, requests: u32) -> Self {

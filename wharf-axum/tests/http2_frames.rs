@@ -30,6 +30,7 @@ const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
+const GOAWAY: u8 = 7;
 const WINDOW_UPDATE: u8 = 8;
 
 /// The code of an error.
@@ -134,6 +135,35 @@ fn read_to_the_end(client: &mut Client) {
     while next_data(client).flags & 1 == 0 {}
 }
 
+/// More than the systems take at once, and less than what they have room for.
+const LARGE: usize = 3 << 20;
+
+/// A client that has asked for /, allows all of the answer, and whose system takes little of it.
+fn ask_for_all(server: &Server) -> Client {
+    let mut client = server.connect();
+    let socket = SockRef::from(client.stream());
+    socket.set_recv_buffer_size(64 << 10).unwrap();
+    let settings = frame(SETTINGS, 0, 0, &window(2 * LARGE as u32));
+    let all = (2 * LARGE as u32).to_be_bytes();
+    let allowed = frame(WINDOW_UPDATE, 0, 0, &all);
+    client.send([PREFACE, &settings, &allowed, &frame(HEADERS, 5, 1, HEAD)].concat());
+    client
+}
+
+/// Takes a large answer, of which so much is there, and allows as much again as it takes, as clients do.
+fn take_all(client: &mut Client, mut taken: usize) {
+    loop {
+        let frame = next_data(client);
+        taken += frame.payload.len();
+        if frame.flags & 1 == 1 {
+            break;
+        }
+        let len = (frame.payload.len() as u32).max(1).to_be_bytes();
+        client.send(self::frame(WINDOW_UPDATE, 0, 0, &len));
+    }
+    assert_eq!(taken, LARGE);
+}
+
 on_every_driver! {
     fn a_client_is_told_how_many_requests_it_may_have_at_once(driver) {
         for (set, told) in [(None, 100), (Some(7), 7_u32)] {
@@ -174,6 +204,40 @@ on_every_driver! {
             assert_eq!(taken, bytes as usize);
             server.stop();
         }
+    }
+
+    /// It lets the answers to its pings wait, and takes them, again and again: they are no part of an answer.
+    fn who_takes_pings_only_is_cut(driver) {
+        const TIMEOUT: Duration = Duration::from_secs(2);
+        let app = get(|| async { vec![7; 1 << 20] });
+        let server = Server::start_with(driver, app, |serve| serve.stall_timeout(TIMEOUT));
+        let client = ask(&server, &window(0));
+        let mut stream = client.stream();
+        SockRef::from(stream).set_recv_buffer_size(64 << 10).unwrap();
+        stream.set_write_timeout(Some(TIMEOUT / 40)).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT / 40)).unwrap();
+        let pings = frame(PING, 0, 0, &[7; 8]).repeat(1_000);
+        let waits = |error: &io::Error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
+        let (mut at, start, mut memory) = (0, Instant::now(), vec![0; 1 << 20]);
+        'open: loop {
+            assert!(start.elapsed() < PATIENCE, "it is not cut");
+            loop {
+                match stream.write(&pings[at..]) {
+                    Ok(len) => at = (at + len) % pings.len(),
+                    Err(error) if waits(&error) => break,
+                    Err(_) => break 'open,
+                }
+            }
+            loop {
+                match stream.read(&mut memory) {
+                    Ok(0) => break 'open,
+                    Ok(_) => {}
+                    Err(error) if waits(&error) => break,
+                    Err(_) => break 'open,
+                }
+            }
+        }
+        server.stop();
     }
 
     fn who_allows_an_answer_little_by_little_is_not_cut(driver) {
@@ -217,6 +281,28 @@ on_every_driver! {
             let frame = next(&mut client).expect("it is not cut");
             taken += if frame.kind == 0 { frame.payload.len() } else { 0 };
             // For six time-outs it reads a frame now and then.
+            if start.elapsed() < 6 * STALL_TIMEOUT {
+                thread::sleep(STALL_TIMEOUT / 10);
+            }
+        }
+        drop(client);
+        server.stop();
+    }
+
+    /// It is asked whether it is there, and does not come to the question for some time-outs.
+    fn who_reads_an_answer_slowly_is_there(driver) {
+        const LEN: usize = 16 << 20;
+        let large = get(|| async { vec![7; LEN] });
+        let server = Server::start_with(driver, large, |serve| serve.header_timeout(STALL_TIMEOUT));
+        let mut client = server.connect();
+        SockRef::from(client.stream()).set_recv_buffer_size(64 << 10).unwrap();
+        let first = frame(SETTINGS, 0, 0, &window(2 * LEN as u32));
+        client.send([PREFACE, &first, &frame(HEADERS, 5, 1, HEAD)].concat());
+        client.send(frame(WINDOW_UPDATE, 0, 0, &(2 * LEN as u32).to_be_bytes()));
+        let (mut taken, start) = (0, Instant::now());
+        while taken < LEN {
+            let frame = next(&mut client).expect("it is not cut");
+            taken += if frame.kind == 0 { frame.payload.len() } else { 0 };
             if start.elapsed() < 6 * STALL_TIMEOUT {
                 thread::sleep(STALL_TIMEOUT / 10);
             }
@@ -288,6 +374,122 @@ on_every_driver! {
         let rest = next_data(&mut client);
         assert_eq!((rest.payload.len(), rest.flags & 1), (6_000, 1));
         server.wait_for_the_end();
+    }
+
+    /// All of it is in the systems' buffers when a client that is gone is cut, and the word of the stop is behind it. What the client
+    /// goes on to say must not have the system throw away what is on its way.
+    fn an_answer_that_is_taken_slowly_arrives_at_a_stop(driver) {
+        let mut server = Server::start(driver, get(|| async { vec![7; LARGE] }));
+        let mut client = ask_for_all(&server);
+        let taken = data(&mut client).len();
+        let mut gone = server.connect();
+        gone.send(PREFACE);
+        assert_eq!(next(&mut gone).unwrap().kind, SETTINGS);
+        server.begin_stop();
+        gone.stream().read_to_end(&mut Vec::new()).unwrap();
+        take_all(&mut client, taken);
+        server.wait_for_the_end();
+    }
+
+    /// It was told of the stop before, and has said that it was.
+    fn an_answer_that_is_given_after_the_word_of_a_stop_arrives(driver) {
+        let (begin, begun) = mpsc::channel();
+        let go = Arc::new(Notify::new());
+        let goes = go.clone();
+        let late = get(move || async move {
+            begin.send(()).unwrap();
+            goes.notified().await;
+            vec![7; LARGE]
+        });
+        let mut server = Server::start(driver, late);
+        let mut client = ask_for_all(&server);
+        begun.recv_timeout(PATIENCE).unwrap();
+        server.begin_stop();
+        while next(&mut client).expect("it is not cut").kind != PING {}
+        go.notify_one();
+        take_all(&mut client, 0);
+        server.wait_for_the_end();
+    }
+
+    /// Clients say so that begin nothing more on a connection. The server ends it, when it has written all.
+    fn an_answer_arrives_where_its_client_says_that_it_leaves(driver) {
+        let server = Server::start(driver, get(|| async { vec![7; LARGE] }));
+        let mut client = ask_for_all(&server);
+        let taken = data(&mut client).len();
+        client.send(frame(GOAWAY, 0, 0, &[0; 8]));
+        take_all(&mut client, taken);
+        drop(client);
+        server.stop();
+    }
+
+    fn who_takes_nothing_of_what_is_on_its_way_holds_no_stop(driver) {
+        let app = get(|| async { vec![7; LARGE] });
+        let mut server = Server::start_with(driver, app, |serve| serve.stall_timeout(STALL_TIMEOUT));
+        let mut client = ask_for_all(&server);
+        data(&mut client);
+        server.begin_stop();
+        server.wait_for_the_end();
+    }
+
+    /// It does not say that it was told of the stop, and there is always something that it has asked.
+    fn who_goes_on_to_ask_holds_no_stop(driver) {
+        let (begin, begun) = mpsc::channel();
+        let go = Arc::new(Notify::new());
+        let goes = go.clone();
+        let late = get(move || async move {
+            let _ = begin.send(());
+            goes.notified().await;
+        });
+        let mut server = Server::start(driver, late);
+        let client = ask(&server, &[]);
+        begun.recv_timeout(PATIENCE).unwrap();
+        server.begin_stop();
+        let start = Instant::now();
+        thread::scope(|scope| {
+            let cut = scope.spawn(|| client.stream().read_to_end(&mut Vec::new()));
+            for stream in (3..).step_by(2) {
+                // When it is cut, that may fail.
+                let _ = client.stream().write_all(&frame(HEADERS, 5, stream, HEAD));
+                thread::sleep(Duration::from_millis(20));
+                go.notify_one();
+                if cut.is_finished() {
+                    break;
+                }
+                assert!(start.elapsed() < PATIENCE, "it is not cut");
+            }
+        });
+        server.wait_for_the_end();
+    }
+
+    /// Of three requests the first is reset when its handler blocks, and the second before its turn has come.
+    fn a_request_that_is_reset_counts_while_its_handler_blocks(driver) {
+        let (begin, begun) = mpsc::channel();
+        let (release, released) = mpsc::channel();
+        let released = Arc::new(Mutex::new(released));
+        let block = get(move || async move {
+            begin.send(()).unwrap();
+            released.lock().unwrap().recv_timeout(PATIENCE).unwrap();
+        });
+        let app = Router::new().route("/", block).route("/other", get(|| async { "other" }));
+        let server = Server::start_with(driver, app, |serve| serve.requests_at_most(1));
+        let mut client = ask(&server, &[]);
+        begun.recv_timeout(PATIENCE).unwrap();
+        for stream in [1, 3] {
+            client.send(frame(RST_STREAM, 0, stream, &CANCEL));
+            client.send(frame(HEADERS, 5, stream + 2, HEAD));
+            client.send(frame(PING, 0, 0, &[7; 8]));
+            while next(&mut client).expect("it is not cut").kind != PING {}
+            // Other tasks had their turns.
+            assert_eq!(server.connect().get("/other"), "other");
+            begun.try_recv().unwrap_err();
+        }
+        release.send(()).unwrap();
+        begun.recv_timeout(PATIENCE).unwrap();
+        release.send(()).unwrap();
+        while next(&mut client).expect("it is not cut").kind != HEADERS {}
+        begun.try_recv().unwrap_err();
+        drop(client);
+        server.stop();
     }
 
     fn an_answer_of_which_there_is_nothing_yet_is_not_cut(driver) {

@@ -24,7 +24,7 @@ use axum::{
     body::{Body, Bytes},
     extract::{ConnectInfo, Path, Request, connect_info::Connected},
     handler::HandlerWithoutStateExt,
-    http::StatusCode,
+    http::{Method, StatusCode},
     routing::{get, post},
 };
 use futures_util::{StreamExt, stream};
@@ -289,6 +289,25 @@ on_every_driver! {
         let mut rest = String::new();
         body.stream().read_to_string(&mut rest).unwrap();
         assert!(rest.ends_with("4\r\nahoy\r\n0\r\n\r\n"), "{rest:?}");
+        server.wait_for_the_end();
+    }
+
+    /// HTTP/2 begins with the same letters.
+    fn a_head_of_a_few_letters_has_its_time_at_a_stop(driver) {
+        let app = Router::new().fallback(|method: Method| async move { method.to_string() });
+        let mut server = Server::start(driver, app);
+        let mut client = server.connect();
+        client.send("PR");
+        let mut other = server.connect();
+        // The letters were read before.
+        for _ in 0..10 {
+            other.get("/");
+        }
+        server.begin_stop();
+        other.expect_closed();
+        client.send("OPFIND / HTTP/1.1\r\nhost: test\r\n\r\n");
+        assert_eq!(client.answer().text(), "PROPFIND");
+        client.expect_closed();
         server.wait_for_the_end();
     }
 

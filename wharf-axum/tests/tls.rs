@@ -23,6 +23,7 @@ use axum::{
 use http_body_util::BodyExt;
 use hyper_util::rt::TokioIo;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use socket2::SockRef;
 use tokio::sync::oneshot;
 use tokio_rustls::{
     TlsConnector,
@@ -446,4 +447,62 @@ fn clients_are_asked_for_certificates_and_handlers_see_them() {
     let other = Authority::new().certify("client");
     ask(&server, &authority.client(&[], Some(&other)), "/").expect_err("no one vouches");
     server.stop();
+}
+
+/// What is in flight is more for the system than for HTTP/2, and that it has arrived is seen nevertheless. The client allows more of an
+/// answer as it takes it, which no socket may get that is closed.
+#[test]
+fn an_answer_that_is_taken_slowly_arrives_at_a_stop() {
+    const LEN: usize = 3 << 20;
+    let frame = |kind, stream, payload: &[u8]| {
+        let len = u8::try_from(payload.len()).unwrap();
+        [&[0, 0, len, kind, 5, 0, 0, 0, stream], payload].concat()
+    };
+    let (tls, authority) = tls();
+    let app = Router::new().route("/", get(|| async { vec![7; LEN] }));
+    let server = Server::start(tls, app, |serve| serve);
+    let mut client = server.connect(&authority.client(&["h2"], None)).unwrap();
+    SockRef::from(&client.sock)
+        .set_recv_buffer_size(64 << 10)
+        .unwrap();
+    let window = [&[0, 4][..], &(1_u32 << 30).to_be_bytes()].concat();
+    client
+        .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x06\x04\0\0\0\0\0")
+        .unwrap();
+    client.write_all(&window).unwrap();
+    client
+        .write_all(&frame(8, 0, &(1_u32 << 30).to_be_bytes()))
+        .unwrap();
+    client
+        .write_all(&frame(1, 1, &[0x82, 0x87, 0x84, 0x41, 1, b'a']))
+        .unwrap();
+
+    let (mut taken, mut stops) = (0, Some(server));
+    let mut stopping = None;
+    loop {
+        let mut head = [0; 9];
+        client.read_exact(&mut head).unwrap();
+        let len = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        let mut payload = vec![0; len as usize];
+        client.read_exact(&mut payload).unwrap();
+        if head[3] != 0 {
+            continue;
+        }
+        taken += payload.len();
+        if head[4] & 1 == 1 {
+            break;
+        }
+        if let Some(server) = stops.take() {
+            let stop = std::thread::spawn(|| server.stop());
+            // It is longer than one has that is gone.
+            std::thread::sleep(Duration::from_millis(1_500));
+            stopping = Some(stop);
+        }
+        client
+            .write_all(&frame(8, 1, &len.max(1).to_be_bytes()))
+            .unwrap();
+    }
+    assert_eq!(taken, LEN);
+    drop(client);
+    stopping.unwrap().join().unwrap();
 }
