@@ -52,7 +52,7 @@
 //! or the connection pool: a task that waits for its permit at an await costs no thread.
 //!
 //! Locks of the standard library may be held while a task blocks, but not over an await (their guards are not `Send`). If a task
-//! blocks until another task is done, each of the two needs a worker; at the limit that is a deadlock, as with threads.
+//! that holds one blocks until another task is done, each of the two needs a worker; at the limit that is a deadlock, as with threads.
 //!
 //! # Tasks that compute
 //!
