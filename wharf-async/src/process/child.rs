@@ -79,7 +79,7 @@ impl Child {
     /// Cancel-safe: a future that is dropped loses nothing. Once the end was reported, later calls report it again.
     ///
     /// # Errors
-    /// The system's: another part of the program has waited for this child, for one. The runtime has stopped.
+    /// The system's: another part of the program has waited for this child, for example. The runtime has stopped.
     pub async fn wait(&mut self) -> io::Result<ExitStatus> {
         drop(self.stdin.take());
         poll_fn(|context| self.process().poll_end(context)).await
@@ -112,7 +112,7 @@ impl Child {
     /// Kills the process (`SIGKILL`), and does not wait for its end.
     ///
     /// # Errors
-    /// The system's: it is another user's now, for one.
+    /// The system's: it is another user's now, for example.
     pub fn start_kill(&mut self) -> io::Result<()> {
         self.process().std.kill()
     }

@@ -147,7 +147,7 @@ impl Command {
     /// Starts the program.
     ///
     /// # Errors
-    /// The system's: there is no such program, for one; or it has no processes or descriptors to give.
+    /// The system's: there is no such program, for example; or it has no processes or descriptors to give.
     ///
     /// # Panics
     /// The thread works for no runtime.
