@@ -104,18 +104,18 @@ impl Builder {
         self
     }
 
-    /// Has the runtime tell its figures to the program's recorder of the crate `metrics`, which is to be installed before. The name
-    /// tells it from the program's other runtimes: it is the label `runtime`, or there is no label where it is empty. The
-    /// [manual](crate::manual::metrics) lists them.
+    /// Makes the runtime report its metrics to the program's recorder of the crate `metrics`, which must be installed before. The name
+    /// tells the runtime from the program's other runtimes: it is the label `runtime`; with an empty name there is no label. The
+    /// [manual](crate::manual::metrics) lists the metrics.
     #[cfg(feature = "metrics")]
     pub fn metrics(mut self, runtime: impl Into<String>) -> Self {
         self.metrics = Some(runtime.into());
         self
     }
 
-    /// A function that each worker runs within, from its start to its end: its argument is the rest of the worker's life, and it has to
-    /// call it. For guards that a thread needs, such as another runtime's; and for what is to happen at a thread's start or
-    /// end. [`WorkersBuilder::around`](wharf::WorkersBuilder::around) tells what becomes of a panic there.
+    /// A function that each worker runs within, from its start to its end: its argument is the rest of the worker's life, which the function
+    /// has to call. For guards that a thread needs, such as another runtime's; and for what is to happen at a thread's start or
+    /// end. [`WorkersBuilder::around`](wharf::WorkersBuilder::around) says what happens at a panic there.
     pub fn around<A>(mut self, around: A) -> Self
     where
         A: Fn(Box<dyn FnOnce() + '_>) + Send + Sync + 'static,
@@ -124,10 +124,10 @@ impl Builder {
         self
     }
 
-    /// Whether there is a runtime of tokio's beside this one, whose context each worker and the thread of a
-    /// [`block_on`](Handle::block_on) is in; see [the manual](crate::manual::from_tokio#a-runtime-of-tokios-beside-it). What is
-    /// *spawned* by tokio runs there, on one thread, and stalls the rest of it if it blocks. It is called `tokio`, behind the
-    /// [prefix](Self::name_prefix). The default is true, but on a simulated kernel, whose time is not tokio's.
+    /// Whether there is a runtime of tokio's beside this one, with each worker and the thread of a
+    /// [`block_on`](Handle::block_on) in its context; see [the manual](crate::manual::from_tokio#a-runtime-of-tokios-beside-it). A task
+    /// that tokio *spawns* runs there, on one thread, and holds up all others there if it blocks. The thread is called `tokio`, after the
+    /// [prefix](Self::name_prefix). The default is true, except on a simulated kernel, whose time is not tokio's.
     #[cfg(feature = "tokio")]
     pub fn tokio_context(mut self, is_there: bool) -> Self {
         self.tokio_context = Some(is_there);
@@ -192,7 +192,7 @@ impl Builder {
 
     /// Makes the runtime, polls a future on the calling thread until it is ready ([`Runtime::block_on`]), and then
     /// [stops](Runtime::stop) the runtime, within five seconds: what was written goes out, and tasks that are left end. The
-    /// attributes `main` and `test` come to this.
+    /// attributes `main` and `test` do this.
     ///
     /// # Panics
     /// The runtime can't be [made](Self::build).

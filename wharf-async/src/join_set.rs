@@ -104,7 +104,7 @@ impl<T> JoinSet<T> {
         Self::default()
     }
 
-    /// How many tasks there are whose results were not taken.
+    /// The number of tasks whose results were not taken.
     pub fn len(&self) -> usize {
         self.handles.len()
     }
@@ -168,7 +168,7 @@ impl<T> JoinSet<T> {
         }
     }
 
-    /// The result of a task that has ended, if there is one. None: all that are left go on, or the set is empty.
+    /// The result of a task that has ended, if there is one. None: no task that is left has ended, or the set is empty.
     pub fn try_join_next(&mut self) -> Option<Result<T, JoinError>> {
         loop {
             let number = lock(&self.ended.inner).numbers.pop_front()?;

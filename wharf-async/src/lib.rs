@@ -1,9 +1,9 @@
 //! An `async` runtime on an I/O completion port: any worker polls any task, and a task that blocks does not halt the rest.
 //!
-//! On other runtimes a task must not block: a worker that sleeps in a database's driver, or waits for a lock holds up all
+//! On other runtimes a task must not block: a worker that sleeps in a database's driver, or waits for a lock, holds up all
 //! tasks of its thread, and each such call has to be found and marked (`spawn_blocking`, `block_in_place`). Here nothing is marked. The runtime
 //! is a pool of threads on a [completion port](wharf): as many run as there are processors, and when one of them blocks, the port
-//! notices and another goes on in its place.
+//! notices it and another thread runs in its place.
 //!
 //! ```
 //! use std::{thread, time::Duration};
@@ -42,28 +42,28 @@
 //!
 //! Channels, locks, `select!` and `join!` are tokio's or the `futures` crates': they need no runtime.
 //!
-//! tokio-console sees the tasks: they have the spans that it looks for. With the feature `metrics` a runtime tells its
-//! [figures](manual::metrics).
+//! tokio-console sees the tasks: they have the spans that it looks for. With the feature `metrics` a runtime reports its
+//! [metrics](manual::metrics).
 //!
-//! [`manual`]: what a task costs that blocks or computes, and how a runtime is stopped; and what a program that comes
-//! [from tokio](manual::from_tokio) has to change, what works as it is, and what does not.
+//! [`manual`]: the cost of a task that blocks or computes, and how to stop a runtime. For a program that comes
+//! [from tokio](manual::from_tokio): what to change, what works as it is, and what does not.
 //!
 //! # What is promised
 //!
-//! - A task that is ready is on the queue that all workers share, or is the very one that a worker polls next: none waits for a
+//! - A task that is ready is on the queue that all workers share, or is the one that a worker polls next: no ready task waits for a
 //!   thread that blocks.
 //! - A wake can't fail: a task has its place on the queue from its spawn to its end.
-//! - What completes belongs to the stream, the listener or the socket: a future that is dropped at any await loses no byte, no
+//! - Results belong to the stream, the listener or the socket: a future that is dropped at any await loses no byte, no
 //!   connection and no datagram that has arrived.
-//! - A task that is always ready lets others go first, after 128 results of this crate's futures; and so does one that
+//! - A task that is always ready lets others go first, after 128 results of this crate's futures; and so does a task that
 //!   [yields](yield_now()).
-//! - Code of the program's runs in polls, and in the drop of what they own: never within a wait on the port.
+//! - The program's code runs in polls, and in the drop of what they own: never within a wait on the port.
 //!
-//! # What it costs, and what it can't
+//! # Costs and limits
 //!
 //! A worker that blocks is noticed after 0.1 to some milliseconds, while work waits. Where that is too late,
-//! [`wharf::blocking`] says it beforehand. Tasks that *compute* keep their places, on purpose: as many of them as the
-//! [concurrency](Builder::concurrency) halt the rest, until they come to an await.
+//! [`wharf::blocking`] says it beforehand. Tasks that *compute* keep their places, on purpose: when as many compute as the
+//! [concurrency](Builder::concurrency) allows, the other tasks wait until one of them comes to an await.
 #![deny(unsafe_code, unsafe_op_in_unsafe_fn)]
 #![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
 
@@ -110,7 +110,7 @@ pub use task::{AbortHandle, JoinError, JoinHandle};
 pub use wharf::{Buffer, DriverChoice, Payload};
 pub use yield_now::yield_now;
 
-/// Runs an `async fn main` on a [`Runtime`], and stops that when it has ended, within [five seconds](Builder::run).
+/// Runs an `async fn main` on a [`Runtime`], and stops the runtime when the function has ended, within [five seconds](Builder::run).
 ///
 /// ```
 /// #[wharf_async::main(concurrency = 2, threads = 2..=64)]
@@ -124,7 +124,7 @@ pub use yield_now::yield_now;
 /// Both arguments may be left out: `concurrency` is [`Builder::concurrency`], and `threads` is [`Builder::threads`]. A program that needs more of
 /// the builder, or the report of the [stop](Runtime::stop), has a plain `main`.
 ///
-/// What is wrong is an error of the compiler's, at its place:
+/// A mistake is a compiler error, at its place:
 ///
 /// ```compile_fail
 /// #[wharf_async::main(worker_threads = 2)] // it has no such argument

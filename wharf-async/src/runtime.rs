@@ -20,7 +20,7 @@ const IDLE_GRACE: Duration = Duration::from_millis(200);
 /// A runtime for `async` on an I/O completion port: any worker polls any task that is ready. A task that blocks holds its thread;
 /// the port notices, and another worker goes on in its place. Nothing has to be marked.
 ///
-/// Dropped, it stops as [`stop`](Self::stop) does with no time at all: what is not at the end of a poll by then is left
+/// A runtime that is dropped stops as [`stop`](Self::stop) does with no time at all: tasks that are still in a poll then are left
 /// alone.
 ///
 /// ```
@@ -97,16 +97,16 @@ impl Runtime {
 
     /// Stops in order, within `timeout`. From now on no task begins; each task that there is ends at its next turn, which it gets
     /// now: its future is dropped, by a worker. When the last has ended, and what was written to their streams is out, or when the
-    /// time is over, the port is closed and the workers end. A program that wants its tasks to come to their own ends waits for them before.
+    /// time is over, the port is closed and the workers end. A program that wants its tasks to finish by themselves waits for them before.
     ///
-    /// What is left is named: tasks that are still in a poll, and the workers that make it. They are left alone; such a task ends
+    /// The report names what is left: tasks that are still in a poll, and the workers that poll them. They are left alone; such a task ends
     /// with its poll, and its worker after it. A worker that is idle gets 200 ms to end, even where no time is left. With the
-    /// feature `tokio`, the side runtime ends after the workers, with the same bounds; with `metrics`, the last figures are told then. A
-    /// recorder that blocks is left behind with the thread that tells it.
+    /// feature `tokio`, the side runtime ends after the workers, with the same bounds; with `metrics`, the last figures are reported then. A
+    /// recorder that blocks is left behind with the thread that reports to it.
     ///
     /// A [`block_on`](Self::block_on) of another thread goes on: its operations fail as cancelled, and a sleep in it panics.
     ///
-    /// Called in a task of this runtime, it waits for that task as well, in vain, for all of the time.
+    /// If it is called in a task of this runtime, it waits for that task as well, in vain, until the time is over.
     pub fn stop(mut self, timeout: Duration) -> StopReport {
         self.stop_within(timeout)
     }
@@ -160,13 +160,13 @@ impl Drop for Runtime {
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct StopReport {
-    /// Where the tasks were spawned that had not ended when the time was over.
+    /// For each task that had not ended when the time was over: where it was spawned.
     pub tasks_left: Vec<&'static Location<'static>>,
     /// The names of the workers that had not ended.
     pub workers_left: Vec<String>,
     /// How many streams had bytes that were written and unsent. They were reset: their peers see a failure, and not an early end.
     pub streams_left: usize,
-    /// How many threads of [tokio's side runtime](Builder::tokio_context) had not ended: what was spawned there blocks or computes.
+    /// How many threads of [tokio's side runtime](Builder::tokio_context) had not ended: a task that was spawned there blocks or computes.
     #[cfg(feature = "tokio")]
     pub side_threads_left: usize,
 }
@@ -259,7 +259,7 @@ where
     context::with_current(|runtime| task::spawn(runtime, location, future))
 }
 
-/// The state of a runtime at one moment. Shown ([`Display`](fmt::Display)), it is a table of the workers.
+/// The state of a runtime at one moment. Printed ([`Display`](fmt::Display)), it is a table of the workers.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Snapshot {

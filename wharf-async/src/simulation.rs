@@ -46,11 +46,11 @@
 //!
 //! # What is not simulated
 //!
-//! - Code that asks for the time by `Instant::now()`: it is to ask [`time::now`](crate::time::now()), which elsewhere is the same.
-//! - What chooses by a random number of its own: `tokio::select!` without `biased`, and the order of a `HashMap`.
+//! - Code that asks for the time by `Instant::now()`: use [`time::now`](crate::time::now()), which elsewhere is the same.
+//! - Code that chooses by a random number of its own: `tokio::select!` without `biased`, and the order of a `HashMap`.
 //! - Files, processes, signals, local sockets, and other threads. Nothing waits for them: a task that is to be woken by a thread waits in vain.
 //! - A task that blocks: there is one thread, and it waits. (A [`block_on`](crate::Handle::block_on) in a task works.)
-//! - Names: [`Simulation::host`] says which there are, beside `localhost`.
+//! - Look-ups of names: [`Simulation::host`] says which names there are, beside `localhost`.
 
 use std::{
     collections::BTreeMap,
@@ -156,8 +156,8 @@ impl Simulation {
     /// Polls a future until it is ready, and with it the tasks that it spawns. Those that are left end with it.
     ///
     /// # Panics
-    /// The future does. Nothing can happen any more, and the future waits: the message says where the tasks were
-    /// spawned that wait, too. More time has passed than [may](Self::time_max).
+    /// The future does. Nothing can happen any more, and the future waits: the message says where the tasks that
+    /// wait, too, were spawned. More time has passed than [may](Self::time_max).
     pub fn run<F: Future>(self, future: F) -> F::Output {
         let world = World::new(self);
         let shared =

@@ -282,10 +282,10 @@ fn begin<F: Future>(
     JoinHandle(Some((handle.fallible(), abort)))
 }
 
-/// The result of a task, for one that waits for it: a future. Dropped, it detaches the task, which goes on.
+/// A future that waits for the result of a task. If it is dropped, the task is detached, and goes on.
 ///
-/// A result that nobody takes is dropped by the runtime; if that panics, it is logged. What is not contained is a waker that panics when
-/// the task wakes it: if an executor of the program's own awaits the handle with such a waker, the process ends.
+/// A result that nobody takes is dropped by the runtime; if that panics, it is logged. One panic is not contained, that of a waker which
+/// the task wakes: if an executor of the program's own awaits the handle with such a waker, the process ends.
 #[must_use = "a handle that is dropped detaches the task; `abort` ends it"]
 pub struct JoinHandle<T>(Option<(Joined<T>, AbortHandle)>);
 
@@ -301,9 +301,9 @@ impl<T> fmt::Debug for JoinHandle<T> {
 }
 
 impl<T> JoinHandle<T> {
-    /// Has the task end at its next turn: its future is dropped by a worker, and the handle gives a
+    /// Ends the task at its next turn: its future is dropped by a worker, and the handle gives a
     /// [cancelled](JoinError::is_cancelled) result. A task that is in a poll, or blocks there, first comes to the end of
-    /// that. Nothing changes if it has ended.
+    /// the poll. Nothing changes if the task has ended.
     pub fn abort(&self) {
         self.abort_handle().abort();
     }
@@ -319,7 +319,7 @@ impl<T> JoinHandle<T> {
         self.0.as_ref().is_none_or(|(task, _)| task.is_finished())
     }
 
-    /// Lets the task go on by itself: the same as dropping the handle, but said.
+    /// Lets the task go on by itself: the same as dropping the handle, but explicit.
     pub fn detach(self) {}
 }
 

@@ -141,12 +141,12 @@ pub struct Sleep {
     armed: Option<Armed>,
 }
 
-/// Waits for so long, never less. A time that is too long for the clock counts as a very long one.
+/// Waits for this time, never less. A time that is too long for the clock counts as a very long one.
 pub fn sleep(duration: Duration) -> Sleep {
     sleep_until(after(duration))
 }
 
-/// Waits until then, never less. On Linux it ends a fraction of a millisecond late, on Windows up to 16 ms.
+/// Waits until this moment, never less. On Linux it ends a fraction of a millisecond late, on Windows up to 16 ms.
 pub fn sleep_until(deadline: Instant) -> Sleep {
     Sleep {
         deadline,
@@ -165,7 +165,7 @@ impl Sleep {
         now() >= self.deadline
     }
 
-    /// From now on it ends then, even if it had ended before. To put it off costs next to nothing, however often: its timer
+    /// Makes it end at this moment, even if it had ended before. To put it off costs next to nothing, however often: its timer
     /// stays as it is, wakes the task once when it would have ended, and is set anew by the poll after that.
     pub fn reset(&mut self, deadline: Instant) {
         if self
@@ -268,13 +268,13 @@ pin_project! {
     }
 }
 
-/// Waits for a future, for so long at most. If the time is over the future is not dropped before this is: its owner may keep it, by
-/// giving a reference.
+/// Waits for a future, for this time at most. If the time is over, the future is not dropped before the time-out is: its owner may keep
+/// it, by giving a reference.
 pub fn timeout<F: Future>(duration: Duration, future: F) -> Timeout<F> {
     timeout_at(after(duration), future)
 }
 
-/// As [`timeout`], until then.
+/// As [`timeout`], until this moment.
 pub fn timeout_at<F: Future>(deadline: Instant, future: F) -> Timeout<F> {
     Timeout {
         future,
@@ -303,7 +303,7 @@ impl<F: Future> Future for Timeout<F> {
     }
 }
 
-/// What an [`Interval`] does when ticks were missed, since their task was busy.
+/// What an [`Interval`] does when ticks were missed because the task was busy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum MissedTicks {

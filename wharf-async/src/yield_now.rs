@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
-/// Lets the tasks go first that are ready now: the task has its next turn behind them.
+/// Lets the tasks that are ready now go first: the calling task has its next turn after them.
 pub async fn yield_now() {
     Yield { has_yielded: false }.await;
 }

@@ -26,7 +26,7 @@
 //! # What is here
 //!
 //! - [`serve`](serve()), with several listeners ([`Serve::and`]), a graceful stop, time-outs for clients that are silent or take nothing, and
-//!   `ConnectInfo`. [`Listener`] is what a kind of listener of a program's own has to have.
+//!   `ConnectInfo`. [`Listener`] is the trait for a program's own kind of listener.
 //! - `serve_tls` and the module `tls`, with the feature `tls`.
 //! - `ws`, with the feature of that name: WebSockets whose sessions may block.
 //! - [`sse`]: a keep-alive for server-sent events.
@@ -34,21 +34,21 @@
 //!
 //! # Limits
 //!
-//! Each has a default, which its method of [`Serve`] tells, and is for clients that mean harm or are gone: time-outs for a
-//! [head](Serve::header_timeout), a [body](Serve::body_timeout) and [what is not taken](Serve::stall_timeout), and how many
-//! [connections](Serve::connections_at_most) there may be, and [requests of one](Serve::requests_at_most). Handlers have no time-out.
-//! tower-http's `TimeoutLayer` gives them one, which ends what waits at an await; while a handler blocks, nothing can.
+//! The limits are for clients that mean harm or are gone; each has a default, which its method of [`Serve`] names. There are time-outs for a
+//! [head](Serve::header_timeout), a [body](Serve::body_timeout) and [an answer that is not taken](Serve::stall_timeout), and limits on the
+//! [connections](Serve::connections_at_most) and the [requests of one connection](Serve::requests_at_most). Handlers have no time-out.
+//! tower-http's `TimeoutLayer` gives them one, which ends a handler that waits at an await; nothing can end a handler while it blocks.
 //!
-//! A handler that blocks costs a thread for as long: when as many block as the runtime may have
-//! ([`Builder::threads`](wharf_async::Builder::threads)), nobody is served, and one client of HTTP/2 may ask for a hundred of them on each
+//! A handler that blocks holds a thread for as long. When as many handlers block as the runtime may have threads
+//! ([`Builder::threads`](wharf_async::Builder::threads)), no request is served, and one client of HTTP/2 may start a hundred of them on each
 //! of its connections. Allow more threads than a client can hold, or bound such a handler by tower's `ConcurrencyLimitLayer`, with
 //! `LoadShedLayer` to refuse what is beyond: a request that waits for its turn holds no thread.
 //!
 //! # What needs tokio's runtime
 //!
-//! Handlers and layers run on `wharf-async`. Those that ask for tokio's runtime panic ("there is no reactor running"), unless
-//! `wharf-async` has its feature `tokio`: tower-http's `TimeoutLayer`, and the keep-alive of axum's server-sent events, among them. What such a
-//! crate *spawns* by tokio runs on one thread beside the workers, where it must not block. The manual of `wharf-async`,
+//! Handlers and layers run on `wharf-async`. Those that ask for tokio's runtime, such as tower-http's `TimeoutLayer` and the keep-alive of
+//! axum's server-sent events, panic ("there is no reactor running") unless `wharf-async` has its feature `tokio`. Tasks that such a
+//! crate *spawns* by tokio run on one thread beside the workers, where they must not block. The manual of `wharf-async`,
 //! [from tokio](wharf_async::manual::from_tokio), lists what works.
 #![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
 

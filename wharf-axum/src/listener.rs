@@ -7,7 +7,7 @@ use wharf_async::net::{TcpListener, TcpStream};
 #[cfg(unix)]
 use wharf_async::net::{UnixListener, UnixStream, unix};
 
-/// What connections come from, for [`serve`](crate::serve()): a [`TcpListener`], on Unix a `UnixListener`, or a type of a program's own.
+/// A source of connections, for [`serve`](crate::serve()): a [`TcpListener`], on Unix a `UnixListener`, or a type of a program's own.
 pub trait Listener: Send + Sync + 'static {
     /// A connection.
     type Stream: Stream;
@@ -19,11 +19,11 @@ pub trait Listener: Send + Sync + 'static {
     /// # Errors
     /// [`ConnectionAborted`](io::ErrorKind::ConnectionAborted), [`ConnectionRefused`](io::ErrorKind::ConnectionRefused) and
     /// [`ConnectionReset`](io::ErrorKind::ConnectionReset) are of one connection, and so are the errors of the network and of a firewall,
-    /// which Linux tells by an accept: the next is accepted at once. After any other, and after a hundred of these in a row, the server
-    /// waits for a second.
+    /// which Linux reports by an accept: the next connection is accepted at once. After any other error, and after a hundred of these in a
+    /// row, the server waits for a second.
     fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, Self::Address)>> + Send;
 
-    /// The address that it listens on, if that is one of IP.
+    /// The address that it listens on, if that is an IP address.
     fn local_addr(&self) -> Option<SocketAddr> {
         None
     }
@@ -40,14 +40,13 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static {
         Ok(())
     }
 
-    /// Bytes that were written and that the peer's system has not acknowledged. A peer that reads makes it less, if little by
-    /// little. None: it is not known, and a write that waits for the [stall time-out](crate::Serve::stall_timeout) is a peer that
-    /// takes nothing.
+    /// Bytes that were written and that the peer's system has not acknowledged. The number falls while the peer reads, if only little by
+    /// little. None: it is not known, and a peer takes nothing if a write waits for the [stall time-out](crate::Serve::stall_timeout).
     fn unacknowledged(&self) -> Option<u64> {
         None
     }
 
-    /// Has the connection be reset when it is dropped: what is unsent does not keep it.
+    /// Makes a later drop reset the connection: unsent bytes do not keep it.
     fn reset(&self) {}
 }
 

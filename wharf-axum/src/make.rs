@@ -19,8 +19,8 @@ use wharf_async::net::{UnixListener, unix};
 use crate::listener::Listener;
 
 /// A connection that was accepted, for [`ConnectInfo`](axum::extract::ConnectInfo): a type of a program's own implements
-/// [`Connected`] for it, and for that of each kind of listener that it has. [`SocketAddr`] does, for TCP: it is the address of the peer; on
-/// Unix so does that of a local socket.
+/// [`Connected`] for it, for each kind of listener that the program has. For TCP, [`SocketAddr`] implements it: the address of the peer; on
+/// Unix so does the address of a local socket.
 #[non_exhaustive]
 pub struct Accepted<'a, L: Listener = TcpListener> {
     /// The connection. Under TLS, what is beneath; nothing was read of it yet.

@@ -45,11 +45,11 @@ const SHORTAGE_PAUSE: Duration = Duration::from_secs(1);
 const FAILED_AT_MOST: u32 = 100;
 
 /// Serves HTTP/1 and HTTP/2 (without TLS) on a listener: a [`Router`](axum::Router), or one with
-/// [`ConnectInfo`](axum::extract::ConnectInfo), by `into_make_service_with_connect_info::<SocketAddr>()`. What is returned is awaited;
-/// it ends only if a [graceful stop](Serve::with_graceful_shutdown) was asked for.
+/// [`ConnectInfo`](axum::extract::ConnectInfo), by `into_make_service_with_connect_info::<SocketAddr>()`. Await the [`Serve`]
+/// that is returned; it ends only if a [graceful stop](Serve::with_graceful_shutdown) was asked for.
 ///
-/// Each connection is a task of the runtime that this is awaited on. If what is returned is dropped, they end by themselves as at a
-/// graceful stop.
+/// Each connection is a task of the runtime that this is awaited on. If the [`Serve`] is dropped, the connections end by themselves as at
+/// a graceful stop.
 pub fn serve<L: Listener, M: MakeService<L> + Clone>(listener: L, make: M) -> Serve<M> {
     Serve::new(make).and(listener)
 }
@@ -95,7 +95,7 @@ impl<M> fmt::Debug for Serve<M> {
 }
 
 impl<M: Send + 'static> Serve<M> {
-    /// Serves the same on another listener as well, which may be of another kind. A stop is one for all.
+    /// Serves the same on another listener as well, which may be of another kind. A stop ends all listeners.
     pub fn and<L: Listener>(self, listener: L) -> Self
     where
         M: MakeService<L> + Clone,
@@ -149,12 +149,12 @@ impl<M: Send + 'static> Serve<M> {
     /// ends itself when the requests that are under way have their answers. A client of HTTP/1 that has begun a request's head has a
     /// second to complete it; one of HTTP/2 has a second to say which requests it has begun, and then is closed when it has their
     /// answers, also if it says nothing any more, or goes on to ask. Bodies of HTTP/1's requests have their
-    /// [time-out](Self::body_timeout), and on HTTP/2 a handler waits for one as long as the client is there; handlers have none.
+    /// [time-out](Self::body_timeout). On HTTP/2 a handler waits for a body as long as the client is there. Handlers have no time-out.
     ///
-    /// A client of HTTP/2 may take the end of its answers slowly, as the [time-out](Self::stall_timeout) of what is not taken allows, and
-    /// then has a second to end the connection; on Windows it has that second only.
+    /// A client of HTTP/2 may read the end of its answers slowly, as [`stall_timeout`](Self::stall_timeout) allows, and then has a second to
+    /// end the connection. On Windows it has that second only.
     ///
-    /// It does not wait for connections of HTTP/1 that were upgraded, as WebSockets are: they are the program's. On HTTP/2 these are
+    /// The stop does not wait for connections of HTTP/1 that were upgraded, such as WebSockets: they are the program's. On HTTP/2 these are
     /// streams of their connection, which goes on while there are any, and the stop waits for it: the program has to end them itself, or
     /// to bound the stop. For that, put a [`timeout`](wharf_async::time::timeout) around what comes after the signal, or stop the
     /// [runtime](wharf_async::Runtime::stop).
@@ -179,25 +179,24 @@ impl<M: Send + 'static> Serve<M> {
     /// 0 is refused. The default is 30 seconds.
     ///
     /// On HTTP/2 there is no such time: a stream of gRPC may have nothing to say for hours, and a client may have to wait until the server
-    /// reads what it has sent for another request. It is asked whether it is there, as the [time-out](Self::header_timeout) of heads tells.
+    /// reads what it has sent for another request. The client is asked whether it is there, as [`header_timeout`](Self::header_timeout) says.
     pub fn body_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.settings.body_timeout = timeout.into();
         self
     }
 
     /// The most requests of one connection at once, on HTTP/2 (`SETTINGS_MAX_CONCURRENT_STREAMS`); on HTTP/1 it is one. A client that
-    /// begins more is told so, and that request is refused. One that the client resets counts until its handler has ended: another waits
-    /// for its turn until then. At least 1; the default is 100. A handler that blocks takes a worker for as
-    /// long: one client may so hold this many, and with several connections more. How to bound that is told [in the
-    /// manual](crate#limits).
+    /// begins more is told so, and that request is refused. A request that the client resets counts until its handler has ended: another
+    /// waits for its turn until then. At least 1; the default is 100. A handler that blocks holds a worker for as long: so one client may
+    /// hold this many workers, and with several connections more. [The limits](crate#limits) say how to bound that.
     pub fn requests_at_most(mut self, requests: u32) -> Self {
         self.settings.requests_at_most = requests;
         self
     }
 
     /// The most connections at once, of all listeners, also upgraded ones: above it accepting pauses, and goes on when one ends; the log
-    /// has a line of it, at the level `warn`. Of each listener one more is accepted, and waits for its turn. At least 1; the default is
-    /// 10,000. What the system allows the process to have open (`ulimit -n`) should be more: where it is less, accepting fails, and is
+    /// has a line of it, at the level `warn`. Each listener accepts one more, which waits for its turn. At least 1; the default is
+    /// 10,000. The limit of open files (`ulimit -n`) should be higher: where it is lower, accepting fails, and is
     /// tried again each second.
     ///
     /// A client of HTTP/2 that answers pings keeps its connection, and so does a WebSocket: nothing here shares the connections out by
@@ -211,10 +210,10 @@ impl<M: Send + 'static> Serve<M> {
     /// ever; 0 is refused. A client that reads slowly and all the time is not cut: what its system acknowledges counts, except on
     /// Windows, which does not tell it. The default is 60 seconds.
     ///
-    /// On HTTP/2 a client also says how much of each answer may come. One that allows nothing of any answer is cut after this time, up
-    /// to as long again and a second more, though it answers pings; so is one that takes less than 16 KiB in the time. What may stay for ever, and holds a
-    /// graceful stop, is the end of an answer, up to 16 KiB, of which the client has allowed a part; and what was written to an upgraded
-    /// stream.
+    /// On HTTP/2 a client also says how much of each answer may come. A client that allows nothing of any answer is cut after this time, at
+    /// the latest after twice this time and a second, even if it answers pings; so is a client that takes less than 16 KiB in this time. Two
+    /// things may stay for ever, and hold up a graceful stop: the end of an answer, up to 16 KiB, of which the client has allowed a part; and
+    /// what was written to an upgraded stream.
     pub fn stall_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.settings.stall_timeout = timeout.into();
         self
@@ -241,7 +240,7 @@ impl<M: Send + 'static> Serve<M> {
         self
     }
 
-    /// The addresses that it listens on; of the listeners that have one of IP, in the order in which they were given.
+    /// The IP addresses of the listeners that have one, in the order in which they were given.
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
         self.gates.iter().filter_map(|gate| gate.address).collect()
     }

@@ -1,7 +1,7 @@
 //! Server-sent events: [`axum::response::Sse`] works as it is; the keep-alive of axum's own (`Sse::keep_alive`) needs the timer of tokio's
 //! runtime, hence the feature `tokio` of `wharf-async`. [`KeepAlive`] needs nothing.
 //!
-//! A stream without an end is an answer that is under way, and a [graceful stop](crate::Serve::with_graceful_shutdown) waits for it: have it
+//! A stream without an end is an answer that is under way, and a [graceful stop](crate::Serve::with_graceful_shutdown) waits for it: let it
 //! end when the server is to stop (`take_until` of the `futures` crates, with a signal of the program's), or bound the stop.
 //!
 //! ```

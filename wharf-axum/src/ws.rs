@@ -1,7 +1,7 @@
 //! WebSockets, over HTTP/1.1 and HTTP/2, with the API of [`axum::extract::ws`]. With the feature `ws`.
 //!
 //! axum's own extractor runs the callback of `on_upgrade` by `tokio::spawn`: on tokio's threads, where it must not block, or not at all if
-//! there are none. This one runs it as a task of `wharf-async`, which may. To change over, import [`WebSocketUpgrade`] and [`WebSocket`] from here;
+//! there are none. The extractor here runs it as a task of `wharf-async`, which may block. To change over, import [`WebSocketUpgrade`] and [`WebSocket`] from here;
 //! all else is axum's.
 //!
 //! ```
@@ -27,9 +27,10 @@
 //! # drop(app);
 //! ```
 //!
-//! A socket is a [`Stream`] and a [`Sink`]: `futures_util::StreamExt::split` makes two halves of it, for two tasks. It is not ended by a
-//! [graceful stop](crate::Serve::with_graceful_shutdown). Over HTTP/1.1 that does not wait for it either; over HTTP/2 it waits until the
-//! last socket of a connection has ended, which the program has to see to: for instance by a signal that its sessions wait for as well.
+//! A socket is a [`Stream`] and a [`Sink`]: `futures_util::StreamExt::split` makes two halves of it, for two tasks. A
+//! [graceful stop](crate::Serve::with_graceful_shutdown) does not end it. Over HTTP/1.1 the stop does not wait for it either; over HTTP/2 the
+//! stop waits until the last socket of a connection has ended. The program has to end them, for instance by a signal that its sessions wait
+//! for as well.
 
 use std::{
     borrow::Cow,
@@ -69,8 +70,8 @@ const MAX_WRITE_BUFFER: usize = 65 << 20;
 /// So many answers to pings may wait to be written while more is read. Each has 125 bytes at most.
 const ANSWERS_MAX: usize = 64;
 
-/// Extracts what is needed to make a WebSocket of a request. The route is one of [`any`](axum::routing::any), so that clients of HTTP/1.1
-/// and of HTTP/2 can come.
+/// Extracts what is needed to make a WebSocket of a request. Make the route with [`any`](axum::routing::any), for clients of HTTP/1.1
+/// and of HTTP/2.
 #[must_use = "`on_upgrade` makes the response"]
 pub struct WebSocketUpgrade<F = DefaultOnFailedUpgrade> {
     /// It has looked at the request, and chooses the protocol.
@@ -119,7 +120,7 @@ impl<F> WebSocketUpgrade<F> {
         self
     }
 
-    /// From so many bytes on messages are written out without a flush. The default is 128 KiB; 0 is at once.
+    /// When this many bytes wait, messages are written out without a flush. The default is 128 KiB; 0 is at once.
     pub fn write_buffer_size(mut self, bytes: usize) -> Self {
         self.config.write_buffer_size = bytes;
         self
@@ -139,7 +140,7 @@ impl<F> WebSocketUpgrade<F> {
         self
     }
 
-    /// The most bytes of a frame, of which a message may have several. A frame is in memory as a whole before it is a part of its message.
+    /// The most bytes of a frame; a message may have several frames. A frame is in memory as a whole before it is a part of its message.
     /// The default is 16 MiB, or [`max_message_size`](Self::max_message_size) if that is less.
     pub fn max_frame_size(mut self, bytes: usize) -> Self {
         self.config.max_frame_size = Some(bytes);
@@ -152,7 +153,7 @@ impl<F> WebSocketUpgrade<F> {
         self
     }
 
-    /// The protocols (`Sec-WebSocket-Protocol`) that are known, the one that is liked best first: the first of them that the client
+    /// The protocols (`Sec-WebSocket-Protocol`) that the server knows, the preferred one first: the first of them that the client
     /// asks for is chosen.
     pub fn protocols<I>(mut self, protocols: I) -> Self
     where
@@ -178,7 +179,7 @@ impl<F> WebSocketUpgrade<F> {
         self.checked.selected_protocol()
     }
 
-    /// What is called if the connection fails before there is a WebSocket. By default nothing is.
+    /// The function that is called if the connection fails before there is a WebSocket. By default none is.
     pub fn on_failed_upgrade<C: OnFailedUpgrade>(self, callback: C) -> WebSocketUpgrade<C> {
         WebSocketUpgrade {
             checked: self.checked,
@@ -275,9 +276,9 @@ fn response(key: Option<&HeaderValue>, protocol: Option<HeaderValue>) -> Respons
     response
 }
 
-/// A stream of messages, and a sink for them. Pings and farewells are answered by themselves while messages are awaited, until there come
-/// no more. A client that pings again and again and does not take the answers is not read until it does; over HTTP/1.1 it is cut by the
-/// [stall time-out](crate::Serve::stall_timeout). Dropped, it closes the connection without a farewell; [`Message::Close`] says one.
+/// A stream of messages, and a sink for them. Pings and close frames are answered by themselves while messages are awaited, until no more
+/// come. A client that pings again and again and does not take the answers is not read until it does; over HTTP/1.1 it is cut by the
+/// [stall time-out](crate::Serve::stall_timeout). If it is dropped, the connection closes without a close frame; [`Message::Close`] sends one.
 #[derive(Debug)]
 pub struct WebSocket {
     socket: WebSocketStream<TokioIo<Upgraded>>,

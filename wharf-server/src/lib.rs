@@ -5,12 +5,12 @@
 //!
 //! - A client is handled by one worker at a time, so its bytes come in order, and its [session](Handler::Session) needs no lock;
 //!   different clients run in parallel.
-//! - Bytes are cut into [frames](codec): lines, lengths, marks, or a codec of the program's own.
-//! - A client is [told](Client::tell) messages of other threads, and its [timers](Client::set_timer), in its turn. The server
+//! - Bytes are split into [frames](codec): lines, lengths, marks, or a codec of the program's own.
+//! - A client gets [messages](Client::tell) of other threads, and its [timers](Client::set_timer), in its turn. The server
 //!   [ticks](Handler::tick).
 //! - Sends go to any client, from any thread; [broadcasts](Clients::broadcast), and sends to [groups](Groups), share their memory. The unsent bytes of a client
-//!   are limited, and a client that does not read is not read from (backpressure), so memory stays limited; what happens to
-//!   what is sent to it is a [setting](SlowReader), and after a time such a client is cut.
+//!   are limited, and a client that does not read is not read from (backpressure), so memory stays limited. A
+//!   [setting](SlowReader) decides about further messages to such a client, and after a time it is cut.
 //! - Each client has a share of everything that clients use: receive buffers, unsent bytes, operations, places
 //!   in the table. So one client takes nothing from the others ([`Settings::memory_bytes_max`] says how much
 //!   memory all of them can occupy).
@@ -18,13 +18,13 @@
 //! - A handler that can't take more for now [pauses reading](Client::pause_reading), and TCP's flow control stops the peer; each
 //!   client may have a [rate](Settings::receive_rate).
 //! - A handler with much to do [takes turns](Client::call_again) with those of other clients.
-//! - The server [dials](Clients::dial) others: a connection that it makes, with retries, is a client as any; a [pool](Pool) keeps some.
+//! - The server [dials](Clients::dial) others: a connection that it makes, with retries, is a client like any other; a [pool](Pool) keeps some.
 //! - A handler that panics, or returns an error, ends its own client and nothing else.
-//! - Out of descriptors, or at the limit of clients, accepting pauses, and resumes when there is room.
+//! - Accepting pauses when descriptors run out or the limit of clients is reached, and resumes when there is room.
 //! - It [listens](manual::listening) on several addresses, local sockets, and sockets of systemd's; behind a [proxy](manual::proxies) it knows
 //!   its clients' own addresses; and a balancer sees when it [drains](manual::draining).
-//! - With the feature `tls` it speaks TLS, with those that connect and with those that it dials; certificates are reloaded without a stop.
-//! - It tells [metrics](manual::metrics) to the program's recorder, and gives each client a span.
+//! - With the feature `tls` it speaks TLS, with clients that connect and servers that it dials; certificates are reloaded without a stop.
+//! - It reports [metrics](manual::metrics) to the program's recorder, and gives each client a span.
 //! - [`Server::stop`] stops accepting, lets clients finish until a deadline, and then cuts the rest; [`Server::wait_for_signal`]
 //!   does so at a signal.
 //!

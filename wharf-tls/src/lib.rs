@@ -1,10 +1,10 @@
-//! What [`wharf-server`](https://docs.rs/wharf-server) and [`wharf-axum`](https://docs.rs/wharf-axum) share of TLS, by
-//! [rustls](https://docs.rs/rustls) with `ring`. Programs take it through them: the modules `tls` there have all of this again, each with a
+//! The TLS that [`wharf-server`](https://docs.rs/wharf-server) and [`wharf-axum`](https://docs.rs/wharf-axum) share, by
+//! [rustls](https://docs.rs/rustls) with `ring`. Programs use it through those two crates: their modules `tls` have all of this, each with a
 //! `Server` of its own.
 //!
-//! It knows no socket: it reads certificates and keys ([`Pem`], [`Identity`]), says what is wrong with them ([`Error`]), makes of them what
-//! rustls asks of a server, and tells what a handshake has agreed on ([`Agreed`]). What only the two need is not in the documentation, and may
-//! change with every version. This is what they do with it, with the peers' bytes in memory:
+//! This crate knows no socket: it reads certificates and keys ([`Pem`], [`Identity`]), says what is wrong with them ([`Error`]), makes rustls'
+//! configuration of a server from them, and says what a handshake has agreed on ([`Agreed`]). Items that only the two crates need are not
+//! documented, and may change with every version. The two crates use them like this, here with the peers' bytes in memory:
 //!
 //! ```
 //! use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! The functions of Windows that servers on completion ports call, for programs of C and C++ on Linux.
 //!
-//! The headers are in `include`. On other systems than Linux the crate is empty.
+//! The headers are in `include`. On systems other than Linux the crate is empty.
 #![cfg(target_os = "linux")]
 
 mod call;

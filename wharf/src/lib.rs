@@ -41,13 +41,13 @@
 //! # }
 //! ```
 //!
-//! What a server adds to this is in the manual: to [accept again](manual::patterns#accept-again-after-a-shortage) when descriptors
-//! have run out, limits, a stop in order.
+//! The manual shows what a server adds to this: to [accept again](manual::patterns#accept-again-after-a-shortage) when descriptors
+//! have run out, limits, an orderly stop.
 //!
-//! In the words that the field has for it: a *completion port* is a *proactor* and a *work-conserving* *thread pool* in one. Packets
+//! In the terms of the field: a *completion port* is a *proactor* and a *work-conserving* *thread pool* in one. Packets
 //! leave its queue first in, first out; threads are released last in, first out. A thread that blocks in its handler stops counting,
 //! and another runs in its place; nothing has to be marked. Sends and receives may be vectored, memory is owned by the operation
-//! (an *overlapped* one, in Win32's word) until it completes, and what waits is bounded: there is backpressure at each limit.
+//! (an *overlapped* one, in Win32's term) until it completes, and every queue is bounded: there is backpressure at each limit.
 //!
 //! # The manual
 //!
@@ -65,20 +65,20 @@
 //! - [`CompletionPort`]: make one, associate sockets with it, wait on it.
 //! - [`Socket`], [`Listener`], [`DatagramSocket`], [`File`], and on Unix `LocalListener`: start operations.
 //! - [`Buffer`], [`Payload`], [`BufferPool`]: memory that operations own while they are under way.
-//! - [`Completion`]: what was done, its result, and everything it owned back.
+//! - [`Completion`]: what was done, its result, and everything that the operation owned.
 //! - [`Context`]: what goes with an operation, and comes back with its completion.
 //! - [`PortError`]: why the port itself refused something, inside an [`io::Error`](std::io::Error).
 //! - [`Workers`]: the threads, if the port is to have a pool of its own; [`ThreadPool`]: a pool of the program's.
-//! - [`names`]: names of machines where an address is taken, looked up off the workers; which address to try when.
+//! - [`names`]: host names in place of addresses, looked up off the workers; in which order the addresses are tried.
 //! - [`blocking`]: says beforehand that a handler may block; [`Snapshot`]: how the port and its threads stand.
 //! - `simulated`, with the feature of that name: a kernel in memory, for tests.
 //! - [`raw`]: the layer beneath, for other languages and for memory that is not Rust's.
 //!
-//! What every server writes again (clients, limits, orderly stop) is in the crate `wharf-server`.
+//! The parts that every server writes again (clients, limits, orderly stop) are in the crate `wharf-server`.
 //!
-//! What C programmers get wrong with completion ports does not compile here, or has one obvious answer: a buffer
+//! The usual mistakes of C programs with completion ports do not compile here, or have one obvious answer: a buffer
 //! can't be freed before its operation has completed, a failed operation can't be mistaken for a time-out, a handle
-//! can't be associated twice, and one that is closed can't reach another socket.
+//! can't be associated twice, and a closed handle can't reach another socket.
 #![warn(missing_docs, missing_debug_implementations)]
 // What is public may grow, unless it says why not.
 #![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]

@@ -25,7 +25,7 @@ const BYTES_MAX: usize = 2 << 20;
 /// An open file.
 ///
 /// Tokio's traits read and write it in turn, as the standard library does: at the position that it has (clones share it), straight from
-/// and into the caller's memory, by calls that block. What a write has taken, the system has; a flush has nothing to do.
+/// and into the caller's memory, by calls that block. Bytes that a write has taken are the system's; a flush has nothing to do.
 ///
 /// [`read_at`](Self::read_at) and [`write_at`](Self::write_at) are operations of the port of the runtime in which the first of them is
 /// called. They leave the position alone.
@@ -40,7 +40,7 @@ impl File {
     /// Opens a file to read it.
     ///
     /// # Errors
-    /// The system's: there is none of that name, for one.
+    /// The system's: there is none of that name, for example.
     pub async fn open(path: impl AsRef<Path>) -> io::Result<File> {
         OpenOptions::new().read(true).open(path).await
     }
@@ -88,7 +88,7 @@ impl File {
     /// If the future is dropped, its buffer is lost.
     ///
     /// # Errors
-    /// In the first part of the result: the system's, `ESPIPE` for one, where the file is no regular one.
+    /// In the first part of the result: the system's, such as `ESPIPE` where the file is not a regular one.
     ///
     /// # Panics
     /// It is the first operation of the file's at an offset, and the thread works for no runtime.
@@ -149,15 +149,15 @@ impl File {
         Ok(file)
     }
 
-    /// Has the disk keep what was written (fsync(2)). A write at an offset is covered if its future has ended.
+    /// Makes the disk keep what was written (fsync(2)). A write at an offset is covered if its future has ended.
     ///
     /// # Errors
-    /// The system's. What an earlier write could not bring to the disk may be told here.
+    /// The system's. The failure of an earlier write to reach the disk may be reported here.
     pub async fn sync_all(&self) -> io::Result<()> {
         call(|| self.std.sync_all()).await
     }
 
-    /// As [`sync_all`](Self::sync_all), without what the system keeps of the file beside its bytes and its length (fdatasync(2)).
+    /// As [`sync_all`](Self::sync_all), without the metadata other than the length (fdatasync(2)).
     ///
     /// # Errors
     /// As there.
@@ -165,7 +165,7 @@ impl File {
         call(|| self.std.sync_data()).await
     }
 
-    /// Cuts the file off at so many bytes, or makes it so long with zeroes.
+    /// Truncates the file to this length, or extends it to this length with zeroes.
     ///
     /// # Errors
     /// The system's.
@@ -173,7 +173,7 @@ impl File {
         call(|| self.std.set_len(bytes)).await
     }
 
-    /// What the system tells of the file: its length, for one.
+    /// The metadata of the file, such as its length.
     ///
     /// # Errors
     /// The system's.

@@ -9,7 +9,7 @@ use std::{
 
 use super::{call, turn};
 
-/// What is in a folder, in no order.
+/// The entries of a folder, in no order.
 ///
 /// # Errors
 /// The system's.
@@ -17,7 +17,7 @@ pub async fn read_dir(path: impl AsRef<Path>) -> io::Result<ReadDir> {
     call(move || std::fs::read_dir(path)).await.map(ReadDir)
 }
 
-/// What is in a folder; see [`read_dir`].
+/// The entries of a folder; see [`read_dir`].
 #[derive(Debug)]
 pub struct ReadDir(std::fs::ReadDir);
 
@@ -47,7 +47,7 @@ impl DirEntry {
         self.0.file_name()
     }
 
-    /// What the system tells of it; of a link itself.
+    /// Its metadata; for a link, that of the link itself.
     ///
     /// # Errors
     /// The system's.
@@ -80,13 +80,13 @@ impl DirBuilder {
         DirBuilder(std::fs::DirBuilder::new())
     }
 
-    /// Those above it are made as well, and it may be there.
+    /// Makes the folders above it as well; the folder may be there already.
     pub fn recursive(&mut self, recursive: bool) -> &mut DirBuilder {
         self.0.recursive(recursive);
         self
     }
 
-    /// Its permissions; less what the process's mask takes. 0o777 at first.
+    /// Its permissions, without those that the process's mask (umask) takes away. 0o777 at first.
     #[cfg(unix)]
     pub fn mode(&mut self, mode: u32) -> &mut DirBuilder {
         std::os::unix::fs::DirBuilderExt::mode(&mut self.0, mode);

@@ -1,10 +1,10 @@
 //! Files: read and written in turn with tokio's I/O traits, and at offsets as operations of the port; folders and whole files by calls
 //! that block.
 //!
-//! The names are tokio's. Here a task may block, so most of these do: they call the standard library, and give the worker's place away
-//! meanwhile ([`wharf::blocking`]). A call is made when its future is polled first, so that no time-out cuts it off; what the
-//! task has beside it (`join!`, `select!`) waits, as it would for any call. After many calls in one poll other tasks go first: there a
-//! loop of calls is aborted or timed out. [`File::read_at`] and [`File::write_at`] wait in the port.
+//! The names are tokio's. Here a task may block, so most of these functions do: they call the standard library, and give the worker's place
+//! away meanwhile ([`wharf::blocking`]). A call is made when its future is first polled, so no time-out ends it; other futures of the
+//! task (`join!`, `select!`) wait meanwhile, as for any call. After many calls in one poll other tasks go first: at that point a
+//! loop of calls can be aborted or timed out. [`File::read_at`] and [`File::write_at`] wait in the port.
 //!
 //! ```
 //! use tokio::io::{AsyncReadExt, AsyncWriteExt}; // tokio's feature io-util
@@ -88,16 +88,16 @@ calls! {
     /// Copies a file, with its permissions. Returns how many bytes it has.
     std::fs: copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> u64;
 
-    /// Renames a file or a folder, and replaces what has the name.
+    /// Renames a file or a folder, and replaces what had the new name.
     std::fs: rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> ();
 
     /// Removes a file.
     std::fs: remove_file(path: impl AsRef<Path>) -> ();
 
-    /// What the system tells of a file or a folder; of what a link leads to.
+    /// The metadata of a file or a folder; for a link, that of its target.
     std::fs: metadata(path: impl AsRef<Path>) -> Metadata;
 
-    /// As [`metadata`], of a link itself.
+    /// As [`metadata`]; for a link, that of the link itself.
     std::fs: symlink_metadata(path: impl AsRef<Path>) -> Metadata;
 
     /// Sets the permissions of a file or a folder.
@@ -118,17 +118,17 @@ calls! {
     /// The full path, with no link in it.
     std::fs: canonicalize(path: impl AsRef<Path>) -> PathBuf;
 
-    /// What a link has in it.
+    /// The target of a link.
     std::fs: read_link(path: impl AsRef<Path>) -> PathBuf;
 
     /// Gives a file a second name.
     std::fs: hard_link(original: impl AsRef<Path>, link: impl AsRef<Path>) -> ();
 }
 
-/// Whether there is something at the path; where a link leads to nothing, there is not.
+/// Whether the path exists; a link without a target does not.
 ///
 /// # Errors
-/// The system's: it does not tell.
+/// The system's: it does not say.
 pub async fn try_exists(path: impl AsRef<Path>) -> io::Result<bool> {
     call(move || path.as_ref().try_exists()).await
 }

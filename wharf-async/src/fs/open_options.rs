@@ -34,7 +34,7 @@ macro_rules! options {
 }
 
 impl OpenOptions {
-    /// Nothing is set: a file can't be opened so.
+    /// Options of which none is set: they open no file.
     pub fn new() -> OpenOptions {
         OpenOptions(std::fs::OpenOptions::new())
     }
@@ -65,7 +65,7 @@ impl OpenOptions {
 
 #[cfg(unix)]
 impl OpenOptions {
-    /// The permissions of a file that is made; less what the process's mask takes. 0o666 at first.
+    /// The permissions of a file that is made, without those that the process's mask (umask) takes away. 0o666 at first.
     pub fn mode(&mut self, mode: u32) -> &mut OpenOptions {
         std::os::unix::fs::OpenOptionsExt::mode(&mut self.0, mode);
         self

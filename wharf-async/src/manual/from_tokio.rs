@@ -1,9 +1,9 @@
-//! From tokio: which crates work, what to change, what works as it is, what panics for want of tokio's context, and what does not work.
+//! From tokio: which crates work, what to change, what works as it is, what panics without tokio's context, and what does not work.
 //!
 //! # Which crates work
 //!
-//! "As it is": nothing but its stream or its server comes from here. "By feature": with the named feature of this crate. Each line is what
-//! the test beside it, or the example, does.
+//! "As it is": only the crate's stream or server comes from here. "By feature": with the named feature of this crate. Each line is checked
+//! by the test, or the example, beside it.
 //!
 //! | crate | | checked by |
 //! |---|---|---|
@@ -29,7 +29,7 @@
 //! | reqwest, sqlx | by feature `tokio` | `examples/web/21_postgres.rs` |
 //! | what blocks: rusqlite, `std::fs`, a lock | as it is, in any task | `examples/12_sqlite.rs` |
 //! | what computes for long: argon2, bcrypt, pictures | in [`spawn_blocking`](crate::spawn_blocking), as on tokio | `wharf-async/tests/from_tokio.rs` `what_computes_in_spawn_blocking_shares_the_processors` |
-//! | what only adds routes, extractors, or layers without timers, to axum (axum-extra, utoipa), or computes for a moment (jsonwebtoken, validator) | as it is | `wharf-axum/tests/from_tokio.rs` `extractors_and_layers_without_timers_work` |
+//! | crates that only add routes, extractors, or layers without timers to axum (axum-extra, utoipa), or compute for a moment (jsonwebtoken, validator) | as it is | `wharf-axum/tests/from_tokio.rs` `extractors_and_layers_without_timers_work` |
 //! | tokio-console, metrics | as it is; by feature `metrics` | `wharf-async/tests/metrics.rs` |
 //!
 //! # What to change
@@ -49,7 +49,7 @@
 //! | `Handle::block_on` | [`Handle::block_on`](crate::Handle::block_on); it works in a task, too |
 //! | `tokio::time::{sleep, timeout, interval}` | [`time`](crate::time), with the same names; the moments are `std::time::Instant` |
 //! | `tokio::net`: `TcpListener`, `TcpStream`, `UdpSocket`, `UnixListener`, `UnixStream`, `UnixDatagram`, and their halves | [`net`](crate::net), with the same names |
-//! | `listener.local_addr()?` of a `TcpListener` | `listener.local_addr()`: an address, and no `Result` |
+//! | `listener.local_addr()?` of a `TcpListener` | `listener.local_addr()`: an address, not a `Result` |
 //! | `tokio::net::lookup_host` | `std::net::ToSocketAddrs`, which may block |
 //! | `tokio::fs` | [`fs`](crate::fs), with the same names, or `std::fs`, which may block |
 //! | `tokio::process` | on Unix `wharf_async::process`, with the same names; on Windows `std::process`, which may block |
@@ -120,25 +120,25 @@
 //!
 //! # A program that was ported
 //!
-//! By these words alone: `realworld-axum-sqlx` of milovanovmaksim's on GitHub, with axum 0.8, sqlx and PostgreSQL, bcrypt, jsonwebtoken, validator, utoipa
-//! with its Swagger UI, and two layers of tower-http. Of its 2,469 lines of Rust **three changed**: the attribute of `main`, the listener, and
-//! `axum::serve`. `Cargo.toml` has the two lines more, and keeps all others. It compiled at once.
+//! This page alone was enough to port `realworld-axum-sqlx`, by milovanovmaksim on GitHub. It has axum 0.8, sqlx and PostgreSQL, bcrypt, jsonwebtoken,
+//! validator, utoipa with its Swagger UI, and two layers of tower-http. Of its 2,469 lines of Rust **three changed**: the attribute of `main`, the
+//! listener, and `axum::serve`. `Cargo.toml` got the two lines above, and kept all others. The program compiled at once.
 //!
-//! - 39 requests by curl, from a sign-up to a body that is too long, have the same answers but one: asked in HTTP/2, it answers now.
-//! - It listens to no signal, and SIGTERM, Ctrl-C and SIGHUP end it as before. With the function of axum's own example of a graceful stop, a
+//! - 39 requests by curl, from a sign-up to a body that is too long, get the same answers, except one: a request in HTTP/2 is answered now.
+//! - The program listens to no signal, and SIGTERM, Ctrl-C and SIGHUP end it as before. With the function of axum's own example of a graceful stop, a
 //!   login that is under way gets its answer, and the program then ends with success: on tokio, and here with the one line more.
 //! - A login computes: bcrypt is called in its handler. That holds up the others as on tokio, and the remedy is the same. While eight clients
 //!   logged in all the time, a `GET` of one query took the better part of a second on both runtimes (the median), and some 5 ms on both with
-//!   bcrypt in [`spawn_blocking`](crate::spawn_blocking), which is nine lines. Two processors, which other work shared: the figures tell the two
-//!   ways apart, and not the two runtimes.
+//!   bcrypt in [`spawn_blocking`](crate::spawn_blocking), which is nine lines. Other work shared the two processors: the figures compare the two
+//!   ways, and not the two runtimes.
 //!
-//! Five of axum's own examples (todos, key-value-store, sse, graceful-shutdown, and tokio-postgres with bb8) changed four to nine lines each: those
-//! three, `listener.local_addr()`, and the names of tokio's that they use.
+//! In each of five of axum's own examples (todos, key-value-store, sse, graceful-shutdown, and tokio-postgres with bb8) four to nine lines changed:
+//! the three above, `listener.local_addr()`, and the names of tokio's that they use.
 //!
 //! # What works as it is
 //!
-//! What only waits for another task, or only has tokio's I/O traits, needs no runtime of tokio's. It is used as before, and a task
-//! of this crate is woken by it. Of tokio's features it needs `sync`, `macros` and `io-util`, and `rt` for the names in `tokio::task`.
+//! Code that only waits for another task, or only has tokio's I/O traits, needs no runtime of tokio's. Use it as before: it wakes tasks
+//! of this crate. Of tokio's features it needs `sync`, `macros` and `io-util`, and `rt` for the names in `tokio::task`.
 //!
 //! | what | |
 //! |---|---|
@@ -187,13 +187,13 @@
 //! # }
 //! ```
 //!
-//! # What panics for want of tokio's context
+//! # What panics without tokio's context
 //!
 //! These ask for the runtime of tokio's that the thread is in, and a worker here is in none. They compile, and then panic, most of them with
 //! "there is no reactor running, must be called from the context of a Tokio 1.x runtime". In a task the panic is the result of its
 //! [`JoinHandle`](crate::JoinHandle); a connection of `wharf_axum` ends with it.
 //!
-//! With the [feature `tokio`](#a-runtime-of-tokios-beside-it) a worker is in one, and all of these work ("a context" in the table).
+//! With the [feature `tokio`](#a-runtime-of-tokios-beside-it) a worker is in tokio's context, and all of these work ("a context" in the table).
 //!
 //! | what | instead |
 //! |---|---|
@@ -211,16 +211,16 @@
 //! # A runtime of tokio's beside it
 //!
 //! A task of ours that awaits something of tokio's (a query of sqlx, a request of reqwest) stays where it is: a handler runs on the workers, and may
-//! block. On tokio's side is what those libraries have spawned, their sockets and their timers.
+//! block. On tokio's side are the tasks that those libraries have spawned, their sockets and their timers.
 //!
-//! **What is spawned by `tokio::spawn` runs on one thread of tokio's, and stalls there as ever: if it blocks, all that is spawned
-//! there waits, and so do all timers and sockets of tokio's.** That holds for the tasks that a library spawns by itself, such as the callback of
+//! **A task that `tokio::spawn` has spawned runs on one thread of tokio's. If it blocks there, all other tasks on that thread wait, and so
+//! do all timers and sockets of tokio's.** That holds for the tasks that a library spawns by itself, such as the callback of
 //! axum's own `WebSocketUpgrade::on_upgrade` and the connections of reqwest; with `axum::serve` it would hold for all handlers, which is why
 //! `wharf_axum::serve` takes its place. A task of this crate may block and compute, whatever of tokio's it awaits. On Linux the log says once
 //! that a task has blocked there for 100 ms or more.
 //!
 //! With the feature `tokio`, a [`Runtime`](crate::Runtime) has a *side runtime* of tokio's, with its timers, its reactor and one thread; each
-//! worker is in its context from the start to the end, and so is the thread of [`block_on`](crate::Runtime::block_on). Nothing else is to be done:
+//! worker is in its context from the start to the end, and so is the thread of [`block_on`](crate::Runtime::block_on). Nothing else has to be done:
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -249,9 +249,9 @@
 //!
 //! | question | answer |
 //! |---|---|
-//! | What does it cost? | A thread with tokio's reactor: some descriptors and a stack. What waits for a `tokio::time` or a `tokio::net` is woken from that thread |
-//! | May what is spawned there use this crate? | Yes: [`spawn`](crate::spawn), [`time`](crate::time) and [`net`](crate::net) work there, and on the threads of `tokio::task::spawn_blocking`. [`spawn_local`](crate::spawn_local) does not |
-//! | `tokio::runtime::Handle::block_on`, `block_in_place` in a task | work: to be in a runtime's context is not to be driven by it |
+//! | What does it cost? | A thread with tokio's reactor: some descriptors and a stack. A task that waits for a `tokio::time` or a `tokio::net` is woken from that thread |
+//! | May a task that is spawned there use this crate? | Yes: [`spawn`](crate::spawn), [`time`](crate::time) and [`net`](crate::net) work there, and on the threads of `tokio::task::spawn_blocking`. [`spawn_local`](crate::spawn_local) does not |
+//! | `tokio::runtime::Handle::block_on`, `block_in_place` in a task | work: a worker is in the context of tokio's runtime, but is not driven by it |
 //! | Which context counts, if the program has a runtime of tokio's too? | The innermost: within [`block_on`](crate::Runtime::block_on) that of the side runtime |
 //! | When does it end? | At the [stop](crate::Runtime::stop), after the workers and within the same time. Threads that are left are [counted](crate::StopReport) |
 //! | How is it turned off? | `Builder::tokio_context(false)`. On a simulated kernel it is off |
@@ -262,13 +262,13 @@
 //!
 //! - **`#[tokio::main]` and `#[tokio::test]`** run the function on a runtime of tokio's. `#[wharf_async::main]` and `#[wharf_async::test]`
 //!   take their place.
-//! - **A program whose libraries call `tokio::spawn`** and block in what they spawn: nothing here changes where that runs.
+//! - **A program whose libraries call `tokio::spawn`** and block in the tasks that they spawn: nothing here changes where these run.
 //! - **Tasks that are not `Send` on workers.** They are for the thread of a `block_on` alone ([`spawn_local`](crate::spawn_local)), and while
-//!   that thread blocks they wait. A runtime of one thread (`current_thread`) is not there.
+//!   that thread blocks they wait. There is no runtime of one thread (`current_thread`).
 //! - **Time that a test stops, on real sockets** (`tokio::time::pause`): a test whose time is simulated has a simulated network, too
 //!   (the feature `simulated`, `wharf_async::simulation`).
 //! - **Descriptors of other kinds** (`AsyncFd`, `tokio::net::unix::pipe`, named pipes of Windows), and **processes on Windows**, as futures.
-//!   The standard library's block, as they may here; a time-out around such a call does not cut it off.
+//!   Those of the standard library block, which is allowed here; a time-out around such a call does not end it.
 //!
 //! # What differs
 //!
@@ -289,9 +289,9 @@
 //! | the budget of a task | 128 results in a poll, of tokio's futures | 128 results in a poll, of this crate's futures. Those of tokio's are not counted here: a loop over a channel that is never empty needs a [`yield_now`](crate::yield_now()) |
 //! | order | a task that another one wakes may go first (a slot of the worker's) | one queue, first in, first out; a task that an I/O completion wakes is polled at once |
 //! | timers | up to a millisecond late | a fraction of a millisecond late on Linux, up to 16 ms on Windows. None fires early |
-//! | a write that succeeds | the system has the bytes | the runtime has the bytes: what the system does not take at once, and on io_uring small writes, is copied and sent without a report. What fails after that is the error of the next write, flush or shutdown; an error that comes after the last of these is lost, but for a want of memory: then a read tells it as well, and the peer gets a reset |
-//! | `flush` | does nothing | tells such an error, and does not wait |
-//! | `shutdown` | ends the sending side | the same, behind all that was written; it waits until the system has the bytes |
+//! | a write that succeeds | the system has the bytes | the runtime has the bytes: those that the system does not take at once, and on io_uring small writes, are copied and sent without a report. A later failure is the error of the next write, flush or shutdown. An error after the last of these is lost, except when memory runs out: then a read reports it as well, and the peer gets a reset |
+//! | `flush` | does nothing | reports such an error, and does not wait |
+//! | `shutdown` | ends the sending side | the same, after all that was written; it waits until the system has the bytes |
 //! | a `TcpStream` that is dropped | closes | sends what was written, and then closes |
 //! | `set_linger` | any time | none or zero: any other would block the thread that closes, and is refused |
 //! | `accept` from several tasks | one of them gets a connection | the same; all that wait are woken for each |

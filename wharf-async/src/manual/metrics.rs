@@ -1,10 +1,10 @@
-//! Metrics, and tokio-console: what a runtime tells of itself while it runs.
+//! Metrics, and tokio-console: what a runtime reports while it runs.
 //!
 //! # Metrics
 //!
-//! With the feature `metrics`, a runtime that is asked (`Builder::metrics`) tells its figures to the facade crate
+//! With the feature `metrics`, a runtime that is asked to (`Builder::metrics`) reports its metrics to the facade crate
 //! [`metrics`](https://docs.rs/metrics): the program chooses the recorder (Prometheus, StatsD, ...), and installs it before. The name that
-//! it is given is the label `runtime` of each of them, or there is no label where the name is empty.
+//! `Builder::metrics` is given is the label `runtime` of each metric; with an empty name there is no label.
 //!
 #![cfg_attr(feature = "metrics", doc = "```no_run")]
 #![cfg_attr(not(feature = "metrics"), doc = "```ignore")]
@@ -28,12 +28,12 @@
 //! | `wharf_async_queue_length` | gauge | count | | tasks and operations that wait for a worker |
 //! | `wharf_async_queue_oldest_seconds` | gauge | seconds | | how long the oldest of them has waited; 0 if none waits |
 //!
-//! A thread of the runtime's (`wharf-metrics`) tells them four times a second, also while all workers are blocked, and once more when the
-//! runtime has stopped. A task costs nothing for it.
+//! A thread of the runtime's (`wharf-metrics`) reports them four times a second, also while all workers are blocked, and once more when the
+//! runtime has stopped. They add no cost to a task.
 //!
 //! **Is it overloaded?** If `wharf_async_queue_oldest_seconds` grows while as many workers are `blocked` as there
-//! [may be](crate::Builder::threads), tasks wait for something else: allow more. If it grows and none is blocked, the processors are busy; who
-//! keeps them is in [`Runtime::snapshot`](crate::Runtime::snapshot).
+//! [may be](crate::Builder::threads), tasks wait for something else: allow more. If it grows and none is blocked, the processors are busy:
+//! [`Runtime::snapshot`](crate::Runtime::snapshot) shows the tasks that keep them.
 //!
 //! # tokio-console
 //!
@@ -42,6 +42,6 @@
 //! the tasks, how long their polls take and how long they wait for a worker. It does not list what they wait for: timers, sockets and locks have
 //! no spans.
 //!
-//! The program adds `console-subscriber` as it would with tokio. That crate asks for tokio's unstable spans, which are not used here: it is built with
-//! `RUSTFLAGS="--cfg console_without_tokio_unstable"`, or with `--cfg tokio_unstable`. Its server has a thread with a runtime of tokio's by itself.
-//! Where no subscriber wants the spans, a task has none, and costs what it cost.
+//! The program adds `console-subscriber` as it would with tokio. That crate asks for tokio's unstable spans, which are not used here: build it with
+//! `RUSTFLAGS="--cfg console_without_tokio_unstable"`, or with `--cfg tokio_unstable`. Its server has a thread of its own, with a runtime of tokio's.
+//! Where no subscriber wants the spans, a task has none, and costs no more than before.

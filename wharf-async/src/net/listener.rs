@@ -130,15 +130,15 @@ impl TcpListener {
     /// Accepts a connection; with it comes the address of the peer.
     ///
     /// # Errors
-    /// The system's: descriptors or memory have run out, for one. The connection stays in the backlog then, and to
-    /// accept again at once would fail again: wait a moment.
+    /// The system's: descriptors or memory have run out, for example. The connection stays in the backlog then, and
+    /// another accept at once would fail again: wait a moment.
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let start = || self.listener.accept_skip_port();
         let accepted = self.state.next(start, Option::take).await?;
         self.stream(*accepted?)
     }
 
-    /// As [`accept`](Self::accept), for a future of the caller's own. Of those that wait so, the 64 that polled last are woken.
+    /// As [`accept`](Self::accept), for a future of the caller's own. Of such futures, the 64 that polled last are woken.
     pub fn poll_accept(
         &self,
         context: &mut Context<'_>,

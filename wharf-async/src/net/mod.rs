@@ -1,6 +1,6 @@
 //! Listeners and streams, of TCP and on Unix local ones; UDP.
 //!
-//! What completes belongs to the stream or the listener, and not to the future that waits for it: a future that is dropped at any
+//! Results belong to the stream or the listener, and not to the future that waits for them: a future that is dropped at any
 //! await loses no byte and no connection.
 
 mod arrivals;

@@ -41,7 +41,7 @@ pub struct OwnedReadHalf<S = TcpStream> {
     of: PhantomData<fn() -> S>,
 }
 
-/// The writing half of a stream; see [`TcpStream::into_split`]. Dropped, it ends the stream behind what was written.
+/// The writing half of a stream; see [`TcpStream::into_split`]. If it is dropped, the stream ends after what was written.
 pub struct OwnedWriteHalf<S = TcpStream> {
     pub(super) inner: Arc<Inner>,
     /// It was put together with the other half again.

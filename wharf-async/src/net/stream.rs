@@ -81,18 +81,19 @@ impl Drop for Inner {
 
 /// A TCP connection, for tasks of one runtime.
 ///
-/// Small reads come through a buffer of a pool, of which an idle connection holds none; large ones go straight into the memory of the
-/// caller. Writes go straight from it, if the system takes the bytes at once; small ones are copied while the port has more to do and gains
-/// from batches (io_uring), and so is what the system does not take. Memory that an operation owns spares the copy also for small ones: [`receive`](Self::receive),
-/// [`send`](Self::send).
+/// Small reads come through a buffer of a pool, and an idle connection holds none; large reads go straight into the memory of the
+/// caller. Writes go straight from that memory, if the system takes the bytes at once; small writes are copied while the port has more to do
+/// and gains from batches (io_uring), and so are bytes that the system does not take. [`receive`](Self::receive) and [`send`](Self::send),
+/// with memory that the operation owns, spare the copy also for few bytes.
 ///
-/// A write is complete when the runtime has the bytes; a failure after that is told by the next write, flush or
-/// shutdown. If the system had no memory for the bytes, the connection is reset, and a read tells it, too. While more than 64 KiB or 128 writes wait to be sent, writers wait. Dropped, a stream still sends what was written, for
+/// A write is complete when the runtime has the bytes; a later failure is reported by the next write, flush or
+/// shutdown. If the system had no memory for the bytes, the connection is reset, and a read reports it, too. While more than 64 KiB or 128
+/// writes wait to be sent, writers wait. A stream that is dropped still sends what was written, for
 /// [30 seconds](crate::Builder::unsent_timeout) at most, and then closes; if the time is over before, it is reset. A
 /// [stop](crate::Runtime::stop) waits for such streams.
 ///
-/// Cancel-safe: a future of it that is dropped at any await loses no byte. One that has written a part tells how much as its
-/// result, as ever.
+/// Cancel-safe: a future of it that is dropped at any await loses no byte. A write of a part returns how much it has written, as
+/// ever.
 ///
 /// ```
 /// use tokio::io::{AsyncReadExt, AsyncWriteExt}; // tokio's feature io-util
@@ -221,9 +222,9 @@ impl TcpStream {
         self.option(|socket| socket.tcp_nodelay())
     }
 
-    /// What becomes of bytes that are unsent when the connection closes (`SO_LINGER`): none, the default, has them sent, however
-    /// long the peer takes to read them, and the descriptor is kept until then; zero resets the connection when the stream is
-    /// dropped, and they are lost. To be rid of a peer that does not read, set it to zero. A longer time would have a worker wait
+    /// What happens to bytes that are unsent when the connection closes (`SO_LINGER`). None, the default: they are sent, however
+    /// long the peer takes to read them, and the descriptor is kept until then. Zero: the connection is reset when the stream is
+    /// dropped, and they are lost; use it to be rid of a peer that does not read. A longer time would make a worker wait
     /// at the close, so it is refused.
     ///
     /// # Errors
@@ -269,8 +270,8 @@ macro_rules! stream {
                 socket.with_descriptor(|descriptor| set(SockRef::from(&descriptor)))
             }
 
-            /// Bytes that were written and that the peer's system has not acknowledged. A peer that reads makes it less, if little by little.
-            /// On a local socket: that the peer has not read; Linux counts its own memory for them as well.
+            /// Bytes that were written and that the peer's system has not acknowledged. The number falls while the peer reads, if only little
+            /// by little. On a local socket: bytes that the peer has not read; Linux counts its own memory for them as well.
             ///
             /// # Errors
             /// The system's; on Windows it is not known ([`Unsupported`](io::ErrorKind::Unsupported)).
@@ -291,7 +292,7 @@ macro_rules! stream {
             /// Receives at least one byte into a buffer that the operation owns, from its front; 0 is the end of the stream, or the buffer has
             /// no room. Nothing is copied, unless bytes were received before by a read.
             ///
-            /// If the future is dropped, its buffer is lost, and no byte: the next read has them.
+            /// If the future is dropped, its buffer is lost, but no byte: the next read has the bytes.
             ///
             /// # Errors
             /// In the first part of the result: the connection has failed.
@@ -299,9 +300,9 @@ macro_rules! stream {
                 self.inner.receive(buffer).await
             }
 
-            /// Sends a payload whole, behind all that was written; it is complete when the system has the bytes. The payload comes back.
+            /// Sends a payload whole, after all that was written; it is complete when the system has the bytes. The payload comes back.
             ///
-            /// If the future is dropped, the payload is sent all the same. There is no bound but the port's on what is sent so at once.
+            /// If the future is dropped, the payload is sent all the same. Only the port bounds how much is sent in this way at once.
             ///
             /// # Errors
             /// In the first part of the result: the connection has failed.
@@ -314,7 +315,7 @@ macro_rules! stream {
                 split::split(&self.inner)
             }
 
-            /// Two halves, for two tasks. The half that writes, dropped, ends the stream behind what was written.
+            /// Two halves, for two tasks. If the writing half is dropped, the stream ends after what was written.
             pub fn into_split(self) -> (
                 split::OwnedReadHalf<Self>,
                 split::OwnedWriteHalf<Self>,

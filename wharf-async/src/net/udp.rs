@@ -25,7 +25,7 @@ pub(crate) type Datagram = (Buffer, SocketAddr);
 
 /// A UDP socket, for tasks of one runtime. Any number of tasks may send and receive on it at once.
 ///
-/// Cancel-safe: a future that is dropped loses no datagram that has arrived. One that sends may have sent its datagram or not.
+/// Cancel-safe: a future that is dropped loses no datagram that has arrived. A send that is dropped may have sent its datagram or not.
 ///
 /// ```
 /// use wharf_async::{Runtime, net::UdpSocket};
@@ -128,7 +128,7 @@ impl UdpSocket {
     }
 
     /// Connects the socket: it sends to this address, and the system takes datagrams only from there. Those that have arrived before are
-    /// still received. Of a name the first address is taken that can be connected to.
+    /// still received. For a name, the first address that can be connected to is taken.
     ///
     /// # Errors
     /// The system's: there is no way to the address. [`InvalidInput`](io::ErrorKind::InvalidInput) if what is given is
@@ -151,11 +151,11 @@ impl UdpSocket {
         Err(io::Error::new(error.kind(), text))
     }
 
-    /// Sends one datagram to an address, or to the first address of a name that is of the kind of the socket's own. Returns how many bytes it
-    /// has, which are all.
+    /// Sends one datagram to an address, or to the first address of a name that is of the family of the socket's own. Returns the number of
+    /// bytes sent, which is all of them.
     ///
     /// # Errors
-    /// The system's: the datagram is too long, for one, or there is no way to the address.
+    /// The system's: the datagram is too long, for example, or there is no way to the address.
     pub async fn send_to(&self, bytes: &[u8], target: impl ToTarget) -> io::Result<usize> {
         let target = target.to_target()?;
         let peer = match &target {
@@ -207,7 +207,7 @@ impl UdpSocket {
         result
     }
 
-    /// Receives one datagram, and tells where it is from. What does not fit into `memory` is lost: see [`receive`](Self::receive).
+    /// Receives one datagram, and returns where it is from. Bytes that do not fit into `memory` are lost: see [`receive`](Self::receive).
     ///
     /// # Errors
     /// The system's. The socket goes on.
@@ -235,7 +235,7 @@ impl UdpSocket {
         self.state.next(|| self.start(), Option::take).await?
     }
 
-    /// As [`recv_from`](Self::recv_from), for a future of the caller's own. Of those that wait so, the 64 that polled last are woken.
+    /// As [`recv_from`](Self::recv_from), for a future of the caller's own. Of such futures, the 64 that polled last are woken.
     pub fn poll_recv_from(
         &self,
         context: &mut Context<'_>,
@@ -248,7 +248,7 @@ impl UdpSocket {
         Poll::Ready(Ok(from))
     }
 
-    /// Waits for a datagram, copies as much of it as fits, and leaves it to the next receive. Tells where it is from.
+    /// Waits for a datagram, copies as much of it as fits, and leaves it to the next receive. Returns where it is from.
     ///
     /// # Errors
     /// As for [`recv_from`](Self::recv_from).

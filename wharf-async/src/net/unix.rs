@@ -53,7 +53,7 @@ pub(super) const PAUSES: [Duration; 2] = [Duration::from_millis(1), Duration::fr
 /// A local (Unix) stream, for tasks of one runtime.
 ///
 /// What [`TcpStream`](super::TcpStream) says of reads, writes, futures that are dropped and the end of a stream holds for this one as well. But
-/// a local stream can't be reset: if a stream that was dropped has bytes that did not go out in time, its peer sees the end after those that did.
+/// a local stream can't be reset: if not all bytes of a dropped stream go out in time, its peer sees the end after those that did.
 ///
 /// Descriptors that a peer passes along are closed.
 ///
@@ -97,7 +97,7 @@ impl UnixStream {
     /// listener is full, it waits.
     ///
     /// # Errors
-    /// The system's: nobody listens there, for one. [`InvalidInput`](io::ErrorKind::InvalidInput): the path is longer than such an address may be, or it is no
+    /// The system's: nobody listens there, for example. [`InvalidInput`](io::ErrorKind::InvalidInput): the path is longer than such an address may be, or it is no
     /// name in that namespace and has a zero byte.
     ///
     /// # Panics
@@ -173,18 +173,18 @@ impl UnixStream {
 pub struct UCred(PeerProcess);
 
 impl UCred {
-    /// The number of its user.
+    /// The id of its user (UID).
     pub fn uid(&self) -> u32 {
         self.0.user
     }
 
-    /// The number of its group.
+    /// The id of its group (GID).
     pub fn gid(&self) -> u32 {
         self.0.group
     }
 
-    /// The number of the process; by now it may have ended, and its number be another one's. None if it is in a namespace of which this
-    /// process sees nothing, as one outside of a container is.
+    /// The id of the process (PID); by now the process may have ended, and the id be that of another. None if it is in a namespace that this
+    /// process can't see, such as one outside of its container.
     pub fn pid(&self) -> Option<i32> {
         self.0.process
     }
@@ -192,7 +192,7 @@ impl UCred {
 
 /// Accepts local (Unix) connections, for tasks of one runtime. Several tasks may accept at once.
 ///
-/// Cancel-safe: a future that is dropped loses no connection. Dropped, it leaves its path in the file system.
+/// Cancel-safe: a future that is dropped loses no connection. A listener that is dropped leaves its path in the file system.
 pub struct UnixListener {
     listener: LocalListener<Key>,
     state: Arc<Arrivals<LocalConnection>>,
@@ -211,7 +211,7 @@ impl UnixListener {
     /// Listens at a path, and makes it. On Linux one that begins with a zero byte is a name in the abstract namespace.
     ///
     /// # Errors
-    /// The system's: the path is there already ([`AddrInUse`](io::ErrorKind::AddrInUse)), for one; a program that has ended leaves its
+    /// The system's: the path is there already ([`AddrInUse`](io::ErrorKind::AddrInUse)), for example; a program that has ended leaves its
     /// path behind. [`InvalidInput`](io::ErrorKind::InvalidInput): the path is longer than such an address may be, or it is no
     /// name in that namespace and has a zero byte.
     ///
@@ -267,7 +267,7 @@ impl UnixListener {
         self.stream(accepted?)
     }
 
-    /// As [`accept`](Self::accept), for a future of the caller's own. Of those that wait so, the 64 that polled last are woken.
+    /// As [`accept`](Self::accept), for a future of the caller's own. Of such futures, the 64 that polled last are woken.
     pub fn poll_accept(
         &self,
         context: &mut Context<'_>,

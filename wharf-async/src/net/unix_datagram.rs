@@ -17,8 +17,8 @@ use crate::{context, shared::Shared, time::sleep, watch::Side};
 
 /// A local (Unix) datagram socket, for tasks of one runtime. Any number of tasks may send and receive on it at once.
 ///
-/// Cancel-safe: a future that is dropped has received nothing and sent nothing. A datagram is received whole or, what does not fit
-/// into the memory, not at all: that part is lost.
+/// Cancel-safe: a future that is dropped has received nothing and sent nothing. The part of a datagram that
+/// does not fit into the memory is lost.
 ///
 /// ```
 /// use wharf_async::{Runtime, net::UnixDatagram};
@@ -51,7 +51,7 @@ impl UnixDatagram {
     /// a name in the abstract namespace.
     ///
     /// # Errors
-    /// The system's: the path is there already ([`AddrInUse`](io::ErrorKind::AddrInUse)), for one; a program that has ended leaves its
+    /// The system's: the path is there already ([`AddrInUse`](io::ErrorKind::AddrInUse)), for example; a program that has ended leaves its
     /// path behind. [`InvalidInput`](io::ErrorKind::InvalidInput): the path is longer than such an address may be, or it is no
     /// name in that namespace and has a zero byte.
     ///
@@ -112,17 +112,17 @@ impl UnixDatagram {
     /// Connects the socket: it sends to this path, and the system takes datagrams only from there.
     ///
     /// # Errors
-    /// The system's: there is no socket, for one.
+    /// The system's: there is no socket, for example.
     pub fn connect(&self, path: impl AsRef<Path>) -> io::Result<()> {
         let path = path.as_ref();
         let connected = address(path).and_then(|it| SockRef::from(&self.std).connect(&it));
         connected.map_err(|error| told("connect to", path, error))
     }
 
-    /// Sends one datagram to the socket that this one is connected to. It waits while that one has no room.
+    /// Sends one datagram to the socket that this one is connected to. It waits while the other socket has no room.
     ///
     /// # Errors
-    /// The system's: the datagram is too long, for one. [`NotConnected`](io::ErrorKind::NotConnected).
+    /// The system's: the datagram is too long, for example. [`NotConnected`](io::ErrorKind::NotConnected).
     pub async fn send(&self, bytes: &[u8]) -> io::Result<usize> {
         let attempt = || self.std.send(bytes);
         Side::write()
@@ -130,10 +130,10 @@ impl UnixDatagram {
             .await
     }
 
-    /// Sends one datagram to the socket at a path. It waits while that one has no room.
+    /// Sends one datagram to the socket at a path. It waits while the other socket has no room.
     ///
     /// # Errors
-    /// The system's: the datagram is too long, for one, or there is no socket.
+    /// The system's: the datagram is too long, for example, or there is no socket.
     pub async fn send_to(&self, bytes: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
         let path = path.as_ref();
         let failed = |error| told("send to", path, error);
@@ -162,7 +162,7 @@ impl UnixDatagram {
             .await
     }
 
-    /// As [`recv`](Self::recv); with it comes the address of the sender, who has none unless its socket was bound.
+    /// As [`recv`](Self::recv); with it comes the address of the sender, which has none unless its socket was bound.
     ///
     /// # Errors
     /// The system's.

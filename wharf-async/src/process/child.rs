@@ -23,15 +23,15 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// A child process.
 ///
-/// Dropped, it runs on, unless [`kill_on_drop`](super::Command::kill_on_drop) says otherwise. Then a task of the runtime waits for its
-/// end, so that the system forgets it. If the runtime stops before that, an ended child stays on the system's list until this process
+/// A child that is dropped runs on, unless [`kill_on_drop`](super::Command::kill_on_drop) says otherwise. Then a task of the runtime waits
+/// for its end, so that it does not stay as a zombie. If the runtime stops before that, an ended child stays a zombie until this process
 /// ends.
 pub struct Child {
-    /// What the child reads, if it is piped.
+    /// The child's standard input, if it is piped.
     pub stdin: Option<ChildStdin>,
-    /// What the child writes, if it is piped.
+    /// The child's standard output, if it is piped.
     pub stdout: Option<ChildStdout>,
-    /// What the child writes of errors, if it is piped.
+    /// The child's standard error, if it is piped.
     pub stderr: Option<ChildStderr>,
     /// There until this is dropped.
     process: Option<Process>,
@@ -67,19 +67,19 @@ impl Child {
         Ok(child)
     }
 
-    /// The number of the process; none once its end was told, since the number may be another one's then.
+    /// The id of the process (PID); none once its end was reported, since the id may be that of another process then.
     pub fn id(&self) -> Option<u32> {
         self.process.as_ref()?.id()
     }
 
-    /// Waits for the end of the process. What it reads is closed before, if it is piped and was not taken: else the child may
+    /// Waits for the end of the process. Its standard input is closed before, if it is piped and was not taken: else the child may
     /// wait for more. Pipes that it writes to are best read at the same time, or it waits when they are full:
     /// [`wait_with_output`](Self::wait_with_output).
     ///
-    /// Cancel-safe: a future that is dropped loses nothing. Once it is told, the end is told again.
+    /// Cancel-safe: a future that is dropped loses nothing. Once the end was reported, later calls report it again.
     ///
     /// # Errors
-    /// The system's: another part of the program has waited for this child, for one. The runtime has stopped.
+    /// The system's: another part of the program has waited for this child, for example. The runtime has stopped.
     pub async fn wait(&mut self) -> io::Result<ExitStatus> {
         drop(self.stdin.take());
         poll_fn(|context| self.process().poll_end(context)).await
@@ -93,8 +93,8 @@ impl Child {
         self.process().try_wait()
     }
 
-    /// Waits for the end of the process, and for all that it writes to its pipes: for their ends, which may come later, if it
-    /// has children of its own.
+    /// Waits for the end of the process, and reads its pipes up to their ends, which may come later if it has children of its
+    /// own.
     ///
     /// # Errors
     /// As for [`wait`](Self::wait); a pipe can't be read.
@@ -112,7 +112,7 @@ impl Child {
     /// Kills the process (`SIGKILL`), and does not wait for its end.
     ///
     /// # Errors
-    /// The system's: it is another user's now, for one.
+    /// The system's: it is another user's now, for example.
     pub fn start_kill(&mut self) -> io::Result<()> {
         self.process().std.kill()
     }

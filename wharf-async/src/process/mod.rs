@@ -115,19 +115,19 @@ impl Command {
         self
     }
 
-    /// What it reads: what this process reads, unless set.
+    /// Its standard input: that of this process, unless set.
     pub fn stdin(&mut self, from: impl Into<Stdio>) -> &mut Command {
         self.std.stdin(from);
         self
     }
 
-    /// Where its output goes: where that of this process goes, unless set.
+    /// Its standard output: that of this process, unless set.
     pub fn stdout(&mut self, to: impl Into<Stdio>) -> &mut Command {
         self.std.stdout(to);
         self
     }
 
-    /// Where its errors go: where those of this process go, unless set.
+    /// Its standard error: that of this process, unless set.
     pub fn stderr(&mut self, to: impl Into<Stdio>) -> &mut Command {
         self.std.stderr(to);
         self
@@ -147,7 +147,7 @@ impl Command {
     /// Starts the program.
     ///
     /// # Errors
-    /// The system's: there is no such program, for one; or it has no processes or descriptors to give.
+    /// The system's: there is no such program, for example; or it has no processes or descriptors to give.
     ///
     /// # Panics
     /// The thread works for no runtime.

@@ -64,9 +64,9 @@ impl Pipe {
     }
 }
 
-/// What a child reads. Dropped or shut down, it is at its end for the child.
+/// The standard input of a child. If it is dropped or shut down, the child sees the end.
 ///
-/// A write that nobody reads any more fails; and the process gets a `SIGPIPE`, which programs in Rust ignore unless they say otherwise.
+/// A write fails when no process reads the pipe any more; and this process gets a `SIGPIPE`, which programs in Rust ignore unless they say otherwise.
 #[derive(Debug)]
 pub struct ChildStdin(Option<Pipe>);
 
@@ -161,10 +161,10 @@ macro_rules! output {
 }
 
 output! {
-    /// What a child writes. Dropped, the child's next write fails.
+    /// The standard output of a child. If it is dropped, the child's next write fails.
     ChildStdout
 }
 output! {
-    /// What a child writes of errors. Dropped, the child's next write fails.
+    /// The standard error of a child. If it is dropped, the child's next write fails.
     ChildStderr
 }

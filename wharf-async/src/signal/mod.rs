@@ -11,7 +11,7 @@ use std::io;
 /// any more, also while nothing waits for it.
 ///
 /// On Windows this ends too when the console is closed, and when the user logs off; but Windows ends the process then at once
-/// ([handlers of the console](https://learn.microsoft.com/en-us/windows/console/handlerroutine)), so what is to be kept has to be kept before.
+/// ([handlers of the console](https://learn.microsoft.com/en-us/windows/console/handlerroutine)), so what is to be kept has to be saved before.
 ///
 /// # Errors
 /// The system's: it lets no handler be set, or has no descriptors.

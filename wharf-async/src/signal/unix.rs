@@ -1,4 +1,4 @@
-//! Signals of Unix. What axum programs write to stop in order, with another path:
+//! Signals of Unix. The code with which axum programs stop in order on tokio, with another path:
 //!
 //! ```
 //! use std::io;
@@ -102,8 +102,8 @@ impl From<SignalKind> for i32 {
     }
 }
 
-/// Listens for a signal. From the first call on it does not do any more what it does by default, as ending the process; also when nobody
-/// listens any more.
+/// Listens for a signal. From the first call on, its default action (such as ending the process) does not happen any more, even when
+/// nothing listens any more.
 ///
 /// # Errors
 /// The system's: it knows no such signal, lets no handler be set, or has no descriptors.
@@ -134,7 +134,7 @@ pub fn signal(kind: SignalKind) -> io::Result<Signal> {
     })
 }
 
-/// What arrives of a [signal](signal()): signals that come before anyone asks are told as one, or as some.
+/// The arrivals of a [signal](signal()): signals that come before a call of [`recv`](Self::recv) are reported as one, or as some.
 pub struct Signal {
     _registered: Registered,
     _stays_open: UnixStream,
@@ -151,7 +151,7 @@ impl fmt::Debug for Signal {
 }
 
 impl Signal {
-    /// Waits for the signal, unless it has come since it was told last. None: the runtime has stopped.
+    /// Waits for the signal, unless it has come since it was last reported. None: the runtime has stopped.
     ///
     /// Cancel-safe: a future that is dropped loses no signal.
     pub async fn recv(&mut self) -> Option<()> {

@@ -24,11 +24,11 @@
 //! |---|---|
 //! | use new certificates without a stop | [`Server::reload`]. Files that are wrong change nothing |
 //! | have several names on one address | [`ServerBuilder::name`]: the client says which it wants (SNI) |
-//! | let in only whom an authority vouches for | [`ClientCertificates::Required`] |
+//! | let in only clients with a certificate of an authority | [`ClientCertificates::Required`] |
 //! | know what was agreed on | `Extension<Arc<`[`Agreed`]`>>` in a handler, which a request without TLS does not have. `ConnectInfo` is the peer of the connection beneath |
 //! | serve both, with and without | [`serve`](crate::serve()) and [`Serve::and_tls`](crate::Serve::and_tls) |
 //!
-//! Clients choose HTTP/2 or HTTP/1.1 in the handshake (ALPN); one that names no protocol is known by its first bytes, as without TLS. A
+//! Clients choose HTTP/2 or HTTP/1.1 in the handshake (ALPN); a client that names no protocol is known by its first bytes, as without TLS. A
 //! handshake that fails, or is not done [in time](crate::Serve::tls_handshake_timeout), costs its connection and a line of the log at the
 //! level `debug`.
 

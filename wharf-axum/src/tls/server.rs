@@ -20,13 +20,12 @@ pub struct Server(Arc<Configured>);
 pub struct ServerBuilder(Recipe);
 
 impl Server {
-    /// A server that is this, whatever name it is asked for by.
+    /// A server with this identity, whatever name a client asks for.
     pub fn builder(identity: Identity) -> ServerBuilder {
         ServerBuilder(Recipe::new(identity)).alpn(PROTOCOLS)
     }
 
-    /// Reads all files again: handshakes that begin from now on are with what is in them. Connections that are there are not
-    /// concerned.
+    /// Reads all files again: handshakes that begin from now on use what is in them. Connections that are there do not change.
     ///
     /// # Errors
     /// What is wrong with which file; everything is as it was.
@@ -40,15 +39,15 @@ impl Server {
 }
 
 impl ServerBuilder {
-    /// Who it is for those that ask for it by this name (SNI): `example.com`, or `*.example.com` for all names with one part more. All
-    /// others, and those that give no name, get the identity that it was begun with. May be called several times.
+    /// The identity for clients that ask for this name (SNI): `example.com`, or `*.example.com` for all names with one part more. All
+    /// others, and those that give no name, get the identity that the builder was made with. May be called several times.
     pub fn name(mut self, name: impl Into<String>, identity: Identity) -> Self {
         self.0.named.push((name.into(), identity));
         self
     }
 
-    /// The protocols that it speaks (ALPN), the one that it likes best first; by default `h2` and `http/1.1`. A client that names
-    /// protocols, none of which is among them, is refused. With none, whatever a client names does not matter.
+    /// The protocols that it speaks (ALPN), the preferred one first; by default `h2` and `http/1.1`. A client that names only other
+    /// protocols is refused. With none, whatever a client names does not matter.
     pub fn alpn(mut self, protocols: impl IntoIterator<Item = impl Into<Vec<u8>>>) -> Self {
         self.0.alpn = protocols.into_iter().map(Into::into).collect();
         self

@@ -21,16 +21,16 @@
 //! }
 //! ```
 //!
-//! What the closure returns may be nothing or a `Result`; an error ends the client, and stands in the log. The log is that of the crate
+//! The closure may return nothing or a `Result`; an error ends the client, and is logged. The log is written by the crate
 //! `tracing`: `tracing_subscriber::fmt::init()` at the start of `main` prints it.
 //!
 //! A closure may also get lines, or other frames, in place of bytes: [`serve_frames`](crate::ServerBuilder::serve_frames).
 //!
 //! # 2. A handler: frames and sessions
 //!
-//! Bytes come cut wherever the network cut them. A [`Handler`](crate::Handler) names a [codec](crate::codec), which makes frames of them,
+//! The network may split the bytes anywhere. A [`Handler`](crate::Handler) names a [codec](crate::codec), which makes frames of them,
 //! and a session, which the server keeps for each client. [`connected`](crate::Handler::connected) makes the session, and the other methods
-//! get it as `&mut`: one worker at a time calls for a client, so no lock is needed.
+//! get it as `&mut`: one worker at a time handles a client, so no lock is needed.
 //!
 //! ```
 //! use wharf_server::{Client, Handler, Result, codec::Lines};
@@ -69,7 +69,7 @@
 //! # drop(builder.start(Lobby).unwrap());
 //! ```
 //!
-//! It is started by `builder.start(Lobby)`, in the place of `serve`. The three types are always named: `()` where there is no session,
+//! `builder.start(Lobby)` starts the server, in place of `serve`. The three types are always named: `()` where there is no session,
 //! or no message. A method's `?` takes any error; so its last line is `Ok(client.send(..)?)`, or `Ok(())`.
 //!
 //! # 3. Others: what clients share, and what they are told
@@ -77,8 +77,8 @@
 //! What all clients share is in the handler, behind a lock of its own, since different clients are served at the same time. A
 //! [`Client`](crate::Client) can be kept and sent to from anywhere; [`Clients::broadcast`](crate::Clients::broadcast) sends to all.
 //!
-//! A session is its client's alone. Other threads reach it by a message: [`Client::tell`](crate::Client::tell) has
-//! [`told`](crate::Handler::told) called in that client's turn, with its session.
+//! A session belongs to its client alone. Other threads reach it by a message: after [`Client::tell`](crate::Client::tell) the server calls
+//! [`told`](crate::Handler::told) in that client's turn, with its session.
 //!
 //! ```
 //! use std::{collections::BTreeMap, sync::{Mutex, MutexGuard, PoisonError}};
@@ -160,8 +160,8 @@
 //!
 //! A lock that all clients share is held for a moment only: no handler waits for anything else while it has it.
 //!
-//! [`disconnected`](crate::Handler::disconnected) comes when the peer has got all that was sent to it, or is cut. A server that ends a client
-//! by itself, and frees its name at once, does that where it calls [`close`](crate::Client::close).
+//! [`disconnected`](crate::Handler::disconnected) is called when the peer has got all that was sent to it, or is cut. A server that ends a
+//! client by itself, and frees its name at once, frees the name where it calls [`close`](crate::Client::close).
 //!
 //! # 4. Time
 //!
@@ -175,8 +175,8 @@
 //! | a client that takes nothing | [`stall_timeout`](crate::Settings::stall_timeout), on by default |
 //! | a stop that takes too long | the time that [`wait_for_signal`](crate::Server::wait_for_signal) is given |
 //!
-//! Timers and messages come also to a client that does not read; what is sent to it then may be refused. Each time-out cuts after its
-//! time at the earliest, and one and a half of it at the latest.
+//! Timers and messages come also to a client that does not read; sends to it may then be refused. Each time-out cuts the client after its
+//! time at the earliest, and after one and a half times that at the latest.
 //!
 //! A handler may block, in a database for instance: another worker serves the other clients meanwhile, up to
 //! [`workers_max`](crate::Settings::workers_max).
@@ -187,8 +187,8 @@
 //!
 //! | setting | ask |
 //! |---|---|
-//! | [`frame_bytes_max`](crate::Settings::frame_bytes_max) | How long is the longest frame that is meant? |
-//! | [`clients_max`](crate::Settings::clients_max) | For how many does the memory last ([`memory_bytes_max`](crate::Settings::memory_bytes_max))? |
+//! | [`frame_bytes_max`](crate::Settings::frame_bytes_max) | How long is the longest valid frame? |
+//! | [`clients_max`](crate::Settings::clients_max) | For how many clients is the memory enough ([`memory_bytes_max`](crate::Settings::memory_bytes_max))? |
 //! | [`unsent_bytes_max`](crate::Settings::unsent_bytes_max), [`slow_reader`](crate::Settings::slow_reader) | What happens to a client that does not read: refuse, drop the oldest, cut? |
 //! | [`receive_rate`](crate::Settings::receive_rate) | How fast may one client send? |
 //! | [`messages_max`](crate::Settings::messages_max) | How much may a client be told before its turn comes? |
@@ -200,12 +200,12 @@
 //! | a method returns an error | its client is gone ([`Ended::ByHandler`](crate::Ended::ByHandler)), and the log has the text |
 //! | a method panics | its client is gone, its session is dropped, and [`panicked`](crate::Handler::panicked) is called; all others go on. A tick that panics is logged, and the next one comes |
 //! | bytes are no frame | [`bad_frame`](crate::Handler::bad_frame) may say so to the client; then it is gone ([`Ended::BadFrame`](crate::Ended::BadFrame)) |
-//! | a send is refused | `Err` with [`WouldBlock`](std::io::ErrorKind::WouldBlock): it does not read; else it is closing, or gone. `?` ends the client |
+//! | a send is refused | `Err` with [`WouldBlock`](std::io::ErrorKind::WouldBlock): the client does not read; with another error it is closing, or gone. `?` ends the client |
 //! | the connection fails | [`disconnected`](crate::Handler::disconnected) with [`Ended::Failed`](crate::Ended::Failed) |
 //!
 //! # 7. Try it
 //!
-//! A server listens on a free port if it is told port 0, so a test needs nothing but the server itself:
+//! A server listens on a free port if it is given port 0, so a test needs nothing but the server itself:
 //!
 //! ```
 //! use std::{io::{BufRead, BufReader, Write}, net::TcpStream, time::Duration};

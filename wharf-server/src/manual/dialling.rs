@@ -1,9 +1,9 @@
 //! Outgoing connections: clients that the server dials.
 //!
-//! A program that serves is a client elsewhere: of a database, of the server behind a proxy, of a chat that its bot is in. What it needs
-//! there is what its own clients have: frames, a session, time-outs, backpressure, an orderly end. So a connection that a server
-//! [makes](crate::Clients::dial) is a [`Client`](crate::Client) of it, with the same [`Handler`](crate::Handler), and
-//! [`Client::dialled`](crate::Client::dialled) says which of them it is.
+//! A server is often a client of other servers: of a database, of the server behind a proxy, of a chat that its bot is in. Such a
+//! connection needs what the server's own clients have: frames, a session, time-outs, backpressure, an orderly end. So a connection that
+//! a server [makes](crate::Clients::dial) is a [`Client`](crate::Client) of it, with the same [`Handler`](crate::Handler), and
+//! [`Client::dialled`](crate::Client::dialled) says which one it is.
 //!
 //! # To dial
 //!
@@ -25,43 +25,43 @@
 //! # }
 //! ```
 //!
-//! What comes of it is told to the handler:
+//! The handler learns what comes of a dial:
 //!
 //! | what happens | the handler is called |
 //! |---|---|
 //! | it is connected | [`connected`](crate::Handler::connected), as for any client |
 //! | an attempt fails: no such name, no address that can be connected to, no time left | [`dial_failed`](crate::Handler::dial_failed), with an error that lists what was tried, and whether there will be another attempt |
 //! | the client ends | [`disconnected`](crate::Handler::disconnected); with [`reconnect`](crate::Dial::reconnect), a pause and an attempt follow, unless the program has ended the client |
-//! | a connection is made time and again, and never lasts | `dial_failed`, when as many attempts in a row have come to nothing as [may](crate::Dial::attempts) |
-//! | the server stops | nothing but the end of the clients: what was under way is given up |
+//! | a connection is made time and again, and never lasts | `dial_failed`, when as many attempts in a row have failed as [allowed](crate::Dial::attempts) |
+//! | the server stops | for the end of the clients only: dials under way are given up |
 //!
 //! A server that only dials [listens on nothing](crate::Listen::nothing).
 //!
 //! # Names
 //!
-//! Names are looked up by the system, which may take half a minute and can't be cancelled: so threads of their own do it, at most eight
-//! for the whole process, and no worker waits for them. Look-ups of the same name are one. Where all threads hang, the others' time-outs
-//! are kept all the same ([`wharf::names::Names`]). All addresses of a name are tried, by the rules of RFC 8305: the families by turns, the next
-//! one after a quarter of a second or when one has failed, and the first connection counts. So a dead first address costs 250 ms.
-//! (What the RFC says of two queries to the name server, one for each family, is the system's.)
+//! The system looks up names, which may take half a minute and can't be cancelled. So threads of their own do it, at most eight
+//! for the whole process, and no worker waits for them. Several look-ups of the same name are done as one. Even when all these threads hang,
+//! the time-outs of the dials are kept ([`wharf::names::Names`]). All addresses of a name are tried, by the rules of RFC 8305: the address
+//! families by turns, the next address after a quarter of a second or when one has failed; the first connection is used. So a dead first
+//! address costs 250 ms. (The two queries of the RFC to the name server, one for each family, are left to the system.)
 //!
 //! # Limits
 //!
-//! - [`dials_max`](crate::Settings::dials_max): so many dials at once, from the first attempt to the end of the last client. They have
-//!   places of their own: peers that come in crowds keep no outgoing connection from being made, and the other way round.
+//! - [`dials_max`](crate::Settings::dials_max): the most dials at once; each counts from its first attempt to the end of its last client.
+//!   They have places of their own: a crowd of peers prevents no outgoing connection, and the other way round.
 //! - The time-outs of the [settings](crate::Settings) hold for dialled clients as well. A server that is slow, silent or hostile is
 //!   cut by them: set [`first_bytes_timeout`](crate::Settings::first_bytes_timeout) where the server speaks first.
-//! - At most eight attempts of a dial are under way at once, of 64 addresses.
+//! - At most eight attempts of a dial are under way at once, and it tries 64 addresses at most.
 //! - A server that accepts and closes at once is called no more often than one that is down: a connection that did not last for the longest
 //!   pause counts as an attempt that has failed.
 //!
 //! # A pool
 //!
-//! Where many need a connection for a moment, a [`Pool`](crate::Pool) keeps some: [`take`](crate::Pool::take) calls a function with a
-//! [`Lease`](crate::Lease) when there is one, within a time; dropping the lease gives the client back.
+//! Where many clients need a connection for a moment, a [`Pool`](crate::Pool) keeps some: [`take`](crate::Pool::take) calls a function with
+//! a [`Lease`](crate::Lease) when a connection is free, within a time; dropping the lease gives the connection back.
 //!
-//! The answer comes to the session of the client that was taken. So the usual way is to give it the lease along with the
-//! question, as a message, and to drop the lease when the answer is whole:
+//! The answer comes to the session of the client that was taken. So the usual way is to give that client the lease along with the
+//! question, as a message, and to drop the lease when the answer is complete:
 //!
 //! ```
 //! # use std::{io::{BufRead, BufReader, Write}, net::{TcpListener, TcpStream}, thread, time::Duration};

@@ -1,7 +1,7 @@
 //! Stop and drain: how a server behind a balancer is replaced, and no client notices.
 //!
-//! A balancer sends new clients to each server that is ready. To know which are, it asks: by HTTP, at the
-//! [`health`](crate::Settings::health) address, where the answer is 200 or 503. An orderly stop then has these steps:
+//! A balancer sends new clients to each server that is ready. To know which servers are, it asks each by HTTP, at the
+//! [`health`](crate::Settings::health) address; the answer is 200 or 503. An orderly stop then has these steps:
 //!
 //! 1. The server is asked to stop: [`Server::stop`](crate::Server::stop), a signal, a [`Stopper`](crate::Stopper). From now on the answer is 503.
 //! 2. For the [`drain_delay`](crate::Settings::drain_delay) it goes on as before: new clients are accepted and served, since the balancer does
@@ -35,10 +35,10 @@
 //! # }
 //! ```
 //!
-//! The `drain_delay` is longer than the balancer takes to notice: the time from one check to the next, as many of them as it wants to see
-//! failed, and one more; with `check inter 1s fall 2` of HAProxy's, 3 s. A client that stays connected for longer than that is
+//! The `drain_delay` must be longer than the balancer takes to notice: the time between two checks, multiplied by the number of failed checks
+//! that it waits for plus one. With HAProxy's `check inter 1s fall 2` that is 3 s. A client that stays connected for longer than that is
 //! closed in step 3. A protocol whose clients stay for long tells them to go elsewhere: [`Handler::stopping`](crate::Handler::stopping)
-//! may send them a last message, and they connect anew, by the balancer, to another server.
+//! may send them a last message, and they connect again, through the balancer, to another server.
 //!
 //! # HAProxy
 //!
@@ -49,5 +49,5 @@
 //!     server b 192.0.2.11:21000 check port 21001 inter 1s fall 2
 //! ```
 //!
-//! and on each machine `wharf serve --listen 0.0.0.0:21000 --health 0.0.0.0:21001 --drain-delay 3s`. systemd waits 90 s for a stop by itself
-//! (`TimeoutStopSec=`): longer than the delay and `--stop-timeout` together.
+//! and on each machine `wharf serve --listen 0.0.0.0:21000 --health 0.0.0.0:21001 --drain-delay 3s`. By default, systemd waits 90 s
+//! for a stop (`TimeoutStopSec=`): longer than the delay and `--stop-timeout` together.

@@ -40,13 +40,13 @@
 //!
 //! The peer of a client that comes by a local socket is [`Peer::Local`](crate::Peer::Local), and has no limit per address. Who may
 //! connect is decided by the permissions of the socket's folder: make one for the service, as `RuntimeDirectory=` of systemd does. A
-//! server that was killed leaves the file of its socket behind; the next one finds that nobody listens there, and replaces it. Which
-//! process is at the other end, the system tells: [`Client::with_descriptor`](crate::Client::with_descriptor).
+//! server that was killed leaves the file of its socket behind; the next one finds that no process listens there, and replaces it. The
+//! system can say which process is at the other end: [`Client::with_descriptor`](crate::Client::with_descriptor).
 //!
 //! # systemd
 //!
 //! With a socket unit, systemd listens, and starts the server when somebody connects; a server that is started anew gets the same
-//! sockets, and no connection is refused meanwhile. The service has `ExecStart=... --listen systemd`, in a program of one's own
+//! sockets, and no connection is refused meanwhile. The service has `ExecStart=... --listen systemd`, or in your own program
 //! `for listen in Listen::inherited()? { builder = builder.listen(listen); }`; the socket unit has `Accept=no`, which is the default.
 //!
 //! # A port for several servers
@@ -59,5 +59,5 @@
 //!
 //! TCP sockets have no delay for small sends (`TCP_NODELAY`), and notice at some time that a peer has vanished (`SO_KEEPALIVE`).
 //! [`Listen::options`](crate::Listen::options) sets others, on the listening socket before it is bound;
-//! [`Client::with_descriptor`](crate::Client::with_descriptor) on one client's socket. Both lend the system's socket for one call, to the crate
-//! `socket2`, say.
+//! [`Client::with_descriptor`](crate::Client::with_descriptor) sets them on one client's socket. Both lend the system's socket for one call, for
+//! example to the crate `socket2`.

@@ -1,9 +1,9 @@
-//! Metrics and spans: what a server tells of itself while it runs.
+//! Metrics and spans: what a server reports while it runs.
 //!
 //! With the feature `metrics`, a server counts and measures for the facade crate
 //! [`metrics`](https://docs.rs/metrics): the program chooses the recorder (Prometheus, StatsD, ...), and installs it before it starts the
-//! server. The server has to be asked ([`Settings::metrics`](crate::Settings)), and is given the name that tells it from the program's other servers:
-//! the label `server` of each metric, or no label where the name is empty.
+//! server. The server has to be asked to ([`Settings::metrics`](crate::Settings)), with a name that tells it from the program's other servers.
+//! The name is the label `server` of each metric; with an empty name there is no label.
 //!
 #![cfg_attr(feature = "metrics", doc = "```no_run")]
 #![cfg_attr(not(feature = "metrics"), doc = "```ignore")]
@@ -19,7 +19,7 @@
 //! # }
 //! ```
 //!
-//! `wharf serve --metrics 127.0.0.1:21002` does so, and tells them by HTTP in Prometheus' text format.
+//! `wharf serve --metrics 127.0.0.1:21002` does so, and serves them by HTTP in Prometheus' text format.
 //!
 //! | metric | kind | unit | labels | what it tells |
 //! |---|---|---|---|---|
@@ -50,33 +50,32 @@
 //!
 //! Which to look at:
 //!
-//! - **Is it overloaded?** `wharf_queue_oldest_seconds` is what a client waits for beside the network. If it grows while `blocked` workers
-//!   are as many as there may be ([`workers_max`](crate::Settings::workers_max)), handlers wait for something else: allow more workers. If
+//! - **Is it overloaded?** `wharf_queue_oldest_seconds` is how long a client waits, apart from the network. If it grows while as many workers
+//!   are `blocked` as there may be ([`workers_max`](crate::Settings::workers_max)), handlers wait for something else: allow more workers. If
 //!   it grows and none is blocked, the processors are busy.
 //! - **Are clients turned away?** `wharf_refused_clients_total`, and `wharf_accept_pauses_total`: at a limit, or out of descriptors.
 //! - **Do clients fall behind?** `wharf_unsent_bytes`, `wharf_dropped_sends_total`, and the ends `stalled` and `too_slow`.
 //!
-//! A client that is refused by its PROXY header, or by its handshake, was accepted before, and has also ended, as `not_begun`. Of a client
-//! of TLS, the bytes are those on the wire.
+//! A client that is refused because of its PROXY header or its handshake also counts as accepted, and as ended (`not_begun`). For a client
+//! with TLS, the bytes are those on the wire.
 //!
 //! # What it costs
 //!
-//! All handles are made when the server starts: what is told later takes no memory, as far as the recorder needs none. What happens to a
-//! client, and how long its handler took, is told by the worker at once; that is two looks at the clock and two calls of the recorder for
-//! each turn of a client, so the recorder should be quick. The gauges, the bytes, drops and releases are told by a thread of the server's
-//! (`wharf-metrics`), four times a second, also while all workers are blocked; with very many clients less often, so that it takes
-//! no more than a twentieth of a processor. The last figures are told when the server has stopped. A recorder that panics is contained,
-//! and the log says so.
+//! All metric handles are made when the server starts: reporting takes no memory, unless the recorder needs some. The worker reports at once
+//! what happens to a client, and how long its handler took; that is two looks at the clock and two calls of the recorder for each turn of a
+//! client, so the recorder should be quick. A thread of the server's (`wharf-metrics`) reports the gauges, the bytes, drops and releases
+//! four times a second, also while all workers are blocked; with very many clients less often, so that it takes no more than a twentieth
+//! of a processor. The last figures are reported when the server has stopped. A recorder that panics is contained, and the log says so.
 //!
-//! A server that is not asked looks, before each call of a handler and each frame without a codec, at one flag of the client.
+//! A server without metrics looks at one flag of the client before each call of a handler and each frame without a codec.
 //!
 //! # Spans
 //!
 //! What a handler logs by `tracing` belongs to a client. Where the program's subscriber wants it, each client has a span,
-//! `client`, with the fields `id`, `peer`, and `listener` (the address that it was accepted at) or `dialled` (what it was dialled to). It is
-//! entered around each call of the handler, so that an event within needs not name the client; what other threads do for a client
-//! is outside of it. It begins with the client, and ends when the last clone of that is gone.
+//! `client`, with the fields `id`, `peer`, and `listener` (the address that it was accepted at) or `dialled` (what it was dialled to). The span
+//! is entered around each call of the handler, so that an event within need not name the client; what other threads do for a client
+//! is outside of it. The span begins with the client, and ends when the last clone of the client is gone.
 //!
 //! The span has the level `DEBUG` and the target `wharf_server::span`, of its own: with `EnvFilter` of `tracing-subscriber` it is turned on
 //! by `info,wharf_server::span=debug`, beside events of level `INFO`. A client that comes while no subscriber wants the span has none, and
-//! its calls cost what they cost without.
+//! its calls cost no more.

@@ -1,5 +1,5 @@
 //! The manual of the toolkit: [a server in an afternoon](afternoon), step by step, and the [patterns] session, broadcast,
-//! tick and stop; [outgoing connections](dialling). What stands between a server and a service: [listeners](listening), [proxies],
+//! tick and stop; [outgoing connections](dialling). To run a server as a service: [listeners](listening), [proxies],
 //! [draining], [metrics], and TLS with the feature `tls`. The manual of the port itself is `wharf::manual`.
 
 pub mod afternoon;

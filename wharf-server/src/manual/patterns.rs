@@ -6,18 +6,18 @@
 //! # Session
 //!
 //! A session is what a server knows of one client. It is the client's own, so it needs no lock; and it goes with the client, so
-//! nothing has to be removed from a table. What others must find is in the handler, and refers to the client, not to the session.
+//! nothing has to be removed from a table. Data that others must find is in the handler, and refers to the client, not to the session.
 //!
 //! - **A protocol with states** (greeting, login, commands) is an `enum` as session; `received` matches on it.
-//! - **Work in pieces.** What is left to be done stands in the session, and [`call_again`](crate::Client::call_again) has
-//!   [`resumed`](crate::Handler::resumed) called when the others have had their turns.
-//! - **A resource of the client's** (a file, a connection to a database) is a field. It is dropped with the session: behind
+//! - **Work in pieces.** The session keeps what is left to be done; after [`call_again`](crate::Client::call_again) the server calls
+//!   [`resumed`](crate::Handler::resumed) when the others have had their turns.
+//! - **A resource of the client's** (a file, a connection to a database) is a field. It is dropped with the session: after
 //!   [`disconnected`](crate::Handler::disconnected), or at once after a panic.
 //!
 //! # Broadcast
 //!
-//! [`Clients::broadcast`](crate::Clients::broadcast) is for all. For some there are [`Groups`](crate::Groups), as rooms or topics: a client joins
-//! one by its name, and leaves it at the latest when it is gone. A message to a group is in one memory, and all members get
+//! [`Clients::broadcast`](crate::Clients::broadcast) sends to all clients. [`Groups`](crate::Groups), such as rooms or topics, are for some: a
+//! client joins a group by its name, and leaves it at the latest when the client is gone. All members share the memory of a message, and get
 //! messages in the same order.
 //!
 //! ```
@@ -29,12 +29,12 @@
 //! }
 //! ```
 //!
-//! Where the choice is another, make the bytes once as `bytes::Bytes`, and send clones, which share their memory; under one lock, if all
-//! are to see the same order. A send never waits for its receiver, so the lock is not held for long.
+//! To choose the receivers in another way, make the bytes once as `bytes::Bytes`, and send clones, which share their memory; under one lock,
+//! if all are to see the same order. A send never waits for its receiver, so the lock is not held for long.
 //!
-//! What a member that reads too slowly loses is a choice for the whole server or for one client
-//! ([`SlowReader`](crate::SlowReader)): the newest (refuse), the oldest, or its connection. Where some of the news may be
-//! lost and some may not, send the former only while [`unsent`](crate::Client::unsent) is small.
+//! [`SlowReader`](crate::SlowReader) says what a member that reads too slowly loses, for the whole server or for one client: the
+//! newest messages (refuse), the oldest, or its connection. Where some messages may be lost and others may not, send the
+//! former only while [`unsent`](crate::Client::unsent) is small.
 //!
 //! # Tick
 //!
@@ -85,7 +85,7 @@
 //! # End of one side
 //!
 //! A peer that ends its side is not gone: [`peer_ended`](crate::Handler::peer_ended) says whether it is still sent to. The other way
-//! round, [`end_sending`](crate::Client::end_sending) ends our side behind all that was sent, and the client may go on sending.
+//! round, [`end_sending`](crate::Client::end_sending) ends our side after all that was sent, and the client may go on sending.
 //!
 //! # Stop
 //!
@@ -96,6 +96,6 @@
 //! | another thread | [`Server::stopper`](crate::Server::stopper), and [`Server::wait`](crate::Server::wait) where it was started |
 //! | a handler, at a client's command | `client.clients().stopper().stop()`, likewise |
 //!
-//! A stop is in order: no client comes any more, [`stopping`](crate::Handler::stopping) is called, where a farewell can be sent, each
-//! client is closed behind what was sent to it, and what is left at the deadline is cut. Ticks go on until then. [`stopped`](crate::Handler::stopped) gets the
+//! A stop is orderly: no new client is accepted; [`stopping`](crate::Handler::stopping) is called, and can send a farewell; each client
+//! is closed after what was sent to it; clients that are left at the deadline are cut. Ticks go on until then. [`stopped`](crate::Handler::stopped) gets the
 //! [`Report`](crate::Report). A handler that is at work is waited for, until the deadline.

@@ -7,7 +7,7 @@
 //!
 //! A receive is an operation: bytes come only where one is under way. A program that starts the next receive when it is done
 //! with the last one's bytes has backpressure without more code. The echo on the [front page](crate) is such a program: it
-//! receives, sends, and receives again once that send has completed. A peer that does not read has one buffer of it, and no more.
+//! receives, sends, and receives again once that send has completed. A peer that does not read holds one buffer of the program, and no more.
 //!
 //! The same is true of connections: one comes for each accept that is under way, and the others wait in the listener's backlog.
 //!
@@ -39,9 +39,9 @@
 //! packet has its place in the queue from the start. So a program deals with limits where it calls `send` or `receive`, and never
 //! where an operation completes.
 //!
-//! An operation that is refused gives no completion. What it was to own comes back in a [`Refused`](crate::Refused): the payload
-//! or buffer in `given`, the context in `context`, the reason in `error`. The `?` operator makes an
-//! [`io::Error`](std::io::Error) of it, where what was given is not needed any more. [`PortError::of`](crate::PortError::of)
+//! An operation that is refused gives no completion. Everything that was given to it comes back in a [`Refused`](crate::Refused): the
+//! payload or buffer in `given`, the context in `context`, the reason in `error`. Where these are not needed any more, the `?` operator
+//! makes an [`io::Error`](std::io::Error) of it. [`PortError::of`](crate::PortError::of)
 //! finds the reasons of the table below in an `io::Error`. It answers `None` for an error of the system, for what can't be
 //! used with a port at all (a handle of another kind or another kernel), and for `try_receive` and `try_send`, which answer with
 //! the bare kind [`WouldBlock`](std::io::ErrorKind::WouldBlock) so that they allocate nothing.
@@ -74,7 +74,7 @@
 //! *system* has not taken yet. The system's own send buffer is not counted; sysctl `net.ipv4.tcp_wmem` bounds that on Linux.
 //!
 //! With a limit, a send that would pass it is refused as [`WouldBlock`](std::io::ErrorKind::WouldBlock), and the payload comes
-//! back. One send may be larger than the limit, if nothing else waits: so the limit stops no sender for ever. To be told when to go
+//! back. One send may be larger than the limit, if nothing else waits: so the limit stops no sender for ever. To learn when to go
 //! on, send an *empty* payload: it completes when everything before it is out.
 //!
 //! ```
@@ -121,7 +121,7 @@
 //! [`receive_from`](crate::Socket::receive_from) takes a buffer of a [`BufferPool`](crate::BufferPool) when data is *there*, not
 //! when the receive is started, so that idle connections have none. With a limit, the receive waits for a buffer that comes back:
 //! first come, first served. No receive fails for want of a buffer. The data stays with the system meanwhile, and the
-//! peer is held back. One that waits still completes when the peer ends or resets the connection (on Windows, the end is seen when
+//! peer is held back. A receive that waits still completes when the peer ends or resets the connection (on Windows, the end is seen when
 //! its turn comes).
 //!
 //! ```
@@ -149,9 +149,9 @@
 //! # }
 //! ```
 //!
-//! A handler that keeps buffers keeps them from all. Copy what is to be kept. And where peers are not trusted, give each
-//! connection a [`share`](crate::BufferPool::share) of the pool, such as two buffers: then one peer can't use up the pool, and
-//! those that wait for their own share keep no other waiting. Use the share in the place of the pool, for that connection's
+//! A buffer that a handler keeps is missing for all other receives: copy data that is to be kept. And where peers are not trusted, give
+//! each connection a [`share`](crate::BufferPool::share) of the pool, such as two buffers: then one peer can't use up the pool, and
+//! a connection that waits for its own share keeps no other waiting. Use the share in place of the pool, for that connection's
 //! receives.
 //!
 //! # Stop reading
@@ -171,11 +171,11 @@
 //!
 //! # Work for the workers
 //!
-//! There is no limit of how long the queue may get, apart from `operations_max`: its packets are of operations that the program
-//! started, so they are as many as it chose. [`Snapshot::oldest`](crate::Snapshot::oldest) tells how long the head of the queue
-//! has waited, and [`Counts::queued`](crate::Counts::queued) how much waits. (On Windows neither is told.) A program that posts
-//! packets for what comes from outside bounds that itself, as it would bound a channel: by a count that the handler takes down
-//! again, or by stopping to read.
+//! There is no limit on the length of the queue, apart from `operations_max`: its packets are of operations that the program
+//! started, so the program chooses how many there are. [`Snapshot::oldest`](crate::Snapshot::oldest) tells how long the head of the queue
+//! has waited, and [`Counts::queued`](crate::Counts::queued) how much waits. (On Windows neither is known.) A program that posts
+//! packets for what comes from outside bounds them itself, as it would bound a channel: by a count that the handler decreases
+//! again, or by pausing its reads.
 //!
 //! # The toolkit's limits
 //!
@@ -192,14 +192,14 @@
 //! | `unsent_bytes_max` | 1 MiB | `Client::send` is refused, and the payload comes back |
 //! | unsent bytes above one buffer | `buffer_bytes` | the client is not read from until all of it is out |
 //! | `stall_timeout` | 60 s | a client that takes nothing of what waits for it is cut |
-//! | `idle_timeout` | none | a client that says and takes nothing is cut |
+//! | `idle_timeout` | none | a client that sends and takes nothing is cut |
 //! | `workers_max` | 64 | work waits until a handler returns |
 //!
 //! The port's operations are as many as all of these can need, and 1,024 more, so that no client uses them up.
-//! `Client::pause_reading` and `resume_reading` stop and go on reading one client, from any thread.
+//! `Client::pause_reading` and `resume_reading` stop and resume reading one client, from any thread.
 //! `Settings::memory_bytes_max` adds up what clients can pin.
 //!
-//! # What is not the library's to bound
+//! # What the library can't bound
 //!
 //! The system's socket buffers (sysctl `net.ipv4.tcp_rmem`, `tcp_wmem`, `tcp_mem`), the limit of open files (`ulimit -n`), and
 //! what handlers keep.

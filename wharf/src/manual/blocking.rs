@@ -9,7 +9,7 @@
 //!
 //! # How the port finds out
 //!
-//! On Windows the kernel's port knows at once that a thread of it blocks. Linux does not tell, so the port asks:
+//! On Windows the kernel's port knows at once that one of its threads blocks. Linux does not report it, so the port asks:
 //!
 //! 1. When all threads that may run are in their handlers (or no thread is left to wait), the port calls its *monitor*, a thread
 //!    of its own, named `wharf-monitor`. While there is a thread that waits and may run, the monitor sleeps.
@@ -28,7 +28,7 @@
 //! | What if a handler sleeps for less than 0.1 ms? | Nothing happens: to give its place away would take as long |
 //! | What if nothing else waits? | Nothing happens: no work is held up |
 //! | What does it need? | `/proc`, and on Linux one descriptor for each thread, which it opens when it first waits |
-//! | And where `/proc` can't be read? | Each thread counts as running until it comes back, and the log says so, with the reason. [`thread_states_available`](crate::thread_states_available) tells it beforehand |
+//! | And where `/proc` can't be read? | Each thread counts as running until it comes back, and the log says so, with the reason. [`thread_states_available`](crate::thread_states_available) says beforehand whether it can |
 //! | What if the thread wakes up again? | It runs on at once, nothing holds it. For a moment more may run than the concurrency, until one of them next waits |
 //!
 //! In this example one thread may run, and there are two. The first packet's handler blocks; the second packet is handled all the
@@ -102,26 +102,26 @@
 //! - where `/proc` is not there;
 //! - for what sleeps in short pieces, such as a loop that polls with a pause.
 //!
-//! It is never needed for the result to be right. In a thread that is in no handler it only does the work, and on Windows it never
-//! does more.
+//! It is never needed for the result to be right. In a thread that is in no handler, `blocking` only calls the function; on Windows it
+//! never does more.
 //!
 //! # The pool, and its limit
 //!
-//! A place that is given away is worth something only if a thread is there to take it. A pool of a fixed size has as many as it
-//! has. A pool with a range, such as `4..=64`, starts one more when work waits, the concurrency has room, and no thread waits: one
-//! after the other, not all at once. A thread that was started so ends when it has had nothing to do for five seconds. (Windows
-//! does not tell that all are blocked: there one is started whenever all are in their handlers.)
+//! A place that is given away is worth something only if a thread is there to take it. A pool of a fixed size starts no more
+//! threads. A pool with a range, such as `4..=64`, starts one more when work waits, the concurrency has room, and no thread waits: one
+//! after the other, not all at once. Such a thread ends when it has had nothing to do for five seconds. (Windows does not report
+//! that all are blocked: there one is started whenever all are in their handlers.)
 //!
 //! **At the limit** nothing more is served until a handler returns. After two seconds of that, the log has a warning, "all workers
 //! are held", with the numbers. Packets wait in the queue meanwhile, in their order; nothing is lost. So the limit is
 //!
-//! - at least as many as may block at once in ordinary days;
-//! - no more than what the handlers wait for can bear: connections to a database, for one;
+//! - at least as many as may block at once on ordinary days;
+//! - no more than what the handlers wait for can bear, such as the connections to a database;
 //! - bounded by memory: a thread has its stack (2 MiB of address space by default, of which it uses what it touches), and on Linux
 //!   a descriptor.
 //!
-//! A thread that the system refuses (`ulimit -u`, `pids.max`) is asked for again every 20 ms while it is wanted, and the log says so
-//! once.
+//! If the system refuses a thread (`ulimit -u`, `pids.max`), the pool asks again every 20 ms while the thread is wanted, and the log says
+//! so once.
 //!
 //! # What a handler must not do
 //!
@@ -131,18 +131,18 @@
 //!   [context](crate::Context).
 //! - **Wait on the port within a handler**, without need. It may: the thread then counts as having come back, and takes the next
 //!   packet. But the outer handler stays on the stack, unfinished, until the inner one has returned.
-//! - **Hold a lock that all handlers need while it blocks.** Each of them then blocks, too, and each takes a thread of the pool.
+//! - **Hold a lock that all handlers need while it blocks.** Each of the others then blocks, too, and each takes a thread of the pool.
 //!
 //! # Handlers that compute
 //!
 //! As many handlers as the concurrency may compute at once; the rest of the work waits for one of them. For the *throughput* that is
-//! right: the processors are busy. It is the short requests between that have to wait. What to do, from the simplest on:
+//! right: the processors are busy. But short requests have to wait. What to do, the simplest first:
 //!
 //! - **Nothing**, where a computation is shorter than the delay that the others can bear. A processor that is free takes the
 //!   others meanwhile: with two or more, one computing handler holds up no other.
 //! - **Give the place away:** `wharf::blocking(|| compute())`. The system then shares the processors among more threads than there
-//!   are processors. That is right for a seldom and long computation. The pool must have room for one more thread.
-//! - **Do it in turns:** a part at a time, with a packet to oneself between. Each packet joins the end of the queue, behind all that
+//!   are processors. That is right for a rare and long computation. The pool must have room for one more thread.
+//! - **Do it in turns:** a part at a time, and post a packet for the next part. Each packet joins the end of the queue, behind all that
 //!   waits.
 //! - **A second port** with a concurrency of its own and its own [`Workers`](crate::Workers): for computations without end. Post
 //!   the work there, and the result back. Give it a concurrency below the number of processors.
@@ -188,7 +188,7 @@
 //! # What the snapshot shows
 //!
 //! [`port.snapshot()`](crate::CompletionPort::snapshot) asks the system about each thread that is in a handler, some microseconds
-//! for each: for a look now and then.
+//! for each: use it now and then.
 //!
 //! | what is seen | what it says |
 //! |---|---|
@@ -201,5 +201,5 @@
 //! | [`releases`](crate::Counts::releases) grows | how often the monitor gave a place away; it does not count `blocking` |
 //! | [`oldest`](crate::Snapshot::oldest) | how long the head of the queue has waited |
 //!
-//! On Windows the kernel does not tell which threads are blocked or how much waits: `blocked`, `queued` and `releases` are 0, and those that are
-//! blocked count as running.
+//! On Windows the kernel does not tell which threads are blocked or how much waits: `blocked`, `queued` and `releases` are 0, and blocked
+//! threads count as running.

@@ -1,13 +1,13 @@
 //! From tokio, and other async runtimes: what corresponds to what, and when to take which.
 //!
-//! This page is for programs that are to be written anew, as handlers on the port. A program that is to stay `async` has a runtime on
+//! This page is for programs that are rewritten as handlers on the port. A program that stays `async` has a runtime on
 //! the port, in the crate `wharf-async`: its own page "from tokio" (`wharf_async::manual::from_tokio`) says what changes there.
 //!
 //! # The difference
 //!
 //! An async runtime is told when a socket is *ready*, and polls the task that waits for it; the task then moves the bytes. A
 //! completion port is told what to *do*, and brings the result: the bytes are in the buffer when the handler is called (a
-//! *proactor*). More important than that is which thread runs the code that follows:
+//! *proactor*). The more important difference is which thread runs the code that follows:
 //!
 //! | | tokio, multi-thread | Wharf |
 //! |---|---|---|
@@ -29,11 +29,11 @@
 //! | a task | a [key](super::keys_and_contexts) or context with the state, and the handler |
 //! | `tokio::spawn(future)` | [`post`](crate::CompletionPort::post) a packet; see below |
 //! | `.await` on an operation | start it, and return; the handler goes on when its completion comes |
-//! | `spawn_blocking`, `block_in_place` | nothing to mark; [`blocking`](crate::blocking) where it is to be known at once |
+//! | `spawn_blocking`, `block_in_place` | nothing to mark; [`blocking`](crate::blocking) where the port should know at once |
 //! | `TcpListener::accept().await` | [`Listener::accept`](crate::Listener::accept): one accept, one completion |
 //! | `TcpStream::connect().await` | [`CompletionPort::connect`](crate::CompletionPort::connect) |
 //! | `AsyncRead::read` | [`Socket::receive`](crate::Socket::receive), or [`receive_from`](crate::Socket::receive_from) a pool |
-//! | `read_exact`, `lines`, codecs | not there: the handler puts together what the network cut |
+//! | `read_exact`, `lines`, codecs | not there: the handler puts together what the network has split |
 //! | `AsyncWrite::write_all` | [`Socket::send`](crate::Socket::send): always whole, in the order of the calls, from any thread |
 //! | `split`, `into_split` | not needed: a [`Socket`](crate::Socket) is a handle, and clones of it send and receive at once |
 //! | `shutdown().await` | [`Socket::shutdown`](crate::Socket::shutdown) |
@@ -96,7 +96,7 @@
 //!
 //! # An async function as a handler
 //!
-//! What is written with `.await` one line below the other becomes steps: each `.await` is the end of one, and local variables that
+//! Code with one `.await` below the other becomes steps: each `.await` is the end of a step, and local variables that
 //! live across it go into a context. This is a session that reads a name, and answers with a greeting:
 //!
 //! ```
@@ -157,12 +157,12 @@
 //! # }
 //! ```
 //!
-//! What a new user of ports trips over:
+//! Common mistakes of new users of ports:
 //!
-//! - **A completion may come before the call that started the operation has returned**, on another worker. So whatever the
-//!   handler of the completion needs is in place before the start: in the key, in the context, in a table.
-//! - **Two operations of one socket may complete at the same moment**, on two workers. A task is polled by one thread at a time; a
-//!   key is not handled so. Either have one operation of a connection under way at a time (as above), or lock its state. The
+//! - **A completion may come before the call that started the operation has returned**, on another worker. So put everything that the
+//!   handler of the completion needs in place before the start: in the key, in the context, in a table.
+//! - **Two operations of one socket may complete at the same moment**, on two workers. A task is polled by one thread at a time; the
+//!   completions of a key may be handled at the same time. Either have one operation of a connection under way at a time (as above), or lock its state. The
 //!   toolkit (`wharf-server`) does the former for you.
 //! - **Nothing ends by being dropped.** An operation that is under way completes, and keeps its socket open until then. To end a
 //!   connection, [close](crate::Socket::close) it.
@@ -171,29 +171,29 @@
 //!
 //! # When tokio is the better choice
 //!
-//! - The program needs what is written for it: HTTP, TLS, gRPC, database drivers. Nothing of that is here, nor name
-//!   resolution. On `wharf-async` there are hyper, axum and what else needs only tokio's I/O traits; what asks for tokio's runtime needs
-//!   one beside it.
+//! - The program needs libraries that are written for tokio: HTTP, TLS, gRPC, database drivers. None of these is here, nor name
+//!   resolution. On `wharf-async` there are hyper, axum and other libraries that need only tokio's I/O traits; those that ask for tokio's
+//!   runtime need one beside it.
 //! - Sessions have many steps. With `.await` they are read from top to bottom, on tokio as on `wharf-async`; as a handler they are a
 //!   state machine by hand.
-//! - It has to run on macOS or a BSD. Wharf runs on Linux, and on Windows (so far tried under Wine only).
+//! - The program has to run on macOS or a BSD. Wharf runs on Linux, and on Windows (so far tried under Wine only).
 //! - All of its code is async already and blocks nowhere, or seldom enough to mark it.
-//! - It wants a runtime that many have used for years. Wharf is new.
+//! - It needs a runtime that many programs have used for years. Wharf is new.
 //!
-//! # When Wharf is
+//! # When Wharf is the better choice
 //!
-//! - Handlers block, and not where one could mark them all: libraries that are not async, locks, logs, disks, databases. With 64
+//! - Handlers block in too many places to mark them all: libraries that are not async, locks, logs, disks, databases. With 64
 //!   clients, handlers that sleep for 10 ms, and no more than two of them running at once, a pool of up to 128 threads served 6,172
 //!   requests a second. tokio with two workers served 197 unmarked, and 6,118 with each request in `spawn_blocking`. (A pool of
 //!   Wharf's that may not grow served 198: it is the pool that makes the difference, and it needs no mark.)
 //! - Some handlers compute, and the others must not wait behind them: at 1,000 requests a second beside one handler that computes,
 //!   with two threads, the p99 was 0.76 ms with Wharf, and 10.7 ms with tokio.
-//! - Memory and load have to be bounded by construction, and a limit is to be a refusal in one place.
+//! - Memory and load have to be bounded by construction, and a limit should refuse in one place.
 //! - The code comes from Windows' completion ports, or has to run on them; see [`from_windows`](super::from_windows).
 //! - A session is a few steps: a proxy, a broker, a cache, a game's server, a gateway.
 //!
 //! The numbers are of one small virtual machine with two processors. `lab/report.md` in the repository has all of them, also those
-//! where tokio is ahead.
+//! in which tokio is ahead.
 //!
 //! # Together
 //!

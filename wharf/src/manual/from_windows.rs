@@ -64,7 +64,7 @@
 //! | `CallbackMayRunLong`, `WT_EXECUTELONGFUNCTION` | [`blocking(\|\| ...)`](crate::blocking) | Seldom needed: a thread that blocks is detected. |
 //! | `QueueUserWorkItem`, `SubmitThreadpoolWork` | [`post`](crate::CompletionPort::post) with a context | |
 //! | `SetThreadpoolTimer`, `CreateTimerQueueTimer` | [`port.timer(delay, key)`](crate::CompletionPort::timer) | A timer is an operation: one completion, and it can be cancelled. |
-//! | `SetThreadpoolTimer` with `NULL`, `DeleteTimerQueueTimer` | [`port.cancel_timer_quietly(timer)`](crate::CompletionPort::cancel_timer_quietly) | Key and context come back from the call, and no completion follows. One that has fired is not found; its completion comes. |
+//! | `SetThreadpoolTimer` with `NULL`, `DeleteTimerQueueTimer` | [`port.cancel_timer_quietly(timer)`](crate::CompletionPort::cancel_timer_quietly) | Key and context come back from the call, and no completion follows. A timer that has fired is not found; its completion comes. |
 //!
 //! # What a wait answers
 //!
@@ -84,7 +84,7 @@
 //! # Skipping the port
 //!
 //! On Windows, `SetFileCompletionNotificationModes` changes the handle for good: from then on an operation that succeeds at once
-//! queues no packet, and every place that starts one has to know. Here it is chosen for each operation:
+//! queues no packet, and all code that starts operations has to know this. Here it is chosen for each operation:
 //!
 //! - [`socket.skip_port().receive(buffer)`](crate::SkipPort::receive) returns [`Started`](crate::Started): either
 //!   `Started::Completed` with the completion, and no packet follows, or `Started::Pending`, and it follows through the port.
@@ -92,8 +92,8 @@
 //! - [`socket.send_quietly(payload)`](crate::Socket::send_quietly) has no completion if it succeeds, at once or later; a failure
 //!   has one. It suits most sends, since their success says little.
 //!
-//! On Windows the mode is set for every handle that can have it, and Wharf itself queues what ended at once.
-//! `FILE_SKIP_SET_EVENT_ON_HANDLE` is set always.
+//! On Windows the mode is set for every handle that can have it, and Wharf itself queues the packet of an operation that ended at once.
+//! `FILE_SKIP_SET_EVENT_ON_HANDLE` is always set.
 //!
 //! # The echo loop, in C and here
 //!
@@ -181,7 +181,7 @@
 //! What the C program must get right by hand, and what has no counterpart here:
 //!
 //! - *Free after the packet, never before.* Memory and socket go with the operation, and are freed when nothing has them.
-//! - *Free once.* With a receive and a send under way at once, the C program needs a count. Here each operation holds the socket.
+//! - *Free once.* With a receive and a send under way at once, the C program needs a reference count. Here each operation holds the socket.
 //! - *A send of a part.* Here a send completes when all of its bytes are taken, or fails, with the bytes that did move.
 //! - *A listener that is out of sockets.* An [accept](crate::Listener::accept) that fails leaves the connection in the backlog.
 //! - *The idle client's buffer.* A receive from a pool owns none until data is there.

@@ -1,4 +1,4 @@
-//! Choosing keys and contexts: what of the program's own comes back with a completion.
+//! Choosing keys and contexts: which of the program's own values come back with a completion.
 //!
 //! | | key | context |
 //! |---|---|---|
@@ -14,7 +14,7 @@
 //!
 //! # The key
 //!
-//! The key is what a handler needs to know whose completion it has. It is cloned for each completion, so make it cheap to clone:
+//! The key tells a handler whose completion it has. It is cloned for each completion, so make it cheap to clone:
 //! a number, or an [`Arc`](std::sync::Arc) of whatever is larger. Where several kinds of handles are on one port, the key is an
 //! enum.
 //!
@@ -96,8 +96,8 @@
 //!
 //! # A thread that waits for one operation
 //!
-//! A completion goes to any thread of the port. Where a thread outside of the pool is to wait for one operation, the context is
-//! the way to tell it: the handler passes the completion on.
+//! A completion goes to any thread of the port. Where a thread outside of the pool waits for one operation, the context is
+//! the way to reach that thread: the handler passes the completion on.
 //!
 //! ```
 //! use std::{io::Read, net::{TcpListener, TcpStream}, sync::mpsc::{self, Sender}};
@@ -129,7 +129,7 @@
 //!
 //! Each start returns an [`OperationId`](crate::OperationId), and the completion has the same. It can be copied, compared and
 //! hashed, and it never names another operation of the same port. It is for [cancelling](crate::CompletionPort::cancel). A posted
-//! packet has none that can be cancelled.
+//! packet has no id that can be cancelled.
 //!
 //! **Another thread may have the completion before the call that started the operation has returned.** So a table by id, filled
 //! after the start, may be filled too late. What a handler needs to find goes into the context.

@@ -15,9 +15,9 @@
 //! Two things make it more than a queue:
 //!
 //! - **It bounds how many threads run.** A port has a *concurrency*, as a rule the number of processors. However many threads
-//!   wait, no more than that are let run at once. So a pool may be large, and yet threads do not take turns on the processors.
+//!   wait, no more than that run at once. So a pool may be large, and yet threads do not take turns on the processors.
 //! - **It knows which threads block.** A thread that sleeps in its handler, on a lock, a disk or a database, no longer counts as
-//!   running, and another has its place. So one slow handler holds up nobody.
+//!   running, and another thread takes its place. So one slow handler does not hold up the others.
 //!
 //! No connection belongs to a thread. Nothing has to be marked as blocking, moved to another pool, or awaited: a handler is an
 //! ordinary function. Windows has had such ports in its kernel since NT 3.5 (I/O completion ports, IOCP), and there Wharf is a
@@ -36,8 +36,8 @@
 //! | worker | a thread of a pool that waits on a port and calls a handler: [`Workers`](crate::Workers) |
 //! | concurrency | the most threads that run at once |
 //!
-//! The [front page](crate) has a whole program, [`CompletionPort`](crate::CompletionPort) one step of it by hand, and the folder
-//! `examples` in the repository larger ones.
+//! The [front page](crate) has a whole program, [`CompletionPort`](crate::CompletionPort) shows one step of it by hand, and the folder
+//! `examples` in the repository has larger programs.
 //!
 //! # An order to read in
 //!
@@ -61,10 +61,10 @@
 //! To look things up:
 //!
 //! 9. [`promises`]: what is promised, the limits, and what differs by system.
-//! 10. [`writing_a_driver`]: for those who bring Wharf to another system.
+//! 10. [`writing_a_driver`]: to bring Wharf to another system.
 //!
-//! Each method's own page says when it is refused and what its completion brings. The operations stand with what they are started
-//! on: [`Socket`](crate::Socket), [`Listener`](crate::Listener), [`DatagramSocket`](crate::DatagramSocket),
+//! Each method's own page says when it is refused and what its completion brings. The operations are listed with the types that start
+//! them: [`Socket`](crate::Socket), [`Listener`](crate::Listener), [`DatagramSocket`](crate::DatagramSocket),
 //! [`File`](crate::File), [`CompletionPort`](crate::CompletionPort).
 
 pub mod backpressure;

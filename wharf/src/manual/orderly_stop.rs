@@ -6,7 +6,7 @@
 //!
 //! 1. refuses everything that is started from now on, and answers every wait with [`Wait::Closed`](crate::Wait::Closed);
 //! 2. cancels all operations and timers, and closes all handles;
-//! 3. waits for what is in transfer: soon for sockets, whose transfers never block; a read or write of a *file* that has begun is
+//! 3. waits for transfers under way: those of sockets end soon, since they never block; a read or write of a *file* that has begun is
 //!    waited for. On Windows, while as many handlers compute as may run, it waits for one of them;
 //! 4. returns what no wait has picked up: a [`Completion`](crate::Completion) for each operation, timer and packet, with its key,
 //!    its buffer, its context, and what it had transferred.
@@ -14,7 +14,7 @@
 //! So every operation still completes once: by a wait before, or in the list that `close` returns. Nothing is freed under an
 //! operation. `close` may be called from a handler and more than once; only the first call returns anything. It does not wait for
 //! handlers. When the last clone of the port is dropped, it closes too, and the list is dropped with it. The threads of
-//! [`Workers`](crate::Workers) hold the port, so with a pool it has to be closed.
+//! [`Workers`](crate::Workers) hold the port, so a port with a pool has to be closed.
 //!
 //! For a program that owes nothing to its clients, that is all:
 //!
@@ -50,17 +50,17 @@
 //! | 7. join the threads | [`Workers::join_timeout`](crate::Workers::join_timeout) | names of threads whose handlers do not return |
 //!
 //! **Why step 4:** a socket that is closed while received bytes are unread makes the system reset the connection, and the
-//! peer may then lose what it has not read yet. So read until the peer ends its side too, and throw away what comes. In its
-//! place, [`Socket::is_delivered`](crate::Socket::is_delivered) tells of a socket whose sending side is shut down whether the
-//! peer's system has everything (not on Windows before 10 (1703)).
+//! peer may then lose what it has not read yet. So read until the peer ends its side too, and throw away what comes.
+//! Instead of step 4, when the sending side of a socket is shut down, [`Socket::is_delivered`](crate::Socket::is_delivered) says whether
+//! the peer's system has everything (not on Windows before 10 (1703)).
 //!
-//! **A peer that has ended its side already** (a receive brought 0 bytes) needs no step 3 and 4:
+//! **A peer that has ended its side already** (a receive brought 0 bytes) needs neither step 3 nor step 4:
 //! [`Socket::close_if_sent`](crate::Socket::close_if_sent) closes the socket at once if no send or shutdown is under way, in one
 //! step, so that a send that another thread starts in that moment is either under way before or refused. If it answers `None`,
 //! start the shutdown; its completion is the time to close.
 //!
 //! **The flag and the cancel:** a handler that starts a receive must look at the flag *after* it started it, and cancel if the flag
-//! is set. Were it to look only before, the stopping thread could set the flag and cancel nothing in between; the new receive
+//! is set. If it looked only before, the stopping thread could set the flag in between and find nothing to cancel; the new receive
 //! would wait until the deadline.
 //!
 //! # A whole server
@@ -223,12 +223,12 @@
 //! [`Posted`](crate::Finished::Posted) packet is work that was not done. Where nothing is owed, drop the list: that gives back the
 //! buffers, and what the keys and contexts hold.
 //!
-//! A *quiet* send that is cut off is a failed `Sent` in the list, too.
+//! A *quiet* send that the close ends is a failed `Sent` in the list, too.
 //!
 //! # Threads whose handlers do not return
 //!
 //! [`join`](crate::Workers::join) waits for all handlers. [`join_timeout`](crate::Workers::join_timeout) gives up after a time, and
-//! names the threads that are still in their handlers; they end when those return, or with the process. A blocked handler does not
+//! names the threads that are still in their handlers; they end when the handlers return, or with the process. A blocked handler does not
 //! hold up `close`.
 //!
 //! Threads of the program's own that wait on the port see [`Wait::Closed`](crate::Wait::Closed), and return.

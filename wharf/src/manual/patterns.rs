@@ -1,12 +1,12 @@
 //! Patterns: time-out, retry, request and response, broadcast, a periodic tick, accepting after a shortage.
 //!
 //! The port has few parts: operations, timers, posted packets, [`cancel`](crate::CompletionPort::cancel). This page puts them
-//! together. What stops a whole server is on a page of its own, [`orderly_stop`](super::orderly_stop).
+//! together. The stop of a whole server has a page of its own, [`orderly_stop`](super::orderly_stop).
 //!
 //! # Time-out of an operation
 //!
-//! [`with_timeout`](crate::Socket::with_timeout) gives one to an operation. (That of [`wait`](crate::CompletionPort::wait) is how long the
-//! *thread* waits.) The port keeps the timer, cancels the operation when the time is over, and says so in its completion.
+//! [`with_timeout`](crate::Socket::with_timeout) gives an operation a time-out. (That of [`wait`](crate::CompletionPort::wait) is how long
+//! the *thread* waits.) The port keeps the timer, cancels the operation when the time is over, and says so in its completion.
 //!
 //! ```
 //! use std::{io::ErrorKind, net::{TcpListener, TcpStream}, time::Duration};
@@ -34,7 +34,7 @@
 //!
 //! ## The race
 //!
-//! Bytes may arrive in the moment in which the time is over. Then there are three things that can happen, and one rule for all:
+//! Bytes may arrive at the moment when the time is over. Then three things can happen, and one rule is for all of them:
 //!
 //! | the time-out | the completion of the receive |
 //! |---|---|
@@ -42,7 +42,7 @@
 //! | cancels the receive | has its result, since that came first |
 //! | comes too late | has its result; it is in the queue, or another worker is handling it |
 //!
-//! **The completion of the operation decides, and nothing else.** There is always one, and only one. If it has timed out, the
+//! **The completion of the operation decides, and nothing else.** There is always exactly one. If it says `TimedOut`, the
 //! operation took nothing: the bytes are still in the socket, and the next receive gets them. (A send that has timed out may have
 //! sent a part; [`transferred`](crate::Completion::transferred) tells how much.)
 //!
@@ -51,21 +51,21 @@
 //! [`OperationId`](crate::OperationId) never names another operation of the same port, so a timer that comes late, even by
 //! hours, cancels nothing else.
 //!
-//! Cancelled is also what completes when the socket is [closed](crate::Socket::close). A program that does both, and must tell
-//! one from the other, notes which it did.
+//! Operations also complete as cancelled when the socket is [closed](crate::Socket::close). A program that both cancels and closes, and
+//! must tell the two apart, notes which it did.
 //!
 //! ## The timer that is left over
 //!
-//! When what a program's own timer was for has ended in time, the timer still runs. Leaving it is right where time-outs are short or
+//! When an operation has ended in time, the program's own timer for it still runs. Leaving it is right where time-outs are short or
 //! operations few: it fires, finds nothing, and is gone. Until then it counts against
 //! [`operations_max`](crate::PortBuilder::operations_max): 10,000 requests a second with a time-out of 30 seconds are 300,000 timers.
 //!
 //! A timer that is [cancelled quietly](crate::CompletionPort::cancel_timer_quietly) has no completion: its key and context come
 //! back from the call. [`cancel`](crate::CompletionPort::cancel) is for a program that wants the completion, as cancelled, in its
-//! handler. Of a timer, `Ok` from either does say that it does not fire. `NotFound` says that it had ended already: its time had
+//! handler. For a timer, `Ok` from either call does say that it does not fire. `NotFound` says that it had ended already: its time had
 //! come, it was cancelled before, or the port is closed.
 //!
-//! # Retry with delays: a client, whole
+//! # Retry with delays: a complete client
 //!
 //! A client asks a server a question of one line, and gets an answer of one line. Each attempt has a time-out, for connecting,
 //! asking and all of the answer together. After a failed attempt it waits, twice as long each time, and tries again on a new
@@ -222,7 +222,7 @@
 //!
 //! - **One deadline for an attempt**, not a new time-out for each receive: else a peer that sends a byte now and then holds the
 //!   client for ever.
-//! - **A way for failures:** a refusal at the start, a failed operation and a time-out all come to `failed`.
+//! - **One way for failures:** a refusal at the start, a failed operation and a time-out all come to `failed`.
 //! - **No thread sleeps** for a delay or a time-out. The delay is a timer that starts the next attempt.
 //! - A retry repeats the question. The server may have acted on the first, and only its answer was lost; so retry only what may be
 //!   done twice.
@@ -253,8 +253,8 @@
 //!
 //! # Request and response on one connection
 //!
-//! For one request after the other, keep the connection, and start the next request where the answer to the last was complete.
-//! After a time-out, **close the connection**, also if the protocol would let it go on: the answer may still come, and would be
+//! For one request after the other, keep the connection, and start the next request when the answer to the last is complete.
+//! After a time-out, **close the connection**, even if the protocol would let it go on: the answer may still come, and would be
 //! taken for the answer to the next request.
 //!
 //! With several requests under way on one connection, each has an id that the answer repeats, or answers come in the order of the
@@ -267,7 +267,7 @@
 //!
 //! [`Payload`](crate::Payload) holds shared bytes (`bytes::Bytes`): the same message goes to many sockets without a copy. Send it
 //! [quietly](crate::Socket::send_quietly), so that each success costs no packet, and bound what may wait for a receiver that does
-//! not read. It is refused then, and what to do with it is the program's choice: leave the message out, or drop the receiver.
+//! not read. A send above the bound is refused, and the program chooses: leave the message out, or drop the receiver.
 //!
 //! ```
 //! use std::{io::Read, net::{TcpListener, TcpStream}};
@@ -304,7 +304,7 @@
 //!
 //! # A periodic tick
 //!
-//! Each tick sets the timer of the next: at the last deadline and a period, not at now and a period, so that the ticks do not
+//! Each tick sets the timer of the next: at the last deadline plus a period, not at now plus a period, so that the ticks do not
 //! drift. A handler that was late by more than a period leaves out the ticks that it missed.
 //!
 //! ```
@@ -389,9 +389,9 @@
 //!
 //! [`post`](crate::CompletionPort::post) queues a packet of the program's own, with a key, a number, and by
 //! [`with`](crate::CompletionPort::with) a context of any type: to hand work to any free worker, to wake a waiting thread from
-//! outside, or to cut a long computation into turns (see [`blocking`](super::blocking)). Packets that one thread posts leave the
+//! outside, or to split a long computation into turns (see [`blocking`](super::blocking)). Packets that one thread posts leave the
 //! queue in the order in which they were posted.
 //!
-//! A post releases a waiting thread, if one may run. Where a handler posts and then ends, that is a wake too many: its own thread is
+//! A post releases a waiting thread, if one may run. Where a handler posts and then ends, that wake is not needed: its own thread is
 //! back in a moment. [`post_quietly`](crate::CompletionPort::post_quietly) is for the last act of a handler: it releases no thread
 //! at first, and the thread goes on with the packet itself. If it does not come back soon, another has the packet within 2.5 ms.

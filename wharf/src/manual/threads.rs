@@ -21,8 +21,8 @@
 //!   start. More are started one by one, when work waits, the concurrency would let it be done, and every thread is blocked.
 //!   Each of them ends again when it has had nothing to do for five seconds.
 //!
-//! The second number of a range is a limit: when so many handlers are blocked, nothing more is served until one returns. Take
-//! what the thing that they wait for can bear: a database that takes 32 connections gains nothing from a thread more.
+//! The second number of a range is a limit: when that many handlers are blocked, nothing more is served until one returns. Choose
+//! it by what the handlers wait for: with a database that takes 32 connections, more than 32 threads gain nothing.
 //! [`Threads`](crate::Threads) says what a growing pool keeps ready for the moment when the system has nothing left.
 //!
 //! In this example one thread may run, and each handler waits for three others:
@@ -128,6 +128,6 @@
 //! # How it stands
 //!
 //! [`port.snapshot()`](crate::CompletionPort::snapshot) lists the threads, with what each does ([`WorkerState`](crate::WorkerState))
-//! and for how long, and [`counts`](crate::Counts) how many run, wait and are blocked, and how much waits for them. On Windows, who
-//! is blocked and how much waits is not told. A pool is too small where `queued` stays above 0 while `blocked` is as many as
+//! and for how long, and [`counts`](crate::Counts) how many run, wait and are blocked, and how much waits for them. On Windows
+//! it does not say which threads are blocked or how much waits. A pool is too small where `queued` stays above 0 while `blocked` is as many as
 //! there are threads. It is at its limit of processors where `queued` stays above 0 while `running` is the concurrency.

@@ -23,7 +23,7 @@
 //! | `wait(events, timeout)` | Any thread may wait. It ends for events, a wake, the timer or the time-out. It may end early for no reason: the port looks at its clock. |
 //! | `wake()` | Ends one wait, or the next one if no thread waits. A wake is never lost. |
 //! | `arm(delay)` | A wait reports the timer after `delay`. A new delay replaces the one before. |
-//! | `transfer(transfers)` | Tries each transfer once, and never blocks. Each gets its outcome: so many bytes moved, not ready, or the system's number of the error. Bytes that it counts as received have been written: safe code reads them. |
+//! | `transfer(transfers)` | Tries each transfer once, and never blocks. Each gets its outcome: the number of bytes moved, not ready, or the system's number of the error. Bytes that it counts as received have been written: safe code reads them. |
 //! | `transfer_file(transfer)` | The same for a file, for as long as that takes: a thread of the port's own calls it. |
 //! | `deregister(descriptor)`, `forget(slot)` | Lets go of a descriptor that stays open, and of whatever is kept for a handle. |
 //! | `ask`, `stream_for`, `local_stream`, `knows` | Addresses, options and new sockets, by the system's calls. |
@@ -37,8 +37,8 @@
 //! | promise | where it is not made |
 //! |---|---|
 //! | `wakes_last_first`: of several threads that wait in the kernel, the last to come is woken first | one thread at a time waits there, so that the order stays last in, first out |
-//! | `waiters_max`: so many threads may wait in the kernel at once | the others wait on locks of the port's own, and are released from there |
-//! | `tells_blocked`: the system can tell that a thread is blocked | only [`blocking`](crate::blocking) tells it |
+//! | `waiters_max`: the most threads that may wait in the kernel at once | the others wait on locks of the port's own, and are released from there |
+//! | `tells_blocked`: the system can tell that a thread is blocked | only [`blocking`](crate::blocking) reports it |
 //!
 //! and in three methods: `late_max` (how much later than asked a wait may end; long waits are then made in steps), `batch_max` (how
 //! many transfers are worth handing over at once) and `descriptors` (how many it has open for itself).
@@ -68,7 +68,7 @@
 //!    can't be held to goes into `EXCEPTIONS` in `main.rs`, with the reason: it is shown in the table, and does not count as
 //!    passed.
 //! 5. **The other tests.** Those in `wharf/tests` that run on every driver share that file; `sequences` and `wharf-server/tests/harness`
-//!    name their drivers themselves. `wharf/tests/faults` has one system call after the other fail, with strace, and is for Linux.
+//!    name their drivers themselves. `wharf/tests/faults` makes one system call after the other fail, with strace, and is for Linux.
 //! 6. **The modules.** `wharf/tests/rooms` holds a list of which folder may use which, and `docs/architecture.md` has the same as a table.
 //!    Calls of a kernel stand in `driver` alone.
 //!
@@ -77,8 +77,8 @@
 //! - **A readiness that is reported while a transfer finds nothing.** The port counts the reports, and believes "not ready" only if none
 //!   came since the transfer began. So a driver may merge changes that no thread has taken yet, and must drop none that comes
 //!   after.
-//! - **A closed descriptor's number that the system gives out again.** Tokens carry a generation, so a late event is dropped. What a
-//!   driver keeps by descriptor or by slot it must let go of in `forget`.
+//! - **A closed descriptor's number that the system gives out again.** Tokens carry a generation, so a late event is dropped. A
+//!   driver must release in `forget` what it keeps by descriptor or by slot.
 //! - **A reset that the system reports once.** The first call to see it takes it. The port keeps the error for the operations that
 //!   follow, if `codes` says that it ends the connection.
 //! - **A call that blocks.** `transfer` runs on workers and on the thread that finds blocked workers. A socket may have been set to
