@@ -284,7 +284,7 @@ fn begin<F: Future>(
 
 /// A future that waits for the result of a task. If it is dropped, the task is detached, and goes on.
 ///
-/// A result that nobody takes is dropped by the runtime; if that panics, it is logged. One panic is not contained, that of a waker which
+/// A result that is not taken is dropped by the runtime; if that panics, it is logged. One panic is not contained, that of a waker which
 /// the task wakes: if an executor of the program's own awaits the handle with such a waker, the process ends.
 #[must_use = "a handle that is dropped detaches the task; `abort` ends it"]
 pub struct JoinHandle<T>(Option<(Joined<T>, AbortHandle)>);

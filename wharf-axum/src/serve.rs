@@ -233,7 +233,7 @@ impl<M: Send + 'static> Serve<M> {
     }
 
     /// The most TLS handshakes at once, of all listeners: when a client comes while there are as many, the oldest is closed, so that
-    /// clients which are silent keep nobody out. At least 1; the default is 1,000.
+    /// silent clients keep no others out. At least 1; the default is 1,000.
     #[cfg(feature = "tls")]
     pub fn handshakes_at_most(mut self, handshakes: usize) -> Self {
         self.settings.handshakes.at_most = handshakes;

@@ -97,7 +97,7 @@ impl UnixStream {
     /// listener is full, it waits.
     ///
     /// # Errors
-    /// The system's: nobody listens there, for example. [`InvalidInput`](io::ErrorKind::InvalidInput): the path is longer than such an address may be, or it is no
+    /// The system's: no process listens there, for example. [`InvalidInput`](io::ErrorKind::InvalidInput): the path is longer than such an address may be, or it is no
     /// name in that namespace and has a zero byte.
     ///
     /// # Panics

@@ -68,7 +68,7 @@ impl UnixDatagram {
         UnixDatagram::from_std(std::os::fd::OwnedFd::from(socket).into())
     }
 
-    /// A socket without an address: it sends, and nobody sends to it unless it is connected.
+    /// A socket without an address: it sends, and no other socket can send to it unless it is connected.
     ///
     /// # Errors
     /// The system's.

@@ -85,7 +85,7 @@ impl SignalKind {
         alarm: SIGALRM;
         /// A descriptor is ready
         io: SIGIO;
-        /// Something was written that nobody reads
+        /// Something was written to a pipe or a connection that no process reads
         pipe: SIGPIPE;
     }
 }

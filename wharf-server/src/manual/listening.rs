@@ -45,7 +45,7 @@
 //!
 //! # systemd
 //!
-//! With a socket unit, systemd listens, and starts the server when somebody connects; a server that is started anew gets the same
+//! With a socket unit, systemd listens, and starts the server when a client connects; a server that is started again gets the same
 //! sockets, and no connection is refused meanwhile. The service has `ExecStart=... --listen systemd`, or in your own program
 //! `for listen in Listen::inherited()? { builder = builder.listen(listen); }`; the socket unit has `Accept=no`, which is the default.
 //!

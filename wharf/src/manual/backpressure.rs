@@ -120,7 +120,7 @@
 //!
 //! [`receive_from`](crate::Socket::receive_from) takes a buffer of a [`BufferPool`](crate::BufferPool) when data is *there*, not
 //! when the receive is started, so that idle connections have none. With a limit, the receive waits for a buffer that comes back:
-//! first come, first served. No receive fails for want of a buffer. The data stays with the system meanwhile, and the
+//! first come, first served. No receive fails for lack of a buffer. The data stays with the system meanwhile, and the
 //! peer is held back. A receive that waits still completes when the peer ends or resets the connection (on Windows, the end is seen when
 //! its turn comes).
 //!
