@@ -222,8 +222,8 @@ impl TcpStream {
         self.option(|socket| socket.tcp_nodelay())
     }
 
-    /// What happens to bytes that are unsent when the connection closes (`SO_LINGER`). None, the default: they are sent, however
-    /// long the peer takes to read them, and the descriptor is kept until then. Zero: the connection is reset when the stream is
+    /// What happens to bytes that are unsent when the connection closes (`SO_LINGER`). None, the default: they are sent, and the
+    /// descriptor is kept until then, for the [time](crate::Builder::unsent_timeout) at most that the runtime gives a stream that is dropped. Zero: the connection is reset when the stream is
     /// dropped, and they are lost; use it to be rid of a peer that does not read. A longer time would make a worker wait
     /// at the close, so it is refused.
     ///

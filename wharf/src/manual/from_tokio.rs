@@ -171,8 +171,8 @@
 //!
 //! # When tokio is the better choice
 //!
-//! - The program needs libraries that are written for tokio: HTTP, TLS, gRPC, database drivers. None of these is here, nor name
-//!   resolution. On `wharf-async` there are hyper, axum and other libraries that need only tokio's I/O traits; those that ask for tokio's
+//! - The program needs libraries that are written for tokio: HTTP, TLS, gRPC, database drivers. None of these is here;
+//!   names of hosts are resolved by [`names`](crate::names). On `wharf-async` there are hyper, axum and other libraries that need only tokio's I/O traits; those that ask for tokio's
 //!   runtime need one beside it.
 //! - Sessions have many steps. With `.await` they are read from top to bottom, on tokio as on `wharf-async`; as a handler they are a
 //!   state machine by hand.
@@ -183,11 +183,11 @@
 //! # When Wharf is the better choice
 //!
 //! - Handlers block in too many places to mark them all: libraries that are not async, locks, logs, disks, databases. With 64
-//!   clients, handlers that sleep for 10 ms, and no more than two of them running at once, a pool of up to 128 threads served 6,172
-//!   requests a second. tokio with two workers served 197 unmarked, and 6,118 with each request in `spawn_blocking`. (A pool of
+//!   clients, handlers that sleep for 10 ms, and no more than two of them running at once, a pool of up to 128 threads served 6,132
+//!   requests a second. tokio with two workers served 198 unmarked, and 6,054 with each request in `spawn_blocking`. (A pool of
 //!   Wharf's that may not grow served 198: it is the pool that makes the difference, and it needs no mark.)
 //! - Some handlers compute, and the others must not wait behind them: at 1,000 requests a second beside one handler that computes,
-//!   with two threads, the p99 was 0.76 ms with Wharf, and 10.7 ms with tokio.
+//!   with two threads, the p99 was 0.83 ms with Wharf, and 10.9 ms with tokio.
 //! - Memory and load have to be bounded by construction, and a limit should refuse in one place.
 //! - The code comes from Windows' completion ports, or has to run on them; see [`from_windows`](super::from_windows).
 //! - A session is a few steps: a proxy, a broker, a cache, a game's server, a gateway.
