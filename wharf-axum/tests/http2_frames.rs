@@ -15,6 +15,8 @@ use axum::{Router, body::Body, routing::get};
 use futures_util::stream;
 use socket2::SockRef;
 use tokio::sync::Notify;
+use wharf::DriverChoice;
+use wharf_axum::Serve;
 
 use harness::{Client, PATIENCE, Server};
 
@@ -164,6 +166,35 @@ fn take_all(client: &mut Client, mut taken: usize) {
     assert_eq!(taken, LARGE);
 }
 
+/// A client that allows all of an answer at once, and for six time-outs reads a frame of it now and then: its system takes what it reads,
+/// less than what waits in the server's system.
+fn read_slowly(driver: DriverChoice, set: impl FnOnce(Serve<Router>) -> Serve<Router>) {
+    const LEN: usize = 16 << 20;
+    let large = get(|| async { vec![7; LEN] });
+    let server = Server::start_with(driver, Router::new().route("/", large), set);
+    let mut client = server.connect();
+    SockRef::from(client.stream())
+        .set_recv_buffer_size(64 << 10)
+        .unwrap();
+    let first = frame(SETTINGS, 0, 0, &window(2 * LEN as u32));
+    client.send([PREFACE, &first, &frame(HEADERS, 5, 1, HEAD)].concat());
+    client.send(frame(WINDOW_UPDATE, 0, 0, &(2 * LEN as u32).to_be_bytes()));
+    let (mut taken, start) = (0, Instant::now());
+    while taken < LEN {
+        let frame = next(&mut client).expect("it is not cut");
+        taken += if frame.kind == 0 {
+            frame.payload.len()
+        } else {
+            0
+        };
+        if start.elapsed() < 6 * STALL_TIMEOUT {
+            thread::sleep(STALL_TIMEOUT / 10);
+        }
+    }
+    drop(client);
+    server.stop();
+}
+
 on_every_driver! {
     fn a_client_is_told_how_many_requests_it_may_have_at_once(driver) {
         for (set, told) in [(None, 100), (Some(7), 7_u32)] {
@@ -266,49 +297,13 @@ on_every_driver! {
         server.stop();
     }
 
-    /// It allows all at once, and its system takes what it reads: less than what waits in the server's system.
     fn who_reads_an_answer_slowly_is_not_cut(driver) {
-        const LEN: usize = 16 << 20;
-        let large = get(|| async { vec![7; LEN] });
-        let server = Server::start_with(driver, large, |serve| serve.stall_timeout(STALL_TIMEOUT));
-        let mut client = server.connect();
-        SockRef::from(client.stream()).set_recv_buffer_size(64 << 10).unwrap();
-        let first = frame(SETTINGS, 0, 0, &window(2 * LEN as u32));
-        client.send([PREFACE, &first, &frame(HEADERS, 5, 1, HEAD)].concat());
-        client.send(frame(WINDOW_UPDATE, 0, 0, &(2 * LEN as u32).to_be_bytes()));
-        let (mut taken, start) = (0, Instant::now());
-        while taken < LEN {
-            let frame = next(&mut client).expect("it is not cut");
-            taken += if frame.kind == 0 { frame.payload.len() } else { 0 };
-            // For six time-outs it reads a frame now and then.
-            if start.elapsed() < 6 * STALL_TIMEOUT {
-                thread::sleep(STALL_TIMEOUT / 10);
-            }
-        }
-        drop(client);
-        server.stop();
+        read_slowly(driver, |serve| serve.stall_timeout(STALL_TIMEOUT));
     }
 
     /// It is asked whether it is there, and does not come to the question for some time-outs.
     fn who_reads_an_answer_slowly_is_there(driver) {
-        const LEN: usize = 16 << 20;
-        let large = get(|| async { vec![7; LEN] });
-        let server = Server::start_with(driver, large, |serve| serve.header_timeout(STALL_TIMEOUT));
-        let mut client = server.connect();
-        SockRef::from(client.stream()).set_recv_buffer_size(64 << 10).unwrap();
-        let first = frame(SETTINGS, 0, 0, &window(2 * LEN as u32));
-        client.send([PREFACE, &first, &frame(HEADERS, 5, 1, HEAD)].concat());
-        client.send(frame(WINDOW_UPDATE, 0, 0, &(2 * LEN as u32).to_be_bytes()));
-        let (mut taken, start) = (0, Instant::now());
-        while taken < LEN {
-            let frame = next(&mut client).expect("it is not cut");
-            taken += if frame.kind == 0 { frame.payload.len() } else { 0 };
-            if start.elapsed() < 6 * STALL_TIMEOUT {
-                thread::sleep(STALL_TIMEOUT / 10);
-            }
-        }
-        drop(client);
-        server.stop();
+        read_slowly(driver, |serve| serve.header_timeout(STALL_TIMEOUT));
     }
 
     /// One that has asked nothing, and one that has its answer: neither says anything more, as if its machine were gone. The time-outs

@@ -39,8 +39,9 @@ macro_rules! on_every_driver {
 
 /// Makes a test of each function: `name` calls the function of that name with a driver.
 macro_rules! tests {
-    ($driver:expr, $($name:ident)*) => {
+    ($driver:expr, $($(#[$attribute:meta])* $name:ident)*) => {
         $(
+            $(#[$attribute])*
             #[test]
             fn $name() {
                 if crate::harness::is_here($driver) {
