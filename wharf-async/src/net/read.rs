@@ -81,14 +81,13 @@ impl ReadSide {
 
     /// The end of the stream, if it was found: a failure is told once.
     fn take_end(&mut self) -> Option<io::Result<usize>> {
-        match mem::replace(&mut self.end, End::Ended) {
-            End::NotYet => {
-                self.end = End::NotYet;
-                None
-            }
-            End::Failed(error) => Some(Err(error)),
-            End::Ended => Some(Ok(0)),
+        if matches!(self.end, End::NotYet) {
+            return None;
         }
+        Some(match mem::replace(&mut self.end, End::Ended) {
+            End::Failed(error) => Err(error),
+            End::NotYet | End::Ended => Ok(0),
+        })
     }
 
     /// As [`take_end`](Self::take_end), and leaves a failure to be told to the next read.
