@@ -150,9 +150,11 @@ impl Doing {
     /// A write waits, or does not. What waits is judged by what the peer's system acknowledges ([`Stall`](crate::stall::Stall)), and that
     /// time does not count here. Something was taken then, but it may have been no answer: a ping's is none.
     pub(crate) fn writes(&self, waits: bool) {
-        if self.is_writing.swap(waits, Ordering::Relaxed) == waits {
+        // Only the task of the connection sets it.
+        if self.is_writing.load(Ordering::Relaxed) == waits {
             return;
         }
+        self.is_writing.store(waits, Ordering::Relaxed);
         let (now, mut taking) = (time::now(), self.taking());
         if waits {
             taking.waits_since = Some(now);
@@ -239,9 +241,8 @@ impl Turns {
     }
 
     /// Waits until one is free. None: there is one request at a time.
-    pub(crate) async fn next(&self) -> Option<OwnedSemaphorePermit> {
-        let turns = self.0.clone()?;
-        let turn = turns.acquire_owned().await;
+    pub(crate) async fn next(self) -> Option<OwnedSemaphorePermit> {
+        let turn = self.0?.acquire_owned().await;
         Some(turn.expect("it is never closed"))
     }
 }

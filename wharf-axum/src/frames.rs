@@ -86,7 +86,8 @@ impl Streams {
         self.allowed
     }
 
-    /// How many bytes have arrived, if so many have not; at least. Behind TLS the same bytes are some more for the system.
+    /// How many bytes have arrived, if so many have not. Behind TLS that is some less, as the same bytes are more for the system; or as
+    /// much more as rustls keeps (64 KiB at most) while the system takes no more.
     pub(crate) fn arrived(&self, unacknowledged: u64) -> u64 {
         self.written.passed.saturating_sub(unacknowledged)
     }

@@ -56,6 +56,7 @@ mod answer;
 mod connection;
 mod frames;
 mod front;
+mod leaving;
 mod listener;
 mod make;
 mod patience;

@@ -1,8 +1,8 @@
 //! A stream of which the first bytes were read already, to find out which HTTP it speaks.
 
 use std::{
-    future::Future,
     io::{self, IoSlice},
+    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -12,12 +12,11 @@ use std::{
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
-use wharf_async::time::{self, Sleep};
 
 use crate::{
     answer::{Doing, Stage},
-    connection::HEAD_AT_STOP,
     frames::Streams,
+    leaving::Leaving,
     listener::Stream,
     patience::Taken,
     room::Place,
@@ -35,6 +34,7 @@ pub(crate) struct Prefixed<T: Stream> {
     /// Which bytes of the prefix were not read again yet.
     from: usize,
     to: usize,
+    stall_timeout: Option<Duration>,
     stall: Stall,
     doing: Arc<Doing>,
     /// On HTTP/2.
@@ -42,8 +42,10 @@ pub(crate) struct Prefixed<T: Stream> {
     /// On HTTP/2, at a stop, or when the client leaves: what is in flight has to arrive.
     lets_arrive: bool,
     arriving: Stall,
+    /// How many bytes had arrived by the last look.
+    arrived: u64,
     /// And when all is written.
-    leaving: Option<Sleep>,
+    leaving: Option<Leaving>,
     /// Also when the connection is upgraded, until its end.
     #[expect(dead_code, reason = "for its drop")]
     place: Place,
@@ -69,11 +71,13 @@ impl<T: Stream> Prefixed<T> {
             prefix: [0; PREFACE.len()],
             from: 0,
             to: 0,
+            stall_timeout,
             stall: Stall::new(stall_timeout),
             doing,
             streams: None,
-            arriving: Stall::new(stall_timeout),
             lets_arrive: false,
+            arriving: Stall::new(stall_timeout),
+            arrived: 0,
             leaving: None,
             place,
         }
@@ -156,6 +160,11 @@ impl<T: Stream> Prefixed<T> {
         let is_in_flight = streams.is_in_flight(unacknowledged);
         let is_told = streams.is_told(unacknowledged);
         self.doing.arrives(is_in_flight, is_told);
+        // More may be written meanwhile, so that what has not arrived need not be less.
+        let so_far = streams.arrived(unacknowledged);
+        if so_far > mem::replace(&mut self.arrived, so_far) {
+            self.arriving.begin_anew();
+        }
         let arrived = match is_in_flight {
             true => Poll::Pending,
             false => Poll::Ready(Ok(())),
@@ -167,8 +176,7 @@ impl<T: Stream> Prefixed<T> {
         }
     }
 
-    /// When all is written, and has to arrive: reads what the client says until it ends, or until it has its answers and some time more.
-    /// What comes to a socket that is closed has the system reset it, and what is on its way is lost.
+    /// When all is written, and has to arrive: reads what the client says until it ends, or has had its time to read.
     fn poll_leave(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.lets_arrive {
             return Poll::Ready(Ok(()));
@@ -177,7 +185,11 @@ impl<T: Stream> Prefixed<T> {
         loop {
             let mut memory = ReadBuf::new(&mut memory);
             match Pin::new(&mut self.stream).poll_read(context, &mut memory) {
-                Poll::Ready(Ok(())) if !memory.filled().is_empty() => {}
+                Poll::Ready(Ok(())) if !memory.filled().is_empty() => {
+                    if let Some(streams) = &mut self.streams {
+                        streams.read(memory.filled(), false);
+                    }
+                }
                 Poll::Ready(_ended) => return Poll::Ready(Ok(())),
                 Poll::Pending => break,
             }
@@ -185,16 +197,12 @@ impl<T: Stream> Prefixed<T> {
         if let Poll::Ready(stalled) = self.poll_arrivals(context) {
             return Poll::Ready(stalled);
         }
-        let patience = self
+        let allowed = self.streams.as_ref().map_or(0, Streams::allowed);
+        let leaving = self
             .leaving
-            .get_or_insert_with(|| time::sleep(HEAD_AT_STOP));
-        loop {
-            ready!(Pin::new(&mut *patience).poll(context));
-            if !self.doing.is_in_flight() {
-                return Poll::Ready(Ok(()));
-            }
-            patience.reset(time::now() + HEAD_AT_STOP);
-        }
+            .get_or_insert_with(|| Leaving::new(self.stall_timeout, allowed));
+        ready!(leaving.poll(context, self.doing.is_in_flight(), allowed));
+        Poll::Ready(Ok(()))
     }
 
     /// Writes, and judges whether the peer takes anything.

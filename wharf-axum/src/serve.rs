@@ -151,8 +151,9 @@ impl<M: Send + 'static> Serve<M> {
     /// answers, also if it says nothing any more, or goes on to ask. Bodies of HTTP/1's requests have their
     /// [time-out](Self::body_timeout). On HTTP/2 a handler waits for a body as long as the client is there. Handlers have no time-out.
     ///
-    /// A client of HTTP/2 may read the end of its answers slowly, as [`stall_timeout`](Self::stall_timeout) allows, and then has a second to
-    /// end the connection. On Windows it has that second only.
+    /// A client of HTTP/2 may read the end of its answers slowly, as [`stall_timeout`](Self::stall_timeout) allows, until its system has
+    /// all of them; on Windows, which does not tell that, as soon as they are written. Then it has a second to end the connection, and
+    /// another each time that it has allowed more meanwhile, for as long as `stall_timeout` altogether.
     ///
     /// The stop does not wait for connections of HTTP/1 that were upgraded, such as WebSockets: they are the program's. On HTTP/2 these are
     /// streams of their connection, which goes on while there are any, and the stop waits for it: the program has to end them itself, or
@@ -168,7 +169,8 @@ impl<M: Send + 'static> Serve<M> {
 
     /// How long a client may take for its first bytes, and for the head of each request. On HTTP/1 this also ends a connection that is
     /// idle for so long between two requests; on HTTP/2 a client that has sent nothing for so long is asked whether it is still
-    /// there, and has as much time again to say so; and more while it takes what was sent before the question. None is for ever; 0 is refused. The default is 30 seconds.
+    /// there, and has as much time again to say so; and again while it allows more of an answer, or its system takes what was sent before
+    /// the question (which Windows does not tell). None is for ever; 0 is refused. The default is 30 seconds.
     pub fn header_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.settings.header_timeout = timeout.into();
         self

@@ -45,6 +45,11 @@ impl Stall {
         }
     }
 
+    /// The peer has taken something.
+    pub(crate) fn begin_anew(&mut self) {
+        self.until = None;
+    }
+
     /// What a write came to; a failure, if it waits and the peer has taken nothing for the time.
     pub(crate) fn judge<T>(
         &mut self,

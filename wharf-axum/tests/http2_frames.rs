@@ -168,10 +168,14 @@ fn take_all(client: &mut Client, mut taken: usize) {
 
 /// A client that allows all of an answer at once, and for six time-outs reads a frame of it now and then: its system takes what it reads,
 /// less than what waits in the server's system.
-fn read_slowly(driver: DriverChoice, set: impl FnOnce(Serve<Router>) -> Serve<Router>) {
+fn read_slowly(
+    driver: DriverChoice,
+    set: impl FnOnce(Serve<Router>) -> Serve<Router>,
+    meanwhile: impl FnOnce(&mut Server),
+) -> Server {
     const LEN: usize = 16 << 20;
     let large = get(|| async { vec![7; LEN] });
-    let server = Server::start_with(driver, Router::new().route("/", large), set);
+    let mut server = Server::start_with(driver, Router::new().route("/", large), set);
     let mut client = server.connect();
     SockRef::from(client.stream())
         .set_recv_buffer_size(64 << 10)
@@ -179,7 +183,9 @@ fn read_slowly(driver: DriverChoice, set: impl FnOnce(Serve<Router>) -> Serve<Ro
     let first = frame(SETTINGS, 0, 0, &window(2 * LEN as u32));
     client.send([PREFACE, &first, &frame(HEADERS, 5, 1, HEAD)].concat());
     client.send(frame(WINDOW_UPDATE, 0, 0, &(2 * LEN as u32).to_be_bytes()));
-    let (mut taken, start) = (0, Instant::now());
+    let mut taken = data(&mut client).len();
+    meanwhile(&mut server);
+    let start = Instant::now();
     while taken < LEN {
         let frame = next(&mut client).expect("it is not cut");
         taken += if frame.kind == 0 {
@@ -191,8 +197,30 @@ fn read_slowly(driver: DriverChoice, set: impl FnOnce(Serve<Router>) -> Serve<Ro
             thread::sleep(STALL_TIMEOUT / 10);
         }
     }
-    drop(client);
-    server.stop();
+    server
+}
+
+/// A client whose system has all of an answer at once, when it leaves or the server does; and which reads a frame of it now and then, and
+/// allows as much again, for longer than one that is silent has.
+fn read_out_slowly(driver: DriverChoice, leave: impl FnOnce(&mut Server, &mut Client)) -> Server {
+    const LEN: usize = 8 * FRAME;
+    const FRAME: usize = 16 << 10;
+    let mut server = Server::start(driver, get(|| async { vec![7; LEN] }));
+    let mut client = server.connect();
+    let socket = SockRef::from(client.stream());
+    socket.set_recv_buffer_size(8 * LEN).unwrap();
+    let first = frame(SETTINGS, 0, 0, &window(LEN as u32));
+    client.send([PREFACE, &first, &frame(HEADERS, 5, 1, HEAD)].concat());
+    client.send(frame(WINDOW_UPDATE, 0, 0, &(LEN as u32).to_be_bytes()));
+    let mut taken = data(&mut client).len();
+    leave(&mut server, &mut client);
+    while taken < LEN {
+        thread::sleep(STALL_TIMEOUT);
+        taken += data(&mut client).len();
+        // That fails if the connection was reset.
+        client.send(frame(WINDOW_UPDATE, 0, 0, &(FRAME as u32).to_be_bytes()));
+    }
+    server
 }
 
 on_every_driver! {
@@ -298,12 +326,42 @@ on_every_driver! {
     }
 
     fn who_reads_an_answer_slowly_is_not_cut(driver) {
-        read_slowly(driver, |serve| serve.stall_timeout(STALL_TIMEOUT));
+        read_slowly(driver, |serve| serve.stall_timeout(STALL_TIMEOUT), |_| {}).stop();
+    }
+
+    /// What has not arrived is as much at all times, as more is written when some has.
+    fn who_reads_an_answer_slowly_is_not_cut_at_a_stop(driver) {
+        let set = |serve: Serve<_>| serve.stall_timeout(STALL_TIMEOUT);
+        read_slowly(driver, set, Server::begin_stop).wait_for_the_end();
     }
 
     /// It is asked whether it is there, and does not come to the question for some time-outs.
     fn who_reads_an_answer_slowly_is_there(driver) {
-        read_slowly(driver, |serve| serve.header_timeout(STALL_TIMEOUT));
+        read_slowly(driver, |serve| serve.header_timeout(STALL_TIMEOUT), |_| {}).stop();
+    }
+
+    fn a_client_may_read_slowly_what_its_system_has_at_a_stop(driver) {
+        read_out_slowly(driver, |server, _| server.begin_stop()).wait_for_the_end();
+    }
+
+    fn a_client_that_leaves_may_read_slowly_what_its_system_has(driver) {
+        let leave = |_: &mut _, client: &mut Client| client.send(frame(GOAWAY, 0, 0, &[0; 8]));
+        read_out_slowly(driver, leave).stop();
+    }
+
+    /// It has its answer, and allows more of none without end.
+    fn who_goes_on_to_allow_holds_no_stop(driver) {
+        let app = get(|| async { "whole" });
+        let mut server = Server::start_with(driver, app, |serve| serve.stall_timeout(STALL_TIMEOUT));
+        let mut client = ask(&server, &[]);
+        read_to_the_end(&mut client);
+        server.begin_stop();
+        let start = Instant::now();
+        while client.stream().write_all(&frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1])).is_ok() {
+            assert!(start.elapsed() < PATIENCE, "it is not cut");
+            thread::sleep(Duration::from_millis(20));
+        }
+        server.wait_for_the_end();
     }
 
     /// One that has asked nothing, and one that has its answer: neither says anything more, as if its machine were gone. The time-outs
