@@ -559,7 +559,7 @@ fn bot_comes_back_when_the_chat_does() {
     let mut bot = spawn(command.stdout(Stdio::piped())).expect("it is built");
     let output = lines_of(bot.stdout.take().expect("it is piped"));
     for _ in 0..2 {
-        says(&output, "; attempt 2");
+        says(&output, "; attempt ");
         let chat = start_chat();
         says(&output, "connected to ");
         // It may join before her, after her, or while she does: she asks each time that she may be the last.
