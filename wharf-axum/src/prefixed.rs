@@ -34,7 +34,6 @@ pub(crate) struct Prefixed<T: Stream> {
     /// Which bytes of the prefix were not read again yet.
     from: usize,
     to: usize,
-    stall_timeout: Option<Duration>,
     stall: Stall,
     doing: Arc<Doing>,
     /// On HTTP/2.
@@ -71,7 +70,6 @@ impl<T: Stream> Prefixed<T> {
             prefix: [0; PREFACE.len()],
             from: 0,
             to: 0,
-            stall_timeout,
             stall: Stall::new(stall_timeout),
             doing,
             streams: None,
@@ -200,7 +198,7 @@ impl<T: Stream> Prefixed<T> {
         let allowed = self.streams.as_ref().map_or(0, Streams::allowed);
         let leaving = self
             .leaving
-            .get_or_insert_with(|| Leaving::new(self.stall_timeout, allowed));
+            .get_or_insert_with(|| Leaving::new(self.stall.timeout(), allowed));
         ready!(leaving.poll(context, self.doing.is_in_flight(), allowed));
         Poll::Ready(Ok(()))
     }

@@ -45,6 +45,10 @@ impl Stall {
         }
     }
 
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+
     /// The peer has taken something.
     pub(crate) fn begin_anew(&mut self) {
         self.until = None;
