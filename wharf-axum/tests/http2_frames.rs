@@ -140,13 +140,16 @@ fn read_to_the_end(client: &mut Client) {
 /// More than the systems take at once, and less than what they have room for.
 const LARGE: usize = 3 << 20;
 
-/// A client that has asked for /, allows all of the answer, and whose system takes little of it.
-fn ask_for_all(server: &Server) -> Client {
+/// Room of a client's system that takes little at once.
+const LITTLE: usize = 64 << 10;
+
+/// A client that has asked for /, allows all of the answer of so many bytes, and whose system has room for so many at once.
+fn ask_for_all(server: &Server, len: usize, room: usize) -> Client {
     let mut client = server.connect();
     let socket = SockRef::from(client.stream());
-    socket.set_recv_buffer_size(64 << 10).unwrap();
-    let settings = frame(SETTINGS, 0, 0, &window(2 * LARGE as u32));
-    let all = (2 * LARGE as u32).to_be_bytes();
+    socket.set_recv_buffer_size(room).unwrap();
+    let settings = frame(SETTINGS, 0, 0, &window(2 * len as u32));
+    let all = (2 * len as u32).to_be_bytes();
     let allowed = frame(WINDOW_UPDATE, 0, 0, &all);
     client.send([PREFACE, &settings, &allowed, &frame(HEADERS, 5, 1, HEAD)].concat());
     client
@@ -176,23 +179,12 @@ fn read_slowly(
     const LEN: usize = 16 << 20;
     let large = get(|| async { vec![7; LEN] });
     let mut server = Server::start_with(driver, Router::new().route("/", large), set);
-    let mut client = server.connect();
-    SockRef::from(client.stream())
-        .set_recv_buffer_size(64 << 10)
-        .unwrap();
-    let first = frame(SETTINGS, 0, 0, &window(2 * LEN as u32));
-    client.send([PREFACE, &first, &frame(HEADERS, 5, 1, HEAD)].concat());
-    client.send(frame(WINDOW_UPDATE, 0, 0, &(2 * LEN as u32).to_be_bytes()));
+    let mut client = ask_for_all(&server, LEN, LITTLE);
     let mut taken = data(&mut client).len();
     meanwhile(&mut server);
     let start = Instant::now();
     while taken < LEN {
-        let frame = next(&mut client).expect("it is not cut");
-        taken += if frame.kind == 0 {
-            frame.payload.len()
-        } else {
-            0
-        };
+        taken += data(&mut client).len();
         if start.elapsed() < 6 * STALL_TIMEOUT {
             thread::sleep(STALL_TIMEOUT / 10);
         }
@@ -206,12 +198,7 @@ fn read_out_slowly(driver: DriverChoice, leave: impl FnOnce(&mut Server, &mut Cl
     const LEN: usize = 8 * FRAME;
     const FRAME: usize = 16 << 10;
     let mut server = Server::start(driver, get(|| async { vec![7; LEN] }));
-    let mut client = server.connect();
-    let socket = SockRef::from(client.stream());
-    socket.set_recv_buffer_size(8 * LEN).unwrap();
-    let first = frame(SETTINGS, 0, 0, &window(LEN as u32));
-    client.send([PREFACE, &first, &frame(HEADERS, 5, 1, HEAD)].concat());
-    client.send(frame(WINDOW_UPDATE, 0, 0, &(LEN as u32).to_be_bytes()));
+    let mut client = ask_for_all(&server, LEN, 8 * LEN);
     let mut taken = data(&mut client).len();
     leave(&mut server, &mut client);
     while taken < LEN {
@@ -433,7 +420,7 @@ on_every_driver! {
     /// goes on to say must not have the system throw away what is on its way.
     fn an_answer_that_is_taken_slowly_arrives_at_a_stop(driver) {
         let mut server = Server::start(driver, get(|| async { vec![7; LARGE] }));
-        let mut client = ask_for_all(&server);
+        let mut client = ask_for_all(&server, LARGE, LITTLE);
         let taken = data(&mut client).len();
         let mut gone = server.connect();
         gone.send(PREFACE);
@@ -455,7 +442,7 @@ on_every_driver! {
             vec![7; LARGE]
         });
         let mut server = Server::start(driver, late);
-        let mut client = ask_for_all(&server);
+        let mut client = ask_for_all(&server, LARGE, LITTLE);
         begun.recv_timeout(PATIENCE).unwrap();
         server.begin_stop();
         while next(&mut client).expect("it is not cut").kind != PING {}
@@ -467,7 +454,7 @@ on_every_driver! {
     /// Clients say so that begin nothing more on a connection. The server ends it, when it has written all.
     fn an_answer_arrives_where_its_client_says_that_it_leaves(driver) {
         let server = Server::start(driver, get(|| async { vec![7; LARGE] }));
-        let mut client = ask_for_all(&server);
+        let mut client = ask_for_all(&server, LARGE, LITTLE);
         let taken = data(&mut client).len();
         client.send(frame(GOAWAY, 0, 0, &[0; 8]));
         take_all(&mut client, taken);
@@ -478,7 +465,7 @@ on_every_driver! {
     fn who_takes_nothing_of_what_is_on_its_way_holds_no_stop(driver) {
         let app = get(|| async { vec![7; LARGE] });
         let mut server = Server::start_with(driver, app, |serve| serve.stall_timeout(STALL_TIMEOUT));
-        let mut client = ask_for_all(&server);
+        let mut client = ask_for_all(&server, LARGE, LITTLE);
         data(&mut client);
         server.begin_stop();
         server.wait_for_the_end();
