@@ -100,7 +100,12 @@ on_every_driver! {
         // Some are kept aside for the threads that the pool may still start.
         let files = serve.open_files();
         for round in 0..50 {
-            let client = serve.connect();
+            let mut client = serve.connect();
+            // Every second is a client by then. The others may be gone before they are accepted, and before the server
+            // stops they may not have been.
+            if round % 2 == 0 {
+                echo(&mut client, b"ahoy");
+            }
             (&client).write_all(&pattern(round, 1000 * round)).unwrap();
             // A socket that is closed without lingering resets the connection.
             SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
@@ -109,7 +114,8 @@ on_every_driver! {
         }
         eventually("those that reset are gone", || serve.open_files() <= files + 10);
         drop(bystander);
-        assert_eq!((serve.stop().clients), 51);
+        let clients = serve.stop().clients;
+        assert!((26..=51).contains(&clients), "{clients} clients");
     }
 
     fn peers_that_are_killed_disturb_nobody(driver) {
