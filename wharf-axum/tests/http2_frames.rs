@@ -186,7 +186,7 @@ fn read_slowly(
     while taken < LEN {
         taken += data(&mut client).len();
         if start.elapsed() < 6 * STALL_TIMEOUT {
-            thread::sleep(STALL_TIMEOUT / 10);
+            thread::sleep(STALL_TIMEOUT / 25);
         }
     }
     server

@@ -386,13 +386,14 @@ on_every_driver! {
             for _ in 0..4 {
                 scope.spawn(|| {
                     let peers: Vec<_> = (0..100).map(|_| connect(&server)).collect();
+                    // Those that go sooner would all be over before the next is accepted, on a slow machine.
+                    until(|| server.clients().handshakes().refused > 0);
                     drop(peers);
                 });
             }
         });
         let over = |counts: tls::HandshakeCounts| counts.refused + counts.failed;
         until(|| over(server.clients().handshakes()) >= 400 && server.clients().is_empty());
-        assert!(server.clients().handshakes().refused > 0);
         assert_eq!(server.clients().handshakes().under_way, 0);
         assert!(ended.try_recv().is_err(), "the handler was told of one");
         assert_eq!(server.stop(GUARD).cut, 0);
