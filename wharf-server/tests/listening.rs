@@ -9,6 +9,7 @@ mod harness;
 mod raw;
 
 use std::{
+    fs,
     io::{Read, Write},
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream},
     sync::{Mutex, PoisonError, mpsc},
@@ -39,6 +40,27 @@ fn reach(address: SocketAddr) -> TcpStream {
 fn tcp(server: &Server) -> Vec<SocketAddr> {
     let addresses = server.local_addrs();
     addresses.iter().filter_map(ListenAddress::tcp).collect()
+}
+
+/// Waits until what has connected was accepted. A server tells of no connection that waits for a place; Linux tells how many wait in the
+/// backlog (proc(5), /proc/net/tcp), and then it takes a moment more.
+fn until_accepted(address: SocketAddr) {
+    let mut pause = Duration::from_millis(50);
+    if cfg!(target_os = "linux") {
+        let listener = format!("0100007F:{:04X} 00000000:0000 0A 00000000:", address.port());
+        let waits = || {
+            let table = fs::read_to_string("/proc/net/tcp").unwrap();
+            let (_, backlog) = table.split_once(&listener).expect("it listens");
+            !backlog.starts_with("00000000")
+        };
+        let start = Instant::now();
+        while waits() {
+            assert!(start.elapsed() < GUARD, "it is not accepted");
+            thread::yield_now();
+        }
+        pause = Duration::from_millis(5);
+    }
+    thread::sleep(pause);
 }
 
 /// What a balancer is answered: the whole of it.
@@ -123,8 +145,7 @@ on_every_driver! {
             let mut behind = reach(addresses[0]);
             held.write_all(b"held").unwrap();
             behind.write_all(b"behind").unwrap();
-            exchange(&mut first, b"a moment for it to be accepted");
-            thread::sleep(Duration::from_millis(5));
+            until_accepted(addresses[1]);
             drop(first);
             // The one behind is not served before this one has gone.
             expect(&mut held, b"held");
@@ -147,8 +168,7 @@ on_every_driver! {
         asked.recv_timeout(GUARD).unwrap();
         let mut waits = reach(addresses[1]);
         waits.write_all(b"ahoy\n").unwrap();
-        // It waits once it was accepted: the backlog of its listener is empty then, for which there is no event.
-        thread::sleep(Duration::from_millis(30));
+        until_accepted(addresses[1]);
         go.send(false).unwrap();
         go.send(true).unwrap();
         expect(&mut waits, b"ahoy");
