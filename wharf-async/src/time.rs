@@ -1,6 +1,7 @@
 //! Sleeping, time-outs and intervals, each on a timer of the port.
 
 use std::{
+    cell::Cell,
     fmt,
     future::{Future, poll_fn},
     io,
@@ -20,7 +21,7 @@ use crate::{
     budget,
     context::{self, Current},
     shared::Key,
-    sync::{Mutex, lock},
+    sync::{Mutex, coarse_now_ns, lock, thread_local},
 };
 
 /// The time, by the clock of the runtime that this thread works for: that of a simulation (the feature `simulated`), or else the
@@ -31,6 +32,29 @@ pub fn now() -> Instant {
         return now;
     }
     crate::sync::now()
+}
+
+/// The time by the same clock, as of the last tick of the system's timer: it may be some milliseconds ago, and costs less to ask for. For
+/// what is noted often, and compared with seconds.
+///
+/// By one thread it never goes back; by two, one may be behind the other by a tick.
+pub fn coarse_now() -> Instant {
+    thread_local! {
+        /// The first time that was asked for in a tick.
+        static FIRST: Cell<Option<(u64, Instant)>> = const { Cell::new(None) };
+    }
+
+    #[cfg(all(unix, feature = "simulated"))]
+    if let Some(now) = simulation::now() {
+        return now;
+    }
+    let tick_ns = coarse_now_ns();
+    if let Some((_, first)) = FIRST.get().filter(|(tick, _)| *tick == tick_ns) {
+        return first;
+    }
+    let first = crate::sync::now();
+    FIRST.set(Some((tick_ns, first)));
+    first
 }
 
 /// The moment that comes after this time, by the same clock. A time that is too long for the clock is a very long one.

@@ -22,7 +22,7 @@ use harness::{PATIENCE, Turns, builder, one_at_once, run, soon};
 use wharf::DriverChoice;
 use wharf_async::{
     JoinSet, Runtime, spawn, spawn_blocking, spawn_local,
-    time::{MissedTicks, interval, sleep, timeout},
+    time::{self, MissedTicks, interval, sleep, timeout},
     yield_now,
 };
 
@@ -850,6 +850,17 @@ fn what_is_wrong_is_refused_at_the_start() {
     }
     let error = Runtime::builder().name_prefix("a\0b").build();
     assert!(error.is_err());
+}
+
+#[test]
+fn the_coarse_time_goes_on_and_is_never_ahead() {
+    let begun = time::coarse_now();
+    let mut before = begun;
+    while before < begun + Duration::from_millis(50) {
+        let coarse = time::coarse_now();
+        assert!(before <= coarse && coarse <= time::now());
+        before = coarse;
+    }
 }
 
 #[test]

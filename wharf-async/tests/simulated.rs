@@ -165,6 +165,7 @@ fn time_is_simulated_and_is_that_of_each_timer_in_its_order() {
         late.reset(time::now() + HOUR * 5);
         late.await;
         assert_eq!(time::now() - start, HOUR * 13);
+        assert_eq!(time::coarse_now(), time::now());
     });
     assert!(began.elapsed() < HOUR);
 }

@@ -1,11 +1,12 @@
 //! What a connection is doing: its requests that are under way, and whether its client takes the answers.
 
 use std::{
+    future::Future,
     io, mem,
     pin::Pin,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering},
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll, ready},
     time::{Duration, Instant},
@@ -26,8 +27,9 @@ const PIECE: usize = 16 << 10;
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Of one connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Doing {
+    began: Instant,
     /// There are first bytes.
     has_begun: AtomicBool,
     /// From the head of a request until all of its answer was given to hyper.
@@ -43,7 +45,7 @@ pub(crate) struct Doing {
     is_in_flight: AtomicBool,
     /// On HTTP/2, at a stop: the word of it has arrived.
     is_told: AtomicBool,
-    taking: Mutex<Taking>,
+    taking: Taking,
     /// On HTTP/2: it was asked what the client has taken.
     is_asked: AtomicBool,
     taken: Mutex<Taken>,
@@ -59,18 +61,36 @@ pub(crate) enum Stage {
     Over,
 }
 
-/// How a client of HTTP/2 takes answers.
+/// How a client of HTTP/2 takes answers. The times are since the connection began.
 #[derive(Debug, Default)]
 struct Taking {
     /// Answers of which hyper has a piece, or is to have one.
-    offered: usize,
-    /// When it has taken something, or had nothing to take.
-    last: Option<Instant>,
+    offered: AtomicUsize,
+    /// When it has taken something, or had nothing to take; while there is one offered.
+    last_ns: AtomicU64,
     /// When the last write that waits, or did, began to.
-    waits_since: Option<Instant>,
+    waits_since_ns: AtomicU64,
 }
 
 impl Doing {
+    /// The connection begins.
+    pub(crate) fn begin() -> Doing {
+        Doing {
+            began: time::now(),
+            has_begun: AtomicBool::default(),
+            requests: AtomicUsize::default(),
+            streams: AtomicUsize::default(),
+            is_writing: AtomicBool::default(),
+            is_cut: AtomicBool::default(),
+            stage: AtomicU8::default(),
+            is_in_flight: AtomicBool::default(),
+            is_told: AtomicBool::default(),
+            taking: Taking::default(),
+            is_asked: AtomicBool::default(),
+            taken: Mutex::default(),
+        }
+    }
+
     /// The client has sent its first bytes.
     pub(crate) fn begins(&self) {
         self.has_begun.store(true, Ordering::Relaxed);
@@ -155,12 +175,22 @@ impl Doing {
             return;
         }
         self.is_writing.store(waits, Ordering::Relaxed);
-        let (now, mut taking) = (time::now(), self.taking());
-        if waits {
-            taking.waits_since = Some(now);
-        } else if let (Some(since), Some(last)) = (taking.waits_since, taking.last) {
-            taking.last = Some(now.min(last + (now - since)));
-        }
+        let (now_ns, taking) = (self.age_ns(), &self.taking);
+        let since_ns = match waits {
+            true => return taking.waits_since_ns.store(now_ns, Ordering::Relaxed),
+            false => taking.waits_since_ns.load(Ordering::Relaxed),
+        };
+        let last_ns = taking.last_ns.load(Ordering::Relaxed) + (now_ns - since_ns);
+        // An answer may have noted a later one meanwhile.
+        taking
+            .last_ns
+            .fetch_max(last_ns.min(now_ns), Ordering::Relaxed);
+    }
+
+    /// For how long there has been the connection; some milliseconds less at times.
+    fn age_ns(&self) -> u64 {
+        let age = time::coarse_now().saturating_duration_since(self.began);
+        u64::try_from(age.as_nanos()).unwrap_or(u64::MAX)
     }
 
     /// Whether the client was cut: what is unsent keeps the connection no longer.
@@ -194,13 +224,9 @@ impl Doing {
 
     /// Since when the client could have taken something, and has not. None: there is nothing, or it waits in a write.
     fn offered_since(&self) -> Option<Instant> {
-        let taking = self.taking();
-        let is_judged = taking.offered > 0 && self.writes_nothing();
-        taking.last.filter(|_| is_judged)
-    }
-
-    fn taking(&self) -> MutexGuard<'_, Taking> {
-        self.taking.lock().unwrap_or_else(PoisonError::into_inner)
+        let is_judged = self.taking.offered.load(Ordering::Acquire) > 0 && self.writes_nothing();
+        let last_ns = self.taking.last_ns.load(Ordering::Relaxed);
+        is_judged.then(|| self.began + Duration::from_nanos(last_ns))
     }
 }
 
@@ -217,8 +243,8 @@ impl UnderWay {
         UnderWay { doing, turn: None }
     }
 
-    pub(crate) fn has_its_turn(&mut self, turn: Option<OwnedSemaphorePermit>) {
-        self.turn = turn;
+    pub(crate) fn has_its_turn(&mut self, turn: OwnedSemaphorePermit) {
+        self.turn = Some(turn);
     }
 }
 
@@ -227,6 +253,9 @@ impl Drop for UnderWay {
         self.doing.requests.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+/// Of a request that waits for another to leave its handler.
+pub(crate) type Turn = Pin<Box<dyn Future<Output = OwnedSemaphorePermit> + Send>>;
 
 /// How many requests of a connection of HTTP/2 are in handlers at once. The client has as many streams at most, but one that it resets
 /// is a stream no more, while its handler may block and can't be dropped: another would begin in its place, and another.
@@ -240,10 +269,14 @@ impl Turns {
         Turns(turns.map(Arc::new))
     }
 
-    /// Waits until one is free. None: there is one request at a time.
-    pub(crate) async fn next(self) -> Option<OwnedSemaphorePermit> {
-        let turn = self.0?.acquire_owned().await;
-        Some(turn.expect("it is never closed"))
+    /// One that is free, or the wait for it. None: there is one request at a time.
+    pub(crate) fn next(&self) -> Option<Result<OwnedSemaphorePermit, Turn>> {
+        let turns = self.0.as_ref()?;
+        let free = turns.clone().try_acquire_owned();
+        Some(free.map_err(|_| {
+            let next = turns.clone().acquire_owned();
+            Box::pin(async { next.await.expect("it is never closed") }) as Turn
+        }))
     }
 }
 
@@ -275,15 +308,17 @@ impl Answer {
 
     /// Notes whether the client may take more now, and whether it has taken some.
     fn offer(&mut self, offered: bool, taken: bool) {
-        let mut taking = self.under_way.doing.taking();
+        let doing = &self.under_way.doing;
+        let taking = &doing.taking;
+        // The time first: where nothing is offered, it says nothing.
+        if taken || taking.offered.load(Ordering::Relaxed) == 0 {
+            taking.last_ns.store(doing.age_ns(), Ordering::Relaxed);
+        }
         match (mem::replace(&mut self.is_offered, offered), offered) {
-            (false, true) => taking.offered += 1,
-            (true, false) => taking.offered -= 1,
-            _ => {}
-        }
-        if taken || taking.offered == 1 && offered {
-            taking.last = Some(time::now());
-        }
+            (false, true) => taking.offered.fetch_add(1, Ordering::Release),
+            (true, false) => taking.offered.fetch_sub(1, Ordering::Release),
+            _ => 0,
+        };
     }
 
     /// What is next of the body, in pieces.

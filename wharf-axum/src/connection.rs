@@ -25,7 +25,8 @@ use wharf_async::{
 };
 
 use crate::{
-    answer::{Answer, Doing, Stage, Turns, UnderWay},
+    answer::{Doing, Stage, Turns, UnderWay},
+    answering::Answering,
     front::{Front, Io},
     listener::Stream,
     patience,
@@ -92,7 +93,7 @@ pub(crate) async fn serve<T, S>(
         // What fails on a connection that is gone shows again.
         let _ = stream.set_nodelay(true);
     }
-    let doing = Arc::new(Doing::default());
+    let doing = Arc::new(Doing::begin());
     let opening = begin(stream, place, &front, &settings, &doing);
     let found = begin_before_stop(opening, &doing, &mut stop).await;
     let begun = match found {
@@ -131,7 +132,7 @@ async fn serve_one<T, S>(
     builder.timer(Timer::new());
     builder.header_read_timeout(settings.header_timeout);
     let doing = asked.doing.clone();
-    let service = service_fn(move |request| asked.clone().answer(request));
+    let service = service_fn(move |request| asked.answer(request));
     let connection = builder.serve_connection(stream, service).with_upgrades();
     let mut connection = pin!(connection);
     until_stop(connection.as_mut(), stop, |mut connection| async move {
@@ -163,7 +164,7 @@ async fn serve_two<T, S>(
     // Upgrades of HTTP/2 (RFC 8441), as axum has them.
     builder.enable_connect_protocol();
     let doing = asked.doing.clone();
-    let service = service_fn(move |request| asked.clone().answer(request));
+    let service = service_fn(move |request| asked.answer(request));
     let at_stop = doing.clone();
     let mut connection = pin!(builder.serve_connection(stream, service));
     let serving = until_stop(connection.as_mut(), stop, |mut connection| async move {
@@ -342,7 +343,7 @@ impl<S> ServiceOfAxum for S where
 }
 
 /// What each request of a connection has.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Asked<S> {
     service: S,
     body_timeout: Option<Duration>,
@@ -356,36 +357,24 @@ struct Asked<S> {
 
 impl<S: ServiceOfAxum> Asked<S> {
     /// Has a request answered, which is under way from the call on: on HTTP/2 the future is polled in a task of its own, some time later.
-    fn answer(
-        self,
-        request: hyper::Request<Incoming>,
-    ) -> impl Future<Output = Result<hyper::Response<Answer>, Infallible>> {
-        let under_way = UnderWay::begin(self.doing.clone());
-        answer(self, under_way, request)
-    }
-}
-
-async fn answer<S: ServiceOfAxum>(
-    asked: Asked<S>,
-    mut under_way: UnderWay,
-    request: hyper::Request<Incoming>,
-) -> Result<hyper::Response<Answer>, Infallible> {
-    // If the client resets the request meanwhile, this is dropped here, and the handler is not called.
-    under_way.has_its_turn(asked.turns.next().await);
     #[cfg_attr(
         not(feature = "tls"),
         allow(unused_mut, reason = "there is nothing to add")
     )]
-    let mut request = request.map(|body| match asked.body_timeout {
-        Some(timeout) if !body.is_end_stream() => Body::new(RequestBody::new(body, timeout)),
-        _ => Body::new(body),
-    });
-    #[cfg(feature = "tls")]
-    if let Some(agreed) = asked.agreed {
-        request.extensions_mut().insert(agreed);
+    fn answer(&self, request: hyper::Request<Incoming>) -> Answering<S> {
+        let mut request = request.map(|body| match self.body_timeout {
+            Some(timeout) if !body.is_end_stream() => Body::new(RequestBody::new(body, timeout)),
+            _ => Body::new(body),
+        });
+        #[cfg(feature = "tls")]
+        if let Some(agreed) = &self.agreed {
+            request.extensions_mut().insert(agreed.clone());
+        }
+        let under_way = UnderWay::begin(self.doing.clone());
+        Answering::new(
+            (self.service.clone(), request),
+            (under_way, &self.turns),
+            self.is_judged,
+        )
     }
-    let mut service = asked.service;
-    poll_fn(|context| service.poll_ready(context)).await?;
-    let response = service.call(request).await?;
-    Ok(response.map(|body| Answer::new(body, under_way, asked.is_judged)))
 }

@@ -2,8 +2,6 @@
 //! answer has not ended. hyper and h2 don't tell when the last frame of one is out, which may have to wait until the client allows it; nor
 //! of requests that h2 answers or refuses by itself. And how far the bytes have to arrive until the client has its answers.
 
-use std::collections::BTreeSet;
-
 /// What comes before the payload of a frame: 3 bytes of its length, the kind, the flags, and 4 of the stream.
 const HEAD_BYTES: usize = 9;
 
@@ -25,9 +23,10 @@ const STREAMS_MORE: usize = 1 << 10;
 pub(crate) struct Streams {
     read: Frames,
     written: Frames,
-    open: BTreeSet<u32>,
+    /// They rise.
+    open: Vec<u32>,
     at_most: usize,
-    /// The last that the client has begun. They rise.
+    /// The last that the client has begun.
     last: u32,
     /// How often the client has allowed more of an answer.
     allowed: u64,
@@ -45,7 +44,7 @@ impl Streams {
         Streams {
             read: Frames::default(),
             written: Frames::default(),
-            open: BTreeSet::new(),
+            open: Vec::new(),
             at_most: (at_most as usize).saturating_add(STREAMS_MORE),
             last: 0,
             allowed: 0,
@@ -103,11 +102,13 @@ impl Streams {
                 HEADERS | CONTINUATION if head.has(END_HEADERS) && stream > *last => {
                     *last = stream;
                     if counts && open.len() < at_most {
-                        open.insert(stream);
+                        open.push(stream);
                     }
                 }
                 RST_STREAM => {
-                    open.remove(&stream);
+                    if let Ok(place) = open.binary_search(&stream) {
+                        open.remove(place);
+                    }
                 }
                 WINDOW_UPDATE => *allowed += 1,
                 GOAWAY => *leaves = true,
@@ -127,11 +128,11 @@ impl Streams {
             if head.kind() == GOAWAY {
                 self.word_ends.get_or_insert(end);
             }
-            if open.contains(&head.stream()) {
+            if let Ok(place) = open.binary_search(&head.stream()) {
                 self.answers_end = end;
-            }
-            if is_end {
-                open.remove(&head.stream());
+                if is_end {
+                    open.remove(place);
+                }
             }
         });
     }
@@ -242,10 +243,10 @@ mod tests {
             READ.concat()
                 .chunks(len)
                 .for_each(|it| streams.read(it, true));
-            assert_eq!(Vec::from_iter(&streams.open), [&1, &3, &7, &9]);
+            assert_eq!(streams.open, [1, 3, 7, 9]);
             let written = WRITTEN.concat();
             written.chunks(len).for_each(|it| streams.wrote(it));
-            assert_eq!(Vec::from_iter(&streams.open), [&9], "in pieces of {len}");
+            assert_eq!(streams.open, [9], "in pieces of {len}");
         }
     }
 

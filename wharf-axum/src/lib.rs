@@ -53,6 +53,7 @@
 #![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
 
 mod answer;
+mod answering;
 mod connection;
 mod frames;
 mod front;

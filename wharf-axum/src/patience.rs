@@ -104,8 +104,9 @@ impl rt::Timer for Timer {
         Box::pin(patience)
     }
 
+    /// hyper asks several times for each request.
     fn now(&self) -> Instant {
-        time::now()
+        time::coarse_now()
     }
 
     fn reset(&self, sleep: &mut Pin<Box<dyn rt::Sleep>>, deadline: Instant) {
