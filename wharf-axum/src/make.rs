@@ -1,6 +1,6 @@
 //! From what a program gives to the service of one connection: a router, or a service that knows the peer.
 
-use std::{convert::Infallible, fmt, future::Future, net::SocketAddr};
+use std::{convert::Infallible, fmt, future::Future, mem, net::SocketAddr};
 
 use axum::{
     Router,
@@ -58,12 +58,21 @@ pub trait MakeService<L: Listener = TcpListener>: Send + 'static {
         + Send
         + 'static;
 
+    /// Makes what all connections share: called once, when the server begins. A router's layers are applied here, so that a limit
+    /// of one, as tower's `concurrency_limit`, holds for all connections together.
+    fn prepare(&mut self) {}
+
     /// Makes the service of a connection.
     fn make(&mut self, accepted: Accepted<'_, L>) -> impl Future<Output = Self::Service> + Send;
 }
 
 impl<L: Listener> MakeService<L> for Router {
     type Service = Router;
+
+    fn prepare(&mut self) {
+        // Else axum would do it for each request.
+        *self = mem::take(self).with_state(());
+    }
 
     async fn make(&mut self, _accepted: Accepted<'_, L>) -> Router {
         self.clone()
@@ -72,6 +81,10 @@ impl<L: Listener> MakeService<L> for Router {
 
 impl<L: Listener> MakeService<L> for MethodRouter {
     type Service = MethodRouter;
+
+    fn prepare(&mut self) {
+        *self = mem::take(self).with_state(());
+    }
 
     async fn make(&mut self, _accepted: Accepted<'_, L>) -> MethodRouter {
         self.clone()

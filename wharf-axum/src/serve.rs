@@ -51,7 +51,7 @@ const FAILED_AT_MOST: u32 = 100;
 /// Each connection is a task of the runtime that this is awaited on. If the [`Serve`] is dropped, the connections end by themselves as at
 /// a graceful stop.
 pub fn serve<L: Listener, M: MakeService<L> + Clone>(listener: L, make: M) -> Serve<M> {
-    Serve::new(make).and(listener)
+    Serve::new(make, for_each_listener).and(listener)
 }
 
 /// As [`serve`], and over TLS: a client chooses HTTP/2 or HTTP/1.1 in its handshake (ALPN). With the feature `tls`; the module
@@ -62,24 +62,25 @@ where
     L: Listener,
     M: MakeService<L> + Clone,
 {
-    Serve::new(make).and_tls(listener, tls)
+    Serve::new(make, for_each_listener).and_tls(listener, tls)
 }
 
 /// A server that begins when it is awaited. Made by [`serve`].
 #[must_use = "a server begins when it is awaited"]
 pub struct Serve<M> {
     /// One for each listener.
-    gates: Vec<Gate>,
+    gates: Vec<Gate<M>>,
     make: M,
+    for_each: fn(M, usize) -> Vec<M>,
     settings: Settings,
     connections_at_most: usize,
     signal: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
 /// A listener, of whatever kind it is.
-struct Gate {
+struct Gate<M> {
     address: Option<SocketAddr>,
-    begin: Box<dyn FnOnce(Settings, Room, watch::Receiver<()>) -> Accepting + Send>,
+    begin: Box<dyn FnOnce(M, Settings, Room, watch::Receiver<()>) -> Accepting + Send>,
 }
 
 /// Accepts connections of one listener, and begins a task for each. It does not end by itself.
@@ -112,10 +113,11 @@ impl<M: Send + 'static> Serve<M> {
         self.and_behind(listener, Front::Tls(tls))
     }
 
-    fn new(make: M) -> Self {
+    fn new(make: M, for_each: fn(M, usize) -> Vec<M>) -> Self {
         Serve {
             gates: Vec::new(),
             make,
+            for_each,
             settings: Settings {
                 header_timeout: Some(HEADER_TIMEOUT),
                 body_timeout: Some(BODY_TIMEOUT),
@@ -134,10 +136,9 @@ impl<M: Send + 'static> Serve<M> {
     where
         M: MakeService<L> + Clone,
     {
-        let make = self.make.clone();
         self.gates.push(Gate {
             address: listener.local_addr(),
-            begin: Box::new(move |settings, room, stopping| {
+            begin: Box::new(move |make, settings, room, stopping| {
                 let accepting = accept_all(listener, front, make, settings, room, stopping);
                 Box::pin(accepting)
             }),
@@ -254,9 +255,10 @@ impl<M: Send + 'static> Serve<M> {
         let room = Room::new(self.connections_at_most)?;
         // Each connection has a receiver, until it ends.
         let (stop, stopping) = watch::channel(());
-        let begun = self.gates.into_iter();
-        let begun =
-            begun.map(|gate| (gate.begin)(self.settings.clone(), room.clone(), stopping.clone()));
+        let makes = (self.for_each)(self.make, self.gates.len());
+        let begun = self.gates.into_iter().zip(makes).map(|(gate, make)| {
+            (gate.begin)(make, self.settings.clone(), room.clone(), stopping.clone())
+        });
         let mut accepting: Vec<_> = begun.collect();
         let (mut signal, mut first) = (self.signal, 0);
         poll_fn(|context| {
@@ -279,6 +281,15 @@ impl<M: Send + 'static> Serve<M> {
         }
         Ok(())
     }
+}
+
+/// What makes the services, prepared, for so many listeners.
+fn for_each_listener<L: Listener, M: MakeService<L> + Clone>(
+    mut make: M,
+    listeners: usize,
+) -> Vec<M> {
+    make.prepare();
+    vec![make; listeners]
 }
 
 /// Accepts connections for ever, and begins a task for each.

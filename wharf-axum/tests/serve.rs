@@ -12,6 +12,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::Relaxed},
         mpsc::{self, Sender},
     },
     task::{Context, Poll},
@@ -31,6 +32,8 @@ use futures_util::{StreamExt, stream};
 use hyper::body::Frame;
 use hyper_util::rt::TokioIo;
 use tokio::{io::AsyncReadExt, io::AsyncWriteExt, sync::Notify};
+use tower::limit::ConcurrencyLimitLayer;
+use wharf_async::{Runtime, net::TcpListener};
 use wharf_axum::{Accepted, Serve};
 
 use harness::{Client, PATIENCE, Server, pattern};
@@ -65,6 +68,36 @@ on_every_driver! {
         client.send("GET /f HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
         assert_eq!(client.answer().text(), "f");
         client.expect_closed();
+        server.stop();
+    }
+
+    /// A router that was given as it is; what `into_make_service` makes has its layers before.
+    fn a_layers_limit_holds_for_all_connections_of_all_listeners(driver) {
+        let (under_way, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let counts = (under_way.clone(), most.clone());
+        let app = Router::new()
+            .route("/", get(move || {
+                let (under_way, most) = counts.clone();
+                async move {
+                    most.fetch_max(under_way.fetch_add(1, Relaxed) + 1, Relaxed);
+                    thread::sleep(Duration::from_millis(10));
+                    under_way.fetch_sub(1, Relaxed);
+                }
+            }))
+            .layer(ConcurrencyLimitLayer::new(1));
+        let runtime = Runtime::builder().driver(driver).build().unwrap();
+        let other = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = other.local_addr();
+        let server = Server::start_with(driver, app, |serve| serve.and(other));
+        let at = |number| if number % 2 == 0 { server.address } else { address };
+        let mut clients: Vec<_> = (0..8).map(|number| Client::connect(at(number))).collect();
+        for client in &mut clients {
+            client.send("GET / HTTP/1.1\r\nhost: test\r\n\r\n");
+        }
+        for client in &mut clients {
+            assert_eq!(client.answer().status, 200);
+        }
+        assert_eq!((under_way.load(Relaxed), most.load(Relaxed)), (0, 1));
         server.stop();
     }
 
