@@ -15,6 +15,7 @@ wharf=$PWD/${CARGO_TARGET_DIR:-target}/debug/wharf
 
 fail() {
     echo "FAILED: $*" >&2
+    [ -z "${folder:-}" ] || tail -n 5 "$folder"/*.log >&2 || true
     exit 1
 }
 
@@ -64,9 +65,19 @@ CONFIGURATION
     eventually test -S "$folder/haproxy.sock"
 }
 
-# A TCP port that is free now: `free_port`.
+# A TCP port that is free now, at all addresses: `free_port`. Not one that the system gives to connections, which may take it before.
 free_port() {
-    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+    python3 - << 'PYTHON'
+import random, socket
+while True:
+    port = random.randrange(20000, 32000)
+    try:
+        with socket.create_server(("0.0.0.0", port)), socket.create_server(("::", port), family=socket.AF_INET6):
+            print(port)
+            break
+    except OSError:
+        pass
+PYTHON
 }
 
 for part in "${parts[@]}"; do

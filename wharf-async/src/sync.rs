@@ -35,15 +35,43 @@ pub(crate) fn now() -> std::time::Instant {
     wharf::sync::now()
 }
 
+/// The time by the clock of [`now`], as of the last tick of the system's timer where that is cheaper to ask for.
+pub(crate) fn coarse_now() -> std::time::Instant {
+    #[cfg(any(shuttle, windows))]
+    return now();
+    #[cfg(all(unix, not(shuttle)))]
+    {
+        use rustix::time::{ClockId, clock_gettime};
+
+        // One moment by both kinds of time. The second is looked at later, so that what is worked out is never ahead.
+        static MOMENT: std::sync::OnceLock<(std::time::Instant, u64)> = std::sync::OnceLock::new();
+        let (instant, at_ns) = *MOMENT.get_or_init(|| {
+            let instant = now();
+            (instant, to_ns(clock_gettime(ClockId::Monotonic)))
+        });
+        // The coarse clock is that one, as of its last tick.
+        let coarse_ns = coarse_now_ns();
+        let before = || instant.checked_sub(Duration::from_nanos(at_ns - coarse_ns));
+        match coarse_ns.checked_sub(at_ns) {
+            Some(since_ns) => instant + Duration::from_nanos(since_ns),
+            None => before().unwrap_or(instant),
+        }
+    }
+}
+
+#[cfg(all(unix, not(shuttle)))]
+fn to_ns(time: rustix::time::Timespec) -> u64 {
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
 /// The time in nanoseconds, of a clock that is cheap to read and as coarse as the system's timer tick.
 pub(crate) fn coarse_now_ns() -> u64 {
     #[cfg(shuttle)]
     return wharf::sync::coarse_now_ns();
     #[cfg(all(unix, not(shuttle)))]
-    {
-        let time = rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse);
-        time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
-    }
+    return to_ns(rustix::time::clock_gettime(
+        rustix::time::ClockId::MonotonicCoarse,
+    ));
     #[cfg(windows)]
     {
         // Its clock is cheap.

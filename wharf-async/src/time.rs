@@ -1,7 +1,6 @@
 //! Sleeping, time-outs and intervals, each on a timer of the port.
 
 use std::{
-    cell::Cell,
     fmt,
     future::{Future, poll_fn},
     io,
@@ -21,7 +20,7 @@ use crate::{
     budget,
     context::{self, Current},
     shared::Key,
-    sync::{Mutex, coarse_now_ns, lock, thread_local},
+    sync::{Mutex, lock},
 };
 
 /// The time, by the clock of the runtime that this thread works for: that of a simulation (the feature `simulated`), or else the
@@ -34,27 +33,15 @@ pub fn now() -> Instant {
     crate::sync::now()
 }
 
-/// The time by the same clock, as of the last tick of the system's timer: it may be some milliseconds ago, and costs less to ask for. For
-/// what is noted often, and compared with seconds.
-///
-/// By one thread it never goes back; by two, one may be behind the other by a tick.
+/// The time by the same clock, as of the last tick of the system's timer: some milliseconds ago at most, unless the machine itself stood still.
+/// It never goes back, also from one thread to another. It costs less to ask for, except on Windows, where it is [`now`]. For what is
+/// noted often, and compared with seconds.
 pub fn coarse_now() -> Instant {
-    thread_local! {
-        /// The first time that was asked for in a tick.
-        static FIRST: Cell<Option<(u64, Instant)>> = const { Cell::new(None) };
-    }
-
     #[cfg(all(unix, feature = "simulated"))]
     if let Some(now) = simulation::now() {
         return now;
     }
-    let tick_ns = coarse_now_ns();
-    if let Some((_, first)) = FIRST.get().filter(|(tick, _)| *tick == tick_ns) {
-        return first;
-    }
-    let first = crate::sync::now();
-    FIRST.set(Some((tick_ns, first)));
-    first
+    crate::sync::coarse_now()
 }
 
 /// The moment that comes after this time, by the same clock. A time that is too long for the clock is a very long one.

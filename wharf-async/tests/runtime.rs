@@ -853,14 +853,24 @@ fn what_is_wrong_is_refused_at_the_start() {
 }
 
 #[test]
-fn the_coarse_time_goes_on_and_is_never_ahead() {
-    let begun = time::coarse_now();
-    let mut before = begun;
-    while before < begun + Duration::from_millis(50) {
+fn the_coarse_time_goes_on_and_is_never_ahead_also_between_threads() {
+    let later = |before: Instant| {
         let coarse = time::coarse_now();
         assert!(before <= coarse && coarse <= time::now());
-        before = coarse;
+        coarse
+    };
+    let (there, comes) = mpsc::channel();
+    let (back, returns) = mpsc::channel();
+    let other = thread::spawn(move || comes.iter().try_for_each(|it| back.send(later(it))));
+    let begun = time::coarse_now();
+    let mut last = begun;
+    while last < begun + Duration::from_millis(50) {
+        there.send(later(last)).expect("it is there");
+        last = returns.recv_timeout(PATIENCE).expect("it is later there");
     }
+    drop(there);
+    let ended = other.join().expect("it was never earlier");
+    ended.expect("this thread took all of them");
 }
 
 #[test]

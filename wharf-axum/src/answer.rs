@@ -66,7 +66,7 @@ pub(crate) enum Stage {
 struct Taking {
     /// Answers of which hyper has a piece, or is to have one.
     offered: AtomicUsize,
-    /// When it has taken something, or had nothing to take; while there is one offered.
+    /// When it has taken something, or had nothing to take. It says something only while an answer is offered.
     last_ns: AtomicU64,
     /// When the last write that waits, or did, began to.
     waits_since_ns: AtomicU64,
@@ -180,7 +180,7 @@ impl Doing {
             true => return taking.waits_since_ns.store(now_ns, Ordering::Relaxed),
             false => taking.waits_since_ns.load(Ordering::Relaxed),
         };
-        let last_ns = taking.last_ns.load(Ordering::Relaxed) + (now_ns - since_ns);
+        let last_ns = taking.last_ns.load(Ordering::Relaxed) + now_ns.saturating_sub(since_ns);
         // An answer may have noted a later one meanwhile.
         taking
             .last_ns
@@ -312,7 +312,7 @@ impl Answer {
         let taking = &doing.taking;
         // The time first: where nothing is offered, it says nothing.
         if taken || taking.offered.load(Ordering::Relaxed) == 0 {
-            taking.last_ns.store(doing.age_ns(), Ordering::Relaxed);
+            taking.last_ns.fetch_max(doing.age_ns(), Ordering::Relaxed);
         }
         match (mem::replace(&mut self.is_offered, offered), offered) {
             (false, true) => taking.offered.fetch_add(1, Ordering::Release),

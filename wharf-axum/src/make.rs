@@ -58,8 +58,12 @@ pub trait MakeService<L: Listener = TcpListener>: Send + 'static {
         + Send
         + 'static;
 
-    /// Makes what all connections share: called once, when the server begins. A router's layers are applied here, so that a limit
-    /// of one, as tower's `concurrency_limit`, holds for all connections together.
+    /// Makes what all connections share: called once, when the server begins, for the listener that [`serve`](crate::serve()) was
+    /// given. A router's layers are applied here, so that a limit of one, as tower's `concurrency_limit`, holds for all connections
+    /// together.
+    ///
+    /// A type that has a router inside forwards the call, or has the router's `with_state(())`: else axum applies the layers for each
+    /// request.
     fn prepare(&mut self) {}
 
     /// Makes the service of a connection.

@@ -14,6 +14,9 @@ use wharf_async::time::{self, Sleep};
 
 use crate::answer::Doing;
 
+/// The system's timer has no longer tick. What is worked out from a coarse time may be as much too early.
+const TICK: Duration = Duration::from_millis(10);
+
 /// What a client has taken of all that was written.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Taken {
@@ -57,7 +60,7 @@ struct Patience {
 
 impl Patience {
     fn begin(&mut self, deadline: Instant) {
-        self.sleep.reset(deadline);
+        self.sleep.reset(deadline + TICK);
         self.before = None;
         self.timer.doing.ask_what_is_taken();
     }

@@ -26,15 +26,16 @@ use axum::{
     extract::{ConnectInfo, Path, Request, connect_info::Connected},
     handler::HandlerWithoutStateExt,
     http::{Method, StatusCode},
-    routing::{get, post},
+    routing::{MethodRouter, get, post},
 };
 use futures_util::{StreamExt, stream};
 use hyper::body::Frame;
 use hyper_util::rt::TokioIo;
 use tokio::{io::AsyncReadExt, io::AsyncWriteExt, sync::Notify};
 use tower::limit::ConcurrencyLimitLayer;
+use wharf::DriverChoice;
 use wharf_async::{Runtime, net::TcpListener};
-use wharf_axum::{Accepted, Serve};
+use wharf_axum::{Accepted, MakeService, Serve};
 
 use harness::{Client, PATIENCE, Server, pattern};
 
@@ -48,6 +49,37 @@ const STALL_TIMEOUT: Duration = Duration::from_millis(500);
 fn says_its_path() -> Router {
     let say = |Path(path): Path<String>| async { path };
     Router::new().route("/{path}", get(say).post(say))
+}
+
+/// Asks eight times at once, on two listeners, what is made of a handler that counts itself.
+fn at_most_one_at_once<M: MakeService + Clone>(
+    driver: DriverChoice,
+    make: impl FnOnce(MethodRouter) -> M,
+) {
+    let (under_way, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let counts = (under_way.clone(), most.clone());
+    let app = make(get(move || {
+        let (under_way, most) = counts.clone();
+        async move {
+            most.fetch_max(under_way.fetch_add(1, Relaxed) + 1, Relaxed);
+            thread::sleep(Duration::from_millis(10));
+            under_way.fetch_sub(1, Relaxed);
+        }
+    }));
+    let runtime = Runtime::builder().driver(driver).build().unwrap();
+    let other = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let addresses = [other.local_addr()];
+    let server = Server::start_with(driver, app, |serve| serve.and(other));
+    let addresses = addresses.into_iter().chain([server.address]).cycle();
+    let mut clients: Vec<_> = addresses.take(8).map(Client::connect).collect();
+    for client in &mut clients {
+        client.send("GET / HTTP/1.1\r\nhost: test\r\n\r\n");
+    }
+    for client in &mut clients {
+        assert_eq!(client.answer().status, 200);
+    }
+    assert_eq!((under_way.load(Relaxed), most.load(Relaxed)), (0, 1));
+    server.stop();
 }
 
 on_every_driver! {
@@ -71,34 +103,11 @@ on_every_driver! {
         server.stop();
     }
 
-    /// A router that was given as it is; what `into_make_service` makes has its layers before.
+    /// As they are; what `into_make_service` makes has its layers before.
     fn a_layers_limit_holds_for_all_connections_of_all_listeners(driver) {
-        let (under_way, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-        let counts = (under_way.clone(), most.clone());
-        let app = Router::new()
-            .route("/", get(move || {
-                let (under_way, most) = counts.clone();
-                async move {
-                    most.fetch_max(under_way.fetch_add(1, Relaxed) + 1, Relaxed);
-                    thread::sleep(Duration::from_millis(10));
-                    under_way.fetch_sub(1, Relaxed);
-                }
-            }))
-            .layer(ConcurrencyLimitLayer::new(1));
-        let runtime = Runtime::builder().driver(driver).build().unwrap();
-        let other = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-        let address = other.local_addr();
-        let server = Server::start_with(driver, app, |serve| serve.and(other));
-        let at = |number| if number % 2 == 0 { server.address } else { address };
-        let mut clients: Vec<_> = (0..8).map(|number| Client::connect(at(number))).collect();
-        for client in &mut clients {
-            client.send("GET / HTTP/1.1\r\nhost: test\r\n\r\n");
-        }
-        for client in &mut clients {
-            assert_eq!(client.answer().status, 200);
-        }
-        assert_eq!((under_way.load(Relaxed), most.load(Relaxed)), (0, 1));
-        server.stop();
+        let limit = || ConcurrencyLimitLayer::new(1);
+        at_most_one_at_once(driver, |method| Router::new().route("/", method).layer(limit()));
+        at_most_one_at_once(driver, |method| method.layer(limit()));
     }
 
     /// Also one that begins as HTTP/2 does.

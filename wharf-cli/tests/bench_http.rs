@@ -547,7 +547,6 @@ fn a_part_of_the_requests_goes_to_another_path_whose_latencies_are_apart() {
         (2_000, words(2_000)),
         (400, format!("{} --rate 400", words(400))),
     ] {
-        // What those to the other path take does not count.
         let figures = figures(&format!("{words} --fail-if p50>150ms"));
         let http = &figures["http"];
         let also = &http["also"];

@@ -47,7 +47,11 @@ fn tcp(server: &Server) -> Vec<SocketAddr> {
 fn until_accepted(address: SocketAddr) {
     let mut pause = Duration::from_millis(50);
     if cfg!(target_os = "linux") {
-        let listener = format!("0100007F:{:04X} 00000000:0000 0A 00000000:", address.port());
+        let host = u32::from_ne_bytes([127, 0, 0, 1]);
+        let listener = format!(
+            "{host:08X}:{:04X} 00000000:0000 0A 00000000:",
+            address.port()
+        );
         let waits = || {
             let table = fs::read_to_string("/proc/net/tcp").unwrap();
             let (_, backlog) = table.split_once(&listener).expect("it listens");
