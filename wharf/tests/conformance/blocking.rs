@@ -234,9 +234,9 @@ pub fn s09_a_pool_that_is_busy_does_not_grow(driver: Driver) {
     );
     told(&all_done);
     // One is found asleep where it waits for a lock of the system's, now and then; that it was makes the count of places
-    // given away.
-    let workers_max = 1 + port.counts().releases;
+    // given away. That comes before another is started, so the workers are looked at first.
     let grown = port.snapshot().workers.len();
+    let workers_max = 1 + port.counts().releases;
     assert!(
         grown as u64 <= workers_max,
         "a long queue is no reason: {grown} workers"
